@@ -1,11 +1,14 @@
 import js from "@eslint/js";
 import globals from "globals";
 
-/** Return a rule that forbids imports from the folders: each folder imports only from those before it. */
-const without = (...folders) => ({
-  "no-restricted-imports": ["error", { patterns: folders.map((folder) => ({ group: [`../${folder}/*`] })) }],
-});
-const files = (folder) => [`project_manager/web/static/${folder}/**/*.js`];
+// A folder imports only from itself and from those before it.
+const LAYERS = ["core", "state", "ui", "forms", "views"];
+const layers = LAYERS.map((folder, index) => ({
+  files: [`project_manager/web/static/${folder}/**`],
+  rules: {
+    "no-restricted-imports": ["error", { patterns: LAYERS.slice(index + 1).map((above) => `**/${above}/*`) }],
+  },
+}));
 
 export default [
   { ignores: ["project_manager/web/static/vendor"] },
@@ -40,7 +43,5 @@ export default [
       "prefer-template": "error",
     },
   },
-  { files: files("core"), rules: without("ui", "forms", "views") },
-  { files: files("ui"), rules: without("forms", "views") },
-  { files: files("forms"), rules: without("views") },
+  ...layers,
 ];

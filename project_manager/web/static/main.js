@@ -1,13 +1,13 @@
 // Entry point of the page.
 import { html, render } from "./core/html.js";
-import { start } from "./core/live.js";
-import { startRouting } from "./core/route.js";
-import { readSession } from "./core/session.js";
-import { watchLeases, watchSearch } from "./core/sync.js";
-import { applyTheme } from "./core/theme.js";
+import { start } from "./state/live.js";
+import { startRouting } from "./state/route.js";
+import { readSession } from "./state/session.js";
+import { watchLeases, watchSearch } from "./state/sync.js";
+import { applyTheme } from "./state/theme.js";
 import { startSendKey } from "./forms/send_key.js";
-import { App } from "./views/app.js";
-import { startKeys } from "./views/keys.js";
+import { startKeys } from "./views/commands/keys.js";
+import { App } from "./views/page/app.js";
 
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 applyTheme();

@@ -22,7 +22,7 @@ interface ApiFailure extends Error {
   code: string;
   hint: string;
   details: Record<string, any>;
-  faults: Record<string, string>;
+  fieldErrors: Record<string, string>;
 }
 
 /** The body of a status change. */
@@ -95,4 +95,9 @@ interface LiveConnection {
   probing: boolean;
   /** Identity of the running polls. */
   polls: object | null;
+}
+
+interface FetchOptions {
+  keep?: (item: any) => any;
+  progress?: (read: number, total: number) => void;
 }

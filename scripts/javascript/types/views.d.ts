@@ -224,7 +224,7 @@ interface DialogProps {
 interface DueFieldProps {
   value: any;
   onChange: (value: any) => void;
-  fault?: string;
+  error?: string;
 }
 
 interface EntryProps {
@@ -239,7 +239,7 @@ interface FieldProps {
   kind?: string;
   value: any;
   onChange: (value: any) => void;
-  fault?: string;
+  error?: string;
   hint?: string;
   options?: Choice[];
 }
@@ -284,8 +284,8 @@ interface MoveCommentDialogProps {
   title: string;
   label: string;
   required: boolean;
-  fault?: string;
-  answer: (line: string | null) => void;
+  error?: string;
+  answer: (comment: string | null) => void;
 }
 
 interface NeedProps {
@@ -350,7 +350,7 @@ interface TaskPickerProps {
   label: string;
   value: number[];
   onChange: (value: any) => void;
-  fault?: string;
+  error?: string;
   project: number;
   self?: number;
 }

@@ -293,7 +293,7 @@ def test_every_view_has_one_main_heading(shared: Service, browser: Browser, plan
         **{f"/?view={view}": view for view in VIEWS if view != "graph"},
         "/?view=graph": "dependencies",
         f"/?task={plan}": "board",
-        "/?epic=777": "there is no such epic",
+        "/?epic=777": "epic not found",
     }
     with dashboard(shared, browser) as tab:
         for address, name in names.items():

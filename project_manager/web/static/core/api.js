@@ -13,12 +13,12 @@ export class ApiError extends Error {
   }
 
   /** Return {field: "message. hint"} for a 422 answer. */
-  get faults() {
+  get fieldErrors() {
     /** @type {Record<string, string>} */
     const found = {};
-    for (const fault of this.details.errors ?? []) {
-      const field = String(fault.field).split(/[.[]/)[0];
-      const words = [fault.message, fault.hint].filter(Boolean).join(". ");
+    for (const entry of this.details.errors ?? []) {
+      const field = String(entry.field).split(/[.[]/)[0];
+      const words = [entry.message, entry.hint].filter(Boolean).join(". ");
       found[field] = found[field] ? `${found[field]}; ${words}` : words;
     }
     return found;

@@ -1,6 +1,6 @@
 // Adapter of the view library.
-import { Fragment, h, options, render } from "../vendor/preact.js";
 import htm from "../vendor/htm.js";
+import { Fragment, h, options, render } from "../vendor/preact.js";
 
 export { Fragment, render };
 export {

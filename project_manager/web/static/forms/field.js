@@ -17,20 +17,20 @@ function inputOf(
   return html`<input type=${kind} dir=${kind === "text" ? "auto" : undefined} ...${common} onInput=${set} />`;
 }
 
-/** A labelled input. `kind` is a tag or an input type; `fault` is the server's field error. */
+/** A labelled input. `kind` is a tag or an input type; `error` is the server's field error. */
 export function Field(
   /** @type {FieldProps} */
-  { label, name, kind = "text", value, onChange, fault, hint, options, ...rest },
+  { label, name, kind = "text", value, onChange, error, hint, options, ...rest },
 ) {
   const id = useId();
-  const described = [fault && `${id}-fault`, hint && `${id}-hint`].filter(Boolean).join(" ") || undefined;
-  const invalid = fault ? "true" : undefined;
+  const described = [error && `${id}-error`, hint && `${id}-hint`].filter(Boolean).join(" ") || undefined;
+  const invalid = error ? "true" : undefined;
   const common = { id, name, value, "aria-invalid": invalid, "aria-describedby": described, ...rest };
   const set = (/** @type {UiEvent} */ event) => onChange(event.target.value);
-  return html`<div class="field ${fault ? "faulty" : ""}"><label for=${id}>${label}</label>
+  return html`<div class="field ${error ? "invalid" : ""}"><label for=${id}>${label}</label>
     ${inputOf(kind, common, set, options)}
     ${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}
-    ${fault && html`<p class="fault" id=${`${id}-fault`}><${Icon} name="warn" />${fault}</p>`}</div>`;
+    ${error && html`<p class="field-error" id=${`${id}-error`}><${Icon} name="warn" />${error}</p>`}</div>`;
 }
 
 /**
@@ -45,7 +45,7 @@ export function useForm(/** @type {Values} */ initial) {
   const field = (/** @type {string} */ name) => ({
     name,
     value: values[name],
-    fault: error?.faults?.[name],
+    error: error?.fieldErrors?.[name],
     onChange: (/** @type {any} */ value) => setValues((old) => ({ ...old, [name]: value })),
   });
   const submit = (/** @type {(values: Values) => unknown} */ send) => async (/** @type {UiEvent} */ event) => {
@@ -68,7 +68,7 @@ export function useForm(/** @type {Values} */ initial) {
 /** The error, unless all of its messages are shown at their fields. */
 export function FormError(/** @type {FormErrorProps} */ { error, shown, children }) {
   if (!error) return null;
-  const elsewhere = Object.entries(error.faults).filter(([name]) => !shown.includes(name));
+  const elsewhere = Object.entries(error.fieldErrors).filter(([name]) => !shown.includes(name));
   return html`<div class="form-error" role="alert" data-testid="form-error">
     <${Icon} name="warn" />
     <div>

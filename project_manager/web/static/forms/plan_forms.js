@@ -1,11 +1,12 @@
 // The forms of projects and epics.
 import { get, newKey, patch, post } from "../core/api.js";
-import { closeDialog, toast } from "../core/ask.js";
 import { bidiIsolate } from "../core/format.js";
 import { html, useState } from "../core/html.js";
-import { dispatchNow, state } from "../core/store.js";
 import { EPIC_STATUSES, EPIC_STATUS_NAMES } from "../core/vocabulary.js";
-import { projectOptions } from "../core/options.js";
+import { closeDialog } from "../state/dialogs.js";
+import { projectOptions } from "../state/options.js";
+import { dispatchNow, state } from "../state/store.js";
+import { toast } from "../state/toasts.js";
 import { Dialog } from "../ui/dialog.js";
 import { Field, FormError, FormFoot, useForm } from "./field.js";
 

@@ -1,17 +1,18 @@
 // The form of a task.
 import { get, newKey, patch, post } from "../core/api.js";
-import { claimTask, nameOf, updateTask } from "../core/actions.js";
-import { closeDialog, openDialog, toast } from "../core/ask.js";
 import { fieldValue } from "../core/due.js";
 import { truncate } from "../core/format.js";
 import { html, useRef, useState } from "../core/html.js";
 import { loadSetting, saveSetting } from "../core/local_storage.js";
-import { openTask } from "../core/route.js";
-import { state } from "../core/store.js";
 import { PRIORITY_NAMES, STATUSES, STATUS_NAMES } from "../core/vocabulary.js";
+import { claimTask, nameOf, updateTask } from "../state/actions.js";
+import { closeDialog, openDialog } from "../state/dialogs.js";
+import { epicOptions, projectOptions } from "../state/options.js";
+import { openTask } from "../state/route.js";
+import { state } from "../state/store.js";
+import { toast } from "../state/toasts.js";
 import { Dialog } from "../ui/dialog.js";
 import { Icon } from "../ui/icons.js";
-import { epicOptions, projectOptions } from "../core/options.js";
 import { Field, FormError, FormFoot, useForm } from "./field.js";
 import { labelsText } from "./labels.js";
 import { ProjectForm } from "./plan_forms.js";
@@ -112,10 +113,10 @@ function useTaskForm(/** @type {TaskFormProps} */ { id, task, status = "TODO", p
 }
 
 /** A date, and an optional time. */
-function DueField(/** @type {DueFieldProps} */ { value, onChange, fault }) {
+function DueField(/** @type {DueFieldProps} */ { value, onChange, error }) {
   const set = (/** @type {string} */ part) => (/** @type {string} */ text) => onChange({ ...value, [part]: text });
   return html`<${Field} label=${FIELD_NAMES.due_at} kind="date" name="due_at" value=${value.day} onChange=${set("day")}
-      fault=${fault} />
+      error=${error} />
     <${Field} label="Due time" kind="time" name="due_time" value=${value.time} onChange=${set("time")}
         disabled=${!value.day} hint="Empty: the whole day." />`;
 }

@@ -1,7 +1,7 @@
 // Choosing other tasks, by number or by words.
 import { html, useId, useMemo, useState } from "../core/html.js";
 import { onKeys } from "../core/keyboard.js";
-import { state } from "../core/store.js";
+import { state } from "../state/store.js";
 import { Icon, StatusIcon } from "../ui/icons.js";
 
 const OFFERED = 8;
@@ -39,7 +39,7 @@ function Chosen(/** @type {{ id: number, onRemove: () => void }} */ { id, onRemo
 }
 
 /** A combobox (WAI-ARIA: list autocomplete with manual selection) that collects task ids. */
-export function TaskPicker(/** @type {TaskPickerProps} */ { label, value, onChange, fault, project, self }) {
+export function TaskPicker(/** @type {TaskPickerProps} */ { label, value, onChange, error, project, self }) {
   const id = useId();
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
@@ -65,7 +65,7 @@ export function TaskPicker(/** @type {TaskPickerProps} */ { label, value, onChan
     if (event.key !== "Backspace") event.preventDefault();
     event.stopPropagation();
   });
-  return html`<div class="field picker ${fault ? "faulty" : ""}">
+  return html`<div class="field picker ${error ? "invalid" : ""}">
     <label for=${id}>${label}</label>
     ${value.length > 0 && html`<ul class="chosen-list">
       ${value.map((task) => html`<${Chosen} key=${task} id=${task}
@@ -73,7 +73,7 @@ export function TaskPicker(/** @type {TaskPickerProps} */ { label, value, onChan
     </ul>`}
     <input id=${id} role="combobox" aria-autocomplete="list" aria-expanded=${found.length > 0}
         aria-controls=${`${id}-list`} aria-activedescendant=${found[at] ? `${id}-${found[at].id}` : undefined}
-      aria-invalid=${fault ? "true" : undefined} aria-describedby=${fault ? `${id}-fault` : undefined}
+      aria-invalid=${error ? "true" : undefined} aria-describedby=${error ? `${id}-error` : undefined}
         autocomplete="off" dir="auto" placeholder="Number or words of a task" value=${text}
         onInput=${(event) => { setText(event.target.value); setAt(0); }} onKeyDown=${onKeyDown} />
     <ul id=${`${id}-list`} role="listbox" aria-label="Matching tasks" class="options" hidden=${found.length === 0}>
@@ -84,6 +84,6 @@ export function TaskPicker(/** @type {TaskPickerProps} */ { label, value, onChan
         <span class="clip" dir="auto">${task.name}</span>
       </li>`)}
     </ul>
-    ${fault && html`<p class="fault" id=${`${id}-fault`}><${Icon} name="warn" />${fault}</p>`}
+    ${error && html`<p class="field-error" id=${`${id}-error`}><${Icon} name="warn" />${error}</p>`}
   </div>`;
 }

@@ -2,9 +2,9 @@
 import { serverNow, useNow } from "../core/clock.js";
 import { bidiIsolate, countdown, fullTime, hueOf, initials, relative } from "../core/format.js";
 import { cx, html } from "../core/html.js";
-import { follow, hrefOf } from "../core/route.js";
-import { useStore } from "../core/store.js";
 import { PRIORITY_NAMES, STATUS_NAMES, reasonsOf } from "../core/vocabulary.js";
+import { follow, hrefOf } from "../state/route.js";
+import { useStore } from "../state/store.js";
 import { Icon, StatusIcon } from "./icons.js";
 
 export function Priority(/** @type {{ value: number, named?: boolean }} */ { value, named = false }) {

@@ -1,7 +1,7 @@
 // Modal dialogs, based on the `dialog` element: it keeps the focus inside and the page behind it inert.
-import { closeDialog } from "../core/ask.js";
 import { cx, focusedElement, html, useEffect, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { onKeys } from "../core/keyboard.js";
+import { closeDialog } from "../state/dialogs.js";
 import { Icon } from "./icons.js";
 
 /** The question about unsaved changes. It is inside the dialog, so that the typed text stays visible. */

@@ -1,6 +1,6 @@
 // Markdown as elements. The parser's tokens become nodes, so that text never becomes HTML.
 import { html, useMemo } from "../core/html.js";
-import { useStore } from "../core/store.js";
+import { useStore } from "../state/store.js";
 import { TaskLink } from "./chips.js";
 import { useTokens } from "./markdown_parser.js";
 

@@ -1,7 +1,7 @@
 // Short messages at the top or the bottom of the window, away from the pointer and the focus.
-import { dismissToast } from "../core/ask.js";
 import { cx, html, useEffect, useRef, useState } from "../core/html.js";
-import { useStore } from "../core/store.js";
+import { useStore } from "../state/store.js";
+import { dismissToast } from "../state/toasts.js";
 import { Icon } from "./icons.js";
 
 function Toast(/** @type {{ toast: Toast }} */ { toast }) {

@@ -1,13 +1,13 @@
 // The list of events.
-import { showError } from "../core/ask.js";
 import { html, useEffect, useMemo, useState } from "../core/html.js";
-import { projectOptions } from "../core/options.js";
-import { state, useStore } from "../core/store.js";
-import { loadAgents, loadHistory } from "../core/sync.js";
+import { projectOptions } from "../state/options.js";
+import { state, useStore } from "../state/store.js";
+import { loadAgents, loadHistory } from "../state/sync.js";
+import { showError } from "../state/toasts.js";
 import { Empty } from "../ui/chips.js";
+import { EventRow, isRedundant } from "../ui/event_row.js";
 import { Icon } from "../ui/icons.js";
-import { EventRow, isRedundant } from "./event_row.js";
-import { Choice } from "./filterbar.js";
+import { Choice } from "./board/filter_bar.js";
 
 const SHOWN = 150;
 const KINDS = [

@@ -1,17 +1,18 @@
 // Projects and their epics: progress and actions.
-import { editPlan } from "../core/actions.js";
 import { patch, remove } from "../core/api.js";
-import { confirmDialog, openDialog, showError, toast } from "../core/ask.js";
 import { bidiIsolate, plural } from "../core/format.js";
 import { html } from "../core/html.js";
-import { follow, hrefOf } from "../core/route.js";
-import { dispatch, state, useStore } from "../core/store.js";
-import { readPlan } from "../core/sync.js";
 import { EPIC_STATUS_NAMES, STATUS_NAMES, canWrite } from "../core/vocabulary.js";
+import { editPlan } from "../state/actions.js";
+import { confirmDialog, openDialog } from "../state/dialogs.js";
+import { follow, hrefOf } from "../state/route.js";
+import { dispatch, state, useStore } from "../state/store.js";
+import { readPlan } from "../state/sync.js";
+import { showError, toast } from "../state/toasts.js";
 import { Empty, RelativeTime } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
+import { ProjectKnowledge, useKnowledgeCounts } from "../ui/knowledge.js";
 import { Markdown } from "../ui/markdown.js";
-import { ProjectKnowledge, useKnowledgeCounts } from "./knowledge.js";
 
 /** @type {Status[]} */
 const ORDER = ["DONE", "REVIEW", "IN_PROGRESS", "BLOCKED", "TODO", "BACKLOG"];

@@ -1,0 +1,71 @@
+// The decisions of the user about a waiting task, for the list of tasks that need attention and the task panel.
+import { changeTask, moveTask, nameOf } from "./actions.js";
+import { state } from "./store.js";
+import { toast } from "./toasts.js";
+
+const WEEK_MS = 7 * 24 * 3_600_000;
+
+/** @returns {Decision} */
+const move = (/** @type {Status} */ status, /** @type {string} */ name, primary = false) =>
+  ({ name, primary, act: (task) => moveTask(task, status) });
+
+export const ACCEPT = move("DONE", "Accept", true);
+export const SEND_BACK = move("TODO", "Send back");
+export const UNBLOCK = move("TODO", "Unblock", true);
+export const REQUEUE = { name: "Requeue", primary: true, act: requeue };
+export const CANCEL = move("CANCELLED", "Cancel");
+export const BLOCK = move("BLOCKED", "Block");
+export const MOVE_TO_TODO = move("TODO", "Move to To do", true);
+export const MARK_DONE = move("DONE", "Mark done");
+export const RESET_ATTEMPTS = { name: "Reset attempts", act: (/** @type {Task} */ task) => resetAttempts(task) };
+export const DROP_CANCELLED = { name: "Remove dependency", primary: true, act: dropCancelled };
+export const POSTPONE = { name: "Postpone by a week", act: postpone };
+
+async function change(
+  /** @type {Task} */ task,
+  /** @type {Record<string, unknown>} */ fields,
+  /** @type {string} */ words,
+  /** @type {Record<string, unknown> | undefined} */ before = undefined,
+) {
+  const answer = await changeTask(task, fields);
+  if (answer) toast(words, { undo: before ? () => changeTask(answer, before) : null });
+}
+
+const resetAttempts = (/** @type {Task} */ task) =>
+  change(task, { attempts: 0 }, `${nameOf(task)} has no failed attempts`);
+
+/** A move by a person resets the failed attempts. A move with an agent's token does not. */
+async function requeue(/** @type {Task} */ task) {
+  const moved = task.status === "TODO" ? task : await moveTask(task, "TODO", { title: "Requeue" });
+  if (moved?.attempts) await resetAttempts(moved);
+}
+
+function dropCancelled(/** @type {Task} */ task) {
+  const gone = new Set(task.cancelled_dependencies);
+  const rest = task.depends_on.filter((id) => !gone.has(id));
+  return change(
+    task,
+    { depends_on: rest },
+    `${nameOf(task)} no longer waits for ${[...gone].map((id) => `#${id}`).join(", ")}`,
+    { depends_on: task.depends_on }
+  );
+}
+
+function postpone(/** @type {Task} */ task) {
+  const due = new Date(Date.parse(task.due_at ?? "") + WEEK_MS).toISOString();
+  return change(task, { due_at: due }, `${nameOf(task)} is due a week later`, { due_at: task.due_at });
+}
+
+/** Return whether failed attempts alone block the task. A limit of 0 means no limit. */
+export function isAtCap(/** @type {Task} */ task) {
+  const cap = state.session?.max_attempts ?? 0;
+  return cap > 0 && task.attempts >= cap;
+}
+
+/** Return the decisions to show in the task panel. */
+export function decisionsOf(/** @type {Task} */ task) {
+  if (task.status === "REVIEW") return [ACCEPT, SEND_BACK];
+  if (isAtCap(task) && (task.status === "BLOCKED" || task.status === "TODO")) return [REQUEUE, CANCEL];
+  if (task.status === "BLOCKED") return [UNBLOCK, CANCEL];
+  return [];
+}

@@ -1,0 +1,97 @@
+// Filters of the visible tasks. A filter is part of the address; null means no filter.
+import { STATUSES } from "../core/vocabulary.js";
+import { emptyColumns } from "./order.js";
+import { state as store } from "./store.js";
+
+/** @type {WeakMap<Task, string>} */
+const texts = new WeakMap();
+const NOTHING = new Set();
+
+function textOf(/** @type {Task} */ task) {
+  const known = texts.get(task);
+  if (known !== undefined) return known;
+  const { id, name, description, external_key: key, lock, labels } = task;
+  const text = [`#${id}`, name, description, key ?? "", lock?.holder ?? "", ...labels].join("\n").toLowerCase();
+  texts.set(task, text);
+  return text;
+}
+
+/** @type {Record<string, TaskTest>} */
+const READY = {
+  ready: (task) => task.ready,
+  waiting: (task) => task.status === "TODO" && !task.ready,
+  held: (task) => task.lock !== null,
+};
+export const READY_NAMES = { ready: "Ready now", waiting: "Waiting", held: "Locked" };
+
+/** @type {[name: RouteName, test: (task: Task, value: any) => boolean][]} */
+const TESTS = [
+  ["project", (task, id) => task.project_id === id],
+  ["epic", (task, id) => task.epic_id === id],
+  ["label", (task, label) => task.labels.includes(label)],
+  ["holder", (task, holder) => task.lock?.holder === holder],
+  ["ready", (task, kind) => READY[kind]?.(task) ?? true],
+];
+
+/** Return a test for words in the task, or in the part of its description that only the server has. */
+function searchOf(/** @type {string} */ q) {
+  const words = q.toLowerCase().split(/\s+/).filter(Boolean);
+  const further = store.found.q === q ? store.found.ids : NOTHING;
+  return (/** @type {Task} */ task) => words.every((word) => textOf(task).includes(word)) || further.has(task.id);
+}
+
+/**
+ * Return one test for all filters of the route, or null without a filter. Archived projects are hidden unless chosen.
+ */
+export function testOf(/** @type {Partial<Route>} */ route) {
+  const chosen = TESTS.filter(([name]) => route[name]);
+  /** @type {TaskTest[]} */
+  const tests = chosen.map(([name, test]) => (task) => test(task, route[name]));
+  const archived = new Set([...store.projects.values()].filter((item) => item.archived_at).map((item) => item.id));
+  if (archived.size && !route.project) tests.push((task) => !archived.has(task.project_id));
+  if (route.q?.trim()) tests.push(searchOf(route.q));
+  return tests.length ? (/** @type {Task} */ task) => tests.every((test) => test(task)) : null;
+}
+
+let memory = { revision: -1, key: "", columns: emptyColumns() };
+
+/** Return the old array if it has the same tasks, so that an unchanged column does not render again. */
+function settled(/** @type {Task[]} */ before, /** @type {Task[]} */ after) {
+  const same = before.length === after.length && after.every((task, index) => before[index] === task);
+  return same ? before : after;
+}
+
+/** Return the filtered columns of the board. The object is the same until something changes. */
+export function visibleColumns(/** @type {State} */ state) {
+  const { project, epic, label, holder, ready, q } = state.route;
+  const key = JSON.stringify([state.revision.plans, project, epic, label, holder, ready, q]);
+  if (memory.revision === state.revision.tasks && memory.key === key) return memory.columns;
+  const test = testOf(state.route);
+  const columns = emptyColumns();
+  for (const status of STATUSES) {
+    const tasks = test ? state.columns[status].filter(test) : state.columns[status].slice();
+    columns[status] = settled(memory.columns[status], tasks);
+  }
+  memory = { revision: state.revision.tasks, key, columns };
+  return columns;
+}
+
+/** Return whether the tasks of these columns belong to more than one project. */
+export function ofSeveralProjects(/** @type {Columns} */ columns) {
+  const first = Object.values(columns).find((tasks) => tasks.length)?.[0].project_id;
+  return Object.values(columns).some((tasks) => tasks.some((task) => task.project_id !== first));
+}
+
+/** Return all labels and holders in use, most used first. */
+export function inUse(/** @type {State} */ state) {
+  const labels = new Map();
+  const holders = new Map();
+  for (const task of state.tasks.values()) {
+    if (state.route.project && task.project_id !== state.route.project) continue;
+    for (const label of task.labels) labels.set(label, (labels.get(label) ?? 0) + 1);
+    if (task.lock) holders.set(task.lock.holder, (holders.get(task.lock.holder) ?? 0) + 1);
+  }
+  const names = (/** @type {Map<string, number>} */ counts) =>
+    [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).map(([name]) => name);
+  return { labels: names(labels), holders: names(holders) };
+}

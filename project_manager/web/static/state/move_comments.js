@@ -1,0 +1,36 @@
+// The comment that a person leaves for the next agent when a task goes back to the agents. It is sent with the move.
+import { draftOf, keepDraft } from "../core/drafts.js";
+import { openDialog } from "./dialogs.js";
+
+/** @type {Partial<Record<Status, { title: string, label: string, required: boolean, error?: string }>>} */
+const COMMENT_PROMPTS = {
+  REVIEW: {
+    title: "Send back",
+    label: "What is missing?",
+    required: true,
+    error: "Enter what is missing; the next agent reads it.",
+  },
+  BLOCKED: { title: "Unblock", label: "What should the next agent know?", required: false },
+};
+
+const draftKey = (/** @type {Task} */ task, /** @type {Status} */ status) => `${task.id}:${status}`;
+
+export const commentDraft = (/** @type {Task} */ task, /** @type {Status} */ status) =>
+  draftOf(draftKey(task, status)).body;
+export const saveComment = (/** @type {Task} */ task, /** @type {Status} */ status, /** @type {string} */ body) =>
+  keepDraft(draftKey(task, status), { body, kind: "comment" });
+
+/** Delete the draft after it was sent. */
+export const clearComment = (/** @type {Task} */ task, /** @type {Status} */ status) => saveComment(task, status, "");
+
+/** Ask for the comment of this move. Resolve to "" if the move needs none, and to null if the user cancels. */
+export function askComment(
+  /** @type {Task} */ task,
+  /** @type {Status} */ status,
+  /** @type {string | undefined} */ title,
+) {
+  const prompt = status === "TODO" ? COMMENT_PROMPTS[task.status] : undefined;
+  if (!prompt) return Promise.resolve("");
+  return new Promise((resolve) =>
+    openDialog("moveComment", { task, status, ...prompt, title: title ?? prompt.title, answer: resolve }));
+}

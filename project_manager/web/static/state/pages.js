@@ -1,0 +1,44 @@
+// Paged reads of lists, and of a board that is too large for one answer.
+import { get } from "../core/api.js";
+
+export const PER_CALL = 500;
+const EXCERPT_CHARACTERS = 280;
+
+/**
+ * Return all rows of a list, each changed by `keep`. `progress(read, total)` runs after each page. Pages with long
+ * texts are shorter, so the number of rows does not show the last page.
+ */
+export async function fetchAll(
+  /** @type {string} */ path,
+  /** @type {Query} */ query = {},
+  /** @type {FetchOptions} */ { keep = (item) => item, progress = () => {} } = {},
+) {
+  const items = [];
+  let cursor;
+  do {
+    /** @type {{ items: any[], total: number, next_cursor: string | null }} */
+    const page = await get(path, { ...query, limit: PER_CALL, cursor });
+    for (const item of page.items) items.push(keep(item));
+    progress(items.length, page.total);
+    cursor = page.next_cursor;
+  } while (cursor);
+  return items;
+}
+
+/** Return the item with only the start of a long description, as the board has it, to save memory. */
+function withExcerpt(/** @type {any} */ item) {
+  const lead = Array.from(item.description.slice(0, 2 * EXCERPT_CHARACTERS)).slice(0, EXCERPT_CHARACTERS).join("");
+  return lead.length === item.description.length ? item : { ...item, description: lead, description_truncated: true };
+}
+
+/**
+ * Return the board in the format of `/api/board/state`, read page by page. Its event number is from before the first
+ * page, so later events repeat changes made during the read. `progress(read, total)` counts tasks.
+ */
+export async function pagedBoard(/** @type {(read: number, total: number) => void} */ progress) {
+  const { head, epoch } = await get("/api/events", { limit: 1 });
+  const projects = await fetchAll("/api/projects", {}, { keep: withExcerpt });
+  const epics = await fetchAll("/api/epics", {}, { keep: withExcerpt });
+  const tasks = await fetchAll("/api/tasks", {}, { keep: withExcerpt, progress });
+  return { projects, epics, tasks, seq: head, epoch };
+}

@@ -1,0 +1,186 @@
+// Synchronisation of the store: load the board, turn events into batched reads, and refresh running leases.
+import { get } from "../core/api.js";
+import { everySecond, serverNow } from "../core/clock.js";
+import { PER_CALL, fetchAll, pagedBoard } from "./pages.js";
+import { changesArchived, neighbours } from "./reduce.js";
+import { dispatch, state, watch } from "./store.js";
+
+const GATHER_MS = 40;
+const SEARCH_MS = 250;
+const RETRY_MS = 2000;
+const LEASE_REFRESH_SECONDS = 8;
+
+/** @type {Record<"tasks" | "projects" | "epics", Set<number>>} Ids of rows to read. */
+const dirty = { tasks: new Set(), projects: new Set(), epics: new Set() };
+let running = false;
+let scheduled = false;
+
+async function fetchBoard() {
+  try {
+    return await get("/api/board/state");
+  } catch (error) {
+    if (error.code !== "response_too_large") throw error;
+    return pagedBoard((read, total) => dispatch({ type: "loading", read, total }));
+  }
+}
+
+export async function loadBoard() {
+  const board = await fetchBoard();
+  for (const kind of Object.values(dirty)) kind.clear();
+  dispatch({ type: "board", board });
+}
+
+function schedule(ms = GATHER_MS) {
+  if (scheduled || running) return;
+  scheduled = true;
+  setTimeout(flush, ms);
+}
+
+export function markDirty(/** @type {Iterable<number>} */ ids) {
+  for (const id of ids) dirty.tasks.add(id);
+  schedule();
+}
+
+/** Return up to PER_CALL ids of changed tasks without a pending write of this page. */
+function nextDirtyTasks() {
+  const ids = [];
+  for (const id of dirty.tasks) {
+    if (state.pending.has(id)) continue;
+    ids.push(id);
+    if (ids.length === PER_CALL) break;
+  }
+  for (const id of ids) dirty.tasks.delete(id);
+  return ids;
+}
+
+async function readTasks(/** @type {number[]} */ ids) {
+  const tasks = await fetchAll("/api/tasks", { ids: ids.join(",") });
+  const found = new Set(tasks.map((task) => task.id));
+  // A pending write has already changed the task on the page, and reads it again when it ends.
+  const settled = (/** @type {number} */ id) => !state.pending.has(id);
+  dispatch({
+    type: "tasks",
+    tasks: tasks.filter((task) => settled(task.id)),
+    gone: ids.filter((id) => !found.has(id) && settled(id)),
+  });
+}
+
+/** Read the full task. The board has only the start of a long description. */
+export async function readTask(/** @type {number} */ id) {
+  const task = await get(`/api/tasks/${id}`);
+  dispatch({ type: "tasks", tasks: [task] });
+  return task;
+}
+
+/** Read a full project or epic. */
+export async function readPlan(/** @type {"project" | "epic"} */ kind, /** @type {number} */ id) {
+  const item = await get(`/api/${kind}s/${id}`);
+  dispatch({ type: "plans", [`${kind}s`]: [item] });
+  return item;
+}
+
+/** Search on the server, because the board has only the start of long descriptions. */
+async function searchServer(/** @type {string} */ q) {
+  const tasks = await fetchAll("/api/tasks", { q, fields: "id" });
+  if (state.route.q === q) dispatch({ type: "found", q, ids: new Set(tasks.map((task) => task.id)) });
+}
+
+export function watchSearch() {
+  let asked = "";
+  /** @type {Timer} */
+  let timer;
+  return watch(() => {
+    const q = state.loaded && state.shortened ? state.route?.q ?? "" : "";
+    if (q === asked) return;
+    asked = q;
+    clearTimeout(timer);
+    if (q.trim()) timer = setTimeout(() => searchServer(q).catch(() => { asked = ""; }), SEARCH_MS);
+  });
+}
+
+/** Return null for a deleted item; its own event removes it from the page. */
+async function fetchPlanOrNull(/** @type {"projects" | "epics"} */ kind, /** @type {number} */ id) {
+  try {
+    return await get(`/api/${kind}/${id}`);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    return null;
+  }
+}
+
+async function readPlans(/** @type {"projects" | "epics"} */ kind) {
+  const ids = [...dirty[kind]];
+  dirty[kind].clear();
+  try {
+    const items = await Promise.all(ids.map((id) => fetchPlanOrNull(kind, id)));
+    dispatch({ type: "plans", [kind]: items.filter(Boolean) });
+  } catch (error) {
+    for (const id of ids) dirty[kind].add(id);
+    throw error;
+  }
+}
+
+async function flush() {
+  scheduled = false;
+  running = true;
+  const ids = nextDirtyTasks();
+  try {
+    if (ids.length) await readTasks(ids);
+    if (dirty.projects.size) await readPlans("projects");
+    if (dirty.epics.size) await readPlans("epics");
+  } catch {
+    for (const id of ids) dirty.tasks.add(id);
+    running = false;
+    schedule(RETRY_MS);
+    return;
+  }
+  running = false;
+  if (dirty.tasks.size || dirty.projects.size || dirty.epics.size) schedule();
+}
+
+/** Apply events and schedule reads of the rows they changed. Return true if the board must be reloaded. */
+export function applyEvents(/** @type {OutboxEvent[]} */ events) {
+  const unseen = events.filter((event) => event.seq > state.seq);
+  if (unseen.length === 0) return false;
+  const needsReload = unseen.some((event) => event.type === "import.finished" || changesArchived(state, event));
+  dispatch({ type: "events", events: unseen });
+  const touched = new Set();
+  for (const event of unseen) {
+    if (event.task_id && event.type !== "task.logged") touched.add(event.task_id);
+    else if (event.type.startsWith("project.") && !event.type.endsWith("deleted")) dirty.projects.add(event.project_id);
+    else if (event.type.startsWith("epic.") && !event.type.endsWith("deleted")) dirty.epics.add(event.epic_id);
+  }
+  markDirty(neighbours(state, touched));
+  return needsReload;
+}
+
+/** Read leases again after half of their time. A renewal emits no event. */
+function refreshLeases() {
+  const now = serverNow();
+  const due = [];
+  for (const task of state.columns.IN_PROGRESS) {
+    if (task.lock && (Date.parse(task.lock.expires_at) - now) / 1000 < task.lock.ttl_seconds / 2) due.push(task.id);
+  }
+  for (const task of state.columns.TODO) {
+    if (task.defer_until && !task.ready && Date.parse(task.defer_until) <= now) due.push(task.id);
+  }
+  if (due.length) markDirty(due.slice(0, PER_CALL));
+}
+
+export function watchLeases() {
+  let second = 0;
+  return everySecond(() => {
+    second += 1;
+    if (second % LEASE_REFRESH_SECONDS === 0 && state.loaded && !document.hidden) refreshLeases();
+  });
+}
+
+export async function loadAgents() {
+  const page = await get("/api/agents", { limit: PER_CALL });
+  dispatch({ type: "agents", agents: page.items });
+}
+
+export async function loadHistory(events = 200) {
+  const answer = await get("/api/events", { since: Math.max(0, state.seq - events), limit: events });
+  dispatch({ type: "history", events: answer.items });
+}

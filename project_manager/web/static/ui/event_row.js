@@ -1,0 +1,152 @@
+// One event as a sentence.
+import { fieldValue } from "../core/due.js";
+import { bidiIsolate, momentOr } from "../core/format.js";
+import { html, useState } from "../core/html.js";
+import { STATUS_NAMES } from "../core/vocabulary.js";
+import { kindOf } from "../state/actors.js";
+import { state } from "../state/store.js";
+import { Actor, RelativeTime, TaskLink } from "./chips.js";
+import { Icon } from "./icons.js";
+
+const ENVELOPE = new Set(["seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id"]);
+const CHANGES = new Set(["changes", "previous"]);
+/** @type {Record<string, string>} */
+const NOTES = {
+  comment: "commented on",
+  progress: "reported progress on",
+  handoff: "left a handoff note on",
+  evidence: "added evidence to",
+  system: "made a note on",
+};
+/** @type {Record<string, [before: string, after: string]>} */
+const UNLOCKED = {
+  explicit_release: ["released", ""],
+  auto_release: ["released", ""],
+  lock_expired: ["lost", "because the lease expired"],
+  unconfirmed: ["lost", "because no call confirmed the lease"],
+  deleted: ["lost", "because it was deleted"],
+};
+
+/** The system itself forces the end of leases only after a backup was restored. */
+const forcedReason = (/** @type {Actor} */ actor) =>
+  (actor.kind === "system" ? "because the database was restored" : `because ${bidiIsolate(actor.id)} ended the lease`);
+
+const nameOf = (/** @type {Map<number, { name: string }>} */ map, /** @type {number} */ id) =>
+  map.get(id)?.name ?? `#${id}`;
+/** Only operators receive the token of an event. */
+function tokenOf(/** @type {OutboxEvent} */ { token }) {
+  if (!token) return "a token";
+  const bound = token.agent_id ? ` bound to ${bidiIsolate(token.agent_id)}` : "";
+  return `the token ${bidiIsolate(token.name)} (${token.role}${bound})`;
+}
+const statusName = (/** @type {Status} */ status) => STATUS_NAMES[status];
+const changed = (/** @type {OutboxEvent} */ event) => Object.keys(event.changes ?? {}).join(", ");
+
+/** @type {Record<string, (event: OutboxEvent) => string[]>} The words before and after the task. */
+const SENTENCES = {
+  "task.created": () => ["created", ""],
+  "task.updated": (event) => ["changed", changed(event) && `(${changed(event)})`],
+  "task.status_changed": ({ status }) => ["moved", `to ${statusName(status) ?? status}`],
+  "task.locked": (event) => (event.renewed ? ["changed the lease of", ""] : ["claimed", ""]),
+  "task.unlocked": (event) =>
+    (event.reason === "forced" ? ["lost", forcedReason(event.actor)] : UNLOCKED[event.reason] ?? ["released", ""]),
+  "task.deleted": () => ["deleted", ""],
+  "task.logged": (event) => [NOTES[event.kind] ?? "wrote on", ""],
+  "task.ready": () => ["", "is ready now"],
+  "import.finished": () => ["imported a plan", ""],
+  "database.restored": () => ["restored the database from a backup", ""],
+  "token.created": (event) => [`created ${tokenOf(event)}`, ""],
+  "token.revoked": (event) => [`revoked ${tokenOf(event)}`, ""],
+  "tokens.cleared": () => ["cleared all tokens", ""],
+};
+
+function sentence(/** @type {OutboxEvent} */ event) {
+  const known = SENTENCES[event.type];
+  if (known) return known(event);
+  const [kind, verb] = event.type.split(".");
+  const name = kind === "project" ? nameOf(state.projects, event.project_id) : nameOf(state.epics, event.epic_id);
+  return [`${verb} the ${kind} ${bidiIsolate(event.name ?? name)}`, ""];
+}
+
+/** @type {Record<string, string>} */
+const TONES = { "task.deleted": "bad", "task.ready": "good", "task.locked": "work" };
+
+function toneOf(/** @type {OutboxEvent} */ event) {
+  if (["lock_expired", "unconfirmed", "forced"].includes(event.reason)) return "bad";
+  if (event.type === "task.status_changed") return event.status === "DONE" ? "good" : `to-${event.status}`;
+  return TONES[event.type] ?? "";
+}
+
+/** Return the subject of the sentence: lease holder, author of a log entry, else the actor. `task.ready` has none. */
+function Subject(/** @type {{ event: OutboxEvent }} */ { event }) {
+  if (event.type === "task.ready") return null;
+  const lease = event.type === "task.unlocked" || event.type === "task.locked";
+  const author = event.type === "task.logged" ? event.author : undefined;
+  const id = (lease ? event.agent_id : author) ?? event.actor.id;
+  const kind = id === event.actor.id ? event.actor.kind : event.kind === "system" ? "system" : kindOf(id);
+  return html`<${Actor} id=${id} kind=${kind} /> `;
+}
+
+const shown = (/** @type {any} */ value) =>
+  (typeof value === "object" && value !== null
+    ? JSON.stringify(value, (_, part) => momentOr(part))
+    : String(momentOr(value) ?? "nothing"));
+
+/** Return changed fields as "before → after", then the other fields of the event. */
+function fieldsOf(/** @type {OutboxEvent} */ event) {
+  const changes = Object.entries(event.changes ?? {}).map(([name, value]) => [
+    name,
+    `${shown(fieldValue(name, event.previous?.[name]))} → ${shown(fieldValue(name, value))}`,
+  ]);
+  const isField = (/** @type {[string, unknown]} */ [name, value]) =>
+    !ENVELOPE.has(name) && !CHANGES.has(name) && value !== null;
+  const rest = Object.entries(event).filter(isField);
+  return [...changes, ...rest.map(([name, value]) => [name, shown(fieldValue(name, value))])];
+}
+
+function Fields(/** @type {{ event: OutboxEvent }} */ { event }) {
+  return html`<dl class="event-fields">
+    <div><dt>event</dt><dd>${event.seq}, ${event.type}, by <bdi>${event.actor.id}</bdi></dd></div>
+    ${fieldsOf(event).map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd dir="auto">${text}</dd></div>`)}
+  </dl>`;
+}
+
+/** The row of an event. `within` is the task of the history, which needs no link to itself. */
+export function EventRow(/** @type {{ event: OutboxEvent, within?: number }} */ { event, within }) {
+  const [open, setOpen] = useState(false);
+  const [before, after] = sentence(event);
+  const about = event.task_id && event.task_id !== within
+    ? html`<${TaskLink} id=${event.task_id} name=${event.name} bare />`
+    : event.task_id && (event.type === "task.ready" ? "It" : "it");
+  return html`<li class=${`event ${toneOf(event)}`} data-testid="event">
+    <span class="event-mark" aria-hidden="true"></span>
+    <div class="event-text">
+      <p>
+        <${Subject} event=${event} />
+        ${before && html`<span>${before}</span>`}
+        ${about}
+        ${after && html`<span>${after}</span>`}
+      </p>
+      ${open && html`<${Fields} event=${event} />`}
+    </div>
+    <span class="muted event-time"><${RelativeTime} at=${event.timestamp} /></span>
+    <button type="button" class="quiet icon-button" aria-label="Fields of this event" aria-expanded=${open}
+        onClick=${() => setOpen(!open)}><${Icon} name="more" /></button>
+  </li>`;
+}
+
+/** Return whether an adjacent event has the same information. */
+export function isRedundant(
+  /** @type {OutboxEvent} */ event,
+  /** @type {OutboxEvent | undefined} */ before,
+  /** @type {OutboxEvent | undefined} */ after,
+) {
+  const same = (/** @type {OutboxEvent | undefined} */ other, /** @type {string} */ type) =>
+    other?.type === type && other.task_id === event.task_id && Math.abs(other.seq - event.seq) === 1;
+  if (event.type === "task.status_changed") {
+    const given = same(after, "task.unlocked") && after?.reason !== "auto_release";
+    return given || (event.status === "IN_PROGRESS" && same(before, "task.locked"));
+  }
+  if (event.type === "task.unlocked") return event.reason === "auto_release" && same(before, "task.status_changed");
+  return event.type === "task.logged" && event.kind === "system";
+}

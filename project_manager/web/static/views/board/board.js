@@ -1,0 +1,139 @@
+// The board: columns by status, keyboard movement between cards.
+import { count, plural } from "../../core/format.js";
+import { cx, focusedElement, html, useCallback, useState } from "../../core/html.js";
+import { loadSetting, saveSetting } from "../../core/local_storage.js";
+import { STATUSES, STATUS_NAMES, canWrite } from "../../core/vocabulary.js";
+import { openDialog } from "../../state/dialogs.js";
+import { ofSeveralProjects, visibleColumns } from "../../state/filters.js";
+import { clearFilters, isFiltered, navigate } from "../../state/route.js";
+import { dispatchNow, state, useStore } from "../../state/store.js";
+import { Empty } from "../../ui/chips.js";
+import { StatusIcon } from "../../ui/icons.js";
+import { Column, focusCard } from "./column.js";
+import { Sideways } from "./sideways.js";
+
+const FOLDED_AT_FIRST = ["CANCELLED"];
+
+/** The choice of the column on a narrow screen, which shows one column. */
+function Tabs(/** @type {{ columns: Columns, current: string }} */ { columns, current }) {
+  return html`<div class="status-tabs" role="group" aria-label="Column">
+    ${STATUSES.map((status) => html`<button key=${status} type="button" class=${cx("tab", status === current && "on")}
+        aria-pressed=${status === current} onClick=${() => navigate({ status }, { replace: true })}>
+      <${StatusIcon} status=${status} />
+      ${STATUS_NAMES[status]}
+      <span class="count">${count(columns[status].length)}</span>
+    </button>`)}
+  </div>`;
+}
+
+function Nothing() {
+  const writer = canWrite(state.session);
+  return html`<${Empty} title="No tasks yet">
+    <p>
+      ${writer
+        ? html`Import a plan with <code
+            >project-manager import plan.yaml</code>, let an agent create tasks, or create the first one here.`
+        : "Tasks appear here when they are created."}
+    </p>
+    ${writer && html`<button type="button" class="primary" onClick=${() => openDialog("task", {})}>New task</button>`}
+  <//>`;
+}
+
+/** Shown when no task passes the filters, with a button that clears them. */
+function NoMatch(/** @type {{ route: Route }} */ { route }) {
+  const search = () => document.getElementById("search")?.focus();
+  const clear = () => {
+    clearFilters();
+    search();
+  };
+  if (isFiltered(route)) {
+    return html`<${Empty} title="No task matches">
+      <p>${plural(state.tasks.size, "task")} in all.</p>
+      <button type="button" class="primary" onClick=${clear} data-testid="clear-filters">Clear the filters</button>
+    <//>`;
+  }
+  if (!route.project) {
+    return html`<${Empty} title="No open project has a task">
+      <p>Choose an archived project above to see its tasks.</p>
+    <//>`;
+  }
+  return html`<${Empty} title="No task in this project">
+    ${canWrite(state.session) && html`<button type="button" class="primary" onClick=${() => openDialog("task", {})}>
+      New task
+    </button>`}
+  <//>`;
+}
+
+export function Board() {
+  useStore((now) => now.revision.tasks);
+  useStore((now) => now.revision.plans);
+  const route = useStore((now) => now.route);
+  const [folded, setFolded] = useState(() => new Set(loadSetting("folded", FOLDED_AT_FIRST)));
+  const onFold = useCallback((/** @type {Status} */ status) => setFolded((old) => {
+    const next = new Set(old);
+    if (!next.delete(status)) next.add(status);
+    saveSetting("folded", [...next]);
+    return next;
+  }), []);
+  if (state.tasks.size === 0) return html`<${Nothing} />`;
+  const columns = visibleColumns(state);
+  const several = ofSeveralProjects(columns);
+  if (STATUSES.every((status) => columns[status].length === 0)) return html`<${NoMatch} route=${route} />`;
+  const current = STATUSES.find((status) => status === route.status) ?? "TODO";
+  const onFocus = (/** @type {UiEvent} */ event) => {
+    const id = Number(event.target.closest?.("[data-task]")?.dataset.task);
+    if (id && id !== state.cursor) dispatchNow({ type: "cursor", id });
+  };
+  return html`<div class="board" data-testid="board" onFocusIn=${onFocus}>
+    <${Tabs} columns=${columns} current=${current} />
+    <${Sideways}>
+      ${STATUSES.map((status) => html`<${Column} key=${status} status=${status} tasks=${columns[status]}
+          several=${several} folded=${folded.has(status) && status !== current} current=${status === current}
+          onFold=${onFold} />`)}
+    <//>
+  </div>`;
+}
+
+/** Return the statuses whose columns are visible and neither folded nor empty. */
+function reachableStatuses(/** @type {Columns} */ columns) {
+  const isShown = (/** @type {Status} */ status) =>
+    /** @type {HTMLElement | null} */ (document.querySelector(`.column[data-status=${status}]`))?.offsetParent;
+  return STATUSES.filter((status) => columns[status].length && isShown(status));
+}
+
+/** Return the task of keyboard commands: the focused card, the open task, or the last one. */
+export function taskAtHand() {
+  const focused = Number(focusedElement()?.closest("[data-task]")?.getAttribute("data-task"));
+  return state.tasks.get(focused || state.route.task || (state.cursor ?? 0)) ?? null;
+}
+
+function goTo(/** @type {number} */ id) {
+  focusCard(id);
+  dispatchNow({ type: "cursor", id });
+}
+
+/** Move by arrow keys: `across` columns, `down` cards. */
+export function moveCursor(/** @type {number} */ across, /** @type {number} */ down) {
+  const columns = visibleColumns(state);
+  const statuses = reachableStatuses(columns);
+  if (statuses.length === 0) return;
+  const task = state.tasks.get(state.cursor ?? 0);
+  const column = task ? statuses.indexOf(task.status) : -1;
+  const row = task && column >= 0 ? columns[task.status].findIndex((other) => other.id === task.id) : -1;
+  if (row < 0) {
+    goTo(columns[statuses[0]][0].id);
+    return;
+  }
+  const status = statuses[Math.max(0, Math.min(statuses.length - 1, column + across))];
+  const target = across
+    ? Math.min(row, columns[status].length - 1)
+    : Math.max(0, Math.min(columns[status].length - 1, row + down));
+  goTo(columns[status][target].id);
+}
+
+/** Go to the first or last card of the column. */
+export function moveToEnd(/** @type {boolean} */ last) {
+  const status = state.tasks.get(state.cursor ?? 0)?.status;
+  const tasks = status ? visibleColumns(state)[status] : [];
+  if (tasks.length) goTo(tasks[last ? tasks.length - 1 : 0].id);
+}

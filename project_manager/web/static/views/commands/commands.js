@@ -1,0 +1,222 @@
+// The commands: one list for the palette, the keyboard and the help.
+import { focusedElement } from "../../core/html.js";
+import {
+  CLOSED, PRIORITY_NAMES, STATUSES, STATUS_NAMES, allowedTransitions, canWrite, statusChoices,
+} from "../../core/vocabulary.js";
+import {
+  claimTask, copyLink, deleteTask, editTask, moveTask, releaseTask, setPriority, takeOver,
+} from "../../state/actions.js";
+import { openDialog } from "../../state/dialogs.js";
+import { FILTERS, closeTask, navigate } from "../../state/route.js";
+import { signOut } from "../../state/session.js";
+import { state } from "../../state/store.js";
+import { cycleTheme } from "../../state/theme.js";
+import { moveCursor, moveToEnd, taskAtHand } from "../board/board.js";
+import { focusCard } from "../board/column.js";
+
+const view = (/** @type {string} */ name) => () => navigate({ view: name, around: null });
+const onBoard = () => state.route.view === "board";
+const writer = () => canWrite(state.session);
+
+/** Open a palette of `entries`. `present` is the current value, `closing` is never preselected, `keys` is a digit. */
+function choose(/** @type {string} */ title, /** @type {Entry[]} */ entries) {
+  openDialog("palette", { title, entries });
+}
+
+function askMove(/** @type {Task} */ task) {
+  const entry = (/** @type {Status} */ status) => ({
+    id: status,
+    status,
+    name: STATUS_NAMES[status],
+    closing: CLOSED.has(status),
+    present: status === task.status,
+    run: () => status !== task.status && shift(task, status),
+  });
+  choose(`Move #${task.id} to…`, statusChoices(task.status).map(entry));
+}
+
+function askPriority(/** @type {Task} */ task) {
+  const entry = (/** @type {string} */ name, /** @type {number} */ value) => ({
+    id: `p${value}`,
+    icon: "flag",
+    name: `P${value} ${name}`,
+    keys: String(value),
+    present: value === task.priority,
+    run: () => setPriority(task, value),
+  });
+  choose(`Priority of #${task.id}`, PRIORITY_NAMES.map(entry));
+}
+
+async function shift(/** @type {Task} */ task, /** @type {Status} */ status) {
+  const follow = onBoard() && !state.route.task;
+  if (follow) focusCard(task.id, status);
+  await moveTask(task, status);
+  if (follow && state.tasks.get(task.id)?.status !== status) focusCard(task.id);
+}
+
+/** Move the task to the next allowed status in a direction of the board. */
+function shiftBy(/** @type {Task} */ task, /** @type {number} */ step) {
+  const legal = allowedTransitions(task.status);
+  for (let at = STATUSES.indexOf(task.status) + step; at >= 0 && at < STATUSES.length; at += step) {
+    if (legal.includes(STATUSES[at])) return shift(task, STATUSES[at]);
+  }
+  return undefined;
+}
+
+const withTask = (/** @type {(task: Task) =>
+  unknown} */ act, /** @type {TaskTest} */ fits = () => true) => ({ act, fits });
+
+function escape() {
+  if (state.route.task) closeTask();
+  else if (focusedElement()?.id === "search") focusedElement()?.blur();
+}
+
+const clearFilters = () => navigate(Object.fromEntries(FILTERS.map((name) => [name, null])));
+const toggleReady = () => navigate({ ready: state.route.ready === "ready" ? null : "ready" }, { replace: true });
+const selectSearch = () => /** @type {HTMLInputElement | null} */ (document.getElementById("search"))?.select();
+function search() {
+  if (onBoard()) selectSearch();
+  else {
+    navigate({ view: "board" });
+    requestAnimationFrame(selectSearch);
+  }
+}
+
+/** @type {Command[]} */
+export const COMMANDS = [
+  {
+    id: "palette", keys: "Ctrl K", name: "Command palette", group: "Everywhere", icon: "search",
+    run: () => openDialog("palette", {}), hidden: true,
+  },
+  { id: "search", keys: "/", name: "Search tasks", group: "Everywhere", icon: "search", run: search },
+  {
+    id: "new-task", keys: "c", name: "New task", group: "Everywhere", icon: "plus", write: true,
+    run: () => openDialog("task", {}),
+  },
+  { id: "new-epic", name: "New epic", icon: "plus", write: true, run: () => openDialog("epic", {}) },
+  { id: "new-project", name: "New project", icon: "plus", write: true, run: () => openDialog("project", {}) },
+  {
+    id: "help", keys: "?", name: "Keyboard shortcuts", group: "Everywhere", icon: "help",
+    run: () => openDialog("help", {}),
+  },
+  { id: "send", keys: "Ctrl Enter", name: "Send the form or the comment", group: "Everywhere", hidden: true },
+  { id: "escape", keys: "Esc", name: "Close the dialog or drawer", group: "Everywhere", run: escape, hidden: true },
+  {
+    id: "theme", keys: "Shift D", name: "Light, dark, or as the system", group: "Everywhere", icon: "moon",
+    run: cycleTheme,
+  },
+  { id: "board", keys: "g b", name: "Go to the board", group: "Go to", icon: "board", run: view("board") },
+  { id: "needs", keys: "g n", name: "Go to what needs you", group: "Go to", icon: "inbox", run: view("needs") },
+  { id: "agents", keys: "g a", name: "Go to agents", group: "Go to", icon: "agents", run: view("agents") },
+  { id: "activity", keys: "g l", name: "Go to live activity", group: "Go to", icon: "activity", run: view("activity") },
+  { id: "graph", keys: "g d", name: "Go to dependencies", group: "Go to", icon: "graph", run: view("graph") },
+  { id: "projects", keys: "g p", name: "Go to projects", group: "Go to", icon: "projects", run: view("projects") },
+  {
+    id: "down", keys: "j", also: ["ArrowDown"], name: "Next card", group: "Board", board: true, hidden: true,
+    run: () => moveCursor(0, 1),
+  },
+  {
+    id: "up", keys: "k", also: ["ArrowUp"], name: "Previous card", group: "Board", board: true, hidden: true,
+    run: () => moveCursor(0, -1),
+  },
+  {
+    id: "left", keys: "h", also: ["ArrowLeft"], name: "Column to the left", group: "Board", board: true, hidden: true,
+    run: () => moveCursor(-1, 0),
+  },
+  {
+    id: "right", keys: "l", also: ["ArrowRight"], name: "Column to the right", group: "Board", board: true,
+    hidden: true, run: () => moveCursor(1, 0),
+  },
+  {
+    id: "first", keys: "Home", name: "First card of the column", group: "Board", board: true, hidden: true,
+    run: () => moveToEnd(false),
+  },
+  {
+    id: "last", keys: "End", name: "Last card of the column", group: "Board", board: true, hidden: true,
+    run: () => moveToEnd(true),
+  },
+  { id: "ready", keys: "r", name: "Show only ready tasks, or all", group: "Board", icon: "check", run: toggleReady },
+  { id: "clear", keys: "Shift X", name: "Clear all filters", group: "Board", icon: "filter", run: clearFilters },
+  {
+    id: "open",
+    keys: "Enter",
+    name: "Open the task",
+    group: "Task",
+    hidden: true,
+    task: withTask((task) => navigate({ task: task.id }), onBoard),
+  },
+  {
+    id: "move", keys: "m", name: "Move the task to…", group: "Task", icon: "arrow", write: true,
+    task: withTask(askMove),
+  },
+  {
+    id: "move-right", keys: "Shift ArrowRight", name: "Move the task one column right", group: "Task", icon: "arrow",
+    write: true, task: withTask((task) => shiftBy(task, 1)),
+  },
+  {
+    id: "move-left", keys: "Shift ArrowLeft", name: "Move the task one column left", group: "Task", icon: "arrow",
+    write: true, task: withTask((task) => shiftBy(task, -1)),
+  },
+  { id: "edit", keys: "e", name: "Edit the task", group: "Task", icon: "edit", write: true, task: withTask(editTask) },
+  {
+    id: "priority", keys: "p", name: "Set the priority", group: "Task", icon: "flag", write: true,
+    task: withTask(askPriority),
+  },
+  {
+    id: "take",
+    keys: "t",
+    name: "Lock or take over the task",
+    group: "Task",
+    icon: "hand",
+    write: true,
+    task: withTask((task) => (task.lock ? takeOver(task) : claimTask(task))),
+  },
+  {
+    id: "release", keys: "u", name: "Release the task's lease", group: "Task", icon: "out", write: true,
+    task: withTask(releaseTask, (task) => Boolean(task.lock)),
+  },
+  { id: "link", keys: "y", name: "Copy a link to the task", group: "Task", icon: "link", task: withTask(copyLink) },
+  {
+    id: "around",
+    keys: "v",
+    name: "Show the task in the graph",
+    group: "Task",
+    icon: "graph",
+    task: withTask((task) => navigate({ view: "graph", around: task.id })),
+  },
+  {
+    id: "delete",
+    keys: "Shift Delete",
+    name: "Delete the task",
+    group: "Task",
+    icon: "trash",
+    write: true,
+    task: withTask(async (task) => (await deleteTask(task)) && state.route.task === task.id && closeTask()),
+  },
+  { id: "sign-out", name: "Sign out", icon: "out", fits: () => state.session?.auth_required, run: signOut },
+];
+
+export function available(/** @type {Command} */ command) {
+  if (command.write && !(writer() && state.loaded)) return false;
+  if (command.fits && !command.fits()) return false;
+  if (command.task) {
+    const task = taskAtHand();
+    return Boolean(task && command.task.fits(task));
+  }
+  return !command.board || onBoard();
+}
+
+export function runCommand(/** @type {Command} */ command) {
+  const task = command.task && taskAtHand();
+  if (command.task && task) command.task.act(task);
+  else command.run?.();
+}
+
+/** Return the available commands for the palette. The current task is bound before the palette takes the focus. */
+export function commands() {
+  return COMMANDS.filter((command) => !command.hidden && available(command)).map((command) => {
+    const task = command.task && taskAtHand();
+    const run = task ? () => command.task?.act(task) : command.run;
+    return { ...command, kind: task ? `#${task.id}` : "", run };
+  });
+}

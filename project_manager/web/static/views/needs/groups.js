@@ -1,0 +1,102 @@
+// The groups of tasks that need a person.
+import { serverNow } from "../../core/clock.js";
+import { isPast } from "../../core/due.js";
+import { CLOSED, isWithoutHolder } from "../../core/vocabulary.js";
+import {
+  ACCEPT, BLOCK, CANCEL, DROP_CANCELLED, MARK_DONE, MOVE_TO_TODO, POSTPONE, REQUEUE, RESET_ATTEMPTS, SEND_BACK, UNBLOCK,
+  isAtCap,
+} from "../../state/decisions.js";
+import { testOf } from "../../state/filters.js";
+import { state } from "../../state/store.js";
+
+export const hasCancelled = (/** @type {Task} */ task) => task.cancelled_dependencies?.length > 0;
+export const isOverdue = (/** @type {Task} */ task) =>
+  task.due_at !== null && !CLOSED.has(task.status) && isPast(task.due_at, serverNow());
+
+// A task belongs to the first group that fits. `from`: the statuses to search; null means all.
+/** @type {NeedGroup[]} */
+const GROUPS = [
+  {
+    id: "attempts", title: "Failed too often",
+    explain: "The attempt limit is reached. Read the log, then requeue the task.",
+    from: ["BLOCKED", "TODO"], test: isAtCap, actions: [REQUEUE, CANCEL],
+  },
+  {
+    id: "review", title: "Review", explain: "Finished by an agent, waiting for a person to accept it.",
+    from: ["REVIEW"], test: () => true, actions: [ACCEPT, SEND_BACK],
+  },
+  {
+    id: "blocked", title: "Blocked", explain: "Marked as blocked by an agent or a person.",
+    from: ["BLOCKED"], test: () => true, actions: [UNBLOCK, CANCEL],
+  },
+  {
+    id: "cancelled", title: "Waiting for cancelled work",
+    explain: "Depends on a cancelled task: not ready until the dependency is removed or the task is reopened.",
+    from: ["TODO", "BACKLOG"], test: hasCancelled, actions: [DROP_CANCELLED, CANCEL],
+  },
+  {
+    id: "lost", title: "Lost leases", explain: "A lease expired or was released as failed; the task is ready again.",
+    from: ["TODO"], test: (task) => task.attempts > 0, actions: [RESET_ATTEMPTS, BLOCK],
+  },
+  {
+    id: "no-holder", title: "In progress without a holder",
+    explain: "In progress without a lease: agents do not claim it.",
+    from: ["IN_PROGRESS"], test: isWithoutHolder, actions: [MOVE_TO_TODO, MARK_DONE],
+  },
+  {
+    id: "overdue", title: "Overdue", explain: "Past its due date and not done.",
+    from: null, test: isOverdue, actions: [POSTPONE],
+  },
+];
+
+let changes = { revision: -1, times: new Map() };
+
+/** Return the time of the last status change, or of the last change without a known event. */
+function lastMoveOf(/** @type {Task} */ task) {
+  if (changes.revision !== state.revision.events) {
+    const found = state.events.filter((event) => event.type === "task.status_changed");
+    changes = {
+      revision: state.revision.events,
+      times: new Map(found.map((event) => [event.task_id, event.timestamp])),
+    };
+  }
+  return changes.times.get(task.id) ?? task.updated_at;
+}
+
+// By task object: a row that left the list keeps the time of its old task.
+const waitingFrom = new WeakMap();
+
+/** Return the time from which a listed task waits. */
+export const waitingSince = (/** @type {Task} */ task) => waitingFrom.get(task) ?? lastMoveOf(task);
+
+/** Sort by the number of blocked tasks, then by waiting time. */
+function sortByUrgency(/** @type {Task[]} */ tasks) {
+  for (const task of tasks) waitingFrom.set(task, lastMoveOf(task));
+  const byTime = (/** @type {any} */ a, /** @type {any} */ b) =>
+    (waitingFrom.get(a) < waitingFrom.get(b) ? -1 : waitingFrom.get(a) > waitingFrom.get(b) ? 1 : a.id - b.id);
+  return tasks.sort((a, b) => b.unblocks - a.unblocks || byTime(a, b));
+}
+
+/** Return [{ group, tasks }] of the waiting tasks in the chosen project. */
+export function needsOf(/** @type {State} */ now) {
+  const inProject = testOf({ project: now.route.project }) ?? (() => true);
+  const placed = new Set();
+  return GROUPS.map((group) => {
+    const pool = group.from ? group.from.flatMap((status) => now.columns[status]) : [...now.tasks.values()];
+    const tasks = pool.filter((task) => !placed.has(task.id) && inProject(task) && group.test(task));
+    for (const task of tasks) placed.add(task.id);
+    return { group, tasks: sortByUrgency(tasks) };
+  }).filter(({ tasks }) => tasks.length);
+}
+
+let memory = { key: "", count: 0 };
+
+/** Return the number of listed tasks, for the badge. */
+export function needsCount(/** @type {State} */ now) {
+  const key = `${now.revision.tasks}:${now.revision.plans}:${now.route.project}`;
+  if (memory.key !== key) {
+    const count = needsOf(now).reduce((sum, { tasks }) => sum + tasks.length, 0);
+    memory = { key, count };
+  }
+  return memory.count;
+}

@@ -1,0 +1,146 @@
+// The page: bar, view, drawer, dialogs.
+import { bidiIsolate, count, plural } from "../../core/format.js";
+import { html, useEffect, useErrorBoundary } from "../../core/html.js";
+import { retryNow } from "../../state/live.js";
+import { useStore } from "../../state/store.js";
+import { Confirm } from "../../ui/dialog.js";
+import { loadParser } from "../../ui/markdown_parser.js";
+import { Toasts } from "../../ui/toasts.js";
+import { MoveCommentDialog } from "../../forms/move_comment.js";
+import { EpicForm, ProjectForm } from "../../forms/plan_forms.js";
+import { TaskForm } from "../../forms/task_form.js";
+import { Activity } from "../activity.js";
+import { Agents } from "../agents/agents.js";
+import { Board } from "../board/board.js";
+import { FilterBar } from "../board/filter_bar.js";
+import { Help } from "../commands/help.js";
+import { Palette } from "../commands/palette.js";
+import { Drawer } from "../drawer/drawer.js";
+import { Graph } from "../graph/graph.js";
+import { Needs } from "../needs/needs.js";
+import { Projects } from "../projects.js";
+import { StaleBanner, UpdateBanner } from "./connection.js";
+import { NotFound, notFoundIn } from "./not_found.js";
+import { SignIn, SignInAgain } from "./signin.js";
+import { TopBar } from "./topbar.js";
+
+/** @type {Record<string, () => any>} */
+const VIEWS = { board: Board, needs: Needs, agents: Agents, activity: Activity, graph: Graph, projects: Projects };
+/** Views that ignore the filters of the address. */
+const VIEWS_OF_ALL = new Set(["agents", "projects"]);
+/** @type {Record<string, (props: any) => any>} */
+const DIALOGS = {
+  task: TaskForm,
+  project: ProjectForm,
+  epic: EpicForm,
+  confirm: Confirm,
+  palette: Palette,
+  help: Help,
+  moveComment: MoveCommentDialog,
+};
+
+function Dialogs() {
+  const dialogs = useStore((state) => state.dialogs);
+  return dialogs.map(({ id, kind, props }) => html`<${DIALOGS[kind]} key=${id} id=${id} ...${props} />`);
+}
+
+/** The progress of a board that loads in pages. */
+function Progress(/** @type {{ read: number, total: number }} */ { read, total }) {
+  return html`<div class="loading" data-testid="loading">
+    <p role="status">This board is large and loads in parts.</p>
+    <p>
+      <progress aria-label="Tasks read" value=${read}
+          max=${total}></progress> ${count(read)} of ${plural(total, "task")}
+    </p>
+  </div>`;
+}
+
+function Skeleton() {
+  const loading = useStore((state) => state.loading);
+  return html`${loading && html`<${Progress} ...${loading} />`}
+    <div class="skeleton" role="status" aria-label="Loading the board">
+      ${[
+        5, 3, 4, 2, 1,
+      ].map((cards, column) => html`<div key=${column} class="column">
+        ${Array.from({ length: cards }, (_, card) => html`<div key=${card} class="bone"></div>`)}
+      </div>`)}
+    </div>`;
+}
+
+function Failure(/** @type {{ error: ApiFailure }} */ { error }) {
+  return html`<div class="failure" role="alert" data-testid="failure">
+    <h1>${error.message}</h1>
+    <p>${error.hint}</p>
+    <button type="button" class="primary" onClick=${() => location.reload()}>Try again</button>
+  </div>`;
+}
+
+/** @type {Record<string, string>} */
+const TITLES = {
+  board: "Board",
+  needs: "Needs you",
+  agents: "Agents",
+  activity: "Activity",
+  graph: "Dependencies",
+  projects: "Projects",
+};
+
+function titleOf(/** @type {State} */ state) {
+  const task = state.tasks.get(state.route.task ?? 0);
+  const project = state.projects.get(state.route.project ?? 0);
+  const place = task
+    ? `#${task.id} ${bidiIsolate(task.name)}`
+    : [TITLES[state.route.view], project && bidiIsolate(project.name)].filter(Boolean).join(", ");
+  return `${place} · Project Manager`;
+}
+
+function useTitle() {
+  const title = useStore(titleOf);
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
+}
+
+function View() {
+  const loaded = useStore((state) => state.loaded);
+  const failure = useStore((state) => state.failure);
+  const view = useStore((state) => state.route.view);
+  const unknown = useStore(notFoundIn);
+  if (!loaded) return failure ? html`<${Failure} error=${failure} />` : html`<${Skeleton} />`;
+  if (unknown && !VIEWS_OF_ALL.has(view)) return html`<${NotFound} kind=${unknown} />`;
+  return html`${view === "board" && html`<h1 class="sr">Board</h1><${FilterBar} />`}<${VIEWS[view]} />`;
+}
+
+/** Run `act` when the browser is idle. Safari has no idle callbacks. */
+const whenIdle = (/** @type {() =>
+  void} */ act) => ("requestIdleCallback" in window ? requestIdleCallback(act) : setTimeout(act, 1000));
+
+export function App(/** @type {{ version: string }} */ { version }) {
+  useTitle();
+  const [crash, restart] = useErrorBoundary();
+  const signIn = useStore((state) => state.signIn);
+  const task = useStore((state) => state.route.task);
+  const loaded = useStore((state) => state.loaded);
+  useEffect(() => {
+    if (loaded) whenIdle(() => loadParser().catch(() => {}));
+  }, [loaded]);
+  if (crash) {
+    return html`<div class="failure" role="alert" data-testid="crash">
+      <h1>The dashboard has crashed</h1>
+      <p class="muted">${String(crash.message)}</p>
+      <button type="button" class="primary" onClick=${() => { restart(); retryNow(); }}>Reload view</button>
+    </div>`;
+  }
+  if (signIn && !loaded) return html`<${SignIn} /><${Toasts} />`;
+  return html`<div class="frame" hidden=${signIn}>
+    <a class="skip" href="#main">Skip to the content</a>
+    <${TopBar} />
+    <${UpdateBanner} version=${version} />
+    <${StaleBanner} />
+    <div class="stage">
+      <main id="main" tabindex="-1"><${View} /></main>
+      ${task && loaded && html`<${Drawer} key=${task} id=${task} />`}
+    </div>
+    <${Dialogs} />
+  </div>${signIn && html`<${SignInAgain} />`}<${Toasts} />`;
+}

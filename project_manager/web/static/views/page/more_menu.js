@@ -1,0 +1,47 @@
+// The menu of the commands that do not fit into a small bar.
+import { html, useRef } from "../../core/html.js";
+import { onKeys } from "../../core/keyboard.js";
+import { openDialog } from "../../state/dialogs.js";
+import { signOut } from "../../state/session.js";
+import { useStore } from "../../state/store.js";
+import { cycleTheme } from "../../state/theme.js";
+import { Avatar } from "../../ui/chips.js";
+import { Icon } from "../../ui/icons.js";
+
+function Entry(/** @type {MenuEntryProps} */ { icon, name, onClick, first = false }) {
+  return html`<li>
+    <button type="button" class="quiet" onClick=${onClick} autofocus=${first}><${Icon} name=${icon} />${name}</button>
+  </li>`;
+}
+
+function Who(/** @type {{ actor: Actor }} */ { actor }) {
+  return html`<li class="menu-who">
+    <${Avatar} id=${actor.id} kind=${actor.kind} />
+    <span><b><bdi>${actor.id}</bdi></b><br /><span class="muted">signed in, ${actor.role}</span></span>
+  </li>`;
+}
+
+/** A popover: the browser closes it on an outside press and returns the focus. */
+export function MoreMenu() {
+  const menu = useRef(null);
+  const session = useStore((state) => state.session);
+  const then = (/** @type {() => void} */ act) => () => {
+    menu.current.hidePopover();
+    act();
+  };
+  const onKeyDown = onKeys((event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation();
+    menu.current.hidePopover();
+  });
+  return html`<div class="more-menu" onKeyDown=${onKeyDown}>
+    <button type="button" class="quiet icon-button" popovertarget="more-menu" aria-label="More" title="More"
+        data-testid="more"><${Icon} name="more" /></button>
+    <ul id="more-menu" class="menu" popover="auto" ref=${menu}>
+      ${session?.auth_required && html`<${Who} actor=${session.actor} />`}
+      <${Entry} first icon="moon" name="Light, dark, or as the system" onClick=${cycleTheme} />
+      <${Entry} icon="help" name="Keyboard shortcuts" onClick=${then(() => openDialog("help", {}))} />
+      ${session?.auth_required && html`<${Entry} icon="out" name="Sign out" onClick=${signOut} />`}
+    </ul></div>`;
+}
