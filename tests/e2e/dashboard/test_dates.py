@@ -163,3 +163,26 @@ def test_a_relative_time_is_rounded_to_its_largest_suitable_unit(shared: Service
             "1 d ago",
             "2 d ago",
         ]
+
+
+@pytest.mark.parametrize(
+    ("label", "typed", "more"),
+    [("Due", "20999-12-01", {"Due time": "10:30"}), ("Not before", "20999-12-01T10:30", {})],
+    ids=["due", "defer"],
+)
+def test_a_mistyped_year_is_reported_at_its_field_and_can_be_corrected(
+    service: Service, browser: Browser, team: Team, label: str, typed: str, more: dict[str, str]
+) -> None:
+    task = team.task(team.project(), "When")
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        tab.page.get_by_test_id("edit").click()
+        for name, value in {label: typed, **more}.items():
+            tab.dialog.get_by_label(name, exact=True).fill(value)
+        tab.page.get_by_test_id("save").click()
+        field = tab.dialog.get_by_label(label, exact=True)
+        expect(field).to_have_attribute("aria-invalid", "true")
+        field.fill(typed.replace("20999", "2099"))
+        tab.page.get_by_test_id("save").click()
+        expect(tab.dialog).to_have_count(0)
+        expect(fact(tab, label)).to_have_text("1 Dec 2099")

@@ -5,6 +5,8 @@ from playwright.sync_api import Browser, expect
 from tests.e2e.dashboard.browser import Team, dashboard
 from tests.e2e.service import Service
 
+LOG_PAGE = 50
+
 
 def test_the_log_comes_before_a_description_that_is_folded(service: Service, browser: Browser, team: Team) -> None:
     lines = "\n\n".join(f"Line {number}" for number in range(60))
@@ -68,3 +70,28 @@ def test_cards_of_review_and_done_name_the_agent(service: Service, browser: Brow
             expect(tab.card_in(status, task).get_by_test_id("worked-by")).to_contain_text("codex-3")
         expect(tab.card_in("TODO", free)).to_be_visible()
         expect(tab.card(free).get_by_test_id("worked-by")).to_have_count(0)
+
+
+def test_the_log_has_no_gap_after_more_entries_than_one_page_arrived_offline(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Busy")
+    entries = [f"entry {number}" for number in range(2 * (LOG_PAGE + 1))]
+    for body in entries[: LOG_PAGE + 1]:
+        team.log(task, body)
+    with dashboard(service, browser) as tab:
+        tab.open(f"/?task={task}")
+        shown = tab.page.get_by_test_id("log-entry")
+        expect(shown.first).to_contain_text(entries[LOG_PAGE])
+        tab.context.set_offline(True)
+        tab.expect_status("reconnecting")
+        for body in entries[LOG_PAGE + 1 :]:
+            team.log(task, body)
+        tab.context.set_offline(False)
+        tab.expect_status("live")
+        expect(shown.first).to_contain_text(entries[-1])
+        tab.page.get_by_test_id("log-more").click()
+        for count in (2 * LOG_PAGE, len(entries)):
+            tab.page.get_by_role("button", name="Older entries").click()
+            expect(shown).to_have_count(count)
+        expect(shown.last).to_contain_text(entries[0])

@@ -1,5 +1,5 @@
 // Due dates. A due date at midnight UTC is a whole day, the same for all readers. It ends when the reader's day ends.
-import { DAY, fullTime, momentOr, relative, shortDate, toLocalInput } from "./format.js";
+import { DAY, fullTime, instant, momentOr, relative, shortDate, toLocalInput } from "./format.js";
 
 const A_DAY = /^(\d{4})-(\d\d)-(\d\d)T00:00:00(?:\.0+)?Z$/;
 
@@ -59,6 +59,6 @@ export function dueInputs(/** @type {string | null | undefined} */ text) {
 export function dueFromInputs(/** @type {{ day: string, time: string }} */ { day, time }) {
   if (!day) return null;
   if (!time) return `${day}T00:00:00.000Z`;
-  const text = new Date(`${day}T${time}`).toISOString();
+  const text = instant(`${day}T${time}`);
   return partsOf(text) ? text.replace(".000Z", ".001Z") : text;
 }

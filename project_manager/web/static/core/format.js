@@ -104,7 +104,13 @@ export function toLocalInput(/** @type {string | null | undefined} */ text) {
   return new Date(date.getTime() - date.getTimezoneOffset() * MINUTE).toISOString().slice(0, 16);
 }
 
-export const fromLocalInput = (/** @type {string} */ value) => (value ? new Date(value).toISOString() : null);
+/** Return a local time in UTC. Return a text that is no time unchanged: the server names its field. */
+export function instant(/** @type {string} */ text) {
+  const date = new Date(text);
+  return Number.isNaN(date.getTime()) ? text : date.toISOString();
+}
+
+export const fromLocalInput = (/** @type {string} */ value) => (value ? instant(value) : null);
 
 /** Return two letters for an avatar: the first ones of the first and last word of an id. */
 export function initials(/** @type {string} */ id) {

@@ -100,10 +100,12 @@ export function Log(/** @type {{ task: Task }} */ { task }) {
   const [whole, setWhole] = useState(false);
   const read = async (/** @type {number | undefined} */ from = undefined) => {
     try {
-      const details = await readDetails(task.id, from);
-      setEntries((old) => merged(old ?? [], details.logs));
+      const { logs, logs_before: earlier } = await readDetails(task.id, from);
+      // Entries may be missing between these and the known ones, if many arrived while the page was offline.
+      const isApart = !from && earlier !== null && !logs.some(({ id }) => entries?.some((entry) => entry.id === id));
+      setEntries((old) => (isApart ? logs : merged(old ?? [], logs)));
       setFailed(false);
-      if (from || before === null) setBefore(details.logs_before);
+      if (from || isApart || before === null) setBefore(earlier);
     } catch (error) {
       showError(error);
       setFailed(true);
