@@ -5,6 +5,7 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Literal
 
+from project_manager.domain.errors import AgentRequired
 from project_manager.domain.look_alikes import confusable_key
 from project_manager.domain.names import name_key
 
@@ -60,3 +61,15 @@ def is_reserved(name: str) -> bool:
         key in (LOCAL.id, SYSTEM.id) or key.partition("/")[0].strip() == ANONYMOUS
         for key in (name_key(name), confusable_key(name))
     )
+
+
+def check_agent_id(agent_id: str) -> None:
+    """Raise AgentRequired when an agent may not use this id, because it is reserved."""
+    if is_reserved(agent_id):
+        raise agent_required(f"`agent_id` {agent_id!r} is reserved")
+
+
+def agent_required(message: str) -> AgentRequired:
+    """Return the error for a missing or unusable agent id."""
+    error = {"field": "agent_id", "message": message, "hint": AgentRequired.default_hint}
+    return AgentRequired(message, errors=[error])

@@ -34,9 +34,7 @@ def input_schema(command: type[BaseModel], tool: Tool, dialect: Dialect = "plain
     """Return the schema of a tool: its listed arguments, in order, and `clear` if the tool can empty fields."""
     flat = flat_properties(command)
     properties = {name: _described(name, _without_minimum(flat[name])) for name in tool.arguments}
-    required = [
-        name for name in properties if command.model_fields[name].is_required() or name in tool.required_arguments
-    ]
+    required = [name for name in properties if command.model_fields[name].is_required() or name in tool.required]
     if tool.clearable:
         properties[CLEAR] = {
             "type": "array",

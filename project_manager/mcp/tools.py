@@ -35,7 +35,6 @@ Context = ServerRequestContext[Any, Any]
 Result = dict[str, Any]
 Arguments = Mapping[str, object]
 
-_WAIT = "wait_seconds"
 _PROGRESS_SECONDS = 5.0
 _ASSUMED_HINTS = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
 """Defaults of the MCP specification for absent hints."""
@@ -80,9 +79,10 @@ class Tools:
         """
         return {"type": "object"} if name in self._callable else None
 
-    def is_immediate(self, _name: str, arguments: Arguments) -> bool:
+    def is_immediate(self, name: str, arguments: Arguments) -> bool:
         """Return whether the call is not a long poll, and so sends no notifications before its answer."""
-        return arguments.get(_WAIT) in (None, 0, "0", "")
+        operation = self._callable.get(name)
+        return operation is None or operation.waits is None or not operation.waits.is_requested(arguments)
 
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
         """Run a call that arrives through the SDK."""
@@ -116,25 +116,25 @@ class Tools:
             return Outcome(body.decode(), body)
         except ProjectManagerError as error:
             outcome = error.code
-            named = caller.actor.bound or given.get("agent_id") is not None
+            named = caller.actor.bound or given.get(operation.acts_as) is not None
             return error_result(error, named=named, hint=_ignored_hint(operation, reading.ignored))
         finally:
             self._runtime.metrics.mcp_call(operation.name, call.version, outcome, monotonic() - began)
 
     async def _run(self, operation: Operation, arguments: Arguments, caller: Caller, ctx: Context | None) -> Answer:
         work = self._runtime.run(operation, arguments, caller)
-        if ctx is None or self.is_immediate(operation.name, arguments):
+        if ctx is None or operation.waits is None or not operation.waits.is_requested(arguments):
             return await work
-        return await self._run_with_progress(ctx, work, arguments)
+        return await self._run_with_progress(ctx, work, _seconds(arguments[operation.waits.field]))
 
-    async def _run_with_progress(self, ctx: Context, work: Awaitable[Answer], arguments: Arguments) -> Answer:
+    async def _run_with_progress(self, ctx: Context, work: Awaitable[Answer], total: float | None) -> Answer:
         """Run a long poll with progress notifications. Raises ShuttingDown when the server drains."""
         outcome: Answer | ProjectManagerError = ShuttingDown(
             "the server is shutting down; the wait ended and nothing was changed"
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._cancel_on_drain, tasks.cancel_scope)
-            tasks.start_soon(_report_progress, ctx, _seconds(arguments))
+            tasks.start_soon(_report_progress, ctx, total)
             try:
                 outcome = await work
             except ProjectManagerError as error:  # raised here, it would become an exception group
@@ -246,9 +246,9 @@ def error_text(error: ProjectManagerError) -> str:
     return "\n".join(lines)
 
 
-def _seconds(arguments: Arguments) -> float | None:
+def _seconds(given: object) -> float | None:
     try:
-        return float(str(arguments.get(_WAIT)))
+        return float(str(given))
     except ValueError:
         return None
 

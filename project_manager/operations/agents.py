@@ -34,11 +34,12 @@ AGENTS = (
         GetContext,
         ContextView,
         http="GET /api/context",
+        acts_as="agent_id",
         tool=Tool(
             "Get context",
             READS,
             ("agent_id", "project_id", "project_name", "epic_id", "epic_name", "budget_tokens"),
-            needs_agent=True,
+            required=("agent_id",),
         ),
         errors=(ProjectNotFound, EpicNotFound),
     ),

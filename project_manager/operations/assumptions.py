@@ -31,6 +31,7 @@ ASSUMPTIONS = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
+        acts_as="agent_id",
         tool=Tool(
             "Record an assumption",
             WRITES,
@@ -57,6 +58,7 @@ ASSUMPTIONS = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
+        acts_as="agent_id",
         tool=Tool(
             "Record a verdict",
             WRITES,

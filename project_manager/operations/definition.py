@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from project_manager.domain.actors import Role
+from project_manager.domain.actors import Actor, Role
 from project_manager.domain.errors import FenceRequired, LockHeld, ProjectManagerError, StaleFence, TaskNotFound
 from project_manager.domain.limits import BODY_BYTES
 from project_manager.schemas.commands import Command
@@ -29,6 +29,37 @@ class Profile(Enum):
     ALL = "all"
 
 
+class WaitsFor(Enum):
+    """The thing that a long poll waits for."""
+
+    TASK = "task"
+    EVENTS = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class LongPoll:
+    """A wait that a caller may request. `field` is its length in seconds. Without it the call does not wait."""
+
+    field: str
+    waits_for: WaitsFor
+
+    def is_requested(self, raw: Mapping[str, object]) -> bool:
+        """Return whether raw arguments request a wait. They are not validated yet."""
+        return raw.get(self.field) not in (None, 0, "0", "")
+
+
+@dataclass(frozen=True, slots=True)
+class PlainText:
+    """A text field of a JSON body that can also be the whole body, as one of these media types, the preferred first.
+
+    `hint` tells the sender of an invalid body about it.
+    """
+
+    field: str
+    media_types: tuple[str, ...]
+    hint: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Hints:
     """The effects of a tool, as the four tool annotations of MCP."""
@@ -44,9 +75,12 @@ class Tool:
     """The MCP tool of an operation.
 
     `arguments` are the listed arguments, in order; the tool accepts the others too. `defaults` are raw arguments that
-    the MCP interface adds when they are absent. With `needs_agent` the caller must send its agent_id or a token that is
-    bound to an agent. `clearable` maps each field that the argument `clear` can empty to its empty value. Without
-    clearable fields the tool has no such argument.
+    the MCP interface adds when they are absent. `clearable` maps each field that the argument `clear` can empty to its
+    empty value. Without clearable fields the tool has no such argument.
+
+    `required` are arguments that are required over MCP only. The agent id among them may come from a bound token.
+    `named_for` are fields that only an agent with a name may set. `operator_only` are flags that need the token of an
+    operator that is not bound to an agent.
     """
 
     title: str
@@ -54,24 +88,28 @@ class Tool:
     arguments: tuple[str, ...]
     profile: Profile = Profile.CORE
     defaults: Mapping[str, object] = field(default_factory=dict)
-    needs_agent: bool = False
     clearable: Mapping[str, object] = field(default_factory=dict)
-
-    @property
-    def required_arguments(self) -> tuple[str, ...]:
-        """The arguments that are required over MCP only."""
-        return ("agent_id",) if self.needs_agent else ()
+    required: tuple[str, ...] = ()
+    named_for: tuple[str, ...] = ()
+    operator_only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """An action of a user, with its use case, interfaces and errors.
 
-    `http` is method and path, and `aliases` are other routes to it. `status` is the HTTP status of success. A
-    `snapshot` is a large answer that is cached until the next commit. A `streamed` answer has no size limit: its use
-    case yields text in pieces. `prepare` does the work that needs no transaction, before it begins, on its own thread.
-    It is called as `f(command, request_id)`, and the use case gets its result as `prepared`. `body_bytes` limits the
-    body of the HTTP request.
+    `acts_as` is the field with the agent id that the caller acts as. Without it, no field changes the caller's
+    identity. `waits` makes the operation a long poll. `authorize` checks the caller beyond its role, as
+    `f(command, actor, interface)`. `has_effect` returns whether an answer must be replayed for its idempotency key; by
+    default each one is.
+
+    `http` is method and path, and `aliases` are other routes to it. `status` is the HTTP status of success.
+    `body_bytes` limits the body of the HTTP request. `accepts` is another form of that body.
+
+    A `snapshot` is a large answer that is cached until the next commit. A `streamed` answer has no size limit: its use
+    case yields the text in pieces, and the other fields of the answer repeat the command. `prepare` does the work that
+    needs no transaction, before it begins, on its own thread. It is called as `f(command, request_id)`, and the use
+    case gets its result as `prepared`.
     """
 
     name: str
@@ -86,8 +124,13 @@ class Operation:
     errors: tuple[type[ProjectManagerError], ...] = ()
     status: int = 200
     aliases: tuple[str, ...] = ()
+    acts_as: str = ""
+    waits: LongPoll | None = None
+    accepts: PlainText | None = None
+    authorize: Callable[[Any, Actor, str], None] | None = None
+    has_effect: Callable[[Any], bool] | None = None
     snapshot: bool = False
-    streamed: bool = False
+    streamed: PlainText | None = None
     prepare: Callable[..., Any] | None = None
     body_bytes: int = BODY_BYTES
 

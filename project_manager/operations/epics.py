@@ -45,6 +45,7 @@ EPICS = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
+        acts_as="agent_id",
         tool=Tool(
             "Create an epic",
             IDEMPOTENT,

@@ -5,7 +5,7 @@ from typing import Any
 from project_manager.domain.errors import (
     TaskNotFound,
 )
-from project_manager.operations.definition import READS, Operation, Tool
+from project_manager.operations.definition import READS, LongPoll, Operation, Tool, WaitsFor
 from project_manager.schemas.events import EventsView, ListEvents, ListTaskEvents
 from project_manager.schemas.views import Page
 from project_manager.services import (
@@ -19,6 +19,8 @@ EVENTS = (
         ListEvents,
         EventsView,
         http="GET /api/events",
+        acts_as="agent_id",
+        waits=LongPoll("wait_seconds", WaitsFor.EVENTS),
         tool=Tool(
             "Wait for events",
             READS,

@@ -45,6 +45,7 @@ KNOWLEDGE = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
+        acts_as="agent_id",
         tool=Tool(
             "Save knowledge",
             WRITES,
@@ -134,6 +135,7 @@ KNOWLEDGE = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
+        acts_as="agent_id",
         tool=Tool(
             "Log use of knowledge",
             WRITES,

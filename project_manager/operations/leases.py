@@ -9,7 +9,16 @@ from project_manager.domain.errors import (
     NotReady,
     ProjectNotFound,
 )
-from project_manager.operations.definition import IDEMPOTENT, LEASE_ERRORS, WRITES, Kind, Operation, Tool
+from project_manager.operations.definition import (
+    IDEMPOTENT,
+    LEASE_ERRORS,
+    WRITES,
+    Kind,
+    LongPoll,
+    Operation,
+    Tool,
+    WaitsFor,
+)
 from project_manager.schemas.leases import (
     AcquiredView,
     AcquireTaskLock,
@@ -40,6 +49,9 @@ LEASES = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
+        acts_as="agent_id",
+        waits=LongPoll("wait_seconds", WaitsFor.TASK),
+        has_effect=claim_queue.has_claimed,
         tool=Tool(
             "Claim the next task",
             WRITES,
@@ -55,7 +67,7 @@ LEASES = (
                 "wait_seconds",
                 "request_id",
             ),
-            needs_agent=True,
+            required=("agent_id",),
         ),
         errors=(ProjectNotFound, EpicNotFound, IdempotencyMismatch),
     ),
@@ -68,11 +80,13 @@ LEASES = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
+        acts_as="agent_id",
         tool=Tool(
             "Claim a task by id",
             IDEMPOTENT,
             ("task_id", "agent_id", "ttl_seconds", "fence", "request_id"),
-            needs_agent=True,
+            required=("agent_id",),
+            operator_only=("force",),
         ),
         errors=(*LEASE_ERRORS, NotReady, InvalidTransition, IdempotencyMismatch),
         aliases=("POST /api/task/{task_id}/lock",),
@@ -85,7 +99,8 @@ LEASES = (
         http="PUT /api/tasks/{task_id}/lock",
         kind=Kind.WRITE,
         role=Role.AGENT,
-        tool=Tool("Renew a lease", IDEMPOTENT, ("task_id", "agent_id", "fence", "ttl_seconds"), needs_agent=True),
+        acts_as="agent_id",
+        tool=Tool("Renew a lease", IDEMPOTENT, ("task_id", "agent_id", "fence", "ttl_seconds"), required=("agent_id",)),
         errors=(*LEASE_ERRORS, NotHeld),
     ),
     Operation(
@@ -97,7 +112,14 @@ LEASES = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
-        tool=Tool("Release a lease", WRITES, ("task_id", "agent_id", "fence", "handoff", "failed"), needs_agent=True),
+        acts_as="agent_id",
+        tool=Tool(
+            "Release a lease",
+            WRITES,
+            ("task_id", "agent_id", "fence", "handoff", "failed"),
+            required=("agent_id",),
+            operator_only=("force",),
+        ),
         errors=(*LEASE_ERRORS, NotHeld, IdempotencyMismatch),
         aliases=("DELETE /api/task/{task_id}/lock",),
     ),

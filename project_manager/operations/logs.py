@@ -22,6 +22,7 @@ LOGS = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
+        acts_as="agent_id",
         tool=Tool("Add a log entry", WRITES, ("task_id", "body", "kind", "agent_id", "fence")),
         errors=(*LEASE_ERRORS, IdempotencyMismatch),
         status=201,

@@ -8,9 +8,11 @@ from project_manager.domain.errors import (
     QueueFull,
 )
 from project_manager.domain.limits import PLAN_BYTES
-from project_manager.operations.definition import Kind, Operation
+from project_manager.operations.definition import Kind, Operation, PlainText
 from project_manager.plans import apply
 from project_manager.schemas.plans import ExportPlan, ExportView, ImportPlan, ImportView
+
+YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 
 PLANS = (
     Operation(
@@ -22,6 +24,11 @@ PLANS = (
         kind=Kind.WRITE,
         role=Role.OPERATOR,
         idempotent=True,
+        accepts=PlainText(
+            "document",
+            YAML_TYPES,
+            "Send the plan as text in `document`, or as the body with `Content-Type: application/yaml`.",
+        ),
         prepare=apply.read_plan,
         errors=(IdempotencyMismatch, ImportInProgress),
         body_bytes=PLAN_BYTES,
@@ -32,7 +39,7 @@ PLANS = (
         ExportPlan,
         ExportView,
         http="GET /api/export",
-        streamed=True,
+        streamed=PlainText("document", YAML_TYPES),
         errors=(ProjectNotFound, QueueFull),
     ),
 )

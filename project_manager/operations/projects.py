@@ -40,6 +40,7 @@ PROJECTS = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
+        acts_as="agent_id",
         tool=Tool("Create a project", IDEMPOTENT, ("name", "description", "request_id"), profile=Profile.ALL),
         errors=(NameTaken, IdempotencyMismatch),
         status=201,

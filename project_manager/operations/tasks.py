@@ -48,6 +48,7 @@ TASKS = (
         GetAvailableTasks,
         Page[TaskRow],
         http="GET /api/tasks/available",
+        acts_as="agent_id",
         tool=Tool(
             "List ready tasks",
             READS,
@@ -62,6 +63,7 @@ TASKS = (
         ListTasks,
         Page[TaskRow],
         http="GET /api/tasks",
+        acts_as="agent_id",
         tool=Tool(
             "List or search tasks",
             READS,
@@ -92,6 +94,7 @@ TASKS = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
+        acts_as="agent_id",
         tool=Tool(
             "Create a task",
             WRITES,
@@ -133,6 +136,7 @@ TASKS = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
+        acts_as="agent_id",
         errors=(
             ProjectNotFound,
             ProjectArchived,
@@ -157,6 +161,7 @@ TASKS = (
         GetTaskDetails,
         TaskDetailsView,
         http="GET /api/tasks/{task_id}/details",
+        acts_as="agent_id",
         tool=Tool(
             "Get task details",
             READS,
@@ -175,6 +180,7 @@ TASKS = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
+        acts_as="agent_id",
         tool=Tool(
             "Edit a task",
             WRITES,
@@ -204,6 +210,8 @@ TASKS = (
                 "external_key": None,
                 "attempts": 0,
             },
+            named_for=("status",),
+            operator_only=("force",),
         ),
         errors=(
             *LEASE_ERRORS,
@@ -226,11 +234,13 @@ TASKS = (
         kind=Kind.WRITE,
         role=Role.AGENT,
         idempotent=True,
+        acts_as="agent_id",
         tool=Tool(
             "Set a task's status",
             WRITES,
             ("task_id", "status", "agent_id", "fence", "note", "reopen", "request_id"),
-            needs_agent=True,
+            required=("agent_id",),
+            operator_only=("force",),
         ),
         errors=(*LEASE_ERRORS, LockRequired, InvalidTransition, NotReady, IdempotencyMismatch),
         aliases=("POST /api/task/{task_id}/status",),
@@ -248,6 +258,7 @@ TASKS = (
             Hints(destructive=True, idempotent=True),
             ("task_id", "force"),
             profile=Profile.ALL,
+            operator_only=("force",),
         ),
         errors=(TaskNotFound, HasDependents, LockHeld, VersionMismatch),
     ),

@@ -28,6 +28,7 @@ TOKENS = (
         http="POST /api/tokens",
         kind=Kind.WRITE,
         role=Role.OPERATOR,
+        authorize=tokens.authorize_create,
         errors=(NameTaken, OperatorTokenRequired),
         status=201,
     ),

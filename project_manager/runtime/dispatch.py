@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import anyio
 import anyio.lowlevel
@@ -19,39 +19,31 @@ from project_manager.config.settings import Settings
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import (
     Internal,
+    LockHeld,
+    LockRequired,
+    NotReady,
     ProjectManagerError,
     ShuttingDown,
+    StaleFence,
     Unauthorized,
 )
 from project_manager.observability.logging import bind_context, log_action
 from project_manager.observability.metrics import Metrics
 from project_manager.operations.definition import Kind, Operation
 from project_manager.runtime import background, new_names
-from project_manager.runtime.authentication import IdentityCache, check_agent_in_transaction
-from project_manager.runtime.calls import (
-    LEASE_ERROR_OUTCOMES,
-    Answer,
-    Caller,
-    CallExecutor,
-    check_first_token_role,
-    check_role,
-    effective_actor,
-    log_fields,
-    rate_limit_actor,
-    task_id_of_input,
-    task_of,
-)
+from project_manager.runtime.authentication import IdentityCache
+from project_manager.runtime.authorization import check_role, effective_actor, rate_limit_actor
+from project_manager.runtime.calls import Answer, Call, Caller, log_fields, task_id_of_input, task_of
 from project_manager.runtime.disk_failure import DiskFailureHandler
 from project_manager.runtime.event_hub import Closed, Event, Hub, Resync, Subscription
-from project_manager.runtime.long_poll import BlockerCache, Claim, LongPolls
+from project_manager.runtime.execution import CallExecutor
+from project_manager.runtime.long_poll import LongPolls
 from project_manager.runtime.rate_limit import RateLimits
 from project_manager.runtime.rejected_tokens import RejectedTokens
 from project_manager.runtime.revocation import RevocationWatch
 from project_manager.runtime.snapshots import Snapshots
 from project_manager.schemas import validation
 from project_manager.schemas.commands import Command
-from project_manager.schemas.events import ListEvents
-from project_manager.schemas.leases import ClaimNextTask
 from project_manager.services import leases
 from project_manager.store import events, meta
 from project_manager.store.sqlite.database import Database, Options, prepare
@@ -60,11 +52,16 @@ from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
 
+LEASE_ERROR_OUTCOMES = {
+    LockHeld.code: "conflict",
+    NotReady.code: "conflict",
+    StaleFence.code: "stale_fence",
+    LockRequired.code: "lock_required",
+}
+"""Error codes that the lease metric counts, with their outcome label."""
 SLOW_SECONDS = 0.1
 MAX_REPLAYED_EVENTS = 20_000
 MAX_REPLAYED_CHARACTERS = 8 * 1024 * 1024
-
-Written = TypeVar("Written")
 
 
 class Runtime:
@@ -77,7 +74,6 @@ class Runtime:
         self.started_at = monotonic()
         self.failed_disk = DiskFailureHandler()
         self.open_streams = RevocationWatch()
-        self._answering = CallExecutor()
         self._rate_limits = RateLimits(settings.rate_limit_per_second)
         self._identities = IdentityCache(self.read, required=settings.auth_required)
         self.refused_tokens = RejectedTokens(metrics.token_rejected)
@@ -97,8 +93,8 @@ class Runtime:
             self._timed,
         )
         self.hub = Hub(self.database.tail, metrics.subscriber_dropped)
-        self.long_polls = LongPolls(self.hub, self.database.writer)
-        self._blockers = BlockerCache(self.database)
+        self._executor = CallExecutor(self.database, self._identities)
+        self.long_polls = LongPolls(self.hub, self.database, self._executor)
 
     async def run(self, operation: Operation, raw: Mapping[str, object], caller: Caller) -> Answer:
         """Run an operation for a caller and return its answer.
@@ -115,11 +111,12 @@ class Runtime:
             check_role(operation, caller.actor)
             self._rate_limits.check(caller.actor, rate_limit_actor(operation, raw, caller), started)
             command = await _read(operation, raw)
-            check_first_token_role(command, caller)
+            if operation.authorize is not None:
+                operation.authorize(command, caller.actor, caller.interface)
             agent = effective_actor(caller, operation, command)
             await self._identities.check_agent(caller.actor, agent)
             actor = agent
-            answer = await self._perform(operation, command, actor, caller, self.database.writer.now())
+            answer = await self._perform(Call(operation, command, caller, actor, self.now()))
             outcome = "ok"
         except ProjectManagerError as error:
             outcome = error.code
@@ -156,7 +153,7 @@ class Runtime:
             work = partial(operation.use_case, command=command)
             if caller.actor.is_agent:
                 await self._identities.check_agent(caller.actor, caller.actor)
-                await self._confirm_leases(caller.actor, caller, self.database.writer.now())
+                await self._executor.confirm_leases(caller.actor, caller, self.now())
             async with self.database.long_reads.open(operation.name, work, caller.actor, caller.request_id) as pieces:
                 yield command, pieces.next
             outcome = "ok"
@@ -179,6 +176,10 @@ class Runtime:
         A token stops working within IDENTITY_SECONDS of its revocation. Raises Unauthorized.
         """
         return await self._identities.identify(secret)
+
+    def now(self) -> int:
+        """Return database time in milliseconds since the epoch."""
+        return self.database.clock.now()
 
     async def latest_seq(self) -> int:
         """Return the number of the newest committed event, which the hub may not have seen yet."""
@@ -217,51 +218,24 @@ class Runtime:
             with suppress(ProjectManagerError):
                 await self.database.readers.run("suggest", error.suggest, caller.actor, caller.request_id)
 
-    async def _perform(
-        self, operation: Operation, command: Command, actor: Actor, caller: Caller, called_at: int
-    ) -> Answer:
-        if isinstance(command, ClaimNextTask):
-            return await self._claim_next(operation, command, actor, caller, called_at)
-        if isinstance(command, ListEvents) and command.wait_seconds:
-            ask_once = partial(self._read, operation, command, actor, caller, called_at)
-            return await self._until_revoked(caller, self.long_polls.events(ask_once, command))
+    async def _perform(self, call: Call) -> Answer:
+        operation = call.operation
+        if operation.waits is not None:
+            answer = self.long_polls.run(call)
+            return await (self._until_revoked(call.caller, answer) if call.wait_seconds else answer)
         if operation.snapshot:
-            if actor.is_agent:
-                await self._confirm_leases(actor, caller, called_at)
-            return await self._snapshot(operation, command, actor, caller)
+            return await self._snapshot(call)
         if operation.kind is Kind.READ:
-            return await self._read(operation, command, actor, caller, called_at)
+            return await self._executor.read(call)
         use_case = operation.use_case
         if operation.prepare is not None:
             # Preparation needs no transaction. On a thread it delays neither the writer nor the event loop.
-            prepare = partial(operation.prepare, command, caller.request_id)
+            prepare = partial(operation.prepare, call.command, call.caller.request_id)
             use_case = partial(
                 use_case, prepared=await anyio.to_thread.run_sync(prepare, limiter=self._prepare_limiter)
             )
-        attempt = partial(self._write, operation, command, actor, caller, called_at, use_case)
-        read = partial(self.database.readers.run, "compare_names", actor=actor, request_id=caller.request_id)
-        return await new_names.write(attempt, read)
-
-    async def _claim_next(
-        self, operation: Operation, command: ClaimNextTask, actor: Actor, caller: Caller, called_at: int
-    ) -> Answer:
-        ask = partial(self._write, operation, command, actor, caller, called_at)
-        if command.wait_seconds:
-
-            def write(tx: Tx, *, use_case: Callable[..., Any]) -> Answer:
-                # A token may have been bound to the agent id during the wait.
-                check_agent_in_transaction(tx, caller.actor, tx.actor)
-                return self._answering.execute_idempotent(
-                    tx, operation=operation, command=command, caller=caller, use_case=use_case
-                )
-
-            claim = Claim(command, actor, caller, called_at, ask, write)
-            answer = await self._until_revoked(caller, self.long_polls.claim(claim))
-        else:
-            answer = await ask(operation.use_case)
-        if not answer.replayed and answer.view.task is None:
-            answer.view = await self._blockers.answer(command, actor, caller)
-        return answer
+        read = partial(self.database.readers.run, "compare_names", actor=call.actor, request_id=call.caller.request_id)
+        return await new_names.write(partial(self._executor.write, call, use_case), read)
 
     async def _until_revoked(self, caller: Caller, wait: Awaitable[Answer]) -> Answer:
         """Return the answer of the wait.
@@ -275,71 +249,15 @@ class Runtime:
             raise Unauthorized("access was revoked while the request was waiting; nothing was changed")
         return answer
 
-    async def _write(
-        self,
-        operation: Operation,
-        command: Command,
-        actor: Actor,
-        caller: Caller,
-        called_at: int,
-        use_case: Callable[..., Any],
-        new_names: frozenset[str] = frozenset(),
-    ) -> Answer:
-        noted_at: int | None = None
-        confirmed = False
-        await self._identities.check_agent(caller.actor, actor)  # again, because the caller may have waited
-
-        def work(tx: Tx) -> Answer:
-            nonlocal noted_at, confirmed
-            tx.new_names = new_names
-            confirmed = leases.confirm(tx, called_at)
-            answer = self._answering.execute_idempotent(
-                tx, operation=operation, command=command, caller=caller, use_case=use_case
-            )
-            noted_at = tx.now if not answer.replayed and self._answering.needs_heartbeat(tx) else None
-            return answer
-
-        try:
-            answer: Answer = await self.database.writer.run(operation.name, work, actor, caller.request_id)
-        except ProjectManagerError:
-            if confirmed:  # the rollback has undone it, and a refused call is a heartbeat too
-                await self._confirm_leases(actor, caller, called_at)
-            raise
-        if noted_at is not None:
-            self._answering.record_heartbeat(actor, noted_at)
-        return answer
-
-    async def _snapshot(self, operation: Operation, command: Command, actor: Actor, caller: Caller) -> Answer:
+    async def _snapshot(self, call: Call) -> Answer:
         """Return a large answer. A reader encodes it once for all callers before the next commit."""
-        name = operation.name + command.model_dump_json()
-        work = partial(_encoded, operation.use_case, command)
-        encode = partial(self.database.readers.run, operation.name, work, actor, caller.request_id)
-        kept = await self._snapshots.get(name, lambda: self.database.tail.generation, encode)
-        gzipped = await self._snapshots.compressed(name, kept) if caller.accepts_gzip else None
-        return Answer(None, operation.status, encoded=gzipped or kept.body, etag=kept.etag, gzipped=gzipped is not None)
-
-    async def _read(
-        self, operation: Operation, command: Command, actor: Actor, caller: Caller, called_at: int
-    ) -> Answer:
-        work = partial(
-            self._answering.execute, use_case=operation.use_case, command=command, operation=operation, caller=caller
-        )
-        run = partial(self.database.readers.run, operation.name, actor=actor, request_id=caller.request_id)
-        answer: Answer | None = await run(lambda tx: None if leases.has_unconfirmed(tx, called_at) else work(tx))
-        if answer is None:
-            await self._confirm_leases(actor, caller, called_at)
-            answer = await run(work)
-        return answer
-
-    async def _confirm_leases(self, actor: Actor, caller: Caller, called_at: int) -> None:
-        """Renew the leases for which this call is the first one of their holder. Write only when there are any."""
-        look = partial(leases.has_unconfirmed, called_at=called_at)
-        if await self.database.readers.run("unconfirmed", look, actor, caller.request_id):
-            confirm = partial(leases.confirm, called_at=called_at)
-            try:
-                await self.database.writer.run("confirm", confirm, actor, caller.request_id)
-            except ProjectManagerError as error:  # the answer of the call does not depend on this write
-                log_action(log, "confirm", logging.WARNING, outcome=error.code, actor=actor.id)
+        if call.actor.is_agent:
+            await self._executor.confirm_leases(call.actor, call.caller, call.called_at)
+        name = call.operation.name + call.command.model_dump_json()
+        work = partial(_encoded, call.operation.use_case, call.command)
+        encode = partial(self.database.readers.run, call.operation.name, work, call.actor, call.caller.request_id)
+        snapshot = await self._snapshots.get(name, lambda: self.database.tail.generation, encode)
+        return Answer(None, snapshot=snapshot)
 
     def _committed(self, turns: Sequence[str]) -> None:
         self.database.tail.wake()

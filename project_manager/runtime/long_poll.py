@@ -8,28 +8,29 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
 import orjson
 
-from project_manager.domain.actors import SYSTEM, Actor
+from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import Internal, ProjectManagerError, ShuttingDown
 from project_manager.domain.events import READINESS_EVENTS, EventType
 from project_manager.domain.statuses import Status
 from project_manager.observability.logging import bind_context, log_action
-from project_manager.runtime.calls import Answer, Caller, key_of
+from project_manager.operations.definition import WaitsFor
+from project_manager.runtime.authentication import check_agent_in_transaction
+from project_manager.runtime.calls import Answer, Call
 from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow, Subscription
+from project_manager.runtime.execution import CallExecutor
 from project_manager.schemas import validation
-from project_manager.schemas.events import ListEvents
 from project_manager.schemas.leases import ClaimNextTask, NothingReadyView, ReleaseTaskLock
 from project_manager.services import claim_blockers, claim_queue, leases
 from project_manager.services.claim_blockers import TaskCounts
 from project_manager.store.claim_queue import Waiter
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.database import Database
-from project_manager.store.sqlite.writer import Writer
 from project_manager.store.transaction import Tx, savepoint
 
 log = logging.getLogger(__name__)
@@ -38,65 +39,36 @@ RETRY_SECONDS = 1.0
 PROJECTS_COUNTED = 1000
 
 Written = TypeVar("Written")
-RunOnce = Callable[[], Awaitable[Answer]]
-"""A function that asks once, without waiting."""
-UseCase = Callable[..., Any]
-
-
-class RunUseCase(Protocol):
-    """A function that asks once, with another use case in place of the operation's own."""
-
-    def __call__(self, use_case: UseCase, /) -> Awaitable[Answer]: ...
-
-
-class WriteUseCase(Protocol):
-    """A function that runs a use case in an open transaction and stores its answer under the idempotency key."""
-
-    def __call__(self, tx: Tx, /, *, use_case: UseCase) -> Answer: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A claim that may wait. `called_at` is the time of the call, in milliseconds since the epoch."""
-
-    command: ClaimNextTask
-    actor: Actor
-    caller: Caller
-    called_at: int
-    ask: RunUseCase
-    write: WriteUseCase
-
-    @property
-    def key(self) -> tuple[str, str] | None:
-        """Return the actor and its idempotency key, or None. One key takes effect once."""
-        key = key_of(self.command, self.caller)
-        return None if key is None else (self.actor.id, key)
 
 
 @dataclass(slots=True)
 class QueuedClaim:
     """A claim in the claim queue. `result` is set when `served` is."""
 
-    claim: Claim
+    call: Call
     waiter: Waiter
+    executor: CallExecutor
     served: anyio.Event = field(default_factory=anyio.Event)
     result: Answer | ProjectManagerError | type[Closed] | None = None
 
     @property
     def key(self) -> tuple[str, str] | None:
-        return self.claim.key
+        """The actor id and its idempotency key, or None. One key takes effect once."""
+        return None if self.call.key is None else (self.call.actor.id, self.call.key)
 
     def grant(self, tx: Tx, task_id: int) -> tuple[Answer | ProjectManagerError, bool]:
         """Claim the task for this waiter. Return the result and whether the task was claimed.
 
         A refusal is a result too. It rolls back only its own writes.
         """
-        own = replace(tx, actor=self.claim.actor, request_id=self.claim.caller.request_id)
+        own = replace(tx, actor=self.call.actor, request_id=self.call.caller.request_id)
         bind_context(own.request_id, own.actor.token_id)
-        use_case = partial(claim_queue.grant, task_id=task_id, called_at=self.claim.called_at)
+        use_case = partial(claim_queue.grant, task_id=task_id, called_at=self.call.called_at)
         try:
             with savepoint(tx):
-                answer = self.claim.write(own, use_case=use_case)
+                # A token may have been bound to the agent id during the wait.
+                check_agent_in_transaction(own, self.call.caller.actor, own.actor)
+                answer = self.executor.write_in(own, self.call, use_case)
         except ProjectManagerError as error:
             return error, False
         except driver.DriverError:  # it concerns the whole batch
@@ -122,13 +94,13 @@ class BlockerCache:
         self._kept: dict[int | None, tuple[int, TaskCounts]] = {}
         self._counting = anyio.Lock()
 
-    async def answer(self, command: ClaimNextTask, actor: Actor, caller: Caller) -> NothingReadyView:
+    async def answer(self, call: Call) -> NothingReadyView:
         """Return the answer for the actor, with counts that are not older than its claim.
 
         Raises ProjectNotFound, EpicNotFound.
         """
-        since = self._generation
-        read = partial(self._database.readers.run, "nothing_ready", actor=actor, request_id=caller.request_id)
+        command, since = call.command, self._generation
+        read = partial(self._database.readers.run, "nothing_ready", actor=call.actor, request_id=call.caller.request_id)
         found: NothingReadyView | None = await read(partial(self._read, command=command, since=since))
         if found is not None:
             return found
@@ -163,41 +135,61 @@ class BlockerCache:
 class LongPolls:
     """The waiting calls of one process. `places` are its waiters in the claim queue, by ticket."""
 
-    def __init__(self, hub: Hub, writer: Writer) -> None:
+    def __init__(self, hub: Hub, database: Database, executor: CallExecutor) -> None:
         self.places: dict[int, QueuedClaim] = {}
         self._hub = hub
-        self._writer = writer
+        self._writer = database.writer
+        self._executor = executor
+        self._blockers = BlockerCache(database)
         self._pass = anyio.Lock()
         self._pass_due = anyio.Event()
 
-    async def claim(self, claim: Claim) -> Answer:
+    async def run(self, call: Call) -> Answer:
+        """Run a call of an operation that can wait. `wait_seconds` of the call may be 0."""
+        waits = call.operation.waits
+        if waits is not None and waits.waits_for is WaitsFor.TASK:
+            return await self._claim(call)
+        return await self._events(call)
+
+    async def _claim(self, call: Call) -> Answer:
+        """Claim the next task. When no task is ready, the answer has the blockers."""
+        claim = self._wait_for_task(call) if call.wait_seconds else self._executor.write(call, call.operation.use_case)
+        answer = await claim
+        if not _has_task(call, answer):
+            answer.view = await self._blockers.answer(call)
+        return answer
+
+    async def _wait_for_task(self, call: Call) -> Answer:
         """Claim the next task, or wait for it in the claim queue.
 
         The answer has no task when the wait ends without one. A client that disconnects during the wait keeps no lease,
         unless an idempotency key can replay its answer.
         """
         head = self._hub.head
-        enter = partial(claim_queue.claim_or_enqueue, called_at=claim.called_at)
-        answer = await _shielded(claim.ask(enter))
-        if not _has_task(answer):
-            waited = await self._wait(QueuedClaim(claim, answer.view.waiter), head)
+        enter = partial(claim_queue.claim_or_enqueue, called_at=call.called_at)
+        answer = await _shielded(self._executor.write(call, enter))
+        if not _has_task(call, answer):
+            waited = await self._wait(QueuedClaim(call, answer.view.waiter, self._executor), head)
             # Ask once more: a task may have been reserved for the place that was given up.
-            last = partial(claim_queue.claim_next, called_at=claim.called_at)
-            answer = waited if waited is not None else await _shielded(claim.ask(last))
-        await self._deliver(answer, claim)
+            last = partial(claim_queue.claim_next, called_at=call.called_at)
+            answer = waited if waited is not None else await _shielded(self._executor.write(call, last))
+        await self._deliver(answer, call)
         return answer
 
-    async def events(self, ask: RunOnce, command: ListEvents) -> Answer:
-        """Return the next events, or an empty page after `wait_seconds`."""
+    async def _events(self, call: Call) -> Answer:
+        """Return the next events, or an empty page at the end of the wait."""
+        if not call.wait_seconds:
+            return await self._executor.read(call)
+        command = call.command
         wanted = frozenset(command.types) or None
         async with self._hub.subscribe(project_id=command.project_id, types=wanted, limit=UNBOUNDED) as subscription:
-            with anyio.move_on_after(command.wait_seconds):
+            with anyio.move_on_after(call.wait_seconds):
                 while True:
-                    answer = await ask()
+                    answer = await self._executor.read(call)
                     if answer.view.items or answer.view.resync:
                         return answer
                     await subscription.next_batch()
-        return await ask()
+        return await self._executor.read(call)
 
     async def serve(self) -> None:
         """Serve the waiters of this process whenever a task may have become ready. Run until cancelled."""
@@ -278,12 +270,12 @@ class LongPolls:
         if len(self.places) == 1 or self._hub.head != head:
             self._pass_due.set()
         try:
-            with anyio.move_on_after(place.claim.command.wait_seconds):
+            with anyio.move_on_after(place.call.wait_seconds):
                 await place.served.wait()
         except anyio.get_cancelled_exc_class():
             await _shielded(self._dequeue(place))
             if isinstance(place.result, Answer):
-                await self._deliver(place.result, place.claim)
+                await self._deliver(place.result, place.call)
             raise
         if not isinstance(place.result, Answer):
             await _shielded(self._dequeue(place))
@@ -296,13 +288,13 @@ class LongPolls:
         ticket = place.waiter.id
         leave = partial(claim_queue.dequeue, ticket=ticket)
         with _log_errors("leave_queue"):
-            await self._writer.run("leave_queue", leave, place.claim.actor, place.claim.caller.request_id)
+            await self._writer.run("leave_queue", leave, place.call.actor, place.call.caller.request_id)
         async with self._pass:
             self.places.pop(ticket, None)
         if not self.places:
             self._pass_due.set()
 
-    async def _deliver(self, answer: Answer, claim: Claim) -> None:
+    async def _deliver(self, answer: Answer, call: Call) -> None:
         """Release the task when the caller has disconnected.
 
         With an idempotency key the lease stays, because a retry can replay the answer.
@@ -310,10 +302,8 @@ class LongPolls:
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
         except anyio.get_cancelled_exc_class():
-            if _has_task(answer) and not answer.replayed and claim.key is None:
-                give_back = self._writer.run(
-                    "give_back", _release_command(answer), claim.actor, claim.caller.request_id
-                )
+            if _has_task(call, answer) and not answer.replayed and call.key is None:
+                give_back = self._writer.run("give_back", _release_command(answer), call.actor, call.caller.request_id)
                 with _log_errors("give_back"):
                     await _shielded(give_back)
             raise
@@ -325,8 +315,8 @@ def _is_lock_event(event: Event) -> bool:
     return bool(orjson.loads(event.data)["status"] == Status.IN_PROGRESS)
 
 
-def _has_task(answer: Answer) -> bool:
-    return answer.replayed or answer.view.task is not None
+def _has_task(call: Call, answer: Answer) -> bool:
+    return answer.replayed or call.has_effect(answer.view)
 
 
 def _release_command(answer: Answer) -> Callable[[Tx], object]:

@@ -1,31 +1,20 @@
 """Large answers that are encoded once and kept until the next commit."""
 
-import gzip
-import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 
 import anyio
-import anyio.to_thread
 
 SNAPSHOTS = 64
 SNAPSHOT_BYTES = 32 * 1024 * 1024
-LARGE_BYTES = 64 * 1024
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Snapshot:
-    """An answer as of the commit `generation`."""
+    """An answer as JSON, as of the commit `generation`."""
 
     generation: int
     body: bytes
-    etag: str
-    gzipped: bytes | None = None
-
-    @property
-    def size(self) -> int:
-        return len(self.body) + len(self.gzipped or b"")
 
 
 class Snapshots:
@@ -46,21 +35,9 @@ class Snapshots:
             present = generation()
             kept = self.find(name, present)
             if kept is None:
-                body = await encode()
-                kept = Snapshot(present, body, hashlib.blake2b(body, digest_size=12).hexdigest())
+                kept = Snapshot(present, await encode())
                 self.keep(name, kept)
             return kept
-
-    async def compressed(self, name: str, snapshot: Snapshot) -> bytes | None:
-        """Return the answer compressed with gzip, or None when it has LARGE_BYTES or less."""
-        if len(snapshot.body) <= LARGE_BYTES:
-            return None
-        async with self.lock(name):
-            if snapshot.gzipped is None:
-                compress = partial(gzip.compress, snapshot.body, 1, mtime=0)
-                snapshot.gzipped = await anyio.to_thread.run_sync(compress)
-                self.keep(name, snapshot)
-        return snapshot.gzipped
 
     def find(self, name: str, generation: int) -> Snapshot | None:
         """Return the answer `name` as of the commit `generation`, or None when it is not in the cache."""
@@ -71,12 +48,12 @@ class Snapshots:
         """Store the answer. Over the limits, evict the oldest ones, but never this one."""
         self._kept.pop(name, None)
         self._kept[name] = snapshot
-        size = sum(kept.size for kept in self._kept.values())
+        size = sum(len(kept.body) for kept in self._kept.values())
         while len(self._kept) > 1 and (len(self._kept) > self._number or size > self._size):
-            size -= self._kept.pop(next(iter(self._kept))).size
+            size -= len(self._kept.pop(next(iter(self._kept))).body)
 
     def lock(self, name: str) -> anyio.Lock:
-        """Return the lock of the answer `name`. Callers hold it while they encode or compress."""
+        """Return the lock of the answer `name`. Callers hold it while they encode."""
         if len(self._locks) > self._number:
             self._locks = {name: lock for name, lock in self._locks.items() if lock.locked()}
         return self._locks.setdefault(name, anyio.Lock())

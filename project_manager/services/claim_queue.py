@@ -50,6 +50,11 @@ class ServeResult(Generic[GrantResult]):
     more: bool
 
 
+def has_claimed(answer: ClaimView) -> bool:
+    """Return whether the claim took a task. A claim without a task has no effect, so a retry must search again."""
+    return answer.task is not None
+
+
 def claim_next(tx: Tx, command: ClaimNextTask, *, called_at: int | None = None) -> ClaimView:
     """Claim the best ready task: most urgent, then the one that unblocks most, then oldest.
 

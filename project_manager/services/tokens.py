@@ -4,8 +4,8 @@ import hashlib
 import secrets
 
 from project_manager.clock import rfc3339
-from project_manager.domain.actors import LOCAL, Actor, Role
-from project_manager.domain.errors import NameTaken, TokenNotFound, Unauthorized
+from project_manager.domain.actors import LOCAL, Actor, Role, check_agent_id
+from project_manager.domain.errors import NameTaken, OperatorTokenRequired, TokenNotFound, Unauthorized
 from project_manager.domain.events import EventType
 from project_manager.domain.names import composed
 from project_manager.schemas import cursor
@@ -32,12 +32,27 @@ ALL_REVOKED = (
 _ROLES = {"viewer": Role.VIEWER, "agent": Role.AGENT, "operator": Role.OPERATOR}
 
 
+def authorize_create(command: CreateToken, actor: Actor, interface: str) -> None:
+    """Raise OperatorTokenRequired when a caller without a token creates a token that is not an operator's.
+
+    The first token turns authentication on, and only an operator may create further tokens. The CLI needs no token, so
+    it is exempt.
+    """
+    if actor is LOCAL and interface != "cli" and command.role != "operator":
+        raise OperatorTokenRequired(
+            "the first token must have the role operator: once a token exists, every request needs one, and only "
+            "operators create tokens"
+        )
+
+
 def create(tx: Tx, command: CreateToken) -> TokenView:
     """Create a token. Its secret is only in this answer; the server stores only a hash.
 
     With agent_id the token acts only as that agent. From the first token on every interface requires one, even when all
     are revoked. The name is free again when the token is revoked.
     """
+    if command.agent_id is not None:
+        check_agent_id(command.agent_id)
     if tokens.by_name(tx, command.name) is not None:
         raise NameTaken(
             f"the token name {command.name!r} is already used",

@@ -30,25 +30,31 @@ from project_manager.domain.errors import (
 from project_manager.domain.limits import BODY_BYTES, ID_DIGITS, ID_MAXIMUM, KEY_CHARACTERS
 from project_manager.domain.names import composed, is_visible
 from project_manager.operations.definition import Kind, Operation
-from project_manager.runtime.calls import Answer, Caller, check_role
+from project_manager.runtime.authorization import check_role
+from project_manager.runtime.calls import Answer, Caller
 from project_manager.runtime.dispatch import Runtime
-from project_manager.schemas.plans import ImportPlan
 from project_manager.web import etag
 from project_manager.web.bodies import LargeBodyReader, read_body
 from project_manager.web.errors import response_of
 from project_manager.web.middleware import Receive, Scope, Send
-from project_manager.web.streaming import PIECE_BYTES, Headers, StreamedResponse, send_export, send_in_chunks
+from project_manager.web.representations import Representation, Representations
+from project_manager.web.streaming import (
+    PIECE_BYTES,
+    Headers,
+    StreamedResponse,
+    framing_of,
+    send_in_chunks,
+    send_stream,
+)
 
 Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
-PLAN_HINT = "Send the plan as text in `document`, or as the body with `Content-Type: application/yaml`."
 VERSIONS = 16
 """Limit on ETags in If-Match."""
 QUERY_FIELDS = 1000
 """Limit on query fields. It suffices for the longest lists with one field per entry."""
-YAML_TYPES = (b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml")
 
 
 def routes(runtime: Runtime) -> list[Route]:
@@ -102,13 +108,14 @@ class PathEndpoint:
         self._methods = methods
         folder = runtime.settings.database_path.parent
         self._large = LargeBodyReader(folder, max(operation.body_bytes for operation in methods.values()))
-        self._streamed = any(operation.streamed for operation in methods.values())
+        self._streams = any(operation.streamed for operation in methods.values())
+        self._representations = Representations()
         self._allow = ", ".join(sorted({*methods, *({"HEAD"} if "GET" in methods else ())}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = monotonic()
         method = scope["method"]
-        if self._streamed:
+        if self._streams:
             status = await self._stream(method, scope, receive, send)
             self._runtime.metrics.http_request(method, self._path, status, monotonic() - started)
             return
@@ -151,10 +158,10 @@ class PathEndpoint:
             caller = Caller(scope["state"]["actor"], "rest", scope["state"]["request_id"])
 
             async def pump() -> None:
-                bare = b"yaml" in headers.get(b"accept", b"")
                 with outgoing.timeout_scope:
                     async with self._runtime.stream(operation, raw, caller) as (command, fetch):
-                        await send_export(outgoing, command, fetch, bare=bare, head=method == "HEAD")
+                        framing = framing_of(operation, command, headers.get(b"accept", b"").decode("latin-1"))
+                        await send_stream(outgoing, framing, fetch, head=method == "HEAD")
 
             await _while_connected(pump(), receive)
         except ProjectManagerError as error:
@@ -189,15 +196,19 @@ class PathEndpoint:
         self, operation: Operation, raw: dict[str, Any], scope: Scope, receive: Receive
     ) -> RawResponse:
         state, headers = scope["state"], scope["state"]["headers"]
-        small = operation.snapshot and b"gzip" in headers.get(b"accept-encoding", b"")
         key = _key(operation, headers)
         _check_same(raw, "request_id", [key] if key else [], "Idempotency-Key")
         versions = _expected_versions(operation, headers)
         _check_same(raw, "version", versions, "If-Match")
-        caller = Caller(state["actor"], "rest", state["request_id"], key, small, state["secret"])
+        caller = Caller(state["actor"], "rest", state["request_id"], key, state["secret"])
         work = self._run(operation, raw, versions, caller)
-        answer = await (_while_connected(work, receive) if raw.get("wait_seconds") else work)
-        return _reply(operation, answer, headers)
+        is_long_poll = operation.waits is not None and operation.waits.is_requested(raw)
+        answer = await (_while_connected(work, receive) if is_long_poll else work)
+        if answer.snapshot is None:
+            return _reply(operation, answer)
+        accepts_gzip = b"gzip" in headers.get(b"accept-encoding", b"")
+        large = await self._representations.get(answer.snapshot, accepts_gzip=accepts_gzip)
+        return _large_reply(operation, large, headers.get(b"if-none-match"))
 
     async def _run(self, operation: Operation, raw: dict[str, Any], versions: list[int], caller: Caller) -> Answer:
         """Run the operation with one version of If-Match after another, because a write compares with one version.
@@ -277,9 +288,10 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
 
 
 def _from_body(operation: Operation, headers: dict[bytes, bytes], body: bytes) -> dict[str, Any]:
-    if operation.command is ImportPlan and _media_type(headers) in YAML_TYPES:
-        return {"document": as_text(body, "Encode it as UTF-8.")}
-    hint = f"{MalformedBody.default_hint} {PLAN_HINT}" if operation.command is ImportPlan else ""
+    text = operation.accepts
+    if text is not None and _media_type(headers) in text.media_types:
+        return {text.field: as_text(body, "Encode it as UTF-8.")}
+    hint = f"{MalformedBody.default_hint} {text.hint}" if text is not None else ""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -300,8 +312,8 @@ def as_text(body: bytes, hint: str = "") -> str:
         raise MalformedBody(message, hint=hint) from error
 
 
-def _media_type(headers: dict[bytes, bytes]) -> bytes:
-    return headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+def _media_type(headers: dict[bytes, bytes]) -> str:
+    return headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
 
 
 def _merge(raw: dict[str, Any], more: dict[str, Any], where: str) -> None:
@@ -373,29 +385,29 @@ def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> lis
     return known
 
 
-def _reply(operation: Operation, answer: Answer, headers: dict[bytes, bytes]) -> RawResponse:
-    tag = _etag(answer)
-    extra: Headers = []
-    if tag is not None:
-        extra += [(b"etag", tag.encode("latin-1")), (b"cache-control", b"no-cache")]
+def _reply(operation: Operation, answer: Answer) -> RawResponse:
+    """Return the response with the view. A view with a version has it as its entity tag."""
+    version = answer.view.get("version") if isinstance(answer.view, dict) else getattr(answer.view, "version", None)
+    extra = [] if version is None else _cache_headers(f'"{version}"')
     if answer.replayed:
         extra.append((b"idempotency-replayed", b"true"))
-    if operation.snapshot:
-        extra.append((b"vary", b"accept-encoding"))
-    if operation.snapshot and tag is not None and etag.matches(headers.get(b"if-none-match"), tag):
+    return _with_body(operation.status, extra, answer.body)
+
+
+def _large_reply(operation: Operation, large: Representation, if_none_match: bytes | None) -> RawResponse:
+    """Return the response with a large answer, or with 304 when the client has it."""
+    extra = [*_cache_headers(large.etag), (b"vary", b"accept-encoding")]
+    if etag.matches(if_none_match, large.etag):
         return RawResponse(304, extra, b"")
-    if answer.gzipped:
+    if large.gzipped:
         extra.append((b"content-encoding", b"gzip"))
-    return _with_body(answer.status, extra, answer.body, b"application/json")
+    return _with_body(operation.status, extra, large.body)
 
 
-def _with_body(status: int, extra: Headers, body: bytes, media_type: bytes) -> RawResponse:
-    described = [(b"content-length", str(len(body)).encode()), (b"content-type", media_type)]
+def _cache_headers(tag: str) -> Headers:
+    return [(b"etag", tag.encode("latin-1")), (b"cache-control", b"no-cache")]
+
+
+def _with_body(status: int, extra: Headers, body: bytes) -> RawResponse:
+    described = [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")]
     return RawResponse(status, described + extra, body)
-
-
-def _etag(answer: Answer) -> str | None:
-    if answer.etag is not None:
-        return f'W/"{answer.etag}"' if answer.gzipped else f'"{answer.etag}"'
-    version = answer.view.get("version") if isinstance(answer.view, dict) else getattr(answer.view, "version", None)
-    return None if version is None else f'"{version}"'

@@ -6,13 +6,15 @@ too long. That client receives an incomplete body.
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import anyio
 import anyio.lowlevel
 import orjson
 
 from project_manager.observability.logging import log_action
-from project_manager.schemas.plans import ExportPlan
+from project_manager.operations.definition import Operation
+from project_manager.schemas.commands import Command
 from project_manager.web.middleware import Send
 
 log = logging.getLogger(__name__)
@@ -76,19 +78,41 @@ async def send_in_chunks(send: Send, status: int, headers: Headers, body: bytes,
     outgoing.note(path)
 
 
-async def send_export(outgoing: StreamedResponse, command: ExportPlan, fetch: Fetch, *, bare: bool, head: bool) -> None:
-    """Send an export while it is generated: the plain document if `bare`, else as a string in a JSON object.
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """The bytes around a streamed text. `is_json`: the text is a string in a JSON object."""
 
-    An error in the first piece is raised before anything is sent.
+    media_type: str
+    before: bytes = b""
+    after: bytes = b""
+    is_json: bool = False
+
+
+def framing_of(operation: Operation, command: Command, accept: str) -> Framing:
+    """Return the framing of a streamed answer: the plain text if the client accepts it, else a JSON object.
+
+    The other fields of the object repeat the command, so that they are known before the text.
     """
+    text = operation.streamed
+    if text is None:
+        raise ValueError(f"{operation.name} is not streamed")
+    if any(media_type in accept for media_type in text.media_types):
+        return Framing(text.media_types[0])
+    repeated = {name: getattr(command, name) for name in operation.view.__dataclass_fields__ if name != text.field}
+    before, quote, end = orjson.dumps({**repeated, text.field: ""}).rpartition(b'"')
+    return Framing("application/json", before, quote + end, is_json=True)
+
+
+async def send_stream(outgoing: StreamedResponse, framing: Framing, fetch: Fetch, *, head: bool) -> None:
+    """Send a text while it is generated. An error in the first piece is raised before anything is sent."""
     piece = await fetch()
-    await outgoing.begin(200, [(b"content-type", b"application/yaml" if bare else b"application/json")])
+    await outgoing.begin(200, [(b"content-type", framing.media_type.encode())])
     if head:
         await outgoing.write(b"", more=False)
         return
-    if not bare:
-        await outgoing.write(b'{"format":"%s","document":"' % command.format.encode())
+    if framing.before:
+        await outgoing.write(framing.before)
     while piece:
-        await outgoing.write(piece.encode() if bare else orjson.dumps(piece)[1:-1])
+        await outgoing.write(orjson.dumps(piece)[1:-1] if framing.is_json else piece.encode())
         piece = await fetch()
-    await outgoing.write(b"" if bare else b'"}', more=False)
+    await outgoing.write(framing.after, more=False)

@@ -1,4 +1,6 @@
+import ast
 import re
+from pathlib import Path
 
 import pytest
 
@@ -6,7 +8,18 @@ from project_manager.catalogue import BY_NAME, OPERATIONS
 from project_manager.domain import errors
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.operations.definition import Operation
-from tests.architecture.tree import files
+from project_manager.schemas.commands import IdempotentCommand
+from tests.architecture.tree import PACKAGE, files, name_of, parsed
+
+GENERIC_CODE = [
+    *(
+        PACKAGE / "runtime" / f"{name}.py"
+        for name in ("dispatch", "execution", "authorization", "idempotency", "calls")
+    ),
+    *(PACKAGE / "web" / f"{name}.py" for name in ("endpoint", "streaming", "representations")),
+    PACKAGE / "mcp" / "tools.py",
+]
+"""The modules that run every operation. They know the rows of the catalogue, not the operations."""
 
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 
@@ -37,3 +50,38 @@ def test_the_code_of_an_error_is_its_name_and_belongs_to_it_alone() -> None:
     for name, code in codes:
         assert code == re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     assert len({code for _, code in codes}) == len(codes)
+
+
+@each_operation
+def test_the_declarations_of_an_operation_name_fields_of_its_command(operation: Operation) -> None:
+    tool = operation.tool
+    declared = {operation.acts_as} - {""}
+    declared |= {operation.waits.field} if operation.waits else set()
+    declared |= {operation.accepts.field} if operation.accepts else set()
+    declared |= {*tool.required, *tool.named_for, *tool.operator_only} if tool else set()
+    assert declared <= operation.command.model_fields.keys()
+    if operation.idempotent:
+        assert issubclass(operation.command, IdempotentCommand) or "request_id" in operation.command.model_fields
+
+
+@each_operation
+def test_an_agent_needs_the_token_of_an_operator_to_force(operation: Operation) -> None:
+    if operation.tool is not None and "force" in operation.command.model_fields:
+        assert "force" in operation.tool.operator_only
+
+
+@each_operation
+def test_your_agent_id_is_the_agent_that_the_call_acts_as(operation: Operation) -> None:
+    described = operation.command.model_fields.get("agent_id")
+    if described is not None and described.description == "your agent id":
+        assert operation.acts_as == "agent_id"
+
+
+@pytest.mark.parametrize("path", GENERIC_CODE, ids=name_of)
+def test_code_for_all_operations_names_no_command_and_no_field_of_an_identity(path: Path) -> None:
+    """The row of an operation in the catalogue declares all that is special about it."""
+    nodes = list(ast.walk(parsed(path)))
+    commands = {operation.command.__name__ for operation in OPERATIONS}
+    assert {node.id for node in nodes if isinstance(node, ast.Name)} & commands == set()
+    assert [node.lineno for node in nodes if isinstance(node, ast.Constant) and node.value == "agent_id"] == []
+    assert [node.lineno for node in nodes if isinstance(node, ast.Attribute) and node.attr == "agent_id"] == []

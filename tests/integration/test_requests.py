@@ -8,9 +8,9 @@ import anyio
 import orjson
 import pytest
 
+from project_manager.catalogue import BY_NAME
 from project_manager.domain.errors import Invalid
 from project_manager.domain.limits import BODY_BYTES
-from project_manager.web.endpoint import PLAN_HINT
 from tests.http_service import HttpService
 from tests.operations_client import TIMEOUT, Json, OperationsClient
 
@@ -58,8 +58,9 @@ async def test_a_body_that_is_not_one_json_object_is_refused(service: HttpServic
     for body in UNREADABLE:
         error = await service.error(400, method, path, body)
         assert error["code"] == "malformed_body", body[:20]
-        more = path == "/api/import"
-        assert error["hint"] == "Send one JSON object, encoded as UTF-8." + more * f" {PLAN_HINT}"
+        accepts = BY_NAME["import_plan"].accepts
+        more = f" {accepts.hint}" if accepts is not None and path == "/api/import" else ""
+        assert error["hint"] == f"Send one JSON object, encoded as UTF-8.{more}"
 
 
 @pytest.mark.parametrize(

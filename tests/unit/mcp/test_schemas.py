@@ -71,7 +71,7 @@ def test_an_agent_id_that_mcp_requires_is_not_nullable() -> None:
     class Claim(BaseModel):
         agent_id: str | None = None
 
-    schema = input_schema(Claim, tool("agent_id", needs_agent=True), "strict")
+    schema = input_schema(Claim, tool("agent_id", required=("agent_id",)), "strict")
     assert schema["properties"]["agent_id"] == {"type": "string"}
 
 

@@ -1,0 +1,114 @@
+"""Execution of calls on the readers and on the writer.
+
+A call also counts as a heartbeat: it confirms the leases that its agent claimed after a wait.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from project_manager.domain.actors import Actor
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.observability.logging import log_action
+from project_manager.runtime import idempotency
+from project_manager.runtime.authentication import IdentityCache
+from project_manager.runtime.calls import Answer, Call, Caller
+from project_manager.runtime.expiring_leases import ExpiringLeases
+from project_manager.services import leases
+from project_manager.store import agents
+from project_manager.store.sqlite.database import Database
+from project_manager.store.transaction import Tx
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_INTERVAL_MS = 5_000
+AGENTS_REMEMBERED = 10_000
+
+UseCase = Callable[..., Any]
+
+
+class CallExecutor:
+    """The runner of use cases in transactions."""
+
+    def __init__(self, database: Database, identities: IdentityCache) -> None:
+        self._database = database
+        self._identities = identities
+        self._expiring = ExpiringLeases()
+        self._heartbeats: dict[str, int] = {}
+
+    async def read(self, call: Call) -> Answer:
+        """Run the use case of the call on a reader."""
+        work = partial(self._answer, call=call, use_case=call.operation.use_case)
+        run = partial(
+            self._database.readers.run, call.operation.name, actor=call.actor, request_id=call.caller.request_id
+        )
+        answer: Answer | None = await run(lambda tx: None if leases.has_unconfirmed(tx, call.called_at) else work(tx))
+        if answer is None:
+            await self.confirm_leases(call.actor, call.caller, call.called_at)
+            answer = await run(work)
+        return answer
+
+    async def write(self, call: Call, use_case: UseCase, new_names: frozenset[str] = frozenset()) -> Answer:
+        """Run a use case of the call on the writer."""
+        noted_at: int | None = None
+        confirmed = False
+        await self._identities.check_agent(call.caller.actor, call.actor)  # again, because the caller may have waited
+
+        def work(tx: Tx) -> Answer:
+            nonlocal noted_at, confirmed
+            tx.new_names = new_names
+            confirmed = leases.confirm(tx, call.called_at)
+            answer = self.write_in(tx, call, use_case)
+            noted_at = tx.now if not answer.replayed and self._needs_heartbeat(tx) else None
+            return answer
+
+        try:
+            answer: Answer = await self._database.writer.run(
+                call.operation.name, work, call.actor, call.caller.request_id
+            )
+        except ProjectManagerError:
+            if confirmed:  # the rollback has undone it, and a refused call is a heartbeat too
+                await self.confirm_leases(call.actor, call.caller, call.called_at)
+            raise
+        if noted_at is not None:
+            self._record_heartbeat(call.actor, noted_at)
+        return answer
+
+    def write_in(self, tx: Tx, call: Call, use_case: UseCase) -> Answer:
+        """Run a use case of the call in an open transaction, or replay the stored answer of its idempotency key."""
+        replay = idempotency.find_replay(tx, call)
+        if replay is not None:
+            return replay
+        answer = self._answer(tx, call=call, use_case=use_case)
+        if self._needs_heartbeat(tx):
+            agents.touch(tx)
+        idempotency.store(tx, call, answer)
+        return answer
+
+    async def confirm_leases(self, actor: Actor, caller: Caller, called_at: int) -> None:
+        """Renew the leases for which this call is the first one of their holder. Write only when there are any."""
+        look = partial(leases.has_unconfirmed, called_at=called_at)
+        if await self._database.readers.run("unconfirmed", look, actor, caller.request_id):
+            confirm = partial(leases.confirm, called_at=called_at)
+            try:
+                await self._database.writer.run("confirm", confirm, actor, caller.request_id)
+            except ProjectManagerError as error:  # the answer of the call does not depend on this write
+                log_action(log, "confirm", logging.WARNING, outcome=error.code, actor=actor.id)
+
+    def _answer(self, tx: Tx, *, call: Call, use_case: UseCase) -> Answer:
+        """Return the answer of the use case, for an agent with its leases that end soon."""
+        answer = Answer(use_case(tx, call.command))
+        if call.caller.is_agent:
+            answer.expiring_leases = self._expiring.of(tx)
+        return answer
+
+    def _needs_heartbeat(self, tx: Tx) -> bool:
+        """Return whether this process has noted no heartbeat of the actor for HEARTBEAT_INTERVAL_MS."""
+        return tx.now - self._heartbeats.get(tx.actor.id, 0) >= HEARTBEAT_INTERVAL_MS
+
+    def _record_heartbeat(self, actor: Actor, at: int) -> None:
+        """Note a stored heartbeat at `at`. The next one is written HEARTBEAT_INTERVAL_MS later."""
+        if len(self._heartbeats) > AGENTS_REMEMBERED:
+            self._heartbeats.clear()
+        self._heartbeats[actor.id] = at

@@ -1,0 +1,33 @@
+"""Leases of an agent that end soon: less than a third of their length is left."""
+
+from project_manager.domain.limits import LEASE_SECONDS_MINIMUM
+from project_manager.schemas.tasks import LockView
+from project_manager.services import leases, serializers
+from project_manager.store.transaction import Tx
+
+AGENTS_REMEMBERED = 10_000
+
+
+class ExpiringLeases:
+    """The leases that end soon, with the time of each agent before which it has none."""
+
+    def __init__(self) -> None:
+        self._not_before: dict[str, int] = {}
+
+    def of(self, tx: Tx) -> list[LockView]:
+        """Return the leases of the actor that end soon.
+
+        Read the database only when there can be one. A lease claimed or renewed from now on, on any instance, has more
+        than a third left for a while. That time is two thirds of the shortest length.
+        """
+        agent = tx.actor.id
+        if tx.now < self._not_before.get(agent, 0):
+            return []
+        first = leases.next_to_expire(tx)
+        soon = [lease for lease in first if (lease.expires_at - tx.now) * 3 < lease.ttl]
+        if not soon:
+            new = tx.now + LEASE_SECONDS_MINIMUM * 2000 // 3
+            if len(self._not_before) > AGENTS_REMEMBERED:
+                self._not_before.clear()
+            self._not_before[agent] = min([new, *(lease.expires_at - lease.ttl // 3 for lease in first)])
+        return [serializers.lock(lease) for lease in soon]

@@ -1,0 +1,58 @@
+"""Idempotency: the stored answer of a key is replayed, and another request with that key is refused."""
+
+import hashlib
+from collections.abc import Iterator
+
+import orjson
+
+from project_manager.domain.errors import IdempotencyMismatch
+from project_manager.operations.definition import Operation
+from project_manager.runtime.calls import Answer, Call
+from project_manager.schemas.commands import Command
+from project_manager.store import idempotency
+from project_manager.store.transaction import Tx
+
+
+def find_replay(tx: Tx, call: Call) -> Answer | None:
+    """Return the stored answer of the call's idempotency key, or None.
+
+    Raises IdempotencyMismatch when the key was used for another request.
+    """
+    if call.key is None:
+        return None
+    kept = idempotency.find(tx, call.key)
+    if kept is None:
+        return None
+    stored_hash, body = kept
+    if stored_hash not in _hashes(tx.actor.id, call.operation, call.command):
+        raise IdempotencyMismatch(
+            f"idempotency key {call.key!r} was used for a different request",
+            errors=[{"field": "request_id", "message": "used for a different request", "hint": ""}],
+        )
+    return Answer(orjson.loads(body), replayed=True, encoded=body.encode())
+
+
+def store(tx: Tx, call: Call, answer: Answer) -> None:
+    """Store an answer with an effect under the call's idempotency key, if there is one."""
+    if call.key is not None and call.has_effect(answer.view):
+        idempotency.keep(tx, call.key, request_hash(call.operation, call.command), answer.body.decode())
+
+
+def request_hash(operation: Operation, command: Command) -> str:
+    """Return the SHA-256 of an operation and its input, without the idempotency key."""
+    text = operation.name + command.model_dump_json(exclude={"request_id"}, exclude_unset=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _hashes(agent_id: str, operation: Operation, command: Command) -> Iterator[str]:
+    """Yield the hashes of a request with and without its agent id.
+
+    A client that learns its agent id between two attempts may repeat its request. The idempotency key is stored per
+    actor in any case.
+    """
+    yield request_hash(operation, command)
+    if operation.acts_as:
+        yield request_hash(operation, command.model_copy(update={operation.acts_as: agent_id}))
+        unset = command.model_copy()
+        unset.model_fields_set.discard(operation.acts_as)
+        yield request_hash(operation, unset)

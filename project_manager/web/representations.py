@@ -1,0 +1,55 @@
+"""Representations of large answers: their entity tags and compressed bodies, computed once for each snapshot."""
+
+import gzip
+import hashlib
+from dataclasses import dataclass, field
+from functools import partial
+from weakref import WeakKeyDictionary
+
+import anyio
+import anyio.to_thread
+
+from project_manager.runtime.snapshots import Snapshot
+
+LARGE_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """A body with its entity tag. The tag of a compressed body is weak, because other bytes have the same meaning."""
+
+    body: bytes
+    etag: str
+    gzipped: bool = False
+
+
+@dataclass(slots=True)
+class _Forms:
+    """The forms of one snapshot. `lock` is held while the body is compressed."""
+
+    tag: str
+    gzipped: bytes | None = None
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+
+class Representations:
+    """The representations of the snapshots in memory. Those of a dropped snapshot are dropped with it."""
+
+    def __init__(self) -> None:
+        self._forms: WeakKeyDictionary[Snapshot, _Forms] = WeakKeyDictionary()
+
+    def __len__(self) -> int:
+        """Return the number of snapshots with a representation."""
+        return len(self._forms)
+
+    async def get(self, snapshot: Snapshot, *, accepts_gzip: bool) -> Representation:
+        """Return the snapshot, compressed if that is accepted and the body has more than LARGE_BYTES."""
+        forms = self._forms.get(snapshot)
+        if forms is None:
+            forms = self._forms[snapshot] = _Forms(hashlib.blake2b(snapshot.body, digest_size=12).hexdigest())
+        if not accepts_gzip or len(snapshot.body) <= LARGE_BYTES:
+            return Representation(snapshot.body, f'"{forms.tag}"')
+        async with forms.lock:
+            if forms.gzipped is None:
+                forms.gzipped = await anyio.to_thread.run_sync(partial(gzip.compress, snapshot.body, 1, mtime=0))
+        return Representation(forms.gzipped, f'W/"{forms.tag}"', gzipped=True)
