@@ -20,7 +20,8 @@ from project_manager.mcp.transport.stdio import serve_stdio as speak
 from project_manager.mcp.transport.stdio import serve_stdio_beside
 from project_manager.observability.logging import log_action
 from project_manager.observability.systemd import Supervisor
-from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.runtime.dispatch import Runtime
+from project_manager.runtime.open import open_runtime
 from project_manager.web.application import api_application, with_middleware
 from project_manager.web.connections import Connections, connection_limit
 from project_manager.web.probes import DrainState

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from project_manager.config.settings import load
-from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.runtime.dispatch import Runtime
+from project_manager.runtime.open import open_runtime
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
 from tests.http_service import HttpService, run_http_service

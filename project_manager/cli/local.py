@@ -19,7 +19,8 @@ from project_manager.config.settings import LoadedSettings, Settings
 from project_manager.domain.actors import LOCAL
 from project_manager.observability import logging as logs
 from project_manager.runtime.calls import Caller
-from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.runtime.dispatch import Runtime
+from project_manager.runtime.open import open_runtime
 from project_manager.store.sqlite import access
 
 

@@ -96,13 +96,13 @@ class RateLimitedWarning:
         self._again = again
         self._logged_at: float | None = None
 
-    def failed(self, error: object) -> None:
-        """Report a failed attempt."""
+    def failed(self, error: object, *, traceback: bool = False) -> None:
+        """Report a failed attempt. With `traceback`, the line has the traceback of the current exception."""
         now = time.monotonic()  # noqa: TID251 this package does not import project_manager.clock
         repeat_seconds = REPEAT_SECONDS if self._again is None else self._again
         if self._logged_at is None or now - self._logged_at >= repeat_seconds:
             self._logged_at = now
-            self._logger.log(self._level, "%s: %s", self._what, error, extra=self._fields)
+            self._logger.log(self._level, "%s: %s", self._what, error, extra=self._fields, exc_info=traceback)
 
     def recovered(self) -> None:
         """Report a successful attempt."""

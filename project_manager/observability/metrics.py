@@ -27,6 +27,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 QUERY_SECONDS = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0)
+BACKGROUND_SECONDS = (0.01, 0.1, 1.0, 10.0)
 JOBS = (1, 2, 4, 8, 16, 32, 64, 128)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -101,6 +102,19 @@ class Metrics:
             None,
             _Series("pm_query_duration_seconds", "Duration of queries in seconds.", ("query",)),
             QUERY_SECONDS,
+        )
+        self._background = self._timed(
+            _Series(
+                "project_manager_background_jobs",
+                "Total number of runs of background jobs by outcome.",
+                ("background_job", "outcome"),
+            ),
+            _Series(
+                "project_manager_background_job_duration_seconds",
+                "Duration of runs of background jobs in seconds.",
+                ("background_job",),
+            ),
+            BACKGROUND_SECONDS,
         )
         self._leases = _LabelledCounter(self._counter("pm_leases", "Total number of lease outcomes.", "outcome"))
         self._tasks = Gauge("pm_tasks", "Number of tasks by status.", ["status"], registry=self.registry)
@@ -181,6 +195,10 @@ class Metrics:
     def query(self, name: str, seconds: float) -> None:
         """Record one read or write of the store by its name."""
         self._queries((name,), seconds)
+
+    def background_job(self, name: str, outcome: str, seconds: float) -> None:
+        """Record a run of a background job. `outcome` is "ok" or the code of the error."""
+        self._background((name, outcome), seconds)
 
     def lease(self, outcome: str) -> None:
         """Count an outcome of a lease.

@@ -1,20 +1,20 @@
 """The running service without its interfaces.
 
-`open_runtime` opens all parts. `Runtime.run` is the only way to a use case, with `Runtime.stream` for streamed ones.
+`Runtime.run` is the only way to a use case, with `Runtime.stream` for streamed ones. `open_runtime` opens all parts.
 """
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import orjson
 
-from project_manager.clock import Clock, SystemClock, monotonic
+from project_manager.clock import Clock, monotonic
 from project_manager.config.settings import Settings
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import (
@@ -30,9 +30,10 @@ from project_manager.domain.errors import (
 from project_manager.observability.logging import bind_context, log_action
 from project_manager.observability.metrics import Metrics
 from project_manager.operations.definition import Kind, Operation
-from project_manager.runtime import background, new_names
+from project_manager.runtime import new_names
 from project_manager.runtime.authentication import IdentityCache
 from project_manager.runtime.authorization import check_role, effective_actor, rate_limit_actor
+from project_manager.runtime.background import BackgroundJobs
 from project_manager.runtime.calls import Answer, Call, Caller, log_fields, task_id_of_input, task_of
 from project_manager.runtime.disk_failure import DiskFailureHandler
 from project_manager.runtime.event_hub import Closed, Event, Hub, Resync, Subscription
@@ -46,7 +47,7 @@ from project_manager.schemas import validation
 from project_manager.schemas.commands import Command
 from project_manager.services import leases
 from project_manager.store import events, meta
-from project_manager.store.sqlite.database import Database, Options, prepare
+from project_manager.store.sqlite.database import Database, Options
 from project_manager.store.sqlite.writer import WriterHooks
 from project_manager.store.transaction import Tx
 
@@ -73,17 +74,17 @@ class Runtime:
         self.metrics = metrics
         self.started_at = monotonic()
         self.failed_disk = DiskFailureHandler()
-        self.open_streams = RevocationWatch()
+        self.jobs = BackgroundJobs(metrics)
         self._rate_limits = RateLimits(settings.rate_limit_per_second)
         self._identities = IdentityCache(self.read, required=settings.auth_required)
         self.refused_tokens = RejectedTokens(metrics.token_rejected)
         self._snapshots = Snapshots()
         self._prepare_limiter = anyio.CapacityLimiter(1)
         self.database = Database(
-            _options(settings),
+            database_options(settings),
             clock,
             WriterHooks(
-                due=leases.expire_due,
+                due=self._expire_leases,
                 next_due=leases.next_due,
                 on_commit=self._committed,
                 on_batch=metrics.batch,
@@ -94,7 +95,8 @@ class Runtime:
         )
         self.hub = Hub(self.database.tail, metrics.subscriber_dropped)
         self._executor = CallExecutor(self.database, self._identities)
-        self.long_polls = LongPolls(self.hub, self.database, self._executor)
+        self.long_polls = LongPolls(self.hub, self.database, self._executor, self.jobs)
+        self.open_streams = RevocationWatch(self.read, self.jobs, required=settings.auth_required)
 
     async def run(self, operation: Operation, raw: Mapping[str, object], caller: Caller) -> Answer:
         """Run an operation for a caller and return its answer.
@@ -259,6 +261,11 @@ class Runtime:
         snapshot = await self._snapshots.get(name, lambda: self.database.tail.generation, encode)
         return Answer(None, snapshot=snapshot)
 
+    def _expire_leases(self, tx: Tx) -> None:
+        """End the leases and deferrals that are due. The writer calls this in its transaction."""
+        with self.jobs.observed("expire_leases"):
+            leases.expire_due(tx)
+
     def _committed(self, turns: Sequence[str]) -> None:
         self.database.tail.wake()
         for turn in turns:
@@ -286,6 +293,18 @@ class Runtime:
             self.metrics.lease(refused)
 
 
+def database_options(settings: Settings) -> Options:
+    """Return the options of the database from the settings."""
+    return Options(
+        path=settings.database_path,
+        pool=settings.database_pool_size,
+        query_timeout=settings.query_timeout_seconds,
+        poll_interval=settings.lock_cleanup_interval,
+        max_attempts=settings.max_attempts,
+        auto_migrate=settings.auto_migrate,
+    )
+
+
 async def _read(operation: Operation, raw: Mapping[str, object]) -> Command:
     """Return the validated command. A thread validates large input, so that the event loop is not blocked."""
     if operation.prepare is None and not validation.is_large(raw):
@@ -304,68 +323,3 @@ def _replay_events(tx: Tx, *, since: int) -> list[Event]:
 
 def _encoded(use_case: Callable[[Tx, Command], Any], command: Command, tx: Tx) -> bytes:
     return orjson.dumps(use_case(tx, command))
-
-
-def _options(settings: Settings) -> Options:
-    return Options(
-        path=settings.database_path,
-        pool=settings.database_pool_size,
-        query_timeout=settings.query_timeout_seconds,
-        poll_interval=settings.lock_cleanup_interval,
-        max_attempts=settings.max_attempts,
-        auto_migrate=settings.auto_migrate,
-    )
-
-
-@asynccontextmanager
-async def open_runtime(
-    settings: Settings, *, clock: Clock | None = None, kind: Literal["serve", "mcp", "command"] = "serve"
-) -> AsyncIterator[Runtime]:
-    """Open the database, start its threads, register this process, and run the background jobs.
-
-    Migrate the database first if that is allowed. Raises DatabaseRefused before any change when the database must not
-    be opened.
-    """
-    await anyio.to_thread.run_sync(prepare, _options(settings))
-    runtime = Runtime(settings, clock or SystemClock(), Metrics())
-    runtime.metrics.set_expected_instances(settings.expected_instances)
-    database = runtime.database
-    database.start()
-    try:
-        async with background.registered(database, kind):
-            runtime.failed_disk.ends_process = kind != "command"
-            background.watch(runtime.metrics, database, runtime.hub)
-            async with _background_jobs(runtime, kind):
-                yield runtime
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(database.close)
-
-
-@asynccontextmanager
-async def _background_jobs(runtime: Runtime, kind: str) -> AsyncIterator[None]:
-    """Run the background jobs while the body runs.
-
-    An exception of the body is raised as itself, not in an exception group.
-    """
-    days = runtime.settings.event_retention_days
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(background.send_heartbeats, runtime.database, kind, runtime.long_polls.places)
-            tasks.start_soon(runtime.long_polls.serve)
-            if kind == "serve":
-                tasks.start_soon(background.watch_backups, runtime.database, runtime.metrics)
-                tasks.start_soon(background.log_latest_event, runtime.database)
-                required = runtime.settings.auth_required
-                tasks.start_soon(partial(runtime.open_streams.watch, runtime.read, required=required))
-            if kind != "command":
-                tasks.start_soon(partial(background.maintain, runtime.database, event_days=days))
-            try:
-                yield
-            finally:
-                runtime.hub.close()
-                tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        if len(group.exceptions) == 1:
-            raise group.exceptions[0] from group.exceptions[0].__cause__
-        raise

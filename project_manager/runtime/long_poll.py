@@ -21,6 +21,7 @@ from project_manager.domain.statuses import Status
 from project_manager.observability.logging import bind_context, log_action
 from project_manager.operations.definition import WaitsFor
 from project_manager.runtime.authentication import check_agent_in_transaction
+from project_manager.runtime.background import BackgroundJobs, Job
 from project_manager.runtime.calls import Answer, Call
 from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow, Subscription
 from project_manager.runtime.execution import CallExecutor
@@ -35,7 +36,6 @@ from project_manager.store.transaction import Tx, savepoint
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 1.0
 PROJECTS_COUNTED = 1000
 
 Written = TypeVar("Written")
@@ -135,7 +135,7 @@ class BlockerCache:
 class LongPolls:
     """The waiting calls of one process. `places` are its waiters in the claim queue, by ticket."""
 
-    def __init__(self, hub: Hub, database: Database, executor: CallExecutor) -> None:
+    def __init__(self, hub: Hub, database: Database, executor: CallExecutor, jobs: BackgroundJobs) -> None:
         self.places: dict[int, QueuedClaim] = {}
         self._hub = hub
         self._writer = database.writer
@@ -143,6 +143,7 @@ class LongPolls:
         self._blockers = BlockerCache(database)
         self._pass = anyio.Lock()
         self._pass_due = anyio.Event()
+        jobs.register(Job("claim_queue", self._serve, self._wait_until_due, stop=self._end_waits))
 
     async def run(self, call: Call) -> Answer:
         """Run a call of an operation that can wait. `wait_seconds` of the call may be 0."""
@@ -191,31 +192,38 @@ class LongPolls:
                     await subscription.next_batch()
         return await self._executor.read(call)
 
-    async def serve(self) -> None:
-        """Serve the waiters of this process whenever a task may have become ready. Run until cancelled."""
-        try:
-            while True:
-                await self._pass_due.wait()
-                self._pass_due = anyio.Event()
-                try:
-                    await self._serve_all()
-                except Closed:
-                    self._cancel_all(Closed)
-        finally:
-            self._cancel_all(Closed)
+    async def _wait_until_due(self) -> None:
+        await self._pass_due.wait()
 
-    async def _serve_all(self) -> None:
+    def _end_waits(self) -> None:
+        self._cancel_all(Closed)
+
+    async def _serve(self) -> None:
         """Serve the queue until it has no waiter of this process. An event during a pass causes another pass."""
+        self._pass_due = anyio.Event()
+        failure: ProjectManagerError | None = None
         listening = self._hub.subscribe(types=READINESS_EVENTS, limit=UNBOUNDED)
-        async with listening as subscription, anyio.create_task_group() as tasks:
-            tasks.start_soon(self._listen, subscription, tasks.cancel_scope)
-            while self.places:
-                self._pass_due = anyio.Event()
-                if not await self._serve_once() and self.places:
-                    await self._pass_due.wait()
-            tasks.cancel_scope.cancel()
-        if self.places:  # the subscription has ended first
-            self._pass_due.set()
+        try:
+            async with listening as subscription, anyio.create_task_group() as tasks:
+                tasks.start_soon(self._listen, subscription, tasks.cancel_scope)
+                try:
+                    await self._serve_while_waiting()
+                except ProjectManagerError as error:  # raised here, it would become an exception group
+                    failure = error
+                tasks.cancel_scope.cancel()
+        except Closed:
+            self._end_waits()
+        finally:
+            if self.places:  # the subscription has ended first, or a pass has failed
+                self._pass_due.set()
+        if failure is not None:
+            raise failure
+
+    async def _serve_while_waiting(self) -> None:
+        while self.places:
+            self._pass_due = anyio.Event()
+            if not await self._serve_once() and self.places:
+                await self._pass_due.wait()
 
     async def _listen(self, subscription: Subscription, listening: anyio.CancelScope) -> None:
         """Start a pass after each event that may make a task ready."""
@@ -242,16 +250,9 @@ class LongPolls:
             except ShuttingDown as error:
                 self._cancel_all(error)
                 return False
-            except ProjectManagerError as error:
-                log_action(log, "serve_queue", logging.WARNING, outcome=error.code)
-                failed = True
-            else:
-                failed = False
-                for ticket, result in served.results.items():
-                    self.places.pop(ticket).settle(result)
-        if failed:
-            await anyio.sleep(RETRY_SECONDS)
-        return failed or served.more
+            for ticket, result in served.results.items():
+                self.places.pop(ticket).settle(result)
+        return served.more
 
     def _cancel_all(self, reason: ProjectManagerError | type[Closed]) -> None:
         for ticket in list(self.places):

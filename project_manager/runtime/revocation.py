@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
-import anyio
-
-from project_manager.domain.errors import ProjectManagerError, Unauthorized
-from project_manager.observability.logging import RateLimitedWarning, log_action
+from project_manager.domain.errors import Unauthorized
+from project_manager.observability.logging import log_action
+from project_manager.runtime.background import SERVICE, BackgroundJobs, Job, every
 from project_manager.services import tokens
 from project_manager.store.transaction import Tx
 
@@ -32,11 +31,16 @@ class Read(Protocol):
 
 
 class RevocationWatch:
-    """The open streams by the secret of their token. The key is None for streams without a token."""
+    """The open streams by the secret of their token. The key is None for streams without a token.
 
-    def __init__(self) -> None:
+    With `required`, a stream without a token is always ended.
+    """
+
+    def __init__(self, read: Read, jobs: BackgroundJobs, *, required: bool) -> None:
         self._ends: dict[Secret, dict[object, Cancel]] = {}
-        self._warning = RateLimitedWarning(log, "open_streams_failed", "cannot check tokens")
+        self._read = read
+        self._required = required
+        jobs.register(Job("revocation", self._check_tokens, every(LOOK_EVERY_SECONDS), SERVICE))
 
     @contextmanager
     def registered(self, secret: Secret, end: Cancel) -> Iterator[None]:
@@ -51,27 +55,12 @@ class RevocationWatch:
             if not streams:
                 del self._ends[secret]
 
-    async def watch(self, read: Read, *, required: bool) -> None:
-        """Check the secrets of the open streams every LOOK_EVERY_SECONDS, and end streams with an invalid one.
-
-        With `required`, a stream without a token is always ended.
-        """
-        while True:
-            await anyio.sleep(LOOK_EVERY_SECONDS)
-            try:
-                if self._ends:
-                    await self._check_tokens(read, required)
-            except Exception:
-                log.exception("cannot check open streams", extra={"action": "open_streams_failed"})
-
-    async def _check_tokens(self, read: Read, required: bool) -> None:
-        try:
-            gone = await read("who_is_let_in", partial(_invalid_tokens, secrets=list(self._ends), required=required))
-        except ProjectManagerError as error:  # streams stay open while the database does not answer
-            self._warning.failed(error.message)
+    async def _check_tokens(self) -> None:
+        """End the streams with an invalid token. Streams stay open while the database does not answer."""
+        if not self._ends:
             return
-        self._warning.recovered()
-        for secret in gone:
+        find = partial(_invalid_tokens, secrets=list(self._ends), required=self._required)
+        for secret in await self._read("who_is_let_in", find):
             ends = list(self._ends.get(secret, {}).values())
             for end in ends:
                 _call(end)

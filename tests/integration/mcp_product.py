@@ -17,7 +17,8 @@ from mcp import Client
 from project_manager.config.settings import load
 from project_manager.mcp.server import McpServer, build_server
 from project_manager.mcp.transport.sdk import McpSdkServer
-from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.runtime.dispatch import Runtime
+from project_manager.runtime.open import open_runtime
 from project_manager.store.migrations import upgrade
 
 PROTOCOLS = {"2026-07-28": "2026-07-28", "legacy": "2025-11-25"}

@@ -9,8 +9,9 @@ import anyio.lowlevel
 import pytest
 
 from project_manager.config.settings import load
-from project_manager.runtime import background
-from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.runtime import instances as registration
+from project_manager.runtime.dispatch import Runtime
+from project_manager.runtime.open import open_runtime
 from project_manager.store import instances
 from project_manager.store.sqlite.database import DatabaseOpenError
 from project_manager.store.transaction import Tx
@@ -23,7 +24,7 @@ ELSEWHERE = f"{socket.gethostname()}@another-run"
 @pytest.fixture
 async def elsewhere(api: OperationsClient, monkeypatch: pytest.MonkeyPatch) -> OperationsClient:
     """Return an instance that appears to run on another host of the same name."""
-    monkeypatch.setattr(background, "WATCH_EVERY_SECONDS", 0.001)
+    monkeypatch.setattr(registration, "WATCH_EVERY_SECONDS", 0.001)
 
     def move(tx: Tx) -> None:
         tx.execute("UPDATE instances SET host = ?, pid = 99999", (ELSEWHERE,))
@@ -59,7 +60,7 @@ async def test_a_running_host_of_the_same_name_prevents_a_start(elsewhere: Opera
 async def test_after_a_power_cut_the_service_starts_although_the_clock_is_behind(
     elsewhere: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background, "EXPIRY_SECONDS", 0.05)
+    monkeypatch.setattr(registration, "EXPIRY_SECONDS", 0.05)
     clock = MovableClock(elsewhere.clock.instant - 3_600_000)
     with anyio.fail_after(TIMEOUT):
         async with open_runtime(settings_of(elsewhere.runtime), clock=clock):
@@ -69,7 +70,7 @@ async def test_after_a_power_cut_the_service_starts_although_the_clock_is_behind
 async def test_after_a_power_cut_all_instances_start(
     elsewhere: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background, "EXPIRY_SECONDS", 0.05)
+    monkeypatch.setattr(registration, "EXPIRY_SECONDS", 0.05)
     all_up, count = anyio.Event(), 0
 
     async def start_instance() -> None:

@@ -222,7 +222,7 @@ async def test_nothing_runs_for_the_queue_after_the_hub_has_stopped(
     api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = 0
-    real = api.runtime.long_polls._serve_all
+    real = api.runtime.long_polls._serve_while_waiting
 
     async def counted() -> None:
         nonlocal tries
@@ -233,7 +233,7 @@ async def test_nothing_runs_for_the_queue_after_the_hub_has_stopped(
         with pytest.raises(ShuttingDown):
             await api.claim_next("ann", wait_seconds=50)
 
-    monkeypatch.setattr(api.runtime.long_polls, "_serve_all", counted)
+    monkeypatch.setattr(api.runtime.long_polls, "_serve_while_waiting", counted)
     async with anyio.create_task_group() as agents:
         agents.start_soon(wait)
         await until_queue_has(api, 1)

@@ -11,7 +11,8 @@ import anyio.to_thread
 import pytest
 
 from project_manager.config.settings import load
-from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.runtime.dispatch import Runtime
+from project_manager.runtime.open import open_runtime
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.tail import EventReader
 from tests.http_service import HttpService

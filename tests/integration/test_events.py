@@ -246,7 +246,7 @@ from project_manager.runtime.calls import Caller
 from project_manager.catalogue import BY_NAME
 from project_manager.config.settings import load
 from project_manager.domain.actors import LOCAL
-from project_manager.runtime.dispatch import open_runtime
+from project_manager.runtime.open import open_runtime
 
 async def main() -> None:
     settings = load({"DATABASE_PATH": sys.argv[1]}, {}).settings

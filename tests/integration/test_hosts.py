@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
 from project_manager.config.settings import load
-from project_manager.runtime.dispatch import open_runtime
+from project_manager.runtime.open import open_runtime
 from tests.http_service import HttpService, frame, run_http_service
 from tests.integration.test_access import bearer, token
 from tests.operations_client import MovableClock, OperationsClient

@@ -144,10 +144,8 @@ async def test_the_same_request_many_times_at_once_has_one_effect(api: Operation
 
 
 async def test_answers_are_forgotten_after_a_day_and_not_before(api: OperationsClient) -> None:
-    from project_manager.runtime import background  # noqa: PLC0415
-
     async def forget_old() -> list[Json]:
-        await background.maintain_once(api.runtime.database, event_days=90)
+        assert await api.runtime.jobs.run_once("retention")
         return read(api.runtime.database.path, "SELECT key FROM answers")
 
     await api.create_task(key="k")

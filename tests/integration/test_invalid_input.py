@@ -20,7 +20,8 @@ from project_manager.domain.actors import LOCAL
 from project_manager.domain.errors import Invalid, ProjectManagerError
 from project_manager.operations.definition import Operation
 from project_manager.runtime.calls import Caller
-from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.runtime.dispatch import Runtime
+from project_manager.runtime.open import open_runtime
 from project_manager.web.errors import body_of, status_of
 from tests.operations_client import TIMEOUT, Json, MovableClock, OperationsClient
 

@@ -11,7 +11,8 @@ from websockets.exceptions import ConnectionClosed
 from project_manager.config.settings import load
 from project_manager.domain.errors import Invalid, ProjectNotFound
 from project_manager.domain.limits import BODY_BYTES, FIELD_ERRORS, MAX_KEYS
-from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.runtime.dispatch import Runtime
+from project_manager.runtime.open import open_runtime
 from project_manager.runtime.rate_limit import BURST_SECONDS
 from tests.http_service import HttpService, run_http_service
 from tests.integration.mcp_product import agent, product

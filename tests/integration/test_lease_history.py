@@ -10,7 +10,6 @@ import pytest
 from alembic import command
 
 from project_manager.domain.errors import MalformedCursor
-from project_manager.runtime import background
 from project_manager.schemas import validation
 from project_manager.schemas.leases import ListLeases
 from project_manager.services import lease_history as use_cases
@@ -224,7 +223,7 @@ async def test_ended_leases_and_answers_are_forgotten_some_thousand_at_once(
     watch(lease_history)
     watch(idempotency)
     await api.advance(90 * DAY + 1)
-    await background.maintain_once(api.runtime.database, event_days=90)
+    assert await api.runtime.jobs.run_once("retention")
     assert (sum(removed), max(removed)) == (8000, 2000)
     assert await listed(api) == []
 

@@ -30,7 +30,7 @@ from project_manager.config.settings import load
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.runtime.calls import Caller
-from project_manager.runtime.dispatch import open_runtime
+from project_manager.runtime.open import open_runtime
 from project_manager.schemas import validation
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.services import claim_queue

@@ -4,7 +4,6 @@ import socket
 import time
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,14 @@ from mcp.types import (
 
 from project_manager.catalogue import BY_NAME
 from project_manager.config.settings import load
-from project_manager.domain.actors import LOCAL, SYSTEM
+from project_manager.domain.actors import LOCAL
 from project_manager.domain.errors import QueueFull
 from project_manager.mcp import subscriptions
 from project_manager.mcp.server import build_server
 from project_manager.mcp.transport import sdk
-from project_manager.runtime.background import _delete_old_rows
 from project_manager.runtime.calls import Caller
-from project_manager.runtime.dispatch import open_runtime
 from project_manager.runtime.event_hub import QUEUE
+from project_manager.runtime.open import open_runtime
 from project_manager.runtime.resource_subscriptions import ResourceSubscription, ResourceSubscriptions
 from tests.e2e.mcp_listener import Listener, Wire, call, listening, modern, wire
 from tests.integration.mcp_product import PATIENCE, Product, product
@@ -332,8 +330,7 @@ async def test_the_subscriptions_of_a_session_that_is_silent_for_a_day_are_forgo
         clock.advance(23 * 3600)
         await stored.renew(["listening"])
         clock.advance(2 * 3600)
-        forget = partial(_delete_old_rows, clock=runtime.database.clock, event_days=90)
-        await runtime.database.writer.run("maintain", forget, SYSTEM, "")
+        assert await runtime.jobs.run_once("retention")
         assert [one.session_id for one in await stored.subscribers_of(["pm://task/1"])] == ["listening"]
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from project_manager.config.settings import load
 from project_manager.domain.errors import ProjectNotFound
-from project_manager.runtime.dispatch import open_runtime
+from project_manager.runtime.open import open_runtime
 from tests.integration.plan_helpers import EXAMPLES, export, import_plan
 from tests.operations_client import MovableClock, OperationsClient
 

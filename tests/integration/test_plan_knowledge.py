@@ -10,7 +10,7 @@ import yaml
 
 from project_manager.config.settings import load
 from project_manager.domain.errors import Invalid
-from project_manager.runtime.dispatch import open_runtime
+from project_manager.runtime.open import open_runtime
 from tests.operations_client import Json, MovableClock, OperationsClient
 
 KNOWN = """\

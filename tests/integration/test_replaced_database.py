@@ -11,7 +11,8 @@ import pytest
 from project_manager.config.settings import load
 from project_manager.domain.actors import LOCAL
 from project_manager.domain.errors import DatabaseMoved
-from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.runtime.dispatch import Runtime
+from project_manager.runtime.open import open_runtime
 from project_manager.store.transaction import Tx
 from tests.operations_client import TIMEOUT, MovableClock, OperationsClient
 

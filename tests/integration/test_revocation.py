@@ -12,7 +12,9 @@ import pytest
 
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import QueueFull
-from project_manager.runtime import revocation
+from project_manager.observability.metrics import Metrics
+from project_manager.runtime import background, revocation
+from project_manager.runtime.background import BackgroundJobs
 from project_manager.runtime.revocation import RevocationWatch
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
@@ -22,6 +24,7 @@ from tests.operations_client import TIMEOUT, OperationsClient
 @pytest.fixture(autouse=True)
 def check_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revocation, "LOOK_EVERY_SECONDS", 0.001)
+    monkeypatch.setattr(background, "PAUSE_AFTER_FAILURE_SECONDS", 0.001)
 
 
 def fail(*_arguments: object) -> Any:
@@ -32,12 +35,11 @@ async def until_ended(
     api: OperationsClient, read: revocation.Read, first_end: Callable[[], object] = lambda: None
 ) -> None:
     """Open two streams with a revoked token and return when the second one is closed."""
-    present, ended = RevocationWatch(), anyio.Event()
+    jobs, ended = BackgroundJobs(Metrics()), anyio.Event()
+    present = RevocationWatch(read, jobs, required=True)
     with anyio.fail_after(TIMEOUT), present.registered("revoked", first_end), present.registered("revoked", ended.set):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: present.watch(read, required=True))
+        async with jobs.running("serve"):
             await ended.wait()
-            tasks.cancel_scope.cancel()
 
 
 async def test_a_stream_that_cannot_be_ended_keeps_no_other_open(
@@ -57,9 +59,8 @@ async def test_a_failed_check_is_followed_by_others(api: OperationsClient, caplo
 
     await until_ended(api, read)
     assert [message for message in caplog.messages if message != "streams_ended"] == [
-        "cannot check open streams",
-        "cannot check tokens: the read queue is full: 1024 reads wait",
-        "cannot check tokens: recovered",
+        "background job revocation: ZeroDivisionError()",
+        "background job revocation: recovered",
     ]
 
 

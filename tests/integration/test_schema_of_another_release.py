@@ -9,7 +9,7 @@ import anyio.to_thread
 import pytest
 
 from project_manager.config.settings import load
-from project_manager.runtime.dispatch import open_runtime
+from project_manager.runtime.open import open_runtime
 from project_manager.store import revisions
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver

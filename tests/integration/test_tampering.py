@@ -16,9 +16,8 @@ import pytest
 from project_manager.catalogue import BY_NAME
 from project_manager.config.settings import load
 from project_manager.domain.actors import LOCAL, SYSTEM
-from project_manager.runtime import background
 from project_manager.runtime.calls import Caller
-from project_manager.runtime.dispatch import open_runtime
+from project_manager.runtime.open import open_runtime
 from project_manager.services import events as retained
 from project_manager.store import chain
 from project_manager.store.chain import Head
@@ -205,7 +204,7 @@ async def test_the_newest_event_and_its_hash_are_in_the_metrics_and_in_the_log(
     found = await service.ok("GET", "/api/metrics")
     assert found["events"] == {"seq": head.seq, "hash": head.hash.hex()}
     with caplog.at_level(logging.INFO, logger="project_manager"):
-        await background.log_latest_event_once(api.runtime.database)
+        assert await api.runtime.jobs.run_once("latest_event")
     assert caplog.messages[-1] == f"latest event: {head}"
 
 

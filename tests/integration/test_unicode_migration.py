@@ -14,8 +14,7 @@ from alembic import command
 
 from project_manager.config.settings import load
 from project_manager.domain.errors import Invalid, LockHeld
-from project_manager.runtime import background
-from project_manager.runtime.dispatch import open_runtime
+from project_manager.runtime.open import open_runtime
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
 from tests.e2e.command_line import CommandLine
@@ -209,7 +208,7 @@ async def test_rows_of_an_older_release_get_keys_and_words_at_the_next_start(bef
     ]
     async with opened(before) as runtime:
         api = OperationsClient(runtime, runtime.clock)
-        await background.backfill(runtime.database)
+        assert await runtime.jobs.run_once("backfill")
         for query, ids in (("口测", [30]), ("มา", [1]), ("支付", [])):
             assert [row["id"] for row in (await api.call("list_tasks", q=query))["items"]] == ids
         assert (await api.call("get_knowledge", q="題"))["total"] == 1

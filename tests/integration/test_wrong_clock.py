@@ -10,9 +10,8 @@ import pytest
 from project_manager.clock import rfc3339
 from project_manager.config.settings import load
 from project_manager.domain.actors import SYSTEM
-from project_manager.observability.logging import RateLimitedWarning
-from project_manager.runtime import background
-from project_manager.runtime.dispatch import Runtime, open_runtime
+from project_manager.runtime.dispatch import Runtime
+from project_manager.runtime.open import open_runtime
 from project_manager.store.database_clock import SETTLE_MS
 from project_manager.store.sqlite import backup, driver, restore
 from project_manager.store.sqlite.restore import Restored
@@ -45,7 +44,7 @@ def put_back(database: Path, wall: int) -> Restored:
 @pytest.fixture
 async def ahead(database: Path, clock: MovableClock) -> AsyncIterator[OperationsClient]:
     """Run a service on a database whose time is ten years ahead of the wall clock."""
-    settings = load({"DATABASE_PATH": str(database)}, {}).settings
+    settings = load({"DATABASE_PATH": str(database), "EVENT_RETENTION_DAYS": 1}, {}).settings
     async with open_runtime(settings, clock=clock) as runtime:
         api = OperationsClient(runtime, clock)
         await api.create_task(key="first")
@@ -66,8 +65,8 @@ async def write(runtime: Runtime, statement: str, *values: object) -> None:
 async def test_one_round_of_every_background_job_deletes_nothing(ahead: OperationsClient, database: Path) -> None:
     before = content(database)
     runtime = ahead.runtime
-    await background.heartbeat_once(runtime.database, "serve", runtime.long_polls.places)
-    await background.maintain_once(runtime.database, event_days=1)
+    for name in runtime.jobs.names:
+        assert await runtime.jobs.run_once(name)
     await runtime.run_due_jobs()
     after = content(database)
     beats = before.pop("instances"), after.pop("instances")
@@ -108,20 +107,18 @@ async def test_readiness_and_a_metric_show_the_difference(
         assert (answer.status_code, answer.json()["checks"]["clock"]) == (503, False)
         page = (await service.send("GET", "/metrics")).text
         assert sample(page, "project_manager_clock_difference_seconds") == YEARS / 1000
-    apart = RateLimitedWarning(background.log, "clock_differs", "clock difference")
-    background.log_clock_difference(apart, ahead.runtime.database.clock.difference())
+    await ahead.runtime.jobs.run_once("clock")
     assert "3650 days" in caplog.text
     assert caplog.records[-1].__dict__["action"] == "clock_differs"
 
 
 async def test_a_small_difference_is_not_logged(api: OperationsClient, caplog: pytest.LogCaptureFixture) -> None:
     api.clock.wall_error = -3_600_000
-    background.log_clock_difference(
-        RateLimitedWarning(background.log, "a", "b"), api.runtime.database.clock.difference()
-    )
+    await api.runtime.jobs.run_once("clock")
     assert caplog.text == ""
 
 
+@pytest.mark.parametrize("settings", [{"EVENT_RETENTION_DAYS": 1}])
 async def test_old_rows_are_deleted_a_day_after_a_jump_was_followed(api: OperationsClient) -> None:
     await api.create_task(key="first")
     api.clock.wall_error = YEARS
@@ -129,10 +126,10 @@ async def test_old_rows_are_deleted_a_day_after_a_jump_was_followed(api: Operati
     await api.advance(SETTLE_MS / 1000)
     database = api.runtime.database
     assert database.clock.is_in_sync()
-    await background.maintain_once(database, event_days=1)
+    await api.runtime.jobs.run_once("retention")
     assert len(content(database.path)["answers"]) == 1
     api.clock.advance(DAY_MS / 1000 + 1)
-    await background.maintain_once(database, event_days=1)
+    await api.runtime.jobs.run_once("retention")
     assert (content(database.path)["answers"], content(database.path)["events"]) == ([], [])
 
 
@@ -158,7 +155,7 @@ async def test_a_restore_sets_database_time_to_the_wall_clock(database: Path, cl
         assert lock["expires_at"] == clock.later(60)
         assert lock["fence"] > done.fence_floor
         clock.advance(DAY_MS / 1000 + 1)
-        await background.maintain_once(runtime.database, event_days=90)
+        await runtime.jobs.run_once("retention")
         assert content(database)["answers"] == []
 
 

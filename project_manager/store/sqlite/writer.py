@@ -73,10 +73,10 @@ class Job(Generic[Result]):
 class WriterHooks:
     """Callbacks of the writer besides jobs.
 
-    `due` runs at the start of a batch when work may be due. `next_due` returns the time of the next due work
-    (milliseconds since the epoch), or None. `committed` runs after each commit with changes and gets the outcomes of
-    its leases. `measured` gets (jobs, seconds) of a batch, and `timed` gets (job name, seconds). `lost` runs after a
-    disk failure during a write, when the outcome of each job is unknown.
+    `due` runs at the start of a batch when work may be due, and logs its own errors. `next_due` returns the time of the
+    next due work (milliseconds since the epoch), or None. `on_commit` runs after each commit with changes and gets the
+    outcomes of its leases. `on_batch` gets (jobs, seconds) of a batch, and `on_query` gets (job name, seconds).
+    `on_lost_write` runs after a disk failure during a write, when the outcome of each job is unknown.
     """
 
     due: Callable[[Tx], None]
@@ -289,8 +289,7 @@ class Writer:
             self._hooks.due(tx)
         except driver.DriverError:
             raise
-        except Exception as error:  # noqa: BLE001 the jobs must run anyway
-            self._internal_error("due", error)
+        except Exception:  # noqa: BLE001 the jobs must run anyway, and the hook has logged its error
             tx.execute("ROLLBACK TO due")
             shared.undo((0, 0))
             tx.execute("RELEASE due")

@@ -1,0 +1,160 @@
+"""The registration of this process as an instance, its heartbeat, and its check of the clock."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+
+import anyio
+
+from project_manager import __version__
+from project_manager.domain.actors import SYSTEM
+from project_manager.domain.errors import ProjectManagerError, StorageFull, Unavailable
+from project_manager.observability.logging import RateLimitedWarning
+from project_manager.runtime.background import BackgroundJobs, Job, ProcessKind, every
+from project_manager.services import claim_queue
+from project_manager.store import claim_queue as waiters
+from project_manager.store import instances, meta
+from project_manager.store.database_clock import JUMP_MS
+from project_manager.store.instances import InstanceRow
+from project_manager.store.sqlite.database import (
+    Database,
+    DatabaseOpenError,
+    DatabaseTemporarilyUnavailable,
+    UsedByAnotherHost,
+    check_sharing,
+    heartbeat,
+    instances_on_other_hosts,
+    register,
+)
+from project_manager.store.transaction import Tx
+
+log = logging.getLogger(__name__)
+
+CLOCK_AGAIN_SECONDS = 600
+WATCH_EVERY_SECONDS = 0.5
+EXPIRY_SECONDS = instances.EXPIRES_AFTER_MS / 1000
+
+
+@asynccontextmanager
+async def registered(database: Database, kind: ProcessKind) -> AsyncIterator[None]:
+    """Keep this process registered as an instance while the body runs.
+
+    Raises DatabaseRefused when sharing the database is not safe, or when it cannot be written.
+    """
+    try:
+        await _register(database, kind)
+    except DatabaseOpenError:
+        raise
+    except ProjectManagerError as error:
+        refused = DatabaseTemporarilyUnavailable if isinstance(error, Unavailable | StorageFull) else DatabaseOpenError
+        raise refused(f"the database {database.path} cannot be used: {error.message}") from error
+    try:
+        yield
+    finally:
+        database.writer.shorten_busy_timeout()
+        with anyio.CancelScope(shield=True):
+            await _leave(database)
+
+
+async def _register(database: Database, kind: ProcessKind) -> None:
+    """Register this process as an instance.
+
+    A service also starts on a full disk. Its heartbeat registers it once there is room.
+
+    A watched instance of another machine without a heartbeat is taken for this machine before a restart. Timestamps
+    cannot show whether it is alive, because one of the two clocks may be behind.
+    """
+    register_now = partial(register, database=database, version=__version__, kind=kind)
+    try:
+        await _run_exclusively(database, database.writer.run, "register", register_now)
+    except StorageFull as error:
+        if kind == "command":
+            raise
+        check = partial(check_sharing, database=database)
+        await _run_exclusively(database, database.readers.run, "check_sharing", check)
+        log.warning("%s: only reads are served", error.message, extra={"action": "started_on_full_disk"})
+
+
+async def _run_exclusively(
+    database: Database, run: Callable[..., Awaitable[object]], name: str, work: Callable[..., object]
+) -> None:
+    """Run `work` on the writer or a reader. Raises UsedElsewhere when another machine sends a heartbeat."""
+    try:
+        await run(name, work, SYSTEM, "")
+    except UsedByAnotherHost as refusal:
+        log.warning("%s; waiting for its heartbeat", refusal.message, extra={"action": "waiting"})
+        seen = await _all_expired(database)
+        if seen is None:
+            raise
+        await run(name, partial(work, gone=seen), SYSTEM, "")
+
+
+async def _all_expired(database: Database) -> list[InstanceRow] | None:
+    """Return the instances on other machines, or None when one sends a heartbeat or a new one registers."""
+    look = partial(instances_on_other_hosts, database=database)
+    seen = await database.readers.run("elsewhere", look, SYSTEM, "")
+    present = seen
+    with anyio.move_on_after(EXPIRY_SECONDS):
+        while present:
+            await anyio.sleep(WATCH_EVERY_SECONDS)
+            present = await database.readers.run("elsewhere", look, SYSTEM, "")
+            if not set(present) <= set(seen):
+                return None
+    return seen
+
+
+async def _leave(database: Database) -> None:
+    """Unregister this process. Without that, its row expires."""
+    try:
+        await database.writer.run("leave", partial(_unregister, database=database), SYSTEM, "")
+    except ProjectManagerError as error:
+        log.warning("cannot unregister this instance: %s", error.message, extra={"action": "leave_failed"})
+
+
+def _unregister(tx: Tx, *, database: Database) -> None:
+    """Unregister this instance and store the current database time.
+
+    Database time of the next process then starts no earlier, even when its clock is behind.
+    """
+    instances.unregister(tx, database.instance)
+    meta.raise_clock(tx, tx.now)
+
+
+def register_jobs(jobs: BackgroundJobs, database: Database, kind: ProcessKind, waiter_ids: Collection[int]) -> None:
+    """Register the heartbeat of this process and its waiting calls, and the check of the clock."""
+    apart = RateLimitedWarning(log, "clock_differs", "clock difference", again=CLOCK_AGAIN_SECONDS)
+
+    async def write_heartbeat() -> None:
+        work = partial(_heartbeat, database=database, kind=kind, waiter_ids=list(waiter_ids))
+        await database.writer.run("heartbeat", work, SYSTEM, "")
+
+    async def check_clock() -> None:
+        _log_clock_difference(apart, database.clock.difference())
+
+    jobs.register(Job("heartbeat", write_heartbeat, every(instances.HEARTBEAT_SECONDS)))
+    jobs.register(Job("clock", check_clock, every(instances.HEARTBEAT_SECONDS)))
+
+
+def _log_clock_difference(apart: RateLimitedWarning, difference: int) -> None:
+    """Log a difference of more than JUMP_MS between database time and the wall clock.
+
+    `difference` is database time minus the wall clock, in milliseconds.
+    """
+    if abs(difference) <= JUMP_MS:
+        apart.recovered()
+        return
+    side = "ahead of" if difference > 0 else "behind"
+    apart.failed(
+        f"database time is {timedelta(seconds=abs(difference) // 1000)} {side} the wall clock. Leases expire as "
+        "usual; retention is paused. Set the clock of the host. If database time is wrong, stop the service, back up "
+        "and restore the database"
+    )
+
+
+def _heartbeat(tx: Tx, *, database: Database, kind: ProcessKind, waiter_ids: list[int]) -> None:
+    heartbeat(tx, database=database, version=__version__, kind=kind)
+    if waiter_ids:
+        waiters.heartbeat(tx, waiter_ids)
+    claim_queue.drop_expired_waiters(tx)

@@ -1,0 +1,47 @@
+"""The start and the end of a runtime."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.to_thread
+
+from project_manager.clock import Clock, SystemClock
+from project_manager.config.settings import Settings
+from project_manager.observability.metrics import Metrics
+from project_manager.runtime import instances, maintenance
+from project_manager.runtime.background import ProcessKind
+from project_manager.runtime.dispatch import Runtime, database_options
+from project_manager.runtime.gauges import register_gauges
+from project_manager.store.sqlite.database import prepare
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings, *, clock: Clock | None = None, kind: ProcessKind = "serve"
+) -> AsyncIterator[Runtime]:
+    """Open the database, start its threads, register this process, and run the background jobs.
+
+    Migrate the database first if that is allowed. Raises DatabaseOpenError before any change when the database must not
+    be opened.
+    """
+    await anyio.to_thread.run_sync(prepare, database_options(settings))
+    metrics = Metrics()
+    runtime = Runtime(settings, clock or SystemClock(), metrics)
+    metrics.set_expected_instances(settings.expected_instances)
+    database = runtime.database
+    register_gauges(metrics, database, runtime.hub)
+    instances.register_jobs(runtime.jobs, database, kind, runtime.long_polls.places)
+    maintenance.register_jobs(runtime.jobs, database, metrics, event_days=settings.event_retention_days)
+    database.start()
+    try:
+        async with instances.registered(database, kind):
+            runtime.failed_disk.ends_process = kind != "command"
+            async with runtime.jobs.running(kind):
+                try:
+                    yield runtime
+                finally:
+                    runtime.hub.close()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(database.close)
