@@ -149,7 +149,7 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
             supervisor = Supervisor(read_environment())
             tasks.start_soon(_until_signal, server, runtime, transport, leaving, supervisor)
             tasks.start_soon(_announce_when_up, server, runtime, sockets, announce, supervisor)
-            tasks.start_soon(supervisor.watch, runtime.database.is_healthy)
+            tasks.start_soon(supervisor.watch, runtime.is_alive)
             if settings.mcp_transport == "stdio":
                 tasks.start_soon(serve_stdio_beside, runtime)
             await server.serve(sockets=sockets)
@@ -199,9 +199,9 @@ async def _announce_when_up(
     urls = addresses(runtime.settings, sockets)
     for name, address in urls.items():
         announce(f"{name:<11}{address}")
-    log_action(log, "started", version=__version__, database=str(runtime.database.path), **urls)
+    log_action(log, "started", version=__version__, database=str(runtime.settings.database_path), **urls)
     supervisor.ready(f"Serving on {urls['dashboard']}")
-    if others := await anyio.to_thread.run_sync(runtime.database.world_accessible_files):
+    if others := await anyio.to_thread.run_sync(runtime.world_accessible_files):
         shown = " and ".join(str(path.absolute()) for path in others)
         log.warning(
             "other users of this host have permissions on %s; remove them with `chmod o= PATH`",

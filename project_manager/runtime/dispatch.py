@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -182,6 +183,14 @@ class Runtime:
     def now(self) -> int:
         """Return database time in milliseconds since the epoch."""
         return self.database.clock.now()
+
+    def is_alive(self) -> bool:
+        """Return whether the threads of the database run. If not, the process needs a restart."""
+        return self.database.is_healthy()
+
+    def world_accessible_files(self) -> list[Path]:
+        """Return the paths of the database that other users of this host have permissions on. Blocks."""
+        return self.database.world_accessible_files()
 
     async def latest_seq(self) -> int:
         """Return the number of the newest committed event, which the hub may not have seen yet."""

@@ -24,6 +24,15 @@ class Condition:
     reads: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The sizes of the database file and its log, and the number of unfinished write jobs."""
+
+    database_bytes: int
+    wal_bytes: int
+    writer_queue_depth: int
+
+
 class Health:
     """The health checks of one runtime."""
 
@@ -85,6 +94,11 @@ class Health:
         """Return the figures of the tasks. Raises ProjectManagerError when the database cannot be read."""
         counted: Stats = await self._runtime.read("figures", figures.collect)
         return counted
+
+    async def storage(self) -> Storage:
+        """Return the figures of the database files and of the writer."""
+        database = self._runtime.database
+        return Storage(*await anyio.to_thread.run_sync(database.size), database.writer.depth)
 
     async def is_database_responsive(self) -> bool:
         """Return whether the database answers: it exists, and a read neither fails nor hangs.

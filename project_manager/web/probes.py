@@ -101,7 +101,8 @@ class HealthEndpoints:
             figures = await self._health.figures()
         except ProjectManagerError as error:
             return response_of(error, request.scope["state"]["request_id"])
-        opened, memory, size, log_size = await anyio.to_thread.run_sync(self._measured)
+        opened, memory = await anyio.to_thread.run_sync(self._measured)
+        storage = await self._health.storage()
         body = {
             "connections": {
                 "active": self._sockets(),
@@ -120,21 +121,20 @@ class HealthEndpoints:
             "system": {
                 "uptime_seconds": int(monotonic() - self._runtime.started_at),
                 "memory_usage_mb": round(memory / 1024 / 1024, 1),
-                "database_bytes": size,
-                "wal_bytes": log_size,
-                "writer_queue_depth": self._runtime.database.writer.depth,
+                "database_bytes": storage.database_bytes,
+                "wal_bytes": storage.wal_bytes,
+                "writer_queue_depth": storage.writer_queue_depth,
             },
         }
         return Response(orjson.dumps(body), media_type="application/json")
 
-    def _measured(self) -> tuple[int, float, int, int]:
-        """Return the WebSockets opened, and the bytes of memory, of the database and of its log.
+    def _measured(self) -> tuple[int, float]:
+        """Return the number of WebSockets opened and the bytes of memory.
 
-        Call this on a thread, because it reads file sizes.
+        Call this on a thread, because a collection of the metrics reads files.
         """
         metrics = self._runtime.metrics
-        opened = int(metrics.value("pm_websocket_opened_total"))
-        return (opened, metrics.value("process_resident_memory_bytes"), *self._runtime.database.size())
+        return int(metrics.value("pm_websocket_opened_total")), metrics.value("process_resident_memory_bytes")
 
     async def prometheus(self, request: Request) -> Response:
         """Return the metrics in the Prometheus text format."""

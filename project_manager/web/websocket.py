@@ -182,7 +182,7 @@ class EventsWebSocket:
             "type": "hello",
             "epoch": self._runtime.hub.epoch,
             "seq": head,
-            "server_time": rfc3339(self._runtime.database.writer.now()),
+            "server_time": rfc3339(self._runtime.now()),
             "version": __version__,
         }
 
