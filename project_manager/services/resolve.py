@@ -100,7 +100,7 @@ def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name
     if not found:
         raise _epic_not_found(project_id, epic_name)
     if len(found) > 1:
-        places = ", ".join(str(row.project_id) for row in found[:10])
+        places = ", ".join(str(row.project_id) for row in found[: epics.NAMESAKES])
         message, hint = (
             f"epic `{epic_name}` exists in several projects: {places}",
             "Send project_id or project_name too.",

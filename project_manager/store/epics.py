@@ -4,7 +4,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, delete, func, insert, select, text, update
-from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.names import CANDIDATES, length_range, name_key
 from project_manager.store import pages
@@ -27,6 +26,9 @@ class EpicRow(NamedTuple):
     created_at: int
     updated_at: int
 
+
+NAMESAKES = 10
+"""Maximum number of epics of one name in an error message. Two are enough to refuse the name as ambiguous."""
 
 _COLUMNS = [epics.c[name] for name in EpicRow._fields]
 _GET = Statement(select(*_COLUMNS).where(epics.c.id == bindparam("epic_id")))
@@ -54,11 +56,9 @@ _LIKE = Statement(
     .order_by(func.abs(func.length(epics.c.name) - bindparam("size")), epics.c.id)
     .limit(CANDIDATES)
 )
-_CALLED = Statement(
-    select(*_COLUMNS).where(epics.c.name == bindparam("name")).order_by(epics.c.id).limit(literal_column("11"))
-)
+_CALLED = Statement(select(*_COLUMNS).where(epics.c.name == bindparam("name")).order_by(epics.c.id).limit(NAMESAKES))
 _WITH_KEY = Statement(
-    select(*_COLUMNS).where(epics.c.name_key == bindparam("key")).order_by(epics.c.id).limit(literal_column("11"))
+    select(*_COLUMNS).where(epics.c.name_key == bindparam("key")).order_by(epics.c.id).limit(NAMESAKES)
 )
 _ALL = Statement(select(*_COLUMNS).order_by(epics.c.project_id, epics.c.position, epics.c.id))
 _OUTLINES = Statement(select(*with_excerpt(_COLUMNS)).order_by(epics.c.project_id, epics.c.position, epics.c.id))
@@ -137,12 +137,12 @@ def names_like(tx: Tx, project_id: int | None, name: str) -> list[str]:
 
 
 def called(tx: Tx, name: str) -> list[EpicRow]:
-    """Return up to 11 epics of all projects with exactly this name."""
+    """Return up to NAMESAKES epics of all projects with exactly this name."""
     return [EpicRow._make(row) for row in _CALLED.rows(tx, name=name)]
 
 
 def with_key(tx: Tx, key: str) -> list[EpicRow]:
-    """Return up to 11 epics of all projects with this name key."""
+    """Return up to NAMESAKES epics of all projects with this name key."""
     return [EpicRow._make(row) for row in _WITH_KEY.rows(tx, key=key)]
 
 
