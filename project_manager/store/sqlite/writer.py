@@ -4,8 +4,9 @@ Jobs wait in a bounded queue. The thread takes the waiting jobs and opens one tr
 each job, and commits once for the whole batch. Each job returns only after its result is durable, and all jobs share
 the cost of the fsync.
 
-The writes of a failed job are rolled back without an effect on other jobs. SQLite itself may abort the transaction
-(disk full, I/O error). Then every job of the batch gets the error, because no write was kept.
+The writes of a failed job are rolled back without an effect on other jobs. SQLite itself may abort the transaction,
+such as on a full disk. Then every job of the batch gets the error, because no write was kept. After a failed write or
+fsync of the disk the outcome is unknown: every job gets OutcomeUnknown, and the writer refuses all further jobs.
 """
 
 import asyncio
