@@ -1,5 +1,6 @@
 """Verified backups, and restores after which no fence or event number is used twice."""
 
+import errno
 import hashlib
 import os
 import random
@@ -21,7 +22,7 @@ from project_manager.schemas.tasks import CreateTask, UpdateTaskStatus
 from project_manager.services import claim_queue, leases, statuses, tasks
 from project_manager.store import events, instances, meta, revisions
 from project_manager.store.sqlite import backup, driver
-from project_manager.store.sqlite.backup import BackupError, DatabaseInUse
+from project_manager.store.sqlite.backup import BackupError, DatabaseInUse, RestoreNotVerified
 from project_manager.store.sqlite.database import this_host
 from project_manager.store.sqlite.restore import restore
 from project_manager.store.transaction import Tx
@@ -319,6 +320,41 @@ def test_a_restore_is_refused_while_a_process_has_the_database_open(database: Pa
     finally:
         holder.kill()
         holder.wait(5)
+
+
+def lose_page(target: Path) -> None:
+    """Damage the file, like a disk that loses a page."""
+    with target.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 4096)
+
+
+def fail_fsync(_target: Path) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"), [(lose_page, "is damaged"), (fail_fsync, "may not be on disk")], ids=["page", "fsync"]
+)
+def test_a_restore_that_cannot_be_verified_reports_that_the_database_was_replaced(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Path], None], problem: str
+) -> None:
+    make(database, "present")
+    source = backup.back_up(database, tmp_path / "copy.db").path
+    make(database, "later")
+    real = backup.replace_file
+
+    def replace(finished: Path, target: Path) -> None:
+        real(finished, target)
+        fault(target)
+
+    monkeypatch.setattr(backup, "replace_file", replace)
+    with pytest.raises(RestoreNotVerified) as caught:
+        restore(source, database, NOW)
+    (kept,) = database.parent.glob("*.before-restore-*")
+    assert f"was replaced, but the new file {problem}" in str(caught.value)
+    assert f"the previous database is kept as {kept}" in str(caught.value)
+    assert names(kept) == ["present", "later"]
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["database", "folder"])

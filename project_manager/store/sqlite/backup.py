@@ -25,7 +25,14 @@ _CHUNK = 1024 * 1024
 
 
 class BackupError(Exception):
-    """Error with one sentence on why no backup was taken or why a backup is not used. Nothing was changed."""
+    """Error with one sentence on why no backup was taken or why a backup is not used.
+
+    Nothing was changed, except for `RestoreNotVerified`.
+    """
+
+
+class RestoreNotVerified(BackupError):
+    """Error after the replacement of the database: the new file could not be verified."""
 
 
 class TemporaryBackupError(BackupError):

@@ -24,7 +24,7 @@ from project_manager.domain.leases import UnlockReason
 from project_manager.store import chain, events, instances, lease_history, meta, revisions
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.sqlite import backup, driver, files, private_files, restored_clock
-from project_manager.store.sqlite.backup import BackupError, DatabaseInUse, TemporaryBackupError
+from project_manager.store.sqlite.backup import BackupError, DatabaseInUse, RestoreNotVerified, TemporaryBackupError
 from project_manager.store.sqlite.database import this_host
 from project_manager.store.statement import Statement
 from project_manager.store.tables import instances as instances_table
@@ -104,8 +104,9 @@ def restore(source: Path, database: Path, now: int, *, force: bool = False) -> R
     `now` is milliseconds since the epoch. `force` allows a backup with contents that do not match its events. A missing
     folder of the database is created.
 
-    Raises BackupRefused when the backup is damaged. Raises InUse when a process has the database open, even when its
-    file was removed. In both cases nothing changes.
+    Raises BackupError when the backup is damaged. Raises DatabaseInUse when a process has the database open, even when
+    its file was removed. In both cases nothing changes. Raises RestoreNotVerified when the database was replaced, but
+    the new file cannot be read back.
     """
     database = database.resolve()
     _check_source(source, database, force=force)
@@ -116,13 +117,13 @@ def restore(source: Path, database: Path, now: int, *, force: bool = False) -> R
             _copy(source, prepared)
             restored = _start_epoch(prepared, now, present)
             kept, logs = _replace(database, prepared, now)
-        _read_back(database, restored.epoch)
     except OSError as error:
         raise backup.write_error(f"the database {database.name}", database.parent, error) from error
     except driver.DriverError as error:
         if driver.is_full(error):
             raise backup.disk_full(f"the database {database.name}", database.parent) from error
         raise
+    _read_back(database, restored.epoch, kept)
     return replace(restored, previous=kept, logs=tuple(logs))
 
 
@@ -137,8 +138,13 @@ def _replace(database: Path, prepared: Path, now: int) -> tuple[Path | None, lis
         kept = _move_aside(database, name)
         logs = files.move_logs(database, name)
         files.copy_ownership(prepared, kept or database.parent, mode=kept is not None)
-        backup.replace_file(prepared, database)
-        backup.checksum_path(database).unlink(missing_ok=True)
+        try:
+            backup.replace_file(prepared, database)
+            backup.checksum_path(database).unlink(missing_ok=True)
+        except OSError as error:
+            if prepared.exists():
+                raise
+            raise _not_verified(database, f"may not be on disk: {error.strerror}", kept) from error
     return kept, logs
 
 
@@ -315,14 +321,32 @@ def _move_aside(database: Path, name: str) -> Path | None:
     return kept
 
 
-def _read_back(database: Path, epoch: str) -> None:
-    """Raise BackupRefused unless the database at this path is intact and has this epoch."""
+def _read_back(database: Path, epoch: str, kept: Path | None) -> None:
+    """Raise RestoreNotVerified unless the database at this path is intact and has this epoch."""
+    try:
+        problem = _problem_of(database, epoch)
+    except (BackupError, OSError, driver.DriverError) as error:
+        problem = f"cannot be read back: {error}"
+    if problem is not None:
+        raise _not_verified(database, problem, kept)
+
+
+def _not_verified(database: Path, problem: str, kept: Path | None) -> RestoreNotVerified:
+    previous = "" if kept is None else f"; the previous database is kept as {kept}"
+    return RestoreNotVerified(
+        f"the database {database} was replaced, but the new file {problem}{previous}. Check the disk, and restore "
+        "again before you start the service"
+    )
+
+
+def _problem_of(database: Path, epoch: str) -> str | None:
+    """Return the difference between the database at this path and the intact one of this epoch, or None."""
     found = backup.check_file(database)
     if found.problems:
-        raise BackupError(f"the restored database {database} is damaged: {'; '.join(found.problems)}")
+        return f"is damaged: {'; '.join(found.problems)}"
     connection = backup.open_read_only(database)
     try:
-        if meta.epoch(Tx(connection.execute, 0, SYSTEM, "", 0)) != epoch:
-            raise BackupError(f"the restored database {database} was replaced by another process")
+        present = meta.epoch(Tx(connection.execute, 0, SYSTEM, "", 0))
     finally:
         connection.close()
+    return None if present == epoch else "was replaced by another process"
