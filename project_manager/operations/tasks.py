@@ -16,6 +16,7 @@ from project_manager.domain.errors import (
     TaskNotFound,
     VersionMismatch,
 )
+from project_manager.domain.task_fields import CLEARABLE
 from project_manager.operations.definition import LEASE_ERRORS, READS, WRITES, Hints, Kind, Operation, Profile, Tool
 from project_manager.schemas.tasks import (
     CreatedTasksView,
@@ -197,19 +198,7 @@ TASKS = (
                 "log_entry",
                 "version",
             ),
-            clearable={
-                "description": "",
-                "labels": [],
-                "acceptance": [],
-                "depends_on": [],
-                "conflicts_with": [],
-                "epic_id": None,
-                "defer_until": None,
-                "due_at": None,
-                "estimate_minutes": None,
-                "external_key": None,
-                "attempts": 0,
-            },
+            clearable=CLEARABLE,
             named_for=("status",),
             operator_only=("force",),
         ),

@@ -4,6 +4,7 @@ from typing import Any
 
 from project_manager.domain.errors import Invalid
 from project_manager.domain.statuses import Status
+from project_manager.domain.task_fields import COMPACT
 from project_manager.schemas import cursor as cursors
 from project_manager.schemas.tasks import TASK_COLUMNS, GetAvailableTasks, ListTasks
 from project_manager.schemas.views import Page
@@ -82,7 +83,7 @@ def _columns(names: list[str] | None) -> list[str] | None:
     if not names:
         return None
     if "compact" in names:
-        names = list(dict.fromkeys([*serializers.COMPACT, *(name for name in names if name != "compact")]))
+        names = list(dict.fromkeys([*COMPACT, *(name for name in names if name != "compact")]))
     unknown = [name for name in names if name not in TASK_COLUMNS]
     if unknown:
         message, hint = f"unknown column {unknown[0]!r} in `fields`", f"The columns are {', '.join(TASK_COLUMNS)}."

@@ -21,7 +21,6 @@ from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
-COMPACT = ("id", "name", "status", "priority", "ready", "holder", "worked_by")
 NO_IDS = "[]"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Select, bindparam, select
 
+from project_manager.domain.task_fields import SEALED
 from project_manager.store.statement import Statement
 from project_manager.store.tables import metadata
 from project_manager.store.transaction import Tx
@@ -21,17 +22,7 @@ Digests = dict[str, Any]
 COLUMNS: dict[str, tuple[str, ...]] = {
     "projects": ("name", "description", "archived_at"),
     "epics": ("project_id", "name", "description", "status", "position"),
-    "tasks": (
-        "name",
-        "description",
-        "priority",
-        "labels",
-        "acceptance",
-        "defer_until",
-        "due_at",
-        "estimate_minutes",
-        "external_key",
-    ),
+    "tasks": SEALED,
     "task_logs": ("task_id", "author", "kind", "body", "created_at"),
     "tokens": ("name", "role", "agent_id", "hash", "created_at", "revoked_at"),
     "knowledge_items": ("project_id", "title", "content", "category", "tags", "priority", "active", "metadata"),
