@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from project_manager.domain.limits import PRIORITY_DEFAULT
-from project_manager.domain.statuses import EpicStatus, Status
+from project_manager.domain.statuses import Status
 
 
 class Kind(StrEnum):
@@ -74,10 +74,6 @@ class Field:
     def is_plain(self) -> bool:
         """Return whether every interface and every plan reads and writes the column without a rule of its own."""
         return self.column and self.editable and self.plan is Import.ALWAYS
-
-    def to_column(self, value: Any) -> Any:
-        """Return the value as its column stores it."""
-        return json.dumps(value, ensure_ascii=False) if self.kind in LISTS else value
 
     def from_column(self, stored: Any) -> Any:
         """Return the value of what its column stores."""
@@ -143,14 +139,6 @@ CLEARABLE = {
 }
 """The editable fields that can be empty, with their empty value."""
 
-EPIC_FIELDS = (
-    _written("name", Kind.LINE, "Name", default=REQUIRED),
-    _written("description", Kind.TEXT, "Description", default=""),
-    _written("status", Kind.STATUS, "Status", default=EpicStatus.ACTIVE),
-    _written("position", Kind.INTEGER, ""),
-)
-PROJECT_FIELDS = (
-    _written("name", Kind.LINE, "Name", default=REQUIRED),
-    _written("description", Kind.TEXT, "Description", default=""),
-    _written("archived", Kind.FLAG, "", default=False, column=False),
-)
+EPIC_PLAIN = ("name", "description", "status", "position")
+PROJECT_PLAIN = ("name", "description")
+"""The columns that commands and plans write. `archived` has rules of its own: its column holds a time."""

@@ -1,6 +1,5 @@
 """Import and export of plans: projects with their epics and tasks, written as one document."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ from project_manager.domain.events import EventType
 from project_manager.domain.hints import did_you_mean
 from project_manager.domain.names import suggestion
 from project_manager.domain.statuses import Status
+from project_manager.domain.task_fields import EDITABLE, PLAIN
 from project_manager.plans import diff_knowledge, export, progress, reader, writer
 from project_manager.plans.changes import EpicChange, PlanDiff, ProjectChange, TaskChange
 from project_manager.plans.diagnostics import Diagnostic, plan_error
@@ -229,30 +229,20 @@ class PlanWriter:
 
     def _create(self, task: TaskChange) -> None:
         spec, now = task.planned.spec, self._tx.now
+        completed_at = now if spec.completed_at is None else spec.completed_at
         archived = task.project.row is not None and task.project.row.archived_at is not None
-        task.known.task_id = bulk.add_task(
+        task.known.task_id = tasks.add(
             self._tx,
             {
+                **{field.name: getattr(spec, field.name) for field in PLAIN},
                 "project_id": task.project.id,
                 "epic_id": None if task.epic is None else task.epic.id,
-                "name": spec.name,
-                "description": spec.description,
                 "status": spec.status.value,
-                "priority": spec.priority,
-                "labels": json.dumps(spec.labels, ensure_ascii=False),
-                "acceptance": json.dumps(spec.acceptance, ensure_ascii=False),
-                "defer_until": spec.defer_until,
-                "due_at": spec.due_at,
-                "estimate_minutes": spec.estimate_minutes,
-                "external_key": spec.external_key,
                 "created_by": spec.created_by or self._tx.actor.id,
                 "created_at": now if spec.created_at is None else spec.created_at,
-                "completed_at": (now if spec.completed_at is None else spec.completed_at)
-                if spec.status is Status.DONE
-                else None,
+                "completed_at": completed_at if spec.status is Status.DONE else None,
                 "fence": self._fence,
                 "attempts": spec.attempts,
-                "deferred": int(spec.defer_until is not None and spec.defer_until > self._tx.date),
                 "archived": int(archived),
             },
         )
@@ -265,15 +255,8 @@ class PlanWriter:
         values = dict(task.changed)
         if "epic_id" in values:
             values["epic_id"] = None if task.epic is None else task.epic.id
-        if "defer_until" in values:
-            values["deferred"] = int(values["defer_until"] is not None and values["defer_until"] > self._tx.date)
-        for name in ("labels", "acceptance"):
-            if name in values:
-                values[name] = json.dumps(values[name], ensure_ascii=False)
-        if task.changes_status_only:
-            return
-        if not tasks.write(self._tx, row, values):
-            raise RuntimeError(f"task {row.id} changed within its own transaction")
+        if not task.changes_status_only:
+            tasks.write(self._tx, row, values)
 
     def _link(self) -> None:
         difference = self._difference
@@ -311,21 +294,7 @@ class PlanWriter:
     def _emit_edit(self, row: TaskRow) -> None:
         written = lookup.task(self._tx, row.id)
         old, new = serializers.task(self._tx, row), serializers.task(self._tx, written)
-        names = [
-            "name",
-            "description",
-            "priority",
-            "labels",
-            "acceptance",
-            "defer_until",
-            "due_at",
-            "estimate_minutes",
-            "external_key",
-            "epic_id",
-            "depends_on",
-            "conflicts_with",
-        ]
-        changes = {name: getattr(new, name) for name in names if getattr(old, name) != getattr(new, name)}
+        changes = {name: getattr(new, name) for name in EDITABLE if getattr(old, name) != getattr(new, name)}
         previous = {name: getattr(old, name) for name in changes}
         transitions.emit(
             self._tx, EventType.TASK_UPDATED, written, changes=changes, previous=previous, version=written.version

@@ -1,26 +1,24 @@
 """Comparison of a plan with the database. Nothing is written here."""
 
-import json
 from typing import Any
 
 from project_manager.clock import rfc3339
 from project_manager.domain.names import name_key
 from project_manager.domain.statuses import Status
+from project_manager.domain.task_fields import EPIC_PLAIN, PLAIN, PROJECT_PLAIN
 from project_manager.plans.changes import EpicChange, PlanDiff, ProjectChange, TaskChange
 from project_manager.plans.diagnostics import Diagnostic
 from project_manager.plans.diff_links import LinkComparison
-from project_manager.plans.reader import Plan, PlannedEpic, PlannedProject, PlannedTask
+from project_manager.plans.reader import Plan, PlannedProject, PlannedTask
 from project_manager.plans.references import References, TaskRef
 from project_manager.plans.yaml_tree import Position
+from project_manager.schemas.commands import Command
 from project_manager.services.serializers import lease_of
 from project_manager.store import bulk, epics, projects
 from project_manager.store.epics import EpicRow
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
-
-_FIELDS = ("description", "priority", "defer_until", "due_at", "estimate_minutes", "external_key")
-_LISTS = ("labels", "acceptance")
 
 
 class Comparison:
@@ -67,7 +65,7 @@ class Comparison:
             row = present.pop((project.id, planned.spec.name), None)
             epic = EpicChange(planned.spec.name, project, planned, row, id=0 if row is None else row.id)
             if row is not None:
-                epic.changed = _epic_changes(planned, row)
+                epic.changed = _changes(planned.spec, row, EPIC_PLAIN)
             self.difference.epics.append(epic)
         positions = {(epic.project.name, epic.name): epic.planned.position for epic in self.difference.epics}
         self._check_new_names("epic", positions, reference)
@@ -196,36 +194,29 @@ def _project_changes(project: ProjectChange, row: ProjectRow) -> dict[str, Any]:
     if project.planned is None:
         return {}
     spec = project.planned.spec
-    changed: dict[str, Any] = {}
-    if "description" in spec.model_fields_set and spec.description != row.description:
-        changed["description"] = spec.description
+    changed = _changes(spec, row, PROJECT_PLAIN)
     if "archived" in spec.model_fields_set and spec.archived != (row.archived_at is not None):
         changed["archived"] = spec.archived
     return changed
 
 
-def _epic_changes(planned: PlannedEpic, row: EpicRow) -> dict[str, Any]:
-    spec = planned.spec
-    names = [name for name in ("description", "status", "position") if name in spec.model_fields_set]
+def _changes(spec: Command, row: ProjectRow | EpicRow, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the values that the plan sets and that differ from the row."""
     return {
-        name: getattr(spec, name)
+        name: value
         for name in names
-        if getattr(spec, name) is not None and getattr(spec, name) != getattr(row, name)
+        if name in spec.model_fields_set and (value := getattr(spec, name)) not in (None, getattr(row, name))
     }
 
 
 def _task_changes(task: TaskChange, row: TaskRow) -> dict[str, Any]:
     spec = task.planned.spec
     changed: dict[str, Any] = {}
-    if spec.name != row.name:
-        changed["name"] = spec.name
     # A new epic still has id 0, like no epic, so it needs its own check.
     if (row.epic_id or 0) != (0 if task.epic is None else task.epic.id) or (task.epic is not None and not task.epic.id):
         changed["epic_id"] = task.epic
-    for name in _FIELDS:
-        if name in spec.model_fields_set and getattr(spec, name) != getattr(row, name):
-            changed[name] = getattr(spec, name)
-    for name in _LISTS:
-        if name in spec.model_fields_set and getattr(spec, name) != json.loads(getattr(row, name)):
-            changed[name] = getattr(spec, name)
+    for field in PLAIN:
+        value = getattr(spec, field.name)
+        if field.name in spec.model_fields_set and value != field.from_column(getattr(row, field.name)):
+            changed[field.name] = value
     return changed

@@ -4,12 +4,11 @@ Content that grows with the database is read during serialization, a few tasks o
 Only names and links of all tasks stay in memory, because any task can be referenced.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from project_manager.clock import rfc3339
-from project_manager.domain.limits import PRIORITY_DEFAULT
+from project_manager.domain.task_fields import INSTANTS, TASK_FIELDS, Field
 from project_manager.plans import export_knowledge
 from project_manager.plans.export_knowledge import KnowledgeIndex
 from project_manager.plans.references import Resolver, TaskRef
@@ -23,6 +22,9 @@ from project_manager.store.transaction import Tx
 
 TASKS_AT_ONCE = 16
 ENTRIES_AT_ONCE = 16
+_COLUMNS = [field for field in TASK_FIELDS if field.plan and field.column]
+_TASK_KEYS = list(dict.fromkeys(["name", "external_key", *(field.name for field in TASK_FIELDS if field.plan)]))
+"""The keys of a task in the order of the plan. The two that identify it come first."""
 
 
 def document(tx: Tx, only: str | None) -> dict[str, Any]:
@@ -138,25 +140,14 @@ class _Export:
             last = some[-1].id
 
     def _task(self, row: TaskRow) -> dict[str, Any]:
-        spec: dict[str, Any] = {
-            "name": row.name,
+        values = {
+            **{field.name: _exported(field, getattr(row, field.name)) for field in _COLUMNS},
             "external_key": self._known[row.id].key,
-            "description": row.description or None,
             "status": row.lock_from or row.status,
-            "priority": None if row.priority == PRIORITY_DEFAULT else row.priority,
-            "labels": json.loads(row.labels) or None,
-            "acceptance": json.loads(row.acceptance) or None,
             "depends_on": self._references(row.id, self._dependencies),
             "conflicts_with": self._references(row.id, self._conflicts),
-            "defer_until": _time(row.defer_until),
-            "due_at": _time(row.due_at),
-            "estimate_minutes": row.estimate_minutes,
-            "attempts": row.attempts or None,
-            "created_by": row.created_by,
-            "created_at": _time(row.created_at),
-            "completed_at": _time(row.completed_at),
         }
-        return {name: value for name, value in spec.items() if value is not None}
+        return {name: values[name] for name in _TASK_KEYS if values[name] is not None}
 
     def _references(self, task_id: int, links: dict[int, list[int]]) -> list[str] | None:
         home = self._known[task_id].project
@@ -173,8 +164,12 @@ def _resolver_of(known: dict[int, TaskRef]) -> Resolver:
     return resolver
 
 
-def _time(instant: int | None) -> str | None:
-    return None if instant is None else rfc3339(instant)
+def _exported(field: Field, stored: Any) -> Any:
+    """Return the value of a column as plans write it, or None if the import would fill it in."""
+    value = field.from_column(stored)
+    if value is None or value == field.default:
+        return None
+    return rfc3339(value) if field.kind in INSTANTS else value
 
 
 def _entry(row: LogRow) -> dict[str, str]:

@@ -25,6 +25,7 @@ from project_manager.plans.knowledge_reader import (
 from project_manager.plans.yaml_tree import Mapping, Node, Position, Scalar, Sequence, SyntaxProblem, compose, to_python
 from project_manager.schemas import fields, validation
 from project_manager.schemas.commands import Command
+from project_manager.schemas.tasks import PlainFields
 
 MAX_DIAGNOSTICS = 5_000
 
@@ -55,21 +56,12 @@ class PlanLog(Command):
     body: fields.Text
 
 
-class PlanTask(Command):
+class PlanTask(PlainFields):
     """A task. References are names or external keys."""
 
-    name: fields.Name
-    description: fields.Text = ""
     status: fields.TaskStatus = Status.TODO
-    priority: fields.Priority = limits.PRIORITY_DEFAULT
-    labels: fields.Labels = Field(default_factory=list)
-    acceptance: fields.Acceptance = Field(default_factory=list)
     depends_on: References = Field(default_factory=list, validation_alias=AliasChoices("depends_on", "dependencies"))
     conflicts_with: References = Field(default_factory=list)
-    defer_until: fields.Instant | None = None
-    due_at: fields.Instant | None = None
-    estimate_minutes: fields.Minutes | None = None
-    external_key: fields.Key | None = None
     attempts: Annotated[fields.Integer, Field(ge=0, le=1_000_000)] = 0
     created_by: Author | None = None
     created_at: fields.Instant | None = None

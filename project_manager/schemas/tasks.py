@@ -14,20 +14,25 @@ from project_manager.schemas.logs import LogView
 from project_manager.schemas.views import NamedView
 
 
-class NewTask(Command):
-    """Fields of a new task."""
+class PlainFields(Command):
+    """The plain fields of a task (`domain/task_fields.py`), in commands and in plans."""
 
     name: fields.Name = Field(description="short title")
     description: fields.Text = ""
-    status: fields.NewStatus = Field(Status.TODO, description="BACKLOG tasks are not ready")
     priority: fields.Priority = Field(limits.PRIORITY_DEFAULT, description="0 highest .. 4")
     labels: fields.Labels = Field(default_factory=list)
     acceptance: fields.Acceptance = Field(default_factory=list, description="criteria for DONE")
-    conflicts_with: fields.Ids = Field(default_factory=list, description="ids not to run at the same time")
     defer_until: fields.Instant | None = Field(None, description="not ready before this time")
     due_at: fields.Instant | None = None
     estimate_minutes: fields.Minutes | None = None
     external_key: fields.Key | None = Field(None, description="unique in the project")
+
+
+class NewTask(PlainFields):
+    """Fields of a new task."""
+
+    status: fields.NewStatus = Field(Status.TODO, description="BACKLOG tasks are not ready")
+    conflicts_with: fields.Ids = Field(default_factory=list, description="ids not to run at the same time")
 
 
 class CreateTask(NewTask, IdempotentCommand):
@@ -88,15 +93,11 @@ CONTROL_FIELDS = (*Leased.model_fields, "task_id", "version", "reopen", "force")
 _CHANGES: dict[str, Any] = {"not": {"propertyNames": {"enum": [*CONTROL_FIELDS]}}}
 
 
-class UpdateTask(Leased):
+class UpdateTask(Leased, PlainFields):
     model_config = ConfigDict(json_schema_extra=_CHANGES)
 
     task_id: fields.Id
     name: fields.Name = ""
-    description: fields.Text = ""
-    priority: fields.Priority = Field(limits.PRIORITY_DEFAULT, description="0 highest .. 4")
-    labels: fields.Labels = Field(default_factory=list)
-    acceptance: fields.Acceptance = Field(default_factory=list)
     epic_id: fields.Id | None = None
     depends_on: fields.Ids = Field(
         default_factory=list,
@@ -104,10 +105,6 @@ class UpdateTask(Leased):
         description="replaces the list of task ids",
     )
     conflicts_with: fields.Ids = Field(default_factory=list)
-    defer_until: fields.Instant | None = None
-    due_at: fields.Instant | None = None
-    estimate_minutes: fields.Minutes | None = None
-    external_key: fields.Key | None = None
     attempts: fields.Integer = Field(0, ge=0, le=0, description="0 resets failed attempts")
     status: fields.TaskStatus | None = Field(None, description="as in update_task_status")
     reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")

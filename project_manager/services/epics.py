@@ -5,6 +5,7 @@ from typing import Any
 
 from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import EventType
+from project_manager.domain.task_fields import EPIC_PLAIN
 from project_manager.schemas import cursor
 from project_manager.schemas.epics import (
     CreatedEpicView,
@@ -20,8 +21,6 @@ from project_manager.services import lookup, resolve, serializers, transitions
 from project_manager.services.tasks import delete_task
 from project_manager.store import epics, events, seals, tasks
 from project_manager.store.transaction import Tx
-
-_FIELDS = ("name", "description", "status", "position")
 
 
 def create(tx: Tx, command: CreateEpic) -> EpicView:
@@ -50,11 +49,11 @@ def update(tx: Tx, command: UpdateEpic) -> EpicView:
     """Edit an epic. Only the fields that are sent change."""
     row = lookup.epic(tx, command.epic_id)
     lookup.check_version("epic", row.version, command.version)
-    values: dict[str, Any] = {name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set}
+    values: dict[str, Any] = {name: getattr(command, name) for name in EPIC_PLAIN if name in command.model_fields_set}
     if "name" in values:
         resolve.check_epic_name_free(tx, row.project_id, command.name, row.id)
     written = epics.write(tx, row, {**values, **({"status": command.status.value} if "status" in values else {})})
-    changes = {name: getattr(written, name) for name in _FIELDS if getattr(row, name) != getattr(written, name)}
+    changes = {name: getattr(written, name) for name in EPIC_PLAIN if getattr(row, name) != getattr(written, name)}
     data = {"name": written.name, "changes": changes, "version": written.version}
     sealed = seals.digests_of("epics", written)
     events.add(tx, EventType.EPIC_UPDATED, data, project_id=row.project_id, epic_id=row.id, sealed=sealed)

@@ -4,6 +4,7 @@ from typing import Any
 
 from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import EventType
+from project_manager.domain.task_fields import PROJECT_PLAIN
 from project_manager.schemas import cursor
 from project_manager.schemas.projects import (
     CreateProject,
@@ -40,7 +41,7 @@ def update(tx: Tx, command: UpdateProject) -> ProjectView:
     row = lookup.project(tx, command.project_id)
     lookup.check_version("project", row.version, command.version)
     values: dict[str, Any] = {
-        name: getattr(command, name) for name in ("name", "description") if name in command.model_fields_set
+        name: getattr(command, name) for name in PROJECT_PLAIN if name in command.model_fields_set
     }
     if "name" in values:
         resolve.check_project_name_free(tx, command.name, row.id)
@@ -50,7 +51,7 @@ def update(tx: Tx, command: UpdateProject) -> ProjectView:
         values["archived_at"] = tx.now if command.archived else None
         tasks.set_archived(tx, row.id, command.archived)
     written = projects.write(tx, row, values)
-    changed = [name for name in ("name", "description") if getattr(row, name) != getattr(written, name)]
+    changed = [name for name in PROJECT_PLAIN if getattr(row, name) != getattr(written, name)]
     kind = EventType.PROJECT_ARCHIVED if archiving and command.archived else EventType.PROJECT_UPDATED
     data = {
         "name": written.name,

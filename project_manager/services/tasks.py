@@ -12,6 +12,7 @@ from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.limits import NAME_CHARACTERS
 from project_manager.domain.statuses import CLOSED, Status
+from project_manager.domain.task_fields import EDITABLE, PLAIN
 from project_manager.schemas.tasks import (
     CONTROL_FIELDS,
     CreatedTasksView,
@@ -36,18 +37,6 @@ from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
-_PLAIN = (
-    "name",
-    "description",
-    "priority",
-    "defer_until",
-    "due_at",
-    "estimate_minutes",
-    "external_key",
-    "epic_id",
-)
-_LISTS = ("labels", "acceptance")
-_FIELDS = (*_PLAIN, *_LISTS, "depends_on", "conflicts_with", "attempts")
 _ID = re.compile(r"#*[0-9]+")
 
 
@@ -108,22 +97,18 @@ def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: NewTask, depends_
     """
     _check_new_status(new.status)
     _check_key(tx, project.id, new.external_key, None)
-    values: dict[str, Any] = {name: getattr(new, name) for name in _PLAIN if name != "epic_id"}
     task_id = tasks.add(
         tx,
         {
-            **values,
+            **{field.name: getattr(new, field.name) for field in PLAIN},
             "project_id": project.id,
             "epic_id": epic_id,
             "status": new.status.value,
-            "labels": json.dumps(new.labels, ensure_ascii=False),
-            "acceptance": json.dumps(new.acceptance, ensure_ascii=False),
             "created_by": tx.actor.id,
+            "created_at": tx.now,
             "completed_at": tx.now if new.status is Status.DONE else None,
             "fence": meta.fence_floor(tx),
             "attempts": 0,
-            "open_dependencies": 0,
-            "deferred": int(new.defer_until is not None and new.defer_until > tx.date),
             "archived": 0,
         },
     )
@@ -175,8 +160,7 @@ def _emit_conflict_change(tx: Tx, other: TaskRow, task_id: int) -> None:
     previous = sorted({*present} ^ {task_id})
     changes, version = {"conflicts_with": present}, other.version
     if lease_of(other, tx.now) is None:
-        if not tasks.write(tx, other, {}):
-            raise RuntimeError(f"task {other.id} changed within its own transaction")
+        tasks.write(tx, other, {})
         version += 1
     transitions.emit(
         tx, EventType.TASK_UPDATED, other, changes=changes, previous={"conflicts_with": previous}, version=version
@@ -225,7 +209,7 @@ def update(tx: Tx, command: UpdateTask) -> TaskView:
     row = lookup.task(tx, command.task_id)
     lookup.check_version("task", row.version, command.version)
     check_write(tx, row, command.fence, force=command.force)
-    changes = {name: getattr(command, name) for name in _FIELDS if name in command.model_fields_set}
+    changes = {name: getattr(command, name) for name in EDITABLE if name in command.model_fields_set}
     if command.model_fields_set.issubset(CONTROL_FIELDS):
         fields = [name for name in UpdateTask.model_fields if name not in CONTROL_FIELDS]
         raise _invalid(
@@ -293,12 +277,7 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
         lookup.get_or_create_epic(tx, lookup.project(tx, row.project_id), changes["epic_id"], None)
     if "external_key" in changes:
         _check_key(tx, row.project_id, changes["external_key"], row.id)
-    values = {name: changes[name] for name in (*_PLAIN, "attempts") if name in changes}
-    values.update({name: json.dumps(changes[name], ensure_ascii=False) for name in _LISTS if name in changes})
-    if "defer_until" in changes:
-        values["deferred"] = int(changes["defer_until"] is not None and changes["defer_until"] > tx.date)
-    if not tasks.write(tx, row, values):
-        raise RuntimeError(f"task {row.id} changed within its own transaction")
+    tasks.write(tx, row, {name: value for name, value in changes.items() if name in tasks.WRITABLE})
     if "depends_on" in changes:
         set_dependencies(tx, row, changes["depends_on"])
     if "conflicts_with" in changes:

@@ -11,7 +11,6 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.store.logs import LogRow
-from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, each
 from project_manager.store.tables import epics, projects, task_conflicts, task_dependencies, task_logs, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
@@ -70,20 +69,6 @@ _LOG_AFTER = Statement(
     .where(task_logs.c.task_id == bindparam("task_id"), task_logs.c.id > bindparam("after"))
     .order_by(task_logs.c.id)
     .limit(bindparam("limit"))
-)
-_ADD_TASK = Statement(
-    insert(tasks)
-    .values(
-        {
-            **{name: bindparam(name) for name in TaskRow._fields[:20] if name != "id"},
-            **{name: bindparam(name) for name in ("deferred", "archived")},
-            "version": 1,
-            "lock_fenced": 0,
-            "open_dependencies": 0,
-            "unblocks": 0,
-        }
-    )
-    .returning(tasks.c.id)
 )
 _ADD_LOG = Statement(insert(task_logs).values({name: bindparam(name) for name in LogRow._fields if name != "id"}))
 _DROP_DEPENDENCIES = Statement(
@@ -159,16 +144,6 @@ def tasks_with_log(tx: Tx, ids: list[int]) -> set[int]:
 def log_after(tx: Tx, task_id: int, after: int, limit: int) -> list[LogRow]:
     """Return up to `limit` log entries of a task with an id above `after`, oldest first."""
     return [LogRow._make(row) for row in _LOG_AFTER.rows(tx, task_id=task_id, after=after, limit=limit)]
-
-
-def add_task(tx: Tx, values: dict[str, Any]) -> int:
-    """Insert a task and return its id. `recount` sets its counters.
-
-    `values` contain `created_by`, `created_at`, `completed_at`, `fence` and `attempts` too.
-    """
-    task_id = int(_ADD_TASK.value(tx, updated_at=tx.now, **values))
-    search.index_task(tx, task_id, *[values[name] for name in search.TASK_TEXTS])
-    return task_id
 
 
 def add_log(tx: Tx, task_id: int, author: str, kind: str, body: str, created_at: int) -> None:

@@ -117,7 +117,7 @@ def take(
     claimable.drop_labels(tx, read)
     if unconfirmed_ttl is not None and tx.batch is not None:
         tx.batch.unconfirmed = True
-    return read._replace(
+    return read.changed(
         status="IN_PROGRESS",
         lock_holder=agent,
         lock_acquired_at=tx.now,
@@ -147,7 +147,7 @@ def renew(tx: Tx, read: TaskRow, *, ttl: int, fenced: bool) -> TaskRow | None:
     )
     if not changed:
         return None
-    return read._replace(
+    return read.changed(
         lock_expires_at=tx.now + ttl,
         lock_ttl=ttl,
         lock_fenced=max(read.lock_fenced, int(fenced)),
@@ -179,7 +179,7 @@ def set_status(
     )
     if not changed:
         return None
-    return read._replace(
+    return read.changed(
         status=status,
         completed_at=tx.now if status == "DONE" else None,
         attempts=attempts,

@@ -10,17 +10,18 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select, text
 from sqlalchemy.sql.expression import literal_column
 
+from project_manager.domain.task_fields import PLAIN, Kind
 from project_manager.store import pages
 from project_manager.store.excerpts import with_excerpt
 from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, each, has_labels
 from project_manager.store.tables import tasks
-from project_manager.store.tasks import COLUMNS, TaskRow, claimable, claimable_index, links
+from project_manager.store.tasks import COLUMNS, ROW_FIELDS, TaskRow, claimable, claimable_index, links
 from project_manager.store.transaction import Tx
 
 DescriptionMode = Literal["whole", "lead", "none"]
 """The part of descriptions to read. A lead has one character more than LEAD_CHARACTERS when there is more."""
-_TEXT_COLUMN_INDEXES = tuple(TaskRow._fields.index(name) for name in ("description", "acceptance"))
+_TEXT_COLUMN_INDEXES = tuple(ROW_FIELDS.index(field.name) for field in PLAIN if field.kind in (Kind.TEXT, Kind.LINES))
 _ROWS: dict[DescriptionMode, Select[Any]] = {
     "whole": select(*COLUMNS, *links()),
     "lead": select(*with_excerpt(COLUMNS), *links()),

@@ -1,7 +1,8 @@
 """Statements on tasks: one row, the writes of its fields, counts, and the conditions under which a task is ready."""
 
 import json
-from typing import Any, NamedTuple
+from collections import namedtuple
+from typing import Any, Self
 
 from sqlalchemy import (
     ColumnElement,
@@ -18,18 +19,26 @@ from sqlalchemy import (
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
+from project_manager.domain.task_fields import TASK_FIELDS
 from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, each
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
+LINKS = ("depends_on", "conflicts_with", "waiting_for", "cancelled_dependencies", "running_conflicts")
+COLUMNS = list(tasks.c)
+ROW_FIELDS: tuple[str, ...] = (*tasks.c.keys(), *LINKS)
 
-class TaskRow(NamedTuple):
-    """A stored task with its links. Instants are in milliseconds. The last five fields are JSON arrays of ids.
 
+class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
+    """A stored task: all columns of its table, then its links as JSON arrays of ids. Instants are in milliseconds.
+
+    The annotations are for the type checker. Only columns with rules of their own need one.
     `worked_by` is the agent of the newest lease that has ended. `unconfirmed_fence` equals `fence` until the first call
     of the holder.
     """
+
+    __slots__ = ()
 
     id: int
     project_id: int
@@ -39,10 +48,7 @@ class TaskRow(NamedTuple):
     status: str
     priority: int
     labels: str
-    acceptance: str
     defer_until: int | None
-    due_at: int | None
-    estimate_minutes: int | None
     external_key: str | None
     created_by: str
     created_at: int
@@ -69,16 +75,16 @@ class TaskRow(NamedTuple):
     cancelled_dependencies: str
     running_conflicts: str
 
-
-_NO_LINKS = ("[]",) * len(TaskRow._fields)
+    def changed(self, **values: Any) -> Self:
+        """Return the row with these values."""
+        return self._replace(**values)
 
 
 def with_empty_links(row: tuple[Any, ...]) -> TaskRow:
     """Return the row with an empty list for each kind of link that the statement has not read."""
-    return TaskRow._make((*row, *_NO_LINKS[len(row) :]))
+    return TaskRow._make((*row, *["[]"] * (len(ROW_FIELDS) - len(row))))
 
 
-COLUMNS = [tasks.c[name] for name in TaskRow._fields[: TaskRow._fields.index("depends_on")]]
 EMPTY: ColumnElement[str] = literal_column("'[]'")
 _other = tasks.alias("other")
 
@@ -149,35 +155,18 @@ _GET = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
 _BY_KEY = Statement(
     _ROW.where(tasks.c.project_id == bindparam("project_id"), tasks.c.external_key == bindparam("external_key"))
 )
-_WRITABLE = [
-    "epic_id",
-    "name",
-    "description",
-    "priority",
-    "labels",
-    "acceptance",
-    "defer_until",
-    "due_at",
-    "estimate_minutes",
-    "external_key",
-    "deferred",
-    "attempts",
-]
+WRITABLE = ["deferred", *(field.name for field in TASK_FIELDS if field.editable and field.column)]
 _INSERT = Statement(
     insert(tasks)
     .values(
         {
-            **{name: bindparam(name) for name in _WRITABLE},
-            "project_id": bindparam("project_id"),
-            "status": bindparam("status"),
-            "created_by": bindparam("created_by"),
-            "created_at": bindparam("now"),
+            **{name: bindparam(name) for name in WRITABLE},
+            **{name: bindparam(name) for name in ("project_id", "status", "created_by", "created_at", "completed_at")},
             "updated_at": bindparam("now"),
-            "completed_at": bindparam("completed_at"),
             "version": 1,
             "fence": bindparam("fence"),
             "lock_fenced": 0,
-            "open_dependencies": bindparam("open_dependencies"),
+            "open_dependencies": 0,
             "unblocks": 0,
             "archived": bindparam("archived"),
         }
@@ -194,7 +183,7 @@ _UPDATE = Statement(
     )
     .values(
         {
-            **{name: bindparam(name) for name in _WRITABLE},
+            **{name: bindparam(name) for name in WRITABLE},
             "version": tasks.c.version + 1,
             "updated_at": bindparam("now"),
         }
@@ -241,15 +230,21 @@ def by_external_key(tx: Tx, project_id: int, external_key: str) -> TaskRow | Non
 
 
 def add(tx: Tx, values: dict[str, Any]) -> int:
-    """Insert a task, index its texts and return its id."""
-    task_id = int(_INSERT.value(tx, now=tx.now, **values))
+    """Insert a task without links, index its texts and return its id.
+
+    `values` also have `project_id`, `status`, `created_by`, `created_at`, `completed_at`, `fence` and `archived`.
+    """
+    task_id = int(_INSERT.value(tx, **_to_columns(tx, values), now=tx.now))
     search.index_task(tx, task_id, *[values[name] for name in search.TASK_TEXTS])
     return task_id
 
 
-def write(tx: Tx, read: TaskRow, values: dict[str, Any]) -> bool:
-    """Update the fields in `values`. Return False when version, fence or holder have changed since `read`."""
-    fields = {**{name: getattr(read, name) for name in _WRITABLE}, **values}
+def write(tx: Tx, read: TaskRow, values: dict[str, Any]) -> None:
+    """Update the fields in `values`, and increment the version.
+
+    Raises RuntimeError when version, fence or holder have changed since `read`, in the same transaction.
+    """
+    fields = {**{name: getattr(read, name) for name in WRITABLE}, **_to_columns(tx, values)}
     written = _UPDATE.run(
         tx,
         **fields,
@@ -259,9 +254,21 @@ def write(tx: Tx, read: TaskRow, values: dict[str, Any]) -> bool:
         read_holder=read.lock_holder,
         now=tx.now,
     )
-    if written and any(fields[name] != getattr(read, name) for name in search.TASK_TEXTS):
+    if not written:
+        raise RuntimeError(f"task {read.id} changed within its own transaction")
+    if any(fields[name] != getattr(read, name) for name in search.TASK_TEXTS):
         search.index_task(tx, read.id, *[fields[name] for name in search.TASK_TEXTS])
-    return bool(written)
+
+
+def _to_columns(tx: Tx, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values as their columns store them, with the flag `deferred` when `defer_until` is among them."""
+    stored = {
+        name: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+        for name, value in values.items()
+    }
+    if "defer_until" in values:
+        stored["deferred"] = int(values["defer_until"] is not None and values["defer_until"] > tx.date)
+    return stored
 
 
 def remove(tx: Tx, task_id: int) -> None:
