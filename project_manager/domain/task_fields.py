@@ -106,7 +106,7 @@ TASK_FIELDS = (
     _written("conflicts_with", Kind.TASKS, "Never at the same time as", default=[], column=False),
     _written("defer_until", Kind.INSTANT, "Not before", hint="Not ready before.", sealed=True),
     _written("due_at", Kind.DUE, "Due", sealed=True),
-    _written("estimate_minutes", Kind.MINUTES, "Estimate", hint="In minutes.", sealed=True),
+    _written("estimate_minutes", Kind.MINUTES, "Estimate", sealed=True),
     _written("external_key", Kind.LINE, "Your key", hint="From your tracker; unique in the project.", sealed=True),
     Field("version", Kind.INTEGER),
     Field("fence", Kind.INTEGER),

@@ -6,6 +6,7 @@ strings to markup (Trusted Types).
 """
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from project_manager import __version__
+from project_manager.domain.task_fields import FORM, REQUIRED
 from project_manager.web import etag
 
 POLICY = "; ".join(
@@ -170,13 +172,29 @@ def _shell() -> tuple[bytes, str]:
 {styles}{preloads}<script type="module" src="{base}{ENTRY}"></script>
 </head>
 <body>
-<div id="app" data-version="{escape(__version__)}"></div>
+<div id="app" data-version="{escape(__version__)}" data-task-fields="{escape(_task_fields())}"></div>
 <noscript><p>The dashboard requires JavaScript. The <a href="/docs">API</a> does not.</p></noscript>
 </body>
 </html>
 """
     body = text.encode()
     return body, f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+
+def _task_fields() -> str:
+    """Return the fields of the form of a task as JSON. `core/task_fields.js` reads them."""
+    return json.dumps(
+        [
+            {
+                "name": field.name,
+                "kind": field.kind,
+                "title": field.title,
+                "hint": field.hint,
+                "required": field.default is REQUIRED,
+            }
+            for field in FORM
+        ]
+    )
 
 
 def _answer(request: Request, body: bytes, kind: str, tag: str, caching: str) -> Response:

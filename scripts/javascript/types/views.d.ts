@@ -77,21 +77,31 @@ interface Row {
 type IsMisclick = (event: MouseEvent) => boolean;
 
 /** Values of the task form as its elements have them. */
-interface TaskValues {
-  project_id: number | string;
-  epic_id: number | string;
+/** A field of a task that people edit, as the server describes it in the page. */
+interface TaskField {
   name: string;
-  description: string;
+  kind: string;
+  title: string;
+  hint: string;
+  required: boolean;
+}
+
+/** The input of a value of one kind, and the value of an input. */
+interface Conversion {
+  toInput: (value: any) => unknown;
+  toValue: (input: any, field: TaskField) => unknown;
+}
+
+/** The inputs of the form of a task, by the name of the field. */
+interface TaskValues extends Record<string, any> {
+  project_id: number | "";
   status: Status;
-  priority: string;
-  labels: string;
-  acceptance: string;
-  depends_on: number[];
-  conflicts_with: number[];
-  defer_until: string;
-  due_at: { day: string; time: string };
-  estimate_minutes: number | string;
-  external_key: string;
+}
+
+interface TaskInputProps extends Record<string, unknown> {
+  name: string;
+  form: Record<string, any>;
+  self?: number;
 }
 
 /** The part of a token of markdown-it that the dashboard reads. `meta` is set by the dashboard. */
@@ -222,6 +232,7 @@ interface DialogProps {
 }
 
 interface DueFieldProps {
+  label: string;
   value: any;
   onChange: (value: any) => void;
   error?: string;

@@ -4,6 +4,7 @@ import { fieldValue } from "../core/due.js";
 import { truncate } from "../core/format.js";
 import { html, useRef, useState } from "../core/html.js";
 import { loadSetting, saveSetting } from "../core/local_storage.js";
+import { FIELDS_BY_NAME, TASK_FIELDS } from "../core/task_fields.js";
 import { PRIORITY_NAMES, STATUSES, STATUS_NAMES } from "../core/vocabulary.js";
 import { claimTask, nameOf, updateTask } from "../state/actions.js";
 import { closeDialog, openDialog } from "../state/dialogs.js";
@@ -17,9 +18,25 @@ import { Field, FormError, FormFoot, useForm } from "./field.js";
 import { labelsText } from "./labels.js";
 import { ProjectForm } from "./plan_forms.js";
 import { TaskPicker } from "./task_picker.js";
-import { FIELD_NAMES, changesOf, creationOf, formOf } from "./task_values.js";
+import { changesOf, creationOf, formOf } from "./task_values.js";
 
-const SHOWN = [...Object.keys(FIELD_NAMES), "project_id", "status"];
+const SHOWN = [...Object.keys(FIELDS_BY_NAME), "project_id", "status"];
+const FIRST = ["name", "description", "epic_id", "priority", "labels"];
+const DETAILS = TASK_FIELDS.filter(({ name }) => !FIRST.includes(name));
+const WIDE = new Set(["text", "lines", "labels", "tasks"]);
+/** @type {Record<string, Record<string, unknown>>} */
+const INPUTS = {
+  text: { kind: "textarea", rows: "6" },
+  lines: { kind: "textarea", rows: "3" },
+  epic: { kind: "select" },
+  priority: {
+    kind: "select",
+    options: PRIORITY_NAMES.map((name, value) => [String(value), `P${value} ${name}`]),
+  },
+  integer: { kind: "number" },
+  minutes: { kind: "number", min: "0" },
+  instant: { kind: "datetime-local" },
+};
 /** @type {Partial<Record<Status, string>>} */
 const STARTS = { TODO: "Agents can claim it now.", BACKLOG: "Agents cannot claim it." };
 const STARTING = STATUSES.filter((status) => STARTS[status]).reverse();
@@ -50,7 +67,7 @@ function Meanwhile(/** @type {{ before: Task, now: Task }} */ { before, now }) {
   return html`<ul class="meanwhile">
     ${names.length === 0 && html`<li>Only its status or lease changed.</li>`}
     ${names.map((name) => html`<li key=${name}>
-      <b>${FIELD_NAMES[name]}</b> is now: ${short(fieldValue(name, theirs[name]))}
+      <b>${FIELDS_BY_NAME[name].title}</b> is now: ${short(fieldValue(name, theirs[name]))}
     </li>`)}
   </ul>`;
 }
@@ -113,34 +130,35 @@ function useTaskForm(/** @type {TaskFormProps} */ { id, task, status = "TODO", p
 }
 
 /** A date, and an optional time. */
-function DueField(/** @type {DueFieldProps} */ { value, onChange, error }) {
+function DueField(/** @type {DueFieldProps} */ { label, value, onChange, error }) {
   const set = (/** @type {string} */ part) => (/** @type {string} */ text) => onChange({ ...value, [part]: text });
-  return html`<${Field} label=${FIELD_NAMES.due_at} kind="date" name="due_at" value=${value.day} onChange=${set("day")}
+  return html`<${Field} label=${label} kind="date" name="due_at" value=${value.day} onChange=${set("day")}
       error=${error} />
     <${Field} label="Due time" kind="time" name="due_time" value=${value.time} onChange=${set("time")}
         disabled=${!value.day} hint="Empty: the whole day." />`;
 }
 
+/** The input of a field of a task, by the kind of the field. */
+function Input(/** @type {TaskInputProps} */ { name, form, self, ...rest }) {
+  const { kind, title, hint, required } = FIELDS_BY_NAME[name];
+  if (kind === "due") return html`<${DueField} label=${title} ...${form.field(name)} />`;
+  if (kind === "tasks") {
+    const project = Number(form.values.project_id);
+    return html`<${TaskPicker} label=${title} project=${project} self=${self} ...${form.field(name)} />`;
+  }
+  const label = kind === "minutes" ? `${title} in minutes` : title;
+  return html`<${Field} label=${label} hint=${hint} required=${required} ...${INPUTS[kind]} ...${form.field(name)}
+      ...${rest} />`;
+}
+
 function Details(/** @type {{ form: Record<string, any>, self?: number }} */ { form, self }) {
-  const project = Number(form.values.project_id);
+  const inputs = (/** @type {TaskField[]} */ fields) =>
+    fields.map(({ name }) => html`<${Input} key=${name} name=${name} form=${form} self=${self} />`);
   return html`<details class="more" open=${Boolean(self)}>
     <summary>More: dependencies, dates, criteria</summary>
     <div class="more-fields">
-      <${Field} label=${FIELD_NAMES.acceptance} kind="textarea" rows="3" hint="One criterion a line."
-          ...${form.field("acceptance")} />
-      <${TaskPicker} label=${FIELD_NAMES.depends_on} project=${project} self=${self} ...${form.field("depends_on")} />
-      <${TaskPicker} label=${FIELD_NAMES.conflicts_with} project=${project} self=${self}
-          ...${form.field("conflicts_with")} />
-      <div class="columns-2">
-        <${DueField} ...${form.field("due_at")} />
-        <${Field} label=${FIELD_NAMES.defer_until} kind="datetime-local" hint="Not ready before."
-            ...${form.field("defer_until")} />
-      </div>
-      <div class="columns-2">
-        <${Field} label="Estimate in minutes" kind="number" min="0" ...${form.field("estimate_minutes")} />
-        <${Field} label=${FIELD_NAMES.external_key} hint="From your tracker; unique in the project."
-            ...${form.field("external_key")} />
-      </div>
+      ${inputs(DETAILS.filter(({ kind }) => WIDE.has(kind)))}
+      <div class="columns-2">${inputs(DETAILS.filter(({ kind }) => !WIDE.has(kind)))}</div>
     </div>
   </details>`;
 }
@@ -176,24 +194,18 @@ function Form(/** @type {TaskFormProps} */ props) {
             <${Icon} name="lock" />
             <bdi>${task.lock.holder}</bdi> is working on this task and sees the change with its next read.
           </p>`}
-        <${Field} label=${FIELD_NAMES.name} ...${form.field("name")} required maxlength="200" autofocus />
-        <${Field} label=${FIELD_NAMES.description} kind="textarea" rows="6" hint="Markdown. #12 links to a task."
-            ...${form.field("description")} />
+        <${Input} name="name" form=${form} maxlength="200" autofocus />
+        <${Input} name="description" form=${form} />
         <div class="columns-2">
           ${!task && html`<${Field} label="Project" kind="select" options=${projects} ...${form.field("project_id")}
               onChange=${chooseProject} />`}
-          <${Field} label=${FIELD_NAMES.epic_id} kind="select" options=${[["", "No epic"], ...epicOptions(project)]}
-              ...${form.field("epic_id")} />
-          <${Field} label=${FIELD_NAMES.priority} kind="select"
-              options=${PRIORITY_NAMES.map((name, value) => [String(value), `P${value} ${name}`])}
-              ...${form.field("priority")} />
+          <${Input} name="epic_id" form=${form} options=${[["", "No epic"], ...epicOptions(project)]} />
+          <${Input} name="priority" form=${form} />
           ${!task && html`<${Field} label="Status" kind="select"
               options=${STARTING.map((name) => [name, STATUS_NAMES[name]])}
               hint=${STARTS[form.values.status]} ...${form.field("status")} />`}
         </div>
-        <${Field} label=${FIELD_NAMES.labels}
-            hint='Separated by commas. A label that contains one goes in quotes: "now, or never".'
-            ...${form.field("labels")} />
+        <${Input} name="labels" form=${form} />
         <${Details} form=${form} self=${task?.id} />
       </div>
       <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${task ? "Save" : "Create task"}>

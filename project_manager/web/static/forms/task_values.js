@@ -1,49 +1,45 @@
 // Conversion between a task and its form values.
 import { dueFromInputs, dueInputs } from "../core/due.js";
 import { fromLocalInput, toLocalInput } from "../core/format.js";
+import { TASK_FIELDS } from "../core/task_fields.js";
 import { labelsOf, labelsText } from "./labels.js";
 
 const lines = (/** @type {string} */ text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
 const numberOrNull = (/** @type {string | number} */ text) => (String(text).trim() === "" ? null : Number(text));
+/** @type {Conversion} */
+const number = { toInput: (value) => value ?? "", toValue: numberOrNull };
 
-/** @template Value @returns {Value | ""} */
-const orEmpty = (/** @type {Value | null | undefined} */ value) => value ?? "";
+/**
+ * For each kind of field, the input of a value, and the value of an input.
+ * @type {Record<string, Conversion>}
+ */
+const CONVERSIONS = {
+  line: {
+    toInput: (value) => value ?? "",
+    toValue: (text, { required }) => text.trim() || (required ? "" : null),
+  },
+  text: { toInput: (value) => value ?? "", toValue: (text) => text },
+  lines: { toInput: (value) => (value ?? []).join("\n"), toValue: lines },
+  labels: { toInput: (value) => labelsText(value ?? []), toValue: labelsOf },
+  priority: { toInput: (value) => String(value ?? 2), toValue: Number },
+  epic: number,
+  integer: number,
+  minutes: number,
+  tasks: { toInput: (value) => value ?? [], toValue: (ids) => ids },
+  instant: { toInput: toLocalInput, toValue: fromLocalInput },
+  due: { toInput: dueInputs, toValue: dueFromInputs },
+};
 
 /** @returns {TaskValues} */
-export function formOf(/** @type {Partial<Task>} */ task) {
-  return {
-    project_id: orEmpty(task.project_id),
-    epic_id: orEmpty(task.epic_id),
-    name: orEmpty(task.name),
-    description: orEmpty(task.description),
-    status: task.status ?? "TODO",
-    priority: String(task.priority ?? 2),
-    labels: labelsText(task.labels ?? []),
-    acceptance: (task.acceptance ?? []).join("\n"),
-    depends_on: task.depends_on ?? [],
-    conflicts_with: task.conflicts_with ?? [],
-    defer_until: toLocalInput(task.defer_until),
-    due_at: dueInputs(task.due_at),
-    estimate_minutes: orEmpty(task.estimate_minutes),
-    external_key: orEmpty(task.external_key),
-  };
+export function formOf(/** @type {Record<string, any>} */ task) {
+  const inputs = TASK_FIELDS.map(({ name, kind }) => [name, CONVERSIONS[kind].toInput(task[name])]);
+  return { project_id: task.project_id ?? "", status: task.status ?? "TODO", ...Object.fromEntries(inputs) };
 }
 
+/** @returns {Record<string, unknown>} */
 function requestBody(/** @type {TaskValues} */ form) {
-  return {
-    epic_id: numberOrNull(form.epic_id),
-    name: form.name.trim(),
-    description: form.description,
-    priority: Number(form.priority),
-    labels: labelsOf(form.labels),
-    acceptance: lines(form.acceptance),
-    depends_on: form.depends_on,
-    conflicts_with: form.conflicts_with,
-    defer_until: fromLocalInput(form.defer_until),
-    due_at: dueFromInputs(form.due_at),
-    estimate_minutes: numberOrNull(form.estimate_minutes),
-    external_key: form.external_key.trim() || null,
-  };
+  const values = TASK_FIELDS.map((field) => [field.name, CONVERSIONS[field.kind].toValue(form[field.name], field)]);
+  return Object.fromEntries(values);
 }
 
 const same = (/** @type {unknown} */ a, /** @type {unknown} */ b) => JSON.stringify(a) === JSON.stringify(b);
@@ -62,19 +58,3 @@ export function creationOf(/** @type {TaskValues} */ form) {
   const filled = Object.entries(requestBody(form)).filter(([, value]) => !isEmpty(value));
   return { ...Object.fromEntries(filled), project_id: Number(form.project_id), status: form.status };
 }
-
-/** @type {Record<string, string>} */
-export const FIELD_NAMES = {
-  epic_id: "Epic",
-  name: "Name",
-  description: "Description",
-  priority: "Priority",
-  labels: "Labels",
-  acceptance: "Done when",
-  depends_on: "Waits for",
-  conflicts_with: "Never at the same time as",
-  defer_until: "Not before",
-  due_at: "Due",
-  estimate_minutes: "Estimate",
-  external_key: "Your key",
-};

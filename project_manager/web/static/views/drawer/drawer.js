@@ -2,6 +2,7 @@
 import { minutes } from "../../core/format.js";
 import { cx, html, useEffect, useRef, useState } from "../../core/html.js";
 import { onKeys } from "../../core/keyboard.js";
+import { TASK_FIELDS } from "../../core/task_fields.js";
 import { PRIORITY_NAMES, STATUS_NAMES, canWrite, reasonsOf, statusChoices } from "../../core/vocabulary.js";
 import { claimTask, copyLink, deleteTask, editTask, moveTask, setPriority } from "../../state/actions.js";
 import { decisionsOf } from "../../state/decisions.js";
@@ -88,19 +89,29 @@ function Links(/** @type {{ title: string, ids: number[] }} */ { title, ids }) {
   </section>`;
 }
 
+/** The fields that have a place of their own in the drawer. */
+const ELSEWHERE = new Set(["name", "description", "epic_id", "priority", "acceptance", "depends_on", "conflicts_with"]);
+
+/** @type {Record<string, (value: any) => any>} */
+const AS_FACT = {
+  labels: (names) => names.length > 0 && html`<span class="label-row">
+    ${names.map((/** @type {string} */ name) => html`<${Label} key=${name} name=${name} />`)}
+  </span>`,
+  minutes,
+  due: (at) => html`<${DueDate} at=${at} />`,
+  instant: (at) => html`<${RelativeTime} at=${at} />`,
+};
+
+/** @returns {[string, any]} */
+function factOf(/** @type {TaskField} */ { name, kind, title }, /** @type {Record<string, any>} */ task) {
+  const value = task[name];
+  return [title, value !== null && (AS_FACT[kind] ?? String)(value)];
+}
+
 function Facts(/** @type {{ task: Task }} */ { task }) {
   const rows = [
-    [
-      "Labels",
-      task.labels.length > 0 && html`<span class="label-row">
-        ${task.labels.map((name) => html`<${Label} key=${name} name=${name} />`)}
-      </span>`,
-    ],
-    ["Estimate", task.estimate_minutes !== null && minutes(task.estimate_minutes)],
-    ["Due", task.due_at && html`<${DueDate} at=${task.due_at} />`],
-    ["Not before", task.defer_until && html`<${RelativeTime} at=${task.defer_until} />`],
+    ...TASK_FIELDS.filter(({ name }) => !ELSEWHERE.has(name)).map((field) => factOf(field, task)),
     ["Attempts", task.attempts > 0 && html`<${Attempts} task=${task} />`],
-    ["Your key", task.external_key],
     ["Created", html`<${RelativeTime} at=${task.created_at} /> by <bdi>${task.created_by}</bdi>`],
     ["Changed", html`<${RelativeTime} at=${task.updated_at} />, version ${task.version}`],
     ["Done", task.completed_at && html`<${RelativeTime} at=${task.completed_at} />`],
