@@ -71,5 +71,4 @@ def check_agent_id(agent_id: str) -> None:
 
 def agent_required(message: str) -> AgentRequired:
     """Return the error for a missing or unusable agent id."""
-    error = {"field": "agent_id", "message": message, "hint": AgentRequired.default_hint}
-    return AgentRequired(message, errors=[error])
+    return AgentRequired.of("agent_id", message)

@@ -26,10 +26,10 @@ ProjectManagerError
 """
 
 import re
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self
 
-from project_manager.domain.limits import BODY_BYTES, MEBIBYTE, PLAN_BYTES
+from project_manager.domain.limits import BODY_BYTES, FIELD_ERRORS, MEBIBYTE, PLAN_BYTES
 
 
 class ProjectManagerError(Exception):
@@ -243,6 +243,21 @@ class Invalid(ProjectManagerError):
 
     `details["errors"]` has one entry for each field error, with field, message and hint.
     """
+
+    @classmethod
+    def of(cls, field: str, message: str, hint: str = "") -> Self:
+        """Return the error of one field."""
+        return cls.of_all([(field, message, hint or cls.default_hint)])
+
+    @classmethod
+    def of_all(cls, found: Sequence[tuple[str, str, str]]) -> Self:
+        """Return the error of several fields, each as (field, message, hint). The message has the first ones only."""
+        first = found[:FIELD_ERRORS]
+        return cls(
+            "; ".join(message for _, message, _ in first),
+            hint=" ".join(dict.fromkeys(hint for _, _, hint in first)),
+            errors=[{"field": field, "message": message, "hint": hint} for field, message, hint in found],
+        )
 
 
 class UnknownArgument(Invalid):

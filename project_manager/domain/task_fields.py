@@ -111,12 +111,12 @@ TASK_FIELDS = (
     Field("version", Kind.INTEGER),
     Field("fence", Kind.INTEGER),
     Field("attempts", Kind.INTEGER, default=0, editable=True, plan=Import.NEW),
+    Field("ready", Kind.FLAG, column=False, compact=True),
+    Field("why_not_ready", Kind.LINES, column=False),
     Field("lock", Kind.LEASE, column=False),
     Field("holder", Kind.LINE, column=False, compact=True),
     Field("expires_at", Kind.INSTANT, column=False),
     Field("worked_by", Kind.LINE, compact=True),
-    Field("ready", Kind.FLAG, column=False, compact=True),
-    Field("why_not_ready", Kind.LINES, column=False),
     Field("cancelled_dependencies", Kind.TASKS, column=False),
     Field("unblocks", Kind.INTEGER),
     Field("created_by", Kind.LINE, plan=Import.NEW),
@@ -124,7 +124,7 @@ TASK_FIELDS = (
     Field("updated_at", Kind.INSTANT),
     Field("completed_at", Kind.INSTANT, plan=Import.NEW),
 )
-"""The fields of a row of tasks, in the order of the answers."""
+"""The fields of a row of tasks, in the order of short rows, plans and the form."""
 
 PLAIN = tuple(field for field in TASK_FIELDS if field.is_plain)
 EDITABLE = tuple(field.name for field in TASK_FIELDS if field.editable)

@@ -92,15 +92,16 @@ class ToolArguments:
         except ValueError:
             names = None
         if not isinstance(names, list):
-            raise _invalid_clear("`clear` must be a list of field names", self._legal())
+            raise Invalid.of(CLEAR, "`clear` must be a list of field names", self._legal())
         given = {self._fields.get(name) for name in arguments}
         for name in names:
             field = self._fields.get(name) if isinstance(name, str) else None
             if field not in self._clearable:
                 near = closest(name, self._clearable) if isinstance(name, str) else None
-                raise _invalid_clear(f"`clear` cannot empty {str(name)[:40]!r}{did_you_mean(near)}", self._legal())
+                message = f"`clear` cannot empty {str(name)[:40]!r}{did_you_mean(near)}"
+                raise Invalid.of(CLEAR, message, self._legal())
             if field in given:
-                raise _invalid_clear(f"`{field}` is both sent and cleared", "Send one of the two.")
+                raise Invalid.of(CLEAR, f"`{field}` is both sent and cleared", "Send one of the two.")
             arguments[str(field)] = self._clearable[str(field)]
 
     def _legal(self) -> str:
@@ -140,7 +141,3 @@ def _is_number(node: Schema) -> bool:
 
 def _excludes_zero(node: Schema) -> bool:
     return bool(node.get("minimum", 0) > 0)
-
-
-def _invalid_clear(message: str, hint: str) -> Invalid:
-    return Invalid(message, hint=hint, errors=[{"field": CLEAR, "message": message, "hint": hint}])

@@ -25,10 +25,7 @@ def find_replay(tx: Tx, call: Call) -> Answer | None:
         return None
     stored_hash, body = kept
     if stored_hash not in _hashes(tx.actor.id, call.operation, call.command):
-        raise IdempotencyMismatch(
-            f"idempotency key {call.key!r} was used for a different request",
-            errors=[{"field": "request_id", "message": "used for a different request", "hint": ""}],
-        )
+        raise IdempotencyMismatch.of("request_id", f"idempotency key {call.key!r} was used for a different request")
     return Answer(orjson.loads(body), replayed=True, encoded=body.encode())
 
 

@@ -151,7 +151,7 @@ class UpdateTaskStatus(Leased):
     force: fields.Flag = Field(False, description="operators only: end any lease")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LockView:
     """A lease. `fence` grows by one with every new lease of the task and never decreases."""
 

@@ -54,8 +54,7 @@ def check_number_of_fields(raw: Mapping[str, object]) -> None:
     for path, fields in _objects(raw):
         if len(fields) > limits.MAX_KEYS:
             field = ".".join(path) or "(body)"
-            message = f"`{field}` has {len(fields):,} fields; the limit is {limits.MAX_KEYS}"
-            raise Invalid(message, errors=[{"field": field, "message": message, "hint": ""}])
+            raise Invalid.of(field, f"`{field}` has {len(fields):,} fields; the limit is {limits.MAX_KEYS}")
 
 
 def is_large(raw: Mapping[str, object]) -> bool:

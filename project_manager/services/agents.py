@@ -2,29 +2,29 @@
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import AgentNotFound
-from project_manager.domain.limits import WAIT_SECONDS_RECOMMENDED
-from project_manager.schemas import cursor
+from project_manager.domain.limits import ID_MAXIMUM, WAIT_SECONDS_RECOMMENDED
 from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, HoldingView, ListAgents
-from project_manager.schemas.logs import LogView
 from project_manager.schemas.views import Page
-from project_manager.services import lookup, resolve, serializers
-from project_manager.services.serializers import lease_of
+from project_manager.services import budget, lookup, paging, resolve, serializers
+from project_manager.services.serializers import lease_of, live_lease_of
 from project_manager.store import agents, claimable, lease_history, links, logs
 from project_manager.store.agents import AgentRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
-CHARACTERS_PER_TOKEN = 4
 LOST_LEASE_WINDOW_MS = 24 * 3600 * 1000
 
 
 def list_agents(tx: Tx, command: ListAgents) -> Page[AgentView]:
     """List all known agents, last seen first, with their live leases."""
     filters = {"active": command.active}
-    offset = cursor.read(command.cursor, filters, 1)[0] if command.cursor else 0
+    offset = paging.start_id(command, filters)
     rows, total = agents.page(tx, active=command.active, offset=offset, limit=command.limit + 1)
-    following = cursor.write((offset + command.limit,), filters) if len(rows) > command.limit else None
-    return Page([_shown(tx, row) for row in rows[: command.limit]], following, total)
+    shown, more = rows[: command.limit], len(rows) > command.limit
+    # Agents are listed by the time of their last call, which changes, so the position is a number of rows.
+    return paging.page(
+        shown, more, total, filters, item=lambda row: _shown(tx, row), position=lambda row: (offset + command.limit,)
+    )
 
 
 def get(tx: Tx, command: GetAgent) -> AgentView:
@@ -43,11 +43,8 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
     """
     about = resolve.scope(tx, command)
     held = [row for row in agents.held_by(tx, tx.actor.id) if _matches_filters(row, about)]
-    room = command.budget_tokens * CHARACTERS_PER_TOKEN
-    holding = []
-    for row in held:
-        view = _held_task(tx, row, room=room // max(1, len(held)))
-        holding.append(view)
+    room = budget.characters(command.budget_tokens) // max(1, len(held))
+    holding = [_held_task(tx, row, room=room) for row in held]
     ready = claimable.count(tx, about)
     lost = lease_history.lost_by(tx, tx.actor.id, **about, since=tx.now - LOST_LEASE_WINDOW_MS)
     return ContextView(
@@ -66,21 +63,14 @@ def _matches_filters(row: TaskRow, about: dict[str, int]) -> bool:
 
 def _held_task(tx: Tx, held: TaskRow, *, room: int) -> HoldingView:
     row = lookup.task(tx, held.id)
-    lease = lease_of(row, tx.now)
-    if lease is None:
-        raise RuntimeError("the live lease was not found")
-    entries: list[LogView] = []
-    left = room - len(row.description) - 400
-    for entry in logs.newest(tx, row.id, 50, before=2**62)[0]:
-        left -= len(entry.body) + 100
-        if left < 0 and entries:
-            break
-        entries.append(serializers.log(entry))
+    lease = live_lease_of(row, tx.now)
+    newest, _ = logs.newest(tx, row.id, 50, before=ID_MAXIMUM)
+    entries = budget.within(newest, room - len(row.description) - 400, budget.size_of_log)
     return HoldingView(
         task=serializers.task(tx, row),
         lock=serializers.lock(lease),
         seconds_left=(lease.expires_at - tx.now) // 1000,
-        logs=entries,
+        logs=[serializers.log(entry) for entry in entries],
         waiting_for_it=serializers.links(links.dependents_of(tx, row.id)),
     )
 

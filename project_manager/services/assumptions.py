@@ -6,17 +6,16 @@ from project_manager.clock import rfc3339
 from project_manager.domain.assumptions import DEFAULT_CONFIDENCE, family_of, parse_tag
 from project_manager.domain.errors import AssumptionNotFound
 from project_manager.domain.events import EventType
+from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.schemas import assumptions as contract
-from project_manager.schemas import cursor
 from project_manager.schemas.views import Page
-from project_manager.services import lookup, transitions
+from project_manager.services import budget, lookup, paging, transitions
 from project_manager.services.authorization import check_write, renew_on_write
 from project_manager.store import assumptions, seals
 from project_manager.store.assumptions import AssumptionRow, VerdictRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
-MAX_ID = 2**62
 SHOWN_WITH_TASK = 20
 ROW_CHARACTERS = 300
 LOCATION_FIELDS = ("file_path", "line_number", "code_snippet")
@@ -88,10 +87,9 @@ def list_assumptions(tx: Tx, command: contract.ListAssumptions) -> Page[contract
     """List the assumptions on a task, newest first, with the verdicts that count."""
     row = lookup.task(tx, command.task_id)
     filters = {"assumptions_of": row.id, "verdict": command.verdict}
-    before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else MAX_ID
+    before = paging.start_id(command, filters, ID_MAXIMUM)
     shown, more, total = assumptions.page(tx, row.id, command.limit, before=before, standing=command.verdict)
-    following = cursor.write((shown[-1].id,), filters) if more else None
-    return Page([_shown(assumption) for assumption in shown], following, total)
+    return paging.page(shown, more, total, filters, item=_shown, position=lambda row: (row.id,))
 
 
 def get(tx: Tx, command: contract.GetAssumption) -> contract.AssumptionHistoryView:
@@ -102,20 +100,14 @@ def get(tx: Tx, command: contract.GetAssumption) -> contract.AssumptionHistoryVi
     return contract.AssumptionHistoryView(assumption=_shown(found), history=history)
 
 
-def for_task(tx: Tx, task_id: int, *, budget: int | None) -> AssumptionList:
+def for_task(tx: Tx, task_id: int, *, room: int | None) -> AssumptionList:
     """Return the newest assumptions that are serialized together with the task.
 
     `room` is the approximate limit in characters. Without it, only the number of rows is limited.
     """
-    rows, _, total = assumptions.page(tx, task_id, SHOWN_WITH_TASK, before=MAX_ID)
-    shown: list[contract.AssumptionView] = []
-    for row in rows:
-        if budget is not None:
-            budget -= len(row.text) + len(row.code_snippet or "") + ROW_CHARACTERS
-            if budget < 0 and shown:
-                break
-        shown.append(_shown(row))
-    return AssumptionList(shown, total)
+    rows, _, total = assumptions.page(tx, task_id, SHOWN_WITH_TASK, before=ID_MAXIMUM)
+    fitting = budget.within(rows, room, lambda row: len(row.text) + len(row.code_snippet or "") + ROW_CHARACTERS)
+    return AssumptionList([_shown(row) for row in fitting], total)
 
 
 def _add(tx: Tx, row: TaskRow, tag: str, place: dict[str, Any]) -> contract.NotedView:

@@ -6,7 +6,6 @@ from typing import Any
 from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import EventType
 from project_manager.domain.task_fields import EPIC_PLAIN
-from project_manager.schemas import cursor
 from project_manager.schemas.epics import (
     CreatedEpicView,
     CreateEpic,
@@ -17,7 +16,7 @@ from project_manager.schemas.epics import (
     UpdateEpic,
 )
 from project_manager.schemas.views import DeletedView, Page
-from project_manager.services import lookup, resolve, serializers, transitions
+from project_manager.services import lookup, paging, resolve, serializers, transitions
 from project_manager.services.tasks import delete_task
 from project_manager.store import epics, events, seals, tasks
 from project_manager.store.transaction import Tx
@@ -89,8 +88,8 @@ def list_epics(tx: Tx, command: ListEpics) -> Page[EpicView]:
         filters["project_id"] = lookup.project(tx, project_id).id
     if command.status is not None:
         filters["status"] = command.status.value
-    place = cursor.read(command.cursor, filters, 3) if command.cursor else (0, -1, 0)
-    shown, more, total = epics.page(tx, filters, after=(place[0], place[1], place[2]), limit=command.limit)
-    end = shown[-1] if more else None
-    following = None if end is None else cursor.write((end.project_id, end.position, end.id), filters)
-    return Page([serializers.epic(row) for row in shown], following, total)
+    after = paging.start(command, filters, 3) or (0, -1, 0)
+    shown, more, total = epics.page(tx, filters, after=after, limit=command.limit)
+    return paging.page(
+        shown, more, total, filters, item=serializers.epic, position=lambda row: (row.project_id, row.position, row.id)
+    )

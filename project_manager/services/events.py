@@ -3,10 +3,9 @@
 from typing import Any
 
 from project_manager.domain.actors import Role
-from project_manager.schemas import cursor
 from project_manager.schemas.events import EventsView, ListEvents, ListTaskEvents
 from project_manager.schemas.views import Page
-from project_manager.services import lookup
+from project_manager.services import lookup, paging
 from project_manager.store import events, meta, retention
 from project_manager.store.transaction import Tx
 
@@ -32,13 +31,15 @@ def list_events(tx: Tx, command: ListEvents) -> EventsView:
 def list_task_events(tx: Tx, command: ListTaskEvents) -> Page[dict[str, Any]]:
     """Read the history of one task, oldest first, even after deletion."""
     filters = {"task_id": command.task_id}
-    after = cursor.read(command.cursor, filters, 1)[0] if command.cursor else 0
+    after = paging.start_id(command, filters)
     shown, more = events.of_task(tx, command.task_id, after, command.limit)
     total = events.count_of_task(tx, command.task_id)
     if not total:
         lookup.task(tx, command.task_id)
-    following = cursor.write((shown[-1].seq,), filters) if more else None
-    return Page([row.view(traced=_is_traced(tx)) for row in shown], following, total)
+    traced = _is_traced(tx)
+    return paging.page(
+        shown, more, total, filters, item=lambda row: row.view(traced=traced), position=lambda row: (row.seq,)
+    )
 
 
 def _is_traced(tx: Tx) -> bool:

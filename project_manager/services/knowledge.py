@@ -9,18 +9,16 @@ from project_manager.clock import rfc3339
 from project_manager.domain.errors import Invalid, KnowledgeNotFound, VersionMismatch
 from project_manager.domain.events import EventType
 from project_manager.domain.graph import find_cycle
-from project_manager.schemas import cursor as cursors
+from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.schemas import knowledge as contract
 from project_manager.schemas.instructions import INSTRUCTIONS
 from project_manager.schemas.views import Page
-from project_manager.services import lookup
+from project_manager.services import budget, lookup, paging
 from project_manager.store import events, knowledge, seals
 from project_manager.store.knowledge import WRITABLE, KnowledgeLogRow, KnowledgeRow, VersionRow
 from project_manager.store.seals import Digests
 from project_manager.store.transaction import Tx
 
-NEWEST = 2**62
-BYTES_PER_TOKEN = 4
 ROW_BYTES = 420
 INSTRUCTION_ITEMS = 3
 INSTRUCTION_TOKENS = 1000
@@ -57,14 +55,17 @@ def search(tx: Tx, command: contract.GetKnowledge) -> Page[contract.KnowledgeVie
     Rows that do not fit are on the next page.
     """
     filters = _filters(tx, command)
-    after = None if command.cursor is None else cursors.read(command.cursor, filters, 3)
+    after = paging.start(command, filters, 3)
     rows, more, total = knowledge.page(tx, filters, after=after, limit=command.limit)
-    items = _within_budget(rows, command.budget_tokens)
-    following = None
-    if more or len(items) < len(rows):
-        end = rows[len(items) - 1]
-        following = cursors.write((end.priority, end.updated_at, end.id), filters)
-    return Page(items, following, total)
+    shown = _within_budget(rows, command.budget_tokens)
+    return paging.page(
+        shown,
+        more or len(shown) < len(rows),
+        total,
+        filters,
+        item=lambda entry: entry[1],
+        position=lambda entry: (entry[0].priority, entry[0].updated_at, entry[0].id),
+    )
 
 
 def get_instructions(tx: Tx, command: contract.GetInstructions) -> contract.InstructionsView:
@@ -90,10 +91,9 @@ def list_versions(tx: Tx, command: contract.ListKnowledgeVersions) -> Page[contr
     """Read every version of an item of knowledge, newest first, with content, author, time and reason."""
     row = _find(tx, command.knowledge_id)
     filters = {"versions_of": row.id}
-    before = cursors.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
+    before = paging.start_id(command, filters, ID_MAXIMUM)
     shown, more = knowledge.versions(tx, row.id, command.limit, before=before)
-    following = cursors.write((shown[-1].version,), filters) if more else None
-    return Page([_version(version) for version in shown], following, row.version)
+    return paging.page(shown, more, row.version, filters, item=_version, position=lambda row: (row.version,))
 
 
 def append_log(tx: Tx, command: contract.AppendKnowledgeLog) -> contract.KnowledgeLoggedView:
@@ -110,10 +110,9 @@ def list_logs(tx: Tx, command: contract.ListKnowledgeLogs) -> Page[contract.Know
     """Read the log of an item of knowledge, newest first."""
     row = _find(tx, command.knowledge_id)
     filters = {"log_of": row.id, "action_type": command.action_type}
-    before = cursors.read(command.cursor, filters, 1)[0] if command.cursor else NEWEST
+    before = paging.start_id(command, filters, ID_MAXIMUM)
     shown, more, total = knowledge.logs(tx, row.id, command.limit, before=before, action_type=command.action_type)
-    following = cursors.write((shown[-1].id,), filters) if more else None
-    return Page([_entry(entry) for entry in shown], following, total)
+    return paging.page(shown, more, total, filters, item=_entry, position=lambda row: (row.id,))
 
 
 def _create(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSavedView:
@@ -125,7 +124,7 @@ def _create(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSave
         )
     missing = [name for name in ("title", "content") if not getattr(command, name)]
     if missing:
-        raise _invalid([(name, f"`{name}` is missing", f"Send `{name}`.") for name in missing])
+        raise Invalid.of_all([(name, f"`{name}` is missing", f"Send `{name}`.") for name in missing])
     project_id = _project_of_new(tx, command)
     values = _values(command, list(WRITABLE))
     _check_links(tx, project_id, None, values)
@@ -154,14 +153,14 @@ def _project_of_new(tx: Tx, command: contract.UpsertKnowledge) -> int:
         return lookup.task(tx, command.task_id).project_id
     if command.parent_id is not None:
         return _find(tx, command.parent_id).project_id
-    raise _invalid([("project_id", "`project_id` is missing", "Send project_id or project_name.")])
+    raise Invalid.of("project_id", "`project_id` is missing", "Send project_id or project_name.")
 
 
 def _check_same_project(tx: Tx, row: KnowledgeRow, command: contract.UpsertKnowledge) -> None:
     project = lookup.project(tx, row.project_id)
     if command.project_id not in (None, project.id) or command.project_name not in (None, project.name):
         message = f"item {row.id} belongs to project {project.id}, {project.name!r}, and cannot be moved"
-        raise _invalid([("project_id", message, "Omit the project, or create a new item.")])
+        raise Invalid.of("project_id", message, "Omit the project, or create a new item.")
 
 
 def _check_links(tx: Tx, project_id: int, knowledge_id: int | None, values: dict[str, Any]) -> None:
@@ -181,9 +180,8 @@ def _check_links(tx: Tx, project_id: int, knowledge_id: int | None, values: dict
     cycle = None if knowledge_id is None else find_cycle(knowledge_id, [parent_id], lambda above: _ancestors(tx, above))
     if cycle is not None:
         path = " -> ".join(str(part) for part in cycle)
-        raise _invalid(
-            [("parent_id", f"item {knowledge_id} would become its own ancestor: {path}", "Choose another parent.")]
-        )
+        message = f"item {knowledge_id} would become its own ancestor: {path}"
+        raise Invalid.of("parent_id", message, "Choose another parent.")
 
 
 def _ancestors(tx: Tx, knowledge_id: int) -> list[int]:
@@ -232,22 +230,22 @@ def to_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _within_budget(rows: list[KnowledgeRow], tokens: int | None) -> list[contract.KnowledgeView]:
-    """Return as many of the rows as fit, at least one.
+def _within_budget(rows: list[KnowledgeRow], tokens: int | None) -> list[tuple[KnowledgeRow, contract.KnowledgeView]]:
+    """Return as many of the rows as fit with their views, at least one.
 
     The content of each row may use an even share of the remaining budget.
     """
     if tokens is None:
-        return [_shown(row) for row in rows]
-    room = tokens * BYTES_PER_TOKEN
-    shown: list[contract.KnowledgeView] = []
+        return [(row, _shown(row)) for row in rows]
+    room = budget.characters(tokens)
+    shown: list[tuple[KnowledgeRow, contract.KnowledgeView]] = []
     for left, row in zip(range(len(rows), 0, -1), rows, strict=True):
         size = ROW_BYTES + sum(len(text.encode()) for text in (row.title, row.tags, row.metadata))
         if shown and size > room:
             break
         view = _shown(row, longest=max(0, room // left - size))
         room -= size + len(view.content.encode())
-        shown.append(view)
+        shown.append((row, view))
     return shown
 
 
@@ -329,13 +327,4 @@ def emit(tx: Tx, kind: EventType, row: KnowledgeRow, /, *, sealed: Digests | Non
 
 
 def _wrong_project_error(field: str, message: str) -> Invalid:
-    return _invalid([(field, message, "Epic, task and parent must be in the item's project.")])
-
-
-def _invalid(found: list[tuple[str, str, str]]) -> Invalid:
-    errors = [{"field": field, "message": message, "hint": hint} for field, message, hint in found]
-    return Invalid(
-        "; ".join(fault["message"] for fault in errors),
-        hint=" ".join(fault["hint"] for fault in errors),
-        errors=errors,
-    )
+    return Invalid.of(field, message, "Epic, task and parent must be in the item's project.")

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from project_manager.schemas import cursor
 from project_manager.schemas.leases import LeaseView, ListLeases
 from project_manager.schemas.views import Page
-from project_manager.services import serializers
+from project_manager.services import paging, serializers
 from project_manager.store import lease_history
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.transaction import Tx
@@ -23,7 +22,7 @@ def list_leases(tx: Tx, command: ListLeases) -> Page[LeaseView]:
     """
     chosen = {"agent_id": command.agent_id, "since": command.since, "until": command.until}
     filters: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-    position = cursor.read(command.cursor, filters, 5) if command.cursor else None
+    position = paging.start(command, filters, 5)
     # The cursor carries the total of the first page, so that later pages do not count again.
     total = lease_history.count(tx, filters) if position is None else position[4]
     rows: list[LeaseRow] = []
@@ -37,8 +36,9 @@ def list_leases(tx: Tx, command: ListLeases) -> Page[LeaseView]:
     if not more:
         ended, more = lease_history.page_of_ended(tx, filters, ended_after, command.limit - len(rows))
         rows += ended
-    following = cursor.write((*_position(rows[-1]), total), filters) if more else None
-    return Page([serializers.lease(row) for row in rows], following, total)
+    return paging.page(
+        rows, more, total, filters, item=serializers.lease, position=lambda row: (*_position(row), total)
+    )
 
 
 def retain(tx: Tx, *, days: int) -> int:

@@ -25,7 +25,7 @@ from project_manager.schemas.leases import (
 from project_manager.services import lookup, serializers, transitions
 from project_manager.services.authorization import overrides_lease
 from project_manager.services.lease_errors import check_lease, require_lease
-from project_manager.services.serializers import lease_of
+from project_manager.services.serializers import lease_of, live_lease_of
 from project_manager.store import agents, claimable, leases, logs, tasks
 from project_manager.store.claimable import ClaimContext
 from project_manager.store.logs import LogRow
@@ -230,9 +230,7 @@ def _return_task(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -
 
 
 def _lease_view(tx: Tx, row: TaskRow, *, renewed: bool) -> AcquiredView:
-    lease = lease_of(row, tx.now)
-    if lease is None:
-        raise RuntimeError("the new lease was not found")
+    lease = live_lease_of(row, tx.now)
     handover = {} if renewed else _handover_fields(tx, row, claimable.context(tx, row.id))
     words = _lease_sentence(row)
     fields: dict[str, Any] = {

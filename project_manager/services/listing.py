@@ -1,16 +1,25 @@
 """Use cases that list tasks: pages, filters, columns."""
 
+from collections.abc import Callable
 from typing import Any
 
 from project_manager.domain.errors import Invalid
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import COMPACT
-from project_manager.schemas import cursor as cursors
+from project_manager.schemas.commands import Paged
 from project_manager.schemas.tasks import TASK_COLUMNS, GetAvailableTasks, ListTasks
 from project_manager.schemas.views import Page
-from project_manager.services import lookup, resolve, serializers
+from project_manager.services import lookup, paging, resolve, serializers
 from project_manager.store import listing
+from project_manager.store.listing import Order
+from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
+
+_POSITIONS: dict[Order, tuple[int, Callable[[TaskRow], tuple[int, ...]]]] = {
+    "id": (1, lambda row: (row.id,)),
+    "claim": (3, lambda row: (row.priority, -row.unblocks, row.id)),
+}
+"""The number of integers in a position, and the position of a row, by the order of the list."""
 
 
 def list_tasks(tx: Tx, command: ListTasks) -> Page[Any]:
@@ -29,7 +38,7 @@ def list_tasks(tx: Tx, command: ListTasks) -> Page[Any]:
         filters["status"] = [status.value for status in command.status]
     if command.ready is not None:
         filters["ready" if command.ready else "not_ready"] = True
-    return _page(tx, filters, command.cursor, command.limit, order="id", columns=command.fields)
+    return _page(tx, command, filters, order="id", columns=command.fields)
 
 
 def get_available(tx: Tx, command: GetAvailableTasks) -> Page[Any]:
@@ -46,26 +55,24 @@ def get_available(tx: Tx, command: GetAvailableTasks) -> Page[Any]:
             filters["unheld"] = True
     else:
         filters["ready"] = True
-    return _page(tx, filters, command.cursor, command.limit, order="claim", columns=["compact"])
+    return _page(tx, command, filters, order="claim", columns=["compact"])
 
 
-def _page(
-    tx: Tx, filters: dict[str, Any], cursor: str | None, limit: int, *, order: str, columns: list[str] | None
-) -> Page[Any]:
+def _page(tx: Tx, command: Paged, filters: dict[str, Any], *, order: Order, columns: list[str] | None) -> Page[Any]:
     names = _columns(columns)
-    after = None if cursor is None else cursors.read(cursor, filters, 3 if order == "claim" else 1)
+    length, position = _POSITIONS[order]
+    after = paging.start(command, filters, length)
     # Descriptions can be large: they are read only for a column that needs them.
     described: listing.DescriptionMode = "whole" if names is None or "description" in names else "none"
-    shown, more = listing.page(tx, filters, order=order, after=after, limit=limit, description=described)
+    shown, more = listing.page(tx, filters, order=order, after=after, limit=command.limit, description=described)
     if not shown:
         _check_scope_exists(tx, filters)
-    items = [serializers.task(tx, row) for row in shown]
-    last = None
-    if more:
-        end = shown[-1]
-        last = cursors.write((end.priority, -end.unblocks, end.id) if order == "claim" else (end.id,), filters)
-    chosen: list[Any] = items if names is None else [serializers.chosen(item, names) for item in items]
-    return Page(chosen, last, listing.count(tx, filters))
+
+    def item(row: TaskRow) -> Any:
+        view = serializers.task(tx, row)
+        return view if names is None else serializers.chosen(view, names)
+
+    return paging.page(shown, more, listing.count(tx, filters), filters, item=item, position=position)
 
 
 def _check_scope_exists(tx: Tx, filters: dict[str, Any]) -> None:
@@ -86,6 +93,6 @@ def _columns(names: list[str] | None) -> list[str] | None:
         names = list(dict.fromkeys([*COMPACT, *(name for name in names if name != "compact")]))
     unknown = [name for name in names if name not in TASK_COLUMNS]
     if unknown:
-        message, hint = f"unknown column {unknown[0]!r} in `fields`", f"The columns are {', '.join(TASK_COLUMNS)}."
-        raise Invalid(message, hint=hint, errors=[{"field": "fields", "message": message, "hint": hint}])
+        hint = f"The columns are {', '.join(TASK_COLUMNS)}."
+        raise Invalid.of("fields", f"unknown column {unknown[0]!r} in `fields`", hint)
     return names

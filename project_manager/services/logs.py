@@ -1,14 +1,12 @@
 """Use cases of task logs: add an entry, list the entries."""
 
-from project_manager.schemas import cursor
+from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
 from project_manager.schemas.views import Page
-from project_manager.services import lookup, serializers, transitions
+from project_manager.services import lookup, paging, serializers, transitions
 from project_manager.services.authorization import check_write, renew_on_write
 from project_manager.store import logs
 from project_manager.store.transaction import Tx
-
-MAX_ID = 2**62
 
 
 def add_log(tx: Tx, command: AddTaskLog) -> LogView:
@@ -27,8 +25,8 @@ def add_log(tx: Tx, command: AddTaskLog) -> LogView:
 def list_logs(tx: Tx, command: ListTaskLogs) -> Page[LogView]:
     """Read a task's log, newest first."""
     filters = {"task_id": command.task_id, "kind": command.kind}
-    before = cursor.read(command.cursor, filters, 1)[0] if command.cursor else MAX_ID
+    before = paging.start_id(command, filters, ID_MAXIMUM)
     row = lookup.task(tx, command.task_id)
     shown, more = logs.newest(tx, row.id, command.limit, before=before, kind=command.kind)
-    following = cursor.write((shown[-1].id,), filters) if more else None
-    return Page([serializers.log(entry) for entry in shown], following, logs.count(tx, row.id, command.kind))
+    total = logs.count(tx, row.id, command.kind)
+    return paging.page(shown, more, total, filters, item=serializers.log, position=lambda entry: (entry.id,))

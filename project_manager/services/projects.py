@@ -5,7 +5,6 @@ from typing import Any
 from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import EventType
 from project_manager.domain.task_fields import PROJECT_PLAIN
-from project_manager.schemas import cursor
 from project_manager.schemas.projects import (
     CreateProject,
     DeleteProject,
@@ -15,7 +14,7 @@ from project_manager.schemas.projects import (
     UpdateProject,
 )
 from project_manager.schemas.views import DeletedView, Page
-from project_manager.services import lookup, resolve, serializers, transitions
+from project_manager.services import lookup, paging, resolve, serializers, transitions
 from project_manager.services.tasks import delete_task
 from project_manager.store import epics, events, knowledge, projects, seals, tasks
 from project_manager.store.transaction import Tx
@@ -90,8 +89,14 @@ def list_projects(tx: Tx, command: ListProjects) -> Page[ProjectView]:
     """List the projects, by id, with the number of their tasks by status."""
     archived = command.archived
     filters = {"archived": archived}
-    after = cursor.read(command.cursor, filters, 1)[0] if command.cursor else 0
+    after = paging.start_id(command, filters)
     shown, more, total = projects.page(tx, archived=archived, after=after, limit=command.limit)
     counts = tasks.counts_by_project(tx)
-    following = cursor.write((shown[-1].id,), filters) if more else None
-    return Page([serializers.project(row, counts.get(row.id, {})) for row in shown], following, total)
+    return paging.page(
+        shown,
+        more,
+        total,
+        filters,
+        item=lambda row: serializers.project(row, counts.get(row.id, {})),
+        position=lambda row: (row.id,),
+    )

@@ -101,11 +101,8 @@ def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name
         raise _epic_not_found(project_id, epic_name)
     if len(found) > 1:
         places = ", ".join(str(row.project_id) for row in found[: epics.NAMESAKES])
-        message, hint = (
-            f"epic `{epic_name}` exists in several projects: {places}",
-            "Send project_id or project_name too.",
-        )
-        raise Invalid(message, hint=hint, errors=[{"field": "epic_name", "message": message, "hint": hint}])
+        message = f"epic `{epic_name}` exists in several projects: {places}"
+        raise Invalid.of("epic_name", message, "Send project_id or project_name too.")
     if epic_id not in (None, found[0].id):
         raise conflicting_fields_error("epic_name", f"epic `{found[0].name}` has id {found[0].id}, not {epic_id}")
     return found[0].id
@@ -185,8 +182,7 @@ def check_epic_name_free(tx: Tx, project_id: int, name: str, epic_id: int | None
 
 def conflicting_fields_error(field: str, message: str) -> Invalid:
     """Return an Invalid error for two fields that contradict each other."""
-    fault = {"field": field, "message": message, "hint": "Send one of the two."}
-    return Invalid(message, hint="Send one of the two.", errors=[fault])
+    return Invalid.of(field, message, "Send one of the two.")
 
 
 def backfill_name_keys(tx: Tx) -> None:
@@ -222,8 +218,7 @@ def _same(key: str, keyed: Named, unkeyed: Named) -> Named:
 def _only(kind: str, name: str, same: Named) -> int | None:
     if len(same) > 1:
         names = ", ".join(f"`{other}` ({number})" for number, other in sorted(same))
-        message, hint = f"`{name}` is ambiguous: {names}", f"Send the exact name or {kind}_id."
-        raise Invalid(message, hint=hint, errors=[{"field": f"{kind}_name", "message": message, "hint": hint}])
+        raise Invalid.of(f"{kind}_name", f"`{name}` is ambiguous: {names}", f"Send the exact name or {kind}_id.")
     return same[0][0] if same else None
 
 
@@ -233,5 +228,4 @@ def _conflicting_name(own: int | None, same: Named) -> tuple[int, str] | None:
 
 def _probable_typo_error(kind: str, near: str) -> Invalid:
     hint = f"Send `{near}`. To create a similar name, use the dashboard or POST /api/{kind}s."
-    message = f"{kind} not found{did_you_mean(near)}"
-    return Invalid(message, hint=hint, errors=[{"field": f"{kind}_name", "message": message, "hint": hint}])
+    return Invalid.of(f"{kind}_name", f"{kind} not found{did_you_mean(near)}", hint)

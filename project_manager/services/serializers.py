@@ -54,7 +54,16 @@ def lease_of(row: TaskRow, now: int) -> Lease | None:
     )
 
 
+def live_lease_of(row: TaskRow, now: int) -> Lease:
+    """Return the lease of a task that was read or written as held. Raises RuntimeError when it has none."""
+    lease = lease_of(row, now)
+    if lease is None:
+        raise RuntimeError(f"task {row.id} has no live lease")
+    return lease
+
+
 def lock(lease: Lease) -> LockView:
+    """Return the lease as JSON has it, in answers and in events."""
     return LockView(
         task_id=lease.task_id,
         holder=lease.holder,

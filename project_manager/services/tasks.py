@@ -10,7 +10,7 @@ from project_manager.domain.errors import DependencyCycle, ExternalKeyTaken, Has
 from project_manager.domain.events import EventType
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, lock_held_error
-from project_manager.domain.limits import NAME_CHARACTERS
+from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import EDITABLE, PLAIN
 from project_manager.schemas.tasks import (
@@ -28,7 +28,7 @@ from project_manager.schemas.tasks import (
     WrittenTaskView,
 )
 from project_manager.schemas.views import DeletedView, NamedView
-from project_manager.services import assumptions, lookup, serializers, transitions
+from project_manager.services import assumptions, budget, lookup, serializers, transitions
 from project_manager.services.authorization import check_write, renew_on_write
 from project_manager.services.serializers import lease_of
 from project_manager.services.statuses import change_status
@@ -142,7 +142,7 @@ def set_dependencies(tx: Tx, row: TaskRow, ids: list[int]) -> None:
 def set_conflicts(tx: Tx, row: TaskRow, ids: list[int]) -> None:
     """Replace the conflicts of the task, in both directions. Raises Invalid."""
     if row.id in ids:
-        raise _invalid("conflicts_with", f"task {row.id} cannot conflict with itself", hint="Remove its own id.")
+        raise Invalid.of("conflicts_with", f"task {row.id} cannot conflict with itself", "Remove its own id.")
     _check_tasks_exist(tx, "conflicts_with", ids)
     before = set(links.conflicts_of(tx, row.id))
     links.set_conflicts(tx, row.id, ids)
@@ -181,10 +181,11 @@ def details(tx: Tx, command: GetTaskDetails) -> TaskDetailsView:
     row = lookup.task(tx, command.task_id)
     project = lookup.project(tx, row.project_id)
     epic = None if row.epic_id is None else lookup.epic(tx, row.epic_id)
-    entries, more = logs.newest(tx, row.id, command.log_limit, before=command.before or 2**62)
-    shown = _within_budget(entries, command.budget_tokens)
-    quarter = command.budget_tokens  # in characters: a quarter of the budget, at 4 characters per token
-    assumed = assumptions.for_task(tx, row.id, budget=quarter)
+    entries, more = logs.newest(tx, row.id, command.log_limit, before=command.before or ID_MAXIMUM)
+    tokens = command.budget_tokens
+    room = tokens and budget.characters(tokens)
+    shown = budget.within(entries, room, budget.size_of_log)
+    assumed = assumptions.for_task(tx, row.id, room=room and room // 4)
     return TaskDetailsView(
         task_id=row.id,
         task=serializers.task(tx, row),
@@ -212,9 +213,7 @@ def update(tx: Tx, command: UpdateTask) -> TaskView:
     changes = {name: getattr(command, name) for name in EDITABLE if name in command.model_fields_set}
     if command.model_fields_set.issubset(CONTROL_FIELDS):
         fields = [name for name in UpdateTask.model_fields if name not in CONTROL_FIELDS]
-        raise _invalid(
-            "(body)", "nothing to change: send at least one field", hint=f"The fields are {', '.join(fields)}."
-        )
+        raise Invalid.of("(body)", "nothing to change: send at least one field", f"The fields are {', '.join(fields)}.")
     if changes:
         row = _edit(tx, row, changes)
     if command.log_entry:
@@ -297,7 +296,7 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
 
 def _check_new_status(status: Status) -> None:
     if status in (Status.IN_PROGRESS, Status.REVIEW, Status.BLOCKED):
-        raise _invalid("status", f"a new task cannot be {status}", hint="Create it as TODO or BACKLOG, then update it.")
+        raise Invalid.of("status", f"a new task cannot be {status}", "Create it as TODO or BACKLOG, then update it.")
 
 
 def _check_key(tx: Tx, project_id: int, key: str | None, task_id: int | None) -> None:
@@ -312,46 +311,25 @@ def _check_tasks_exist(tx: Tx, field: str, ids: list[int]) -> None:
     missing = links.missing(tx, ids)
     if missing:
         names = ", ".join(f"#{task_id}" for task_id in missing)
-        raise _invalid(field, f"`{field}` contains unknown tasks: {names}", hint="Create them first.")
+        raise Invalid.of(field, f"`{field}` contains unknown tasks: {names}", "Create them first.")
 
 
 def _check_refs(command: CreateTasks) -> None:
     # All field errors are collected, so that the client can correct the whole request at once.
     refs = Counter(task.ref for task in command.tasks if task.ref is not None)
+    unknown_hint = "Send the id of a task, or the ref of another task of this request."
     errors = []
     for number, task in enumerate(command.tasks):
         if task.ref is not None and refs[task.ref] > 1:
-            hint = "Send unique refs."
-            errors.append({"field": f"tasks.{number}.ref", "message": f"duplicate ref {task.ref!r}", "hint": hint})
+            errors.append((f"tasks.{number}.ref", f"duplicate ref {task.ref!r}", "Send unique refs."))
         errors += [
-            {
-                "field": f"tasks.{number}.depends_on",
-                "message": f"{ref!r} is not a task id or a ref of this request",
-                "hint": "Send the id of a task, or the ref of another task of this request.",
-            }
+            (f"tasks.{number}.depends_on", f"{ref!r} is not a task id or a ref of this request", unknown_hint)
             for ref in task.depends_on
             if ref not in refs and not _ID.fullmatch(ref)
         ]
     if errors:
-        raise Invalid("; ".join(fault["message"] for fault in errors[:20]), errors=errors)
+        raise Invalid.of_all(errors)
 
 
 def _resolve_ref(ref: str, ids: dict[str, int]) -> int:
     return ids[ref] if ref in ids else int(ref.lstrip("#"))
-
-
-def _invalid(field: str, message: str, *, hint: str = "") -> Invalid:
-    return Invalid(message, hint=hint, errors=[{"field": field, "message": message, "hint": hint}])
-
-
-def _within_budget(entries: list[logs.LogRow], tokens: int | None) -> list[logs.LogRow]:
-    if tokens is None:
-        return entries
-    room = tokens * 4
-    kept: list[logs.LogRow] = []
-    for entry in entries:
-        room -= len(entry.body) + NAME_CHARACTERS // 2
-        if room < 0 and kept:
-            break
-        kept.append(entry)
-    return kept

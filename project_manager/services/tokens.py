@@ -8,7 +8,6 @@ from project_manager.domain.actors import LOCAL, Actor, Role, check_agent_id
 from project_manager.domain.errors import NameTaken, OperatorTokenRequired, TokenNotFound, Unauthorized
 from project_manager.domain.events import EventType
 from project_manager.domain.names import composed
-from project_manager.schemas import cursor
 from project_manager.schemas.tokens import (
     ClearedTokensView,
     ClearTokens,
@@ -19,6 +18,7 @@ from project_manager.schemas.tokens import (
     TokenView,
 )
 from project_manager.schemas.views import Page
+from project_manager.services import paging
 from project_manager.services.serializers import time_or_none
 from project_manager.store import events, seals, tokens
 from project_manager.store.tokens import TokenRow
@@ -67,11 +67,10 @@ def create(tx: Tx, command: CreateToken) -> TokenView:
 
 def list_tokens(tx: Tx, command: ListTokens) -> Page[TokenView]:
     """List the tokens, revoked ones included, without their secrets."""
-    after = cursor.read(command.cursor, {}, 1)[0] if command.cursor else 0
+    after = paging.start_id(command, {})
     rows, total = tokens.page(tx, after=after, limit=command.limit + 1)
-    shown = rows[: command.limit]
-    following = cursor.write((shown[-1].id,), {}) if len(rows) > command.limit else None
-    return Page([_shown(row) for row in shown], following, total)
+    shown, more = rows[: command.limit], len(rows) > command.limit
+    return paging.page(shown, more, total, {}, item=_shown, position=lambda row: (row.id,))
 
 
 def revoke(tx: Tx, command: RevokeToken) -> RevokedTokenView:

@@ -6,12 +6,12 @@ conflicting tasks may be ready again.
 
 from typing import Any
 
-from project_manager.clock import rfc3339
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import EventType
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.statuses import CLOSED, Status
-from project_manager.services.serializers import lease_of
+from project_manager.services import serializers
+from project_manager.services.serializers import lease_of, live_lease_of
 from project_manager.store import events, lease_history, leases, links, logs, seals, tasks
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.seals import Digests
@@ -43,7 +43,7 @@ def claim(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None)
 def emit_locked(tx: Tx, previous: str, taken: TaskRow) -> None:
     """Count the new lease, emit `task.locked`, and emit `task.status_changed` if the status changed."""
     tx.count_outcome("acquired")
-    lock = _lock(taken)
+    lease = live_lease_of(taken, tx.now)
     unconfirmed: dict[str, Any] = {"unconfirmed": True} if taken.unconfirmed_fence == taken.fence else {}
     emit(
         tx,
@@ -51,9 +51,9 @@ def emit_locked(tx: Tx, previous: str, taken: TaskRow) -> None:
         taken,
         agent_id=taken.lock_holder,
         status=taken.status,
-        timeout=lock["ttl_seconds"],
+        timeout=lease.length // 1000,
         version=taken.version,
-        lock=lock,
+        lock=serializers.lock(lease),
         **unconfirmed,
     )
     if previous != taken.status:
@@ -76,7 +76,7 @@ def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
             timeout=ttl // 1000,
             renewed=True,
             version=renewed.version,
-            lock=_lock(renewed),
+            lock=serializers.lock(live_lease_of(renewed, tx.now)),
         )
     return renewed
 
@@ -233,20 +233,6 @@ def _close_lease(tx: Tx, held: TaskRow, placed: TaskRow, reason: UnlockReason) -
         status=placed.status,
         version=placed.version,
     )
-
-
-def _lock(row: TaskRow) -> dict[str, Any]:
-    """Return the present lease with the fields of LockView. A view would cost a claim twice as much."""
-    acquired_at, expires_at = row.lock_acquired_at or 0, row.lock_expires_at or 0
-    length = expires_at - acquired_at if row.unconfirmed_fence == row.fence else row.lock_ttl or 0
-    return {
-        "task_id": row.id,
-        "holder": row.lock_holder,
-        "fence": row.fence,
-        "acquired_at": rfc3339(acquired_at),
-        "expires_at": rfc3339(expires_at),
-        "ttl_seconds": length // 1000,
-    }
 
 
 def _conflict_error(tx: Tx, row: TaskRow) -> Exception:

@@ -212,9 +212,7 @@ def _listed(filters: frozenset[str]) -> tuple[Statement, Statement]:
     return Statement(narrowed(page)), Statement(narrowed(select(func.count()).select_from(epics)))
 
 
-def page(
-    tx: Tx, filters: dict[str, Any], *, after: tuple[int, int, int], limit: int
-) -> tuple[list[EpicRow], bool, int]:
+def page(tx: Tx, filters: dict[str, Any], *, after: tuple[int, ...], limit: int) -> tuple[list[EpicRow], bool, int]:
     """Return a page of epics, whether more follow, and the number of epics that match `filters`.
 
     The page has up to `limit` epics after the position `after`, ordered by project, position and id. Long texts make

@@ -19,6 +19,7 @@ from project_manager.store.tables import tasks
 from project_manager.store.tasks import COLUMNS, ROW_FIELDS, TaskRow, claimable, claimable_index, links
 from project_manager.store.transaction import Tx
 
+Order = Literal["id", "claim"]
 DescriptionMode = Literal["whole", "lead", "none"]
 """The part of descriptions to read. A lead has one character more than LEAD_CHARACTERS when there is more."""
 _TEXT_COLUMN_INDEXES = tuple(ROW_FIELDS.index(field.name) for field in PLAIN if field.kind in (Kind.TEXT, Kind.LINES))
@@ -33,7 +34,7 @@ def page(
     tx: Tx,
     filters: dict[str, Any],
     *,
-    order: str,
+    order: Order,
     after: tuple[int, ...] | None,
     limit: int,
     description: DescriptionMode = "whole",
@@ -54,7 +55,7 @@ def count(tx: Tx, filters: dict[str, Any]) -> int:
 
 @lru_cache(maxsize=256)
 def _page_statement(
-    filters: frozenset[str], order: str, after: bool, capped: bool, description: DescriptionMode
+    filters: frozenset[str], order: Order, after: bool, capped: bool, description: DescriptionMode
 ) -> Statement:
     statement = _ROWS[description].where(*[_condition(name, capped=capped) for name in sorted(filters)])
     if order == "claim":

@@ -322,8 +322,7 @@ def _merge(raw: dict[str, Any], more: dict[str, Any], where: str) -> None:
             message = (
                 f"`{name}` is {str(value)[:40]!r} in the {where} and {str(raw[name])[:40]!r} elsewhere in the request"
             )
-            fault = {"field": name, "message": message, "hint": "Send it only once."}
-            raise Invalid(message, hint="Send it only once.", errors=[fault])
+            raise Invalid.of(name, message, "Send it only once.")
         raw[name] = value
 
 
@@ -344,8 +343,7 @@ def _check_same(raw: dict[str, Any], name: str, sent: Sequence[object], header: 
     if given is None or not sent or _as_sent(given) in map(str, sent):
         return
     message = f"`{name}` is {str(given)[:40]!r}, but the header {header} is {str(sent[0])[:40]!r}"
-    fault = {"field": name, "message": message, "hint": "Send only one of them."}
-    raise Invalid(message, hint="Send only one of them.", errors=[fault])
+    raise Invalid.of(name, message, "Send only one of them.")
 
 
 def _as_sent(value: object) -> str:

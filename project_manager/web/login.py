@@ -93,12 +93,7 @@ def _token(body: bytes) -> str:
         raise MalformedBody("the body is not JSON") from error
     token = parsed.get("token") if isinstance(parsed, dict) else None
     if not isinstance(token, str) or not token.strip():
-        message = "`token` is missing"
-        raise Invalid(
-            message,
-            hint="Send `token`.",
-            errors=[{"field": "token", "message": message, "hint": "Send `token`."}],
-        )
+        raise Invalid.of("token", "`token` is missing", "Send `token`.")
     return token.strip()
 
 

@@ -1,0 +1,39 @@
+"""Pages of lists: the position in the cursor of a command, and the answer with the next cursor."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from project_manager.schemas import cursor
+from project_manager.schemas.commands import Paged
+from project_manager.schemas.views import Page
+
+Row = TypeVar("Row")
+Item = TypeVar("Item")
+
+
+def start(command: Paged, filters: Mapping[str, object], length: int) -> tuple[int, ...] | None:
+    """Return the position after which the page begins, a tuple of `length` integers. The first page has none.
+
+    Raises MalformedCursor.
+    """
+    return cursor.read(command.cursor, filters, length) if command.cursor else None
+
+
+def start_id(command: Paged, filters: Mapping[str, object], first: int = 0) -> int:
+    """Return the id after which the page begins. For the first page it is `first`."""
+    (found,) = start(command, filters, 1) or (first,)
+    return found
+
+
+def page(
+    rows: Sequence[Row],
+    more: bool,
+    total: int,
+    filters: Mapping[str, object],
+    *,
+    item: Callable[[Row], Item],
+    position: Callable[[Row], tuple[int, ...]],
+) -> Page[Item]:
+    """Return the page of these rows. `position` is the position of a row, for the cursor of the next page."""
+    following = cursor.write(position(rows[-1]), filters) if more else None
+    return Page([item(row) for row in rows], following, total)
