@@ -39,8 +39,8 @@ class AssumptionRow(NamedTuple):
     verdicts: int
 
 
-_STORED = AssumptionRow._fields[:9]
 _assumptions = assumptions
+_STORED = [name for name in AssumptionRow._fields if name in _assumptions.c]
 _verdicts = assumption_verdicts
 _newest = _verdicts.alias("newest")
 _VERDICT_COLUMNS = [_verdicts.c[name] for name in VerdictRow._fields]

@@ -127,15 +127,14 @@ def after(tx: Tx, ticket: int) -> bool:
 
 def enqueue(tx: Tx, search: Search) -> Waiter:
     """Append the actor to the queue and return its waiter."""
-    wish = (
-        search.get("project_id"),
-        search.get("epic_id"),
-        json.dumps(search.get("labels", [])),
-        search.get("priority"),
-    )
-    values = dict(zip(Waiter._fields[2:], wish, strict=True))
-    ticket = int(_ENTER.value(tx, agent_id=tx.actor.id, expires_at=tx.now + WAITER_TTL_MS, **values))
-    waiter = Waiter(ticket, tx.actor.id, *wish)
+    wish: dict[str, Any] = {
+        "project_id": search.get("project_id"),
+        "epic_id": search.get("epic_id"),
+        "labels": json.dumps(search.get("labels", [])),
+        "priority": search.get("priority"),
+    }
+    ticket = int(_ENTER.value(tx, agent_id=tx.actor.id, expires_at=tx.now + WAITER_TTL_MS, **wish))
+    waiter = Waiter(id=ticket, agent_id=tx.actor.id, **wish)
     if tx.batch is not None and tx.batch.queue is not None:
         tx.batch.queue.add(waiter)
     return waiter

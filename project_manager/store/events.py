@@ -65,7 +65,7 @@ class EventRow(NamedTuple):
 _COLUMNS = [events.c[name] for name in EventRow._fields]
 _WRITTEN = (*chain.COLUMNS, "hash")
 _AT_ONCE = (16, 4, 2, 1)
-_OF_EVERY_SCHEMA = EventRow._fields[1 : EventRow._fields.index("data") + 1]
+_OF_EVERY_SCHEMA = ("type", "at", "actor_id", "actor_kind", "project_id", "epic_id", "task_id", "data")
 _ADD_UNCHAINED = Statement(insert(events).values({name: bindparam(name) for name in _OF_EVERY_SCHEMA}))
 _AFTER = Statement(
     select(*_COLUMNS).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("limit"))
