@@ -1,7 +1,7 @@
 """The claim queue: waiters in the order of their arrival, across all instances."""
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
