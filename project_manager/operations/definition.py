@@ -52,7 +52,7 @@ class LongPoll:
 class PlainText:
     """A text field of a JSON body that can also be the whole body, as one of these media types, the preferred first.
 
-    `hint` tells the sender of an invalid body about it.
+    `hint` names it in the error for an invalid body.
     """
 
     field: str

@@ -80,7 +80,7 @@ class BackgroundJobs:
 
     @contextmanager
     def observed(self, name: str) -> Iterator[None]:
-        """Count, time and log one run of a job, whose exceptions pass. Any thread may run the job."""
+        """Count, time and log one run of a job. Exceptions pass through. Any thread may run the job."""
         started = monotonic()
         warning = self._warnings.setdefault(name, RateLimitedWarning(log, f"{name}_failed", f"background job {name}"))
         try:

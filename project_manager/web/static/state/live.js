@@ -166,8 +166,8 @@ const TRY_AGAIN_LATER = 1013;
 const REFUSED = new Set([1008, 4401]);
 
 /**
- * Handle a closed socket. A failed handshake has no reason, so one REST request tells an unreachable server, an expired
- * session and a blocked WebSocket apart.
+ * Handle a closed socket. A failed handshake has no reason, so one REST request finds out whether the server is
+ * unreachable, the session has expired, or WebSockets are blocked.
  */
 async function closed(/** @type {CloseEvent} */ event) {
   const helloReceived = connection.helloReceived;

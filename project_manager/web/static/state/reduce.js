@@ -70,7 +70,7 @@ function putTask(/** @type {State} */ state, /** @type {Task} */ task) {
   insert(state.columns, task);
 }
 
-/** Return the ids of the tasks whose readiness may depend on these tasks. */
+/** Return the ids of the tasks that may become ready or not by a change of these tasks. */
 export function neighbours(/** @type {State} */ state, /** @type {Iterable<number>} */ ids) {
   const found = new Set(ids);
   for (const id of ids) {

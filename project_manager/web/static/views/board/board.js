@@ -94,7 +94,7 @@ export function Board() {
   </div>`;
 }
 
-/** Return the statuses whose columns are visible and neither folded nor empty. */
+/** Return the statuses of the visible columns that are neither folded nor empty. */
 function reachableStatuses(/** @type {Columns} */ columns) {
   const isShown = (/** @type {Status} */ status) =>
     /** @type {HTMLElement | null} */ (document.querySelector(`.column[data-status=${status}]`))?.offsetParent;

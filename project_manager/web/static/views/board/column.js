@@ -41,7 +41,7 @@ export function returnFocus(/** @type {number} */ id) {
   requestAnimationFrame(() => keepFocus(id));
 }
 
-/** Restore the focus of a card whose element was replaced after its move. */
+/** Restore the focus of a card. A move replaces its element. */
 function keepFocus(/** @type {number} */ id, frames = 60) {
   if (document.activeElement === document.body) {
     focusElement(id);

@@ -43,7 +43,7 @@ function isTaken(/** @type {string} */ typed, /** @type {Element} */ target) {
   if (target.closest?.(TYPING)) return typed !== "Esc";
   // Arrows scroll the page unless a card has the focus.
   if (isArrow(typed)) return !onCard() && !onBody();
-  // Enter presses the focused element. A card whose element was just replaced leaves the focus on the body.
+  // Enter presses the focused element. The focus is on the body after the element of a card was replaced.
   return typed === "Enter" && !onBody();
 }
 

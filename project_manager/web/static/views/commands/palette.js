@@ -117,7 +117,7 @@ function Entry(/** @type {EntryProps} */ { entry, active, onChoose }) {
 /** @type {Record<string, number>} */
 const STEPS = { ArrowDown: 1, ArrowUp: -1 };
 
-/** Return the entry whose shortcut was pressed. */
+/** Return the entry of the shortcut that was pressed. */
 function withKey(/** @type {UiEvent} */ event, /** @type {Entry[]} */ entries = []) {
   if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
   return entries.find((entry) => entry.keys === keyOf(event));
