@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -15,9 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from project_manager import __version__
 from project_manager.config.settings import Settings, read_environment
 from project_manager.mcp.server import build_server
+from project_manager.mcp.transport import stdio
 from project_manager.mcp.transport.http import McpHttpTransport
-from project_manager.mcp.transport.stdio import serve_stdio as speak
-from project_manager.mcp.transport.stdio import serve_stdio_beside
 from project_manager.observability.logging import log_action
 from project_manager.observability.systemd import Supervisor
 from project_manager.runtime.dispatch import Runtime
@@ -87,7 +87,7 @@ def serve_stdio(settings: Settings) -> int:
 
 async def _stdio(settings: Settings) -> None:
     async with open_runtime(settings, kind="mcp") as runtime:
-        await speak(runtime)
+        await stdio.serve(build_server(runtime))
 
 
 def bind(settings: Settings) -> list[socket.socket]:
@@ -133,9 +133,10 @@ def _listen(host: str, port: int) -> socket.socket:
 async def run(settings: Settings, sockets: list[socket.socket], announce: Announce) -> None:
     """Open the runtime and serve on the bound sockets. At a signal, drain and close."""
     async with open_runtime(settings) as runtime:
-        transport = McpHttpTransport(build_server(runtime), settings, runtime.metrics)
+        limit, legacy_sse = settings.mcp_max_connections, settings.mcp_transport == "sse"
+        transport = McpHttpTransport(build_server(runtime), runtime.metrics, limit=limit, legacy_sse=legacy_sse)
         updates = EventsWebSocket(runtime)
-        mcp_app = transport.app if len(sockets) > 1 else None
+        mcp_app: ASGIApp | None = transport if len(sockets) > 1 else None
         leaving = DrainState()
         application: ASGIApp = api_application(runtime, updates, mcp_app, transport.paths, leaving)
         if mcp_app is not None:
@@ -151,7 +152,7 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
             tasks.start_soon(_announce_when_up, server, runtime, sockets, announce, supervisor)
             tasks.start_soon(supervisor.watch, runtime.is_alive)
             if settings.mcp_transport == "stdio":
-                tasks.start_soon(serve_stdio_beside, runtime)
+                tasks.start_soon(partial(stdio.serve, build_server(runtime), handle_signals=False))
             await server.serve(sockets=sockets)
             tasks.cancel_scope.cancel()
 

@@ -9,7 +9,8 @@ from mcp.types import CompleteRequestParams
 
 from project_manager.domain.limits import NAME_CHARACTERS
 from project_manager.domain.names import name_key
-from project_manager.mcp.resources import Context, Resources
+from project_manager.mcp.callers import Context
+from project_manager.mcp.resources import Resources
 
 _SHOWN = 50
 _MAX_SCANNED = 500

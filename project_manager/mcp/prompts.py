@@ -7,7 +7,8 @@ from typing import Any
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, GetPromptRequestParams, PaginatedRequestParams
 
-from project_manager.mcp.resources import Context, Resources, task_uri
+from project_manager.mcp.callers import Context
+from project_manager.mcp.resources import Resources, task_uri
 from project_manager.mcp.subscriptions import agent_uri
 
 PromptArguments = dict[str, str]

@@ -7,10 +7,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import orjson
-from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
-    INTERNAL_ERROR,
     INVALID_PARAMS,
     PaginatedRequestParams,
     ReadResourceRequestParams,
@@ -21,13 +19,11 @@ from mcp.types import (
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.errors import NotFound, ProjectManagerError
 from project_manager.domain.names import composed
+from project_manager.mcp.callers import Context, caller_of, connection_of
 from project_manager.mcp.subscriptions import MAX_URIS, Subscriptions, TooManySubscriptions, agent_uri
-from project_manager.mcp.tools import actor_of_context, error_text, request_id_of_context
-from project_manager.mcp.transport import sdk
-from project_manager.runtime.calls import Caller
+from project_manager.mcp.tools import error_text
 from project_manager.runtime.dispatch import Runtime
 
-Context = ServerRequestContext[Any, Any]
 Result = dict[str, Any]
 
 _URI = re.compile(r"pm://(?:(task)/(\d{1,19})|(project)/(\d{1,19})/board|(agent)/(.{1,1600}))")
@@ -136,9 +132,8 @@ class Resources:
 
     async def ask(self, ctx: Context, operation: str, raw: Mapping[str, object], uri: str = "") -> dict[str, Any]:
         """Run a read for this caller and return its answer as JSON values. Raises MCPError."""
-        caller = Caller(actor=actor_of_context(ctx), interface="mcp", request_id=request_id_of_context(ctx))
         try:
-            answer = await self._runtime.run(BY_NAME[operation], raw, caller)
+            answer = await self._runtime.run(BY_NAME[operation], raw, caller_of(ctx))
         except NotFound as error:
             raise no_such_resource(uri, error_text(error)) from error
         except ProjectManagerError as error:
@@ -152,31 +147,24 @@ class Resources:
         Clients with a protocol version up to 2025-11-25 use this method. Notifications go to the connection's stream.
         """
         uri = _canonical(str(params.uri))
-        client = sdk.current_client()
+        connection = connection_of(ctx)
         if _URI.fullmatch(uri) is None:
             raise no_such_resource(uri, f"{uri[:100]} cannot be subscribed to")
-        if client is None or not client.can_be_notified:
+        if not connection.has_standalone_channel:
             raise MCPError(
                 INVALID_PARAMS,
                 "SUBSCRIPTION_REFUSED: this connection has no notification stream.",
             )
         try:
-            await self._subscriptions.subscribe(client, uri, actor_of_context(ctx).id)
-        except ProjectManagerError as error:
-            raise MCPError(INTERNAL_ERROR, error_text(error), data={"uri": uri}) from error
+            self._subscriptions.subscribe(connection, uri)
         except TooManySubscriptions as error:
             message = f"a connection subscribes to at most {MAX_URIS} resources. Unsubscribe from some."
             raise MCPError(INVALID_PARAMS, f"SUBSCRIPTION_REFUSED: {message}") from error
         return {"resultType": "complete"}
 
     async def unsubscribe(self, ctx: Context, params: UnsubscribeRequestParams) -> Result:
-        """Cancel a subscription of the connection. Raises MCPError."""
-        client = sdk.current_client()
-        if client is not None:
-            try:
-                await self._subscriptions.unsubscribe(client, _canonical(str(params.uri)), actor_of_context(ctx).id)
-            except ProjectManagerError as error:
-                raise MCPError(INTERNAL_ERROR, error_text(error)) from error
+        """Cancel a subscription of the connection."""
+        self._subscriptions.unsubscribe(connection_of(ctx), _canonical(str(params.uri)))
         return {"resultType": "complete"}
 
 

@@ -1,36 +1,184 @@
-"""The MCP server of a process: tools, resources and prompts on one runtime."""
+"""The MCP server of a process: tools, resources and prompts on one runtime, and the facts that the transports need.
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+This package uses parts of the SDK that it does not document. `tests/unit/mcp/test_sdk_surface.py` fails when a release
+changes them.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from functools import cached_property
+from typing import Any, Protocol
 
 import anyio
+import orjson
+from mcp.server.context import CallNext, HandlerResult
+from mcp.server.lowlevel.server import Server
+from mcp.server.runner import modern_error_data
+from mcp.server.subscriptions import ListenHandler
+from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp.types import DEFAULT_NEGOTIATED_VERSION, INVALID_PARAMS
+from pydantic import ValidationError
+from starlette.types import Scope
 
 from project_manager import __version__
+from project_manager.mcp.callers import Context, connection_of, secret_of
 from project_manager.mcp.completions import Completions
 from project_manager.mcp.prompts import Prompts
 from project_manager.mcp.resources import Resources
-from project_manager.mcp.subscriptions import SEND_TIMEOUT_SECONDS, Subscriptions
+from project_manager.mcp.subscriptions import Subscriptions
 from project_manager.mcp.tools import Tools
-from project_manager.mcp.transport.exchange import secret_of
-from project_manager.mcp.transport.sdk import McpSdkServer
 from project_manager.runtime.dispatch import Runtime
-from project_manager.runtime.resource_subscriptions import ResourceSubscriptions
 from project_manager.schemas.instructions import INSTRUCTIONS
 
 
+class DirectOutcome(Protocol):
+    """Outcome of a tool call on the direct path."""
+
+    def answer(self, call_id: str | int | None, version: str, server_info: bytes, /) -> bytes:
+        """Return the whole JSON-RPC response."""
+
+
+Direct = Callable[[Scope, str, str, Mapping[str, object]], Awaitable[DirectOutcome]]
+"""Call a tool by HTTP scope, protocol version, name and arguments. Raises MCPError."""
+Quiet = Callable[[str, Mapping[str, object]], bool]
+"""Return whether a call of a tool with these arguments sends no message before its response."""
+Registered = Callable[[Scope, Callable[[], None]], AbstractContextManager[None]]
+"""Context of an open stream. The second argument is called when the token of the stream is revoked."""
+
+
+async def _no_direct(_scope: Scope, _version: str, _name: str, _arguments: Mapping[str, object]) -> DirectOutcome:
+    raise NotImplementedError
+
+
+class Calls:
+    """Number of calls in flight: the call was read, and its response is not written yet."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._none = anyio.Event()
+
+    def begin(self) -> None:
+        self.count += 1
+
+    def end(self) -> None:
+        self.count -= 1
+        if self.count == 0:
+            self._none.set()
+            self._none = anyio.Event()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count a call while the block runs."""
+        self.begin()
+        try:
+            yield
+        finally:
+            self.end()
+
+    async def wait_until_none(self) -> None:
+        while self.count:
+            await self._none.wait()
+
+
+class McpSdkServer(Server[Any]):
+    """The SDK's server, and the facts about its content that the transports need."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        quiet: Quiet = lambda _name, _arguments: False,
+        direct: Direct = _no_direct,
+        listen: ListenHandler | None = None,
+        draining: anyio.Event | None = None,
+        registered: Registered = lambda _scope, _end: nullcontext(),
+        **handlers: Any,
+    ) -> None:
+        if listen is not None:
+            handlers["on_subscriptions_listen"] = listen
+        super().__init__(name, **handlers)
+        self.quiet = quiet
+        self.direct = direct
+        self.listen = listen
+        self.draining = draining or anyio.Event()
+        self.registered = registered
+        self.calls = Calls()
+        self.middleware[:] = [check]  # without OpenTelemetry's middleware, which costs 5 to 10 % of each call
+
+    @cached_property
+    def encoded_info(self) -> bytes:
+        """Name and version of the server, as results of protocol version 2026-07-28 contain them."""
+        return orjson.dumps(self.server_info_stamp)
+
+    def drain(self) -> None:
+        """End long polls and listen streams. Each gets its result."""
+        self.draining.set()
+        if self.listen is not None:
+            self.listen.close()
+
+
+async def check(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Run around each request and notification that the SDK dispatches.
+
+    Raises MCPError for a parameter of the wrong type, and for each exception of a handler. The SDK would send the text
+    of the exception to clients with a protocol version up to 2025-11-25.
+    """
+    if ctx.method == "notifications/initialized":
+        _note_version(ctx)
+    check_params(ctx.method, ctx.params)
+    try:
+        return await call_next(ctx)
+    except (MCPError, ValidationError):
+        raise
+    except Exception as error:
+        raise hidden(error) from error
+
+
+def _note_version(ctx: Context) -> None:
+    """Take the protocol version of a session that another instance opened from the header of the request."""
+    connection = connection_of(ctx)
+    if connection.client_params is None and ctx.request is not None:
+        connection.protocol_version = ctx.request.headers.get(MCP_PROTOCOL_VERSION_HEADER, DEFAULT_NEGOTIATED_VERSION)
+
+
+def hidden(error: Exception) -> MCPError:
+    """Log an exception of a handler, and return the error for the client, which does not contain its text."""
+    data = modern_error_data(error)
+    return MCPError(code=data.code, message=data.message, data=data.data)
+
+
+_PARAMETERS: Mapping[str, tuple[tuple[str, type, bool], ...]] = {
+    "tools/call": (("name", str, True), ("arguments", dict, False)),
+    "prompts/get": (("name", str, True), ("arguments", dict, False)),
+    "resources/read": (("uri", str, True),),
+}
+"""Name, type and whether it is required. The SDK refuses a wrong one without its name."""
+
+
+def check_params(method: str, params: Mapping[str, Any] | None) -> None:
+    """Raise MCPError that names the first parameter of the wrong type."""
+    for name, kind, required in _PARAMETERS.get(method, ()):
+        value = (params or {}).get(name)
+        if isinstance(value, kind) or (value is None and not required):
+            continue
+        wanted = "an object" if kind is dict else "a string"
+        fault = "is missing" if value is None else f"must be {wanted}"
+        raise MCPError(INVALID_PARAMS, f"INVALID_PARAMS: `params.{name}` {fault}. Send {wanted}.", {"parameter": name})
+
+
 class McpServer(McpSdkServer):
-    """The MCP server with its subscriptions, which persist between requests."""
+    """The MCP server with its subscriptions, which last as long as their connections."""
 
     def __init__(self, subscriptions: Subscriptions, name: str, **parts: Any) -> None:
-        super().__init__(name, listen=subscriptions.listen, streams=subscriptions, **parts)
+        super().__init__(name, listen=subscriptions.listen, **parts)
         self.subscriptions = subscriptions
 
 
-def build_server(runtime: Runtime, *, stuck_seconds: float = SEND_TIMEOUT_SECONDS) -> McpServer:
+def build_server(runtime: Runtime) -> McpServer:
     """Return the server that all transports of this process share."""
     draining = anyio.Event()
-    subscriptions = Subscriptions(runtime.hub, ResourceSubscriptions(runtime), stuck_seconds)
+    subscriptions = Subscriptions(runtime.hub)
     tools = Tools(runtime, draining)
     resources = Resources(runtime, subscriptions)
     prompts = Prompts(resources)

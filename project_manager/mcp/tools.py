@@ -8,33 +8,32 @@ from typing import Any
 
 import anyio
 import orjson
-from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, CallToolRequestParams, PaginatedRequestParams
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.types import Scope
 
 from project_manager.catalogue import OPERATIONS
 from project_manager.clock import monotonic
-from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import Invalid, LockHeld, ProjectManagerError, ShuttingDown
 from project_manager.domain.hints import closest, did_you_mean
 from project_manager.mcp import compat
 from project_manager.mcp.answers import shorten
 from project_manager.mcp.arguments import ParsedArguments, ToolArguments
+from project_manager.mcp.callers import Context, actor_of, caller_of, request_id_of
 from project_manager.mcp.profiles import NO_PROFILE, Dialect, ToolProfile, profile_of
 from project_manager.mcp.schemas import input_schema
-from project_manager.mcp.transport import exchange, sdk
-from project_manager.mcp.transport.outcome import Outcome
 from project_manager.operations.definition import Hints, Operation, Profile, Tool
 from project_manager.runtime.calls import Answer, Caller
 from project_manager.runtime.dispatch import Runtime
 
 _log = logging.getLogger(__name__)
 
-Context = ServerRequestContext[Any, Any]
 Result = dict[str, Any]
 Arguments = Mapping[str, object]
 
+_STRUCTURED = ("2025-06-18", "2025-11-25", *MODERN_PROTOCOL_VERSIONS)
+"""Protocol versions with structured content."""
 _PROGRESS_SECONDS = 5.0
 _ASSUMED_HINTS = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
 """Defaults of the MCP specification for absent hints."""
@@ -49,6 +48,37 @@ class Call:
     arguments: Arguments
     profile: ToolProfile
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Outcome of a tool call: as a result for the SDK, and as the bytes of a whole response.
+
+    `text` is for the model. `structured` is the same content as an encoded JSON object. It is None for an error,
+    because some clients validate structured content against a schema even when the call failed.
+    """
+
+    text: str
+    structured: bytes | None = None
+    failed: bool = False
+
+    def result(self) -> Result:
+        """Return the result for the SDK."""
+        result: Result = {"resultType": "complete", "content": [{"type": "text", "text": self.text}]}
+        if self.structured is not None:
+            result["structuredContent"] = orjson.loads(self.structured)
+        return {**result, "isError": self.failed}
+
+    def answer(self, call_id: str | int | None, version: str, server_info: bytes) -> bytes:
+        """Return the whole JSON-RPC response. The structured content is copied and not encoded again."""
+        parts = [b'{"jsonrpc":"2.0","id":', orjson.dumps(call_id), b',"result":{']
+        if version in MODERN_PROTOCOL_VERSIONS:
+            parts += [b'"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":', server_info, b"},"]
+        parts += [b'"content":[{"type":"text","text":', orjson.dumps(self.text), b"}]"]
+        if self.structured is not None and version in _STRUCTURED:
+            parts += [b',"structuredContent":', self.structured]
+        parts += [b',"isError":true}}' if self.failed else b',"isError":false}}']
+        return b"".join(parts)
 
 
 class Tools:
@@ -66,11 +96,9 @@ class Tools:
         return tool_list(*self._profile_of(ctx))
 
     def _profile_of(self, ctx: Context) -> ToolProfile:
-        """Return the profile of this request. Absent parts come from the connection, then from the settings."""
-        client = sdk.current_client()
-        connected = NO_PROFILE if client is None else client.profile
+        """Return the profile of this request. Absent parts come from the settings."""
         asked = profile_of(ctx.request.scope) if ctx.request is not None else NO_PROFILE
-        return asked.with_defaults(connected).with_defaults(self._profile)
+        return asked.with_defaults(self._profile)
 
     def schema(self, name: str) -> dict[str, Any] | None:
         """Return the input schema for the SDK's check of `Mcp-Param-*` headers, or None for an unknown tool.
@@ -86,18 +114,12 @@ class Tools:
 
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
         """Run a call that arrives through the SDK."""
-        caller = Caller(
-            actor=actor_of_context(ctx),
-            interface="mcp",
-            request_id=request_id_of_context(ctx),
-            secret=_secret_of_context(ctx),
-        )
         call = Call(params.name, params.arguments or {}, self._profile_of(ctx), ctx.protocol_version)
-        return (await self._perform(call, caller, ctx)).result()
+        return (await self._perform(call, caller_of(ctx), ctx)).result()
 
     async def call_directly(self, scope: Scope, version: str, name: str, arguments: Arguments) -> Outcome:
         """Run a call that sends no notifications, directly from its HTTP request and without the SDK."""
-        caller = Caller(actor=exchange.actor_of(scope), interface="mcp", request_id=exchange.request_id_of(scope))
+        caller = Caller(actor=actor_of(scope), interface="mcp", request_id=request_id_of(scope))
         call = Call(name, arguments, profile_of(scope).with_defaults(self._profile), version)
         return await self._perform(call, caller, None)
 
@@ -163,20 +185,6 @@ def answer_text(operation: Operation, answer: Answer, ignored: Sequence[str] = (
             for lock in answer.expiring_leases
         ]
     return orjson.dumps(shown)
-
-
-def actor_of_context(ctx: Context) -> Actor:
-    """Return the caller: over HTTP the authenticated actor, over stdio the local user."""
-    return exchange.actor_of(ctx.request.scope) if ctx.request is not None else LOCAL
-
-
-def _secret_of_context(ctx: Context) -> str | None:
-    return exchange.secret_of(ctx.request.scope) if ctx.request is not None else None
-
-
-def request_id_of_context(ctx: Context) -> str:
-    """Return the request id for the log. Over stdio it is derived from the id of the message."""
-    return exchange.request_id_of(ctx.request.scope) if ctx.request is not None else f"mcp-{ctx.request_id}"
 
 
 @cache

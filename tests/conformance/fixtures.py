@@ -36,7 +36,7 @@ from mcp.types import (
 )
 from pydantic import BaseModel
 
-from project_manager.mcp.transport.sdk import McpSdkServer
+from project_manager.mcp.server import McpSdkServer
 
 Context = ServerRequestContext[Any, Any]
 Json = dict[str, Any]
@@ -362,7 +362,7 @@ class Encoded:
     def __init__(self, result: Json) -> None:
         self.result = result
 
-    def answer(self, call_id: str | int, version: str, server_info: bytes) -> bytes:
+    def answer(self, call_id: str | int | None, version: str, server_info: bytes) -> bytes:
         result = dict(self.result)
         if version == "2026-07-28":
             result |= {"resultType": "complete", "_meta": {INFO: orjson.loads(server_info)}}

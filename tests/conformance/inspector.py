@@ -15,7 +15,7 @@ import orjson
 import pytest
 from mcp.types import ListToolsResult, Tool
 
-from project_manager.mcp.transport.sdk import McpSdkServer
+from project_manager.mcp.server import McpSdkServer
 from tests.e2e.mcp_listener import listening
 from tests.e2e.mcp_process import free_ports, service
 

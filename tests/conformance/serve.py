@@ -32,8 +32,8 @@ async def local_actor(_secret: str | None) -> Actor:
 async def serve(port: int) -> None:
     warnings.simplefilter("ignore", MCPDeprecationWarning)
     settings = load({}, {}).settings
-    transport = McpHttpTransport(build(), settings, NoMetrics())
-    gate = AuthMiddleware(transport.app, settings, local_actor, send_error)
+    transport = McpHttpTransport(build(), NoMetrics(), limit=1000, legacy_sse=True)
+    gate = AuthMiddleware(transport, settings, local_actor, send_error)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))

@@ -1,7 +1,7 @@
 """A real listener that serves MCP, and small clients that expose the messages on the wire."""
 
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +19,8 @@ from mcp.types import CallToolRequestParams, ListToolsResult, Tool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from project_manager.domain.actors import LOCAL
+from project_manager.mcp.server import McpSdkServer
 from project_manager.mcp.transport.http import McpHttpTransport
-from project_manager.mcp.transport.sdk import McpSdkServer
 
 ACCEPT = "application/json, text/event-stream"
 MODERN = "2026-07-28"
@@ -67,39 +67,63 @@ class Work:
 def tool_server(work: Work) -> McpSdkServer:
     """Return a server with test tools.
 
-    `echo` never notifies. `hold` lasts until the test releases it. `quiet_hold` does the same without a stream.
+    `echo` never notifies. `hold` lasts until the test releases it. `quiet_hold` does the same without a stream. `ask`
+    asks the user of the client.
     """
 
     async def list_tools(_ctx: Any, _params: Any) -> ListToolsResult:
         return ListToolsResult(tools=[Tool(name=name, input_schema={"type": "object"}) for name in _TOOLS])
 
     async def call_tool(ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> dict[str, Any]:
-        if params.name not in _TOOLS:
-            raise MCPError(-32602, f"Unknown tool: {params.name}")
-        if params.name == "stray_print":
+        return await run_tool(params.name, params.arguments or {}, ctx)
+
+    async def run_tool(
+        name: str, arguments: Mapping[str, object], ctx: ServerRequestContext[Any, Any] | None
+    ) -> dict[str, Any]:
+        if name not in _TOOLS:
+            raise MCPError(-32602, f"Unknown tool: {name}")
+        if name == "stray_print":
             print("not for the protocol", flush=True)
-        if params.name == "crash":
+        if name.endswith("crash"):
             raise RuntimeError("a secret of the inside")
-        if params.name.endswith("hold"):
+        if name.endswith("hold"):
             await _hold(ctx, work)
-        words = str((params.arguments or {}).get("words", params.name))
-        return {"resultType": "complete", "content": [{"type": "text", "text": words}]}
+        if name == "ask" and ctx is not None:
+            answer = await ctx.session.elicit_form("Which one?", SCHEMA, related_request_id=ctx.request_id)
+            return {"content": [{"type": "text", "text": str(answer.content)}]}
+        return {"resultType": "complete", "content": [{"type": "text", "text": str(arguments.get("words", name))}]}
+
+    async def call_directly(_scope: Scope, _version: str, name: str, arguments: Mapping[str, object]) -> Encoded:
+        return Encoded(await run_tool(name, arguments, None))
 
     return McpSdkServer(
         "tools",
         quiet=lambda name, _arguments: name in ("echo", "quiet_hold", "crash", "stray_print"),
+        direct=call_directly,
         listen=ListenHandler(InMemorySubscriptionBus()),
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
 
 
-_TOOLS = ("echo", "hold", "quiet_hold", "crash", "loud_crash", "stray_print")
+@dataclass
+class Encoded:
+    """Outcome of a tool call on the direct path."""
+
+    result: dict[str, Any]
+
+    def answer(self, call_id: str | int | None, _version: str, _server_info: bytes) -> bytes:
+        return orjson.dumps({"jsonrpc": "2.0", "id": call_id, "result": self.result})
 
 
-async def _hold(ctx: ServerRequestContext[Any, Any], work: Work) -> None:
+_TOOLS = ("echo", "hold", "quiet_hold", "crash", "loud_crash", "stray_print", "ask")
+SCHEMA: dict[str, Any] = {"type": "object", "properties": {"which": {"type": "string"}}}
+
+
+async def _hold(ctx: ServerRequestContext[Any, Any] | None, work: Work) -> None:
     try:
-        await ctx.session.report_progress(0, 1, "holding")
+        if ctx is not None:
+            await ctx.session.report_progress(0, 1, "holding")
         work.started.set()
         await work.finish.wait()
         work.finished += 1
@@ -152,12 +176,21 @@ async def listening(
     port: int = 0,
     settings: Settings | None = None,
     idle_seconds: float = 1800.0,
+    stuck_seconds: float = 10.0,
     guard: Callable[[ASGIApp], ASGIApp] = as_operator,
 ) -> AsyncIterator[Listener]:
     """Serve on a separate port. Fail at the end of the block if the listener does not stop in time."""
     metrics = Metrics()
-    transport = McpHttpTransport(server, settings or Settings(), metrics, idle_seconds=idle_seconds)
-    config = uvicorn.Config(guard(transport.app), http="httptools", lifespan="off", log_config=None, access_log=False)
+    used = settings or Settings()
+    transport = McpHttpTransport(
+        server,
+        metrics,
+        limit=used.mcp_max_connections,
+        legacy_sse=used.mcp_transport == "sse",
+        idle_seconds=idle_seconds,
+        stuck_seconds=stuck_seconds,
+    )
+    config = uvicorn.Config(guard(transport), http="httptools", lifespan="off", log_config=None, access_log=False)
     with free_socket(port) as bound:
         listener = Listener(bound.getsockname()[1], transport, metrics, _Server(config))
         with anyio.fail_after(60):

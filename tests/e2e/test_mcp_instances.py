@@ -1,10 +1,5 @@
-"""Several instances on one database.
+"""Several instances on one database: a token that one instance revokes ends the open connections on all instances."""
 
-One instance delivers the notifications that an MCP session requested from another one. A token that one instance
-revokes ends the open connections on all instances.
-"""
-
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,13 +7,12 @@ from typing import Any
 
 import anyio
 import httpx
-import orjson
 import pytest
 from anyio.abc import TaskGroup, TaskStatus
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.mcp_listener import ACCEPT, PATIENCE, Wire, call, modern
+from tests.e2e.mcp_listener import ACCEPT, PATIENCE, Wire, modern
 from tests.e2e.mcp_process import Service, free_ports, service
 
 
@@ -32,96 +26,6 @@ async def client_of(running: Service, session: str = "") -> AsyncIterator[Wire]:
         wire = Wire(http)
         wire.session = session
         yield wire
-
-
-async def ask(wire: Wire, method: str, uri: str) -> None:
-    answer = await wire.post({"jsonrpc": "2.0", "id": 9, "method": f"resources/{method}", "params": {"uri": uri}})
-    assert answer.status_code == 200
-    assert '"error"' not in answer.text
-
-
-class Stream:
-    """The notification stream of a session on one instance."""
-
-    def __init__(self, lines: AsyncIterator[str]) -> None:
-        self._lines = lines
-
-    async def next_update(self) -> str:
-        """Return the URI of the next resource that is reported as changed."""
-        with anyio.fail_after(PATIENCE):
-            async for line in self._lines:
-                if line.startswith("data: {"):
-                    message: dict[str, Any] = orjson.loads(line[6:])
-                    assert message["method"] == "notifications/resources/updated"
-                    return str(message["params"]["uri"])
-        raise AssertionError("the stream ended")
-
-
-@asynccontextmanager
-async def streaming(wire: Wire) -> AsyncIterator[Stream]:
-    async with wire.http.stream("GET", "/mcp", headers=wire.headers) as opened:
-        assert opened.status_code == 200
-        yield Stream(opened.aiter_lines())
-
-
-async def test_any_instance_accepts_a_subscription_and_the_one_with_the_stream_delivers_it(tmp_path: Path) -> None:
-    database = tmp_path / "pm.db"
-    async with (
-        service(database, free_ports()) as first,
-        service(database, free_ports()) as second,
-        client_of(first) as one,
-    ):
-        await one.initialize()
-        for name in ("one", "two"):
-            await one.post(call("create_task", name=name, project_name="p"))
-        await ask(one, "subscribe", "pm://task/3")
-        async with client_of(second, one.session) as other, streaming(other) as stream:
-            assert await stream.next_update() == "pm://task/3", "a stream begins with everything that is subscribed to"
-            await one.post(call("create_task", name="three", project_name="p"))
-            assert await stream.next_update() == "pm://task/3", "by now the other instance has seen all that was before"
-            for uri in ("pm://task/1", "pm://task/2"):
-                await ask(one, "subscribe", uri)
-            await one.post(call("acquire_task_lock", task_id=1, agent_id="ann"))
-            assert await stream.next_update() == "pm://task/1"
-            await ask(one, "unsubscribe", "pm://task/1")
-            await other.post(call("release_task_lock", task_id=1, agent_id="ann"))
-            await one.post(call("acquire_task_lock", task_id=2, agent_id="bob"))
-            assert await stream.next_update() == "pm://task/2"
-
-
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
-async def test_a_subscription_outlives_its_instance(tmp_path: Path, sent: signal.Signals) -> None:
-    """A new stream starts with the changes that occurred while the session had no stream."""
-    database = tmp_path / "pm.db"
-    async with service(database, free_ports()) as lasting:
-        async with service(database, free_ports()) as first, client_of(first) as wire:
-            await wire.initialize()
-            await wire.post(call("create_task", name="one", project_name="p"))
-            await ask(wire, "subscribe", "pm://task/1")
-            await first.stop(sent)
-        async with client_of(lasting, wire.session) as wire, streaming(wire) as stream:
-            assert await stream.next_update() == "pm://task/1"
-            await wire.post(call("acquire_task_lock", task_id=1, agent_id="ann"))
-            assert await stream.next_update() == "pm://task/1"
-
-
-async def test_no_instance_notifies_a_session_that_was_ended(tmp_path: Path) -> None:
-    database = tmp_path / "pm.db"
-    async with (
-        service(database, free_ports()) as first,
-        service(database, free_ports()) as second,
-        client_of(first) as one,
-    ):
-        await one.initialize()
-        await one.post(call("create_task", name="one", project_name="p"))
-        await one.post(call("create_task", name="two", project_name="p"))
-        await ask(one, "subscribe", "pm://task/1")
-        assert (await one.http.delete("/mcp", headers=one.headers)).status_code == 200
-        async with client_of(second, one.session) as other, streaming(other) as stream:
-            await ask(other, "subscribe", "pm://task/2")
-            for task_id in (1, 2):
-                await other.post(call("acquire_task_lock", task_id=task_id, agent_id="ann"))
-            assert await stream.next_update() == "pm://task/2"
 
 
 class Caller:

@@ -8,7 +8,9 @@ import anyio.abc
 import orjson
 import psutil
 import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from project_manager.domain.actors import Actor
 from tests.e2e.mcp_listener import (
     ACCEPT,
     HANDSHAKE,
@@ -115,12 +117,33 @@ async def test_without_the_sse_transport_only_mcp_is_served() -> None:
         assert (await bare.post_modern(call("echo"))).status_code == 200
 
 
-async def test_another_caller_cannot_use_a_session() -> None:
-    async with listening(tool_server(Work())) as listener, wire(listener) as bare:
+def as_named(app: ASGIApp) -> ASGIApp:
+    """Replace authentication: every caller is the agent that its header names."""
+
+    async def named(scope: Scope, receive: Receive, send: Send) -> None:
+        name = dict(scope["headers"]).get(b"x-name", b"ann").decode()
+        scope.setdefault("state", {})["actor"] = Actor(name, "agent")
+        await app(scope, receive, send)
+
+    return named
+
+
+@pytest.mark.parametrize("message", [call("echo"), call("hold"), {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}])
+async def test_another_caller_cannot_use_a_session(message: dict[str, Any]) -> None:
+    async with listening(tool_server(Work()), guard=as_named) as listener, wire(listener) as bare:
         await bare.initialize()
-        session = listener.transport._sessions.all()[0]
-        session.owner = "somebody else"
-        assert (await bare.post(call("echo"))).status_code == 404
+        refused = await bare.post(message, {"x-name": "bob"})
+        assert refused.status_code == 404
+        assert error_of(refused)["message"].startswith("SESSION_NOT_FOUND:")
+        assert (await bare.http.delete("/mcp", headers={**bare.headers, "x-name": "bob"})).status_code == 404
+        assert (await bare.post(call("echo"))).status_code == 200
+
+
+@pytest.mark.parametrize("session_id", ["with blank", "ünïcode", "x" * 129])
+async def test_an_invalid_session_id_is_refused(session_id: str) -> None:
+    async with listening(tool_server(Work())) as listener, wire(listener) as bare:
+        answer = await bare.post(call("echo"), {b"mcp-session-id": session_id.encode()})  # type: ignore[dict-item]
+        assert answer.status_code == 404
 
 
 async def test_a_new_session_replaces_an_idle_one() -> None:

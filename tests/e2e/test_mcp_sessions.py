@@ -8,9 +8,9 @@ import anyio.abc
 import orjson
 import pytest
 from mcp import Client
+from mcp.server import streamable_http_manager
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from project_manager.mcp.transport import live
 from tests.e2e.mcp_listener import (
     PATIENCE,
     Work,
@@ -115,6 +115,24 @@ async def test_an_event_source_that_reconnects_needs_no_second_handshake() -> No
         assert orjson.loads(await data_of(lines))["result"]["content"][0]["text"] == "echo"
 
 
+def with_parsed_headers(app: ASGIApp) -> ASGIApp:
+    """Add the parsed headers to the state, as the product's authentication does."""
+
+    async def parsed(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["headers"] = dict(scope["headers"])
+        await app(scope, receive, send)
+
+    return as_operator(parsed)
+
+
+async def test_a_second_handshake_opens_a_new_session() -> None:
+    async with listening(tool_server(Work()), guard=with_parsed_headers) as listener, wire(listener) as bare:
+        bare.session = "before-the-restart"
+        await bare.initialize()
+        assert bare.session != "before-the-restart"
+        assert listener.metrics.opened == 1
+
+
 async def test_a_session_that_its_client_ended_is_refused() -> None:
     async with listening(tool_server(Work())) as listener, wire(listener) as bare:
         await bare.initialize()
@@ -186,7 +204,8 @@ async def test_a_failing_session_does_not_end_other_sessions(
     async with listening(tool_server(Work())) as listener, wire(listener) as bare:
         await bare.initialize()
         with monkeypatch.context() as patched:
-            patched.setattr(live, "serve_duplex", fail)
-            assert (await bare.post(call("loud_crash"))).status_code == 404
-        assert (await bare.post(call("echo"))).json()["result"]["content"][0]["text"] == "echo"
-    assert "an MCP session failed" in caplog.messages
+            patched.setattr(streamable_http_manager, "serve_loop", fail)
+            failing = await bare.post(call("hold"), {"mcp-session-id": "failing"})
+            assert failing.status_code == 404
+        assert "tools" in (await bare.post({"jsonrpc": "2.0", "id": 2, "method": "tools/list"})).text
+    assert "Session failing crashed" in caplog.messages

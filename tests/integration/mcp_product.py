@@ -15,8 +15,7 @@ import orjson
 from mcp import Client
 
 from project_manager.config.settings import load
-from project_manager.mcp.server import McpServer, build_server
-from project_manager.mcp.transport.sdk import McpSdkServer
+from project_manager.mcp.server import McpSdkServer, McpServer, build_server
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.store.migrations import upgrade

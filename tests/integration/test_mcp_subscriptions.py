@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,18 @@ import pytest
 from mcp import Client, MCPDeprecationWarning
 from mcp.client.sse import sse_client
 from mcp.client.subscriptions import ResourceUpdated
+from mcp.server.connection import Connection
 from mcp.types import (
     ResourceUpdatedNotification,
 )
 
 from project_manager.catalogue import BY_NAME
-from project_manager.config.settings import load
 from project_manager.domain.actors import LOCAL
-from project_manager.domain.errors import QueueFull
 from project_manager.mcp import subscriptions
-from project_manager.mcp.server import build_server
-from project_manager.mcp.transport import sdk
 from project_manager.runtime.calls import Caller
 from project_manager.runtime.event_hub import QUEUE
-from project_manager.runtime.open import open_runtime
-from project_manager.runtime.resource_subscriptions import ResourceSubscription, ResourceSubscriptions
 from tests.e2e.mcp_listener import Listener, Wire, call, listening, modern, wire
 from tests.integration.mcp_product import PATIENCE, Product, product
-from tests.operations_client import MovableClock
 
 
 class Subscriber:
@@ -135,17 +129,17 @@ async def test_a_change_reaches_a_2025_subscriber(tmp_path: Path, path: str) -> 
 async def test_a_failed_notification_does_not_affect_other_clients(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told = sdk.Client.resource_updated
-    failed: list[sdk.Client] = []
+    told = Connection.send_resource_updated
+    failed: list[Connection] = []
 
-    async def fail_at_first(client: sdk.Client, uri: str) -> None:
+    async def fail_at_first(connection: Connection, uri: str) -> None:
         if not failed:
-            failed.append(client)
-        if client in failed:
+            failed.append(connection)
+        if connection in failed:
             raise ZeroDivisionError
-        await told(client, uri)
+        await told(connection, uri)
 
-    monkeypatch.setattr(sdk.Client, "resource_updated", fail_at_first)
+    monkeypatch.setattr(Connection, "send_resource_updated", fail_at_first)
     async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
         await bare.post_modern(call("create_task", name="one", project_name="p"))
         async with subscribed(listener, "/sse") as first, subscribed(listener, "/sse") as second:
@@ -155,31 +149,6 @@ async def test_a_failed_notification_does_not_affect_other_clients(
             await _soon(second.told)
             assert first.uris == []
     assert "cannot notify a client" in caplog.messages
-
-
-async def test_a_read_error_of_subscriptions_is_logged_once_and_they_are_served_afterwards(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    read_stored = ResourceSubscriptions.subscribers_of
-    tries: list[object] = []
-
-    async def fail_for_a_while(stored: ResourceSubscriptions, uris: Collection[str]) -> Any:
-        tries.append(uris)
-        if len(tries) <= 5:
-            raise QueueFull("the read queue is full: 1024 reads wait")
-        return await read_stored(stored, uris)
-
-    monkeypatch.setattr(subscriptions, "NOTIFY_INTERVAL_SECONDS", 0.001)
-    monkeypatch.setattr(ResourceSubscriptions, "subscribers_of", fail_for_a_while)
-    async with product_with_subscriber(tmp_path, "/mcp") as (_, bare, ear):
-        await ear.subscribe("pm://task/1")
-        await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
-        await _soon(ear.told)
-    said = [record.message for record in caplog.records if record.name == subscriptions.__name__]
-    assert said == [
-        "cannot read subscriptions: the read queue is full: 1024 reads wait",
-        "cannot read subscriptions: recovered",
-    ]
 
 
 async def test_the_official_client_of_2025_is_notified_of_a_change(tmp_path: Path) -> None:
@@ -206,7 +175,7 @@ async def subscribe(client: Client, uri: str) -> None:
 async def _until_streaming(listener: Listener, streams: int = 1) -> None:
     """Wait until the client has opened its stream. Earlier notifications have no destination."""
     with anyio.fail_after(PATIENCE):
-        while listener.transport.streams < streams:
+        while len(listener.transport.streams) < streams:
             await anyio.lowlevel.checkpoint()
 
 
@@ -281,15 +250,11 @@ async def test_an_unsubscribed_resource_causes_no_notification(tmp_path: Path) -
 
 async def test_nothing_is_kept_of_subscribers_that_left(tmp_path: Path) -> None:
     async with product(tmp_path) as made, listening(made.server) as listener:
-        stored = ResourceSubscriptions(made.runtime)
         for target in (f"{listener.url}/mcp", sse_client(f"{listener.url}/sse")):
             async with Client(target, mode="legacy") as client:
                 await subscribe(client, "pm://task/1")
                 await _until_known(made, 1)
-                over_http = isinstance(target, str)
-                assert len(await stored.subscribers_of(["pm://task/1"])) == (1 if over_http else 0)
             await _until_known(made, 0)
-            assert await stored.subscribers_of(["pm://task/1"]) == []
 
 
 async def _until_known(made: Product, number: int) -> None:
@@ -298,48 +263,43 @@ async def _until_known(made: Product, number: int) -> None:
             await anyio.lowlevel.checkpoint()
 
 
-async def test_subscriptions_of_another_token_under_the_same_session_are_not_served(tmp_path: Path) -> None:
-    async with product(tmp_path) as made, listening(made.server) as listener, subscribed(listener, "/mcp") as ear:
-        await ResourceSubscriptions(made.runtime).add(ResourceSubscription("pm://agent/ann", ear.session, "mallory"), 1)
-        await ear.subscribe("pm://agent/bob")
-        async with wire(listener) as bare:
-            await bare.post_modern(call("create_task", name="one", project_name="p"))
+async def test_a_connection_subscribes_to_a_bounded_number_of_resources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriptions, "MAX_URIS", 2)
+    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
+        await bare.initialize()
+        texts = [(await bare.post(subscribing(f"pm://task/{number}"))).text for number in (1, 2, 3)]
+    assert ["SUBSCRIPTION_REFUSED" in text for text in texts] == [False, False, True]
+
+
+def subscribing(uri: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": {"uri": uri}}
+
+
+async def test_a_session_of_another_instance_can_subscribe_again(tmp_path: Path) -> None:
+    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        bare.session = "opened-by-another-instance"
+        async with bare.http.stream("GET", "/mcp", headers=bare.headers) as stream:
+            assert '"error"' not in (await bare.post(subscribing("pm://task/1"))).text
             await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
-            await bare.post_modern(call("release_task_lock", task_id=1, agent_id="ann"))
-            await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="bob"))
-        await _soon(ear.notified("pm://agent/bob"))
-        assert set(ear.uris) == {"pm://agent/bob"}
-
-
-async def test_a_session_subscribes_to_a_bounded_number_of_resources(tmp_path: Path) -> None:
-    async with product(tmp_path) as made:
-        stored = ResourceSubscriptions(made.runtime)
-        for number in range(3):
-            assert await stored.add(ResourceSubscription(f"pm://task/{number}", "s", "ann"), 3)
-        assert not await stored.add(ResourceSubscription("pm://task/3", "s", "ann"), 3)
-        assert await stored.add(ResourceSubscription("pm://task/3", "t", "ann"), 3)
-
-
-async def test_the_subscriptions_of_a_session_that_is_silent_for_a_day_are_forgotten(tmp_path: Path) -> None:
-    clock = MovableClock()
-    loaded = load({"DATABASE_PATH": str(tmp_path / "pm.db")}, {})
-    async with open_runtime(loaded.settings, clock=clock) as runtime:
-        stored = ResourceSubscriptions(runtime)
-        for session in ("listening", "silent"):
-            await stored.add(ResourceSubscription("pm://task/1", session, "ann"), 3)
-        clock.advance(23 * 3600)
-        await stored.renew(["listening"])
-        clock.advance(2 * 3600)
-        assert await runtime.jobs.run_once("retention")
-        assert [one.session_id for one in await stored.subscribers_of(["pm://task/1"])] == ["listening"]
+            with anyio.fail_after(PATIENCE):
+                async for line in stream.aiter_lines():
+                    if "notifications/resources/updated" in line:
+                        break
 
 
 async def test_a_subscriber_that_does_not_read_delays_no_other(tmp_path: Path) -> None:
     """The socket of the slow subscriber fills and is closed. The other subscriber gets every notification meanwhile."""
     uris = [f"pm://agent/{'x' * 500}{number}" for number in range(60)]
     async with product(tmp_path) as made:
-        server = build_server(made.runtime, stuck_seconds=0.3)
-        async with listening(server) as listener, wire(listener) as bare, subscribed(listener, "/sse") as ear:
+        server = made.server
+        async with (
+            listening(server, stuck_seconds=0.3) as listener,
+            wire(listener) as bare,
+            subscribed(listener, "/sse") as ear,
+        ):
             await bare.initialize()
             for uri in uris:
                 params = {"uri": uri}
@@ -347,7 +307,7 @@ async def test_a_subscriber_that_does_not_read_delays_no_other(tmp_path: Path) -
             await ear.subscribe("pm://task/1")
             with deaf_stream(listener, bare.session), anyio.fail_after(20):
                 await _until_streaming(listener, 2)
-                while listener.transport.streams > 1:
+                while len(listener.transport.streams) > 1:
                     await server.subscriptions.announce(uris)
                     ear.told = anyio.Event()
                     await server.subscriptions.announce(["pm://task/1"])

@@ -1,186 +1,135 @@
-"""One HTTP exchange of this interface: the body read once, the answers that the door writes itself, and a
-proper end."""
+"""HTTP requests and responses of MCP: reading a message, refusing it, and completing the response of an SDK app."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 import anyio
 import orjson
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp.types import INVALID_REQUEST, PARSE_ERROR
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from project_manager.domain.actors import Actor
-from project_manager.domain.errors import Unauthorized
+Headers = Iterable[tuple[bytes, bytes]]
 
-JSON_HEADERS = (b"content-type", b"application/json")
-INVALID_REQUEST = -32600
-PARSE_ERROR = -32700
-SERVER_BUSY = -32000
-
-
-class ClientGone(Exception):
-    """The client closed the connection before its request was complete."""
+VERSION = MCP_PROTOCOL_VERSION_HEADER.encode()
+MAX_BODY = 1024 * 1024
+LAST_WRITE_SECONDS = 0.5
+"""Time for the client to take the end of a response."""
 
 
-class TooBig(Exception):
-    """The request is larger than the door takes."""
+class Refused(Exception):
+    """A request that is answered with a JSON-RPC error. The message starts with a code and ends with the remedy."""
+
+    def __init__(
+        self, status: int, message: str, code: int = INVALID_REQUEST, headers: Headers = (), call_id: object = None
+    ) -> None:
+        super().__init__(message)
+        self._status = status
+        self._headers = headers
+        self.body = orjson.dumps({"jsonrpc": "2.0", "id": call_id, "error": {"code": code, "message": message}})
+
+    async def answer(self, send: Send) -> None:
+        await respond(send, self._status, self.body, self._headers)
 
 
-@dataclass(frozen=True, slots=True)
-class Rpc:
-    """One JSON-RPC message as it was posted. `id` is None for a notification and for an answer to one of
-    our requests."""
+def busy(message: str, retry_after: int = 5) -> Refused:
+    """Return a refusal with status 503."""
+    return Refused(503, message, -32000, [(b"retry-after", b"%d" % retry_after)])
+
+
+class Rpc(NamedTuple):
+    """A JSON-RPC message. A notification has no id, and the response to a request of the server has no method."""
 
     method: str
     id: str | int | None
-    params: dict[str, Any] | None
-    body: dict[str, Any]
+    params: dict[str, Any]
 
 
-def parse(raw: bytes) -> Rpc | None:
-    """The message, or None if it is none: the SDK then says exactly what is wrong with it."""
+def parse(raw: bytes, what: str = "body") -> Rpc:
+    """Return the message. Raises Refused, under the id of a request. `what` is the unit that has one message."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return None
-    if not isinstance(body, dict) or body.get("jsonrpc") != "2.0":
-        return None
-    method, call_id, params = body.get("method", ""), body.get("id"), body.get("params")
-    if not isinstance(method, str) or not isinstance(params, dict | None):
-        return None
-    if method and "id" in body and (isinstance(call_id, bool) or not isinstance(call_id, str | int)):
-        return None
-    if not method and "result" not in body and "error" not in body:
-        return None
-    return Rpc(method, call_id if method else None, params, body)
-
-
-async def refuse_message(send: Send, raw: bytes) -> None:
-    """Says why `parse` found no message."""
-    try:
-        orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        await refuse(send, 400, "PARSE_ERROR: the body is not JSON in UTF-8.", code=PARSE_ERROR)
-    else:
-        await refuse(
-            send,
+        raise Refused(400, f"PARSE_ERROR: the {what} is not JSON in UTF-8.", PARSE_ERROR) from None
+    message = body if isinstance(body, dict) else {}  # not with the SDK's models, which cost a tenth of a claim
+    method, call_id, params = message.get("method", ""), message.get("id"), message.get("params")
+    is_id = isinstance(call_id, str | int) and not isinstance(call_id, bool)
+    is_request = bool(method) and (is_id or "id" not in message)
+    is_response = "method" not in message and ("result" in message or "error" in message)
+    valid = message.get("jsonrpc") == "2.0" and isinstance(method, str) and isinstance(params, dict | None)
+    if not valid or not (is_request or is_response):
+        raise Refused(
             400,
-            "INVALID_REQUEST: the body is not a JSON-RPC 2.0 message. Send one object; `id` is a string or a number, "
-            "and `params` is an object. Batches are not supported.",
+            f"INVALID_REQUEST: the {what} is not a JSON-RPC 2.0 message. Send one object; `id` is a string or a "
+            "number, and `params` is an object. Batches are not supported.",
+            call_id=call_id if is_id and method else None,
         )
+    return Rpc(method, call_id if is_request else None, params or {})
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises TooBig before it is held, and ClientGone."""
+async def read(scope: Scope, receive: Receive) -> tuple[bytes, Rpc]:
+    """Return the body of a post and its message. Raises Refused before more than MAX_BODY is in memory.
+
+    A web page may post a form to another site without permission, but not JSON.
+    """
+    if header(scope, b"content-type").partition(";")[0].strip().lower() != "application/json":
+        raise Refused(415, "UNSUPPORTED_MEDIA_TYPE: post JSON with Content-Type: application/json.")
     declared = header(scope, b"content-length")
-    if declared.isascii() and declared.isdigit() and int(declared[:18]) > limit:
-        raise TooBig
+    size = int(declared[:18]) if declared.isascii() and declared.isdigit() else 0
     chunks: list[bytes] = []
-    size = 0
-    while True:
+    received, more = 0, True
+    while more and max(size, received) <= MAX_BODY:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise TooBig
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            raise ClientDisconnect
+        chunks.append(message.get("body", b""))
+        received += len(chunks[-1])
+        more = message.get("more_body", False)
+    if max(size, received) > MAX_BODY:
+        raise Refused(413, "BODY_TOO_LARGE: the request body is larger than 1 MiB. Send a smaller one.")
+    body = b"".join(chunks)
+    return body, parse(body)
 
 
 def header(scope: Scope, name: bytes) -> str:
-    """The first value of that header, without surrounding blanks; empty if there is none."""
+    """Return the first value of the header without surrounding blanks, or an empty string."""
     known = scope.get("state", {}).get("headers")
     if known is not None:
         return bytes(known.get(name, b"")).strip().decode("latin-1")
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value).strip().decode("latin-1")
-    return ""
+    return next((bytes(value).strip().decode("latin-1") for key, value in scope["headers"] if key == name), "")
 
 
-def actor_of(scope: Scope) -> Actor:
-    """Who asks: the gate in front of every door has put it there. Raises Unauthorized when it has named nobody."""
-    actor = scope.get("state", {}).get("actor")
-    if not isinstance(actor, Actor):
-        raise Unauthorized("MCP requires authentication")
-    return actor
-
-
-def secret_of(scope: Scope) -> str | None:
-    """The token that the caller came in with."""
-    secret = scope.get("state", {}).get("secret")
-    return secret if isinstance(secret, str) else None
-
-
-def request_id_of(scope: Scope) -> str:
-    """The id under which the gate lets the request through."""
-    return str(scope.get("state", {}).get("request_id", "mcp"))
-
-
-async def send_json(send: Send, status: int, body: object, headers: Mapping[str, str] | None = None) -> None:
-    raw = body if isinstance(body, bytes) else orjson.dumps(body)
-    fields = [JSON_HEADERS, (b"content-length", b"%d" % len(raw))]
-    for name, value in (headers or {}).items():
-        fields.append((name.encode("latin-1"), value.encode("latin-1")))
+async def respond(send: Send, status: int, body: bytes = b"", headers: Headers = ()) -> None:
+    """Send a whole response. A body is JSON."""
+    length = (b"content-length", b"%d" % len(body))
+    fields = [(b"content-type", b"application/json"), length, *headers] if body else [length, *headers]
     await send({"type": "http.response.start", "status": status, "headers": fields})
-    await send({"type": "http.response.body", "body": raw})
-
-
-async def send_empty(send: Send, status: int, headers: Mapping[str, str] | None = None) -> None:
-    fields = [(b"content-length", b"0")]
-    for name, value in (headers or {}).items():
-        fields.append((name.encode("latin-1"), value.encode("latin-1")))
-    await send({"type": "http.response.start", "status": status, "headers": fields})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def refuse(
-    send: Send,
-    status: int,
-    message: str,
-    *,
-    code: int = INVALID_REQUEST,
-    headers: Mapping[str, str] | None = None,
-) -> None:
-    """A refusal as a JSON-RPC error; `message` begins with the stable code in capitals and says what to
-    do."""
-    await send_json(send, status, {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}, headers)
-
-
-async def refuse_stream(send: Send) -> None:
-    await refuse(
-        send,
-        503,
-        "CONNECTION_LIMIT: the limit of MCP streams (MCP_MAX_CONNECTIONS) is reached. Try again in a moment; calls "
-        "without a stream still work.",
-        code=SERVER_BUSY,
-        headers={"retry-after": "5"},
-    )
+    await send({"type": "http.response.body", "body": body})
 
 
 class Exchange:
-    """Hands a request that was read already to an app of the SDK, and sees to it that its response is
-    completed.
+    """The request and response of an app of the SDK, for a body that was read already.
 
-    `ending` makes the app believe that the client left: that is how a stop ends what runs for too long.
+    `ending` ends the app: it receives a disconnect, and `finish` completes its response. A client that takes no data
+    for `stuck_seconds` is treated as disconnected.
     """
 
-    def __init__(self, receive: Receive, send: Send, body: bytes, ending: anyio.Event) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, body: bytes, ending: anyio.Event, stuck_seconds: float = inf
+    ) -> None:
         self._receive = receive
         self._send = send
         self._body: bytes | None = body
         self._ending = ending
-        self._started = False
-        self._complete = False
-        self._gone = False
+        self._stuck_seconds = stuck_seconds
+        self._started = self._complete = self._gone = False
 
     @property
     def abandoned(self) -> bool:
-        """The client left before it had the whole response."""
+        """True if the client left before it had the whole response."""
         return self._gone and not self._complete
 
     async def receive(self) -> Message:
@@ -189,37 +138,33 @@ class Exchange:
             return {"type": "http.request", "body": body, "more_body": False}
         message: Message = {"type": "http.disconnect"}
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._until_ending, tasks.cancel_scope)
+            tasks.start_soon(self._cancel_at_end, tasks.cancel_scope)
             message = await self._receive()
             tasks.cancel_scope.cancel()
-        if message["type"] == "http.disconnect":
-            self._gone = True
+        self._gone = self._gone or message["type"] == "http.disconnect"
         return message
 
-    async def _until_ending(self, scope: anyio.CancelScope) -> None:
+    async def _cancel_at_end(self, scope: anyio.CancelScope) -> None:
         await self._ending.wait()
         scope.cancel()
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._started = True
-        elif message["type"] == "http.response.body" and not message.get("more_body", False):
-            self._complete = True
-        await self._send(message)
-
-    async def finish(self) -> None:
-        """Completes a response that was begun, so that the client sees an end and not a cut."""
+        """Send a part of the response. Parts after its end are ignored, because the SDK may answer twice."""
         if self._complete:
             return
-        with suppress(OSError):
+        self._started = True
+        self._complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+        with anyio.move_on_after(self._stuck_seconds) as patience:
+            await self._send(message)
+        if patience.cancelled_caught:
+            self._complete = True
+            self._ending.set()
+
+    async def finish(self) -> None:
+        """Complete a response that was begun, so that the client does not see a broken connection."""
+        with suppress(OSError), anyio.move_on_after(LAST_WRITE_SECONDS):
             if self._started:
                 await self.send({"type": "http.response.body", "body": b"", "more_body": False})
             elif self._ending.is_set():
-                self._complete = True
-                await refuse(
-                    self._send,
-                    503,
-                    "SHUTTING_DOWN: the server stopped before this call ended. Send it again in a moment.",
-                    code=SERVER_BUSY,
-                    headers={"retry-after": "1"},
-                )
+                refusal = "SHUTTING_DOWN: the server stopped before this call ended. Send it again in a moment."
+                await busy(refusal, retry_after=1).answer(self._send)

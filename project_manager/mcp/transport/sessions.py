@@ -1,145 +1,156 @@
-"""The sessions of 2025-era clients. A session is a small record; the SDK's machinery is made when it
-needs a stream.
+"""Sessions of protocol versions up to 2025-11-25: the SDK's session manager, made to survive restarts and its limit."""
 
-Because a record can be made again from the id alone, a session outlives a restart, an idle reap, and the
-instance that
-opened it: the id is the only thing that a client has to keep.
-"""
-
+import logging
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from uuid import uuid4
+from collections.abc import Callable
+from math import inf
+from typing import Any, Protocol
 
-from mcp.server.connection import Connection
-from mcp.types import InitializeRequestParams
+import anyio
+import orjson
+from mcp.server.auth.middleware.bearer_auth import AuthorizationContext, authorization_context
+from mcp.server.streamable_http import StreamableHTTPServerTransport as Transport
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
 
-from project_manager.clock import monotonic
-from project_manager.mcp.profiles import ToolProfile
-from project_manager.mcp.transport.live import LiveSession
-from project_manager.mcp.transport.sdk import Greeting
+from project_manager.mcp.callers import actor_of
+from project_manager.mcp.server import McpSdkServer
+from project_manager.mcp.transport.exchange import MAX_BODY, VERSION, Refused, busy, header
 
+SESSION = b"mcp-session-id"
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _ENDED_KEPT = 10_000
+_CLOSED = (anyio.ClosedResourceError, anyio.BrokenResourceError)
+_JSON = ((b"content-type", b"application/json"), (b"accept", b"application/json, text/event-stream"))
 
 
-@dataclass(eq=False)
-class Session:
-    """One 2025-era session: who opened it, in which version, and its live part if it has one."""
+class TransportMetrics(Protocol):
+    """Metrics of the HTTP transports."""
 
-    id: str
-    owner: str
-    version: str
-    params: InitializeRequestParams | None
-    profile: ToolProfile
-    used: float = field(default_factory=monotonic)
-    live: LiveSession | None = None
-    active: int = 0
-    """Requests and streams that are open now: such a session is never reaped or evicted."""
-
-    @property
-    def greeting(self) -> Greeting:
-        return Greeting(self.version, self.params, greeted=True)
+    def mcp_session_opened(self) -> None: ...
+    def mcp_session_closed(self) -> None: ...
+    def register_gauge(self, gauge: str, read: Callable[[], float], /) -> None: ...
 
 
-class SessionGone(Exception):
-    """The client ended this session, or it is somebody else's."""
+class Sessions(StreamableHTTPSessionManager):
+    """The SDK's session manager, which also serves the requests of 2026-07-28.
 
+    An unknown id opens a session with that id. So a session continues after a restart, at another instance, and after
+    it was closed because it was idle. At the limit, the session that was idle for longest is closed.
+    """
 
-class NoRoom(Exception):
-    """Every session that may exist is in use at this moment."""
-
-
-class Sessions:
-    """At most `limit` sessions. The one that was idle longest makes room for a new one: its client does
-    not notice."""
-
-    def __init__(self, limit: int, idle_seconds: float, opened: Callable[[], None], closed: Callable[[], None]) -> None:
+    def __init__(self, server: McpSdkServer, limit: int, idle_seconds: float, metrics: TransportMetrics) -> None:
+        super().__init__(server, session_idle_timeout=idle_seconds, max_request_body_size=MAX_BODY, max_sessions=None)
+        logging.getLogger("mcp.server.streamable_http").addFilter(is_fault)
         self._limit = limit
         self._idle_seconds = idle_seconds
-        self._opened = opened
-        self._closed = closed
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._metrics = metrics
+        self._opening = anyio.Lock()
         self._ended: OrderedDict[str, None] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._sessions)
+        return len(self._server_instances)
 
-    def open(self, connection: Connection, owner: str, profile: ToolProfile) -> Session:
-        """A new session for a client that has just introduced itself. Raises NoRoom."""
-        return self._add(uuid4().hex, owner, connection.protocol_version, connection.client_params, profile)
+    def check(self, scope: Scope) -> str:
+        """Return the id of the session in the request, and note its use.
 
-    def find(self, session_id: str, owner: str, version: str, profile: ToolProfile) -> Session:
-        """The session of that id: known, or taken over from before a restart or from another instance.
-
-        Raises SessionGone, NoRoom.
+        Raises Refused if the id is missing, or the session has ended or belongs to another caller.
         """
-        session = self._sessions.get(session_id)
-        if session is None:
-            if session_id in self._ended or not _ID.fullmatch(session_id):
-                raise SessionGone
-            return self._add(session_id, owner, version, None, profile)
-        if session.owner != owner:
-            raise SessionGone
-        self._note_use(session)
-        return session
+        session_id = header(scope, SESSION)
+        if not session_id:
+            status, headers = (405, [(b"allow", b"POST, DELETE")]) if scope["method"] == "GET" else (400, [])
+            remedy = "Send the id from the response to `initialize`, or use protocol version 2026-07-28."
+            raise Refused(status, f"SESSION_MISSING: no header Mcp-Session-Id. {remedy}", headers=headers)
+        owner = self._session_owners.get(session_id)
+        of_another = owner is not None and owner["client_id"] != actor_of(scope).id
+        if session_id in self._ended or of_another or not _ID.fullmatch(session_id):
+            raise Refused(404, "SESSION_NOT_FOUND: the session has ended. Send `initialize` to start a new one.")
+        idle = self._server_instances[session_id].idle_scope if owner is not None else None
+        until = anyio.current_time() + self._idle_seconds
+        if idle is not None and idle.deadline < until - self._idle_seconds / 10:
+            idle.deadline = until  # the transport does not see the calls on the direct path
+        return session_id
 
-    @contextmanager
-    def in_use(self, session: Session) -> Iterator[None]:
-        """A request or stream of the session is open: it stays."""
-        session.active += 1
-        try:
-            yield
-        finally:
-            session.active -= 1
-            self._note_use(session)
-
-    def end(self, session: Session) -> None:
-        """Its client is done with it: the id is refused from now on."""
-        self._drop(session)
-        self._ended[session.id] = None
+    async def end(self, session_id: str) -> None:
+        """End a session. Its id is refused from now on."""
+        self._ended[session_id] = None
         if len(self._ended) > _ENDED_KEPT:
             self._ended.popitem(last=False)
+        if session_id in self._server_instances:
+            await self._discard_session(session_id, self._server_instances[session_id])
 
-    def all(self) -> list[Session]:
-        return list(self._sessions.values())
+    async def cancel(self, scope: Scope, request_id: str | int) -> None:
+        """Cancel a call after its client left. The session would run it to its end, and claim a task."""
+        if header(scope, SESSION) in self._server_instances:
+            await self.handle_request(scope, _notification("cancelled", requestId=request_id), _discard)
 
-    def reap(self) -> None:
-        """Forgets the sessions that were idle for too long. Their clients may go on all the same."""
-        oldest = monotonic() - self._idle_seconds
-        for session in self.all():
-            if session.used > oldest:
-                return
-            if not session.active:
-                self._drop(session)
+    async def _handle_stateful_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        session_id = Headers(scope=scope).get(SESSION.decode(), "")
+        if session_id not in self._server_instances:
+            async with self._opening:
+                await self._make_room()
+                if session_id and session_id not in self._server_instances:
+                    await self._continue(session_id, scope)
+        try:
+            await super()._handle_stateful_request(scope, receive, send)
+        except _CLOSED:
+            if session_id in self._server_instances:  # otherwise the session has ended meanwhile
+                raise
 
-    def _add(
-        self, session_id: str, owner: str, version: str, params: InitializeRequestParams | None, profile: ToolProfile
-    ) -> Session:
-        if len(self._sessions) >= self._limit:
-            self._make_room()
-        session = Session(session_id, owner, version, params, profile)
-        self._sessions[session_id] = session
-        self._opened()
-        return session
+    async def _make_room(self) -> None:
+        """Close the session that was idle for longest at the limit. Raises Refused if all sessions are in use."""
+        while len(self) >= self._limit:
+            ends = {one.idle_scope.deadline: name for name, one in self._server_instances.items() if one.idle_scope}
+            first = min(ends, default=inf)
+            if first == inf:  # a session with an open request or stream does not end
+                raise busy(
+                    "CONNECTION_LIMIT: the limit of MCP sessions (MCP_MAX_CONNECTIONS) is reached. Close one, or try "
+                    "again in a moment. Protocol version 2026-07-28 needs no session."
+                )
+            await self._discard_session(ends[first], self._server_instances[ends[first]])
 
-    def _note_use(self, session: Session) -> None:
-        """The sessions stand in the order in which they were used last."""
-        session.used = monotonic()
-        if self._sessions.get(session.id) is session:
-            self._sessions.move_to_end(session.id)
+    async def _continue(self, session_id: str, scope: Scope) -> None:
+        """Open a session that its client opened before a restart, or at another instance.
 
-    def _make_room(self) -> None:
-        idle = next((session for session in self._sessions.values() if not session.active), None)
-        if idle is None:
-            raise NoRoom
-        self._drop(idle)
+        The notification stands for the handshake, which the client does not repeat.
+        """
+        transport = Transport(session_id, idle_timeout=self._idle_seconds)
+        headers = [*_JSON, *(pair for pair in scope["headers"] if pair[0] in (SESSION, VERSION))]
+        opening = {**scope, "method": "POST", "headers": headers}
+        await self._serve_opening_request(transport, opening, _notification("initialized"), _discard)
+        if not transport.is_terminated:
+            self._session_owners[session_id] = authorization_context(scope["user"])
+            self._server_instances[session_id] = transport
+            self._metrics.mcp_session_opened()
 
-    def _drop(self, session: Session) -> None:
-        if self._sessions.pop(session.id, None) is None:
-            return
-        if session.live is not None:
-            session.live.stop()
-        self._closed()
+    def _admit_session(self, requestor: AuthorizationContext | None) -> Transport | None:
+        self._metrics.mcp_session_opened()
+        return super()._admit_session(requestor)
+
+    async def _discard_session(self, session_id: str, transport: Transport) -> None:
+        if session_id in self._server_instances:
+            self._metrics.mcp_session_closed()
+        await super()._discard_session(session_id, transport)
+
+
+def _notification(name: str, **params: object) -> Receive:
+    """Return the receiver of a post of a notification."""
+    body = orjson.dumps({"jsonrpc": "2.0", "method": f"notifications/{name}", "params": params})
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def _discard(_message: Message) -> None: ...
+
+
+def is_fault(record: logging.LogRecord) -> bool:
+    """Filter the SDK's log: it reports a request at the end of its session as an error."""
+    error: Any = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(_CLOSED)[1] is not None
+    return not isinstance(error, _CLOSED)

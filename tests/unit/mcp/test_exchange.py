@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from project_manager.mcp.transport.exchange import parse
+from project_manager.mcp.transport.exchange import Refused, parse
 
 REQUEST = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "x"}}
 
@@ -16,19 +16,16 @@ def raw(**changes: Any) -> bytes:
 
 def test_a_request_is_read() -> None:
     found = parse(raw())
-    assert found is not None
     assert (found.id, found.method, found.params) == (7, "tools/call", {"name": "x"})
 
 
 def test_a_notification_has_no_id() -> None:
     found = parse(raw(id="(none)", method="notifications/cancelled"))
-    assert found is not None
     assert found.id is None
 
 
 def test_the_answer_to_a_request_of_the_server_counts_as_no_request() -> None:
     found = parse(raw(method="(none)", params="(none)", result={}))
-    assert found is not None
     assert (found.id, found.method) == (None, "")
 
 
@@ -52,5 +49,6 @@ def test_the_answer_to_a_request_of_the_server_counts_as_no_request() -> None:
         b"[" * 100_000,
     ],
 )
-def test_any_other_input_is_no_message(body: bytes) -> None:
-    assert parse(body) is None
+def test_any_other_input_is_refused(body: bytes) -> None:
+    with pytest.raises(Refused):
+        parse(body)

@@ -8,31 +8,37 @@ import anyio
 import pytest
 from mcp.server.connection import Connection
 from mcp.server.runner import ServerRunner, aclose_shielded, modern_error_data, modern_on_request
+from mcp.server.session import ServerSession
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.subscriptions import ListenHandler
-from mcp.shared.inbound import classify_inbound_request, find_duplicated_routing_header
+from mcp.shared.inbound import classify_inbound_request
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
-from project_manager.mcp.transport.sdk import McpSdkServer
+from project_manager.mcp.server import McpSdkServer, check
 
 USED: list[tuple[Callable[..., Any], set[str]]] = [
     (ServerRunner, {"server", "connection", "lifespan_state"}),
     (aclose_shielded, {"connection"}),
     (modern_on_request, {"server", "lifespan_state"}),
     (modern_error_data, {"exc"}),
-    (Connection.for_loop, {"outbound", "session_id", "protocol_version_hint"}),
-    (Connection.from_envelope, {"protocol_version", "client_info", "client_capabilities"}),
+    (Connection.for_loop, {"outbound", "protocol_version_hint"}),
+    (ServerSession, {"connection"}),
     (JSONRPCDispatcher, {"read_stream", "write_stream", "inline_methods"}),
     (JSONRPCDispatcher.run, {"on_request", "on_notify"}),
+    (JSONRPCDispatcher._dispatch_request, {"req"}),
+    (JSONRPCDispatcher._handle_request, {"req"}),
     (StreamableHTTPServerTransport, {"mcp_session_id", "idle_timeout"}),
-    (StreamableHTTPSessionManager, {"app", "stateless", "max_request_body_size"}),
+    (StreamableHTTPSessionManager, {"app", "session_idle_timeout", "max_request_body_size", "max_sessions"}),
+    (StreamableHTTPSessionManager._handle_stateful_request, {"scope", "receive", "send"}),
+    (StreamableHTTPSessionManager._serve_opening_request, {"http_transport", "scope", "receive", "send"}),
+    (StreamableHTTPSessionManager._admit_session, {"requestor"}),
+    (StreamableHTTPSessionManager._discard_session, {"session_id", "transport"}),
     (SseServerTransport, {"endpoint", "max_request_body_size"}),
     (ListenHandler, {"bus", "max_subscriptions"}),
     (classify_inbound_request, {"headers"}),
-    (find_duplicated_routing_header, set()),
 ]
 
 
@@ -41,12 +47,11 @@ def test_the_sdk_still_accepts_our_arguments(used: Callable[..., Any], parameter
     assert parameters <= set(inspect.signature(used).parameters)
 
 
-@pytest.mark.parametrize(
-    "name", ["connect", "handle_request", "terminate", "close_standalone_sse_stream", "is_terminated"]
-)
-def test_the_session_transport_still_has_the_members_that_we_call(name: str) -> None:
-    assert hasattr(StreamableHTTPServerTransport, name)
+def test_sessions_still_have_the_members_that_we_use() -> None:
+    manager = StreamableHTTPSessionManager(McpSdkServer("bare"))
+    assert (manager._server_instances, manager._session_owners) == ({}, {})
     assert hasattr(StreamableHTTPServerTransport("a"), "idle_scope")
+    assert hasattr(StreamableHTTPServerTransport("a"), "is_terminated")
 
 
 def test_the_protocol_versions_are_the_supported_ones() -> None:
@@ -55,11 +60,12 @@ def test_the_protocol_versions_are_the_supported_ones() -> None:
 
 
 def test_no_tracing_middleware_is_left() -> None:
-    assert McpSdkServer("bare").middleware == []
+    assert McpSdkServer("bare").middleware == [check]
 
 
 def test_a_connection_still_has_the_members_that_subscriptions_need() -> None:
     connection = Connection.from_envelope("2025-11-25", None, None)
     assert not connection.has_standalone_channel
     assert isinstance(connection.initialized, anyio.Event)
+    assert connection.client_params is None
     connection.exit_stack.callback(lambda: None)

@@ -6,7 +6,7 @@ import sys
 import anyio
 import pytest
 
-from project_manager.mcp.transport.live import is_fault
+from project_manager.mcp.transport.sessions import is_fault
 
 
 def logged(error: Exception | None) -> logging.LogRecord:
