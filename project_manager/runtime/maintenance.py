@@ -9,7 +9,7 @@ from project_manager.domain.actors import SYSTEM
 from project_manager.domain.limits import DELETE_BATCH_SIZE, IDEMPOTENCY_HOURS
 from project_manager.observability.metrics import Metrics
 from project_manager.runtime.background import LONG_LIVED, SERVICE, BackgroundJobs, Job, every
-from project_manager.services import events, lease_history, resolve, subscriptions
+from project_manager.services import events, lease_history, resolve
 from project_manager.store import chain, idempotency, instances, retention
 from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.sqlite import search
@@ -59,7 +59,7 @@ async def backfill(database: Database) -> None:
 
 
 async def delete_expired(database: Database, *, event_days: int) -> None:
-    """Delete old idempotency keys, events and leases, and instances and sessions without heartbeats."""
+    """Delete old idempotency keys, events and leases, and instances without heartbeats."""
     clock, write = database.clock, partial(database.writer.run, actor=SYSTEM, request_id="")
     while await write("maintain", partial(_delete_old_rows, clock=clock, event_days=event_days)):
         pass
@@ -74,7 +74,6 @@ def _delete_old_rows(tx: Tx, *, clock: DatabaseClock, event_days: int) -> bool:
     if not clock.may_delete():
         return False
     instances.forget_silent(tx)
-    subscriptions.forget_silent(tx)
     return events.retain(tx, days=event_days) >= retention.AT_ONCE
 
 

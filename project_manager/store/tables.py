@@ -337,15 +337,3 @@ instances = Table(
     Column("started_at", Integer, nullable=False),
     Column("heartbeat_at", Integer, nullable=False),
 )
-
-mcp_subscriptions = Table(
-    "mcp_subscriptions",
-    metadata,
-    Column("uri", Text, primary_key=True),
-    Column("session_id", Text, primary_key=True),
-    Column("owner", Text, nullable=False),
-    Column("used_at", Integer, nullable=False),
-    Index("ix_mcp_subscriptions_session_id", "session_id"),
-    sqlite_with_rowid=False,
-    comment="resource subscriptions of MCP sessions, for all instances",
-)

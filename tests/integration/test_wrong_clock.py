@@ -9,8 +9,6 @@ import pytest
 
 from project_manager.clock import rfc3339
 from project_manager.config.settings import load
-from project_manager.domain.actors import SYSTEM
-from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.store.database_clock import SETTLE_MS
 from project_manager.store.sqlite import backup, driver, restore
@@ -22,7 +20,7 @@ from tests.operations_client import MovableClock, OperationsClient
 
 YEARS = 10 * 365 * 24 * 3600 * 1000
 DAY_MS = 24 * 3600 * 1000
-DELETED_BY_AGE = ("events", "ended_leases", "answers", "instances", "mcp_subscriptions", "task_logs")
+DELETED_BY_AGE = ("events", "ended_leases", "answers", "instances", "task_logs")
 
 
 def content(path: Path) -> dict[str, list[Row]]:
@@ -50,15 +48,9 @@ async def ahead(database: Path, clock: MovableClock) -> AsyncIterator[Operations
         await api.create_task(key="first")
         await api.claim(1, "ann")
         await api.release(1, "ann", handoff="half done")
-        subscribe = "INSERT INTO mcp_subscriptions (uri, session_id, owner, used_at) VALUES ('a', 'b', 'c', ?)"
-        await write(runtime, subscribe, clock.now())
     poison(database, YEARS)
     async with open_runtime(settings, clock=clock) as runtime:
         yield OperationsClient(runtime, clock)
-
-
-async def write(runtime: Runtime, statement: str, *values: object) -> None:
-    await runtime.database.writer.run("test", lambda tx: tx.execute(statement, values), SYSTEM, "")
 
 
 @pytest.mark.promise("clock:wrong")

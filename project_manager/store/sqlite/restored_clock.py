@@ -9,7 +9,6 @@ from project_manager.store.transaction import Tx
 _FUTURE = (
     ("answers", "created_at"),
     ("agents", "last_seen_at"),
-    ("mcp_subscriptions", "used_at"),
     ("ended_leases", "ended_at"),
 )
 """Columns with instants that decide when rows are deleted or shown as recent."""
