@@ -6,13 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.architecture.tree import PACKAGE, files, name_of, parsed
+from tests.architecture.tree import files, name_of, parsed
 
-CODE = tuple(
-    path
-    for path in files("project_manager/*.py", "migrations/*.py", "scripts/*.py")
-    if path.parent != PACKAGE / "mcp" / "transport"  # old terms; the package is being replaced
-)
+CODE = files("project_manager/*.py", "migrations/*.py", "scripts/*.py")
 PAGES = files("docs/*.md", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 TEMPLATES = files("project_manager/*.html", "project_manager/web/static/*.js", "project_manager/web/static/**/*.js")
 VENDOR = "/vendor/"
