@@ -174,7 +174,7 @@ def test_a_mistyped_year_is_reported_at_its_field_and_can_be_corrected(
     service: Service, browser: Browser, team: Team, label: str, typed: str, more: dict[str, str]
 ) -> None:
     task = team.task(team.project(), "When")
-    with dashboard(service, browser) as tab:
+    with local(service, browser, ZONES[0]) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("edit").click()
         for name, value in {label: typed, **more}.items():

@@ -13,7 +13,7 @@ RENDER = """async (texts) => {
     const main = document.querySelector('script[type="module"]').src;
     const load = (path) => import(new URL(path, main));
     const { html, render } = await load('./core/html.js');
-    const { Markdown, Plain } = await load('./ui/markdown.js');
+    const { Markdown, PlainWithLinks } = await load('./ui/markdown.js');
     const { loadParser } = await load('./ui/markdown_parser.js');
     await loadParser();
     const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('\\n', '⏎');
@@ -34,8 +34,8 @@ RENDER = """async (texts) => {
         const place = document.createElement('div');
         render(html`<${Markdown} text=${text} />`, place);
         const shown = [...place.firstElementChild.childNodes].map(outline).join('');
-        render(html`<${Plain} text=${text} />`, place);
-        found.push({ shown, plain: place.textContent });
+        render(html`<${PlainWithLinks} text=${text} />`, place);
+        found.push({ shown, plain: place.textContent.replace(/\\s+/g, ' ').trim() });
         render(null, place);
     }
     return found;

@@ -256,7 +256,7 @@ def test_a_time_is_shown_once_and_in_a_local_format(service: Service, browser: B
         expect(tab.page.get_by_test_id("form-error")).to_contain_text("Due is now: 4 Mar 2096, 05:06")
         for address in (f"/?task={silent}", "/?view=needs"):
             tab.open(address)
-            expect(body).to_contain_text("of gone (fence 1) ran out at")
+            expect(body).to_contain_text("of gone (fence 1) expired at")
             expect(body).not_to_contain_text(FOR_PROGRAMS)
 
 
