@@ -55,7 +55,7 @@ def begin_for_writing(connection: Connection) -> None:
 
 
 def migrate(connection: Connection) -> None:
-    """Run all migrations in one transaction. Raises DatabaseRefused when a foreign key is violated afterwards."""
+    """Run all migrations in one transaction. Raises DatabaseOpenError when a foreign key is violated afterwards."""
     # Alembic does not commit a transaction that is already open, so this function opens it first.
     with connection.begin():
         context.configure(
@@ -95,7 +95,7 @@ def note_running_releases(connection: Connection) -> None:
 
 
 def refuse_other_release(driver_connection: Any, path: Path) -> None:
-    """Raise DatabaseRefused for a database of another program, or one that only a newer release can use."""
+    """Raise DatabaseOpenError for a database of another program, or one that only a newer release can use."""
     if revisions.is_foreign(driver_connection):
         raise DatabaseOpenError(f"the database {path} belongs to another program")
     if revision := revisions.newer_revision(driver_connection):
@@ -103,7 +103,7 @@ def refuse_other_release(driver_connection: Any, path: Path) -> None:
 
 
 def run() -> None:
-    """Create the database if it is missing, and migrate it. Raises DatabaseRefused."""
+    """Create the database if it is missing, and migrate it. Raises DatabaseOpenError."""
     path = database_path()
     check_access(Path(path))
     move_foreign_logs(Path(path))

@@ -66,8 +66,8 @@ def serve(settings: Settings, *, announce: Announce) -> int:
     """Run the service until SIGTERM or SIGINT and return the exit status.
 
     `announce` receives the lines with the URLs of the service. With the transport stdio, standard input and output
-    serve MCP in addition to the API port. The service continues when that client disconnects. Raises StartRefused,
-    DatabaseRefused.
+    serve MCP in addition to the API port. The service continues when that client disconnects. Raises StartError,
+    DatabaseOpenError.
     """
     sockets = bind(settings)
     try:
@@ -93,7 +93,7 @@ async def _stdio(settings: Settings) -> None:
 def bind(settings: Settings) -> list[socket.socket]:
     """Return the listening sockets, the socket of the API first.
 
-    Raises StartRefused for a port that cannot be used. No other port is tried.
+    Raises StartError for a port that cannot be used. No other port is tried.
     """
     ports = [("DEFAULT_PORT", settings.default_port)]
     if settings.mcp_transport in ("sse", "http"):

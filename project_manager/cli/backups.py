@@ -25,7 +25,7 @@ TAMPERED_HINT = (
 def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_json: bool) -> Exit:
     """Back up the database to a file, or to a generated file name in a folder.
 
-    A folder keeps the newest `keep` backups, or all of them for 0. Raises NothingThere, Refused, BackupRefused.
+    A folder keeps the newest `keep` backups, or all of them for 0. Raises NotFoundError, CommandError, BackupError.
     """
     database, now, started = settings.database_path, SystemClock().now(), monotonic()
     local.check_database_exists(database)
@@ -70,7 +70,7 @@ def _record_verification(database: Path, verified: backup.Verified) -> None:
 def _backups_beside(database: Path, mode: int) -> Path:
     """Return the folder `backups` next to the database, and create it if it is missing.
 
-    A new folder is accessible to the users that can read backups with `mode`. Raises Refused.
+    A new folder is accessible to the users that can read backups with `mode`. Raises CommandError.
     """
     folder = database.parent / "backups"
     try:
@@ -86,7 +86,7 @@ def _backups_beside(database: Path, mode: int) -> Path:
 def _check_target(target: Path, database: Path, into_folder: bool, force: bool) -> None:
     """Reject a target that would replace a file, or that is in a missing folder. Both can be typing errors.
 
-    Raises NothingThere, Refused.
+    Raises NotFoundError, CommandError.
     """
     folder = target if into_folder else target.parent
     if not folder.is_dir():
@@ -98,7 +98,7 @@ def _check_target(target: Path, database: Path, into_folder: bool, force: bool) 
 
 
 def put_back(settings: Settings, source: Path, force: bool, as_json: bool) -> Exit:
-    """Replace the database with the backup `source`. Raises NothingThere, BackupRefused."""
+    """Replace the database with the backup `source`. Raises NotFoundError, BackupError."""
     if not source.is_file():
         raise NotFoundError(f"backup {source} not found")
     done = restore.restore(source, settings.database_path, SystemClock().now(), force=force)

@@ -67,7 +67,7 @@ def _new_file(path: Path | None) -> Iterator[Callable[[str], object]]:
     """Create a file with mode 0600 and yield a function that writes to it.
 
     The file exists before the body runs, and is removed after an error. Without a path the function does nothing.
-    Raises Refused if the file exists or cannot be created.
+    Raises CommandError if the file exists or cannot be created.
     """
     if path is None:
         yield lambda text: None
@@ -108,7 +108,7 @@ def list_tokens(settings: Settings, as_json: bool) -> Exit:
 
 
 def revoke_token(settings: Settings, token: str) -> Exit:
-    """Revoke a token by id or by name. Raises NothingThere."""
+    """Revoke a token by id or by name. Raises NotFoundError."""
 
     async def revoke() -> Any:
         async with local.open_operations(settings) as operations:

@@ -64,7 +64,7 @@ class Operations:
 
 
 def check_database_exists(database: Path) -> None:
-    """Raise NothingThere if the database is missing or empty, and Refused if it is not accessible."""
+    """Raise NotFoundError if the database is missing or empty, and CommandError if it is not accessible."""
     try:
         is_there = database.exists() and database.stat().st_size > 0
     except OSError as error:
@@ -81,7 +81,7 @@ def check_database_exists(database: Path) -> None:
 async def open_operations(settings: Settings, *, may_create: bool = False) -> AsyncIterator[Operations]:
     """Open the database for a command. Without `may_create`, a mistyped path does not create an empty database.
 
-    Raises NothingThere, DatabaseRefused.
+    Raises NotFoundError, DatabaseOpenError.
     """
     if not may_create:
         check_database_exists(settings.database_path)
@@ -94,7 +94,7 @@ def run(
 ) -> Any:
     """Run one operation on the database and return its view.
 
-    Raises ProjectManagerError, NothingThere, DatabaseRefused.
+    Raises ProjectManagerError, NotFoundError, DatabaseOpenError.
     """
 
     async def run_once() -> Any:

@@ -25,7 +25,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt. `text` has placeholders for arguments. `reads` returns the URI of the resource to include, or None."""
+    """A prompt. `text` has placeholders for arguments. `resource_uri` returns the URI of a resource to include."""
 
     name: str
     title: str

@@ -77,7 +77,7 @@ class RateLimitedWarning:
     """A failure that repeats at every attempt. It is logged at its start, at intervals, and at its end.
 
     The message starts with `what`, such as "cannot read events". `action` is its stable name. `again` is the time
-    between two lines in seconds, by default TELL_AGAIN_SECONDS.
+    between two lines in seconds, by default REPEAT_SECONDS.
     """
 
     def __init__(

@@ -366,7 +366,7 @@ class _Reader:
 
 
 def _duplicate_keys(node: Node, path: str, except_keys: tuple[str, ...] = ()) -> Iterator[tuple[str, Position, str]]:
-    """Yield repeated keys with position and path, in the node and below it, except under the keys `apart`."""
+    """Yield repeated keys with position and path, in the node and below it, except under the keys `except_keys`."""
     if isinstance(node, Sequence):
         for number, item in enumerate(node.items):
             yield from _duplicate_keys(item, f"{path}.{number}")

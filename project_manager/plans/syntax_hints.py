@@ -91,7 +91,7 @@ class _QuotedText(NamedTuple):
 class _SyntaxErrorSite:
     """A syntax error in its context.
 
-    `begun` is the start of the incomplete token or collection. `scanning` is true for an error within a token.
+    `opened_at` is the start of the incomplete token or collection. `scanning` is true for an error within a token.
     Otherwise all tokens are valid, but their order is wrong. `last` is the token before the error if it was a scalar.
     """
 

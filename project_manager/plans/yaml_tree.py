@@ -62,7 +62,7 @@ class Sequence:
 
 @dataclass(slots=True)
 class Mapping:
-    """A mapping. `entries` holds the position of each key and its value. `twice` lists repeated keys."""
+    """A mapping. `entries` holds the position of each key and its value. `duplicates` lists repeated keys."""
 
     position: Position
     entries: dict[str, tuple[Position, "Node"]]
@@ -78,7 +78,7 @@ def compose(
     """Parse the document and return its tree.
 
     `report` is called periodically with the current line. With `is_json`, errors are described as JSON errors.
-    With `strictly` in addition, the text must be valid JSON. Raises Unreadable.
+    With `strict_json` in addition, the text must be valid JSON. Raises SyntaxProblem.
     """
     found = _unreadable(text)
     if found is not None:

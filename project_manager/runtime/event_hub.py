@@ -43,8 +43,8 @@ class Closed(Exception):
 class Event:
     """An event as subscribers receive it. Its JSON is encoded at the first use and kept for all subscribers.
 
-    `traced` is the same event with its token id and request id, for operators. `wire` is the WebSocket frame of the
-    JSON.
+    `with_trace` is the same event with its token id and request id, for operators. `frame` is the WebSocket frame of
+    the JSON.
     """
 
     __slots__ = ("_is_traced", "_row", "_text", "_traced", "frame", "project_id", "seq", "type")

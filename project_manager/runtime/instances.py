@@ -41,7 +41,7 @@ EXPIRY_SECONDS = instances.EXPIRES_AFTER_MS / 1000
 async def registered(database: Database, kind: ProcessKind) -> AsyncIterator[None]:
     """Keep this process registered as an instance while the body runs.
 
-    Raises DatabaseRefused when sharing the database is not safe, or when it cannot be written.
+    Raises DatabaseOpenError when sharing the database is not safe, or when it cannot be written.
     """
     try:
         await _register(database, kind)
@@ -80,7 +80,7 @@ async def _register(database: Database, kind: ProcessKind) -> None:
 async def _run_exclusively(
     database: Database, run: Callable[..., Awaitable[object]], name: str, work: Callable[..., object]
 ) -> None:
-    """Run `work` on the writer or a reader. Raises UsedElsewhere when another machine sends a heartbeat."""
+    """Run `work` on the writer or a reader. Raises UsedByAnotherHost when another machine sends a heartbeat."""
     try:
         await run(name, work, SYSTEM, "")
     except UsedByAnotherHost as refusal:

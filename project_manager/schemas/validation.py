@@ -26,8 +26,8 @@ def read(
 ) -> CommandType:
     """Return the validated command.
 
-    The error lists the first `listed` field errors, or all for None, and counts the others. Only the first `guesses`
-    of them get a suggestion, because finding one is slow.
+    The error lists the first `listed` field errors, or all for None, and counts the others. Only the first
+    `with_suggestions` of them get a suggestion, because finding one is slow.
 
     Raises Invalid, or UnknownArgument if all field errors are unknown names.
     """

@@ -67,7 +67,7 @@ def get_or_create_project(
     """Return the project for a new row, given by id, by name, or by its epic. The default is the inbox.
 
     A project that does not exist is created and added to `created`. Raises ProjectNotFound, EpicNotFound, Invalid, and
-    NewName for a new name.
+    TypoCheckRequired for a new name.
     """
     if project_id is not None:
         row = project(tx, project_id)
@@ -94,8 +94,8 @@ def get_or_create_epic(
 ) -> EpicRow | None:
     """Return the epic for a new task, given by id or by name, or None.
 
-    An epic that does not exist is created and added to `created`. Raises EpicNotFound, Invalid, and NewName for a new
-    name.
+    An epic that does not exist is created and added to `created`. Raises EpicNotFound, Invalid, and TypoCheckRequired
+    for a new name.
     """
     if epic_id is not None:
         row = epic(tx, epic_id)

@@ -132,7 +132,7 @@ def _epics_by_name(tx: Tx, project_id: int | None, name: str) -> list[EpicRow]:
 
 
 def require_project_typo_check(tx: Tx, name: str) -> None:
-    """Raise NewName until the name was compared with all projects.
+    """Raise TypoCheckRequired until the name was compared with all projects.
 
     A name that is similar to an existing one is probably a typing error.
     """
@@ -141,7 +141,7 @@ def require_project_typo_check(tx: Tx, name: str) -> None:
 
 
 def require_epic_typo_check(tx: Tx, project_id: int, name: str) -> None:
-    """Raise NewName until the name was compared with the epics of the project."""
+    """Raise TypoCheckRequired until the name was compared with the epics of the project."""
     if name not in tx.new_names:
         raise TypoCheckRequired("epic", name, partial(_check_epic_typo, project_id, name))
 

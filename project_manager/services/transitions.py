@@ -113,7 +113,7 @@ def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts:
 def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_lease: bool = False) -> TaskRow:
     """Set the status of a task without a holder.
 
-    With `short_lease` the actor takes a lease that ends at once, so that older fences of the task become stale.
+    With `records_lease` the actor takes a lease that ends at once, so that older fences of the task become stale.
     """
     agent = tx.actor.id if records_lease else None
     placed = leases.set_status(tx, row, target.value, attempts=attempts, records_lease_of=agent)

@@ -141,9 +141,9 @@ def verdicts_after(tx: Tx, assumption_id: int, after: int, limit: int) -> list[V
 
 
 def add_item(tx: Tx, values: dict[str, Any]) -> int:
-    """Insert an item, index its texts and return its id. Call `keep_first` when the item is complete.
+    """Insert an item, index its texts and return its id. Call `add_first_version` when the item is complete.
 
-    `values` contain its authors and instants. `put_under` sets its parent.
+    `values` contain its authors and instants. `set_parent` sets its parent.
     """
     knowledge_id = int(_ADD_ITEM.value(tx, parent_id=None, **values))
     search.index_knowledge(tx, knowledge_id, *[values[name] for name in search.KNOWLEDGE_TEXTS])

@@ -153,7 +153,7 @@ def _invalidate_cache(tx: Tx) -> None:
 
 
 def heartbeat(tx: Tx, tickets: list[int]) -> None:
-    """Set the expiry of waiters of live processes to PLACE_MS from now."""
+    """Set the expiry of waiters of live processes to WAITER_TTL_MS from now."""
     _HEARTBEAT.run(tx, tickets=json.dumps(tickets), expires_at=tx.now + WAITER_TTL_MS)
 
 

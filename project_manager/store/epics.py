@@ -152,7 +152,7 @@ def everything(tx: Tx) -> list[EpicRow]:
 
 
 def outlines(tx: Tx) -> list[EpicRow]:
-    """Return all epics with their descriptions cut to LEAD_CHARACTERS + 1.
+    """Return all epics with their descriptions cut to EXCERPT_CHARACTERS + 1.
 
     The extra character shows that the description is longer.
     """

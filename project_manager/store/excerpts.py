@@ -9,7 +9,7 @@ from project_manager.domain.limits import EXCERPT_CHARACTERS
 
 
 def with_excerpt(columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
-    """Return the columns with `description` cut to LEAD_CHARACTERS + 1.
+    """Return the columns with `description` cut to EXCERPT_CHARACTERS + 1.
 
     The extra character shows that the description is longer.
     """

@@ -61,10 +61,10 @@ def unregister(tx: Tx, instance: str) -> None:
 
 
 def live(tx: Tx) -> list[InstanceRow]:
-    """Return the instances with a heartbeat in the last SILENT_AFTER_MS, by start."""
+    """Return the instances with a heartbeat in the last EXPIRES_AFTER_MS, by start."""
     return [InstanceRow._make(row) for row in _LIVE.rows(tx, since=tx.now - EXPIRES_AFTER_MS)]
 
 
 def forget_silent(tx: Tx) -> int:
-    """Delete the instances without a heartbeat in the last SILENT_AFTER_MS and return their number."""
+    """Delete the instances without a heartbeat in the last EXPIRES_AFTER_MS and return their number."""
     return _FORGET.run(tx, since=tx.now - EXPIRES_AFTER_MS)

@@ -160,7 +160,7 @@ def set_status(
 ) -> TaskRow | None:
     """Set the status and end the lease, if any. Return None when version, fence or holder have changed.
 
-    With `short_lease_of` an agent claims, writes and releases the task in this one statement. The fence grows by one.
+    With `records_lease_of` an agent claims, writes and releases the task in this one statement. The fence grows by one.
     """
     fence_step = int(records_lease_of is not None)
     worked_by = records_lease_of or read.lock_holder or read.worked_by

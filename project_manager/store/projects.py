@@ -106,7 +106,7 @@ def everything(tx: Tx) -> list[ProjectRow]:
 
 
 def outlines(tx: Tx) -> list[ProjectRow]:
-    """Return all projects with their descriptions cut to LEAD_CHARACTERS + 1.
+    """Return all projects with their descriptions cut to EXCERPT_CHARACTERS + 1.
 
     The extra character shows that the description is longer.
     """

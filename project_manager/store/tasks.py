@@ -336,7 +336,7 @@ def claimable(source: Any, *, with_attempt_limit: bool, conflicts: bool = True) 
     """Return the conditions under which a task is ready.
 
     The first four have the same text as in the partial indexes, so that SQLite can use these. With `conflicts` no
-    conflicting task may be held. With `capped` the attempts must be below `max_attempts`.
+    conflicting task may be held. With `with_attempt_limit` the attempts must be below `max_attempts`.
     """
     conditions = [
         source.c.status == literal_column("'TODO'"),

@@ -13,9 +13,9 @@ from project_manager.store.sqlite import driver
 class BatchState:
     """State that the jobs of one batch share.
 
-    `outbox` are events to insert in one statement before the commit. `turns` are changes of leases, to be counted after
-    the commit. `queue` is the claim queue once it was read. `unconfirmed` is whether any lease waits for the first call
-    of its holder, once this was read.
+    `outbox` are events to insert in one statement before the commit. `lease_outcomes` are changes of leases, to be
+    counted after the commit. `queue` is the claim queue once it was read. `unconfirmed` is whether any lease waits for
+    the first call of its holder, once this was read.
     """
 
     outbox: list[tuple[Any, ...]] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Tx:
     """A transaction for use cases. They pass it to store functions and never call `execute` themselves.
 
     `now` is in milliseconds since the epoch and is read once per batch. `max_attempts` is the cap on attempts, or 0 for
-    none. Without `shared` each event is inserted at once. `wall` is the wall clock while it is far from `now`, else
+    none. Without `batch` each event is inserted at once. `wall` is the wall clock while it is far from `now`, else
     None. `new_names` are names that were compared with the existing names before the transaction, because comparing
     takes time.
     """

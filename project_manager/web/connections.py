@@ -87,7 +87,7 @@ class Budget:
         self._evictable[connection] = size
 
     def pin(self, connection: Connection) -> None:
-        """Keep the bytes of a connection until `drop`, because its request is complete."""
+        """Keep the bytes of a connection until `release`, because its request is complete."""
         size = self._evictable.pop(connection, 0)
         if size:
             self._pinned[connection] = size

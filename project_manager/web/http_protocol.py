@@ -41,7 +41,7 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
 
     Input is parsed to the end of one request. Further input waits, unread as far as possible, for the response. A
     response may be complete before the body of its request. Then the rest of the body is read and dropped within the
-    limits of `Discard`. The connection is closed or reused only after that, so the client receives the response.
+    limits of `BodyDiscarder`. The connection is closed or reused only after that, so the client receives the response.
     """
 
     transport: Any  # a HeadWithBody until a WebSocket takes over

@@ -44,7 +44,7 @@ class AuthMiddleware:
     """Pure ASGI middleware that checks and authenticates requests.
 
     It sets `request_id`, `headers` by name, `actor` and the `secret` of the actor in scope["state"]. It passes refused
-    requests to `refuse`. For a refused token it first awaits `refused_token` with the client's address.
+    requests to `refuse`. For a refused token it first awaits `reject_token` with the client's address.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ class DrainState:
 
     @property
     def is_probed(self) -> bool:
-        """Return whether a load balancer has checked the health within WATCHED_SECONDS."""
+        """Return whether a load balancer has checked the health within PROBE_WINDOW_SECONDS."""
         return monotonic() - self._last_probe < PROBE_WINDOW_SECONDS
 
 

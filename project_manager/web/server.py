@@ -20,7 +20,7 @@ LISTENERS = ("api", "mcp")
 class Server(uvicorn.Server):
     """uvicorn server that accepts connections within limits and installs no signal handlers.
 
-    The process handles signals and drains before the server stops. `up` is set when the server listens.
+    The process handles signals and drains before the server stops. `listening` is set when the server listens.
     """
 
     def __init__(self, configuration: uvicorn.Config, connections: Connections) -> None:

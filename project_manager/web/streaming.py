@@ -45,7 +45,7 @@ class StreamedResponse:
     async def write(self, body: bytes, *, more: bool = True) -> None:
         """Send a piece and wait until there is room for the next one.
 
-        Cancel `bounds` when the client does not read for STALLED_SECONDS.
+        Cancel `timeout_scope` when the client does not read for STALLED_SECONDS.
         """
         with anyio.move_on_after(STALLED_SECONDS) as patience:
             await self._send({"type": "http.response.body", "body": body, "more_body": more})

@@ -1,6 +1,7 @@
 """The rules of the project's language that a tool can check."""
 
 import ast
+import builtins
 import inspect
 import re
 from collections.abc import Iterator
@@ -149,6 +150,20 @@ def test_names_of_tests_use_the_terms_of_the_field() -> None:
 def test_a_docstring_begins_with_a_verb_or_a_noun_phrase() -> None:
     texts = [(described(path, node), node, text) for path in CODE for node, text in documented(path)]
     assert [f"{name}: {text.splitlines()[0]}" for name, node, text in texts if begins_badly(node, text)] == []
+
+
+def test_errors_named_in_docstrings_exist() -> None:
+    """A renamed class must not stay in the sentence "Raises NAME"."""
+    classes = {node.name for path in CODE for node in ast.walk(parsed(path)) if isinstance(node, ast.ClassDef)}
+    known = classes | set(dir(builtins)) | {"MCPError", "BadParameter", "DriverError"}
+    raised = [
+        (described(path, node), name)
+        for path in CODE
+        for node, text in documented(path)
+        for sentence in re.findall(r"\bRaises? ([^.]*)", text)
+        for name in re.findall(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b", sentence)
+    ]
+    assert [(place, name) for place, name in raised if name not in known] == []
 
 
 def test_docstrings_name_their_subjects() -> None:

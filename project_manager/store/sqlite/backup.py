@@ -78,7 +78,7 @@ def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -
     """Copy the database to `target` and return the backup. Replace an existing file only when the copy is intact.
 
     The copy gets the permissions `mode`. When an administrator runs the backup, the copy gets the owner and the group
-    of its folder. Raises BackupRefused.
+    of its folder. Raises BackupError.
     """
     if not database.is_file():
         raise BackupError(f"no database at {database}")
@@ -107,7 +107,7 @@ def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -
 
 
 def _copy_whole(database: Path, unfinished: Path) -> tuple[str, CheckResult]:
-    """Copy the database, check the copy, and return its checksum and the result. Raises BackupRefused."""
+    """Copy the database, check the copy, and return its checksum and the result. Raises BackupError."""
     _copy_in_use(database, unfinished)
     found = check_file(unfinished)
     if found.problems or found.revision is None:
@@ -127,7 +127,7 @@ def backup_name(folder: Path, database: Path, now: int) -> Path:
 
 
 def keep_newest(folder: Path, database: Path, count: int) -> list[Path]:
-    """Delete all but the `count` newest backups named by `name_in` and return the deleted paths."""
+    """Delete all but the `count` newest backups named by `backup_name` and return the deleted paths."""
     named = _named(database)
     found = sorted((path for path in folder.iterdir() if named.fullmatch(path.name)), key=lambda path: path.name)
     old = found[:-count] if count else found
@@ -138,7 +138,7 @@ def keep_newest(folder: Path, database: Path, count: int) -> list[Path]:
 
 
 def write_error(subject: str, folder: Path, error: OSError) -> BackupError:
-    """Return the refusal for a file that cannot be written to a folder. It is NotNow when the disk is full."""
+    """Return the error for a file that cannot be written: TemporaryBackupError when the disk is full."""
     kind = TemporaryBackupError if error.errno in (errno.ENOSPC, errno.EDQUOT) else BackupError
     reason = access.folder_problem(folder) if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else None
     return kind(f"{subject} cannot be written to the folder {folder}: {reason or error.strerror}")
@@ -153,8 +153,8 @@ def check_file(path: Path, *, sealed: bool = True, published: Iterable[Head] = (
     """Check a database file from end to end without changes and return the result.
 
     `sealed` marks the file as a backup, so the checksum file next to it is compared. The hash chain must contain the
-    heads in `published`. Raises Unchecked when a check could not run. Raises NewerRelease when a database of a newer
-    release has no fault.
+    heads in `published`. Raises CheckNotPossible when a check could not run. Raises NewerRelease when a database of a
+    newer release has no fault.
     """
     try:
         if not files.is_database(path):
@@ -210,7 +210,7 @@ def replace_file(finished: Path, target: Path) -> None:
 def record_verification(database: Path, verified: Verified) -> None:
     """Write the time of the last backup to a file next to the database. Server processes read it for their metrics.
 
-    Raises BackupRefused.
+    Raises BackupError.
     """
     note = _note_of(database)
     try:
@@ -324,7 +324,7 @@ def _foreign_logs(database: Path) -> list[Path]:
 
 
 def _check_logs_of_target(target: Path) -> None:
-    """Raise BackupRefused when the target is in use or SQLite would read a leftover log into the backup."""
+    """Raise BackupError when the target is in use or SQLite would read a leftover log into the backup."""
     try:
         with files.exclusive_locks(target) as free:
             if not free:
@@ -366,7 +366,7 @@ def _remove_leftovers(target: Path, database: Path) -> None:
 
 
 def _named(database: Path) -> re.Pattern[str]:
-    """Return the pattern of the file names that `name_in` returns."""
+    """Return the pattern of the file names that `backup_name` returns."""
     return re.compile(rf"{re.escape(database.stem)}-[0-9]{{8}}T[0-9]{{9}}Z\.db")
 
 

@@ -17,7 +17,7 @@ _SHOWN = 20
 class CheckResult:
     """Result of the checks of a database file. `revision` is its schema.
 
-    `errors` are damage. `differences` are contents that do not match the events, the hash chain or the schema. They
+    `problems` are damage. `differences` are contents that do not match the events, the hash chain or the schema. They
     show that another program has changed the database. `head` is the newest event. `unchecked` is the number of tasks
     without any retained event. `newer` is true when a newer release created the schema. Then only some checks have run.
     """

@@ -148,7 +148,7 @@ class Database:
 
 
 def prepare(options: Options) -> None:
-    """Check the file and migrate it when allowed. Raises DatabaseRefused, and then nothing was changed."""
+    """Check the file and migrate it when allowed. Raises DatabaseOpenError, and then nothing was changed."""
     path = options.path
     check_access(path)
     exists = path.exists() and path.stat().st_size > 0
@@ -179,7 +179,7 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def check_access(path: Path) -> None:
-    """Raise DatabaseRefused when this user cannot create or write the database. The message has a remedy."""
+    """Raise DatabaseOpenError when this user cannot create or write the database. The message has a remedy."""
     if reason := access.permission_problem(path):
         raise DatabaseOpenError(reason)
     if path.is_dir():
@@ -194,7 +194,7 @@ def _create_folder(path: Path) -> None:
 
 
 def _examine(path: Path) -> tuple[str | None, bool]:
-    """Check a database. Return its revision and whether this release runs on it. Raises DatabaseRefused."""
+    """Check a database. Return its revision and whether this release runs on it. Raises DatabaseOpenError."""
     try:
         if not files.is_database(path):
             raise DatabaseOpenError(f"the file {path} is not a database")
@@ -226,7 +226,7 @@ def open_error(path: Path, error: BaseException) -> DatabaseOpenError:
 def move_foreign_logs(path: Path) -> None:
     """Rename leftover logs of another database, because SQLite would delete them or apply them to this database.
 
-    Raises DatabaseRefused while a process has the other database open.
+    Raises DatabaseOpenError while a process has the other database open.
     """
     try:
         if not files.foreign_logs(path):
@@ -323,7 +323,7 @@ def create(path: Path) -> None:
 def register(
     tx: Tx, *, database: Database, version: str, kind: str, gone: Collection[instances.InstanceRow] = ()
 ) -> None:
-    """Insert this process into the instances. Raises DatabaseRefused when sharing the file is not safe.
+    """Insert this process into the instances. Raises DatabaseOpenError when sharing the file is not safe.
 
     `gone` are the rows of instances on another machine that showed no sign of life.
     """
@@ -340,7 +340,7 @@ def register(
 def check_sharing(
     tx: Tx, *, database: Database, gone: Collection[instances.InstanceRow] = ()
 ) -> list[instances.InstanceRow]:
-    """Return the other processes that use the file. Raises DatabaseRefused when sharing it is not safe."""
+    """Return the other processes that use the file. Raises DatabaseOpenError when sharing it is not safe."""
     others = [
         other
         for other in instances.live(tx)

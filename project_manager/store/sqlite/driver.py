@@ -79,7 +79,7 @@ def several_processes_are_safe(version: tuple[int, ...] = SQLITE_VERSION) -> boo
 def connect(path: str, *, read_only: bool = False, immutable: bool = False) -> Any:
     """Open and return a driver connection in autocommit mode. The caller executes BEGIN and COMMIT.
 
-    A `read_only` connection cannot write and never runs a checkpoint. `as_it_is` keeps the settings of the file, which
+    A `read_only` connection cannot write and never runs a checkpoint. `immutable` keeps the settings of the file, which
     may belong to another program.
     """
     connection = driver.connect(

@@ -20,14 +20,14 @@ Identity = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """A detected change of the files. `misleads` means that reads use another database than the one at the path."""
+    """A change of the files. `changes_reads` means that reads use another database than the one at the path."""
 
     words: str
     changes_reads: bool = False
 
 
 class FileWatch:
-    """Comparison of device and inode of the files with those at the start. `moved` is the result of the last look.
+    """Comparison of device and inode of the files with those at the start. `change` is the result of the last look.
 
     `damage` is the text of the first SQLite error that reported damage. It stays until the process ends.
     """

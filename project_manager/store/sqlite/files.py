@@ -71,7 +71,7 @@ def foreign_logs(database: Path, opened: ExitStack | None = None) -> list[Path]:
     next to a database in WAL mode is assumed to belong to it.
 
     `opened` keeps the database file open. Closing any descriptor of a file releases all POSIX locks that the process
-    has on it, including those of `locked`. Raises OSError.
+    has on it, including those of `exclusive_locks`. Raises OSError.
     """
     # SQLite rebuilds the shared memory file, and an empty log holds no pages: neither can change the database.
     found = [log for log in logs_of(database) if not log.name.endswith("-shm") and _size(log) > 0]

@@ -140,7 +140,7 @@ class Readers:
                 return  # the event loop has ended, and all callers with it
 
     def _run_with_turn_lock(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
-        """Run a read after the previous one. Behind a long read, start after TURN_SECONDS."""
+        """Run a read after the previous one. Behind a long read, start after LOCK_TIMEOUT_SECONDS."""
         taken = self._run_lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
         try:
             return self._attempt(connection, read)

@@ -75,10 +75,10 @@ _FORGET_WAITERS = Statement(delete(waiters))
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Result of a restore. `kept` is the path of the replaced database, and `logs` are the paths of its logs.
+    """Result of a restore. `previous` is the path of the replaced database, and `logs` are the paths of its logs.
 
-    New leases get fences above `fence_floor`. `released` is the number of ended leases. `lowered` is the decrease of
-    database time, in milliseconds.
+    New leases get fences above `fence_floor`. `released` is the number of ended leases. `clock_lowered_ms` is the
+    decrease of database time, in milliseconds.
     """
 
     previous: Path | None
@@ -179,7 +179,7 @@ def _checkpoint_current(database: Path, now: int) -> _CurrentState:
     """Write the log of the present database into its file and return the state of the database.
 
     An unreadable database, the usual reason for a restore, gives no state. Then `now` is the instant and the fence
-    floor. Raises InUse.
+    floor. Raises DatabaseInUse.
     """
     with _exclusive_access(database):
         pass
@@ -227,7 +227,7 @@ def _process_exists(pid: int) -> bool:
 
 @contextmanager
 def _exclusive_access(database: Path) -> Iterator[None]:
-    """Hold the locks that each connection needs. Raises InUse."""
+    """Hold the locks that each connection needs. Raises DatabaseInUse."""
     with files.exclusive_locks(database) as free:
         if not free:
             raise DatabaseInUse(_in_use(database))

@@ -1,7 +1,7 @@
 """Search index of FTS5 tables with the words from `domain/words.py`, written in the transaction of the texts.
 
 A trigger inserts each written text into `search_due`, and indexing its words deletes the row. Remaining rows are from a
-release that does not split words itself. `catch_up` indexes them.
+release that does not split words itself. `index_pending` indexes them.
 """
 
 from typing import Any
