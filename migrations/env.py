@@ -97,7 +97,7 @@ def note_running_releases(connection: Connection) -> None:
 def refuse_other_release(driver_connection: Any, path: Path) -> None:
     """Raise DatabaseOpenError for a database of another program, or one that only a newer release can use."""
     if revisions.is_foreign(driver_connection):
-        raise DatabaseOpenError(f"the database {path} belongs to another program")
+        raise DatabaseOpenError(f"the database {path} was created by another program")
     if revision := revisions.newer_revision(driver_connection):
         raise DatabaseTemporarilyUnavailable(f"the database {revisions.newer_release_message(path, revision)}")
 

@@ -142,7 +142,7 @@ def test_an_import_in_a_terminal_shows_its_progress(cli: CommandLine) -> None:
 
 def until_closed(terminal: int, encoding: str = "utf-8") -> str:
     shown = b""
-    while select.select([terminal], [], [], PATIENCE)[0]:
+    while select.select([terminal], [], [], 4 * PATIENCE)[0]:
         try:
             shown += os.read(terminal, 65536)
         except OSError:  # the terminal reports in this way that no process has it open for writing

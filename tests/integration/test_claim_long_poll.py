@@ -294,7 +294,7 @@ async def test_a_claim_is_answered_although_its_place_in_the_queue_cannot_be_rem
     def busy(*_: object, **__: object) -> None:
         raise DatabaseBusy("the database is locked by another process")
 
-    monkeypatch.setattr(claim_queue, "leave", busy)
+    monkeypatch.setattr(claim_queue, "dequeue", busy)
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
         await waiting.come("ann")
