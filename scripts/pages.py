@@ -13,7 +13,7 @@ from javascript.declarations import declarations
 from project_manager.catalogue import OPERATIONS
 from project_manager.config.settings import SETTINGS
 from project_manager.domain.errors import ProjectManagerError
-from project_manager.domain.events import EventType
+from project_manager.domain.events import EVENT_TYPES
 from project_manager.operations.definition import Operation, Profile
 from project_manager.web.errors import STATUS, status_of
 
@@ -123,7 +123,7 @@ def errors() -> str:
 
 
 def event_types() -> str:
-    rows = [f"| `{kind.value}` |" for kind in EventType]
+    rows = [f"| `{name}` |" for name in EVENT_TYPES]
     return _page("Event types", EVENT_TYPES_TEXT, ["| type |", "|---|", *rows])
 
 

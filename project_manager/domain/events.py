@@ -1,52 +1,388 @@
-"""Types of events, and sets of types with a common property."""
+"""Events: one class per type, with its payload and the resources that it touches.
 
+An event is written as a JSON object: an envelope, which is the same for all types, followed by the payload.
+
+A string in an annotation describes the field. An enumeration in an annotation lists its values.
+"""
+
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated, Any, ClassVar, NamedTuple, TypedDict
+
+from project_manager.domain.assumptions import Verdict
+from project_manager.domain.leases import LockView, UnlockReason
+from project_manager.domain.statuses import EpicStatus, Status
 
 
-class EventType(StrEnum):
-    """Type of an event. The values are part of the API, because subscribers filter by them."""
+class Resource(StrEnum):
+    """Kind of a resource that clients can subscribe to."""
 
-    PROJECT_CREATED = "project.created"
-    PROJECT_UPDATED = "project.updated"
-    PROJECT_ARCHIVED = "project.archived"
-    PROJECT_DELETED = "project.deleted"
-    EPIC_CREATED = "epic.created"
-    EPIC_UPDATED = "epic.updated"
-    EPIC_DELETED = "epic.deleted"
-    TASK_CREATED = "task.created"
-    TASK_UPDATED = "task.updated"
-    TASK_STATUS_CHANGED = "task.status_changed"
-    TASK_LOCKED = "task.locked"
-    TASK_UNLOCKED = "task.unlocked"
-    TASK_DELETED = "task.deleted"
-    TASK_LOGGED = "task.logged"
-    TASK_READY = "task.ready"
-    KNOWLEDGE_CREATED = "knowledge.created"
-    KNOWLEDGE_UPDATED = "knowledge.updated"
-    KNOWLEDGE_LOGGED = "knowledge.logged"
-    ASSUMPTION_RECORDED = "assumption.recorded"
-    ASSUMPTION_VALIDATED = "assumption.validated"
-    IMPORT_FINISHED = "import.finished"
-    DATABASE_RESTORED = "database.restored"
-    TOKEN_CREATED = "token.created"  # noqa: S105 a type of event
-    TOKEN_REVOKED = "token.revoked"  # noqa: S105 a type of event
-    TOKENS_CLEARED = "tokens.cleared"
+    TASK = "task"
+    BOARD = "board"
+    AGENT = "agent"
 
 
-OPERATOR_ONLY_TYPES = frozenset(
-    {EventType.TOKEN_CREATED.value, EventType.TOKEN_REVOKED.value, EventType.TOKENS_CLEARED.value}
-)
-"""Events with fields that only operators see. Other callers get the envelope."""
+class Touch(NamedTuple):
+    """A resource that an event changes, and the field of the event with the id of the resource.
 
-READINESS_EVENTS = frozenset(
-    {
-        EventType.TASK_READY.value,
-        EventType.TASK_CREATED.value,
-        EventType.TASK_UPDATED.value,
-        EventType.TASK_UNLOCKED.value,
-        EventType.TASK_STATUS_CHANGED.value,
-        EventType.TASK_DELETED.value,
-        EventType.PROJECT_UPDATED.value,
-    }
-)
-"""Events that may make a task ready."""
+    `actor_id` is the id of the actor. The event touches nothing when the field is null.
+    """
+
+    resource: Resource
+    id_field: str
+
+
+TASK = Touch(Resource.TASK, "task_id")
+BOARD = Touch(Resource.BOARD, "project_id")
+ACTOR = Touch(Resource.AGENT, "actor_id")
+HOLDER = Touch(Resource.AGENT, "agent_id")
+
+TaskStatus = Annotated[str, Status]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Payload of an event. A subclass declares the type, and the fields of the type.
+
+    `touches` are the resources that an event of the type changes. `is_operator_only` is whether only operators see the
+    payload. `may_make_ready` is whether a task may be ready after the event, so that waiting claims look again.
+
+    The classes have no slots: `vars` is the payload, without a copy.
+    """
+
+    type: ClassVar[str]
+    touches: ClassVar[tuple[Touch, ...]] = ()
+    is_operator_only: ClassVar[bool] = False
+    may_make_ready: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        if "type" in vars(cls):
+            EVENT_TYPES[cls.type] = cls
+
+
+EVENT_TYPES: dict[str, type[Event]] = {}
+"""The class of each type, in the order of the documentation. Subscribers filter by these types."""
+
+
+@dataclass(frozen=True)
+class ProjectEvent(Event):
+    """Event of a project."""
+
+    touches = (BOARD, ACTOR)
+
+
+@dataclass(frozen=True)
+class ProjectCreated(ProjectEvent):
+    """A project was created."""
+
+    type = "project.created"
+    name: str
+    version: int
+
+
+@dataclass(frozen=True)
+class ProjectUpdated(ProjectEvent):
+    """A project was edited, or is no longer archived."""
+
+    type = "project.updated"
+    may_make_ready = True
+    name: str
+    changed: Annotated[list[str], "names of the changed fields"]
+    archived: Annotated[bool, "whether the project is archived now"]
+    version: int
+
+
+@dataclass(frozen=True)
+class ProjectArchived(ProjectEvent):
+    """A project was archived."""
+
+    type = "project.archived"
+    name: str
+    changed: Annotated[list[str], "names of the changed fields"]
+    archived: Annotated[bool, "whether the project is archived now"]
+    version: int
+
+
+@dataclass(frozen=True)
+class ProjectDeleted(ProjectEvent):
+    """A project was deleted. Each of its tasks has its own `task.deleted`."""
+
+    type = "project.deleted"
+    name: str
+    tasks: Annotated[int, "number of deleted tasks"]
+    epics: Annotated[int, "number of deleted epics"]
+    knowledge: Annotated[int, "number of deleted knowledge items"]
+
+
+@dataclass(frozen=True)
+class EpicCreated(ProjectEvent):
+    """An epic was created."""
+
+    type = "epic.created"
+    name: str
+    status: Annotated[str, EpicStatus]
+    version: int
+
+
+@dataclass(frozen=True)
+class EpicUpdated(ProjectEvent):
+    """An epic was edited."""
+
+    type = "epic.updated"
+    name: str
+    changes: Annotated[dict[str, Any], "changed fields with their new values"]
+    version: int
+
+
+@dataclass(frozen=True)
+class EpicDeleted(ProjectEvent):
+    """An epic was deleted. Each of its tasks has its own `task.deleted`."""
+
+    type = "epic.deleted"
+    name: str
+    tasks: Annotated[int, "number of deleted tasks"]
+
+
+@dataclass(frozen=True)
+class TaskEvent(Event):
+    """Event of a task."""
+
+    touches: ClassVar[tuple[Touch, ...]] = (TASK, BOARD, ACTOR)
+
+
+@dataclass(frozen=True)
+class TaskCreated(TaskEvent):
+    """A task was created."""
+
+    type = "task.created"
+    may_make_ready = True
+    name: str
+    status: TaskStatus
+    priority: int
+    version: int
+
+
+@dataclass(frozen=True)
+class TaskUpdated(TaskEvent):
+    """A task was edited, or another task was set to conflict with it."""
+
+    type = "task.updated"
+    may_make_ready = True
+    changes: Annotated[dict[str, Any], "changed fields with their new values"]
+    previous: Annotated[dict[str, Any], "the same fields with their previous values"]
+    version: int
+
+
+@dataclass(frozen=True)
+class TaskStatusChanged(TaskEvent):
+    """The status of a task changed."""
+
+    type = "task.status_changed"
+    may_make_ready = True
+    status: TaskStatus
+    previous_status: TaskStatus
+    agent_id: Annotated[str | None, "holder of the lease, or the actor if there was no lease"]
+    lock_released: Annotated[bool, "whether the change ended a lease"]
+    version: int
+
+
+@dataclass(frozen=True)
+class TaskLocked(TaskEvent):
+    """A lease began, or a renewal changed its length. A renewal of the same length has no event."""
+
+    type = "task.locked"
+    touches = (*TaskEvent.touches, HOLDER)
+    agent_id: Annotated[str, "holder of the lease"]
+    status: TaskStatus
+    timeout: Annotated[int, "length of the lease in seconds"]
+    version: int
+    lock: LockView
+    renewed: Annotated[bool, "whether this is a renewal"] = False
+    unconfirmed: Annotated[bool, "whether the lease is short until the first call of its holder"] = False
+
+
+@dataclass(frozen=True)
+class TaskUnlocked(TaskEvent):
+    """A lease ended."""
+
+    type = "task.unlocked"
+    touches = (*TaskEvent.touches, HOLDER)
+    may_make_ready = True
+    agent_id: Annotated[str, "holder of the lease"]
+    reason: Annotated[str, UnlockReason]
+    status: TaskStatus
+    attempts: Annotated[int, "failed attempts, with this one"]
+    version: int
+
+
+@dataclass(frozen=True)
+class TaskDeleted(TaskEvent):
+    """A task was deleted."""
+
+    type = "task.deleted"
+    may_make_ready = True
+    name: str
+
+
+@dataclass(frozen=True)
+class TaskLogged(TaskEvent):
+    """An entry was added to the log of a task."""
+
+    type = "task.logged"
+    touches = (TASK, ACTOR)
+    log_id: int
+    author: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class TaskReady(TaskEvent):
+    """A task became ready, or a waiter that it was reserved for left the claim queue.
+
+    The reason is another task, its project, the end of its lease, or its `defer_until`.
+    """
+
+    type = "task.ready"
+    may_make_ready = True
+    status: TaskStatus
+    version: int
+
+
+@dataclass(frozen=True)
+class KnowledgeEvent(Event):
+    """Event of a knowledge item."""
+
+    touches = (ACTOR,)
+    knowledge_id: int
+    title: str
+    category: str | None
+    version: int
+
+
+@dataclass(frozen=True)
+class KnowledgeCreated(KnowledgeEvent):
+    """A knowledge item was created."""
+
+    type = "knowledge.created"
+
+
+@dataclass(frozen=True)
+class KnowledgeUpdated(KnowledgeEvent):
+    """A knowledge item was edited."""
+
+    type = "knowledge.updated"
+    changed: Annotated[list[str], "names of the changed fields"]
+
+
+@dataclass(frozen=True)
+class KnowledgeLogged(KnowledgeEvent):
+    """An entry was added to the log of a knowledge item."""
+
+    type = "knowledge.logged"
+    log_id: int
+    action_type: str
+
+
+@dataclass(frozen=True)
+class AssumptionRecorded(Event):
+    """An assumption about a task was recorded."""
+
+    type = "assumption.recorded"
+    touches = (TASK, ACTOR)
+    assumption_id: int
+    assumption_type: str
+    author: str
+
+
+@dataclass(frozen=True)
+class AssumptionValidated(Event):
+    """A reviewer gave a verdict on an assumption."""
+
+    type = "assumption.validated"
+    touches = (TASK, ACTOR)
+    assumption_id: int
+    verdict: Annotated[str, Verdict]
+    previous_verdict: str | None
+    confidence: int
+    reviewer: str
+
+
+@dataclass(frozen=True)
+class ImportFinished(Event):
+    """An import of a plan ended. It is the last event of the import."""
+
+    type = "import.finished"
+    touches = (BOARD, ACTOR)
+    source: Annotated[str, "name of the plan"]
+    created: int
+    changed: int
+    unchanged: int
+    deleted: int
+
+
+class HeadFields(TypedDict):
+    """The newest event of a database. `hash` is null in a database of a release without a hash chain."""
+
+    epoch: str
+    seq: int
+    hash: str | None
+
+
+@dataclass(frozen=True)
+class DatabaseRestored(Event):
+    """The database was replaced by a backup. It is the first event of a new epoch."""
+
+    type = "database.restored"
+    epoch: Annotated[str, "id of the new history of events"]
+    fence_floor: Annotated[int, "new leases have fences above this number"]
+    backup: HeadFields
+    replaced: Annotated[HeadFields | None, "null if the replaced database was unreadable"]
+
+
+class TokenFields(TypedDict):
+    """A token, without its secret."""
+
+    id: int
+    name: str
+    role: str
+    agent_id: str | None
+
+
+@dataclass(frozen=True)
+class TokenCreated(Event):
+    """A token was created."""
+
+    type = "token.created"
+    is_operator_only = True
+    token: TokenFields
+
+
+@dataclass(frozen=True)
+class TokenRevoked(Event):
+    """A token was revoked."""
+
+    type = "token.revoked"
+    is_operator_only = True
+    token: TokenFields
+
+
+@dataclass(frozen=True)
+class TokensCleared(Event):
+    """All tokens were deleted."""
+
+    type = "tokens.cleared"
+    is_operator_only = True
+    tokens: Annotated[int, "number of deleted tokens"]
+
+
+OPERATOR_ONLY_TYPES = frozenset(name for name, event in EVENT_TYPES.items() if event.is_operator_only)
+READINESS_EVENTS = frozenset(name for name, event in EVENT_TYPES.items() if event.may_make_ready)
+
+
+def touches_of(event_type: str) -> tuple[Touch, ...]:
+    """Return the resources that an event of the type touches.
+
+    A newer release on the same database may write types that this one does not know.
+    """
+    event = EVENT_TYPES.get(event_type)
+    return (TASK, BOARD, ACTOR) if event is None else event.touches

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple
 
-from project_manager.domain.events import EventType
+from project_manager.domain.events import (
+    DatabaseRestored,
+    EpicDeleted,
+    ProjectDeleted,
+    TaskCreated,
+    TaskDeleted,
+    TaskLocked,
+    TaskStatusChanged,
+    TaskUnlocked,
+    TokensCleared,
+)
 
 
 class Unknown(Enum):
@@ -83,13 +93,13 @@ class History:
                 )
         if event.type.startswith("task.") and event.task_id is not None:
             self._apply_to_task(event, event.task_id)
-        elif event.type == EventType.EPIC_DELETED:
+        elif event.type == EpicDeleted.type:
             self.seals.get("epics", {}).pop(event.epic_id or 0, None)
-        elif event.type == EventType.PROJECT_DELETED:
+        elif event.type == ProjectDeleted.type:
             self.deleted_projects.add(event.project_id or 0)
-        elif event.type == EventType.TOKENS_CLEARED:
+        elif event.type == TokensCleared.type:
             self.seals.pop("tokens", None)
-        elif event.type == EventType.DATABASE_RESTORED:
+        elif event.type == DatabaseRestored.type:
             self.epoch, self.fence_floor = event.data["epoch"], event.data["fence_floor"]
 
     def is_expected(self, table: str, seal: RowDigest, row_id: int) -> bool:
@@ -102,7 +112,7 @@ class History:
 
     def _apply_to_task(self, event: HistoryEvent, task_id: int) -> None:
         data = event.data
-        if event.type == EventType.TASK_DELETED:
+        if event.type == TaskDeleted.type:
             self.tasks.pop(task_id, None)
             self.deleted_tasks.add(task_id)
             return
@@ -111,15 +121,13 @@ class History:
         task.fence = max(task.fence, event.sealed.get("fence", 0), data.get("lock", {}).get("fence", 0))
         if event.type in _WITH_STATUS:
             task.status = data["status"]
-        if event.type == EventType.TASK_LOCKED:
+        if event.type == TaskLocked.type:
             task.holder, task.lease_fence = data["agent_id"], data.get("lock", {}).get("fence")
-        elif event.type in (EventType.TASK_CREATED, EventType.TASK_UNLOCKED):
+        elif event.type in (TaskCreated.type, TaskUnlocked.type):
             task.holder = task.lease_fence = None
 
 
-_WITH_STATUS = frozenset(
-    {EventType.TASK_CREATED, EventType.TASK_LOCKED, EventType.TASK_STATUS_CHANGED, EventType.TASK_UNLOCKED}
-)
+_WITH_STATUS = frozenset({TaskCreated.type, TaskLocked.type, TaskStatusChanged.type, TaskUnlocked.type})
 _OF_TASKS = frozenset({"tasks", "task_logs", "assumptions", "assumption_verdicts"})
 
 

@@ -37,6 +37,19 @@ LOSS_REASONS = frozenset({UnlockReason.LOCK_EXPIRED, UnlockReason.UNCONFIRMED, U
 """Reasons that the holder did not cause."""
 
 
+# orjson encodes a dataclass without slots three times as fast.
+@dataclass
+class LockView:
+    """A lease. `fence` grows by one with every new lease of the task and never decreases."""
+
+    task_id: int
+    holder: str
+    fence: int
+    acquired_at: str
+    expires_at: str
+    ttl_seconds: int
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """Lease of a task.

@@ -11,20 +11,20 @@ Several changes of one resource may become one notification.
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import quote
 
 import anyio
 import anyio.abc
-import orjson
 from mcp.server.connection import Connection
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ServerEvent
 
+from project_manager.domain.events import Resource, touches_of
 from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow, Resync
 
 log = logging.getLogger(__name__)
 
 MAX_URIS = 1000
-_LEASES = frozenset(("task.locked", "task.unlocked"))
 
 
 class TooManySubscriptions(Exception):
@@ -157,16 +157,13 @@ class Subscriptions:
 
 
 def uris_of(events: Iterable[Event]) -> dict[str, None]:
-    """Return the URIs of the resources that these events change, each once, in order."""
+    """Return the URIs of the resources that these events touch, each once, in order."""
     uris: dict[str, None] = {}
     for event in events:
-        if event.task_id is not None:
-            uris[f"pm://task/{event.task_id}"] = None
-        if event.project_id is not None:
-            uris[f"pm://project/{event.project_id}/board"] = None
-        for agent_id in (event.actor_id, _lease_holder(event)):
-            if agent_id is not None:
-                uris[agent_uri(agent_id)] = None
+        for resource, id_field in touches_of(event.type):
+            resource_id = event.field(id_field)
+            if resource_id is not None:
+                uris[_URIS[resource](resource_id)] = None
     return uris
 
 
@@ -174,9 +171,8 @@ def agent_uri(agent_id: str) -> str:
     return f"pm://agent/{quote(agent_id, safe='')}"
 
 
-def _lease_holder(event: Event) -> str | None:
-    """Return the holder of a lease that began or ended. The actor differs if an operator or expiry ended the lease."""
-    if event.type not in _LEASES:
-        return None
-    holder = orjson.loads(event.data).get("agent_id")
-    return holder if isinstance(holder, str) else None
+_URIS: dict[Resource, Callable[[Any], str]] = {
+    Resource.TASK: "pm://task/{}".format,
+    Resource.BOARD: "pm://project/{}/board".format,
+    Resource.AGENT: agent_uri,
+}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from project_manager.domain.errors import Invalid
-from project_manager.domain.events import EventType
+from project_manager.domain.events import EpicDeleted, EpicUpdated, ImportFinished, TaskCreated, TaskUpdated
 from project_manager.domain.hints import did_you_mean
 from project_manager.domain.names import suggestion
 from project_manager.domain.statuses import Status
@@ -16,9 +16,9 @@ from project_manager.plans.diff import Comparison
 from project_manager.plans.diff_knowledge import KnowledgeChange, KnowledgeComparison
 from project_manager.schemas.plans import ChangeView, ExportPlan, ImportPlan, ImportView
 from project_manager.services import lookup, serializers, transitions
+from project_manager.services.projects import emit_changed as emit_project_changed
 from project_manager.services.tasks import delete_task
 from project_manager.store import bulk, epics, events, meta, projects, seals, tasks
-from project_manager.store.seals import Digests
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -119,9 +119,15 @@ def _change(kind: Any, name: str, is_new: bool, fields: list[str]) -> ChangeView
 
 
 def _emit_finished(tx: Tx, command: ImportPlan, difference: PlanDiff, view: ImportView) -> None:
-    counts = {name: getattr(view, name) for name in ("created", "changed", "unchanged", "deleted")}
     only = difference.projects[0].id if len(difference.projects) == 1 else None
-    events.add(tx, EventType.IMPORT_FINISHED, {"source": command.source, **counts}, project_id=only)
+    event = ImportFinished(
+        source=command.source,
+        created=view.created,
+        changed=view.changed,
+        unchanged=view.unchanged,
+        deleted=view.deleted,
+    )
+    events.add(tx, event, project_id=only)
 
 
 class PlanWriter:
@@ -157,7 +163,7 @@ class PlanWriter:
         freed = [other for row in difference.pruned_tasks for other in delete_task(self._tx, row)]
         for epic_row in difference.pruned_epics:
             epics.remove(self._tx, epic_row.id)
-            self._emit_epic(EventType.EPIC_DELETED, epic_row.project_id, epic_row.id, name=epic_row.name, tasks=0)
+            events.add(self._tx, EpicDeleted(epic_row.name, 0), project_id=epic_row.project_id, epic_id=epic_row.id)
         bulk.recount(self._tx, sorted(self._recount))
         self._emit_tasks(new, changed, before)
         self._set_statuses(changed)
@@ -175,7 +181,7 @@ class PlanWriter:
             project.id = project.row.id
             if spec is not None and spec.archived:
                 project.row = projects.write(tx, project.row, {"archived_at": tx.now})
-                self._emit_project(EventType.PROJECT_ARCHIVED, project, ["archived"])
+                emit_project_changed(tx, project.row, ["archived"], archiving=True)
         elif project.changed:
             # `archived` is no plain field: its column holds a time, and each task holds a copy.
             values = {name: value for name, value in project.changed.items() if name != "archived"}
@@ -183,19 +189,8 @@ class PlanWriter:
                 values["archived_at"] = tx.now if project.changed["archived"] else None
                 tasks.set_archived(tx, project.id, project.changed["archived"])
             project.row = projects.write(tx, project.row, values)
-            kind = EventType.PROJECT_ARCHIVED if project.changed.get("archived") else EventType.PROJECT_UPDATED
-            self._emit_project(kind, project, [name for name in values if name != "archived_at"])
-
-    def _emit_project(self, kind: EventType, project: ProjectChange, changed: list[str]) -> None:
-        row = project.row
-        if row is not None:
-            data = {
-                "name": row.name,
-                "changed": changed,
-                "archived": row.archived_at is not None,
-                "version": row.version,
-            }
-            events.add(self._tx, kind, data, project_id=row.id, sealed=seals.digests_of("projects", row))
+            changed = [name for name in values if name != "archived_at"]
+            emit_project_changed(tx, project.row, changed, archiving="archived" in project.changed)
 
     def _write_epic(self, epic: EpicChange) -> None:
         spec = epic.planned.spec
@@ -211,21 +206,8 @@ class PlanWriter:
                 {name: str(value) if name == "status" else value for name, value in epic.changed.items()},
             )
             changes = {name: getattr(epic.row, name) for name in epic.changed}
-            version = epic.row.version
-            self._emit_epic(
-                EventType.EPIC_UPDATED,
-                epic.project.id,
-                epic.id,
-                seals.digests_of("epics", epic.row),
-                name=epic.name,
-                changes=changes,
-                version=version,
-            )
-
-    def _emit_epic(
-        self, kind: EventType, project_id: int, epic_id: int, sealed: Digests | None = None, **data: Any
-    ) -> None:
-        events.add(self._tx, kind, data, project_id=project_id, epic_id=epic_id, sealed=sealed)
+            event, sealed = EpicUpdated(epic.name, changes, epic.row.version), seals.digests_of("epics", epic.row)
+            events.add(self._tx, event, project_id=epic.project.id, epic_id=epic.id, sealed=sealed)
 
     def _create(self, task: TaskChange) -> None:
         spec, now = task.planned.spec, self._tx.now
@@ -280,8 +262,7 @@ class PlanWriter:
             spec = task.planned.spec
             events.add(
                 self._tx,
-                EventType.TASK_CREATED,
-                {"name": spec.name, "status": spec.status.value, "priority": spec.priority, "version": 1},
+                TaskCreated(name=spec.name, status=spec.status.value, priority=spec.priority, version=1),
                 project_id=task.project.id,
                 epic_id=None if task.epic is None else task.epic.id,
                 task_id=task.known.task_id,
@@ -296,9 +277,7 @@ class PlanWriter:
         old, new = serializers.task(self._tx, row), serializers.task(self._tx, written)
         changes = {name: getattr(new, name) for name in EDITABLE if getattr(old, name) != getattr(new, name)}
         previous = {name: getattr(old, name) for name in changes}
-        transitions.emit(
-            self._tx, EventType.TASK_UPDATED, written, changes=changes, previous=previous, version=written.version
-        )
+        transitions.emit(self._tx, TaskUpdated(changes=changes, previous=previous, version=written.version), written)
 
     def _set_statuses(self, changed: list[TaskChange]) -> None:
         for task in changed:

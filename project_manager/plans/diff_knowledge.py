@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from project_manager.domain.assumptions import parse_tag
-from project_manager.domain.events import EventType
+from project_manager.domain.events import KnowledgeCreated, KnowledgeUpdated
 from project_manager.plans.changes import EpicChange, ProjectChange
 from project_manager.plans.diagnostics import Diagnostic
 from project_manager.plans.diff import Comparison
@@ -208,7 +208,7 @@ def write(tx: Tx, changes: list[KnowledgeChange]) -> None:
                 },
             )
         sealed = seals.stored(tx, "knowledge_logs", "knowledge_id", row.id) if change.planned.spec.log else None
-        using.emit(tx, EventType.KNOWLEDGE_CREATED, row, sealed=sealed)
+        using.emit(tx, KnowledgeCreated(*using.event_fields(row)), row, sealed=sealed)
     for change, fields in changed:
         _rewrite(tx, change, fields)
 
@@ -241,7 +241,7 @@ def _rewrite(tx: Tx, change: KnowledgeChange, fields: list[str]) -> None:
     row = None if change.row is None else knowledge.write(tx, change.row, values, reason="imported")
     if row is None:
         raise RuntimeError(f"knowledge {change.id} changed within its own transaction")
-    using.emit(tx, EventType.KNOWLEDGE_UPDATED, row, changed=list(values))
+    using.emit(tx, KnowledgeUpdated(*using.event_fields(row), list(values)), row)
 
 
 def write_assumptions(tx: Tx, planned: PlannedTask, task_id: int) -> None:

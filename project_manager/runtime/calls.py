@@ -7,11 +7,12 @@ from typing import Any, Literal
 import orjson
 
 from project_manager.domain.actors import Actor
+from project_manager.domain.leases import LockView
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.operations.definition import Operation
 from project_manager.runtime.snapshots import Snapshot
 from project_manager.schemas.commands import Command
-from project_manager.schemas.tasks import LockView, TaskView
+from project_manager.schemas.tasks import TaskView
 
 Interface = Literal["rest", "mcp", "cli"]
 

@@ -9,6 +9,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
 
 from project_manager.store.events import EventRow
 from project_manager.store.sqlite.tail import EventReader
@@ -59,18 +62,9 @@ class Event:
         self._traced: Event | None = self if with_trace else None
         self.frame: bytes | None = None
 
-    @property
-    def task_id(self) -> int | None:
-        return self._row.task_id
-
-    @property
-    def actor_id(self) -> str:
-        return self._row.actor_id
-
-    @property
-    def data(self) -> str:
-        """Return the payload of the event type as a JSON object."""
-        return self._row.data
+    def field(self, name: str) -> Any:
+        """Return a column of the event or a field of its payload, or None."""
+        return getattr(self._row, name) if name in EventRow._fields else orjson.loads(self._row.data).get(name)
 
     @property
     def size(self) -> int:

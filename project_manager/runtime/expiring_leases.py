@@ -1,7 +1,7 @@
 """Leases of an agent that end soon: less than a third of their length is left."""
 
+from project_manager.domain.leases import LockView
 from project_manager.domain.limits import LEASE_SECONDS_MINIMUM
-from project_manager.schemas.tasks import LockView
 from project_manager.services import leases, serializers
 from project_manager.store.transaction import Tx
 

@@ -12,11 +12,10 @@ from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
-import orjson
 
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import Internal, ProjectManagerError, ShuttingDown
-from project_manager.domain.events import READINESS_EVENTS, EventType
+from project_manager.domain.events import READINESS_EVENTS, TaskStatusChanged
 from project_manager.domain.statuses import Status
 from project_manager.observability.logging import bind_context, log_action
 from project_manager.operations.definition import WaitsFor
@@ -311,9 +310,9 @@ class LongPolls:
 
 
 def _is_lock_event(event: Event) -> bool:
-    if event.type != EventType.TASK_STATUS_CHANGED:
+    if event.type != TaskStatusChanged.type:
         return False
-    return bool(orjson.loads(event.data)["status"] == Status.IN_PROGRESS)
+    return bool(event.field("status") == Status.IN_PROGRESS)
 
 
 def _has_task(call: Call, answer: Answer) -> bool:

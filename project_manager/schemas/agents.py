@@ -5,10 +5,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from project_manager.domain.leases import LockView
 from project_manager.schemas import fields
 from project_manager.schemas.commands import Command, Paged, Scoped
 from project_manager.schemas.logs import LogView
-from project_manager.schemas.tasks import LinkView, LockView, TaskView
+from project_manager.schemas.tasks import LinkView, TaskView
 
 
 class ListAgents(Paged):

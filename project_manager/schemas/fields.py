@@ -14,14 +14,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from project_manager.clock import OutOfRange, parse_rfc3339
 from project_manager.domain import limits
 from project_manager.domain.actors import is_reserved
-from project_manager.domain.events import EventType
+from project_manager.domain.events import EVENT_TYPES
 from project_manager.domain.hints import closest, did_you_mean, suggest_value
 from project_manager.domain.names import composed, has_invisible_character, is_visible
 from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, normalize
 from project_manager.schemas import patterns
 
-_EVENT_TYPES = frozenset(EventType)
-_TYPES_PATTERN = f"^({'|'.join(EventType)})$".replace(".", r"\.")
+_TYPES_PATTERN = f"^({'|'.join(EVENT_TYPES)})$".replace(".", r"\.")
 """Pattern of the types of events. An `enum` would be repeated in the schemas of tools, and the list is long."""
 _WHOLE = re.compile(r"-?[0-9]{1,24}")
 # Control characters and separators of lines and paragraphs break a line. Overrides of direction change how it reads.
@@ -211,9 +210,9 @@ def enum_reader(
 
 def _event_type(value: object) -> object:
     if not isinstance(value, str):
-        raise ValueError(f"is not one of {', '.join(EventType)}")
-    if value not in _EVENT_TYPES:
-        raise UnknownValue(value, "an event type", list(EventType), lambda: closest(value, EventType))
+        raise ValueError(f"is not one of {', '.join(EVENT_TYPES)}")
+    if value not in EVENT_TYPES:
+        raise UnknownValue(value, "an event type", list(EVENT_TYPES), lambda: closest(value, EVENT_TYPES))
     return value
 
 

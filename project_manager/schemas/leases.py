@@ -6,9 +6,10 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field
 
 from project_manager.domain import limits
+from project_manager.domain.leases import LockView
 from project_manager.schemas import fields
 from project_manager.schemas.commands import WAIT_DESCRIPTION, Command, IdempotentCommand, Leased, Paged, Scoped
-from project_manager.schemas.tasks import LockView, TaskView
+from project_manager.schemas.tasks import TaskView
 
 _TTL = AliasChoices("ttl_seconds", "timeout", "duration_seconds")
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from project_manager.domain import limits
+from project_manager.domain.leases import LockView
 from project_manager.domain.statuses import Status
 from project_manager.schemas import fields
 from project_manager.schemas.assumptions import ASSUMPTIONS_ALIAS, AssumptionView, NotedView, TagTexts
@@ -149,18 +150,6 @@ class UpdateTaskStatus(Leased):
     note: fields.Text | None = Field(None, description="added to the log")
     reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")
     force: fields.Flag = Field(False, description="operators only: end any lease")
-
-
-@dataclass(slots=True)
-class LockView:
-    """A lease. `fence` grows by one with every new lease of the task and never decreases."""
-
-    task_id: int
-    holder: str
-    fence: int
-    acquired_at: str
-    expires_at: str
-    ttl_seconds: int
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from project_manager.clock import rfc3339
 from project_manager.domain.assumptions import DEFAULT_CONFIDENCE, family_of, parse_tag
 from project_manager.domain.errors import AssumptionNotFound
-from project_manager.domain.events import EventType
+from project_manager.domain.events import AssumptionRecorded, AssumptionValidated
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.schemas import assumptions as contract
 from project_manager.schemas.views import Page
@@ -61,17 +61,15 @@ def record_verdict(tx: Tx, command: contract.CaptureAssumptionValidation) -> con
     before = _find(tx, row.id, command.assumption_id)
     confidence = DEFAULT_CONFIDENCE[command.verdict] if command.confidence is None else command.confidence
     given = assumptions.add_verdict(tx, before.id, command.verdict.value, confidence, command.reason)
-    transitions.emit(
-        tx,
-        EventType.ASSUMPTION_VALIDATED,
-        row,
-        sealed=seals.stored(tx, "assumption_verdicts", "id", given.id),
+    previous = None if before.verdict is None else before.verdict.verdict
+    event = AssumptionValidated(
         assumption_id=before.id,
         verdict=given.verdict,
-        previous_verdict=None if before.verdict is None else before.verdict.verdict,
+        previous_verdict=previous,
         confidence=confidence,
         reviewer=given.reviewer,
     )
+    transitions.emit(tx, event, row, sealed=seals.stored(tx, "assumption_verdicts", "id", given.id))
     renew_on_write(tx, row, None)
     return contract.ValidatedView(
         success=True,
@@ -113,15 +111,8 @@ def for_task(tx: Tx, task_id: int, *, room: int | None) -> AssumptionList:
 def _add(tx: Tx, row: TaskRow, tag: str, place: dict[str, Any]) -> contract.NotedView:
     tag_type, words = parse_tag(tag)
     assumption_id = assumptions.add(tx, row.id, {"type": tag_type, "text": words, **place})
-    transitions.emit(
-        tx,
-        EventType.ASSUMPTION_RECORDED,
-        row,
-        sealed=seals.stored(tx, "assumptions", "id", assumption_id),
-        assumption_id=assumption_id,
-        assumption_type=tag_type,
-        author=tx.actor.id,
-    )
+    sealed = seals.stored(tx, "assumptions", "id", assumption_id)
+    transitions.emit(tx, AssumptionRecorded(assumption_id, tag_type, tx.actor.id), row, sealed=sealed)
     return contract.NotedView(assumption_id, tag_type, words)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 
 from project_manager.domain.errors import ResponseTooLarge
+from project_manager.domain.leases import LockView
 from project_manager.domain.limits import EXCERPT_CHARACTERS
 from project_manager.schemas.board import GetBoardState
 from project_manager.schemas.epics import EpicView
 from project_manager.schemas.projects import ProjectView
-from project_manager.schemas.tasks import LockView
 from project_manager.services import lookup, serializers
 from project_manager.store import epics, events, listing, meta, projects, tasks
 from project_manager.store.transaction import Tx

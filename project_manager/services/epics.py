@@ -4,7 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 from project_manager.domain.errors import NotEmpty
-from project_manager.domain.events import EventType
+from project_manager.domain.events import EpicDeleted, EpicUpdated
 from project_manager.domain.task_fields import EPIC_PLAIN
 from project_manager.schemas.epics import (
     CreatedEpicView,
@@ -53,9 +53,8 @@ def update(tx: Tx, command: UpdateEpic) -> EpicView:
         resolve.check_epic_name_free(tx, row.project_id, command.name, row.id)
     written = epics.write(tx, row, {**values, **({"status": command.status.value} if "status" in values else {})})
     changes = {name: getattr(written, name) for name in EPIC_PLAIN if getattr(row, name) != getattr(written, name)}
-    data = {"name": written.name, "changes": changes, "version": written.version}
-    sealed = seals.digests_of("epics", written)
-    events.add(tx, EventType.EPIC_UPDATED, data, project_id=row.project_id, epic_id=row.id, sealed=sealed)
+    event, sealed = EpicUpdated(written.name, changes, written.version), seals.digests_of("epics", written)
+    events.add(tx, event, project_id=row.project_id, epic_id=row.id, sealed=sealed)
     return serializers.epic(written)
 
 
@@ -70,13 +69,7 @@ def delete(tx: Tx, command: DeleteEpic) -> DeletedView:
     freed = [other for task_id in inside for other in delete_task(tx, lookup.task(tx, task_id))]
     transitions.emit_ready(tx, sorted(set(freed)))
     epics.remove(tx, row.id)
-    events.add(
-        tx,
-        EventType.EPIC_DELETED,
-        {"name": row.name, "tasks": len(inside)},
-        project_id=row.project_id,
-        epic_id=row.id,
-    )
+    events.add(tx, EpicDeleted(row.name, len(inside)), project_id=row.project_id, epic_id=row.id)
     return DeletedView(success=True, deleted="epic", id=row.id, name=row.name, epics=1, tasks=len(inside))
 
 

@@ -7,7 +7,7 @@ import orjson
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import Invalid, KnowledgeNotFound, VersionMismatch
-from project_manager.domain.events import EventType
+from project_manager.domain.events import KnowledgeCreated, KnowledgeEvent, KnowledgeLogged, KnowledgeUpdated
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.schemas import knowledge as contract
@@ -102,7 +102,7 @@ def append_log(tx: Tx, command: contract.AppendKnowledgeLog) -> contract.Knowled
     metadata = to_json(command.metadata)
     entry = knowledge.add_log(tx, row.id, command.action_type, command.change_reason, metadata)
     sealed = seals.digests_of("knowledge_logs", entry)
-    emit(tx, EventType.KNOWLEDGE_LOGGED, row, sealed=sealed, log_id=entry.id, action_type=entry.action_type)
+    emit(tx, KnowledgeLogged(*event_fields(row), entry.id, entry.action_type), row, sealed=sealed)
     return contract.KnowledgeLoggedView(success=True, knowledge_id=row.id, log_id=entry.id, log=_entry(entry))
 
 
@@ -129,7 +129,7 @@ def _create(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSave
     values = _values(command, list(WRITABLE))
     _check_links(tx, project_id, None, values)
     row = knowledge.add(tx, project_id, values, reason=command.change_reason)
-    emit(tx, EventType.KNOWLEDGE_CREATED, row)
+    emit(tx, KnowledgeCreated(*event_fields(row)), row)
     return _saved_view("created", row)
 
 
@@ -141,7 +141,7 @@ def _change(tx: Tx, row: KnowledgeRow, sent: dict[str, Any], reason: str | None)
     written = knowledge.write(tx, row, values, reason=reason)
     if written is None:
         raise RuntimeError(f"knowledge {row.id} changed within its own transaction")
-    emit(tx, EventType.KNOWLEDGE_UPDATED, written, changed=list(values))
+    emit(tx, KnowledgeUpdated(*event_fields(written), list(values)), written)
     return _saved_view("updated", written)
 
 
@@ -319,11 +319,15 @@ def _saved_view(operation: Any, row: KnowledgeRow) -> contract.KnowledgeSavedVie
     )
 
 
-def emit(tx: Tx, kind: EventType, row: KnowledgeRow, /, *, sealed: Digests | None = None, **more: Any) -> None:
-    """Emit an event about the item as it is now. `sealed` contains facts that only the hash chain covers."""
-    data = {"knowledge_id": row.id, "title": row.title, "category": row.category, "version": row.version, **more}
+def event_fields(row: KnowledgeRow) -> tuple[int, str, str | None, int]:
+    """Return the first fields of each event about the item."""
+    return row.id, row.title, row.category, row.version
+
+
+def emit(tx: Tx, event: KnowledgeEvent, row: KnowledgeRow, *, sealed: Digests | None = None) -> None:
+    """Emit an event about the item. `sealed` contains facts that only the hash chain covers."""
     facts = seals.digests_of("knowledge_items", row) | (sealed or {})
-    events.add(tx, kind, data, project_id=row.project_id, epic_id=row.epic_id, task_id=row.task_id, sealed=facts)
+    events.add(tx, event, project_id=row.project_id, epic_id=row.epic_id, task_id=row.task_id, sealed=facts)
 
 
 def _wrong_project_error(field: str, message: str) -> Invalid:

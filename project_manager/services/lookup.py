@@ -9,7 +9,7 @@ from project_manager.domain.errors import (
     TaskNotFound,
     VersionMismatch,
 )
-from project_manager.domain.events import EventType
+from project_manager.domain.events import EpicCreated, ProjectCreated
 from project_manager.domain.names import INBOX, name_key
 from project_manager.domain.statuses import EpicStatus
 from project_manager.schemas.views import NamedView
@@ -126,8 +126,8 @@ def check_not_archived(parent: ProjectRow) -> None:
 def create_project(tx: Tx, name: str, description: str) -> ProjectRow:
     """Insert a project, emit `project.created`, and return the project."""
     row = projects.add(tx, name, description)
-    data = {"name": name, "version": row.version}
-    events.add(tx, EventType.PROJECT_CREATED, data, project_id=row.id, sealed=seals.digests_of("projects", row))
+    sealed = seals.digests_of("projects", row)
+    events.add(tx, ProjectCreated(name, row.version), project_id=row.id, sealed=sealed)
     return row
 
 
@@ -140,7 +140,6 @@ def create_epic(
     """
     place = epics.next_position(tx, project_id) if position is None else position
     row = epics.add(tx, project_id, name, description, status.value, place)
-    data = {"name": name, "status": row.status, "version": row.version}
-    sealed = seals.digests_of("epics", row)
-    events.add(tx, EventType.EPIC_CREATED, data, project_id=project_id, epic_id=row.id, sealed=sealed)
+    event, sealed = EpicCreated(name, row.status, row.version), seals.digests_of("epics", row)
+    events.add(tx, event, project_id=project_id, epic_id=row.id, sealed=sealed)
     return row

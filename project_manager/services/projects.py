@@ -3,7 +3,7 @@
 from typing import Any
 
 from project_manager.domain.errors import NotEmpty
-from project_manager.domain.events import EventType
+from project_manager.domain.events import ProjectArchived, ProjectDeleted, ProjectUpdated
 from project_manager.domain.task_fields import PROJECT_PLAIN
 from project_manager.schemas.projects import (
     CreateProject,
@@ -17,6 +17,7 @@ from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import lookup, paging, resolve, serializers, transitions
 from project_manager.services.tasks import delete_task
 from project_manager.store import epics, events, knowledge, projects, seals, tasks
+from project_manager.store.projects import ProjectRow
 from project_manager.store.transaction import Tx
 
 
@@ -51,15 +52,17 @@ def update(tx: Tx, command: UpdateProject) -> ProjectView:
         tasks.set_archived(tx, row.id, command.archived)
     written = projects.write(tx, row, values)
     changed = [name for name in PROJECT_PLAIN if getattr(row, name) != getattr(written, name)]
-    kind = EventType.PROJECT_ARCHIVED if archiving and command.archived else EventType.PROJECT_UPDATED
-    data = {
-        "name": written.name,
-        "changed": changed,
-        "archived": written.archived_at is not None,
-        "version": written.version,
-    }
-    events.add(tx, kind, data, project_id=row.id, sealed=seals.digests_of("projects", written))
+    emit_changed(tx, written, changed, archiving=archiving)
     return serializers.project(written, tasks.counts_in_project(tx, row.id))
+
+
+def emit_changed(tx: Tx, row: ProjectRow, changed: list[str], *, archiving: bool) -> None:
+    """Emit the event of an edit."""
+    archived = row.archived_at is not None
+    kind = ProjectArchived if archiving and archived else ProjectUpdated
+    sealed = seals.digests_of("projects", row)
+    event = kind(name=row.name, changed=changed, archived=archived, version=row.version)
+    events.add(tx, event, project_id=row.id, sealed=sealed)
 
 
 def delete(tx: Tx, command: DeleteProject) -> DeletedView:
@@ -76,12 +79,8 @@ def delete(tx: Tx, command: DeleteProject) -> DeletedView:
     freed = [other for task_id in inside for other in delete_task(tx, lookup.task(tx, task_id))]
     transitions.emit_ready(tx, sorted(set(freed)))
     projects.remove(tx, row.id)
-    events.add(
-        tx,
-        EventType.PROJECT_DELETED,
-        {"name": row.name, "tasks": len(inside), "epics": parts, "knowledge": known},
-        project_id=row.id,
-    )
+    event = ProjectDeleted(name=row.name, tasks=len(inside), epics=parts, knowledge=known)
+    events.add(tx, event, project_id=row.id)
     return DeletedView(success=True, deleted="project", id=row.id, name=row.name, epics=parts, tasks=len(inside))
 
 

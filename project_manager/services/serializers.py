@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from project_manager.clock import rfc3339
-from project_manager.domain.leases import Lease
+from project_manager.domain.leases import Lease, LockView
 from project_manager.domain.readiness import Blocker, ReadinessInput, blockers, readiness_blockers
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import INSTANTS, LISTS, TASK_FIELDS
@@ -15,7 +15,7 @@ from project_manager.schemas.epics import EpicView
 from project_manager.schemas.leases import LeaseView
 from project_manager.schemas.logs import LogView
 from project_manager.schemas.projects import ProjectView
-from project_manager.schemas.tasks import LinkView, LockView, TaskView
+from project_manager.schemas.tasks import LinkView, TaskView
 from project_manager.store.epics import EpicRow
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.logs import LogRow

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from project_manager.domain.errors import DependencyCycle, ExternalKeyTaken, HasDependents, Invalid
-from project_manager.domain.events import EventType
+from project_manager.domain.events import TaskCreated, TaskDeleted, TaskUnlocked, TaskUpdated
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.limits import ID_MAXIMUM
@@ -117,15 +117,8 @@ def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: NewTask, depends_
         set_dependencies(tx, row, depends_on)
     if new.conflicts_with:
         set_conflicts(tx, row, new.conflicts_with)
-    transitions.emit(
-        tx,
-        EventType.TASK_CREATED,
-        row,
-        name=row.name,
-        status=row.status,
-        priority=row.priority,
-        version=row.version,
-    )
+    created = TaskCreated(name=row.name, status=row.status, priority=row.priority, version=row.version)
+    transitions.emit(tx, created, row)
     return task_id
 
 
@@ -162,9 +155,8 @@ def _emit_conflict_change(tx: Tx, other: TaskRow, task_id: int) -> None:
     if lease_of(other, tx.now) is None:
         tasks.write(tx, other, {})
         version += 1
-    transitions.emit(
-        tx, EventType.TASK_UPDATED, other, changes=changes, previous={"conflicts_with": previous}, version=version
-    )
+    event = TaskUpdated(changes=changes, previous={"conflicts_with": previous}, version=version)
+    transitions.emit(tx, event, other)
 
 
 def get(tx: Tx, command: GetTask) -> TaskView:
@@ -251,21 +243,21 @@ def delete_task(tx: Tx, row: TaskRow) -> list[int]:
     """
     if row.lock_holder is not None:
         lease_history.add(tx, row, reason=UnlockReason.DELETED.value, status=row.status)
-        transitions.emit(
-            tx,
-            EventType.TASK_UNLOCKED,
-            row,
+        unlocked = TaskUnlocked(
             agent_id=row.lock_holder,
             reason=UnlockReason.DELETED.value,
             status=row.status,
+            attempts=row.attempts,
+            version=row.version,
         )
+        transitions.emit(tx, unlocked, row)
     conflicting_ids = links.conflicts_of(tx, row.id) if row.lock_holder is not None else []
     waiting = [link[0] for link in links.dependents_of(tx, row.id)] if row.status != Status.DONE else []
     if Status(row.status) not in CLOSED:
         links.adjust_unblocks(tx, row.id, -1)
     tasks.remove(tx, row.id)
     links.recount_open(tx, waiting)
-    transitions.emit(tx, EventType.TASK_DELETED, row, name=row.name)
+    transitions.emit(tx, TaskDeleted(row.name), row)
     return [*conflicting_ids, *waiting]
 
 
@@ -285,7 +277,8 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
     after = serializers.task(tx, written)
     changed = {name: getattr(after, name) for name in changes if getattr(before, name) != getattr(after, name)}
     previous = {name: getattr(before, name) for name in changed}
-    transitions.emit(tx, EventType.TASK_UPDATED, written, changes=changed, previous=previous, version=written.version)
+    event = TaskUpdated(changes=changed, previous=previous, version=written.version)
+    transitions.emit(tx, event, written)
     # The edit may have removed a blocker of this task, and a removed conflict may free other tasks.
     if not transitions.is_ready(tx, row):
         transitions.emit_ready(tx, [row.id])

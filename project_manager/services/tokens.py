@@ -6,7 +6,7 @@ import secrets
 from project_manager.clock import rfc3339
 from project_manager.domain.actors import LOCAL, Actor, Role, check_agent_id
 from project_manager.domain.errors import NameTaken, OperatorTokenRequired, TokenNotFound, Unauthorized
-from project_manager.domain.events import EventType
+from project_manager.domain.events import TokenCreated, TokenRevoked, TokensCleared
 from project_manager.domain.names import composed
 from project_manager.schemas.tokens import (
     ClearedTokensView,
@@ -61,7 +61,7 @@ def create(tx: Tx, command: CreateToken) -> TokenView:
         )
     secret = PREFIX + secrets.token_urlsafe(32)
     row = tokens.add(tx, command.name, command.role, command.agent_id, digest(secret))
-    _emit(tx, EventType.TOKEN_CREATED, row)
+    _emit(tx, TokenCreated, row)
     return _shown(row, secret)
 
 
@@ -83,7 +83,7 @@ def revoke(tx: Tx, command: RevokeToken) -> RevokedTokenView:
         raise TokenNotFound(f"token {command.token_id} not found", token_id=command.token_id)
     if row.revoked_at is None:
         row = tokens.revoke(tx, row.id)
-        _emit(tx, EventType.TOKEN_REVOKED, row)
+        _emit(tx, TokenRevoked, row)
     notice = None if tokens.count_live(tx) else ALL_REVOKED
     return RevokedTokenView(*_fields(row), notice=notice)
 
@@ -92,7 +92,7 @@ def clear(tx: Tx, command: ClearTokens) -> ClearedTokensView:
     """Delete every token, at the command line only. Without AUTH_REQUIRED every interface is then open."""
     cleared = tokens.clear(tx)
     if cleared:
-        events.add(tx, EventType.TOKENS_CLEARED, {"tokens": cleared})
+        events.add(tx, TokensCleared(cleared))
     return ClearedTokensView(cleared)
 
 
@@ -128,9 +128,9 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _emit(tx: Tx, kind: EventType, row: TokenRow) -> None:
-    token = {"id": row.id, "name": row.name, "role": row.role, "agent_id": row.agent_id}
-    events.add(tx, kind, {"token": token}, sealed=seals.stored(tx, "tokens", "id", row.id))
+def _emit(tx: Tx, kind: type[TokenCreated | TokenRevoked], row: TokenRow) -> None:
+    event = kind({"id": row.id, "name": row.name, "role": row.role, "agent_id": row.agent_id})
+    events.add(tx, event, sealed=seals.stored(tx, "tokens", "id", row.id))
 
 
 def _shown(row: TokenRow, secret: str | None = None) -> TokenView:

@@ -4,10 +4,17 @@ Each one is a guarded statement with its events and its effects on other tasks. 
 conflicting tasks may be ready again.
 """
 
-from typing import Any
-
 from project_manager.domain.actors import SYSTEM
-from project_manager.domain.events import EventType
+from project_manager.domain.events import (
+    Event,
+    TaskCreated,
+    TaskLocked,
+    TaskLogged,
+    TaskReady,
+    TaskStatusChanged,
+    TaskUnlocked,
+    TaskUpdated,
+)
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services import serializers
@@ -24,7 +31,6 @@ _OUTCOMES = {
     UnlockReason.FORCED: "forced",
 }
 """Metric labels for reasons of the end of a lease. All other reasons count as `released`."""
-_SEALS_TASK = frozenset({EventType.TASK_CREATED, EventType.TASK_UPDATED})
 
 
 def claim(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None) -> TaskRow:
@@ -43,19 +49,7 @@ def claim(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None)
 def emit_locked(tx: Tx, previous: str, taken: TaskRow) -> None:
     """Count the new lease, emit `task.locked`, and emit `task.status_changed` if the status changed."""
     tx.count_outcome("acquired")
-    lease = live_lease_of(taken, tx.now)
-    unconfirmed: dict[str, Any] = {"unconfirmed": True} if taken.unconfirmed_fence == taken.fence else {}
-    emit(
-        tx,
-        EventType.TASK_LOCKED,
-        taken,
-        agent_id=taken.lock_holder,
-        status=taken.status,
-        timeout=lease.length // 1000,
-        version=taken.version,
-        lock=serializers.lock(lease),
-        **unconfirmed,
-    )
+    emit(tx, _locked(tx, taken), taken)
     if previous != taken.status:
         _emit_status_changed(tx, previous, taken, agent_id=taken.lock_holder, lock_released=False)
 
@@ -67,17 +61,7 @@ def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
         raise _conflict_error(tx, row)
     tx.count_outcome("renewed")
     if row.lock_ttl != ttl or row.unconfirmed_fence == row.fence:
-        emit(
-            tx,
-            EventType.TASK_LOCKED,
-            renewed,
-            agent_id=renewed.lock_holder,
-            status=renewed.status,
-            timeout=ttl // 1000,
-            renewed=True,
-            version=renewed.version,
-            lock=serializers.lock(live_lease_of(renewed, tx.now)),
-        )
+        emit(tx, _locked(tx, renewed, renewed=True), renewed)
     return renewed
 
 
@@ -140,18 +124,18 @@ def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_l
     return placed
 
 
-def emit(tx: Tx, kind: EventType, row: TaskRow, /, *, sealed: Digests | None = None, **data: Any) -> None:
+def emit(tx: Tx, event: Event, row: TaskRow, *, sealed: Digests | None = None) -> None:
     """Emit an event about the task. `sealed` contains facts that only the hash chain covers."""
-    if kind in _SEALS_TASK:
+    if isinstance(event, TaskCreated | TaskUpdated):
         sealed = seals.digests_of("tasks", row)
-    events.add(tx, kind, data, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id, sealed=sealed)
+    events.add(tx, event, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id, sealed=sealed)
 
 
 def note(tx: Tx, row: TaskRow, author: str, kind: str, body: str) -> logs.LogRow:
     """Add an entry to the log of the task and emit `task.logged`."""
     entry = logs.add(tx, row.id, author, kind, body)
     sealed = seals.digests_of("task_logs", entry)
-    emit(tx, EventType.TASK_LOGGED, row, sealed=sealed, log_id=entry.id, author=author, kind=kind)
+    emit(tx, TaskLogged(entry.id, author, kind), row, sealed=sealed)
     return entry
 
 
@@ -165,7 +149,7 @@ def emit_ready(tx: Tx, task_ids: list[int]) -> None:
     for task_id in task_ids:
         row = tasks.get(tx, task_id)
         if row is not None and is_ready(tx, row):
-            emit(tx, EventType.TASK_READY, row, status=row.status, version=row.version)
+            emit(tx, TaskReady(row.status, row.version), row)
 
 
 def is_ready(tx: Tx, row: TaskRow) -> bool:
@@ -205,17 +189,14 @@ def _emit_status_changed(
     lock_released: bool,
     sealed: Digests | None = None,
 ) -> None:
-    emit(
-        tx,
-        EventType.TASK_STATUS_CHANGED,
-        row,
-        sealed=sealed,
+    event = TaskStatusChanged(
         status=row.status,
         previous_status=previous,
         agent_id=agent_id,
         lock_released=lock_released,
         version=row.version,
     )
+    emit(tx, event, row, sealed=sealed)
 
 
 def _close_lease(tx: Tx, held: TaskRow, placed: TaskRow, reason: UnlockReason) -> None:
@@ -224,14 +205,26 @@ def _close_lease(tx: Tx, held: TaskRow, placed: TaskRow, reason: UnlockReason) -
     failed = reason is UnlockReason.EXPLICIT_RELEASE and placed.attempts > held.attempts
     kept = UnlockReason.FAILED if failed else reason
     lease_history.add(tx, held, reason=kept.value, status=placed.status)
-    emit(
-        tx,
-        EventType.TASK_UNLOCKED,
-        placed,
-        agent_id=held.lock_holder,
+    event = TaskUnlocked(
+        agent_id=held.lock_holder or "",
         reason=reason.value,
         status=placed.status,
+        attempts=placed.attempts,
         version=placed.version,
+    )
+    emit(tx, event, placed)
+
+
+def _locked(tx: Tx, row: TaskRow, *, renewed: bool = False) -> TaskLocked:
+    lock = serializers.lock(live_lease_of(row, tx.now))
+    return TaskLocked(
+        agent_id=lock.holder,
+        status=row.status,
+        timeout=lock.ttl_seconds,
+        version=row.version,
+        lock=lock,
+        renewed=renewed,
+        unconfirmed=row.unconfirmed_fence == row.fence,
     )
 
 

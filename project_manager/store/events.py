@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import bindparam, func, insert, select
 
 from project_manager.clock import rfc3339
-from project_manager.domain.events import OPERATOR_ONLY_TYPES, EventType
+from project_manager.domain.events import OPERATOR_ONLY_TYPES, Event
 from project_manager.store import chain, pages
 from project_manager.store.chain import Head
 from project_manager.store.seals import Digests
@@ -82,8 +82,7 @@ _COUNT_OF_TASK = Statement(select(func.count()).select_from(events).where(events
 
 def add(
     tx: Tx,
-    kind: EventType,
-    data: dict[str, Any],
+    event: Event,
     *,
     project_id: int | None = None,
     epic_id: int | None = None,
@@ -94,10 +93,10 @@ def add(
 
     The hash chain covers the facts in `sealed`. The public event does not contain them.
     """
-    encoded, actor = orjson.dumps(data).decode(), tx.actor
+    data, actor = orjson.dumps(vars(event)).decode(), tx.actor
     caused_by = (actor.token_id, tx.request_id or None)
     facts = None if sealed is None else orjson.dumps(sealed).decode()
-    row = (kind.value, tx.now, actor.id, actor.kind, project_id, epic_id, task_id, encoded, *caused_by, facts)
+    row = [event.type, tx.now, actor.id, actor.kind, project_id, epic_id, task_id, data, *caused_by, facts]
     if tx.batch is None:
         write(tx, [row], chain.head(tx))
     else:
@@ -106,19 +105,18 @@ def add(
 
 def add_unchained(
     tx: Tx,
-    kind: EventType,
-    data: dict[str, Any],
+    event: Event,
     *,
     project_id: int | None = None,
     epic_id: int | None = None,
     task_id: int | None = None,
 ) -> None:
     """Insert an event into a database of an older schema. The migration adds it to the hash chain."""
-    row = (kind.value, tx.now, tx.actor.id, tx.actor.kind, project_id, epic_id, task_id, orjson.dumps(data).decode())
-    _ADD_UNCHAINED.run_in_order(tx, row)
+    data, actor = orjson.dumps(vars(event)).decode(), tx.actor
+    _ADD_UNCHAINED.run_in_order(tx, (event.type, tx.now, actor.id, actor.kind, project_id, epic_id, task_id, data))
 
 
-def write(tx: Tx, rows: list[tuple[Any, ...]], head: Head) -> Head:
+def write(tx: Tx, rows: list[list[Any]], head: Head) -> Head:
     """Insert events in this order behind `head`, many per statement, and return the new head."""
     start = 0
     for size in _AT_ONCE:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import bindparam, delete, func, select, text, update
 
-from project_manager.domain.events import EventType
+from project_manager.domain.events import DatabaseRestored
 from project_manager.store import chain
 from project_manager.store.statement import Statement
 from project_manager.store.tables import events, meta
@@ -68,5 +68,5 @@ def delete_old_events(tx: Tx, before: int) -> int:
 
 def _highest(tx: Tx, last: int) -> list[tuple[str, int]]:
     found = [(str(row[0]), int(row[1])) for row in tx.execute(_HIGHEST_SEALED, (last,)).fetchall()]
-    fence_floor = _FENCE_FLOOR.value(tx, seq=last, type=EventType.DATABASE_RESTORED.value)
+    fence_floor = _FENCE_FLOOR.value(tx, seq=last, type=DatabaseRestored.type)
     return found if fence_floor is None else [*found, ("fence_floor", int(fence_floor))]

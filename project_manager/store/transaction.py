@@ -18,7 +18,7 @@ class BatchState:
     the first call of its holder, once this was read.
     """
 
-    outbox: list[tuple[Any, ...]] = field(default_factory=list)
+    outbox: list[list[Any]] = field(default_factory=list)
     lease_outcomes: list[str] = field(default_factory=list)
     queue: Any = None
     unconfirmed: bool | None = None

@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, delete, func, literal_column, select, update
 
 from project_manager.clock import rfc3339, stamp
 from project_manager.domain.actors import SYSTEM
-from project_manager.domain.events import EventType
+from project_manager.domain.events import DatabaseRestored, HeadFields, TaskStatusChanged, TaskUnlocked
 from project_manager.domain.leases import UnlockReason
 from project_manager.store import chain, events, instances, lease_history, meta, revisions
 from project_manager.store.lease_history import LeaseRow
@@ -42,6 +42,8 @@ _HELD = Statement(
         tasks.c.name,
         tasks.c.lock_acquired_at,
         tasks.c.lock_expires_at,
+        tasks.c.attempts,
+        tasks.c.version,
     )
     .where(tasks.c.lock_holder.is_not(None))
     .order_by(tasks.c.id)
@@ -95,7 +97,7 @@ class _CurrentState:
 
     high: int
     fence_floor: int
-    head: dict[str, Any] | None = None
+    head: HeadFields | None = None
 
 
 def restore(source: Path, database: Path, now: int, *, force: bool = False) -> Restored:
@@ -242,7 +244,7 @@ def _in_use(database: Path) -> str:
     )
 
 
-def _head_of(connection: Any, tx: Tx) -> dict[str, Any]:
+def _head_of(connection: Any, tx: Tx) -> HeadFields:
     """Return the epoch of a database and its newest event. The hash is None in a schema without a hash chain."""
     chained = revisions.has_column(connection, "events", "hash")
     seq, digest = chain.head(tx) if chained else (events.head(tx), b"")
@@ -260,8 +262,7 @@ def _start_epoch(prepared: Path, now: int, present: _CurrentState) -> Restored:
         floor = max(high, present.fence_floor, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
         epoch = secrets.token_hex(8)
         emit = events.add if revisions.has_column(connection, "events", "hash") else events.add_unchained
-        origin = {"backup": _head_of(connection, tx), "replaced": present.head}
-        emit(tx, EventType.DATABASE_RESTORED, {"epoch": epoch, "fence_floor": floor, **origin})
+        emit(tx, DatabaseRestored(epoch, floor, _head_of(connection, tx), present.head))
         released = _end_leases(tx, emit, recorded=revisions.has_table(connection, "ended_leases"))
         meta.begin_epoch(tx, epoch, floor)
         restored_clock.lower_clock(tx, connection)
@@ -287,16 +288,18 @@ def _end_leases(tx: Tx, emit: Callable[..., None], *, recorded: bool) -> int:
     if recorded:
         _NOTE_WORKERS.run(tx)
     _RELEASE_ALL.run(tx, now=tx.now)
-    for task_id, project_id, epic_id, holder, status, fence, name, acquired_at, expires_at in held:
+    for task_id, project_id, epic_id, holder, status, fence, name, acquired_at, expires_at, attempts, version in held:
         reason = UnlockReason.FORCED.value
         if recorded:
             lease = LeaseRow(task_id, fence, holder, project_id, name, acquired_at, expires_at, tx.now, reason, status)
             lease_history.record(tx, lease)
         about = {"project_id": project_id, "epic_id": epic_id, "task_id": task_id}
-        said = {"agent_id": holder, "lock_released": True, "previous_status": "IN_PROGRESS", "status": status}
-        emit(tx, EventType.TASK_STATUS_CHANGED, said, **about)
-        unlocked = {"agent_id": holder, "reason": reason, "status": status}
-        emit(tx, EventType.TASK_UNLOCKED, unlocked, **about)
+        moved = TaskStatusChanged(
+            status=status, previous_status="IN_PROGRESS", agent_id=holder, lock_released=True, version=version + 1
+        )
+        unlocked = TaskUnlocked(agent_id=holder, reason=reason, status=status, attempts=attempts, version=version + 1)
+        for event in (moved, unlocked):
+            emit(tx, event, **about)
     return len(held)
 
 
