@@ -94,7 +94,7 @@ class ProjectUpdated(ProjectEvent):
 
 @dataclass(frozen=True)
 class ProjectArchived(ProjectEvent):
-    """A project was archived."""
+    """A project was archived. Each task that was ready has its own `task.not_ready`."""
 
     type = "project.archived"
     name: str
@@ -244,6 +244,18 @@ class TaskReady(TaskEvent):
 
     type = "task.ready"
     may_make_ready = True
+    status: TaskStatus
+    version: int
+
+
+@dataclass(frozen=True)
+class TaskNotReady(TaskEvent):
+    """A task is no longer ready, although the task itself did not change.
+
+    A dependency was reopened, a conflicting task was claimed, or its project was archived.
+    """
+
+    type = "task.not_ready"
     status: TaskStatus
     version: int
 

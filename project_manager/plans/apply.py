@@ -1,6 +1,6 @@
 """Import and export of plans: projects with their epics and tasks, written as one document."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from project_manager.domain.errors import Invalid
@@ -159,6 +159,8 @@ class PlanWriter:
         for number, task in enumerate(changed):
             self._edit(task, before[task.known.task_id])
             self._progress(len(new) + number, len(new) + len(changed))
+        conflicting = self._unchanged_conflicting(before.keys())
+        ready = transitions.ready_among(self._tx, conflicting)
         self._link()
         freed = [other for row in difference.pruned_tasks for other in delete_task(self._tx, row)]
         for epic_row in difference.pruned_epics:
@@ -167,8 +169,16 @@ class PlanWriter:
         bulk.recount(self._tx, sorted(self._recount))
         self._emit_tasks(new, changed, before)
         self._set_statuses(changed)
-        transitions.emit_ready(self._tx, sorted(set(freed) - before.keys()))
+        transitions.emit_not_ready(self._tx, ready)
+        transitions.emit_ready(self._tx, sorted({*freed, *conflicting} - before.keys() - set(ready)))
         transitions.emit_ready(self._tx, [row.id for row in before.values() if not transitions.is_ready(self._tx, row)])
+
+    def _unchanged_conflicting(self, changed: Collection[int]) -> list[int]:
+        """Return the tasks with a new or removed conflict that the plan does not change otherwise."""
+        pairs = [(one.task_id, other.task_id) for one, other in self._difference.new_conflicts]
+        new = {task.known.task_id for task in self._difference.tasks if task.row is None}
+        ends = {task_id for pair in (*pairs, *self._difference.old_conflicts) for task_id in pair}
+        return sorted(ends - new - set(changed))
 
     def _progress(self, number: int, of: int) -> None:
         if number % _REPORT_EVERY == 0 or number == of - 1:
@@ -187,7 +197,6 @@ class PlanWriter:
             values = {name: value for name, value in project.changed.items() if name != "archived"}
             if "archived" in project.changed:
                 values["archived_at"] = tx.now if project.changed["archived"] else None
-                tasks.set_archived(tx, project.id, project.changed["archived"])
             project.row = projects.write(tx, project.row, values)
             changed = [name for name in values if name != "archived_at"]
             emit_project_changed(tx, project.row, changed, archiving="archived" in project.changed)

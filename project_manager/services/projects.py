@@ -16,9 +16,11 @@ from project_manager.schemas.projects import (
 from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import lookup, paging, resolve, serializers, transitions
 from project_manager.services.tasks import delete_task
-from project_manager.store import epics, events, knowledge, projects, seals, tasks
+from project_manager.store import claimable, epics, events, knowledge, projects, seals, tasks
 from project_manager.store.projects import ProjectRow
 from project_manager.store.transaction import Tx
+
+ALL_TASKS = 2**62
 
 
 def create(tx: Tx, command: CreateProject) -> ProjectView:
@@ -49,7 +51,6 @@ def update(tx: Tx, command: UpdateProject) -> ProjectView:
     archiving = "archived" in command.model_fields_set and command.archived != (row.archived_at is not None)
     if archiving:
         values["archived_at"] = tx.now if command.archived else None
-        tasks.set_archived(tx, row.id, command.archived)
     written = projects.write(tx, row, values)
     changed = [name for name in PROJECT_PLAIN if getattr(row, name) != getattr(written, name)]
     emit_changed(tx, written, changed, archiving=archiving)
@@ -57,12 +58,25 @@ def update(tx: Tx, command: UpdateProject) -> ProjectView:
 
 
 def emit_changed(tx: Tx, row: ProjectRow, changed: list[str], *, archiving: bool) -> None:
-    """Emit the event of an edit."""
+    """Emit the event of an edit. With `archiving` also archive or unarchive the tasks, with their events."""
     archived = row.archived_at is not None
     kind = ProjectArchived if archiving and archived else ProjectUpdated
     sealed = seals.digests_of("projects", row)
     event = kind(name=row.name, changed=changed, archived=archived, version=row.version)
     events.add(tx, event, project_id=row.id, sealed=sealed)
+    if archiving:
+        _set_archived(tx, row.id, archived)
+
+
+def _set_archived(tx: Tx, project_id: int, archived: bool) -> None:
+    """Set the flag of the tasks of a project, and emit an event for each task that is or was ready."""
+    if archived:
+        ready = claimable.ids(tx, {"project_id": project_id}, ALL_TASKS)
+        tasks.set_archived(tx, project_id, archived)
+        transitions.emit_not_ready(tx, ready)
+    else:
+        tasks.set_archived(tx, project_id, archived)
+        transitions.emit_ready(tx, claimable.ids(tx, {"project_id": project_id}, ALL_TASKS))
 
 
 def delete(tx: Tx, command: DeleteProject) -> DeletedView:

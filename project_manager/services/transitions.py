@@ -4,12 +4,15 @@ Each one is a guarded statement with its events and its effects on other tasks. 
 conflicting tasks may be ready again.
 """
 
+from collections.abc import Iterable, Iterator
+
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import (
     Event,
     TaskCreated,
     TaskLocked,
     TaskLogged,
+    TaskNotReady,
     TaskReady,
     TaskStatusChanged,
     TaskUnlocked,
@@ -18,7 +21,7 @@ from project_manager.domain.events import (
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services import serializers
-from project_manager.services.serializers import lease_of, live_lease_of
+from project_manager.services.serializers import NO_IDS, lease_of, live_lease_of
 from project_manager.store import events, lease_history, leases, links, logs, seals, tasks
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.seals import Digests
@@ -39,10 +42,12 @@ def claim(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None)
     With `unconfirmed_ttl` the lease has this length until the first renewal.
     """
     came_from = Status.TODO if row.status == Status.IN_PROGRESS else row.status
+    ready_conflicts = [] if row.conflicts_with == NO_IDS else ready_among(tx, links.conflicts_of(tx, row.id))
     taken = leases.take(tx, row, tx.actor.id, ttl=ttl, came_from=came_from, unconfirmed_ttl=unconfirmed_ttl)
     if taken is None:
         raise _conflict_error(tx, row)
     emit_locked(tx, row.status, taken)
+    emit_not_ready(tx, ready_conflicts)
     return taken
 
 
@@ -144,12 +149,30 @@ def log_forced_release(tx: Tx, row: TaskRow) -> None:
     note(tx, row, SYSTEM.id, "system", f"{tx.actor.id} ended the lease of {row.lock_holder}")
 
 
-def emit_ready(tx: Tx, task_ids: list[int]) -> None:
+def emit_ready(tx: Tx, task_ids: Iterable[int]) -> None:
     """Emit `task.ready` for each ready task of `task_ids`."""
-    for task_id in task_ids:
-        row = tasks.get(tx, task_id)
-        if row is not None and is_ready(tx, row):
-            emit(tx, TaskReady(row.status, row.version), row)
+    for row in _ready_rows(tx, task_ids):
+        emit(tx, TaskReady(row.status, row.version), row)
+
+
+def ready_among(tx: Tx, task_ids: Iterable[int]) -> list[int]:
+    """Return the ready tasks of `task_ids`."""
+    return [row.id for row in _ready_rows(tx, task_ids)]
+
+
+def emit_not_ready(tx: Tx, were_ready: list[int]) -> None:
+    """Emit `task.not_ready` for each task that is no longer ready. `were_ready` were ready before the change."""
+    for row in _existing(tx, were_ready):
+        if not is_ready(tx, row):
+            emit(tx, TaskNotReady(row.status, row.version), row)
+
+
+def _ready_rows(tx: Tx, task_ids: Iterable[int]) -> Iterator[TaskRow]:
+    return (row for row in _existing(tx, task_ids) if is_ready(tx, row))
+
+
+def _existing(tx: Tx, task_ids: Iterable[int]) -> Iterator[TaskRow]:
+    return (row for task_id in task_ids if (row := tasks.get(tx, task_id)) is not None)
 
 
 def is_ready(tx: Tx, row: TaskRow) -> bool:
@@ -160,7 +183,7 @@ def is_ready(tx: Tx, row: TaskRow) -> bool:
         and row.open_dependencies == 0
         and not row.deferred
         and not row.archived
-        and row.running_conflicts == "[]"
+        and row.running_conflicts == NO_IDS
         and (tx.max_attempts == 0 or row.attempts < tx.max_attempts)
     )
 
@@ -174,7 +197,9 @@ def _update_dependents(tx: Tx, before: TaskRow, after: TaskRow) -> None:
     if now is Status.DONE and was is not Status.DONE:
         freed += links.adjust_open_dependencies(tx, after.id, -1)
     elif was is Status.DONE and now is not Status.DONE:
+        ready = ready_among(tx, [link[0] for link in links.dependents_of(tx, after.id)])
         links.adjust_open_dependencies(tx, after.id, 1)
+        emit_not_ready(tx, ready)
     if before.lock_holder is not None:
         freed += links.conflicts_of(tx, after.id)
     emit_ready(tx, list(dict.fromkeys(freed)))

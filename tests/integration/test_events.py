@@ -32,6 +32,7 @@ OWN_FIELDS = {
     "task.deleted": {"name"},
     "task.logged": {"log_id", "author", "kind"},
     "task.ready": {"status", "version"},
+    "task.not_ready": {"status", "version"},
     "import.finished": {"created", "changed"},
     "token.created": {"token"},
     "token.revoked": {"token"},
@@ -48,6 +49,7 @@ async def everything(api: OperationsClient) -> None:
     lock = await api.claim(first["id"], "ann")
     await api.update_task(first["id"], "ann", fence=lock["fence"], priority=0, log_entry="begun")
     await api.set_status(first["id"], "DONE", "ann", fence=lock["fence"])
+    await api.set_status(first["id"], "TODO", reopen=True)
     await api.call("update_epic", epic_id=epic["id"], status="COMPLETED")
     await api.call("update_project", project_id=1, description="green")
     await api.call("delete_task", task_id=second["id"])
