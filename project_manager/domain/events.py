@@ -1,6 +1,7 @@
 """Events: one class per type, with its payload and the resources that it touches.
 
-An event is written as a JSON object: an envelope, which is the same for all types, followed by the payload.
+An event is written as a JSON object: an envelope, which is the same for all types, followed by the payload. Events of a
+task also get `task`, the compact row of the task at the end of the transaction.
 
 A string in an annotation describes the field. An enumeration in an annotation lists its values.
 """
@@ -12,6 +13,9 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypedDict
 from project_manager.domain.assumptions import Verdict
 from project_manager.domain.leases import LockView, UnlockReason
 from project_manager.domain.statuses import EpicStatus, Status
+
+COMPACT_ROW_BYTES = 1024
+"""Maximum size of a compact row as JSON. A task with a longer row has `null` in its events."""
 
 
 class Resource(StrEnum):
@@ -145,7 +149,7 @@ class EpicDeleted(ProjectEvent):
 
 @dataclass(frozen=True)
 class TaskEvent(Event):
-    """Event of a task."""
+    """Event of a task. It gets `task`, the compact row."""
 
     touches: ClassVar[tuple[Touch, ...]] = (TASK, BOARD, ACTOR)
 
@@ -389,6 +393,8 @@ class TokensCleared(Event):
 
 OPERATOR_ONLY_TYPES = frozenset(name for name, event in EVENT_TYPES.items() if event.is_operator_only)
 READINESS_EVENTS = frozenset(name for name, event in EVENT_TYPES.items() if event.may_make_ready)
+TASK_TYPES = frozenset(name for name, event in EVENT_TYPES.items() if issubclass(event, TaskEvent))
+"""Types with the compact row of their task."""
 
 
 def touches_of(event_type: str) -> tuple[Touch, ...]:

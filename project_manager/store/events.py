@@ -8,8 +8,8 @@ import orjson
 from sqlalchemy import bindparam, func, insert, select
 
 from project_manager.clock import rfc3339
-from project_manager.domain.events import OPERATOR_ONLY_TYPES, Event
-from project_manager.store import chain, pages
+from project_manager.domain.events import OPERATOR_ONLY_TYPES, TASK_TYPES, Event
+from project_manager.store import chain, compact_rows, pages
 from project_manager.store.chain import Head
 from project_manager.store.seals import Digests
 from project_manager.store.statement import Statement, each
@@ -64,6 +64,8 @@ class EventRow(NamedTuple):
 
 _COLUMNS = [events.c[name] for name in EventRow._fields]
 _WRITTEN = (*chain.COLUMNS, "hash")
+_TYPE, _TASK_ID, _DATA = (chain.COLUMNS.index(name) - 1 for name in ("type", "task_id", "data"))
+"""Positions in a row of the outbox, which has no `seq` yet."""
 _AT_ONCE = (16, 4, 2, 1)
 _OF_EVERY_SCHEMA = ("type", "at", "actor_id", "actor_kind", "project_id", "epic_id", "task_id", "data")
 _ADD_UNCHAINED = Statement(insert(events).values({name: bindparam(name) for name in _OF_EVERY_SCHEMA}))
@@ -114,6 +116,15 @@ def add_unchained(
     """Insert an event into a database of an older schema. The migration adds it to the hash chain."""
     data, actor = orjson.dumps(vars(event)).decode(), tx.actor
     _ADD_UNCHAINED.run_in_order(tx, (event.type, tx.now, actor.id, actor.kind, project_id, epic_id, task_id, data))
+
+
+def add_compact_rows(tx: Tx, rows: list[list[Any]]) -> None:
+    """Add the present compact row of its task to each event of a task. A deleted task has the row `null`."""
+    about_tasks = [row for row in rows if row[_TYPE] in TASK_TYPES]
+    if about_tasks:
+        found = compact_rows.encoded(tx, {row[_TASK_ID] for row in about_tasks})
+        for row in about_tasks:
+            row[_DATA] = f'{row[_DATA][:-1]},"task":{found.get(row[_TASK_ID], "null")}}}'
 
 
 def write(tx: Tx, rows: list[list[Any]], head: Head) -> Head:

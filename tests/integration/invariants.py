@@ -17,16 +17,20 @@ Row = dict[str, Any]
 
 def check(api: OperationsClient) -> None:
     """Fail with the first rows that differ from their sources."""
-    check_database(api.runtime.database.path, now=api.runtime.database.writer.now())
+    runtime = api.runtime
+    now = runtime.database.writer.now()
+    check_database(runtime.database.path, now=now, max_attempts=runtime.settings.max_attempts)
 
 
-def check_database(path: Path, *, now: int) -> None:
+def check_database(path: Path, *, now: int, max_attempts: int) -> None:
     tasks = {row["id"]: row for row in read(path, "SELECT * FROM tasks")}
     check_counters(path, tasks)
     check_claimable_labels(path, tasks)
     check_leases(tasks, now=now)
     check_ended_leases(read(path, "SELECT * FROM ended_leases"), tasks)
-    check_events(read(path, "SELECT * FROM events ORDER BY seq"), tasks)
+    events = read(path, "SELECT * FROM events ORDER BY seq")
+    check_events(events, tasks)
+    check_compact_rows(path, events, tasks, max_attempts=max_attempts)
     assert read(path, "PRAGMA foreign_key_check") == []
     check_history(path)
 
@@ -114,6 +118,26 @@ def check_events(events: list[Row], tasks: dict[int, Row]) -> None:
     for number, one in told.items():
         assert one["version"] == tasks[number]["version"], f"version of task {number}"
         assert one["fence"] <= tasks[number]["fence"], f"fence of task {number}"
+
+
+def check_compact_rows(path: Path, events: list[Row], tasks: dict[int, Row], *, max_attempts: int) -> None:
+    """Assert that the compact row in the newest event of each task equals the task, also if another one blocks it."""
+    held = {number for number, row in tasks.items() if row["lock_holder"] is not None}
+    links = read(path, "SELECT task_id, other_id FROM task_conflicts")
+    in_conflict = {link["task_id"] for link in links if link["other_id"] in held}
+    newest = {row["task_id"]: json.loads(row["data"]) for row in events if row["type"].startswith("task.")}
+    for number, task in tasks.items():
+        row = newest[number].get("task")
+        if row is None:  # a restore, which begins a new history
+            continue
+        blocked = task["open_dependencies"] or task["deferred"] or task["archived"] or number in in_conflict
+        capped = 0 < max_attempts <= task["attempts"]
+        assert row == {
+            **{name: task[name] for name in ("id", "name", "status", "priority")},
+            "ready": task["status"] == "TODO" and number not in held and not blocked and not capped,
+            "holder": task["lock_holder"],
+            "worked_by": task["lock_holder"] or task["worked_by"],
+        }, f"compact row of task {number}"
 
 
 def replay(told: dict[int, Row], task: int, kind: str, data: Row) -> None:

@@ -213,7 +213,7 @@ class Leases(RuleBasedStateMachine):
 
     @invariant()
     def they_agree_on_every_task(self) -> None:
-        check_database(self.path, now=self.model.now)
+        check_database(self.path, now=self.model.now, max_attempts=CAP)
         seen = {task.id: self.seen(task) for task in self.ask("list_tasks", {"limit": 500}).items}
         assert seen == {task.id: self.expected(task) for task in self.model.tasks.values()}
 

@@ -15,6 +15,7 @@ async def import_tasks(api: OperationsClient, *tasks: Json, **project: object) -
 async def changes(api: OperationsClient, since: int) -> list[tuple[str, int]]:
     """Return type and task of each `task.ready` and `task.not_ready`."""
     found = await api.events(since, "task.ready", "task.not_ready")
+    assert all(event["task"]["ready"] is (event["type"] == "task.ready") for event in found)
     return [(event["type"], event["task_id"]) for event in found]
 
 

@@ -278,6 +278,7 @@ class Writer:
         head = self._head if ours else None
         if not shared.outbox:
             return head
+        events.add_compact_rows(tx, shared.outbox)
         return events.write(tx, shared.outbox, head or chain.head(tx))
 
     def _run_due(self, tx: Tx, shared: BatchState) -> bool:

@@ -16,7 +16,7 @@ def test_a_type_is_described_and_is_a_task_event_exactly_if_its_name_begins_so(e
 
 
 @each_type
-def test_a_type_has_fields(event: type[Event]) -> None:
+def test_an_event_of_a_task_has_fields_besides_the_compact_row(event: type[Event]) -> None:
     assert inspect.signature(event).parameters
 
 
