@@ -1,12 +1,10 @@
 """Operations on events."""
 
-from typing import Any
-
 from project_manager.domain.errors import (
     TaskNotFound,
 )
 from project_manager.operations.definition import READS, LongPoll, Operation, Tool, WaitsFor
-from project_manager.schemas.events import EventsView, ListEvents, ListTaskEvents
+from project_manager.schemas.events import EventObject, EventsView, ListEvents, ListTaskEvents
 from project_manager.schemas.views import Page
 from project_manager.services import (
     events,
@@ -32,7 +30,7 @@ EVENTS = (
         "list_task_events",
         events.list_task_events,
         ListTaskEvents,
-        Page[dict[str, Any]],
+        Page[EventObject],
         http="GET /api/tasks/{task_id}/events",
         errors=(TaskNotFound,),
     ),

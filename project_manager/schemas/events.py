@@ -1,12 +1,16 @@
 """Commands and views of events."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from project_manager.schemas import fields
 from project_manager.schemas.commands import WAIT_DESCRIPTION, AgentRead, Command, Paged
+
+EVENT_STUB = {"title": "Event", "type": "object"}
+"""The place of an event in the schema of a view. `event_schema` describes the event."""
+EventObject = Annotated[dict[str, Any], WithJsonSchema(EVENT_STUB)]
 
 
 class ListTaskEvents(Paged):
@@ -35,7 +39,7 @@ class EventsView:
     were removed or belong to another history: reload, and continue from `head`.
     """
 
-    items: list[dict[str, Any]]
+    items: list[EventObject]
     last_seq: int
     head: int
     epoch: str

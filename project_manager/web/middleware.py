@@ -33,7 +33,17 @@ REQUEST_ID_CHARACTERS = 128
 HOSTS_REMEMBERED = 1000
 TAG_HEADERS = frozenset({b"if-match", b"if-none-match"})
 PUBLIC_PATHS = frozenset(
-    {"/", "/healthz", "/livez", "/readyz", "/api/session", "/openapi.json", "/docs", "/favicon.ico"}
+    {
+        "/",
+        "/healthz",
+        "/livez",
+        "/readyz",
+        "/api/session",
+        "/openapi.json",
+        "/schemas/events.json",
+        "/docs",
+        "/favicon.ico",
+    }
 )
 PUBLIC_PREFIXES = ("/static/",)
 

@@ -23,7 +23,8 @@ from project_manager.domain.errors import (
 )
 from project_manager.domain.limits import KEY_CHARACTERS
 from project_manager.operations.definition import Kind, Operation
-from project_manager.schemas import patterns
+from project_manager.schemas import event_schema, patterns
+from project_manager.schemas.events import EVENT_STUB
 from project_manager.web.errors import status_of
 
 ABOUT = (
@@ -71,10 +72,11 @@ def document() -> dict[str, Any]:
     del commands
     views: dict[str, Any] = {}
     schemas: dict[str, Any] = {**definitions.get("$defs", {}), "Error": ERROR_SCHEMA}
+    schemas |= event_schema.definitions(REFERENCE)
     for operation in served:
         schema = TypeAdapter(operation.view).json_schema(mode="serialization", ref_template=REFERENCE)
         schemas.update(schema.pop("$defs", {}))
-        views[operation.name] = schema
+        views[operation.name] = _with_event_reference(schema)
     paths: dict[str, dict[str, Any]] = {}
     for operation in served:
         method, path = operation.http.split(" ")
@@ -104,6 +106,14 @@ def document() -> dict[str, Any]:
     }
     _use_keywords_of_json_schema(described)
     return described
+
+
+def _with_event_reference(view: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a view with a reference for each event. pydantic knows no definitions but its own."""
+    items = view.get("properties", {}).get("items", {})
+    if items.get("items") == EVENT_STUB:
+        items["items"] = {"$ref": REFERENCE.format(model="Event")}
+    return view
 
 
 def _link_created_items(served: list[Operation], paths: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """`/openapi.json`, and `/docs`: the same description as a page that loads nothing from other sites.
 
 Redoc and Scalar need inline styles, which the policy forbids, and would double or triple the size of the package.
+
+`/schemas/events.json` describes events for clients that do not read OpenAPI.
 """
 
 from functools import lru_cache
@@ -13,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from project_manager.schemas import event_schema
 from project_manager.web.openapi import document
 from project_manager.web.pages import HEADERS, page
 
@@ -34,6 +37,7 @@ th, td { text-align: left; vertical-align: top; padding: .2rem .75rem .2rem 0; f
 def routes() -> list[Route]:
     return [
         Route("/openapi.json", openapi),
+        Route("/schemas/events.json", events),
         Route("/docs", reference),
         Route("/static/reference.css", style),
     ]
@@ -41,6 +45,10 @@ def routes() -> list[Route]:
 
 async def openapi(request: Request) -> Response:
     return Response(await anyio.to_thread.run_sync(_encoded), media_type="application/json")
+
+
+async def events(request: Request) -> Response:
+    return Response(await anyio.to_thread.run_sync(_encoded_events), media_type="application/schema+json")
 
 
 async def style(request: Request) -> Response:
@@ -60,6 +68,11 @@ def _described() -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _encoded() -> bytes:
     return orjson.dumps(_described())
+
+
+@lru_cache(maxsize=1)
+def _encoded_events() -> bytes:
+    return orjson.dumps(event_schema.document())
 
 
 @lru_cache(maxsize=1)

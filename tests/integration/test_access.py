@@ -129,7 +129,7 @@ async def test_access_is_open_without_tokens_and_closed_with_the_first_one(
 @pytest.mark.parametrize("settings", [{"AUTH_REQUIRED": "true"}])
 async def test_auth_required_asks_for_a_token_before_there_is_one(service: HttpService) -> None:
     await service.error(401, "GET", "/api/tasks")
-    for open_path in ("/healthz", "/livez", "/readyz", "/openapi.json", "/docs", "/"):
+    for open_path in ("/healthz", "/livez", "/readyz", "/openapi.json", "/schemas/events.json", "/docs", "/"):
         assert (await service.send("GET", open_path)).status_code == 200
     for closed_path in ("/metrics", "/api/metrics", "/api/board/state", "/api/events"):
         await service.error(401, "GET", closed_path)
@@ -140,7 +140,7 @@ async def test_auth_required_asks_for_a_token_before_there_is_one(service: HttpS
 async def test_options_names_the_methods_of_every_path_and_needs_no_token(service: HttpService) -> None:
     documented = (await service.ok("GET", "/openapi.json"))["paths"]
     others = ("/", "/docs", "/openapi.json", "/favicon.ico", "/static/x/main.js", "/healthz", "/livez", "/readyz")
-    for path in (*documented, *others, "/metrics", "/api/metrics", "/api/session"):
+    for path in (*documented, *others, "/schemas/events.json", "/metrics", "/api/metrics", "/api/session"):
         answer = await service.send("OPTIONS", path.replace("{", "").replace("}", ""))
         assert answer.status_code == 405, path
         assert answer.headers["allow"], path

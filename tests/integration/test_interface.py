@@ -14,6 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from project_manager.catalogue import OPERATIONS
 from project_manager.mcp.schemas import input_schema
+from project_manager.schemas import event_schema
 from project_manager.web.errors import status_of
 from project_manager.web.openapi import document
 from tests.http_service import HttpService
@@ -116,6 +117,14 @@ def test_a_created_resource_is_linked_to_its_operations() -> None:
     assert linked["create_project"] == ["get_project", "update_project", "delete_project"]
     assert {"acquire_task_lock", "update_task_status", "add_task_log"} <= set(linked["create_task"])
     assert "get_knowledge_item" in linked["upsert_knowledge"]
+
+
+async def test_the_schema_of_events_is_served_and_is_part_of_the_description(service: HttpService) -> None:
+    served = await service.send("GET", "/schemas/events.json")
+    assert served.headers["content-type"] == "application/schema+json"
+    assert served.json() == event_schema.document()
+    described = (await service.ok("GET", "/openapi.json"))["components"]["schemas"]
+    assert described.keys() >= {"Event", *served.json()["$defs"]}
 
 
 async def test_every_described_route_is_there_with_each_status_that_it_may_answer(service: HttpService) -> None:

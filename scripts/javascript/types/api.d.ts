@@ -53,6 +53,16 @@ interface ClaimedView {
   also_holding: Array<HoldView>;
 }
 
+interface CompactTaskRow {
+  id: number;
+  name: string;
+  status: string;
+  priority: number;
+  ready: boolean;
+  holder: string | null;
+  worked_by: string | null;
+}
+
 interface CreatedEpicView {
   id: number;
   project_id: number;
@@ -335,8 +345,8 @@ interface GetAnswers {
   [path: `/api/projects/${number}/epics`]: { items: Array<EpicView>; next_cursor: string | null; total: number };
   [path: `/api/epics/${number}`]: EpicView;
   "/api/board/state": { tasks: Array<Record<string, any>>; epics: Array<EpicView>; projects: Array<ProjectView>; seq: number; epoch: string };
-  "/api/events": { items: Array<Record<string, any>>; last_seq: number; head: number; epoch: string; resync: boolean };
-  [path: `/api/tasks/${number}/events`]: { items: Array<Record<string, any>>; next_cursor: string | null; total: number };
+  "/api/events": { items: Array<OutboxEvent>; last_seq: number; head: number; epoch: string; resync: boolean };
+  [path: `/api/tasks/${number}/events`]: { items: Array<OutboxEvent>; next_cursor: string | null; total: number };
   "/api/agents": { items: Array<AgentView>; next_cursor: string | null; total: number };
   [path: `/api/agents/${string}`]: AgentView;
   "/api/context": { agent_id: string; server_time: string; holding: Array<HoldingView>; lost: Array<LinkView>; ready_tasks: number; next_step: string };

@@ -1,10 +1,8 @@
 // Types that the modules of core/ and their callers share.
 
 /** The answer to GET, with the stricter types of this file. */
-type EventsAnswer = Omit<GetAnswers["/api/events"], "items"> & { items: OutboxEvent[] };
 type Answer<Path> =
   Path extends "/api/board/state" ? Board
-  : Path extends "/api/events" ? EventsAnswer
   : Path extends `/api/tasks/${number}` ? Task
   : Path extends keyof GetAnswers ? GetAnswers[Path]
   : any;

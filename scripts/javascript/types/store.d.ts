@@ -22,7 +22,7 @@ interface Actor {
   role?: string | number;
 }
 
-/** An event: its envelope, and the fields of its type (docs/event-types.md). An event of a task has all three ids. */
+/** An event: its envelope, and the fields of its type (docs/events.md). An event of a task has all three ids. */
 interface OutboxEvent {
   seq: number;
   type: string;
@@ -31,6 +31,7 @@ interface OutboxEvent {
   project_id: number;
   epic_id: number;
   task_id: number;
+  task?: CompactTaskRow | null;
   [field: string]: any;
 }
 

@@ -181,7 +181,7 @@ async function closed(/** @type {CloseEvent} */ event) {
   }
 }
 
-function applyPoll(/** @type {EventsAnswer} */ answer) {
+function applyPoll(/** @type {Answer<"/api/events">} */ answer) {
   resetFailures();
   connection.target = answer.head;
   if (applyEvents(answer.items)) reloadSoon();
