@@ -15,6 +15,7 @@ from project_manager.catalogue import OPERATIONS
 from project_manager.config.settings import SETTINGS
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.domain.events import EVENT_TYPES, Event
+from project_manager.observability.metrics import Metrics
 from project_manager.operations.definition import Operation, Profile
 from project_manager.schemas import event_schema
 from project_manager.web.errors import STATUS, status_of
@@ -93,6 +94,11 @@ The server can send an error before the body of the request is complete. It then
 the client can read the error. It reads at most 128 MiB, for at most 30 seconds, and stops after 5 seconds without a
 byte."""
 
+METRICS_TEXT = """\
+`GET /metrics` returns the metrics of one process in the Prometheus text format. [deployment.md](deployment.md) has the
+setup and the alert rules. A histogram has the series `NAME_bucket`, `NAME_sum` and `NAME_count`. The page also has the
+metrics `process_*` of the Prometheus client library."""
+
 
 def settings() -> str:
     rows = [
@@ -145,6 +151,14 @@ def events_schema() -> str:
     return json.dumps(event_schema.document(), indent=1) + "\n"
 
 
+def metrics() -> str:
+    rows = [
+        f"| `{metric.name}` | {metric.kind} | {_code(metric.labels)} | {_cell(metric.doc)} |"
+        for metric in sorted(Metrics().described, key=lambda metric: metric.name)
+    ]
+    return _page("Metrics", METRICS_TEXT, ["| metric | type | labels | description |", "|---|---|---|---|", *rows])
+
+
 def layers() -> str:
     """Return the table of layers, in the order of the import-linter contract.
 
@@ -184,6 +198,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/operations.md": operations,
     "docs/errors.md": errors,
     "docs/events.md": events,
+    "docs/metrics.md": metrics,
     "docs/schemas/events.json": events_schema,
     "CONTRIBUTING.md": contributing,
     "scripts/javascript/types/api.d.ts": declarations,
@@ -218,6 +233,10 @@ def _tool(operation: Operation) -> str:
     if operation.tool is None:
         return "no"
     return "yes" if operation.tool.profile is Profile.CORE else "*all*"
+
+
+def _code(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def _cell(text: str) -> str:

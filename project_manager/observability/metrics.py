@@ -49,19 +49,33 @@ GAUGES = {
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
+@dataclass(frozen=True, slots=True)
+class MetricInfo:
+    """Name, type, labels and help text of a metric. A histogram has the series NAME_bucket, NAME_sum and NAME_count."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    doc: str
+
+
 class Metrics:
-    """The metrics of one running service, in a registry of their own. Any thread may call the methods."""
+    """The metrics of one running service, in a registry of their own. Any thread may call the methods.
+
+    `described` is the list of the metrics, for the documentation.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.described = [MetricInfo(_exported(name), _kind(name), (), doc) for name, doc in GAUGES.items()]
         self._watched = _CallbackCollector()
         self.registry.register(self._watched)
         ProcessCollector(registry=self.registry)
-        Info("pm_build", "Version of the service.", registry=self.registry).info({"version": __version__})
-        self._expected_instances = Gauge(
+        build = self._described(MetricInfo("pm_build_info", "gauge", ("version",), "Version of the service."))
+        Info("pm_build", build.doc, registry=self.registry).info({"version": __version__})
+        self._expected_instances = self._gauge(
             "project_manager_expected_instances",
             "Expected number of instances (EXPECTED_INSTANCES); 0 disables the check.",
-            registry=self.registry,
         )
         self._make_requests()
         self._make_storage()
@@ -117,20 +131,16 @@ class Metrics:
             BACKGROUND_SECONDS,
         )
         self._leases = _LabelledCounter(self._counter("pm_leases", "Total number of lease outcomes.", "outcome"))
-        self._tasks = Gauge("pm_tasks", "Number of tasks by status.", ["status"], registry=self.registry)
-        self._backup_verified = Gauge(
-            "pm_backup_verified_timestamp_seconds",
-            "Unix time of the last verified backup; 0 if there is none.",
-            registry=self.registry,
+        self._tasks = self._gauge("pm_tasks", "Number of tasks by status.", "status")
+        self._backup_verified = self._gauge(
+            "pm_backup_verified_timestamp_seconds", "Unix time of the last verified backup; 0 if there is none."
         )
-        self._backup_seconds = Gauge(
-            "pm_backup_verify_duration_seconds",
-            "Duration of the last backup verification in seconds.",
-            registry=self.registry,
+        self._backup_seconds = self._gauge(
+            "pm_backup_verify_duration_seconds", "Duration of the last backup verification in seconds."
         )
 
     def _make_streams(self) -> None:
-        self._websockets = Gauge("pm_websocket_connections", "Number of open WebSockets.", registry=self.registry)
+        self._websockets = self._gauge("pm_websocket_connections", "Number of open WebSockets.")
         self._websockets_opened = self._counter("pm_websocket_opened", "Total number of WebSockets opened.")
         self._websockets_closed = _LabelledCounter(
             self._counter("pm_websocket_closed", "Total number of WebSockets closed by reason.", "reason")
@@ -138,10 +148,7 @@ class Metrics:
         self._websockets_refused = self._counter(
             "pm_websocket_refused", "Total number of WebSockets rejected at the connection limit."
         )
-        listener = ["listener"]
-        self._connections = Gauge(
-            "project_manager_connections", "Number of open connections.", listener, registry=self.registry
-        )
+        self._connections = self._gauge("project_manager_connections", "Number of open connections.", "listener")
         self._connections_refused = self._counter(
             "project_manager_connections_refused",
             "Total number of connections rejected or closed, by reason.",
@@ -153,11 +160,23 @@ class Metrics:
             "pm_subscribers_dropped", "Total number of slow subscribers that were disconnected."
         )
 
+    def _described(self, info: MetricInfo) -> MetricInfo:
+        self.described.append(info)
+        return info
+
     def _counter(self, name: str, doc: str, *labels: str) -> Counter:
-        return Counter(f"{name}_total", doc, labels, registry=self.registry)
+        info = self._described(MetricInfo(f"{name}_total", "counter", labels, doc))
+        return Counter(info.name, doc, labels, registry=self.registry)
+
+    def _gauge(self, name: str, doc: str, *labels: str) -> Gauge:
+        self._described(MetricInfo(name, "gauge", labels, doc))
+        return Gauge(name, doc, labels, registry=self.registry)
 
     def _timed(self, counted: _Series | None, took: _Series, bounds: tuple[float, ...]) -> _TimedFamily:
         timed = _TimedFamily(counted, took, bounds)
+        if counted is not None:
+            self._described(MetricInfo(f"{counted.name}_total", "counter", counted.labels, counted.doc))
+        self._described(MetricInfo(took.name, "histogram", took.labels, took.doc))
         self.registry.register(timed)
         return timed
 
@@ -365,6 +384,13 @@ class _CallbackCollector(Collector):
                 value = read()
             except OSError:
                 continue
-            family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-            full = name if name.startswith("project_manager_") else f"pm_{name}"
-            yield family(full, GAUGES.get(name, name.replace("_", " ").capitalize()), value=value)
+            family = CounterMetricFamily if _kind(name) == "counter" else GaugeMetricFamily
+            yield family(_exported(name), GAUGES.get(name, name.replace("_", " ").capitalize()), value=value)
+
+
+def _exported(gauge: str) -> str:
+    return gauge if gauge.startswith("project_manager_") else f"pm_{gauge}"
+
+
+def _kind(gauge: str) -> str:
+    return "counter" if gauge.endswith("_total") else "gauge"

@@ -5,7 +5,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from project_manager import __version__
-from project_manager.observability.metrics import Metrics
+from project_manager.observability.metrics import GAUGES, Metrics
 
 
 def everything_counted() -> Metrics:
@@ -72,6 +72,23 @@ def test_names_start_alike_counters_end_in_total_and_everything_is_explained() -
         assert family.documentation.endswith(".")
         if family.type == "counter":
             assert {sample.name for sample in family.samples} <= {f"{family.name}_total"}
+
+
+def test_every_exported_metric_is_described_with_its_type_labels_and_help() -> None:
+    metrics = everything_counted()
+    for gauge in GAUGES:
+        metrics.register_gauge(gauge, lambda: 0.0)
+    described = {metric.name: metric for metric in metrics.described}
+    exported = list(text_string_to_metric_families(metrics.render().decode()))
+    names = set()
+    for family in exported:
+        if not family.name.startswith("process_"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+            names.add(name)
+            assert (described[name].kind, described[name].doc) == (family.type, family.documentation)
+            assert not labels or set(described[name].labels) == labels
+    assert names == set(described)
 
 
 def test_two_services_in_one_process_count_apart() -> None:
