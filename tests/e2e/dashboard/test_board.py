@@ -33,6 +33,27 @@ def test_a_claim_appears_at_once_with_holder_and_countdown(service: Service, bro
         expect(tab.column("IN_PROGRESS").get_by_test_id("count")).to_have_text("0")
 
 
+def test_the_course_of_a_lease_is_shown_from_events_without_reads(
+    service: Service, browser: Browser, team: Team
+) -> None:
+    task = team.task(team.project(), "Write the parser")
+    reads: list[str] = []
+    with dashboard(service, browser) as tab:
+        tab.open()
+        expect(tab.card_in("TODO", task)).to_contain_text("Ready")
+        tab.page.on("request", lambda request: reads.append(request.url) if "/api/tasks" in request.url else None)
+        team.claim(task, "claude-7", 600)
+        expect(tab.card_in("IN_PROGRESS", task)).to_contain_text("claude-7")
+        team.release(task, "claude-7", failed=True)
+        expect(tab.card_in("TODO", task)).to_contain_text("Ready")
+        expect(tab.card(task).get_by_test_id("attempts")).to_have_text("tried once")
+        team.claim(task, "codex-2", 600)
+        team.move(task, "DONE", agent_id="codex-2")
+        expect(tab.card_in("DONE", task)).to_contain_text("codex-2")
+        tab.settle()
+        assert reads == []
+
+
 def test_a_waiting_task_names_its_dependency_and_becomes_ready_live(
     service: Service, browser: Browser, team: Team
 ) -> None:

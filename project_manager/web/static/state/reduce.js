@@ -1,6 +1,7 @@
-// The state of the page and its reducers. Server events apply their own fields first. The full rows follow by REST,
-// because an event does not carry all of its consequences.
+// The state of the page and its reducers. Server events apply their own fields first. Rows that changed in other ways
+// follow by REST.
 import { emptyColumns, insert, removeFrom, sortAll } from "./order.js";
+import { isComplete, taskAfterEvent } from "./task_events.js";
 
 const EVENTS_KEPT = 1000;
 const ERRORS_SHOWN = 2;
@@ -18,6 +19,7 @@ export function initialState() {
     columns: emptyColumns(),
     dependents: new Map(),
     conflicts: new Map(),
+    incomplete: new Set(),
     agents: new Map(),
     events: [],
     seq: 0,
@@ -107,29 +109,13 @@ function loadBoard(/** @type {State} */ state, /** @type {Board} */ board) {
   state.revision.events += 1;
 }
 
-/** Return the task with the fields of the event, or null if the event has none. */
-function taskAfterEvent(/** @type {Task} */ task, /** @type {OutboxEvent} */ event) {
-  const status = event.status ?? task.status;
-  const version = event.version ?? task.version;
-  if (event.type === "task.locked" && event.lock) return { ...task, status, version, lock: event.lock, ready: false };
-  if (event.type === "task.unlocked") return { ...task, status, version, lock: null };
-  if (event.type === "task.status_changed") {
-    return {
-      ...task,
-      status,
-      version,
-      ready: status === "TODO" && task.ready,
-      lock: event.lock_released ? null : task.lock,
-    };
-  }
-  return null;
-}
-
+/** Apply the event to its task. Return whether the task is complete without a read. */
 function applyToTask(/** @type {State} */ state, /** @type {OutboxEvent} */ event) {
   const task = state.tasks.get(event.task_id);
-  if (!task || state.pending.has(task.id)) return;
-  const next = taskAfterEvent(task, event);
-  if (next) putTask(state, next);
+  const next = task && !state.pending.has(task.id) && taskAfterEvent(task, event);
+  if (!next) return false;
+  putTask(state, next);
+  return isComplete(next, event);
 }
 
 const itemsWithin = (/** @type {Map<number, any>} */ map, /** @type {string} */ field, /** @type {number} */ id) =>
@@ -168,7 +154,7 @@ function applyEvent(/** @type {State} */ state, /** @type {OutboxEvent} */ event
   state.events.push(event);
   if (event.type.endsWith(".deleted")) removeDeleted(state, event);
   else if (event.task_id) {
-    applyToTask(state, event);
+    if (!applyToTask(state, event) && event.type !== "task.logged") state.incomplete.add(event.task_id);
     state.revision.tasks += 1;
   }
 }
@@ -195,6 +181,7 @@ const REDUCERS = {
     state.failure = error;
   },
   events: (state, { events }) => {
+    state.incomplete = new Set();
     for (const event of events) applyEvent(state, event);
     trimEvents(state);
   },

@@ -13,6 +13,7 @@ const LEASE_REFRESH_SECONDS = 8;
 /** @type {Record<"tasks" | "projects" | "epics", Set<number>>} Ids of rows to read. */
 const dirty = { tasks: new Set(), projects: new Set(), epics: new Set() };
 let running = false;
+let reads = 0;
 let scheduled = false;
 
 async function fetchBoard() {
@@ -53,8 +54,23 @@ function nextDirtyTasks() {
   return ids;
 }
 
+/**
+ * Count a read while it runs.
+ *
+ * @template Answer
+ * @param {Promise<Answer>} read
+ */
+async function counted(read) {
+  reads += 1;
+  try {
+    return await read;
+  } finally {
+    reads -= 1;
+  }
+}
+
 async function readTasks(/** @type {number[]} */ ids) {
-  const tasks = await fetchAll("/api/tasks", { ids: ids.join(",") });
+  const tasks = await counted(fetchAll("/api/tasks", { ids: ids.join(",") }));
   const found = new Set(tasks.map((task) => task.id));
   // A pending write has already changed the task on the page, and reads it again when it ends.
   const settled = (/** @type {number} */ id) => !state.pending.has(id);
@@ -67,7 +83,7 @@ async function readTasks(/** @type {number[]} */ ids) {
 
 /** Read the full task. The board has only the start of a long description. */
 export async function readTask(/** @type {number} */ id) {
-  const task = await get(`/api/tasks/${id}`);
+  const task = await counted(get(`/api/tasks/${id}`));
   dispatch({ type: "tasks", tasks: [task] });
   return task;
 }
@@ -150,7 +166,10 @@ export function applyEvents(/** @type {OutboxEvent[]} */ events) {
     else if (event.type.startsWith("project.") && !event.type.endsWith("deleted")) dirty.projects.add(event.project_id);
     else if (event.type.startsWith("epic.") && !event.type.endsWith("deleted")) dirty.epics.add(event.epic_id);
   }
-  markDirty(neighbours(state, touched));
+  const unread = neighbours(state, touched);
+  // A read in flight may be older than the events, and would replace what they changed.
+  for (const id of touched) if (!reads && !state.incomplete.has(id)) unread.delete(id);
+  markDirty(unread);
   return needsReload;
 }
 

@@ -8,7 +8,8 @@ import { state } from "../state/store.js";
 import { Actor, RelativeTime, TaskLink } from "./chips.js";
 import { Icon } from "./icons.js";
 
-const ENVELOPE = new Set(["seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id"]);
+// The other fields are the payload. `task` is the task as it was then, which the board shows as it is now.
+const ENVELOPE = new Set(["seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id", "task"]);
 const CHANGES = new Set(["changes", "previous"]);
 /** @type {Record<string, string>} */
 const NOTES = {
@@ -53,6 +54,7 @@ const SENTENCES = {
   "task.deleted": () => ["deleted", ""],
   "task.logged": (event) => [NOTES[event.kind] ?? "wrote on", ""],
   "task.ready": () => ["", "is ready now"],
+  "task.not_ready": () => ["", "is no longer ready"],
   "import.finished": () => ["imported a plan", ""],
   "database.restored": () => ["restored the database from a backup", ""],
   "token.created": (event) => [`created ${tokenOf(event)}`, ""],
@@ -77,9 +79,12 @@ function toneOf(/** @type {OutboxEvent} */ event) {
   return TONES[event.type] ?? "";
 }
 
-/** Return the subject of the sentence: lease holder, author of a log entry, else the actor. `task.ready` has none. */
+/** The task is the subject of these sentences. */
+const TASK_FIRST = new Set(["task.ready", "task.not_ready"]);
+
+/** Return the subject of the sentence: lease holder, author of a log entry, else the actor. */
 function Subject(/** @type {{ event: OutboxEvent }} */ { event }) {
-  if (event.type === "task.ready") return null;
+  if (TASK_FIRST.has(event.type)) return null;
   const lease = event.type === "task.unlocked" || event.type === "task.locked";
   const author = event.type === "task.logged" ? event.author : undefined;
   const id = (lease ? event.agent_id : author) ?? event.actor.id;
@@ -117,7 +122,7 @@ export function EventRow(/** @type {{ event: OutboxEvent, within?: number }} */ 
   const [before, after] = sentence(event);
   const about = event.task_id && event.task_id !== within
     ? html`<${TaskLink} id=${event.task_id} name=${event.name} bare />`
-    : event.task_id && (event.type === "task.ready" ? "It" : "it");
+    : event.task_id && (TASK_FIRST.has(event.type) ? "It" : "it");
   return html`<li class=${`event ${toneOf(event)}`} data-testid="event">
     <span class="event-mark" aria-hidden="true"></span>
     <div class="event-text">
