@@ -152,7 +152,8 @@ class UpdateTaskStatus(Leased):
     force: fields.Flag = Field(False, description="operators only: end any lease")
 
 
-@dataclass(slots=True)
+# orjson encodes a dataclass without slots ten times as fast.
+@dataclass
 class TaskView:
     """A task. `ready` is true if an agent may claim it now, `why_not_ready` lists the blockers. A person has to remove
     or reopen each of `cancelled_dependencies`, the dependencies that are CANCELLED.
