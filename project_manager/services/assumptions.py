@@ -7,7 +7,7 @@ from project_manager.domain.assumptions import DEFAULT_CONFIDENCE, family_of, pa
 from project_manager.domain.errors import AssumptionNotFound
 from project_manager.domain.events import AssumptionRecorded, AssumptionValidated
 from project_manager.domain.limits import ID_MAXIMUM
-from project_manager.schemas import assumptions as contract
+from project_manager.schemas import assumptions as schemas
 from project_manager.schemas.views import Page
 from project_manager.services import budget, lookup, paging, transitions
 from project_manager.services.authorization import check_write, renew_on_write
@@ -24,11 +24,11 @@ LOCATION_FIELDS = ("file_path", "line_number", "code_snippet")
 class AssumptionList(NamedTuple):
     """The newest assumptions on a task that fit into the answer, and the total number of assumptions."""
 
-    items: list[contract.AssumptionView]
+    items: list[schemas.AssumptionView]
     total: int
 
 
-def record(tx: Tx, command: contract.AddRaTag) -> contract.RecordedView:
+def record(tx: Tx, command: schemas.AddRaTag) -> schemas.RecordedView:
     """Record an assumption about a place in the code, as `#TYPE: text`, so that a reviewer can judge it.
 
     Only the holder of a leased task (and people) may; the holder's record also renews its lease. The path is stored as
@@ -40,10 +40,10 @@ def record(tx: Tx, command: contract.AddRaTag) -> contract.RecordedView:
     assumption_id = _add(tx, row, command.text, place).id
     renew_on_write(tx, row, command.fence)
     found = _shown(_find(tx, row.id, assumption_id))
-    return contract.RecordedView(success=True, task_id=row.id, ra_tag_id=assumption_id, assumption=found)
+    return schemas.RecordedView(success=True, task_id=row.id, ra_tag_id=assumption_id, assumption=found)
 
 
-def record_with_task(tx: Tx, row: TaskRow, tags: list[str]) -> list[contract.NotedView]:
+def record_with_task(tx: Tx, row: TaskRow, tags: list[str]) -> list[schemas.NotedView]:
     """Record the assumptions that are sent together with the task, and return them.
 
     The caller has checked that the actor may write about the task.
@@ -52,7 +52,7 @@ def record_with_task(tx: Tx, row: TaskRow, tags: list[str]) -> list[contract.Not
     return [_add(tx, row, tag, nowhere) for tag in tags]
 
 
-def record_verdict(tx: Tx, command: contract.CaptureAssumptionValidation) -> contract.ValidatedView:
+def record_verdict(tx: Tx, command: schemas.CaptureAssumptionValidation) -> schemas.ValidatedView:
     """Give your verdict on an assumption: validated, rejected or partial, with the reason.
 
     Any reviewer may judge, without a lease. The newest verdict counts; earlier ones stay in the history.
@@ -71,7 +71,7 @@ def record_verdict(tx: Tx, command: contract.CaptureAssumptionValidation) -> con
     )
     transitions.emit(tx, event, row, sealed=seals.stored(tx, "assumption_verdicts", "id", given.id))
     renew_on_write(tx, row, None)
-    return contract.ValidatedView(
+    return schemas.ValidatedView(
         success=True,
         task_id=row.id,
         ra_tag_id=before.id,
@@ -81,7 +81,7 @@ def record_verdict(tx: Tx, command: contract.CaptureAssumptionValidation) -> con
     )
 
 
-def list_assumptions(tx: Tx, command: contract.ListAssumptions) -> Page[contract.AssumptionView]:
+def list_assumptions(tx: Tx, command: schemas.ListAssumptions) -> Page[schemas.AssumptionView]:
     """List the assumptions on a task, newest first, with the verdicts that count."""
     row = lookup.task(tx, command.task_id)
     filters = {"assumptions_of": row.id, "verdict": command.verdict}
@@ -90,12 +90,12 @@ def list_assumptions(tx: Tx, command: contract.ListAssumptions) -> Page[contract
     return paging.page(shown, more, total, filters, item=_shown, position=lambda row: (row.id,))
 
 
-def get(tx: Tx, command: contract.GetAssumption) -> contract.AssumptionHistoryView:
+def get(tx: Tx, command: schemas.GetAssumption) -> schemas.AssumptionHistoryView:
     """Read one assumption with every verdict on it, newest first."""
     row = lookup.task(tx, command.task_id)
     found = _find(tx, row.id, command.assumption_id)
     history = [_verdict(verdict) for verdict in assumptions.history(tx, found.id)]
-    return contract.AssumptionHistoryView(assumption=_shown(found), history=history)
+    return schemas.AssumptionHistoryView(assumption=_shown(found), history=history)
 
 
 def for_task(tx: Tx, task_id: int, *, room: int | None) -> AssumptionList:
@@ -108,12 +108,12 @@ def for_task(tx: Tx, task_id: int, *, room: int | None) -> AssumptionList:
     return AssumptionList([_shown(row) for row in fitting], total)
 
 
-def _add(tx: Tx, row: TaskRow, tag: str, place: dict[str, Any]) -> contract.NotedView:
+def _add(tx: Tx, row: TaskRow, tag: str, place: dict[str, Any]) -> schemas.NotedView:
     tag_type, words = parse_tag(tag)
     assumption_id = assumptions.add(tx, row.id, {"type": tag_type, "text": words, **place})
     sealed = seals.stored(tx, "assumptions", "id", assumption_id)
     transitions.emit(tx, AssumptionRecorded(assumption_id, tag_type, tx.actor.id), row, sealed=sealed)
-    return contract.NotedView(assumption_id, tag_type, words)
+    return schemas.NotedView(assumption_id, tag_type, words)
 
 
 def _find(tx: Tx, task_id: int, assumption_id: int) -> AssumptionRow:
@@ -125,8 +125,8 @@ def _find(tx: Tx, task_id: int, assumption_id: int) -> AssumptionRow:
     return row
 
 
-def _shown(row: AssumptionRow) -> contract.AssumptionView:
-    return contract.AssumptionView(
+def _shown(row: AssumptionRow) -> schemas.AssumptionView:
+    return schemas.AssumptionView(
         id=row.id,
         task_id=row.task_id,
         type=row.type,
@@ -142,5 +142,5 @@ def _shown(row: AssumptionRow) -> contract.AssumptionView:
     )
 
 
-def _verdict(row: VerdictRow) -> contract.VerdictView:
-    return contract.VerdictView(row.id, row.verdict, row.confidence, row.reason, row.reviewer, rfc3339(row.created_at))
+def _verdict(row: VerdictRow) -> schemas.VerdictView:
+    return schemas.VerdictView(row.id, row.verdict, row.confidence, row.reason, row.reviewer, rfc3339(row.created_at))

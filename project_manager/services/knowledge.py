@@ -10,7 +10,7 @@ from project_manager.domain.errors import Invalid, KnowledgeNotFound, VersionMis
 from project_manager.domain.events import KnowledgeCreated, KnowledgeEvent, KnowledgeLogged, KnowledgeUpdated
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.limits import ID_MAXIMUM
-from project_manager.schemas import knowledge as contract
+from project_manager.schemas import knowledge as schemas
 from project_manager.schemas.instructions import INSTRUCTIONS
 from project_manager.schemas.views import Page
 from project_manager.services import budget, lookup, paging
@@ -24,7 +24,7 @@ INSTRUCTION_ITEMS = 3
 INSTRUCTION_TOKENS = 1000
 
 
-def upsert(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSavedView:
+def upsert(tx: Tx, command: schemas.UpsertKnowledge) -> schemas.KnowledgeSavedView:
     """Save knowledge about a project or epic: a decision, a convention, a finding; or change it by id.
 
     Only the fields that are sent change, and every version stays readable. With `version` the change is refused if the
@@ -40,14 +40,14 @@ def upsert(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSaved
     return _change(tx, row, sent, command.change_reason)
 
 
-def retire(tx: Tx, command: contract.RetireKnowledge) -> contract.KnowledgeSavedView:
+def retire(tx: Tx, command: schemas.RetireKnowledge) -> schemas.KnowledgeSavedView:
     """Remove an item of knowledge from lists and search. Its versions stay; `active` true restores it."""
     row = _find(tx, command.knowledge_id)
     lookup.check_version("item", row.version, command.version)
     return _change(tx, row, {"active": 0}, None)
 
 
-def search(tx: Tx, command: contract.GetKnowledge) -> Page[contract.KnowledgeView]:
+def search(tx: Tx, command: schemas.GetKnowledge) -> Page[schemas.KnowledgeView]:
     """Find knowledge about a project or epic: decisions, conventions, findings; or read one item by id.
 
     By priority (5 first), then changed last. `q` searches title, content, category and tags for all of its words.
@@ -68,26 +68,26 @@ def search(tx: Tx, command: contract.GetKnowledge) -> Page[contract.KnowledgeVie
     )
 
 
-def get_instructions(tx: Tx, command: contract.GetInstructions) -> contract.InstructionsView:
+def get_instructions(tx: Tx, command: schemas.GetInstructions) -> schemas.InstructionsView:
     """Read how to work: the loop of claiming, working and finishing; with a project, also its main knowledge.
 
     That is the three items with the highest priority. With epic_id they are from the epic and its project.
     """
     asked = command.project_id is not None or command.epic_id is not None
     if not asked or not command.include_knowledge:
-        return contract.InstructionsView(INSTRUCTIONS, [], 0)
+        return schemas.InstructionsView(INSTRUCTIONS, [], 0)
     about = {"project_id": command.project_id, "epic_id": command.epic_id}
     sizes = {"limit": INSTRUCTION_ITEMS, "budget_tokens": INSTRUCTION_TOKENS}
-    known = search(tx, contract.GetKnowledge.model_validate({**about, **sizes}))
-    return contract.InstructionsView(INSTRUCTIONS, known.items, known.total)
+    known = search(tx, schemas.GetKnowledge.model_validate({**about, **sizes}))
+    return schemas.InstructionsView(INSTRUCTIONS, known.items, known.total)
 
 
-def get(tx: Tx, command: contract.GetKnowledgeItem) -> contract.KnowledgeView:
+def get(tx: Tx, command: schemas.GetKnowledgeItem) -> schemas.KnowledgeView:
     """Read the present version of a knowledge item, active or not."""
     return _shown(_find(tx, command.knowledge_id))
 
 
-def list_versions(tx: Tx, command: contract.ListKnowledgeVersions) -> Page[contract.KnowledgeVersionView]:
+def list_versions(tx: Tx, command: schemas.ListKnowledgeVersions) -> Page[schemas.KnowledgeVersionView]:
     """Read every version of an item of knowledge, newest first, with content, author, time and reason."""
     row = _find(tx, command.knowledge_id)
     filters = {"versions_of": row.id}
@@ -96,17 +96,17 @@ def list_versions(tx: Tx, command: contract.ListKnowledgeVersions) -> Page[contr
     return paging.page(shown, more, row.version, filters, item=_version, position=lambda row: (row.version,))
 
 
-def append_log(tx: Tx, command: contract.AppendKnowledgeLog) -> contract.KnowledgeLoggedView:
+def append_log(tx: Tx, command: schemas.AppendKnowledgeLog) -> schemas.KnowledgeLoggedView:
     """Log an action on an item of knowledge: it was used, reviewed, or found wrong. The item does not change."""
     row = _find(tx, command.knowledge_id)
     metadata = to_json(command.metadata)
     entry = knowledge.add_log(tx, row.id, command.action_type, command.change_reason, metadata)
     sealed = seals.digests_of("knowledge_logs", entry)
     emit(tx, KnowledgeLogged(*event_fields(row), entry.id, entry.action_type), row, sealed=sealed)
-    return contract.KnowledgeLoggedView(success=True, knowledge_id=row.id, log_id=entry.id, log=_entry(entry))
+    return schemas.KnowledgeLoggedView(success=True, knowledge_id=row.id, log_id=entry.id, log=_entry(entry))
 
 
-def list_logs(tx: Tx, command: contract.ListKnowledgeLogs) -> Page[contract.KnowledgeLogView]:
+def list_logs(tx: Tx, command: schemas.ListKnowledgeLogs) -> Page[schemas.KnowledgeLogView]:
     """Read the log of an item of knowledge, newest first."""
     row = _find(tx, command.knowledge_id)
     filters = {"log_of": row.id, "action_type": command.action_type}
@@ -115,7 +115,7 @@ def list_logs(tx: Tx, command: contract.ListKnowledgeLogs) -> Page[contract.Know
     return paging.page(shown, more, total, filters, item=_entry, position=lambda row: (row.id,))
 
 
-def _create(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSavedView:
+def _create(tx: Tx, command: schemas.UpsertKnowledge) -> schemas.KnowledgeSavedView:
     if command.version is not None:
         raise VersionMismatch(
             f"a new item has no version {command.version}",
@@ -133,7 +133,7 @@ def _create(tx: Tx, command: contract.UpsertKnowledge) -> contract.KnowledgeSave
     return _saved_view("created", row)
 
 
-def _change(tx: Tx, row: KnowledgeRow, sent: dict[str, Any], reason: str | None) -> contract.KnowledgeSavedView:
+def _change(tx: Tx, row: KnowledgeRow, sent: dict[str, Any], reason: str | None) -> schemas.KnowledgeSavedView:
     values = {name: value for name, value in sent.items() if value != getattr(row, name)}
     if not values:
         return _saved_view("no_changes", row)
@@ -145,7 +145,7 @@ def _change(tx: Tx, row: KnowledgeRow, sent: dict[str, Any], reason: str | None)
     return _saved_view("updated", written)
 
 
-def _project_of_new(tx: Tx, command: contract.UpsertKnowledge) -> int:
+def _project_of_new(tx: Tx, command: schemas.UpsertKnowledge) -> int:
     """Return the project id of a new item: the project sent, or that of its epic, task or parent."""
     if command.project_id is not None or command.project_name is not None or command.epic_id is not None:
         return lookup.get_or_create_project(tx, command.project_id, command.project_name, command.epic_id).id
@@ -156,7 +156,7 @@ def _project_of_new(tx: Tx, command: contract.UpsertKnowledge) -> int:
     raise Invalid.of("project_id", "`project_id` is missing", "Send project_id or project_name.")
 
 
-def _check_same_project(tx: Tx, row: KnowledgeRow, command: contract.UpsertKnowledge) -> None:
+def _check_same_project(tx: Tx, row: KnowledgeRow, command: schemas.UpsertKnowledge) -> None:
     project = lookup.project(tx, row.project_id)
     if command.project_id not in (None, project.id) or command.project_name not in (None, project.name):
         message = f"item {row.id} belongs to project {project.id}, {project.name!r}, and cannot be moved"
@@ -189,7 +189,7 @@ def _ancestors(tx: Tx, knowledge_id: int) -> list[int]:
     return [] if parent is None else [parent]
 
 
-def _filters(tx: Tx, command: contract.GetKnowledge) -> dict[str, Any]:
+def _filters(tx: Tx, command: schemas.GetKnowledge) -> dict[str, Any]:
     filters = {
         name: getattr(command, name)
         for name in ("project_id", "epic_id", "task_id", "parent_id", "knowledge_id", "category", "q")
@@ -217,7 +217,7 @@ def _find(tx: Tx, knowledge_id: int) -> KnowledgeRow:
     return row
 
 
-def _values(command: contract.UpsertKnowledge, names: list[str]) -> dict[str, Any]:
+def _values(command: schemas.UpsertKnowledge, names: list[str]) -> dict[str, Any]:
     """Return the fields of the command in the format of the store."""
     stored: dict[str, Any] = {name: getattr(command, name) for name in names}
     stored.update({name: to_json(stored[name]) for name in ("tags", "metadata") if name in stored})
@@ -230,7 +230,7 @@ def to_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _within_budget(rows: list[KnowledgeRow], tokens: int | None) -> list[tuple[KnowledgeRow, contract.KnowledgeView]]:
+def _within_budget(rows: list[KnowledgeRow], tokens: int | None) -> list[tuple[KnowledgeRow, schemas.KnowledgeView]]:
     """Return as many of the rows as fit with their views, at least one.
 
     The content of each row may use an even share of the remaining budget.
@@ -238,7 +238,7 @@ def _within_budget(rows: list[KnowledgeRow], tokens: int | None) -> list[tuple[K
     if tokens is None:
         return [(row, _shown(row)) for row in rows]
     room = budget.characters(tokens)
-    shown: list[tuple[KnowledgeRow, contract.KnowledgeView]] = []
+    shown: list[tuple[KnowledgeRow, schemas.KnowledgeView]] = []
     for left, row in zip(range(len(rows), 0, -1), rows, strict=True):
         size = ROW_BYTES + sum(len(text.encode()) for text in (row.title, row.tags, row.metadata))
         if shown and size > room:
@@ -249,10 +249,10 @@ def _within_budget(rows: list[KnowledgeRow], tokens: int | None) -> list[tuple[K
     return shown
 
 
-def _shown(row: KnowledgeRow, *, longest: int | None = None) -> contract.KnowledgeView:
+def _shown(row: KnowledgeRow, *, longest: int | None = None) -> schemas.KnowledgeView:
     """Serialize an item. `longest` limits the content, in bytes."""
     content = row.content if longest is None else row.content.encode()[:longest].decode(errors="ignore")
-    return contract.KnowledgeView(
+    return schemas.KnowledgeView(
         id=row.id,
         project_id=row.project_id,
         epic_id=row.epic_id,
@@ -274,8 +274,8 @@ def _shown(row: KnowledgeRow, *, longest: int | None = None) -> contract.Knowled
     )
 
 
-def _version(row: VersionRow) -> contract.KnowledgeVersionView:
-    return contract.KnowledgeVersionView(
+def _version(row: VersionRow) -> schemas.KnowledgeVersionView:
+    return schemas.KnowledgeVersionView(
         knowledge_id=row.knowledge_id,
         version=row.version,
         epic_id=row.epic_id,
@@ -295,8 +295,8 @@ def _version(row: VersionRow) -> contract.KnowledgeVersionView:
     )
 
 
-def _entry(row: KnowledgeLogRow) -> contract.KnowledgeLogView:
-    return contract.KnowledgeLogView(
+def _entry(row: KnowledgeLogRow) -> schemas.KnowledgeLogView:
+    return schemas.KnowledgeLogView(
         id=row.id,
         knowledge_id=row.knowledge_id,
         action_type=row.action_type,
@@ -307,9 +307,9 @@ def _entry(row: KnowledgeLogRow) -> contract.KnowledgeLogView:
     )
 
 
-def _saved_view(operation: Any, row: KnowledgeRow) -> contract.KnowledgeSavedView:
+def _saved_view(operation: Any, row: KnowledgeRow) -> schemas.KnowledgeSavedView:
     words = {"created": "was created", "updated": "was updated", "no_changes": "is unchanged"}
-    return contract.KnowledgeSavedView(
+    return schemas.KnowledgeSavedView(
         success=True,
         message=f"knowledge {row.id} {words[operation]}: version {row.version}",
         operation=operation,
