@@ -132,12 +132,7 @@ def check_database_file(_deadline: float) -> str:
     return f"the database file {path} is readable, schema {row[0]}"
 
 
-CHECKS: tuple[Callable[[float], str], ...] = (
-    check_api_port,
-    check_mcp_port,
-    check_healthz,
-    check_database_file,
-)
+CHECKS: tuple[Callable[[float], str], ...] = (check_api_port, check_mcp_port, check_healthz, check_database_file)
 
 
 def main() -> int:

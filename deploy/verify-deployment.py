@@ -135,10 +135,7 @@ def headers_of_pages(deployment: Deployment) -> str:
 
 def foreign_pages(deployment: Deployment) -> str:
     answer = deployment.api.send(
-        "POST",
-        "/api/projects",
-        {"name": f"foreign-{deployment.mark}"},
-        {"Origin": "https://attacker.invalid"},
+        "POST", "/api/projects", {"name": f"foreign-{deployment.mark}"}, {"Origin": "https://attacker.invalid"}
     )
     if answer.status_code != 403:
         raise Failed(f"a write with a foreign Origin got {answer.status_code}, not 403")

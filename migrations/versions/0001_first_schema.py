@@ -52,11 +52,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_events_at", "events", ["at"], unique=False)
     op.create_index(
-        "ix_events_task_id_seq",
-        "events",
-        ["task_id", "seq"],
-        unique=False,
-        sqlite_where=sa.text("task_id IS NOT NULL"),
+        "ix_events_task_id_seq", "events", ["task_id", "seq"], unique=False, sqlite_where=sa.text("task_id IS NOT NULL")
     )
 
     op.create_table(
@@ -238,11 +234,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("lock_holder IS NOT NULL"),
     )
     op.create_index(
-        "ix_tasks_lock_holder",
-        "tasks",
-        ["lock_holder"],
-        unique=False,
-        sqlite_where=sa.text("lock_holder IS NOT NULL"),
+        "ix_tasks_lock_holder", "tasks", ["lock_holder"], unique=False, sqlite_where=sa.text("lock_holder IS NOT NULL")
     )
     op.create_index("ix_tasks_project_id_status", "tasks", ["project_id", "status"], unique=False)
     op.create_index("ix_tasks_status", "tasks", ["status"], unique=False)
@@ -269,10 +261,7 @@ def upgrade() -> None:
         sa.Column("depends_on_id", sa.Integer(), nullable=False),
         sa.CheckConstraint("task_id <> depends_on_id", name=op.f("ck_task_dependencies_not_itself")),
         sa.ForeignKeyConstraint(
-            ["depends_on_id"],
-            ["tasks.id"],
-            name=op.f("fk_task_dependencies_depends_on_id_tasks"),
-            ondelete="CASCADE",
+            ["depends_on_id"], ["tasks.id"], name=op.f("fk_task_dependencies_depends_on_id_tasks"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
             ["task_id"], ["tasks.id"], name=op.f("fk_task_dependencies_task_id_tasks"), ondelete="CASCADE"

@@ -69,11 +69,7 @@ def upgrade() -> None:
         comment="without foreign keys: the history of a task outlives it",
     )
     op.create_index(
-        "ix_task_logs_handoff",
-        "task_logs",
-        ["task_id", "id"],
-        unique=False,
-        sqlite_where=sa.text("kind = 'handoff'"),
+        "ix_task_logs_handoff", "task_logs", ["task_id", "id"], unique=False, sqlite_where=sa.text("kind = 'handoff'")
     )
     op.create_index("ix_ended_leases_ended_at", "ended_leases", ["ended_at"], unique=False)
     op.create_index("ix_ended_leases_agent_id_ended_at", "ended_leases", ["agent_id", "ended_at"], unique=False)

@@ -86,11 +86,7 @@ def _chain_events() -> None:
     if highest is not None:  # never reuse the number of an event that retention has deleted
         op.execute(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('events', {highest})")
     op.create_index(
-        "ix_events_task_id_seq",
-        "events",
-        ["task_id", "seq"],
-        unique=False,
-        sqlite_where=sa.text("task_id IS NOT NULL"),
+        "ix_events_task_id_seq", "events", ["task_id", "seq"], unique=False, sqlite_where=sa.text("task_id IS NOT NULL")
     )
 
 

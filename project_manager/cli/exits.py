@@ -42,7 +42,7 @@ class CommandError(Exception):
 
 
 _HINTS: dict[type[ProjectManagerError], str] = {
-    ProjectNotFound: "List projects with `project-manager export`, or GET /api/projects on a running server.",
+    ProjectNotFound: "List projects with `project-manager export`, or GET /api/projects on a running server."
 }
 """Hints for the command line. They replace default hints that name an agent tool."""
 

@@ -221,13 +221,7 @@ def export(*, project: str | None, output: str, form: str, db_path: str | None, 
 @settings_options
 @json_option
 def backup(
-    *,
-    target: str | None,
-    keep: int,
-    force: bool,
-    db_path: str | None,
-    env_file: Path | None,
-    as_json: bool,
+    *, target: str | None, keep: int, force: bool, db_path: str | None, env_file: Path | None, as_json: bool
 ) -> int:
     """Back up the database while it is in use, and verify the copy.
 
@@ -298,12 +292,7 @@ def verify(
 @settings_options
 @json_option
 def healthcheck(
-    *,
-    port: int | None,
-    host: str | None,
-    db_path: str | None,
-    env_file: Path | None,
-    as_json: bool,
+    *, port: int | None, host: str | None, db_path: str | None, env_file: Path | None, as_json: bool
 ) -> int:
     """Check the health of the running service. Exit status 0: healthy, 1: unhealthy."""
     from project_manager.cli import local, maintenance

@@ -90,8 +90,7 @@ def unconfirmed_length(ttl: int, waited: int) -> int | None:
 def lock_held_error(lease: Lease) -> LockHeld:
     """Return the error for a task with a live lease of another agent."""
     return LockHeld(
-        f"task {lease.task_id} is locked by {lease.holder} until {rfc3339(lease.expires_at)}",
-        **_present(lease),
+        f"task {lease.task_id} is locked by {lease.holder} until {rfc3339(lease.expires_at)}", **_present(lease)
     )
 
 
@@ -127,10 +126,7 @@ def check_holder(lease: Lease | None, agent: str, fence: int | None, *, task_id:
 def not_held_error(task_id: int, agent: str, current_fence: int) -> NotHeld:
     """Return the error for a task without a live lease."""
     return NotHeld(
-        f"task {task_id} is not locked: {agent} has no lease on it",
-        task_id=task_id,
-        holder=None,
-        fence=current_fence,
+        f"task {task_id} is not locked: {agent} has no lease on it", task_id=task_id, holder=None, fence=current_fence
     )
 
 

@@ -40,12 +40,7 @@ class Prompt:
             {"name": argument.name, "description": argument.description, "required": argument.required}
             for argument in self.arguments
         ]
-        return {
-            "name": self.name,
-            "title": self.title,
-            "description": self.description,
-            "arguments": arguments,
-        }
+        return {"name": self.name, "title": self.title, "description": self.description, "arguments": arguments}
 
 
 def _board(given: PromptArguments) -> str | None:

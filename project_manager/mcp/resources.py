@@ -54,12 +54,7 @@ class Template:
 
 TEMPLATES = (
     Template("pm://task/{task_id}", "task", "Task", "Task: dependencies, lock, log."),
-    Template(
-        "pm://project/{project_id}/board",
-        "board",
-        "Board",
-        "Open tasks of a project by priority, with counts.",
-    ),
+    Template("pm://project/{project_id}/board", "board", "Board", "Open tasks of a project by priority, with counts."),
     Template("pm://agent/{agent_id}", "agent", "Agent", "Leases, lost leases and next step of an agent."),
 )
 
@@ -84,12 +79,7 @@ class Resources:
             }
             for project in page["items"]
         ]
-        result: Result = {
-            "resultType": "complete",
-            "ttlMs": 0,
-            "cacheScope": "private",
-            "resources": resources,
-        }
+        result: Result = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", "resources": resources}
         if page.get("next_cursor"):
             result["nextCursor"] = page["next_cursor"]
         return result
@@ -97,12 +87,7 @@ class Resources:
     async def templates(self, _ctx: Context, _params: PaginatedRequestParams | None) -> Result:
         """Return the result of `resources/templates/list`."""
         announced = [template.announced() for template in TEMPLATES]
-        return {
-            "resultType": "complete",
-            "ttlMs": 3_600_000,
-            "cacheScope": "public",
-            "resourceTemplates": announced,
-        }
+        return {"resultType": "complete", "ttlMs": 3_600_000, "cacheScope": "public", "resourceTemplates": announced}
 
     async def read(self, ctx: Context, params: ReadResourceRequestParams) -> Result:
         """Return the result of `resources/read`. Raises MCPError."""
@@ -151,10 +136,7 @@ class Resources:
         if _URI.fullmatch(uri) is None:
             raise no_such_resource(uri, f"{uri[:100]} cannot be subscribed to")
         if not connection.has_standalone_channel:
-            raise MCPError(
-                INVALID_PARAMS,
-                "SUBSCRIPTION_REFUSED: this connection has no notification stream.",
-            )
+            raise MCPError(INVALID_PARAMS, "SUBSCRIPTION_REFUSED: this connection has no notification stream.")
         try:
             self._subscriptions.subscribe(connection, uri)
         except TooManySubscriptions as error:

@@ -20,13 +20,7 @@ from project_manager.operations.definition import CLEAR, Tool
 Schema = dict[str, Any]
 
 _COPIED_KEYWORDS = ("enum", "format")
-_WORDS = {
-    "agent_id": "",
-    "cursor": "",
-    "limit": "",
-    "fence": "lock.fence",
-    "request_id": "idempotency key",
-}
+_WORDS = {"agent_id": "", "cursor": "", "limit": "", "fence": "lock.fence", "request_id": "idempotency key"}
 """Short descriptions of arguments that many tools have. The instructions explain them once."""
 
 

@@ -113,9 +113,7 @@ class Metrics:
         took = _Series("pm_writer_batch_duration_seconds", "Duration of write transactions in seconds.", ())
         self._batch_seconds = self._timed(None, took, SECONDS)
         self._queries = self._timed(
-            None,
-            _Series("pm_query_duration_seconds", "Duration of queries in seconds.", ("query",)),
-            QUERY_SECONDS,
+            None, _Series("pm_query_duration_seconds", "Duration of queries in seconds.", ("query",)), QUERY_SECONDS
         )
         self._background = self._timed(
             _Series(

@@ -1,33 +1,14 @@
 """Operations on agents."""
 
-from project_manager.domain.errors import (
-    AgentNotFound,
-    EpicNotFound,
-    ProjectNotFound,
-)
+from project_manager.domain.errors import AgentNotFound, EpicNotFound, ProjectNotFound
 from project_manager.operations.definition import READS, Operation, Tool
 from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, ListAgents
 from project_manager.schemas.views import Page
-from project_manager.services import (
-    agents,
-)
+from project_manager.services import agents
 
 AGENTS = (
-    Operation(
-        "list_agents",
-        agents.list_agents,
-        ListAgents,
-        Page[AgentView],
-        http="GET /api/agents",
-    ),
-    Operation(
-        "get_agent",
-        agents.get,
-        GetAgent,
-        AgentView,
-        http="GET /api/agents/{agent_id}",
-        errors=(AgentNotFound,),
-    ),
+    Operation("list_agents", agents.list_agents, ListAgents, Page[AgentView], http="GET /api/agents"),
+    Operation("get_agent", agents.get, GetAgent, AgentView, http="GET /api/agents/{agent_id}", errors=(AgentNotFound,)),
     Operation(
         "get_context",
         agents.get_context,

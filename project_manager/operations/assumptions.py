@@ -1,17 +1,11 @@
 """Operations on assumptions."""
 
 from project_manager.domain.actors import Role
-from project_manager.domain.errors import (
-    AssumptionNotFound,
-    IdempotencyMismatch,
-    TaskNotFound,
-)
+from project_manager.domain.errors import AssumptionNotFound, IdempotencyMismatch, TaskNotFound
 from project_manager.operations.definition import LEASE_ERRORS, WRITES, Kind, Operation, Profile, Tool
 from project_manager.schemas import assumptions as about_assumptions
 from project_manager.schemas.views import Page
-from project_manager.services import (
-    assumptions,
-)
+from project_manager.services import assumptions
 
 ASSUMPTIONS = (
     Operation(

@@ -21,9 +21,7 @@ from project_manager.schemas.epics import (
     UpdateEpic,
 )
 from project_manager.schemas.views import DeletedView, Page
-from project_manager.services import (
-    epics,
-)
+from project_manager.services import epics
 
 EPICS = (
     Operation(
@@ -55,14 +53,7 @@ EPICS = (
         errors=(ProjectNotFound, ProjectArchived, NameTaken, IdempotencyMismatch),
         status=201,
     ),
-    Operation(
-        "get_epic",
-        epics.get,
-        GetEpic,
-        EpicView,
-        http="GET /api/epics/{epic_id}",
-        errors=(EpicNotFound,),
-    ),
+    Operation("get_epic", epics.get, GetEpic, EpicView, http="GET /api/epics/{epic_id}", errors=(EpicNotFound,)),
     Operation(
         "update_epic",
         epics.update,

@@ -1,14 +1,10 @@
 """Operations on events."""
 
-from project_manager.domain.errors import (
-    TaskNotFound,
-)
+from project_manager.domain.errors import TaskNotFound
 from project_manager.operations.definition import READS, LongPoll, Operation, Tool, WaitsFor
 from project_manager.schemas.events import EventObject, EventsView, ListEvents, ListTaskEvents
 from project_manager.schemas.views import Page
-from project_manager.services import (
-    events,
-)
+from project_manager.services import events
 
 EVENTS = (
     Operation(

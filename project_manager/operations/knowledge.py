@@ -12,9 +12,7 @@ from project_manager.domain.errors import (
 from project_manager.operations.definition import READS, WRITES, Kind, Operation, Profile, Tool
 from project_manager.schemas import knowledge as about_knowledge
 from project_manager.schemas.views import Page
-from project_manager.services import (
-    knowledge,
-)
+from project_manager.services import knowledge
 
 KNOWLEDGE = (
     Operation(
@@ -31,10 +29,7 @@ KNOWLEDGE = (
             defaults={"limit": 20, "budget_tokens": 4000},
         ),
         errors=(ProjectNotFound, EpicNotFound, KnowledgeNotFound),
-        aliases=(
-            "GET /api/knowledge/project/{project_id}",
-            "GET /api/knowledge/project/{project_id}/epic/{epic_id}",
-        ),
+        aliases=("GET /api/knowledge/project/{project_id}", "GET /api/knowledge/project/{project_id}/epic/{epic_id}"),
     ),
     Operation(
         "upsert_knowledge",
@@ -77,19 +72,8 @@ KNOWLEDGE = (
                 "parent_id": None,
             },
         ),
-        errors=(
-            KnowledgeNotFound,
-            ProjectNotFound,
-            EpicNotFound,
-            TaskNotFound,
-            VersionMismatch,
-            IdempotencyMismatch,
-        ),
-        aliases=(
-            "POST /api/knowledge",
-            "PUT /api/knowledge/{knowledge_id}",
-            "PATCH /api/knowledge/{knowledge_id}",
-        ),
+        errors=(KnowledgeNotFound, ProjectNotFound, EpicNotFound, TaskNotFound, VersionMismatch, IdempotencyMismatch),
+        aliases=("POST /api/knowledge", "PUT /api/knowledge/{knowledge_id}", "PATCH /api/knowledge/{knowledge_id}"),
     ),
     Operation(
         "get_instructions",

@@ -33,11 +33,7 @@ from project_manager.schemas.leases import (
     RenewTaskLock,
 )
 from project_manager.schemas.views import Page
-from project_manager.services import (
-    claim_queue,
-    lease_history,
-    leases,
-)
+from project_manager.services import claim_queue, lease_history, leases
 
 LEASES = (
     Operation(
@@ -123,11 +119,5 @@ LEASES = (
         errors=(*LEASE_ERRORS, NotHeld, IdempotencyMismatch),
         aliases=("DELETE /api/task/{task_id}/lock",),
     ),
-    Operation(
-        "list_leases",
-        lease_history.list_leases,
-        ListLeases,
-        Page[LeaseView],
-        http="GET /api/leases",
-    ),
+    Operation("list_leases", lease_history.list_leases, ListLeases, Page[LeaseView], http="GET /api/leases"),
 )

@@ -1,16 +1,11 @@
 """Operations on the logs of tasks."""
 
 from project_manager.domain.actors import Role
-from project_manager.domain.errors import (
-    IdempotencyMismatch,
-    TaskNotFound,
-)
+from project_manager.domain.errors import IdempotencyMismatch, TaskNotFound
 from project_manager.operations.definition import LEASE_ERRORS, WRITES, Kind, Operation, Tool
 from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
 from project_manager.schemas.views import Page
-from project_manager.services import (
-    logs,
-)
+from project_manager.services import logs
 
 LOGS = (
     Operation(

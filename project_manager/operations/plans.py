@@ -1,12 +1,7 @@
 """Operations that import and export plans."""
 
 from project_manager.domain.actors import Role
-from project_manager.domain.errors import (
-    IdempotencyMismatch,
-    ImportInProgress,
-    ProjectNotFound,
-    QueueFull,
-)
+from project_manager.domain.errors import IdempotencyMismatch, ImportInProgress, ProjectNotFound, QueueFull
 from project_manager.domain.limits import PLAN_BYTES
 from project_manager.operations.definition import Kind, Operation, PlainText
 from project_manager.plans import apply

@@ -1,13 +1,7 @@
 """Operations on projects."""
 
 from project_manager.domain.actors import Role
-from project_manager.domain.errors import (
-    IdempotencyMismatch,
-    NameTaken,
-    NotEmpty,
-    ProjectNotFound,
-    VersionMismatch,
-)
+from project_manager.domain.errors import IdempotencyMismatch, NameTaken, NotEmpty, ProjectNotFound, VersionMismatch
 from project_manager.operations.definition import IDEMPOTENT, READS, Kind, Operation, Profile, Tool
 from project_manager.schemas.projects import (
     CreateProject,
@@ -18,9 +12,7 @@ from project_manager.schemas.projects import (
     UpdateProject,
 )
 from project_manager.schemas.views import DeletedView, Page
-from project_manager.services import (
-    projects,
-)
+from project_manager.services import projects
 
 PROJECTS = (
     Operation(

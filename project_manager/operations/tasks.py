@@ -36,11 +36,7 @@ from project_manager.schemas.tasks import (
     WrittenTaskView,
 )
 from project_manager.schemas.views import DeletedView, Page
-from project_manager.services import (
-    listing,
-    statuses,
-    tasks,
-)
+from project_manager.services import listing, statuses, tasks
 
 TASKS = (
     Operation(
@@ -118,14 +114,7 @@ TASKS = (
                 "request_id",
             ),
         ),
-        errors=(
-            ProjectNotFound,
-            ProjectArchived,
-            EpicNotFound,
-            ExternalKeyTaken,
-            DependencyCycle,
-            IdempotencyMismatch,
-        ),
+        errors=(ProjectNotFound, ProjectArchived, EpicNotFound, ExternalKeyTaken, DependencyCycle, IdempotencyMismatch),
         status=201,
     ),
     Operation(
@@ -138,24 +127,10 @@ TASKS = (
         role=Role.AGENT,
         idempotent=True,
         acts_as="agent_id",
-        errors=(
-            ProjectNotFound,
-            ProjectArchived,
-            EpicNotFound,
-            ExternalKeyTaken,
-            DependencyCycle,
-            IdempotencyMismatch,
-        ),
+        errors=(ProjectNotFound, ProjectArchived, EpicNotFound, ExternalKeyTaken, DependencyCycle, IdempotencyMismatch),
         status=201,
     ),
-    Operation(
-        "get_task",
-        tasks.get,
-        GetTask,
-        TaskView,
-        http="GET /api/tasks/{task_id}",
-        errors=(TaskNotFound,),
-    ),
+    Operation("get_task", tasks.get, GetTask, TaskView, http="GET /api/tasks/{task_id}", errors=(TaskNotFound,)),
     Operation(
         "get_task_details",
         tasks.details,

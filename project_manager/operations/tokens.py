@@ -1,11 +1,7 @@
 """Operations on tokens."""
 
 from project_manager.domain.actors import Role
-from project_manager.domain.errors import (
-    NameTaken,
-    OperatorTokenRequired,
-    TokenNotFound,
-)
+from project_manager.domain.errors import NameTaken, OperatorTokenRequired, TokenNotFound
 from project_manager.operations.definition import Kind, Operation
 from project_manager.schemas.tokens import (
     ClearedTokensView,
@@ -33,12 +29,7 @@ TOKENS = (
         status=201,
     ),
     Operation(
-        "list_tokens",
-        tokens.list_tokens,
-        ListTokens,
-        Page[TokenView],
-        http="GET /api/tokens",
-        role=Role.OPERATOR,
+        "list_tokens", tokens.list_tokens, ListTokens, Page[TokenView], http="GET /api/tokens", role=Role.OPERATOR
     ),
     Operation(
         "revoke_token",
@@ -50,12 +41,5 @@ TOKENS = (
         role=Role.OPERATOR,
         errors=(TokenNotFound,),
     ),
-    Operation(
-        "clear_tokens",
-        tokens.clear,
-        ClearTokens,
-        ClearedTokensView,
-        kind=Kind.WRITE,
-        role=Role.OPERATOR,
-    ),
+    Operation("clear_tokens", tokens.clear, ClearTokens, ClearedTokensView, kind=Kind.WRITE, role=Role.OPERATOR),
 )

@@ -83,10 +83,7 @@ def compose(
     found = _unreadable(text)
     if found is not None:
         code = f"U+{ord(found[0]):04X}"
-        raise SyntaxProblem(
-            _position_of(text, found.start()),
-            f'character {code} must be escaped, as in "\\u0007"',
-        )
+        raise SyntaxProblem(_position_of(text, found.start()), f'character {code} must be escaped, as in "\\u0007"')
     if is_json and strict_json and (unreadable := _json_error(text)) is not None:
         raise unreadable
     return _tree(text, report, is_json)

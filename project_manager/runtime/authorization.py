@@ -52,9 +52,7 @@ def effective_actor(caller: Caller, operation: Operation, command: Command) -> A
     check_agent_id(named)
     if actor.bound and named != actor.id:
         raise AgentMismatch(
-            f"this token is bound to {actor.id!r} and cannot act as {named!r}",
-            agent_id=named,
-            bound_to=actor.id,
+            f"this token is bound to {actor.id!r} and cannot act as {named!r}", agent_id=named, bound_to=actor.id
         )
     return Actor(named, "agent", actor.role, actor.bound, actor.token_id)
 

@@ -23,8 +23,7 @@ class IdempotentCommand(Command):
     """Base class of writes with an idempotency key, so that a replay takes effect once."""
 
     request_id: fields.Key | None = Field(
-        None,
-        description="idempotency key: a repeated request returns the first response",
+        None, description="idempotency key: a repeated request returns the first response"
     )
 
 

@@ -78,9 +78,7 @@ class GetTaskDetails(AgentRead):
     task_id: fields.Id
     log_limit: fields.Integer = Field(20, ge=1, le=1000, description="newest log entries")
     before: fields.Id | None = Field(
-        None,
-        validation_alias=AliasChoices("before", "before_seq"),
-        description="logs_before, for older entries",
+        None, validation_alias=AliasChoices("before", "before_seq"), description="logs_before, for older entries"
     )
     budget_tokens: fields.Integer | None = Field(
         None, ge=200, le=100_000, description="shorten the log to about this size"

@@ -219,11 +219,7 @@ def _return_task(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -
     placed = transitions.end(tx, row, target, reason, attempts=attempts)
     if exhausted:
         transitions.note(
-            tx,
-            row,
-            SYSTEM.id,
-            "system",
-            f"{failed_attempts(attempts)}: BLOCKED until a person reviews it",
+            tx, row, SYSTEM.id, "system", f"{failed_attempts(attempts)}: BLOCKED until a person reviews it"
         )
     transitions.emit_ready(tx, [row.id])
     return placed

@@ -206,20 +206,10 @@ def _update_dependents(tx: Tx, before: TaskRow, after: TaskRow) -> None:
 
 
 def _emit_status_changed(
-    tx: Tx,
-    previous: str,
-    row: TaskRow,
-    *,
-    agent_id: str | None,
-    lock_released: bool,
-    sealed: Digests | None = None,
+    tx: Tx, previous: str, row: TaskRow, *, agent_id: str | None, lock_released: bool, sealed: Digests | None = None
 ) -> None:
     event = TaskStatusChanged(
-        status=row.status,
-        previous_status=previous,
-        agent_id=agent_id,
-        lock_released=lock_released,
-        version=row.version,
+        status=row.status, previous_status=previous, agent_id=agent_id, lock_released=lock_released, version=row.version
     )
     emit(tx, event, row, sealed=sealed)
 

@@ -26,10 +26,7 @@ _COLUMNS = [agents.c[name] for name in AgentRow._fields]
 _TOUCH = Statement(
     insert(agents)
     .values(
-        id=bindparam("agent_id"),
-        kind=bindparam("kind"),
-        first_seen_at=bindparam("now"),
-        last_seen_at=bindparam("now"),
+        id=bindparam("agent_id"), kind=bindparam("kind"), first_seen_at=bindparam("now"), last_seen_at=bindparam("now")
     )
     .on_conflict_do_update(
         index_elements=[agents.c.id], set_={"last_seen_at": bindparam("now"), "kind": bindparam("kind")}

@@ -180,12 +180,7 @@ def add(tx: Tx, project_id: int, name: str, description: str, status: str, posit
 
 def write(tx: Tx, read: EpicRow, values: dict[str, Any]) -> EpicRow:
     """Update the epic `read` with `values` and return the new row."""
-    fields = {
-        "name": read.name,
-        "description": read.description,
-        "status": read.status,
-        "position": read.position,
-    }
+    fields = {"name": read.name, "description": read.description, "status": read.status, "position": read.position}
     written = EpicRow._make(_WRITE.row(tx, **{**fields, **values}, epic_id=read.id, now=tx.now) or ())
     if written.name != read.name:  # a trigger clears the key at a rename, because an older release does not set it
         set_key(tx, read.id, name_key(written.name))

@@ -106,12 +106,7 @@ def add(
 
 
 def add_unchained(
-    tx: Tx,
-    event: Event,
-    *,
-    project_id: int | None = None,
-    epic_id: int | None = None,
-    task_id: int | None = None,
+    tx: Tx, event: Event, *, project_id: int | None = None, epic_id: int | None = None, task_id: int | None = None
 ) -> None:
     """Insert an event into a database of an older schema. The migration adds it to the hash chain."""
     data, actor = orjson.dumps(vars(event)).decode(), tx.actor

@@ -38,16 +38,7 @@ _FORGET = Statement(delete(instances).where(instances.c.heartbeat_at <= bindpara
 
 def register(tx: Tx, instance: str, *, host: str, pid: int, version: str, kind: str) -> None:
     """Insert a process as an instance."""
-    _ENTER.run(
-        tx,
-        id=instance,
-        host=host,
-        pid=pid,
-        version=version,
-        kind=kind,
-        started_at=tx.now,
-        heartbeat_at=tx.now,
-    )
+    _ENTER.run(tx, id=instance, host=host, pid=pid, version=version, kind=kind, started_at=tx.now, heartbeat_at=tx.now)
 
 
 def heartbeat(tx: Tx, instance: str) -> bool:

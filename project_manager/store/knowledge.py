@@ -69,18 +69,7 @@ class KnowledgeLogRow(NamedTuple):
     created_at: int
 
 
-WRITABLE = (
-    "epic_id",
-    "task_id",
-    "parent_id",
-    "title",
-    "content",
-    "category",
-    "tags",
-    "priority",
-    "active",
-    "metadata",
-)
+WRITABLE = ("epic_id", "task_id", "parent_id", "title", "content", "category", "tags", "priority", "active", "metadata")
 
 _items = knowledge_items
 _versions = knowledge_versions

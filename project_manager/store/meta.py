@@ -45,12 +45,7 @@ def clock_mark(tx: Tx) -> ClockMark:
 
 def store_clock(tx: Tx, mark: ClockMark) -> None:
     _STORE_CLOCK.run(
-        tx,
-        high=mark.latest,
-        offset=mark.offset,
-        boot=mark.boot,
-        jump_at=mark.jump_at,
-        followed_at=mark.followed_at,
+        tx, high=mark.latest, offset=mark.offset, boot=mark.boot, jump_at=mark.jump_at, followed_at=mark.followed_at
     )
 
 

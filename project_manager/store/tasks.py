@@ -4,18 +4,7 @@ import json
 from collections import namedtuple
 from typing import Any, Self
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    bindparam,
-    case,
-    delete,
-    func,
-    insert,
-    null,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Select, bindparam, case, delete, func, insert, null, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
@@ -182,11 +171,7 @@ _UPDATE = Statement(
         tasks.c.lock_holder.is_not_distinct_from(bindparam("read_holder")),
     )
     .values(
-        {
-            **{name: bindparam(name) for name in WRITABLE},
-            "version": tasks.c.version + 1,
-            "updated_at": bindparam("now"),
-        }
+        {**{name: bindparam(name) for name in WRITABLE}, "version": tasks.c.version + 1, "updated_at": bindparam("now")}
     )
 )
 _DELETE = Statement(delete(tasks).where(tasks.c.id == bindparam("task_id")))

@@ -42,8 +42,7 @@ def api_application(
         *(Route(spelled, endpoint=mcp) for path in mcp_paths for spelled in (path, f"{path}/") if mcp is not None),
     ]
     application = Starlette(
-        routes=listed,
-        exception_handlers={HTTPException: on_http_exception, Exception: on_internal_error},
+        routes=listed, exception_handlers={HTTPException: on_http_exception, Exception: on_internal_error}
     )
     application.router.redirect_slashes = False
     return with_middleware(PathRouter(application, operations), runtime)

@@ -77,11 +77,7 @@ def routes() -> list[BaseRoute]:
     Read the files now, because reading them later would block the event loop.
     """
     _shell()
-    return [
-        Route("/", page),
-        Route("/favicon.ico", icon),
-        Route("/static/{tree}/{path:path}", file),
-    ]
+    return [Route("/", page), Route("/favicon.ico", icon), Route("/static/{tree}/{path:path}", file)]
 
 
 async def page(request: Request) -> Response:

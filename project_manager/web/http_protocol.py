@@ -9,12 +9,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from project_manager.domain.errors import (
-    ConnectionLimit,
-    Overloaded,
-    ProjectManagerError,
-    RequestTimeout,
-)
+from project_manager.domain.errors import ConnectionLimit, Overloaded, ProjectManagerError, RequestTimeout
 from project_manager.domain.limits import BODY_BYTES
 from project_manager.web import connections as bounds
 from project_manager.web.connections import Connection, Connections

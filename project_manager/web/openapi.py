@@ -41,10 +41,7 @@ ERROR_SCHEMA: dict[str, Any] = {
         "code": {"type": "string", "description": "stable error code in snake_case"},
         "message": {"type": "string", "description": "the problem and its reason"},
         "hint": {"type": "string", "description": "suggested action"},
-        "details": {
-            "type": "object",
-            "description": "error details; `errors` lists the first 20 field errors",
-        },
+        "details": {"type": "object", "description": "error details; `errors` lists the first 20 field errors"},
         "request_id": {"type": "string"},
     },
 }
@@ -91,11 +88,7 @@ def document() -> dict[str, Any]:
     _link_created_items(served, paths, schemas)
     described: dict[str, Any] = {
         "openapi": "3.1.0",
-        "info": {
-            "title": "Project Manager",
-            "version": __version__,
-            "description": ABOUT,
-        },
+        "info": {"title": "Project Manager", "version": __version__, "description": ABOUT},
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -178,10 +171,7 @@ def _entry(operation: Operation, method: str, path: str, view: dict[str, Any]) -
             *_headers(operation),
         ],
         "responses": {
-            str(operation.status): {
-                "description": "Done.",
-                "content": {"application/json": {"schema": view}},
-            },
+            str(operation.status): {"description": "Done.", "content": {"application/json": {"schema": view}}},
             **_errors(operation, method),
         },
     }
@@ -239,12 +229,7 @@ def _headers(operation: Operation) -> Iterable[dict[str, Any]]:
             "name": "Idempotency-Key",
             "in": "header",
             "description": "A repeated key returns the first response for 24 h.",
-            "schema": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": KEY_CHARACTERS,
-                "pattern": patterns.KEY_HEADER,
-            },
+            "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS, "pattern": patterns.KEY_HEADER},
         }
     if operation.kind is Kind.WRITE and "version" in operation.command.model_fields:
         yield {

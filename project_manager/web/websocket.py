@@ -115,12 +115,7 @@ class EventsWebSocket:
         return outcome[0]
 
     async def _feed(
-        self,
-        wish: FollowEvents,
-        state: Mapping[str, Any],
-        send: Send,
-        outcome: list[str],
-        whole: anyio.CancelScope,
+        self, wish: FollowEvents, state: Mapping[str, Any], send: Send, outcome: list[str], whole: anyio.CancelScope
     ) -> None:
         secret: str | None = state.get("secret")
         actor: Actor = state["actor"]

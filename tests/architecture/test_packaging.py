@@ -13,11 +13,7 @@ from tests.architecture.tree import CHECKOUT, files, name_of, parsed
 SETUP = configparser.ConfigParser()
 SETUP.read(CHECKOUT / "setup.cfg")
 
-IMPORTED_AS = {
-    "prometheus-client": "prometheus_client",
-    "python-json-logger": "pythonjsonlogger",
-    "pyyaml": "yaml",
-}
+IMPORTED_AS = {"prometheus-client": "prometheus_client", "python-json-logger": "pythonjsonlogger", "pyyaml": "yaml"}
 PINNED = [*files("requirements/*.txt"), CHECKOUT / "tests" / "conformance" / "frameworks.txt"]
 JAVASCRIPT = "scripts/javascript"
 RUN_BY_UVICORN = {"httptools", "uvloop", "websockets"}

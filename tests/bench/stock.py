@@ -107,11 +107,7 @@ def handshake_claims(number: int, port: int) -> Script:
     hello = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
     opening = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}
     (opened,) = ask(port, request("POST", "/mcp", opening, [ACCEPT]))
-    headers = [
-        ACCEPT,
-        f"mcp-session-id: {opened.header(b'mcp-session-id')}",
-        f"mcp-protocol-version: {HANDSHAKE}",
-    ]
+    headers = [ACCEPT, f"mcp-session-id: {opened.header(b'mcp-session-id')}", f"mcp-protocol-version: {HANDSHAKE}"]
     ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     ask(port, request("POST", "/mcp", ready, headers))
     return _repeat(request("POST", "/mcp", _call(number, {}), headers))

@@ -24,12 +24,7 @@ _best = (
 _CLAIM = (
     update(tasks)
     .where(tasks.c.id == _best)
-    .values(
-        status="IN_PROGRESS",
-        holder=bindparam("holder"),
-        expires_at=bindparam("expires"),
-        fence=tasks.c.fence + 1,
-    )
+    .values(status="IN_PROGRESS", holder=bindparam("holder"), expires_at=bindparam("expires"), fence=tasks.c.fence + 1)
     .returning(tasks.c.id, tasks.c.name, tasks.c.fence)
 )
 _EVENT = insert(events).returning(events.c.seq)

@@ -82,10 +82,7 @@ async def call_directly(_scope: object, _version: str, name: str, _arguments: ob
 
 
 RESOURCES: dict[str, Json] = {
-    "test://static-text": {
-        "mimeType": "text/plain",
-        "text": "This is the content of the static text resource.",
-    },
+    "test://static-text": {"mimeType": "text/plain", "text": "This is the content of the static text resource."},
     "test://static-binary": {"mimeType": "image/png", "blob": PIXEL},
     "test://watched-resource": {"mimeType": "text/plain", "text": "Watched resource content"},
 }
@@ -131,9 +128,7 @@ async def list_prompts(_ctx: Context, _params: PaginatedRequestParams | None) ->
     return ListPromptsResult(
         prompts=[
             wire.Prompt(
-                name=name,
-                description=name,
-                arguments=[wire.PromptArgument(name=word, required=True) for word in words],
+                name=name, description=name, arguments=[wire.PromptArgument(name=word, required=True) for word in words]
             )
             for name, words in PROMPTS.items()
         ]
@@ -141,10 +136,7 @@ async def list_prompts(_ctx: Context, _params: PaginatedRequestParams | None) ->
 
 
 def _prompt_message(*contents: Json) -> Json:
-    return {
-        "resultType": "complete",
-        "messages": [{"role": "user", "content": content} for content in contents],
-    }
+    return {"resultType": "complete", "messages": [{"role": "user", "content": content} for content in contents]}
 
 
 async def get_prompt(_ctx: Context, params: GetPromptRequestParams) -> Any:
@@ -155,10 +147,7 @@ async def get_prompt(_ctx: Context, params: GetPromptRequestParams) -> Any:
         return _prompt_message({"type": "text", "text": "With your context."})
     if params.name not in PROMPTS:
         raise MCPError(INVALID_PARAMS, f"Unknown prompt: {params.name}")
-    embedded = {
-        "type": "resource",
-        "resource": {**RESOURCE, "uri": given.get("resourceUri", RESOURCE["uri"])},
-    }
+    embedded = {"type": "resource", "resource": {**RESOURCE, "uri": given.get("resourceUri", RESOURCE["uri"])}}
     return {
         "test_simple_prompt": _prompt_message({"type": "text", "text": "This is a simple prompt for testing."}),
         "test_prompt_with_arguments": _prompt_message(

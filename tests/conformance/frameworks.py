@@ -25,11 +25,7 @@ async def run_client(tmp_path: Path, framework: str, path: str) -> "subprocess.C
 
 @pytest.mark.parametrize(
     ("framework", "path"),
-    [
-        ("smolagents", "/mcp?schema=nullable"),
-        ("openai-agents", "/mcp?schema=strict"),
-        ("openai-agents", "/mcp"),
-    ],
+    [("smolagents", "/mcp?schema=nullable"), ("openai-agents", "/mcp?schema=strict"), ("openai-agents", "/mcp")],
 )
 async def test_the_loop_runs_in_a_framework_that_wants_every_argument(
     tmp_path: Path, framework: str, path: str

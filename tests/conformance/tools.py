@@ -81,11 +81,7 @@ def _fixed(result: Json) -> Tool:
 
 
 RESOURCE = {"uri": "test://embedded-resource", "mimeType": "text/plain", "text": "An embedded resource."}
-MIXED = {
-    "uri": "test://mixed-content-resource",
-    "mimeType": "application/json",
-    "text": '{"test":"data","value":123}',
-}
+MIXED = {"uri": "test://mixed-content-resource", "mimeType": "application/json", "text": '{"test":"data","value":123}'}
 IMAGE = {"type": "image", "data": PIXEL, "mimeType": "image/png"}
 
 
@@ -160,10 +156,7 @@ ENUMS: Json = {
     "untitledSingle": {"type": "string", "enum": ["option1", "option2", "option3"]},
     "titledSingle": {"type": "string", "oneOf": _titled("value1", "value2", "value3")},
     "legacyEnum": {"type": "string", "enum": ["opt1", "opt2", "opt3"], "enumNames": ["One", "Two", "Three"]},
-    "untitledMulti": {
-        "type": "array",
-        "items": {"type": "string", "enum": ["option1", "option2", "option3"]},
-    },
+    "untitledMulti": {"type": "array", "items": {"type": "string", "enum": ["option1", "option2", "option3"]}},
     "titledMulti": {"type": "array", "items": {"anyOf": _titled("value1", "value2", "value3")}},
 }
 
@@ -220,9 +213,7 @@ async def needs_sampling(ctx: Context, _params: CallToolRequestParams) -> Json:
     can = ctx.session.client_capabilities
     if can is None or can.sampling is None:
         raise MCPError(
-            MISSING_REQUIRED_CLIENT_CAPABILITY,
-            "Needs sampling",
-            data={"requiredCapabilities": {"sampling": {}}},
+            MISSING_REQUIRED_CLIENT_CAPABILITY, "Needs sampling", data={"requiredCapabilities": {"sampling": {}}}
         )
     return text("Sampling is there.")
 

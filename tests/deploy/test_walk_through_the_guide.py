@@ -46,11 +46,6 @@ def test_a_block_of_the_guide_works_as_documented(folder: Path, line: int, block
     block = BUILT_FROM_NOTHING.sub("docker compose build", block)
     script = WITHOUT_END.sub(rf"timeout {SECONDS_TO_FOLLOW} \1 || [ $? = 124 ]", block)
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
+        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}\n{docker('ps', '--all')}"

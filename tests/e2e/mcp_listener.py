@@ -251,11 +251,7 @@ class Wire:
         return {"mcp-session-id": self.session, "mcp-protocol-version": HANDSHAKE} if self.session else {}
 
     async def initialize(self) -> httpx.Response:
-        params = {
-            "protocolVersion": HANDSHAKE,
-            "capabilities": {},
-            "clientInfo": {"name": "wire", "version": "1"},
-        }
+        params = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": {"name": "wire", "version": "1"}}
         answer = await self.post({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params})
         if answer.status_code == 200:
             self.session = answer.headers["mcp-session-id"]

@@ -50,9 +50,7 @@ def test_the_command_and_the_module_print_the_same_version(cli: CommandLine) -> 
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_the_help_and_the_documentation_explain_a_command_and_each_of_its_flags(
-    words: tuple[str, ...],
-) -> None:
+def test_the_help_and_the_documentation_explain_a_command_and_each_of_its_flags(words: tuple[str, ...]) -> None:
     page = (CHECKOUT / "docs" / "cli.md").read_text()
     assert f"`{' '.join(words)}" in page
     command = COMMANDS[words]

@@ -194,12 +194,7 @@ def test_a_terminal_gets_replacement_characters_for_unsupported_characters(prepa
 
 @pytest.mark.parametrize(
     "words",
-    [
-        ["tasks", "--json"],
-        ["export"],
-        ["import", "faulty.yaml"],
-        ["config", f"--{ACTING}"],
-    ],
+    [["tasks", "--json"], ["export"], ["import", "faulty.yaml"], ["config", f"--{ACTING}"]],
     ids=["tasks", "export", "a fault", "usage"],
 )
 def test_text_from_a_client_cannot_control_a_terminal(prepared: Path, tmp_path: Path, words: list[str]) -> None:

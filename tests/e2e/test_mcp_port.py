@@ -12,10 +12,7 @@ from tests.e2e.service import PATIENCE
 @pytest.mark.parametrize("path", ["/ws/updates", "/mcp"])
 def test_a_websocket_on_the_mcp_port_gets_the_address_of_the_events(start_service: Start, path: str) -> None:
     service = start_service()
-    with (
-        pytest.raises(InvalidStatus) as refused,
-        connect(f"{service.mcp_url.replace('http', 'ws')}{path}", proxy=None),
-    ):
+    with pytest.raises(InvalidStatus) as refused, connect(f"{service.mcp_url.replace('http', 'ws')}{path}", proxy=None):
         pass
     answer = refused.value.response
     error = orjson.loads(answer.body or b"")

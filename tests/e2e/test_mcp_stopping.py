@@ -47,11 +47,7 @@ async def test_a_call_in_flight_at_shutdown_is_answered(transport: str, mode: st
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_call_that_lasts_too_long_gets_a_complete_response(mode: str) -> None:
     work = Work()
-    async with (
-        listening(tool_server(work)) as listener,
-        wire(listener) as bare,
-        anyio.create_task_group() as tasks,
-    ):
+    async with listening(tool_server(work)) as listener, wire(listener) as bare, anyio.create_task_group() as tasks:
         answers: list[httpx.Response] = []
         if mode == "legacy":
             await bare.initialize()

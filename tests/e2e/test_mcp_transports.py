@@ -86,11 +86,7 @@ async def test_the_message_of_an_internal_error_is_not_sent_to_the_client(
 @pytest.mark.parametrize("tool", ["hold", "quiet_hold"])
 async def test_a_2025_call_is_cancelled_by_its_notification(tool: str) -> None:
     work = Work()
-    async with (
-        listening(tool_server(work)) as listener,
-        wire(listener) as bare,
-        anyio.create_task_group() as tasks,
-    ):
+    async with listening(tool_server(work)) as listener, wire(listener) as bare, anyio.create_task_group() as tasks:
         await bare.initialize()
         tasks.start_soon(bare.post, call(tool, 41))
         await soon(work.started)
@@ -102,11 +98,7 @@ async def test_a_2025_call_is_cancelled_by_its_notification(tool: str) -> None:
 @pytest.mark.parametrize("by_note", [False, True])
 async def test_a_waiting_call_in_a_session_of_another_instance_is_cancelled(by_note: bool) -> None:
     work = Work()
-    async with (
-        listening(tool_server(work)) as listener,
-        wire(listener) as bare,
-        anyio.create_task_group() as tasks,
-    ):
+    async with listening(tool_server(work)) as listener, wire(listener) as bare, anyio.create_task_group() as tasks:
         bare.session = "opened-by-another-instance"
         tasks.start_soon(bare.post, call("hold", 41))
         await soon(work.started)
@@ -135,11 +127,7 @@ async def test_a_2025_client_answers_a_question_of_a_tool(transport: str) -> Non
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_client_that_leaves_cancels_its_waiting_call(mode: str) -> None:
     work = Work()
-    async with (
-        listening(tool_server(work)) as listener,
-        wire(listener) as bare,
-        anyio.create_task_group() as tasks,
-    ):
+    async with listening(tool_server(work)) as listener, wire(listener) as bare, anyio.create_task_group() as tasks:
         if mode == "legacy":
             await bare.initialize()
         tasks.start_soon(bare.post if mode == "legacy" else bare.post_modern, call("hold"))

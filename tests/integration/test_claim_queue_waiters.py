@@ -332,8 +332,5 @@ async def test_labels_of_claimable_tasks_follow_every_change(api: OperationsClie
     for step in steps:
         await step()
         check(api)
-    assert {row["label"] for row in read(api.runtime.database.path, "SELECT label FROM claimable_labels")} == {
-        "a",
-        "é",
-    }
+    assert {row["label"] for row in read(api.runtime.database.path, "SELECT label FROM claimable_labels")} == {"a", "é"}
     assert json.loads(read(api.runtime.database.path, "SELECT labels FROM tasks")[0]["labels"]) == ["a", "é"]

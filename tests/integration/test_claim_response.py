@@ -30,11 +30,7 @@ async def test_a_claim_brings_the_newest_handoff_note_and_the_size_of_the_log(ap
     await api.release(task["id"], "cid", handoff="the second coat is on", failed=True)
     await api.call("add_task_log", task_id=task["id"], body="use green", kind="comment")
     answer = await claimed(api, how, task["id"])
-    assert answer["handoff"] == {
-        "author": "cid",
-        "body": "the second coat is on",
-        "created_at": api.clock.later(0),
-    }
+    assert answer["handoff"] == {"author": "cid", "body": "the second coat is on", "created_at": api.clock.later(0)}
     assert answer["log_entries"] == len(await api.logs(task["id"])) == 4
 
 

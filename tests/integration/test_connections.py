@@ -130,10 +130,7 @@ async def test_a_request_behind_a_chunked_body_may_be_cut_anywhere(service: Http
 
 @pytest.mark.parametrize(
     "body",
-    [
-        b'Content-Length: 13\r\n\r\n{"name": "T"}',
-        b'Transfer-Encoding: chunked\r\n\r\nd\r\n{"name": "T"}\r\n0\r\n\r\n',
-    ],
+    [b'Content-Length: 13\r\n\r\n{"name": "T"}', b'Transfer-Encoding: chunked\r\n\r\nd\r\n{"name": "T"}\r\n0\r\n\r\n'],
 )
 @pytest.mark.parametrize(
     "upgrade",

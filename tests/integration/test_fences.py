@@ -2,10 +2,7 @@
 
 import pytest
 
-from project_manager.domain.errors import (
-    FenceRequired,
-    StaleFence,
-)
+from project_manager.domain.errors import FenceRequired, StaleFence
 from tests.integration.claimed_task import claimed_task, each_write
 from tests.integration.invariants import check
 from tests.operations_client import Json, OperationsClient

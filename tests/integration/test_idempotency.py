@@ -282,8 +282,7 @@ async def test_several_lines_of_if_match_are_one_list(
 
 
 @pytest.mark.parametrize(
-    ("field", "header", "given"),
-    [("request_id", "Idempotency_Key", "k"), ("version", "If_Match", '"1"')],
+    ("field", "header", "given"), [("request_id", "Idempotency_Key", "k"), ("version", "If_Match", '"1"')]
 )
 async def test_a_field_and_a_header_that_differ_are_refused(
     service: HttpService, field: str, header: str, given: str

@@ -166,11 +166,7 @@ def test_an_operation_names_the_errors_that_its_command_makes_possible() -> None
     missing = []
     for row in OPERATIONS:
         codes = {error.code for error in row.errors}
-        wanted = {
-            "task_id": "task_not_found",
-            "version": "version_mismatch",
-            "token_id": "token_not_found",
-        }
+        wanted = {"task_id": "task_not_found", "version": "version_mismatch", "token_id": "token_not_found"}
         missing += [
             f"{row.name}: {code}"
             for name, code in wanted.items()

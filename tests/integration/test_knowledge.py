@@ -72,12 +72,7 @@ async def test_a_change_leaves_omitted_fields_as_they_were(api: OperationsClient
     )
     assert (changed["operation"], changed["version"]) == ("updated", 2)
     before, after = first["knowledge_item"], changed["knowledge_item"]
-    assert {name for name in after if after[name] != before[name]} == {
-        "content",
-        "version",
-        "updated_by",
-        "updated_at",
-    }
+    assert {name for name in after if after[name] != before[name]} == {"content", "version", "updated_by", "updated_at"}
 
 
 async def test_null_clears_optional_fields(api: OperationsClient) -> None:

@@ -61,17 +61,7 @@ def contents(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Return all rows of all tables of the first schema, and the schema itself."""
     connection = driver.connect(str(path))
     try:
-        names = (
-            "projects",
-            "epics",
-            "tasks",
-            "task_logs",
-            "events",
-            "agents",
-            "answers",
-            "tokens",
-            "meta",
-        )
+        names = ("projects", "epics", "tasks", "task_logs", "events", "agents", "answers", "tokens", "meta")
         found = {name: connection.execute(f"SELECT * FROM {name}") for name in names}
         return {name: [_known(rows, row) for row in rows] for name, rows in found.items()}
     finally:

@@ -2,11 +2,7 @@
 
 import pytest
 
-from project_manager.domain.errors import (
-    EpicNotFound,
-    MalformedCursor,
-    ProjectNotFound,
-)
+from project_manager.domain.errors import EpicNotFound, MalformedCursor, ProjectNotFound
 from tests.integration.knowledge_helpers import epic, project, saved_knowledge, titles
 from tests.operations_client import OperationsClient
 

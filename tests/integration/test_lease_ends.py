@@ -3,12 +3,7 @@
 import pytest
 
 from project_manager.clock import rfc3339
-from project_manager.domain.errors import (
-    LockHeld,
-    NotReady,
-    ProjectManagerError,
-    StaleFence,
-)
+from project_manager.domain.errors import LockHeld, NotReady, ProjectManagerError, StaleFence
 from tests.integration.claimed_task import claimed_task
 from tests.integration.invariants import check
 from tests.operations_client import OperationsClient

@@ -3,14 +3,7 @@
 import pytest
 
 from project_manager.domain.actors import Actor, Role
-from project_manager.domain.errors import (
-    Invalid,
-    InvalidTransition,
-    LockHeld,
-    NotHeld,
-    RoleRequired,
-    TaskNotFound,
-)
+from project_manager.domain.errors import Invalid, InvalidTransition, LockHeld, NotHeld, RoleRequired, TaskNotFound
 from tests.integration.claimed_task import claimed_task, each_write
 from tests.integration.invariants import check
 from tests.operations_client import Json, OperationsClient

@@ -7,11 +7,7 @@ import orjson
 import pytest
 from mcp import Client, MCPError
 from mcp.client.sse import sse_client
-from mcp.types import (
-    ListPromptsResult,
-    PromptReference,
-    ResourceTemplateReference,
-)
+from mcp.types import ListPromptsResult, PromptReference, ResourceTemplateReference
 
 from project_manager.mcp.answers import shorten
 from project_manager.mcp.prompts import PROMPTS

@@ -14,9 +14,7 @@ from mcp import Client, MCPDeprecationWarning
 from mcp.client.sse import sse_client
 from mcp.client.subscriptions import ResourceUpdated
 from mcp.server.connection import Connection
-from mcp.types import (
-    ResourceUpdatedNotification,
-)
+from mcp.types import ResourceUpdatedNotification
 
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.actors import LOCAL

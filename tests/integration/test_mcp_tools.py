@@ -34,16 +34,7 @@ CORE = [
     "wait_for_events",
 ]
 AGREED = Path(__file__).with_name("mcp_tools.json")
-PORTABLE = {
-    "type",
-    "properties",
-    "required",
-    "additionalProperties",
-    "items",
-    "enum",
-    "format",
-    "description",
-}
+PORTABLE = {"type", "properties", "required", "additionalProperties", "items", "enum", "format", "description"}
 
 
 async def listed(folder: Path, **settings: object) -> list[dict[str, Any]]:
@@ -63,13 +54,7 @@ async def test_instructions_teach_the_loop_in_a_thousand_characters(tmp_path: Pa
     async with product(tmp_path) as made, agent(made.server, "legacy") as someone:
         assert someone.client.instructions == INSTRUCTIONS
     assert len(INSTRUCTIONS) <= 1000
-    for tool in (
-        "claim_next_task",
-        "renew_task_lock",
-        "update_task_status",
-        "release_task_lock",
-        "get_context",
-    ):
+    for tool in ("claim_next_task", "renew_task_lock", "update_task_status", "release_task_lock", "get_context"):
         assert tool in INSTRUCTIONS
 
 
@@ -156,12 +141,7 @@ async def test_a_list_may_be_text(tmp_path: Path, labels: Any) -> None:
 async def test_null_means_not_given_and_clear_empties(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await someone.ok(
-            "create_task",
-            name="one",
-            project_name="p",
-            labels=None,
-            due_at="2030-01-01T00:00:00Z",
-            epic_id=None,
+            "create_task", name="one", project_name="p", labels=None, due_at="2030-01-01T00:00:00Z", epic_id=None
         )
         edited = await someone.ok("update_task", task_id=1, labels=None, priority=1, due_at=None)
         assert edited["ignored"] == ["due_at"]

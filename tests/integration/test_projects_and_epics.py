@@ -81,11 +81,7 @@ async def test_a_project_or_epic_given_by_name_is_made_once(api: OperationsClien
 
 @pytest.mark.parametrize(
     "raw",
-    [
-        {"project_id": 1, "epic_id": 2},
-        {"project_id": 1, "project_name": "B"},
-        {"project_name": "A", "epic_id": 2},
-    ],
+    [{"project_id": 1, "epic_id": 2}, {"project_id": 1, "project_name": "B"}, {"project_name": "A", "epic_id": 2}],
 )
 async def test_two_answers_to_where_a_task_belongs_are_refused(api: OperationsClient, raw: Json) -> None:
     await api.call("create_epic", name="E", project_name="A")

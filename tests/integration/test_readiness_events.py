@@ -52,10 +52,7 @@ async def test_a_reopened_dependency_makes_ready_dependents_not_ready(api: Opera
     await api.set_status(first["id"], "DONE")
     since = await api.last_seq()
     await api.set_status(first["id"], "TODO", reopen=True)
-    assert await changes(api, since) == [
-        ("task.not_ready", second["id"]),
-        ("task.ready", first["id"]),
-    ]
+    assert await changes(api, since) == [("task.not_ready", second["id"]), ("task.ready", first["id"])]
     check(api)
 
 

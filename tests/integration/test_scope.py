@@ -63,9 +63,7 @@ async def test_an_epic_that_is_not_one_is_refused(ann: Agent, tool: str) -> None
         assert words in await ann.fails(tool, **question, **more)
 
 
-async def test_a_task_in_a_misspelt_epic_is_refused_without_naming_an_unlisted_tool(
-    ann: Agent,
-) -> None:
+async def test_a_task_in_a_misspelt_epic_is_refused_without_naming_an_unlisted_tool(ann: Agent) -> None:
     text = await ann.fails("create_task", name="x", project_name="Shop", epic_name="Serch")
     assert "did you mean `Search`?" in text
     assert "create_epic" not in text

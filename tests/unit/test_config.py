@@ -57,13 +57,7 @@ MALFORMED = {
     "MCP_TOOLS": ["some"],
     "MCP_SCHEMA": ["loose"],
     "DATABASE_PATH": ["/srv/", ":memory:", "a\nb"],
-    "DATABASE_URL": [
-        "postgresql://u:hush@db/pm",
-        "sqlite://",
-        "sqlite:///:memory:",
-        "sqlite:///a?mode=ro",
-        "tasks.db",
-    ],
+    "DATABASE_URL": ["postgresql://u:hush@db/pm", "sqlite://", "sqlite:///:memory:", "sqlite:///a?mode=ro", "tasks.db"],
     "DATABASE_POOL_SIZE": ["0", "17"],
     "QUERY_TIMEOUT_SECONDS": ["0", "nan", "inf", "5s", "-1"],
     "AUTO_MIGRATE": ["maybe"],
@@ -152,9 +146,7 @@ def test_a_password_in_a_database_url_is_never_repeated() -> None:
         assert "hush" not in str(refused.value)
 
 
-def test_a_flag_beats_the_environment_which_beats_the_env_file_which_beats_the_default(
-    tmp_path: Path,
-) -> None:
+def test_a_flag_beats_the_environment_which_beats_the_env_file_which_beats_the_default(tmp_path: Path) -> None:
     env_file = tmp_path / "production.env"
     env_file.write_text("DEFAULT_PORT=1001\nMAX_ATTEMPTS=1\nLOG_LEVEL=ERROR\n")
     loaded = load({"DEFAULT_PORT": 3001}, {"DEFAULT_PORT": "2001", "MAX_ATTEMPTS": "2"}, env_file)

@@ -94,10 +94,10 @@ def test_every_exported_metric_is_described_with_its_type_labels_and_help() -> N
 def test_two_services_in_one_process_count_apart() -> None:
     one, other = Metrics(), Metrics()
     one.lease("expired")
-    assert (
-        one.value("pm_leases_total", outcome="expired"),
-        other.value("pm_leases_total", outcome="expired"),
-    ) == (1, 0)
+    assert (one.value("pm_leases_total", outcome="expired"), other.value("pm_leases_total", outcome="expired")) == (
+        1,
+        0,
+    )
 
 
 def test_a_method_that_a_client_made_up_adds_no_series() -> None:

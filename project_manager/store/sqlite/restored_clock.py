@@ -6,11 +6,7 @@ from project_manager.store import meta, revisions
 from project_manager.store.database_clock import JUMP_MS, ClockMark
 from project_manager.store.transaction import Tx
 
-_FUTURE = (
-    ("answers", "created_at"),
-    ("agents", "last_seen_at"),
-    ("ended_leases", "ended_at"),
-)
+_FUTURE = (("answers", "created_at"), ("agents", "last_seen_at"), ("ended_leases", "ended_at"))
 """Columns with instants that decide when rows are deleted or shown as recent."""
 
 

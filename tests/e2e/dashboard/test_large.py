@@ -73,8 +73,7 @@ def test_any_other_board_error_is_shown_and_no_pages_are_requested(
     with dashboard(service, browser) as tab:
         tab.page.on("request", lambda request: read.append(request.url) if "/api/tasks" in request.url else None)
         tab.page.route(
-            "**/api/board/state",
-            lambda route: route.fulfill(status=status_of(refusal), body=body_of(refusal, "r-1")),
+            "**/api/board/state", lambda route: route.fulfill(status=status_of(refusal), body=body_of(refusal, "r-1"))
         )
         tab.page.goto(service.url)
         expect(tab.page.get_by_test_id("failure")).to_contain_text("the board was refused")

@@ -23,10 +23,7 @@ def expect_query(tab: Dashboard, query: dict[str, list[str]]) -> None:
     tab.page.wait_for_url(lambda url: parse_qs(urlsplit(url).query) == query)
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [["needs, review", "plain"], ['"now"', 'say "no", please', ",", '"', '5" disk']],
-)
+@pytest.mark.parametrize("labels", [["needs, review", "plain"], ['"now"', 'say "no", please', ",", '"', '5" disk']])
 def test_labels_survive_an_edit_of_the_labels(
     service: Service, browser: Browser, team: Team, labels: list[str]
 ) -> None:

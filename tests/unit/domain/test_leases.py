@@ -56,11 +56,7 @@ def test_a_write_is_allowed_by_holder_and_fence(
         assert (refused.details["task_id"], refused.details["fence"]) == (7, 5)
 
 
-@given(
-    agent=st.sampled_from(["ann", "bob"]),
-    fence=st.none() | st.integers(1, 10),
-    fenced=st.booleans(),
-)
+@given(agent=st.sampled_from(["ann", "bob"]), fence=st.none() | st.integers(1, 10), fenced=st.booleans())
 def test_only_the_holder_with_the_current_fence_writes_under_a_fenced_lease(
     agent: str, fence: int | None, fenced: bool
 ) -> None:

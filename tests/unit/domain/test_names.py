@@ -72,14 +72,7 @@ def test_without_others_nothing_is_near() -> None:
 
 
 CAFE = "Caf\u00e9"
-ONE = [
-    "cafe\u0301",
-    "CAF\u00c9",
-    " caf\u00e9 ",
-    "\uff23af\u00e9",
-    "Ca\u00adf\u00e9",
-    "Ca\u200bf\u00e9\ufe0f",
-]
+ONE = ["cafe\u0301", "CAF\u00c9", " caf\u00e9 ", "\uff23af\u00e9", "Ca\u00adf\u00e9", "Ca\u200bf\u00e9\ufe0f"]
 
 
 @pytest.mark.parametrize("name", ONE)
