@@ -1,4 +1,4 @@
-"""The benchmark: python -m tests.bench [--quick] [--only SECTION] [--write docs/performance.md]."""
+"""The benchmark: python -m tests.bench [--quick] [--only SECTION] [--against FOLDER] [--write docs/performance.md]."""
 
 import argparse
 import resource
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import claiming, footprint, machine, predecessor, report, sizes, slow_disk, watching
+from tests.bench import another_checkout, claiming, footprint, machine, predecessor, report, sizes, slow_disk, watching
 from tests.bench.report import Section
 from tests.bench.servers import NotServing
 
@@ -21,7 +21,7 @@ def main() -> int:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.folder) as folder:
         note = machine.description(Path(folder))
-        for name, run in _sections(asked.quick, asked.predecessor).items():
+        for name, run in _sections(asked.quick, asked.predecessor, asked.against).items():
             if asked.only and name not in asked.only:
                 continue
             place = Path(folder) / name
@@ -40,7 +40,7 @@ def main() -> int:
     return 0
 
 
-def _sections(quick: bool, other: Path | None) -> dict[str, Callable[[Path], list[Section]]]:
+def _sections(quick: bool, other: Path | None, checkout: Path | None) -> dict[str, Callable[[Path], list[Section]]]:
     """Return the measurements by name, each with its rounds and seconds per slice."""
     rounds = 3 if quick else 5
     slices = 0.3 if quick else 0.8
@@ -53,6 +53,8 @@ def _sections(quick: bool, other: Path | None) -> dict[str, Callable[[Path], lis
     }
     if other is not None:
         sections["predecessor"] = lambda folder: [predecessor.measured(folder, rounds, slices * 2, other)]
+    if checkout is not None:
+        sections["against"] = lambda folder: [another_checkout.measured(folder, rounds, slices, checkout)]
     return sections
 
 
@@ -63,6 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the report between the marks of this page")
     parser.add_argument("--folder", type=Path, help="where databases go: the disk that is measured")
     parser.add_argument("--predecessor", type=Path, metavar="PROGRAM", help="compare with this project-manager-mcp")
+    parser.add_argument("--against", type=Path, metavar="FOLDER", help="compare with this other checkout")
     return parser.parse_args()
 
 

@@ -41,12 +41,12 @@ def _variants(
     for agents in AGENTS:
         rest = stock.claims("/api/tasks/claim")
         variants[f"{FLOOR} @{agents}"] = partial(_plain, floor, stock.echoes, agents, seconds)
-        variants[f"{PRODUCT} @{agents}"] = partial(_claims, server, server.port, kept, rest, agents, seconds)
+        variants[f"{PRODUCT} @{agents}"] = partial(claim_slice, server, server.port, kept, rest, agents, seconds)
         variants[f"{POOL} @{agents}"] = partial(_plain, pool, stock.claims("/claim"), agents, seconds)
         handshake = partial(stock.handshake_claims, port=server.mcp_port)
         for name, script in ((MODERN, stock.modern_claims), (HANDSHAKE, handshake)):
-            variants[f"{name} @{agents}"] = partial(_claims, server, server.mcp_port, kept, script, agents, seconds)
-        variants[f"{CYCLE} @{agents}"] = partial(_cycles, server, kept, agents, seconds)
+            variants[f"{name} @{agents}"] = partial(claim_slice, server, server.mcp_port, kept, script, agents, seconds)
+        variants[f"{CYCLE} @{agents}"] = partial(cycle_slice, server, kept, agents, seconds)
     return variants
 
 
@@ -59,7 +59,7 @@ def _plain(server: Server, script: Callable[[int], Script], agents: int, seconds
     return measure(server, server.port, [script(number) for number in range(agents)], seconds)
 
 
-def _claims(
+def claim_slice(
     server: Server, port: int, kept: Stock, script: Callable[[int], Script], agents: int, seconds: float
 ) -> Sample:
     kept.want(int(seconds * FASTEST))
@@ -68,7 +68,7 @@ def _claims(
     return sample
 
 
-def _cycles(server: Server, kept: Stock, agents: int, seconds: float) -> Sample:
+def cycle_slice(server: Server, kept: Stock, agents: int, seconds: float) -> Sample:
     kept.want(int(seconds * FASTEST / 2))
     script = stock.lock_cycles(kept)
     return measure(server, server.port, [script(number) for number in range(agents)], seconds, calls=2)

@@ -25,18 +25,18 @@ def measured(folder: Path, rounds: int, seconds: float) -> Section:
             server = running.enter_context(product(folder, f"{size}.db"))
             stock.create(server, size)
             weights[size] = len(ask(server.port, request("GET", "/api/board/state"))[0].body)
-            for name, script, calls in _scripts():
-                variants[f"{name} @{size}"] = partial(_slice, server, script, calls, seconds)
+            for name, script, calls in scripts():
+                variants[f"{name} @{size}"] = partial(slice_of, server, script, calls, seconds)
         found = interleave(variants, rounds)
     return _section(found, weights)
 
 
-def _slice(server: Server, script: Callable[[int], Script], calls: int, seconds: float) -> Sample:
+def slice_of(server: Server, script: Callable[[int], Script], calls: int, seconds: float) -> Sample:
     clients = 1 if script is _changed_boards else CLIENTS
     return measure(server, server.port, [script(number) for number in range(clients)], seconds, calls=calls)
 
 
-def _scripts() -> list[tuple[str, Callable[[int], Script], int]]:
+def scripts() -> list[tuple[str, Callable[[int], Script], int]]:
     return [(KEPT, _boards, 1), (CHANGED, _changed_boards, 2), (PAGE, _pages, 1), (CLAIM, _claims, 2)]
 
 
