@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.architecture.tree import files, name_of, parsed
 
 CODE = files("project_manager/*.py", "migrations/*.py", "scripts/*.py")
-PAGES = files("docs/*.md", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+PAGES = files("docs/*.md", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
 TEMPLATES = files("project_manager/*.html", "project_manager/web/static/*.js", "project_manager/web/static/**/*.js")
 VENDOR = "/vendor/"
 FORBIDDEN = re.compile(

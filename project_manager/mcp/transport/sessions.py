@@ -90,9 +90,10 @@ class Sessions(StreamableHTTPSessionManager):
         session_id = Headers(scope=scope).get(SESSION.decode(), "")
         if session_id not in self._server_instances:
             async with self._opening:
-                await self._make_room()
-                if session_id and session_id not in self._server_instances:
-                    await self._continue(session_id, scope)
+                if session_id not in self._server_instances:  # another request can have opened it meanwhile
+                    await self._make_room()
+                    if session_id:
+                        await self._continue(session_id, scope)
         try:
             await super()._handle_stateful_request(scope, receive, send)
         except _CLOSED:
