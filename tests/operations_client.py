@@ -14,7 +14,7 @@ from project_manager.domain.errors import ProjectManagerError
 from project_manager.runtime.calls import Answer, Caller
 from project_manager.runtime.dispatch import Runtime
 
-TIMEOUT = 5.0
+TIMEOUT = 20.0
 Refusal = TypeVar("Refusal", bound=ProjectManagerError)
 Json = dict[str, Any]
 

@@ -25,7 +25,7 @@ from project_manager.mcp.transport.http import McpHttpTransport
 ACCEPT = "application/json, text/event-stream"
 MODERN = "2026-07-28"
 HANDSHAKE = "2025-11-25"
-PATIENCE = 5.0
+PATIENCE = 20.0
 TRANSPORTS = ("/mcp", "/sse", "legacy /sse")
 MODES = {"auto": MODERN, "legacy": HANDSHAKE}
 

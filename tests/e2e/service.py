@@ -15,7 +15,7 @@ import httpx
 
 CHECKOUT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "project_manager"]
-PATIENCE = 5.0
+PATIENCE = 20.0
 START_SECONDS = 20.0
 LOOK_EVERY = 0.01
 BELOW_EPHEMERAL = range(20_000, 32_000)

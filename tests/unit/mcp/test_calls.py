@@ -5,7 +5,7 @@ import anyio.lowlevel
 
 from project_manager.mcp.server import Calls
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 
 
 async def test_waiting_ends_with_the_last_call() -> None:
