@@ -2,27 +2,15 @@
 
 Instants are integers (milliseconds since the epoch, UTC). Lists are JSON text. Every constraint has a name.
 
-The CHECKs exclude invalid states. A lease has all of its parts or none, a held task is IN_PROGRESS, and DONE has a
-`completed_at`. The row keeps the counters that a claim needs at once: `open_dependencies`, `unblocks`, `deferred` and
-`archived`. They are written in the same transaction as the rows that they count.
+The migrations add CHECKs that exclude invalid states: a lease has all of its parts or none, a held task is
+IN_PROGRESS, and DONE has a `completed_at`. A task keeps the counters that a claim needs: `open_dependencies`,
+`unblocks`, `deferred` and `archived`, written in the transaction of the rows that they count.
 """
 
-from sqlalchemy import (
-    CheckConstraint,
-    Column,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    Table,
-    Text,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
 
-from project_manager.domain.statuses import EpicStatus, Status
 from project_manager.store import tables_knowledge
-from project_manager.store.tables_base import in_check, metadata, name_length
+from project_manager.store.tables_base import integers, metadata, texts
 
 __all__ = ["metadata", "tables_knowledge"]
 """`metadata` contains the knowledge tables too, because this module imports their module."""
@@ -32,15 +20,11 @@ meta = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("epoch", Text, nullable=False),
-    Column("clock_high", Integer, nullable=False),
-    Column("fence_floor", Integer, nullable=False),
-    Column("event_floor", Integer, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    *(Column(name, Integer) for name in ("clock_offset", "clock_jump_at", "clock_followed_at")),
+    *integers("clock_high", "fence_floor", "event_floor", "created_at"),
+    *integers("clock_offset", "clock_jump_at", "clock_followed_at", nullable=True),
     Column("clock_boot", Text),
     Column("floor_hash", LargeBinary, nullable=False),
     Column("floor_facts", Text, nullable=False),
-    CheckConstraint("id = 1", name="single_row"),
 )
 
 running_releases = Table(
@@ -56,16 +40,12 @@ projects = Table(
     "projects",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("description", Text, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    Column("updated_at", Integer, nullable=False),
+    *texts("name", "description"),
+    *integers("version", "created_at", "updated_at"),
     Column("archived_at", Integer),
     Column("name_key", Text),
     UniqueConstraint("name"),
     Index("uq_projects_name_key", "name_key", unique=True),
-    name_length(),
     sqlite_autoincrement=True,
 )
 
@@ -74,18 +54,11 @@ epics = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("project_id", Integer, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("description", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("position", Integer, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    Column("updated_at", Integer, nullable=False),
+    *texts("name", "description", "status"),
+    *integers("position", "version", "created_at", "updated_at"),
     Column("name_key", Text),
-    CheckConstraint(in_check("status", EpicStatus), name="status"),
     UniqueConstraint("project_id", "name"),
     Index("uq_epics_project_id_name_key", "project_id", "name_key", unique=True),
-    name_length(),
     sqlite_autoincrement=True,
 )
 
@@ -95,53 +68,23 @@ tasks = Table(
     Column("id", Integer, primary_key=True),
     Column("project_id", Integer, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
     Column("epic_id", Integer, ForeignKey("epics.id", ondelete="CASCADE")),
-    Column("name", Text, nullable=False),
-    Column("description", Text, nullable=False),
-    Column("status", Text, nullable=False),
+    *texts("name", "description", "status"),
     Column("priority", Integer, nullable=False),
-    Column("labels", Text, nullable=False),
-    Column("acceptance", Text, nullable=False),
-    *(Column(name, Integer) for name in ("defer_until", "due_at", "estimate_minutes")),
+    *texts("labels", "acceptance"),
+    *integers("defer_until", "due_at", "estimate_minutes", nullable=True),
     Column("external_key", Text),
     Column("created_by", Text, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    Column("updated_at", Integer, nullable=False),
+    *integers("created_at", "updated_at"),
     Column("completed_at", Integer),
-    Column("version", Integer, nullable=False),
-    Column("fence", Integer, nullable=False),
-    Column("attempts", Integer, nullable=False),
+    *integers("version", "fence", "attempts"),
     Column("lock_holder", Text),
-    Column("lock_acquired_at", Integer),
-    Column("lock_expires_at", Integer),
-    Column("lock_ttl", Integer),
+    *integers("lock_acquired_at", "lock_expires_at", "lock_ttl", nullable=True),
     Column("lock_fenced", Integer, nullable=False),
     Column("lock_from", Text),
-    Column("open_dependencies", Integer, nullable=False),
-    Column("unblocks", Integer, nullable=False),
-    Column("deferred", Integer, nullable=False),
-    Column("archived", Integer, nullable=False),
+    *integers("open_dependencies", "unblocks", "deferred", "archived"),
     Column("worked_by", Text),
     Column("unconfirmed_fence", Integer),
-    CheckConstraint(in_check("status", Status), name="status"),
-    CheckConstraint("priority BETWEEN 0 AND 4", name="priority"),
-    CheckConstraint("json_type(labels) = 'array'", name="labels"),
-    CheckConstraint("estimate_minutes >= 0", name="estimate_minutes"),
-    CheckConstraint("attempts >= 0", name="attempts"),
-    CheckConstraint("json_type(acceptance) = 'array'", name="acceptance"),
-    CheckConstraint("open_dependencies >= 0", name="open_dependencies"),
-    CheckConstraint("unblocks >= 0", name="unblocks"),
-    CheckConstraint("deferred IN (0, 1)", name="deferred"),
-    CheckConstraint("archived IN (0, 1)", name="archived"),
     UniqueConstraint("project_id", "external_key"),
-    name_length(),
-    CheckConstraint(
-        "(lock_holder IS NULL) = (lock_acquired_at IS NULL) AND (lock_holder IS NULL) = (lock_expires_at IS NULL) "
-        "AND (lock_holder IS NULL) = (lock_ttl IS NULL) AND (lock_holder IS NULL) = (lock_from IS NULL)",
-        name="lock_whole",
-    ),
-    CheckConstraint("lock_holder IS NULL OR status = 'IN_PROGRESS'", name="lock_in_progress"),
-    CheckConstraint("(status = 'DONE') = (completed_at IS NOT NULL)", name="completed"),
-    CheckConstraint("deferred = 0 OR defer_until IS NOT NULL", name="deferred_until"),
     sqlite_autoincrement=True,
 )
 
@@ -195,7 +138,6 @@ task_dependencies = Table(
     metadata,
     Column("task_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
     Column("depends_on_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
-    CheckConstraint("task_id <> depends_on_id", name="not_itself"),
     Index("ix_task_dependencies_depends_on_id", "depends_on_id"),
     sqlite_with_rowid=False,
 )
@@ -205,7 +147,6 @@ task_conflicts = Table(
     metadata,
     Column("task_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
     Column("other_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
-    CheckConstraint("task_id <> other_id", name="not_itself"),
     Index("ix_task_conflicts_other_id", "other_id"),
     sqlite_with_rowid=False,
 )
@@ -215,11 +156,8 @@ task_logs = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("task_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
-    Column("author", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("body", Text, nullable=False),
+    *texts("author", "kind", "body"),
     Column("created_at", Integer, nullable=False),
-    CheckConstraint("kind IN ('comment', 'progress', 'handoff', 'evidence', 'system')", name="kind"),
     Index("ix_task_logs_task_id_id", "task_id", "id"),
     Index("ix_task_logs_handoff", "task_id", "id", sqlite_where=text("kind = 'handoff'")),
     sqlite_autoincrement=True,
@@ -233,11 +171,8 @@ ended_leases = Table(
     Column("agent_id", Text, nullable=False),
     Column("project_id", Integer, nullable=False),
     Column("task_name", Text, nullable=False),
-    Column("acquired_at", Integer, nullable=False),
-    Column("expires_at", Integer, nullable=False),
-    Column("ended_at", Integer, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("status", Text, nullable=False),
+    *integers("acquired_at", "expires_at", "ended_at"),
+    *texts("reason", "status"),
     Index("ix_ended_leases_ended_at", "ended_at"),
     Index("ix_ended_leases_agent_id_ended_at", "agent_id", "ended_at"),
     sqlite_with_rowid=False,
@@ -250,14 +185,12 @@ events = Table(
     Column("seq", Integer, primary_key=True),
     Column("type", Text, nullable=False),
     Column("at", Integer, nullable=False),
-    Column("actor_id", Text, nullable=False),
-    Column("actor_kind", Text, nullable=False),
-    *(Column(name, Integer) for name in ("project_id", "epic_id", "task_id")),
+    *texts("actor_id", "actor_kind"),
+    *integers("project_id", "epic_id", "task_id", nullable=True),
     Column("data", Text, nullable=False),
     Column("token_id", Integer),
-    *(Column(name, Text) for name in ("request_id", "sealed")),
+    *texts("request_id", "sealed", nullable=True),
     Column("hash", LargeBinary, nullable=False),
-    CheckConstraint("length(hash) = 32", name="hash"),
     Index("ix_events_task_id_seq", "task_id", "seq", sqlite_where=text("task_id IS NOT NULL")),
     sqlite_autoincrement=True,
 )
@@ -267,23 +200,19 @@ agents = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("first_seen_at", Integer, nullable=False),
-    Column("last_seen_at", Integer, nullable=False),
-    CheckConstraint("kind IN ('human', 'agent', 'system')", name="kind"),
+    *integers("first_seen_at", "last_seen_at"),
 )
 
 tokens = Table(
     "tokens",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("role", Text, nullable=False),
+    *texts("name", "role"),
     Column("agent_id", Text),
     Column("hash", Text, nullable=False),
     Column("created_at", Integer, nullable=False),
     Column("revoked_at", Integer),
     UniqueConstraint("hash"),
-    CheckConstraint("role IN ('viewer', 'agent', 'operator')", name="role"),
     Index("uq_tokens_name_live", "name", unique=True, sqlite_where=text("revoked_at IS NULL")),
     Index("ix_tokens_agent_id_live", "agent_id", sqlite_where=text("agent_id IS NOT NULL AND revoked_at IS NULL")),
     sqlite_autoincrement=True,
@@ -294,8 +223,7 @@ answers = Table(
     metadata,
     Column("actor_id", Text, primary_key=True),
     Column("key", Text, primary_key=True),
-    Column("request_hash", Text, nullable=False),
-    Column("body", Text, nullable=False),
+    *texts("request_hash", "body"),
     Column("created_at", Integer, nullable=False),
     Index("ix_answers_created_at", "created_at"),
     sqlite_with_rowid=False,
@@ -307,8 +235,7 @@ waiters = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("agent_id", Text, nullable=False),
-    Column("project_id", Integer),
-    Column("epic_id", Integer),
+    *integers("project_id", "epic_id", nullable=True),
     Column("labels", Text, nullable=False),
     Column("priority", Integer),
     Column("expires_at", Integer, nullable=False),
@@ -321,7 +248,6 @@ search_due = Table(
     metadata,
     Column("kind", Text, primary_key=True),
     Column("id", Integer, primary_key=True),
-    CheckConstraint("kind IN ('task', 'knowledge')", name="kind"),
     sqlite_with_rowid=False,
     comment="texts to be added to the search index",
 )
@@ -332,8 +258,6 @@ instances = Table(
     Column("id", Text, primary_key=True),
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("started_at", Integer, nullable=False),
-    Column("heartbeat_at", Integer, nullable=False),
+    *texts("version", "kind"),
+    *integers("started_at", "heartbeat_at"),
 )

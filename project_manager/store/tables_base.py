@@ -1,10 +1,8 @@
-"""Parts that all tables share: the metadata, the names of constraints, and checks of texts."""
+"""Parts that all tables share: the metadata with the names of constraints, and runs of columns of one type."""
 
-from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import CheckConstraint, MetaData
-
-from project_manager.domain import limits
+from sqlalchemy import Column, Integer, MetaData, Text
 
 metadata = MetaData(
     naming_convention={
@@ -17,11 +15,9 @@ metadata = MetaData(
 )
 
 
-def in_check(column: str, words: type[StrEnum]) -> str:
-    """Return the SQL condition that the column has a value of the enumeration."""
-    return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
+def texts(*names: str, nullable: bool = False) -> list[Column[Any]]:
+    return [Column(name, Text, nullable=nullable) for name in names]
 
 
-def name_length() -> CheckConstraint:
-    """Return the constraint on the length of the column `name`."""
-    return CheckConstraint(f"length(name) BETWEEN 1 AND {limits.NAME_CHARACTERS}", name="name_length")
+def integers(*names: str, nullable: bool = False) -> list[Column[Any]]:
+    return [Column(name, Integer, nullable=nullable) for name in names]
