@@ -7,7 +7,7 @@ from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.statement import Statement
+from project_manager.store.statement import Statement, bound
 from project_manager.store.tables import agents, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
 from project_manager.store.transaction import Tx
@@ -25,12 +25,8 @@ class AgentRow(NamedTuple):
 _COLUMNS = [agents.c[name] for name in AgentRow._fields]
 _TOUCH = Statement(
     insert(agents)
-    .values(
-        id=bindparam("agent_id"), kind=bindparam("kind"), first_seen_at=bindparam("now"), last_seen_at=bindparam("now")
-    )
-    .on_conflict_do_update(
-        index_elements=[agents.c.id], set_={"last_seen_at": bindparam("now"), "kind": bindparam("kind")}
-    )
+    .values(**bound("id", "kind"), first_seen_at=bindparam("now"), last_seen_at=bindparam("now"))
+    .on_conflict_do_update(index_elements=[agents.c.id], set_={"last_seen_at": bindparam("now"), **bound("kind")})
 )
 _GET = Statement(select(*_COLUMNS).where(agents.c.id == bindparam("agent_id")))
 _HELD_BY = Statement(
@@ -61,18 +57,16 @@ _ENDING_FIRST_ROWS = Statement(select(*COLUMNS).where(tasks.c.id.in_(_ENDING_FIR
 
 def ending_first(tx: Tx) -> list[TaskRow]:
     """Return the tasks of the actor's five leases that expire first, ordered by id. Links are not filled in."""
-    rows = _ENDING_FIRST_ROWS.rows(tx, agent_id=tx.actor.id, now=tx.now)
-    return [with_empty_links(row) for row in rows]
+    return _ENDING_FIRST_ROWS.all(tx, with_empty_links, agent_id=tx.actor.id, now=tx.now)
 
 
 def touch(tx: Tx) -> None:
     """Insert the transaction's actor, or update its kind and `last_seen_at`."""
-    _TOUCH.run(tx, agent_id=tx.actor.id, kind=tx.actor.kind, now=tx.now)
+    _TOUCH.run(tx, id=tx.actor.id, kind=tx.actor.kind, now=tx.now)
 
 
 def get(tx: Tx, agent_id: str) -> AgentRow | None:
-    row = _GET.row(tx, agent_id=agent_id)
-    return None if row is None else AgentRow._make(row)
+    return _GET.one(tx, AgentRow._make, agent_id=agent_id)
 
 
 def other_leases(tx: Tx, task_id: int, limit: int) -> list[tuple[int, int, int]]:
@@ -83,8 +77,7 @@ def other_leases(tx: Tx, task_id: int, limit: int) -> list[tuple[int, int, int]]
 
 def held_by(tx: Tx, agent_id: str, limit: int = 100) -> list[TaskRow]:
     """Return up to `limit` tasks that the agent holds now, ordered by id. Links are not filled in."""
-    rows = _HELD_BY.rows(tx, agent_id=agent_id, now=tx.now, limit=limit)
-    return [with_empty_links(row) for row in rows]
+    return _HELD_BY.all(tx, with_empty_links, agent_id=agent_id, now=tx.now, limit=limit)
 
 
 @lru_cache(maxsize=4)
@@ -99,12 +92,8 @@ def _listed(active: bool | None) -> tuple[Statement, Statement]:
     def narrowed(statement: Select[Any]) -> Select[Any]:
         return statement if active is None else statement.where(holds if active else ~holds)
 
-    page = (
-        select(*_COLUMNS)
-        .order_by(agents.c.last_seen_at.desc(), agents.c.id)
-        .limit(bindparam("limit"))
-        .offset(bindparam("offset"))
-    )
+    page = select(*_COLUMNS).order_by(agents.c.last_seen_at.desc(), agents.c.id)
+    page = page.limit(bindparam("limit")).offset(bindparam("offset"))
     return Statement(narrowed(page)), Statement(narrowed(select(func.count()).select_from(agents)))
 
 
@@ -115,5 +104,4 @@ def page(tx: Tx, *, active: bool | None, offset: int, limit: int) -> tuple[list[
     """
     rows, count = _listed(active)
     now = {} if active is None else {"now": tx.now}
-    found = rows.rows(tx, offset=offset, limit=limit, **now)
-    return [AgentRow._make(row) for row in found], int(count.value(tx, **now))
+    return rows.all(tx, AgentRow._make, offset=offset, limit=limit, **now), int(count.value(tx, **now))

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, bindparam, func, insert, select
 
 from project_manager.domain.assumptions import WITHOUT_VERDICT
 from project_manager.store import pages
-from project_manager.store.statement import Statement
+from project_manager.store.statement import Statement, bound
 from project_manager.store.tables_knowledge import assumption_verdicts, assumptions
 from project_manager.store.transaction import Tx
 
@@ -63,18 +63,12 @@ _ROW = select(
     *[_newest.c[name].label(f"newest_{name}") for name in VerdictRow._fields],
 ).select_from(_assumptions.outerjoin(_newest, _newest.c.id == _LAST))
 
-_ADD = Statement(
-    insert(_assumptions)
-    .values({name: bindparam(name) for name in _STORED if name != "id"})
-    .returning(_assumptions.c.id)
-)
+_ADD = Statement(insert(_assumptions).values(bound(*_STORED[1:])).returning(_assumptions.c.id))
 _GET = Statement(
     _ROW.where(_assumptions.c.task_id == bindparam("task_id"), _assumptions.c.id == bindparam("assumption_id"))
 )
 _JUDGE = Statement(
-    insert(_verdicts)
-    .values({"assumption_id": bindparam("assumption_id")} | {n: bindparam(n) for n in VerdictRow._fields if n != "id"})
-    .returning(*_VERDICT_COLUMNS)
+    insert(_verdicts).values(bound("assumption_id", *VerdictRow._fields[1:])).returning(*_VERDICT_COLUMNS)
 )
 _HISTORY = Statement(
     select(*_VERDICT_COLUMNS)
@@ -94,8 +88,7 @@ def add(tx: Tx, task_id: int, values: dict[str, Any]) -> int:
 
 
 def get(tx: Tx, task_id: int, assumption_id: int) -> AssumptionRow | None:
-    row = _GET.row(tx, task_id=task_id, assumption_id=assumption_id)
-    return None if row is None else _row(row)
+    return _GET.one(tx, _row, task_id=task_id, assumption_id=assumption_id)
 
 
 def add_verdict(tx: Tx, assumption_id: int, verdict: str, confidence: int, reason: str) -> VerdictRow:
@@ -114,7 +107,7 @@ def add_verdict(tx: Tx, assumption_id: int, verdict: str, confidence: int, reaso
 
 def history(tx: Tx, assumption_id: int) -> list[VerdictRow]:
     """Return all verdicts on the assumption, newest first."""
-    return [VerdictRow._make(row) for row in _HISTORY.rows(tx, assumption_id=assumption_id)]
+    return _HISTORY.all(tx, VerdictRow._make, assumption_id=assumption_id)
 
 
 def _verdict_condition(standing: str | None) -> list[ColumnElement[bool]]:
@@ -143,9 +136,7 @@ def page(
     The page has up to `limit` assumptions with an id below `before`, newest first. Long texts make the page shorter.
     `standing` selects by the newest verdict, or with OPEN the assumptions without a verdict. None selects all.
     """
-    listed, count = _listed(standing)
     filters: dict[str, Any] = {"task_id": task_id}
     if standing not in (None, WITHOUT_VERDICT):
         filters["verdict"] = standing
-    rows, more = pages.page(tx, listed, {**filters, "before": before}, limit)
-    return [_row(row) for row in rows], more, int(count.value(tx, **filters))
+    return pages.counted(tx, _row, _listed(standing), filters, {"before": before}, limit)

@@ -11,7 +11,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.store.logs import LogRow
-from project_manager.store.statement import Statement, each
+from project_manager.store.statement import Statement, bound, elements
 from project_manager.store.tables import epics, projects, task_conflicts, task_dependencies, task_logs, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
 from project_manager.store.transaction import Tx
@@ -35,7 +35,7 @@ _waiting = tasks.alias("waiting")
 _CLOSED_WORDS: list[ColumnElement[str]] = [literal_column(f"'{status.value}'") for status in Status if status in CLOSED]
 
 _OF_PROJECT = Statement(select(*COLUMNS).where(tasks.c.project_id == bindparam("project_id")).order_by(tasks.c.id))
-_TASKS = Statement(select(*COLUMNS).where(tasks.c.id.in_(select(each(bindparam("ids")).c.value))).order_by(tasks.c.id))
+_TASKS = Statement(select(*COLUMNS).where(tasks.c.id.in_(elements("ids"))).order_by(tasks.c.id))
 _NAMES = Statement(
     select(
         tasks.c.id,
@@ -61,19 +61,15 @@ _CONFLICTS = Statement(
         task_conflicts.c.task_id, task_conflicts.c.other_id
     )
 )
-_LOGGED = Statement(
-    select(task_logs.c.task_id).where(task_logs.c.task_id.in_(select(each(bindparam("ids")).c.value))).distinct()
-)
+_LOGGED = Statement(select(task_logs.c.task_id).where(task_logs.c.task_id.in_(elements("ids"))).distinct())
 _LOG_AFTER = Statement(
     select(*[task_logs.c[name] for name in LogRow._fields])
     .where(task_logs.c.task_id == bindparam("task_id"), task_logs.c.id > bindparam("after"))
     .order_by(task_logs.c.id)
     .limit(bindparam("limit"))
 )
-_ADD_LOG = Statement(insert(task_logs).values({name: bindparam(name) for name in LogRow._fields if name != "id"}))
-_DROP_DEPENDENCIES = Statement(
-    delete(_dependencies).where(_dependencies.c.task_id.in_(select(each(bindparam("ids")).c.value)))
-)
+_ADD_LOG = Statement(insert(task_logs).values(bound(*LogRow._fields[1:])))
+_DROP_DEPENDENCIES = Statement(delete(_dependencies).where(_dependencies.c.task_id.in_(elements("ids"))))
 _ADD_DEPENDENCY = Statement(
     insert(_dependencies).values(task_id=bindparam("task_id"), depends_on_id=bindparam("other_id"))
 )
@@ -99,7 +95,7 @@ _UNBLOCKS = (
 )
 _RECOUNT = Statement(
     update(tasks)
-    .where(tasks.c.id.in_(select(each(bindparam("ids")).c.value)))
+    .where(tasks.c.id.in_(elements("ids")))
     .values(open_dependencies=_OPEN_DEPENDENCIES, unblocks=_UNBLOCKS)
 )
 _MISCOUNTED = Statement(
@@ -112,18 +108,17 @@ _MISCOUNTED = Statement(
 
 def of_project(tx: Tx, project_id: int) -> list[TaskRow]:
     """Return the tasks of a project, ordered by id. Links are not filled in."""
-    rows = _OF_PROJECT.rows(tx, project_id=project_id)
-    return [with_empty_links(row) for row in rows]
+    return _OF_PROJECT.all(tx, with_empty_links, project_id=project_id)
 
 
 def tasks_of(tx: Tx, ids: list[int]) -> list[TaskRow]:
     """Return the tasks with these ids, ordered by id. Links are not filled in."""
-    return [with_empty_links(row) for row in _TASKS.rows(tx, ids=json.dumps(ids))]
+    return _TASKS.all(tx, with_empty_links, ids=json.dumps(ids))
 
 
 def names(tx: Tx) -> list[NameRow]:
     """Return the names of all tasks, ordered by id."""
-    return [NameRow._make(row) for row in _NAMES.rows(tx)]
+    return _NAMES.all(tx, NameRow._make)
 
 
 def dependencies(tx: Tx) -> dict[int, list[int]]:
@@ -143,7 +138,7 @@ def tasks_with_log(tx: Tx, ids: list[int]) -> set[int]:
 
 def log_after(tx: Tx, task_id: int, after: int, limit: int) -> list[LogRow]:
     """Return up to `limit` log entries of a task with an id above `after`, oldest first."""
-    return [LogRow._make(row) for row in _LOG_AFTER.rows(tx, task_id=task_id, after=after, limit=limit)]
+    return _LOG_AFTER.all(tx, LogRow._make, task_id=task_id, after=after, limit=limit)
 
 
 def add_log(tx: Tx, task_id: int, author: str, kind: str, body: str, created_at: int) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, insert, select, update
 from project_manager.store.assumptions import VerdictRow
 from project_manager.store.knowledge import WRITABLE, KnowledgeLogRow, KnowledgeRow, VersionRow
 from project_manager.store.sqlite import search
-from project_manager.store.statement import Statement, each
+from project_manager.store.statement import Statement, bound, elements
 from project_manager.store.tables_knowledge import (
     assumption_verdicts,
     assumptions,
@@ -47,9 +47,7 @@ _HISTORY_FIELDS = ("created_by", "created_at", "updated_by", "updated_at")
 
 _TITLES = Statement(select(*[_items[name] for name in TitleRow._fields]).order_by(_items.id))
 _ITEMS = Statement(
-    select(*[_items[name] for name in KnowledgeRow._fields])
-    .where(_items.id.in_(select(each(bindparam("ids")).c.value)))
-    .order_by(_items.id)
+    select(*[_items[name] for name in KnowledgeRow._fields]).where(_items.id.in_(elements("ids"))).order_by(_items.id)
 )
 _OF_PROJECT = Statement(
     select(*[_items[name] for name in KnowledgeRow._fields])
@@ -68,9 +66,7 @@ _ASSUMPTIONS_AFTER = Statement(
     .order_by(_assumptions.id)
     .limit(bindparam("limit"))
 )
-_ASSUMED = Statement(
-    select(_assumptions.task_id).where(_assumptions.task_id.in_(select(each(bindparam("ids")).c.value))).distinct()
-)
+_ASSUMED = Statement(select(_assumptions.task_id).where(_assumptions.task_id.in_(elements("ids"))).distinct())
 _VERDICTS_AFTER = Statement(
     select(*[_verdicts[name] for name in VerdictRow._fields])
     .where(_verdicts.assumption_id == bindparam("assumption_id"), _verdicts.id > bindparam("after"))
@@ -79,46 +75,38 @@ _VERDICTS_AFTER = Statement(
 )
 _ADD_ITEM = Statement(
     insert(knowledge_items)
-    .values({name: bindparam(name) for name in ("project_id", *WRITABLE, *_HISTORY_FIELDS)} | {"version": 1})
+    .values(bound("project_id", *WRITABLE, *_HISTORY_FIELDS) | {"version": 1})
     .returning(_items.id)
 )
 _SET_PARENT = Statement(
     update(knowledge_items).where(_items.id == bindparam("knowledge_id")).values(parent_id=bindparam("above"))
 )
-_KEEP = Statement(insert(knowledge_versions).values({name: bindparam(name) for name in VersionRow._fields}))
-_ADD_LOG = Statement(insert(knowledge_logs).values({n: bindparam(n) for n in KnowledgeLogRow._fields if n != "id"}))
-_ADD_ASSUMPTION = Statement(
-    insert(assumptions)
-    .values({n: bindparam(n) for n in AssumptionRecord._fields if n != "id"})
-    .returning(_assumptions.id)
-)
+_KEEP = Statement(insert(knowledge_versions).values(bound(*VersionRow._fields)))
+_ADD_LOG = Statement(insert(knowledge_logs).values(bound(*KnowledgeLogRow._fields[1:])))
+_ADD_ASSUMPTION = Statement(insert(assumptions).values(bound(*AssumptionRecord._fields[1:])).returning(_assumptions.id))
 _ADD_VERDICT = Statement(
-    insert(assumption_verdicts).values(
-        {"assumption_id": bindparam("assumption_id")} | {n: bindparam(n) for n in VerdictRow._fields if n != "id"}
-    )
+    insert(assumption_verdicts).values({"assumption_id": bindparam("assumption_id")} | bound(*VerdictRow._fields[1:]))
 )
 
 
 def titles(tx: Tx) -> list[TitleRow]:
     """Return the titles of all items, ordered by id."""
-    return [TitleRow._make(row) for row in _TITLES.rows(tx)]
+    return _TITLES.all(tx, TitleRow._make)
 
 
 def items(tx: Tx, ids: list[int]) -> list[KnowledgeRow]:
     """Return the items with these ids, ordered by id."""
-    return [KnowledgeRow._make(row) for row in _ITEMS.rows(tx, ids=json.dumps(ids))]
+    return _ITEMS.all(tx, KnowledgeRow._make, ids=json.dumps(ids))
 
 
 def of_project(tx: Tx, project_id: int) -> list[KnowledgeRow]:
     """Return all items of a project, inactive ones included, ordered by id."""
-    return [KnowledgeRow._make(row) for row in _OF_PROJECT.rows(tx, project_id=project_id)]
+    return _OF_PROJECT.all(tx, KnowledgeRow._make, project_id=project_id)
 
 
 def log_after(tx: Tx, knowledge_id: int, after: int, limit: int) -> list[KnowledgeLogRow]:
     """Return up to `limit` log entries of an item with an id above `after`, oldest first."""
-    return [
-        KnowledgeLogRow._make(row) for row in _LOG_AFTER.rows(tx, knowledge_id=knowledge_id, after=after, limit=limit)
-    ]
+    return _LOG_AFTER.all(tx, KnowledgeLogRow._make, knowledge_id=knowledge_id, after=after, limit=limit)
 
 
 def tasks_with_assumptions(tx: Tx, task_ids: list[int]) -> set[int]:
@@ -128,16 +116,12 @@ def tasks_with_assumptions(tx: Tx, task_ids: list[int]) -> set[int]:
 
 def assumptions_after(tx: Tx, task_id: int, after: int, limit: int) -> list[AssumptionRecord]:
     """Return up to `limit` assumptions on a task with an id above `after`, oldest first."""
-    return [
-        AssumptionRecord._make(row) for row in _ASSUMPTIONS_AFTER.rows(tx, task_id=task_id, after=after, limit=limit)
-    ]
+    return _ASSUMPTIONS_AFTER.all(tx, AssumptionRecord._make, task_id=task_id, after=after, limit=limit)
 
 
 def verdicts_after(tx: Tx, assumption_id: int, after: int, limit: int) -> list[VerdictRow]:
     """Return up to `limit` verdicts on an assumption with an id above `after`, oldest first."""
-    return [
-        VerdictRow._make(row) for row in _VERDICTS_AFTER.rows(tx, assumption_id=assumption_id, after=after, limit=limit)
-    ]
+    return _VERDICTS_AFTER.all(tx, VerdictRow._make, assumption_id=assumption_id, after=after, limit=limit)
 
 
 def add_item(tx: Tx, values: dict[str, Any]) -> int:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from project_manager.store.claimable import Search
-from project_manager.store.statement import Statement, each
+from project_manager.store.statement import Statement, bound, elements
 from project_manager.store.tables import waiters
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -86,21 +86,12 @@ _AFTER = Statement(
 )
 _ENTER = Statement(
     insert(waiters)
-    .values(
-        agent_id=bindparam("agent_id"),
-        project_id=bindparam("project_id"),
-        epic_id=bindparam("epic_id"),
-        labels=bindparam("labels"),
-        priority=bindparam("priority"),
-        expires_at=bindparam("expires_at"),
-    )
+    .values(bound("agent_id", "project_id", "epic_id", "labels", "priority", "expires_at"))
     .returning(waiters.c.id)
 )
 _LEAVE = Statement(delete(waiters).where(waiters.c.id == bindparam("ticket")).returning(*_COLUMNS))
 _HEARTBEAT = Statement(
-    update(waiters)
-    .where(waiters.c.id.in_(select(each(bindparam("tickets")).c.value)))
-    .values(expires_at=bindparam("expires_at"))
+    update(waiters).where(waiters.c.id.in_(elements("tickets"))).values(expires_at=bindparam("expires_at"))
 )
 _EXPIRED = Statement(select(waiters.c.id).where(waiters.c.expires_at <= bindparam("now")))
 _FORGET_ALL = Statement(delete(waiters))
@@ -117,7 +108,7 @@ def queue(tx: Tx) -> Queue:
 
 
 def _read(tx: Tx) -> Queue:
-    return Queue([Waiter._make(row) for row in _LIVE.rows(tx, now=tx.now)])
+    return Queue(_LIVE.all(tx, Waiter._make, now=tx.now))
 
 
 def after(tx: Tx, ticket: int) -> bool:
@@ -143,8 +134,7 @@ def enqueue(tx: Tx, search: Search) -> Waiter:
 def dequeue(tx: Tx, ticket: int) -> Waiter | None:
     """Remove a waiter from the queue and return it. Return None when it is not in the queue."""
     _invalidate_cache(tx)
-    row = _LEAVE.row(tx, ticket=ticket)
-    return None if row is None else Waiter._make(row)
+    return _LEAVE.one(tx, Waiter._make, ticket=ticket)
 
 
 def _invalidate_cache(tx: Tx) -> None:

@@ -105,8 +105,7 @@ def ids(tx: Tx, search: Search, limit: int) -> list[int]:
 
 def get_with_context(tx: Tx, task_id: int) -> tuple[TaskRow, ClaimContext] | None:
     """Return a task with its facts for the actor, or None when it does not exist."""
-    row = _WITH_CONTEXT.row(tx, task_id=task_id, agent=tx.actor.id, now=tx.now)
-    return None if row is None else _split(row)
+    return _WITH_CONTEXT.one(tx, _split, task_id=task_id, agent=tx.actor.id, now=tx.now)
 
 
 def drop_labels(tx: Tx, read: TaskRow) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Select, bindparam, delete, func, insert, select, text, up
 from project_manager.domain.names import CANDIDATES, length_range, name_key
 from project_manager.store import pages
 from project_manager.store.excerpts import with_excerpt
-from project_manager.store.statement import Statement
+from project_manager.store.statement import Statement, bound
 from project_manager.store.tables import epics
 from project_manager.store.transaction import Tx
 
@@ -68,12 +68,7 @@ _NEXT_POSITION = Statement(
 _ADD = Statement(
     insert(epics)
     .values(
-        project_id=bindparam("project_id"),
-        name=bindparam("name"),
-        name_key=bindparam("key"),
-        description=bindparam("description"),
-        status=bindparam("status"),
-        position=bindparam("position"),
+        **bound("project_id", "name", "name_key", "description", "status", "position"),
         version=1,
         created_at=bindparam("now"),
         updated_at=bindparam("now"),
@@ -84,10 +79,7 @@ _WRITE = Statement(
     update(epics)
     .where(epics.c.id == bindparam("epic_id"))
     .values(
-        name=bindparam("name"),
-        description=bindparam("description"),
-        status=bindparam("status"),
-        position=bindparam("position"),
+        **bound("name", "name_key", "description", "status", "position"),
         version=epics.c.version + 1,
         updated_at=bindparam("now"),
     )
@@ -96,21 +88,17 @@ _WRITE = Statement(
 _REMOVE = Statement(delete(epics).where(epics.c.id == bindparam("epic_id")))
 
 
-def _made(row: tuple[Any, ...] | None) -> EpicRow | None:
-    return None if row is None else EpicRow._make(row)
-
-
 def get(tx: Tx, epic_id: int) -> EpicRow | None:
-    return _made(_GET.row(tx, epic_id=epic_id))
+    return _GET.one(tx, EpicRow._make, epic_id=epic_id)
 
 
 def by_name(tx: Tx, project_id: int, name: str) -> EpicRow | None:
-    return _made(_BY_NAME.row(tx, project_id=project_id, name=name))
+    return _BY_NAME.one(tx, EpicRow._make, project_id=project_id, name=name)
 
 
 def by_key(tx: Tx, project_id: int, key: str) -> EpicRow | None:
     """Return the epic of the project with this name key (see `name_key`), or None."""
-    return _made(_BY_KEY.row(tx, project_id=project_id, key=key))
+    return _BY_KEY.one(tx, EpicRow._make, project_id=project_id, key=key)
 
 
 def unkeyed(tx: Tx, project_id: int) -> list[tuple[int, str]]:
@@ -138,17 +126,17 @@ def names_like(tx: Tx, project_id: int | None, name: str) -> list[str]:
 
 def called(tx: Tx, name: str) -> list[EpicRow]:
     """Return up to NAMESAKES epics of all projects with exactly this name."""
-    return [EpicRow._make(row) for row in _CALLED.rows(tx, name=name)]
+    return _CALLED.all(tx, EpicRow._make, name=name)
 
 
 def with_key(tx: Tx, key: str) -> list[EpicRow]:
     """Return up to NAMESAKES epics of all projects with this name key."""
-    return [EpicRow._make(row) for row in _WITH_KEY.rows(tx, key=key)]
+    return _WITH_KEY.all(tx, EpicRow._make, key=key)
 
 
 def everything(tx: Tx) -> list[EpicRow]:
     """Return all epics, ordered by project, position and id."""
-    return [EpicRow._make(row) for row in _ALL.rows(tx)]
+    return _ALL.all(tx, EpicRow._make)
 
 
 def outlines(tx: Tx) -> list[EpicRow]:
@@ -156,7 +144,7 @@ def outlines(tx: Tx) -> list[EpicRow]:
 
     The extra character shows that the description is longer.
     """
-    return [EpicRow._make(row) for row in _OUTLINES.rows(tx)]
+    return _OUTLINES.all(tx, EpicRow._make)
 
 
 def next_position(tx: Tx, project_id: int) -> int:
@@ -169,7 +157,7 @@ def add(tx: Tx, project_id: int, name: str, description: str, status: str, posit
         tx,
         project_id=project_id,
         name=name,
-        key=name_key(name),
+        name_key=name_key(name),
         description=description,
         status=status,
         position=position,
@@ -181,7 +169,8 @@ def add(tx: Tx, project_id: int, name: str, description: str, status: str, posit
 def write(tx: Tx, read: EpicRow, values: dict[str, Any]) -> EpicRow:
     """Update the epic `read` with `values` and return the new row."""
     fields = {"name": read.name, "description": read.description, "status": read.status, "position": read.position}
-    written = EpicRow._make(_WRITE.row(tx, **{**fields, **values}, epic_id=read.id, now=tx.now) or ())
+    fields |= {**values, "name_key": name_key(values.get("name", read.name))}
+    written = EpicRow._make(_WRITE.row(tx, **fields, epic_id=read.id, now=tx.now) or ())
     if written.name != read.name:  # a trigger clears the key at a rename, because an older release does not set it
         set_key(tx, read.id, name_key(written.name))
     return written
@@ -213,7 +202,4 @@ def page(tx: Tx, filters: dict[str, Any], *, after: tuple[int, ...], limit: int)
     The page has up to `limit` epics after the position `after`, ordered by project, position and id. Long texts make
     the page shorter.
     """
-    listed, count = _listed(frozenset(filters))
-    position = {f"after_{number}": value for number, value in enumerate(after)}
-    rows, more = pages.page(tx, listed, {**filters, **position}, limit)
-    return [EpicRow._make(row) for row in rows], more, int(count.value(tx, **filters))
+    return pages.counted(tx, EpicRow._make, _listed(frozenset(filters)), filters, pages.after(after), limit)

@@ -12,7 +12,7 @@ from project_manager.domain.events import OPERATOR_ONLY_TYPES, TASK_TYPES, Event
 from project_manager.store import chain, compact_rows, pages
 from project_manager.store.chain import Head
 from project_manager.store.seals import Digests
-from project_manager.store.statement import Statement, each
+from project_manager.store.statement import Statement, bound, elements
 from project_manager.store.tables import events, meta
 from project_manager.store.transaction import Tx
 
@@ -68,7 +68,7 @@ _TYPE, _TASK_ID, _DATA = (chain.COLUMNS.index(name) - 1 for name in ("type", "ta
 """Positions in a row of the outbox, which has no `seq` yet."""
 _AT_ONCE = (16, 4, 2, 1)
 _OF_EVERY_SCHEMA = ("type", "at", "actor_id", "actor_kind", "project_id", "epic_id", "task_id", "data")
-_ADD_UNCHAINED = Statement(insert(events).values({name: bindparam(name) for name in _OF_EVERY_SCHEMA}))
+_ADD_UNCHAINED = Statement(insert(events).values(bound(*_OF_EVERY_SCHEMA)))
 _AFTER = Statement(
     select(*_COLUMNS).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("limit"))
 )
@@ -146,7 +146,7 @@ def _add(size: int) -> Statement:
 
 def after(tx: Tx, since: int, limit: int) -> list[EventRow]:
     """Return up to `limit` events after `since`, in the order of `seq`."""
-    return [EventRow._make(row) for row in _AFTER.rows(tx, since=since, limit=limit)]
+    return _AFTER.all(tx, EventRow._make, since=since, limit=limit)
 
 
 def all_after(tx: Tx, since: int, *, number: int, characters: int) -> list[EventRow] | None:
@@ -179,7 +179,7 @@ def _selected(filters: frozenset[str]) -> Statement:
         select(*_COLUMNS).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("limit"))
     )
     if "types" in filters:
-        statement = statement.where(events.c.type.in_(select(each(bindparam("types")).c.value)))
+        statement = statement.where(events.c.type.in_(elements("types")))
     if "project_id" in filters:
         here = events.c.project_id == bindparam("project_id")
         statement = statement.where(here | events.c.project_id.is_(None))
@@ -199,8 +199,7 @@ def selected(
         values["types"] = json.dumps(types)
     if project_id is not None:
         values["project_id"] = project_id
-    rows, more = pages.page(tx, _selected(frozenset(values)), {"since": since, **values}, limit)
-    return [EventRow._make(row) for row in rows], more
+    return pages.page(tx, EventRow._make, _selected(frozenset(values)), {"since": since, **values}, limit)
 
 
 def of_task(tx: Tx, task_id: int, after_seq: int, limit: int) -> tuple[list[EventRow], bool]:
@@ -208,8 +207,7 @@ def of_task(tx: Tx, task_id: int, after_seq: int, limit: int) -> tuple[list[Even
 
     Long data makes the page shorter.
     """
-    rows, more = pages.page(tx, _OF_TASK, {"task_id": task_id, "after": after_seq}, limit)
-    return [EventRow._make(row) for row in rows], more
+    return pages.page(tx, EventRow._make, _OF_TASK, {"task_id": task_id, "after": after_seq}, limit)
 
 
 def count_of_task(tx: Tx, task_id: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from sqlalchemy import bindparam, delete, func, insert, select, tuple_
 
 from project_manager.domain.limits import DELETE_BATCH_SIZE
-from project_manager.store.statement import Statement, each
+from project_manager.store.statement import Statement, bound, each
 from project_manager.store.tables import answers
 from project_manager.store.transaction import Tx
 
@@ -15,15 +15,7 @@ _FIND = Statement(
         answers.c.actor_id == bindparam("actor_id"), answers.c.key == bindparam("key")
     )
 )
-_KEEP = Statement(
-    insert(answers).values(
-        actor_id=bindparam("actor_id"),
-        key=bindparam("key"),
-        request_hash=bindparam("request_hash"),
-        body=bindparam("body"),
-        created_at=bindparam("now"),
-    )
-)
+_KEEP = Statement(insert(answers).values(bound("actor_id", "key", "request_hash", "body", "created_at")))
 _FIND_MANY = Statement(
     select(answers.c.actor_id, answers.c.key)
     .select_from(_asked := each(bindparam("asked")).alias("asked"))
@@ -55,7 +47,7 @@ def find_present(tx: Tx, asked: Iterable[tuple[str, str]]) -> set[tuple[str, str
 
 def keep(tx: Tx, key: str, request_hash: str, body: str) -> None:
     """Insert the response to the actor's request under this key."""
-    _KEEP.run(tx, actor_id=tx.actor.id, key=key, request_hash=request_hash, body=body, now=tx.now)
+    _KEEP.run(tx, actor_id=tx.actor.id, key=key, request_hash=request_hash, body=body, created_at=tx.now)
 
 
 def delete_older(tx: Tx, before: int, limit: int = DELETE_BATCH_SIZE) -> int:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from project_manager.store.statement import Statement
+from project_manager.store.statement import Statement, bound
 from project_manager.store.tables import instances
 from project_manager.store.transaction import Tx
 
@@ -25,7 +25,7 @@ class InstanceRow(NamedTuple):
 
 
 _COLUMNS = [instances.c[name] for name in InstanceRow._fields]
-_ENTER = Statement(insert(instances).values({name: bindparam(name) for name in InstanceRow._fields}))
+_ENTER = Statement(insert(instances).values(bound(*InstanceRow._fields)))
 _BEAT = Statement(
     update(instances).where(instances.c.id == bindparam("instance")).values(heartbeat_at=bindparam("now"))
 )
@@ -53,7 +53,7 @@ def unregister(tx: Tx, instance: str) -> None:
 
 def live(tx: Tx) -> list[InstanceRow]:
     """Return the instances with a heartbeat in the last EXPIRES_AFTER_MS, by start."""
-    return [InstanceRow._make(row) for row in _LIVE.rows(tx, since=tx.now - EXPIRES_AFTER_MS)]
+    return _LIVE.all(tx, InstanceRow._make, since=tx.now - EXPIRES_AFTER_MS)
 
 
 def forget_silent(tx: Tx) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import pages
 from project_manager.store.sqlite import search
-from project_manager.store.statement import Statement, has_labels
+from project_manager.store.statement import Statement, bound, has_labels
 from project_manager.store.tables_knowledge import knowledge_items, knowledge_logs, knowledge_versions
 from project_manager.store.transaction import Tx
 
@@ -83,7 +83,7 @@ _ADD = Statement(
     insert(_items)
     .values(
         {
-            **{name: bindparam(name) for name in WRITABLE},
+            **bound(*WRITABLE),
             "project_id": bindparam("project_id"),
             "version": 1,
             "created_by": bindparam("author"),
@@ -99,7 +99,7 @@ _WRITE = Statement(
     .where(_items.c.id == bindparam("knowledge_id"), _items.c.version == bindparam("read_version"))
     .values(
         {
-            **{name: bindparam(name) for name in WRITABLE},
+            **bound(*WRITABLE),
             "version": _items.c.version + 1,
             "updated_by": bindparam("author"),
             "updated_at": bindparam("now"),
@@ -107,23 +107,18 @@ _WRITE = Statement(
     )
     .returning(*_COLUMNS)
 )
-_KEEP = Statement(insert(_versions).values({name: bindparam(name) for name in VersionRow._fields}))
+_KEEP = Statement(insert(_versions).values(bound(*VersionRow._fields)))
 _VERSIONS = Statement(
     select(*_VERSION_COLUMNS)
     .where(_versions.c.knowledge_id == bindparam("knowledge_id"), _versions.c.version < bindparam("before"))
     .order_by(_versions.c.version.desc())
     .limit(bindparam("limit"))
 )
-_ADD_LOG = Statement(
-    insert(_logs)
-    .values({name: bindparam(name) for name in KnowledgeLogRow._fields if name != "id"})
-    .returning(*_LOG_COLUMNS)
-)
+_ADD_LOG = Statement(insert(_logs).values(bound(*KnowledgeLogRow._fields[1:])).returning(*_LOG_COLUMNS))
 
 
 def get(tx: Tx, knowledge_id: int) -> KnowledgeRow | None:
-    row = _GET.row(tx, knowledge_id=knowledge_id)
-    return None if row is None else KnowledgeRow._make(row)
+    return _GET.one(tx, KnowledgeRow._make, knowledge_id=knowledge_id)
 
 
 def add(tx: Tx, project_id: int, values: dict[str, Any], *, reason: str | None) -> KnowledgeRow:
@@ -176,8 +171,7 @@ def versions(tx: Tx, knowledge_id: int, limit: int, *, before: int) -> tuple[lis
 
     Long texts make the page shorter.
     """
-    rows, more = pages.page(tx, _VERSIONS, {"knowledge_id": knowledge_id, "before": before}, limit)
-    return [VersionRow._make(row) for row in rows], more
+    return pages.page(tx, VersionRow._make, _VERSIONS, {"knowledge_id": knowledge_id, "before": before}, limit)
 
 
 def add_log(tx: Tx, knowledge_id: int, action_type: str, change_reason: str | None, metadata: str) -> KnowledgeLogRow:
@@ -214,12 +208,11 @@ def logs(
 
     The page has up to `limit` entries with an id below `before`, newest first. Long texts make the page shorter.
     """
-    listed, count = _logged(action_type is not None)
     filters: dict[str, Any] = {"knowledge_id": knowledge_id}
     if action_type is not None:
         filters["action_type"] = action_type
-    rows, more = pages.page(tx, listed, {**filters, "before": before}, limit)
-    return [KnowledgeLogRow._make(row) for row in rows], more, int(count.value(tx, **filters))
+    statements = _logged(action_type is not None)
+    return pages.counted(tx, KnowledgeLogRow._make, statements, filters, {"before": before}, limit)
 
 
 def _condition(name: str) -> ColumnElement[bool]:
@@ -263,10 +256,8 @@ def page(
     priority (5 first), then by last change, newest first. The filter `epic_id` also matches items of the whole project.
     The filter `labels` matches tags.
     """
-    listed, count = _listed(frozenset(filters), after is not None)
     values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
     if "q" in values:
         values["q"] = search.match_expression(values["q"])
-    position = {f"after_{number}": value for number, value in enumerate(after or ())}
-    rows, more = pages.page(tx, listed, {**values, **position}, limit)
-    return [KnowledgeRow._make(row) for row in rows], more, int(count.value(tx, **values))
+    statements = _listed(frozenset(filters), after is not None)
+    return pages.counted(tx, KnowledgeRow._make, statements, values, pages.after(after), limit)

@@ -13,7 +13,7 @@ from sqlalchemy.sql.expression import literal_column
 from project_manager.domain.leases import LOSS_REASONS
 from project_manager.domain.limits import DELETE_BATCH_SIZE
 from project_manager.store import pages
-from project_manager.store.statement import Statement
+from project_manager.store.statement import Statement, bound
 from project_manager.store.tables import ended_leases, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -48,7 +48,7 @@ _LIVE: list[ColumnElement[Any]] = [
     null(),
     null(),
 ]
-_ADD = Statement(insert(ended_leases).values({name: bindparam(name) for name in LeaseRow._fields}))
+_ADD = Statement(insert(ended_leases).values(bound(*LeaseRow._fields)))
 _oldest = (
     select(_ended.task_id, _ended.fence)
     .where(_ended.ended_at < bindparam("before"))
@@ -124,14 +124,12 @@ def delete_older(tx: Tx, before: int, limit: int = DELETE_BATCH_SIZE) -> int:
 
 def of_fence(tx: Tx, task_id: int, fence: int) -> LeaseRow | None:
     """Return the ended lease of the task with this fence, or None."""
-    row = _OF_FENCE.row(tx, task_id=task_id, fence=fence)
-    return None if row is None else LeaseRow._make(row)
+    return _OF_FENCE.one(tx, LeaseRow._make, task_id=task_id, fence=fence)
 
 
 def newest_of(tx: Tx, task_id: int, agent_id: str) -> LeaseRow | None:
     """Return the newest ended lease of the agent on the task, or None."""
-    row = _NEWEST_OF.row(tx, task_id=task_id, agent_id=agent_id)
-    return None if row is None else LeaseRow._make(row)
+    return _NEWEST_OF.one(tx, LeaseRow._make, task_id=task_id, agent_id=agent_id)
 
 
 def lost_by(
@@ -155,8 +153,7 @@ def page_of_live(
     """
     statement = _live(frozenset(filters), after is not None)[0]
     position = {} if after is None else {"after_instant": after[0], "after_task": after[1]}
-    rows, more = pages.page(tx, statement, {**filters, **position}, limit, texts=())
-    return [LeaseRow._make(row) for row in rows], more
+    return pages.page(tx, LeaseRow._make, statement, {**filters, **position}, limit, texts=())
 
 
 def page_of_ended(
@@ -168,8 +165,7 @@ def page_of_ended(
     """
     statement = _past(frozenset(filters), after is not None)[0]
     position = {} if after is None else dict(zip(("after_instant", "after_task", "after_fence"), after, strict=True))
-    rows, more = pages.page(tx, statement, {**filters, **position}, limit, texts=())
-    return [LeaseRow._make(row) for row in rows], more
+    return pages.page(tx, LeaseRow._make, statement, {**filters, **position}, limit, texts=())
 
 
 def count(tx: Tx, filters: dict[str, Any]) -> int:

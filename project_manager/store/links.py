@@ -5,7 +5,7 @@ import json
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.statement import Statement, each
+from project_manager.store.statement import Statement, elements
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
@@ -52,7 +52,7 @@ _DROP_CONFLICTS = Statement(
         (_conflicts.c.task_id == bindparam("task_id")) | (_conflicts.c.other_id == bindparam("task_id"))
     )
 )
-_EXISTING = Statement(select(tasks.c.id).where(tasks.c.id.in_(select(each(bindparam("ids")).c.value))))
+_EXISTING = Statement(select(tasks.c.id).where(tasks.c.id.in_(elements("ids"))))
 
 
 def dependencies_of(tx: Tx, task_id: int) -> list[int]:

@@ -14,7 +14,7 @@ from project_manager.domain.task_fields import PLAIN, Kind
 from project_manager.store import pages
 from project_manager.store.excerpts import with_excerpt
 from project_manager.store.sqlite import search
-from project_manager.store.statement import Statement, each, has_labels
+from project_manager.store.statement import Statement, elements, has_labels
 from project_manager.store.tables import tasks
 from project_manager.store.tasks import COLUMNS, ROW_FIELDS, TaskRow, claimable, claimable_index, links
 from project_manager.store.transaction import Tx
@@ -44,9 +44,8 @@ def page(
     Long texts make the page shorter. `order` is "id", or "claim" for the order of claims.
     """
     statement = _page_statement(frozenset(filters), order, after is not None, tx.max_attempts > 0, description)
-    position = {f"after_{number}": value for number, value in enumerate(after or ())}
-    rows, more = pages.page(tx, statement, {**_values(tx, filters), **position}, limit, texts=_TEXT_COLUMN_INDEXES)
-    return [TaskRow._make(row) for row in rows], more
+    values = {**_values(tx, filters), **pages.after(after)}
+    return pages.page(tx, TaskRow._make, statement, values, limit, texts=_TEXT_COLUMN_INDEXES)
 
 
 def count(tx: Tx, filters: dict[str, Any]) -> int:
@@ -84,9 +83,9 @@ def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
         case "project_id" | "epic_id":
             return tasks.c[name] == bindparam(name)
         case "status":
-            return tasks.c.status.in_(select(each(bindparam("status")).c.value))
+            return tasks.c.status.in_(elements("status"))
         case "ids":
-            return tasks.c.id.in_(select(each(bindparam("ids")).c.value))
+            return tasks.c.id.in_(elements("ids"))
         case "labels":
             return has_labels(tasks.c.labels)
         case "holder":

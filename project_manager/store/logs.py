@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, insert, select
 
 from project_manager.store import pages
-from project_manager.store.statement import Statement
+from project_manager.store.statement import Statement, bound
 from project_manager.store.tables import task_logs
 from project_manager.store.transaction import Tx
 
@@ -23,11 +23,7 @@ class LogRow(NamedTuple):
 
 
 _COLUMNS = [task_logs.c[name] for name in LogRow._fields]
-_ADD = Statement(
-    insert(task_logs)
-    .values({name: bindparam(name) for name in LogRow._fields if name != "id"})
-    .returning(task_logs.c.id)
-)
+_ADD = Statement(insert(task_logs).values(bound(*LogRow._fields[1:])).returning(task_logs.c.id))
 
 
 _GET = Statement(select(*_COLUMNS).where(task_logs.c.id == bindparam("log_id")))
@@ -61,8 +57,9 @@ def newest(tx: Tx, task_id: int, limit: int, *, before: int, kind: str | None = 
     Long texts make the page shorter.
     """
     values = {} if kind is None else {"kind": kind}
-    rows, more = pages.page(tx, _newest(kind is not None), {"task_id": task_id, "before": before, **values}, limit)
-    return [LogRow._make(row) for row in rows], more
+    return pages.page(
+        tx, LogRow._make, _newest(kind is not None), {"task_id": task_id, "before": before, **values}, limit
+    )
 
 
 def count(tx: Tx, task_id: int, kind: str | None = None) -> int:
@@ -72,5 +69,4 @@ def count(tx: Tx, task_id: int, kind: str | None = None) -> int:
 
 def get(tx: Tx, log_id: int) -> LogRow | None:
     """Return the entry with this id, or None."""
-    row = _GET.row(tx, log_id=log_id)
-    return None if row is None else LogRow._make(row)
+    return _GET.one(tx, LogRow._make, log_id=log_id)

@@ -4,7 +4,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.database_clock import STEP_MS, ClockMark
-from project_manager.store.statement import Statement
+from project_manager.store.statement import Statement, bound
 from project_manager.store.tables import events, meta
 from project_manager.store.transaction import Tx
 
@@ -14,13 +14,7 @@ _CLOCK_HIGH = Statement(select(meta.c.clock_high, func.coalesce(_LAST_EVENT, lit
 _CLOCK = Statement(select(meta.c.clock_high, func.coalesce(_LAST_EVENT, literal_column("0")), *_CLOCK_COLUMNS))
 _RAISE_CLOCK = Statement(update(meta).values(clock_high=bindparam("now")))
 _STORE_CLOCK = Statement(
-    update(meta).values(
-        clock_high=bindparam("high"),
-        clock_offset=bindparam("offset"),
-        clock_boot=bindparam("boot"),
-        clock_jump_at=bindparam("jump_at"),
-        clock_followed_at=bindparam("followed_at"),
-    )
+    update(meta).values(bound("clock_high", "clock_offset", "clock_boot", "clock_jump_at", "clock_followed_at"))
 )
 _EPOCH = Statement(select(meta.c.epoch))
 _FENCE_FLOOR = Statement(select(meta.c.fence_floor))
@@ -45,7 +39,12 @@ def clock_mark(tx: Tx) -> ClockMark:
 
 def store_clock(tx: Tx, mark: ClockMark) -> None:
     _STORE_CLOCK.run(
-        tx, high=mark.latest, offset=mark.offset, boot=mark.boot, jump_at=mark.jump_at, followed_at=mark.followed_at
+        tx,
+        clock_high=mark.latest,
+        clock_offset=mark.offset,
+        clock_boot=mark.boot,
+        clock_jump_at=mark.jump_at,
+        clock_followed_at=mark.followed_at,
     )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from project_manager.domain.names import CANDIDATES, length_range, name_key
 from project_manager.store import pages
 from project_manager.store.excerpts import with_excerpt
-from project_manager.store.statement import Statement
+from project_manager.store.statement import Statement, bound
 from project_manager.store.tables import projects
 from project_manager.store.transaction import Tx
 
@@ -44,12 +44,7 @@ _OUTLINES = Statement(select(*with_excerpt(_COLUMNS)).order_by(projects.c.id))
 _ADD = Statement(
     insert(projects)
     .values(
-        name=bindparam("name"),
-        name_key=bindparam("key"),
-        description=bindparam("description"),
-        version=1,
-        created_at=bindparam("now"),
-        updated_at=bindparam("now"),
+        **bound("name", "name_key", "description"), version=1, created_at=bindparam("now"), updated_at=bindparam("now")
     )
     .returning(*_COLUMNS)
 )
@@ -57,9 +52,7 @@ _WRITE = Statement(
     update(projects)
     .where(projects.c.id == bindparam("project_id"))
     .values(
-        name=bindparam("name"),
-        description=bindparam("description"),
-        archived_at=bindparam("archived_at"),
+        **bound("name", "name_key", "description", "archived_at"),
         version=projects.c.version + 1,
         updated_at=bindparam("now"),
     )
@@ -68,21 +61,17 @@ _WRITE = Statement(
 _REMOVE = Statement(delete(projects).where(projects.c.id == bindparam("project_id")))
 
 
-def _made(row: tuple[Any, ...] | None) -> ProjectRow | None:
-    return None if row is None else ProjectRow._make(row)
-
-
 def get(tx: Tx, project_id: int) -> ProjectRow | None:
-    return _made(_GET.row(tx, project_id=project_id))
+    return _GET.one(tx, ProjectRow._make, project_id=project_id)
 
 
 def by_name(tx: Tx, name: str) -> ProjectRow | None:
-    return _made(_BY_NAME.row(tx, name=name))
+    return _BY_NAME.one(tx, ProjectRow._make, name=name)
 
 
 def by_key(tx: Tx, key: str) -> ProjectRow | None:
     """Return the project with this name key (see `name_key`), or None."""
-    return _made(_BY_KEY.row(tx, key=key))
+    return _BY_KEY.one(tx, ProjectRow._make, key=key)
 
 
 def unkeyed(tx: Tx) -> list[tuple[int, str]]:
@@ -102,7 +91,7 @@ def names_like(tx: Tx, name: str) -> list[str]:
 
 def everything(tx: Tx) -> list[ProjectRow]:
     """Return all projects, ordered by id."""
-    return [ProjectRow._make(row) for row in _ALL.rows(tx)]
+    return _ALL.all(tx, ProjectRow._make)
 
 
 def outlines(tx: Tx) -> list[ProjectRow]:
@@ -110,18 +99,19 @@ def outlines(tx: Tx) -> list[ProjectRow]:
 
     The extra character shows that the description is longer.
     """
-    return [ProjectRow._make(row) for row in _OUTLINES.rows(tx)]
+    return _OUTLINES.all(tx, ProjectRow._make)
 
 
 def add(tx: Tx, name: str, description: str) -> ProjectRow:
-    row = _ADD.row(tx, name=name, key=name_key(name), description=description, now=tx.now)
+    row = _ADD.row(tx, name=name, name_key=name_key(name), description=description, now=tx.now)
     return ProjectRow._make(row or ())
 
 
 def write(tx: Tx, read: ProjectRow, values: dict[str, Any]) -> ProjectRow:
     """Update the project `read` with `values` and return the new row."""
     fields = {"name": read.name, "description": read.description, "archived_at": read.archived_at}
-    written = ProjectRow._make(_WRITE.row(tx, **{**fields, **values}, project_id=read.id, now=tx.now) or ())
+    fields |= {**values, "name_key": name_key(values.get("name", read.name))}
+    written = ProjectRow._make(_WRITE.row(tx, **fields, project_id=read.id, now=tx.now) or ())
     if written.name != read.name:  # a trigger clears the key at a rename, because an older release does not set it
         set_key(tx, read.id, name_key(written.name))
     return written
@@ -148,6 +138,4 @@ def page(tx: Tx, *, archived: bool | None, after: int, limit: int) -> tuple[list
     The page has up to `limit` projects with an id above `after`. Long texts make the page shorter. `archived` selects
     archived projects (True), others (False), or all (None).
     """
-    listed, count = _listed(archived)
-    rows, more = pages.page(tx, listed, {"after": after}, limit)
-    return [ProjectRow._make(row) for row in rows], more, int(count.value(tx))
+    return pages.counted(tx, ProjectRow._make, _listed(archived), {}, {"after": after}, limit)

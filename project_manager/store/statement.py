@@ -6,9 +6,9 @@ are no type processors, so columns hold integers, text and bytes only. IN over a
 
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Column, bindparam, column, func, null, select
+from sqlalchemy import Column, Select, bindparam, column, func, null, select
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import Executable
 from sqlalchemy.sql.selectable import TableValuedAlias
@@ -17,6 +17,7 @@ from project_manager.store.sqlite.driver import compiler
 from project_manager.store.transaction import Tx
 
 Row = tuple[Any, ...]
+Made = TypeVar("Made")
 
 
 class Statement:
@@ -51,14 +52,22 @@ class Statement:
         rows: list[Row] = tx.execute(self.sql, self._values(parameters)).fetchall()
         return rows
 
+    def one(self, tx: Tx, make: Callable[[Row], Made], **parameters: Any) -> Made | None:
+        """Return the first row as `make` converts it, or None."""
+        row = self.row(tx, **parameters)
+        return None if row is None else make(row)
+
+    def all(self, tx: Tx, make: Callable[[Row], Made], **parameters: Any) -> list[Made]:
+        """Return all rows as `make` converts them."""
+        return [make(row) for row in self.rows(tx, **parameters)]
+
     def each(self, tx: Tx, **parameters: Any) -> Iterator[Row]:
         """Iterate over the rows. A caller that stops early does not read the rest."""
         return iter(tx.execute(self.sql, self._values(parameters)))
 
     def value(self, tx: Tx, **parameters: Any) -> Any:
         """Return the first column of the first row, or None."""
-        row = self.row(tx, **parameters)
-        return None if row is None else row[0]
+        return self.one(tx, itemgetter(0), **parameters)
 
     def _values(self, parameters: dict[str, Any]) -> Sequence[Any]:
         if self._defaults:
@@ -71,6 +80,16 @@ def _value_extractor(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Seque
     if len(names) > 1:
         return itemgetter(*names)
     return lambda parameters: [parameters[name] for name in names]
+
+
+def bound(*columns: str) -> dict[str, Any]:
+    """Return a bound parameter of the same name for each column, as the values of an INSERT or UPDATE."""
+    return {name: bindparam(name) for name in columns}
+
+
+def elements(name: str) -> Select[Any]:
+    """Select the elements of the parameter `name`, a JSON array."""
+    return select(each(bindparam(name)).c.value)
 
 
 def each(array: ColumnElement[Any] | Column[Any]) -> TableValuedAlias:

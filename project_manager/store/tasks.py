@@ -10,7 +10,7 @@ from sqlalchemy.sql.expression import literal_column
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import TASK_FIELDS
 from project_manager.store.sqlite import search
-from project_manager.store.statement import Statement, each
+from project_manager.store.statement import Statement, bound, elements
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
@@ -149,8 +149,8 @@ _INSERT = Statement(
     insert(tasks)
     .values(
         {
-            **{name: bindparam(name) for name in WRITABLE},
-            **{name: bindparam(name) for name in ("project_id", "status", "created_by", "created_at", "completed_at")},
+            **bound(*WRITABLE),
+            **bound("project_id", "status", "created_by", "created_at", "completed_at"),
             "updated_at": bindparam("now"),
             "version": 1,
             "fence": bindparam("fence"),
@@ -170,9 +170,7 @@ _UPDATE = Statement(
         tasks.c.fence == bindparam("read_fence"),
         tasks.c.lock_holder.is_not_distinct_from(bindparam("read_holder")),
     )
-    .values(
-        {**{name: bindparam(name) for name in WRITABLE}, "version": tasks.c.version + 1, "updated_at": bindparam("now")}
-    )
+    .values({**bound(*WRITABLE), "version": tasks.c.version + 1, "updated_at": bindparam("now")})
 )
 _DELETE = Statement(delete(tasks).where(tasks.c.id == bindparam("task_id")))
 _DEFERRED_DUE = Statement(
@@ -196,22 +194,18 @@ _COUNTS_IN_PROJECT = Statement(
 )
 _COMPLETED_SINCE = Statement(select(func.count()).select_from(tasks).where(tasks.c.completed_at >= bindparam("since")))
 _LINKS_OF = Statement(
-    select(tasks.c.id, tasks.c.name, tasks.c.status)
-    .where(tasks.c.id.in_(select(each(bindparam("ids")).c.value)))
-    .order_by(tasks.c.id)
+    select(tasks.c.id, tasks.c.name, tasks.c.status).where(tasks.c.id.in_(elements("ids"))).order_by(tasks.c.id)
 )
 _IN_EPIC = Statement(select(tasks.c.id).where(tasks.c.epic_id == bindparam("epic_id")))
 _IN_PROJECT = Statement(select(tasks.c.id).where(tasks.c.project_id == bindparam("project_id")))
 
 
 def get(tx: Tx, task_id: int) -> TaskRow | None:
-    row = _GET.row(tx, task_id=task_id, now=tx.now)
-    return None if row is None else TaskRow._make(row)
+    return _GET.one(tx, TaskRow._make, task_id=task_id, now=tx.now)
 
 
 def by_external_key(tx: Tx, project_id: int, external_key: str) -> TaskRow | None:
-    row = _BY_KEY.row(tx, project_id=project_id, external_key=external_key, now=tx.now)
-    return None if row is None else TaskRow._make(row)
+    return _BY_KEY.one(tx, TaskRow._make, project_id=project_id, external_key=external_key, now=tx.now)
 
 
 def add(tx: Tx, values: dict[str, Any]) -> int:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.statement import Statement
+from project_manager.store.statement import Statement, bound
 from project_manager.store.tables import tokens
 from project_manager.store.transaction import Tx
 
@@ -35,17 +35,7 @@ _PAGE = Statement(
 )
 _COUNT = Statement(select(func.count()).select_from(tokens))
 _LIVE = Statement(select(func.count()).select_from(tokens).where(tokens.c.revoked_at.is_(None)))
-_ADD = Statement(
-    insert(tokens)
-    .values(
-        name=bindparam("name"),
-        role=bindparam("role"),
-        agent_id=bindparam("agent_id"),
-        hash=bindparam("hash"),
-        created_at=bindparam("now"),
-    )
-    .returning(*_COLUMNS)
-)
+_ADD = Statement(insert(tokens).values(**bound("name", "role", "agent_id", "hash", "created_at")).returning(*_COLUMNS))
 _REVOKE = Statement(
     update(tokens).where(tokens.c.id == bindparam("token_id")).values(revoked_at=bindparam("now")).returning(*_COLUMNS)
 )
@@ -54,14 +44,12 @@ _CLEAR = Statement(delete(tokens))
 
 def by_hash(tx: Tx, digest: str) -> TokenRow | None:
     """Return the token with this hash that is not revoked, or None."""
-    row = _BY_HASH.row(tx, hash=digest)
-    return None if row is None else TokenRow._make(row)
+    return _BY_HASH.one(tx, TokenRow._make, hash=digest)
 
 
 def by_name(tx: Tx, name: str) -> TokenRow | None:
     """Return the token with this name that is not revoked, or None."""
-    row = _BY_NAME.row(tx, name=name)
-    return None if row is None else TokenRow._make(row)
+    return _BY_NAME.one(tx, TokenRow._make, name=name)
 
 
 def is_bound(tx: Tx, agent_id: str) -> bool:
@@ -70,14 +58,12 @@ def is_bound(tx: Tx, agent_id: str) -> bool:
 
 
 def get(tx: Tx, token_id: int) -> TokenRow | None:
-    row = _GET.row(tx, token_id=token_id)
-    return None if row is None else TokenRow._make(row)
+    return _GET.one(tx, TokenRow._make, token_id=token_id)
 
 
 def page(tx: Tx, *, after: int, limit: int) -> tuple[list[TokenRow], int]:
     """Return up to `limit` tokens with an id above `after`, and the number of all tokens."""
-    rows = _PAGE.rows(tx, after=after, limit=limit)
-    return [TokenRow._make(row) for row in rows], int(_COUNT.value(tx))
+    return _PAGE.all(tx, TokenRow._make, after=after, limit=limit), count_all(tx)
 
 
 def count_all(tx: Tx) -> int:
@@ -91,7 +77,7 @@ def count_live(tx: Tx) -> int:
 
 
 def add(tx: Tx, name: str, role: str, agent_id: str | None, digest: str) -> TokenRow:
-    return TokenRow._make(_ADD.row(tx, name=name, role=role, agent_id=agent_id, hash=digest, now=tx.now) or ())
+    return TokenRow._make(_ADD.row(tx, name=name, role=role, agent_id=agent_id, hash=digest, created_at=tx.now) or ())
 
 
 def revoke(tx: Tx, token_id: int) -> TokenRow:
