@@ -238,7 +238,8 @@ class PlanWriter:
             },
         )
         for entry in spec.log:
-            bulk.add_log(self._tx, task.known.task_id, entry.author, entry.kind, entry.body, entry.at)
+            values = {"author": entry.author, "kind": entry.kind, "body": entry.body, "created_at": entry.at}
+            bulk.add(self._tx, "task_logs", {"task_id": task.known.task_id, **values})
         diff_knowledge.write_assumptions(self._tx, task.planned, task.known.task_id)
 
     def _edit(self, task: TaskChange, row: TaskRow) -> None:

@@ -12,7 +12,7 @@ from project_manager.plans.diff import Comparison
 from project_manager.plans.reader import ParsedReference, Plan, PlannedKnowledge, PlannedTask
 from project_manager.plans.references import TaskRef
 from project_manager.services import knowledge as using
-from project_manager.store import bulk_knowledge, epics, knowledge, seals
+from project_manager.store import bulk, bulk_knowledge, epics, knowledge, seals
 from project_manager.store.knowledge import KnowledgeRow
 from project_manager.store.transaction import Tx
 
@@ -194,10 +194,11 @@ def write(tx: Tx, changes: list[KnowledgeChange]) -> None:
         row = knowledge.get(tx, change.id)
         if row is None:
             raise RuntimeError(f"knowledge {change.id} was deleted within its own transaction")
-        bulk_knowledge.add_first_version(tx, row)
+        knowledge.add_version(tx, row)
         for entry in change.planned.spec.log:
-            bulk_knowledge.add_log(
+            bulk.add(
                 tx,
+                "knowledge_logs",
                 {
                     "knowledge_id": row.id,
                     "action_type": entry.action_type,
@@ -248,8 +249,9 @@ def write_assumptions(tx: Tx, planned: PlannedTask, task_id: int) -> None:
     """Insert the assumptions on a new task, with their verdicts."""
     for entry in planned.spec.assumptions:
         tag_type, words = parse_tag(entry.text)
-        assumption_id = bulk_knowledge.add_assumption(
+        assumption_id = bulk.add(
             tx,
+            "assumptions",
             {
                 "task_id": task_id,
                 "type": tag_type,
@@ -262,10 +264,11 @@ def write_assumptions(tx: Tx, planned: PlannedTask, task_id: int) -> None:
             },
         )
         for verdict in entry.verdicts:
-            bulk_knowledge.add_verdict(
+            bulk.add(
                 tx,
-                assumption_id,
+                "assumption_verdicts",
                 {
+                    "assumption_id": assumption_id,
                     "verdict": verdict.verdict.value,
                     "confidence": verdict.confidence,
                     "reason": verdict.reason,

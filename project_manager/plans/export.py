@@ -13,15 +13,13 @@ from project_manager.plans import export_knowledge
 from project_manager.plans.export_knowledge import KnowledgeIndex
 from project_manager.plans.references import Resolver, TaskRef
 from project_manager.services import lookup, resolve
-from project_manager.store import bulk, bulk_knowledge, epics, projects
+from project_manager.store import bulk, epics, projects
 from project_manager.store.epics import EpicRow
 from project_manager.store.logs import LogRow
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
-TASKS_AT_ONCE = 16
-ENTRIES_AT_ONCE = 16
 _COLUMNS = [field for field in TASK_FIELDS if field.plan and field.column]
 _TASK_KEYS = list(dict.fromkeys(["name", "external_key", *(field.name for field in TASK_FIELDS if field.plan)]))
 """The keys of a task in the order of the plan. The two that identify it come first."""
@@ -122,22 +120,16 @@ class _Export:
 
     def _tasks(self, project_id: int, epic_id: int | None) -> Iterator[dict[str, Any]]:
         ids = self._inside.get((project_id, epic_id), [])
-        for start in range(0, len(ids), TASKS_AT_ONCE):
-            some = ids[start : start + TASKS_AT_ONCE]
-            logged, assumed = bulk.tasks_with_log(self._tx, some), bulk_knowledge.tasks_with_assumptions(self._tx, some)
+        for start in range(0, len(ids), bulk.AT_ONCE):
+            some = ids[start : start + bulk.AT_ONCE]
+            logged, assumed = [bulk.parents(self._tx, table, "task_id", some) for table in ("task_logs", "assumptions")]
             for row in bulk.tasks_of(self._tx, some):
                 spec = self._task(row)
                 if row.id in logged:
-                    spec["log"] = self._log(row.id)
+                    spec["log"] = map(_entry, bulk.children(self._tx, LogRow, "task_logs", "task_id", row.id))
                 if row.id in assumed:
                     spec["assumptions"] = export_knowledge.assumptions(self._tx, row.id)
                 yield spec
-
-    def _log(self, task_id: int) -> Iterator[dict[str, str]]:
-        last = 0
-        while some := bulk.log_after(self._tx, task_id, last, ENTRIES_AT_ONCE):
-            yield from map(_entry, some)
-            last = some[-1].id
 
     def _task(self, row: TaskRow) -> dict[str, Any]:
         values = {

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from project_manager.clock import rfc3339
-from project_manager.store import bulk_knowledge
-from project_manager.store.knowledge import KnowledgeRow
+from project_manager.store import bulk, bulk_knowledge
+from project_manager.store.assumptions import VerdictRow
+from project_manager.store.knowledge import KnowledgeLogRow, KnowledgeRow
 from project_manager.store.transaction import Tx
-
-AT_ONCE = 16
 
 
 class KnowledgeIndex:
@@ -39,10 +38,10 @@ class KnowledgeIndex:
         return title
 
     def rows(self, project_id: int) -> Iterator[KnowledgeRow]:
-        """Yield the knowledge rows of a project, read `AT_ONCE` at a time."""
+        """Yield the knowledge rows of a project, read a few at a time."""
         ids = self.ids_by_project.get(project_id, [])
-        for start in range(0, len(ids), AT_ONCE):
-            yield from bulk_knowledge.items(self._tx, ids[start : start + AT_ONCE])
+        for start in range(0, len(ids), bulk.AT_ONCE):
+            yield from bulk_knowledge.items(self._tx, ids[start : start + bulk.AT_ONCE])
 
 
 def item(tx: Tx, row: KnowledgeRow, epic: str | None, task: str | None, parent: str | None) -> dict[str, Any]:
@@ -63,54 +62,47 @@ def item(tx: Tx, row: KnowledgeRow, epic: str | None, task: str | None, parent: 
         "updated_at": rfc3339(row.updated_at),
         "content": row.content,
     }
-    kept = {name: value for name, value in entry.items() if value is not None}
-    logged = bool(bulk_knowledge.log_after(tx, row.id, 0, 1))
-    return kept | ({"log": _log(tx, row.id)} if logged else {})
+    logged = bool(bulk.parents(tx, "knowledge_logs", "knowledge_id", [row.id]))
+    return _without_none(entry) | ({"log": _log(tx, row.id)} if logged else {})
+
+
+def _without_none(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if value is not None}
 
 
 def _log(tx: Tx, knowledge_id: int) -> Iterator[dict[str, Any]]:
-    last = 0
-    while some := bulk_knowledge.log_after(tx, knowledge_id, last, AT_ONCE):
-        last = some[-1].id
-        for row in some:
-            entry = {
-                "action_type": row.action_type,
-                "change_reason": row.change_reason,
-                "author": row.author,
-                "metadata": None if row.metadata == "{}" else row.metadata,
-                "at": rfc3339(row.created_at),
-            }
-            yield {name: value for name, value in entry.items() if value is not None}
+    for row in bulk.children(tx, KnowledgeLogRow, "knowledge_logs", "knowledge_id", knowledge_id):
+        entry = {
+            "action_type": row.action_type,
+            "change_reason": row.change_reason,
+            "author": row.author,
+            "metadata": None if row.metadata == "{}" else row.metadata,
+            "at": rfc3339(row.created_at),
+        }
+        yield _without_none(entry)
 
 
 def assumptions(tx: Tx, task_id: int) -> Iterator[dict[str, Any]]:
     """Yield the assumptions on a task in plan format."""
-    last = 0
-    while some := bulk_knowledge.assumptions_after(tx, task_id, last, AT_ONCE):
-        last = some[-1].id
-        for row in some:
-            entry = {
-                "text": f"#{row.type}: {row.text}",
-                "file_path": row.file_path,
-                "line_number": row.line_number,
-                "code_snippet": row.code_snippet,
-                "author": row.author,
-                "at": rfc3339(row.created_at),
-            }
-            kept = {name: value for name, value in entry.items() if value is not None}
-            judged = bool(bulk_knowledge.verdicts_after(tx, row.id, 0, 1))
-            yield kept | ({"verdicts": _verdicts(tx, row.id)} if judged else {})
+    for row in bulk.children(tx, bulk_knowledge.AssumptionRecord, "assumptions", "task_id", task_id):
+        entry = {
+            "text": f"#{row.type}: {row.text}",
+            "file_path": row.file_path,
+            "line_number": row.line_number,
+            "code_snippet": row.code_snippet,
+            "author": row.author,
+            "at": rfc3339(row.created_at),
+        }
+        judged = bool(bulk.parents(tx, "assumption_verdicts", "assumption_id", [row.id]))
+        yield _without_none(entry) | ({"verdicts": _verdicts(tx, row.id)} if judged else {})
 
 
 def _verdicts(tx: Tx, assumption_id: int) -> Iterator[dict[str, Any]]:
-    last = 0
-    while some := bulk_knowledge.verdicts_after(tx, assumption_id, last, AT_ONCE):
-        last = some[-1].id
-        for row in some:
-            yield {
-                "verdict": row.verdict,
-                "confidence": row.confidence,
-                "reason": row.reason,
-                "reviewer": row.reviewer,
-                "at": rfc3339(row.created_at),
-            }
+    for row in bulk.children(tx, VerdictRow, "assumption_verdicts", "assumption_id", assumption_id):
+        yield {
+            "verdict": row.verdict,
+            "confidence": row.confidence,
+            "reason": row.reason,
+            "reviewer": row.reviewer,
+            "at": rfc3339(row.created_at),
+        }

@@ -4,17 +4,21 @@ The writes leave the counters of tasks as they are. `recount` sets them afterwar
 """
 
 import json
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import CLOSED, Status
-from project_manager.store.logs import LogRow
 from project_manager.store.statement import Statement, bound, elements
-from project_manager.store.tables import epics, projects, task_conflicts, task_dependencies, task_logs, tasks
+from project_manager.store.tables import epics, metadata, projects, task_conflicts, task_dependencies, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
 from project_manager.store.transaction import Tx
+
+AT_ONCE = 16
+"""Number of rows with long texts that stay in memory during an export."""
 
 
 class NameRow(NamedTuple):
@@ -28,6 +32,8 @@ class NameRow(NamedTuple):
     name: str
     external_key: str | None
 
+
+Child = TypeVar("Child", bound=NamedTuple)
 
 _dependencies = task_dependencies
 _needed = tasks.alias("needed")
@@ -61,14 +67,6 @@ _CONFLICTS = Statement(
         task_conflicts.c.task_id, task_conflicts.c.other_id
     )
 )
-_LOGGED = Statement(select(task_logs.c.task_id).where(task_logs.c.task_id.in_(elements("ids"))).distinct())
-_LOG_AFTER = Statement(
-    select(*[task_logs.c[name] for name in LogRow._fields])
-    .where(task_logs.c.task_id == bindparam("task_id"), task_logs.c.id > bindparam("after"))
-    .order_by(task_logs.c.id)
-    .limit(bindparam("limit"))
-)
-_ADD_LOG = Statement(insert(task_logs).values(bound(*LogRow._fields[1:])))
 _DROP_DEPENDENCIES = Statement(delete(_dependencies).where(_dependencies.c.task_id.in_(elements("ids"))))
 _ADD_DEPENDENCY = Statement(
     insert(_dependencies).values(task_id=bindparam("task_id"), depends_on_id=bindparam("other_id"))
@@ -131,18 +129,25 @@ def conflicts(tx: Tx) -> dict[int, list[int]]:
     return _grouped(_CONFLICTS.rows(tx))
 
 
-def tasks_with_log(tx: Tx, ids: list[int]) -> set[int]:
-    """Return the subset of `ids` that has log entries."""
-    return {row[0] for row in _LOGGED.rows(tx, ids=json.dumps(ids))}
+def add(tx: Tx, table: str, values: dict[str, Any]) -> int:
+    """Insert a row with these columns into the table and return its id."""
+    return int(_insert(table, tuple(values)).value(tx, **values))
 
 
-def log_after(tx: Tx, task_id: int, after: int, limit: int) -> list[LogRow]:
-    """Return up to `limit` log entries of a task with an id above `after`, oldest first."""
-    return _LOG_AFTER.all(tx, LogRow._make, task_id=task_id, after=after, limit=limit)
+def parents(tx: Tx, table: str, column: str, ids: list[int]) -> set[int]:
+    """Return the subset of `ids` to which rows of the table refer in this column."""
+    return {row[0] for row in _parents(table, column).rows(tx, ids=json.dumps(ids))}
 
 
-def add_log(tx: Tx, task_id: int, author: str, kind: str, body: str, created_at: int) -> None:
-    _ADD_LOG.run(tx, task_id=task_id, author=author, kind=kind, body=body, created_at=created_at)
+def children(tx: Tx, kind: type[Child], table: str, column: str, parent_id: int) -> Iterator[Child]:
+    """Yield the rows of the table with this parent in this column, oldest first, read AT_ONCE at a time.
+
+    `kind` names the columns to read, `id` first.
+    """
+    statement, last = _children(kind, table, column), 0
+    while rows := statement.all(tx, kind._make, parent=parent_id, after=last):
+        yield from rows
+        last = rows[-1][0]
 
 
 def replace_dependencies(tx: Tx, links: dict[int, list[int]]) -> None:
@@ -180,3 +185,23 @@ def _grouped(pairs: list[tuple[Any, ...]]) -> dict[int, list[int]]:
     for one, other in pairs:
         found.setdefault(one, []).append(other)
     return found
+
+
+@lru_cache(maxsize=16)
+def _insert(table: str, columns: tuple[str, ...]) -> Statement:
+    into = metadata.tables[table]
+    return Statement(insert(into).values(bound(*columns)).returning(into.c.id))
+
+
+@lru_cache(maxsize=16)
+def _parents(table: str, column: str) -> Statement:
+    parent = metadata.tables[table].c[column]
+    return Statement(select(parent).where(parent.in_(elements("ids"))).distinct())
+
+
+@lru_cache(maxsize=16)
+def _children(kind: type[Child], table: str, column: str) -> Statement:
+    columns = metadata.tables[table].c
+    rows = select(*[columns[name] for name in kind._fields])
+    rows = rows.where(columns[column] == bindparam("parent"), columns.id > bindparam("after"))
+    return Statement(rows.order_by(columns.id).limit(literal_column(str(AT_ONCE))))

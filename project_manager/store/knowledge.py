@@ -126,7 +126,7 @@ def add(tx: Tx, project_id: int, values: dict[str, Any], *, reason: str | None) 
     added = _ADD.row(tx, project_id=project_id, author=tx.actor.id, now=tx.now, **values)
     row = KnowledgeRow._make(added or ())
     _index(tx, row)
-    _keep(tx, row, changed=[name for name in WRITABLE if values[name] is not None], reason=reason)
+    add_version(tx, row, reason=reason)
     return row
 
 
@@ -144,7 +144,7 @@ def write(tx: Tx, read: KnowledgeRow, values: dict[str, Any], *, reason: str | N
     written = KnowledgeRow._make(row)
     if any(getattr(written, name) != getattr(read, name) for name in search.KNOWLEDGE_TEXTS):
         _index(tx, written)
-    _keep(tx, written, changed=list(values), reason=reason)
+    add_version(tx, written, changed=list(values), reason=reason)
     return written
 
 
@@ -152,8 +152,10 @@ def _index(tx: Tx, row: KnowledgeRow) -> None:
     search.index_knowledge(tx, row.id, *[getattr(row, name) for name in search.KNOWLEDGE_TEXTS])
 
 
-def _keep(tx: Tx, row: KnowledgeRow, *, changed: list[str], reason: str | None) -> None:
-    """Insert the present contents of the item as its present version."""
+def add_version(tx: Tx, row: KnowledgeRow, *, changed: list[str] | None = None, reason: str | None = None) -> None:
+    """Insert the present contents of the item as its present version. Without `changed` it is the first one."""
+    if changed is None:
+        changed = [name for name in WRITABLE if getattr(row, name) is not None]
     _KEEP.run(
         tx,
         **{name: getattr(row, name) for name in WRITABLE},
@@ -161,8 +163,8 @@ def _keep(tx: Tx, row: KnowledgeRow, *, changed: list[str], reason: str | None) 
         version=row.version,
         changed=json.dumps(changed),
         reason=reason,
-        author=tx.actor.id,
-        created_at=tx.now,
+        author=row.updated_by,
+        created_at=row.updated_at,
     )
 
 
