@@ -377,7 +377,7 @@ def test_a_restored_database_keeps_its_owner(database: Path, tmp_path: Path, is_
     [
         ("elsewhere", 1, 0, True),
         ("elsewhere", 1, 25_000, False),
-        (this_host(), os.getpid(), 0, True),
+        (this_host(), os.getppid(), 0, True),
         (this_host(), 2**22 + 1, 0, False),
         (f"{socket.gethostname()}@another-machine", 2**22 + 1, 0, True),
     ],

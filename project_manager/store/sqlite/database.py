@@ -123,7 +123,7 @@ class Database:
 
     def size(self) -> tuple[int, int]:
         """Return the sizes of the database file and its write-ahead log in bytes."""
-        return _size(self.path), _size(Path(f"{self.path}-wal"))
+        return files.size(self.path), files.size(Path(f"{self.path}-wal"))
 
     def world_accessible_files(self) -> list[Path]:
         """Return the paths with permissions for other users, from the folder of the database and the database file.
@@ -151,7 +151,7 @@ def prepare(options: Options) -> None:
     """Check the file and migrate it when allowed. Raises DatabaseOpenError, and then nothing was changed."""
     path = options.path
     check_access(path)
-    exists = path.exists() and path.stat().st_size > 0
+    exists = files.size(path) > 0
     if not exists:
         _create_folder(path)
     _remove_leftovers(path)
@@ -341,11 +341,7 @@ def check_sharing(
     tx: Tx, *, database: Database, gone: Collection[instances.InstanceRow] = ()
 ) -> list[instances.InstanceRow]:
     """Return the other processes that use the file. Raises DatabaseOpenError when sharing it is not safe."""
-    others = [
-        other
-        for other in instances.live(tx)
-        if other not in gone and not (other.host == database.host and _is_dead(other))
-    ]
+    others = [other for other in running_instances(tx) if other not in gone]
     # Locks and shared memory of WAL mode work only between processes of one machine.
     if strangers := [other for other in others if _machine(other.host) != _machine(database.host)]:
         raise UsedByAnotherHost(
@@ -359,6 +355,19 @@ def check_sharing(
             "can corrupt a database with two writing processes: install pysqlite3, or SQLite 3.51.3 or newer"
         )
     return others
+
+
+def running_instances(tx: Tx) -> list[instances.InstanceRow]:
+    """Return the live instances, without the rows that killed processes have left on this host.
+
+    In a container, the next process may get the process id of the killed one.
+    """
+    host = this_host()
+    return [
+        other
+        for other in instances.live(tx)
+        if other.host != host or (other.pid != os.getpid() and files.process_exists(other.pid))
+    ]
 
 
 def instances_on_other_hosts(tx: Tx, database: Database) -> list[instances.InstanceRow]:
@@ -385,22 +394,6 @@ def _boot() -> str:
         return ""
 
 
-def _is_dead(other: instances.InstanceRow) -> bool:
-    """Return whether the process of a row on this host has ended.
-
-    A killed process leaves its row. In a container, the next process may get the same process id.
-    """
-    if other.pid == os.getpid():
-        return True
-    try:
-        os.kill(other.pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
 def _name(host: str) -> str:
     return host.partition("@")[0]
 
@@ -416,10 +409,3 @@ def _can_write_page(folder: Path) -> bool:
             return os.pwrite(file.fileno(), bytes(PROBE_BYTES), 0) == PROBE_BYTES
     except OSError:
         return False
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

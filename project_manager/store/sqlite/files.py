@@ -74,10 +74,10 @@ def foreign_logs(database: Path, opened: ExitStack | None = None) -> list[Path]:
     has on it, including those of `exclusive_locks`. Raises OSError.
     """
     # SQLite rebuilds the shared memory file, and an empty log holds no pages: neither can change the database.
-    found = [log for log in logs_of(database) if not log.name.endswith("-shm") and _size(log) > 0]
+    found = [log for log in logs_of(database) if not log.name.endswith("-shm") and size(log) > 0]
     if not found or not database.exists():
         return found
-    if _size(database) > 0 and not _is_in_rollback_mode(database, opened):
+    if size(database) > 0 and not _is_in_rollback_mode(database, opened):
         return []
     return [log for log in found if log.name.endswith("-wal")]
 
@@ -107,7 +107,17 @@ def copy_ownership(path: Path, model: Path, *, mode: bool = False) -> None:
             shutil.copymode(model, path)
 
 
-def _size(path: Path) -> int:
+def process_exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def size(path: Path) -> int:
     """Return the size of a file in bytes, or 0 when it was removed. The last connection removes its logs."""
     try:
         return path.stat().st_size

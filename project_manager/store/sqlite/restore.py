@@ -25,7 +25,7 @@ from project_manager.store import chain, events, instances, lease_history, meta,
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.sqlite import backup, driver, files, private_files, restored_clock
 from project_manager.store.sqlite.backup import BackupError, DatabaseInUse, RestoreNotVerified, TemporaryBackupError
-from project_manager.store.sqlite.database import this_host
+from project_manager.store.sqlite.database import running_instances
 from project_manager.store.statement import Statement
 from project_manager.store.tables import instances as instances_table
 from project_manager.store.tables import tasks, waiters
@@ -207,24 +207,12 @@ def _checkpoint_current(database: Path, now: int) -> _CurrentState:
 
 
 def _check_unused_by_instances(tx: Tx) -> None:
-    for other in instances.live(tx):
-        if other.host == this_host() and not _process_exists(other.pid):
-            continue
+    for other in running_instances(tx):
         gone = rfc3339(other.heartbeat_at + instances.EXPIRES_AFTER_MS)
         raise DatabaseInUse(
             f"process {other.pid} on {other.host} ({other.kind}) uses the database: stop it first; "
             f"if it has already stopped, retry after {gone}"
         )
-
-
-def _process_exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @contextmanager
