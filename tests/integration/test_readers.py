@@ -15,7 +15,7 @@ from project_manager.domain.errors import ShuttingDown
 from project_manager.runtime.dispatch import Runtime
 from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.sqlite.file_watch import FileWatch
-from project_manager.store.sqlite.readers import Readers
+from project_manager.store.sqlite.readers import ReadContext, Readers
 from project_manager.store.transaction import Tx
 from tests.operations_client import TIMEOUT, MovableClock
 
@@ -23,15 +23,8 @@ from tests.operations_client import TIMEOUT, MovableClock
 @pytest.fixture
 def readers(database: Path) -> Iterator[Readers]:
     """Return one reader thread that is not started yet."""
-    made = Readers(
-        str(database),
-        FileWatch(database),
-        threads=1,
-        timeout=TIMEOUT,
-        clock=DatabaseClock(MovableClock()),
-        max_attempts=5,
-        timed=lambda name, taken: None,
-    )
+    clock = DatabaseClock(MovableClock())
+    made = Readers(ReadContext(str(database), FileWatch(database), TIMEOUT, clock, 5, lambda *_: None), threads=1)
     yield made
     made.close()
 

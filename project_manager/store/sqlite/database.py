@@ -22,7 +22,7 @@ from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.sqlite import access, driver, files, private_files
 from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.sqlite.long_reads import LongReads
-from project_manager.store.sqlite.readers import Readers
+from project_manager.store.sqlite.readers import ReadContext, Readers
 from project_manager.store.sqlite.tail import EventReader
 from project_manager.store.sqlite.writer import Writer, WriterHooks
 from project_manager.store.transaction import Tx
@@ -82,23 +82,9 @@ class Database:
         self.writer = Writer(
             path, clock, duties, self.watch, max_attempts=options.max_attempts, look_every=options.poll_interval
         )
-        self.readers = Readers(
-            path,
-            self.watch,
-            threads=options.pool,
-            timeout=options.query_timeout,
-            clock=self.writer.clock,
-            max_attempts=options.max_attempts,
-            timed=timed,
-        )
-        self.long_reads = LongReads(
-            path,
-            self.watch,
-            timeout=options.query_timeout,
-            clock=self.writer.clock,
-            max_attempts=options.max_attempts,
-            timed=timed,
-        )
+        context = ReadContext(path, self.watch, options.query_timeout, self.clock, options.max_attempts, timed)
+        self.readers = Readers(context, threads=options.pool)
+        self.long_reads = LongReads(context)
         self.tail = EventReader(path, self.watch, foreign_commit=self.writer.run_due)
 
     @property

@@ -16,10 +16,8 @@ import anyio.to_thread
 from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import Internal, ProjectManagerError, QueryTimeout, QueueFull
-from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.file_watch import FileWatch
-from project_manager.store.sqlite.readers import PROGRESS_HANDLER_STEPS
+from project_manager.store.sqlite.readers import PROGRESS_HANDLER_STEPS, ReadContext
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
@@ -33,24 +31,10 @@ Work = Callable[[Tx], Iterator[str]]
 
 
 class LongReads:
-    """Pool of at most AT_ONCE concurrent long reads. `timeout` is the limit for one piece, in seconds."""
+    """Pool of at most MAX_CONCURRENT long reads. The timeout is the limit for one piece."""
 
-    def __init__(
-        self,
-        path: str,
-        watch: FileWatch,
-        *,
-        timeout: float,
-        clock: DatabaseClock,
-        max_attempts: int,
-        timed: Callable[[str, float], None],
-    ) -> None:
-        self._path = path
-        self._watch = watch
-        self._timeout = timeout
-        self._clock = clock
-        self._max_attempts = max_attempts
-        self._timed = timed
+    def __init__(self, context: ReadContext) -> None:
+        self._context = context
         self._slots = anyio.Semaphore(MAX_CONCURRENT)
 
     @asynccontextmanager
@@ -58,16 +42,14 @@ class LongReads:
         """Yield the pieces of `work` from one snapshot. Raises QueueFull after WAIT_SECONDS without a free place."""
         await self._acquire_slot()
         try:
-            pieces = ChunkedRead(name, self._path, self._watch, self._timeout)
-            now, wall = self._clock.now(), self._clock.wall_clock_if_different()
-            tx = Tx(pieces.execute, now, actor, request_id, self._max_attempts, wall=wall)
+            pieces = ChunkedRead(name, self._context)
             try:
-                pieces.begin(work(tx))
+                pieces.begin(work(self._context.tx(pieces.execute, actor, request_id)))
                 yield pieces
             finally:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(pieces.end)
-                self._timed(name, pieces.seconds)
+                self._context.timed(name, pieces.seconds)
         finally:
             self._slots.release()
 
@@ -81,12 +63,10 @@ class LongReads:
 class ChunkedRead:
     """Text of one long read, fetched piece by piece. `seconds` is the work time so far."""
 
-    def __init__(self, name: str, path: str, watch: FileWatch, timeout: float) -> None:
+    def __init__(self, name: str, context: ReadContext) -> None:
         self.seconds = 0.0
         self._name = name
-        self._path = path
-        self._watch = watch
-        self._timeout = timeout
+        self._context = context
         self._deadline = 0.0
         self._connection: Any = None
         self._source: Iterator[str] = iter(())
@@ -116,11 +96,11 @@ class ChunkedRead:
 
     def _make(self) -> str:
         started = monotonic()
-        self._deadline = started + self._timeout
+        self._deadline = started + self._context.timeout
         try:
             return self._next_chunk()
         except driver.DriverError as error:
-            self._watch.note(error)
+            self._context.watch.note(error)
             raise driver.as_domain_error(error) from error
         except ProjectManagerError:
             raise
@@ -143,8 +123,8 @@ class ChunkedRead:
         return "".join(parts)
 
     def _connected(self) -> Any:
-        self._watch.check_before_opening()
-        connection = driver.connect(self._path, read_only=True)
+        self._context.watch.check_before_opening()
+        connection = driver.connect(self._context.path, read_only=True)
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         connection.set_progress_handler(lambda: monotonic() > self._deadline, PROGRESS_HANDLER_STEPS)
         connection.execute("BEGIN")

@@ -39,30 +39,36 @@ class _Read(Generic[Result]):
     loop: asyncio.AbstractEventLoop
 
 
-class Readers:
-    """Pool of reader threads, each with one connection. Reads compare leases with the time of `clock`."""
+@dataclass(frozen=True, slots=True)
+class ReadContext:
+    """The database file and the conditions of its reads.
 
-    def __init__(
-        self,
-        path: str,
-        watch: FileWatch,
-        *,
-        threads: int,
-        timeout: float,
-        clock: DatabaseClock,
-        max_attempts: int,
-        timed: Callable[[str, float], None],
-    ) -> None:
-        self._watch = watch
-        self._timeout = timeout
-        self._clock = clock
-        self._max_attempts = max_attempts
-        self._timed = timed
+    `timeout` is in seconds. Reads compare leases with the time of `clock`. `timed` gets (name, seconds) of each read.
+    """
+
+    path: str
+    watch: FileWatch
+    timeout: float
+    clock: DatabaseClock
+    max_attempts: int
+    timed: Callable[[str, float], None]
+
+    def tx(self, execute: Callable[..., Any], actor: Actor, request_id: str) -> Tx:
+        """Return a transaction at the present instant."""
+        wall = self.clock.wall_clock_if_different()
+        return Tx(execute, self.clock.now(), actor, request_id, self.max_attempts, wall=wall)
+
+
+class Readers:
+    """Pool of reader threads, each with one connection."""
+
+    def __init__(self, context: ReadContext, *, threads: int) -> None:
+        self._context = context
         self._queue: queue.SimpleQueue[_Read[Any] | None] = queue.SimpleQueue()
         self._closing = self._ended = False
         self._progressed = 0.0
         self._run_lock = threading.Lock()
-        self._connections = [driver.connect(path, read_only=True) for _ in range(threads)]
+        self._connections = [driver.connect(context.path, read_only=True) for _ in range(threads)]
         self._threads = [
             threading.Thread(target=self._serve, args=(connection,), name=f"reader-{number}", daemon=True)
             for number, connection in enumerate(self._connections)
@@ -129,11 +135,11 @@ class Readers:
             if read.future.done():
                 continue  # the caller has cancelled the read
             started = monotonic()
-            deadline[0] = started + self._timeout
+            deadline[0] = started + self._context.timeout
             bind_context(read.request_id, read.actor.token_id)
             outcome, error = self._run_with_turn_lock(connection, read)
             self._progressed = finished = monotonic()
-            self._timed(read.name, finished - started)
+            self._context.timed(read.name, finished - started)
             try:
                 read.loop.call_soon_threadsafe(_settle, read.future, outcome, error)
             except RuntimeError:
@@ -150,17 +156,16 @@ class Readers:
 
     def _attempt(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
         try:
-            self._watch.check_reads()
+            self._context.watch.check_reads()
             connection.execute("BEGIN")
-            now, wall = self._clock.now(), self._clock.wall_clock_if_different()
-            tx = Tx(connection.execute, now, read.actor, read.request_id, self._max_attempts, wall=wall)
+            tx = self._context.tx(connection.execute, read.actor, read.request_id)
             try:
                 return read.work(tx), None
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
         except driver.DriverError as error:
-            self._watch.note(error)
+            self._context.watch.note(error)
             return None, driver.as_domain_error(error)
         except Exception as error:  # noqa: BLE001 a reader thread survives every error and passes it to the caller
             return None, error
