@@ -7,9 +7,9 @@ from sqlalchemy import bindparam, case, func, null, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import claimable
-from project_manager.store.statement import Statement
+from project_manager.store.statement import Row, Statement
 from project_manager.store.tables import tasks
-from project_manager.store.tasks import TaskRow
+from project_manager.store.tasks import COLUMNS, TaskRow
 from project_manager.store.transaction import Tx
 
 _LEASE = {
@@ -30,8 +30,10 @@ _claim_update = update(tasks).where(
     tasks.c.version == bindparam("read_version"),
     (tasks.c.lock_holder.is_(None)) | (tasks.c.lock_expires_at <= bindparam("now")),
 )
-_CLAIM = Statement(_claim_update.values(_LEASE))
-_CLAIM_UNCONFIRMED = Statement(_claim_update.values({**_LEASE, "unconfirmed_fence": tasks.c.fence + 1}))
+_CLAIM = Statement(_claim_update.values(_LEASE).returning(*COLUMNS))
+_CLAIM_UNCONFIRMED = Statement(
+    _claim_update.values({**_LEASE, "unconfirmed_fence": tasks.c.fence + 1}).returning(*COLUMNS)
+)
 _RENEW = Statement(
     update(tasks)
     .where(
@@ -46,6 +48,7 @@ _RENEW = Statement(
         lock_fenced=func.max(tasks.c.lock_fenced, bindparam("fenced")),
         unconfirmed_fence=null(),
     )
+    .returning(*COLUMNS)
 )
 _SET_STATUS = Statement(
     update(tasks)
@@ -71,6 +74,7 @@ _SET_STATUS = Statement(
         version=tasks.c.version + 1,
         updated_at=bindparam("now"),
     )
+    .returning(*COLUMNS)
 )
 _EXPIRED = Statement(
     select(tasks.c.id).where(tasks.c.lock_holder.is_not(None), tasks.c.lock_expires_at <= bindparam("now"))
@@ -102,7 +106,7 @@ def take(
     """
     expires_at = tx.now + (ttl if unconfirmed_ttl is None else unconfirmed_ttl)
     statement = _CLAIM if unconfirmed_ttl is None else _CLAIM_UNCONFIRMED
-    changed = statement.run(
+    row = statement.row(
         tx,
         task_id=read.id,
         read_version=read.version,
@@ -112,30 +116,16 @@ def take(
         ttl=ttl,
         came_from=came_from,
     )
-    if not changed:
-        return None
-    claimable.drop_labels(tx, read)
-    if unconfirmed_ttl is not None and tx.batch is not None:
-        tx.batch.unconfirmed = True
-    return read.changed(
-        status="IN_PROGRESS",
-        lock_holder=agent,
-        lock_acquired_at=tx.now,
-        lock_expires_at=expires_at,
-        lock_ttl=ttl,
-        lock_fenced=0,
-        lock_from=came_from,
-        unconfirmed_fence=None if unconfirmed_ttl is None else read.fence + 1,
-        fence=read.fence + 1,
-        version=read.version + 1,
-        updated_at=tx.now,
-        completed_at=None,
-    )
+    if row is not None:
+        claimable.drop_labels(tx, read)
+        if unconfirmed_ttl is not None and tx.batch is not None:
+            tx.batch.unconfirmed = True
+    return _with_links_of(read, row)
 
 
 def renew(tx: Tx, read: TaskRow, *, ttl: int, fenced: bool) -> TaskRow | None:
     """Extend the holder's live lease to `ttl` milliseconds from now. Return None when it has ended."""
-    changed = _RENEW.run(
+    row = _RENEW.row(
         tx,
         task_id=read.id,
         agent=read.lock_holder,
@@ -145,14 +135,7 @@ def renew(tx: Tx, read: TaskRow, *, ttl: int, fenced: bool) -> TaskRow | None:
         ttl=ttl,
         fenced=int(fenced),
     )
-    if not changed:
-        return None
-    return read.changed(
-        lock_expires_at=tx.now + ttl,
-        lock_ttl=ttl,
-        lock_fenced=max(read.lock_fenced, int(fenced)),
-        unconfirmed_fence=None,
-    )
+    return _with_links_of(read, row)
 
 
 def set_status(
@@ -162,9 +145,7 @@ def set_status(
 
     With `records_lease_of` an agent claims, writes and releases the task in this one statement. The fence grows by one.
     """
-    fence_step = int(records_lease_of is not None)
-    worked_by = records_lease_of or read.lock_holder or read.worked_by
-    changed = _SET_STATUS.run(
+    row = _SET_STATUS.row(
         tx,
         task_id=read.id,
         read_version=read.version,
@@ -173,28 +154,16 @@ def set_status(
         status=status,
         status_again=status,
         attempts=attempts,
-        fence_step=fence_step,
-        worked_by=worked_by,
+        fence_step=int(records_lease_of is not None),
+        worked_by=records_lease_of or read.lock_holder or read.worked_by,
         now=tx.now,
     )
-    if not changed:
-        return None
-    return read.changed(
-        status=status,
-        completed_at=tx.now if status == "DONE" else None,
-        attempts=attempts,
-        fence=read.fence + fence_step,
-        lock_holder=None,
-        lock_acquired_at=None,
-        lock_expires_at=None,
-        lock_ttl=None,
-        lock_from=None,
-        lock_fenced=0,
-        worked_by=worked_by,
-        unconfirmed_fence=None,
-        version=read.version + 1,
-        updated_at=tx.now,
-    )
+    return _with_links_of(read, row)
+
+
+def _with_links_of(read: TaskRow, row: Row | None) -> TaskRow | None:
+    """Return the written columns with the links of `read`, which a lease does not change."""
+    return None if row is None else TaskRow._make((*row, *read[len(COLUMNS) :]))
 
 
 def expired(tx: Tx) -> list[int]:

@@ -2,7 +2,7 @@
 
 import json
 from collections import namedtuple
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, case, delete, func, insert, null, select, update
 from sqlalchemy.sql.expression import literal_column
@@ -63,10 +63,6 @@ class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
     waiting_for: str
     cancelled_dependencies: str
     running_conflicts: str
-
-    def changed(self, **values: Any) -> Self:
-        """Return the row with these values."""
-        return self._replace(**values)
 
 
 def with_empty_links(row: tuple[Any, ...]) -> TaskRow:
