@@ -1,4 +1,4 @@
-"""Periodic maintenance of the database: completion of old rows, retention, the last backup and the newest event."""
+"""Periodic maintenance of the database: retention, the last backup and the newest event."""
 
 import logging
 from functools import partial
@@ -9,10 +9,9 @@ from project_manager.domain.actors import SYSTEM
 from project_manager.domain.limits import DELETE_BATCH_SIZE, IDEMPOTENCY_HOURS
 from project_manager.observability.metrics import Metrics
 from project_manager.runtime.background import LONG_LIVED, SERVICE, BackgroundJobs, Job, every
-from project_manager.services import events, lease_history, resolve
+from project_manager.services import events, lease_history
 from project_manager.store import chain, idempotency, instances, retention
 from project_manager.store.database_clock import DatabaseClock
-from project_manager.store.sqlite import search
 from project_manager.store.sqlite.backup import last_verified
 from project_manager.store.sqlite.database import Database
 from project_manager.store.transaction import Tx
@@ -22,7 +21,6 @@ log = logging.getLogger(__name__)
 MAINTAIN_EVERY_SECONDS = 600
 PUBLISH_EVERY_SECONDS = 3600
 BACKUP_EVERY_SECONDS = 5
-INDEXED_AT_ONCE = 100
 HOUR_MS = 3_600_000
 
 
@@ -30,7 +28,6 @@ def register_jobs(jobs: BackgroundJobs, database: Database, metrics: Metrics, *,
     """Register the maintenance of the database. `event_days` is the retention of events."""
     hourly, often = every(PUBLISH_EVERY_SECONDS), every(MAINTAIN_EVERY_SECONDS)
     delete = partial(delete_expired, database, event_days=event_days)
-    jobs.register(Job("backfill", partial(backfill, database), often, LONG_LIVED, at_start=True))
     jobs.register(Job("retention", delete, often, LONG_LIVED, at_start=True))
     jobs.register(Job("latest_event", partial(log_latest_event, database), hourly, SERVICE, at_start=True))
     look = partial(report_backup, database, metrics)
@@ -48,14 +45,6 @@ async def log_latest_event(database: Database) -> None:
     """Log the newest event and its hash. The log then holds a copy of the hash outside the database."""
     head = await database.readers.run("events_head", chain.head, SYSTEM, "")
     log.info("latest event: %s", head, extra={"action": "events_head", "head": str(head)})
-
-
-async def backfill(database: Database) -> None:
-    """Add name keys and search index entries to rows that an older release wrote without them."""
-    write = partial(database.writer.run, actor=SYSTEM, request_id="")
-    await write("key_names", resolve.backfill_name_keys)
-    while await write("index_texts", partial(search.index_pending, limit=INDEXED_AT_ONCE)):
-        pass
 
 
 async def delete_expired(database: Database, *, event_days: int) -> None:

@@ -32,24 +32,13 @@ class TypoCheckRequired(ProjectManagerError):
 
 
 def project(tx: Tx, name: str) -> ProjectRow | None:
-    """Return the project of this name: first by exact name, then by name key. Return None when there is none.
-
-    Raises Invalid when several projects have the key. Only a release without name keys can write such rows.
-    """
-    row = projects.by_name(tx, name)
-    if row is not None:
-        return row
-    project_id = _only("project", name, _projects_of(tx, name))
-    return None if project_id is None else projects.get(tx, project_id)
+    """Return the project with the key of this name, or None."""
+    return projects.by_key(tx, name_key(name))
 
 
 def epic(tx: Tx, project_id: int, name: str) -> EpicRow | None:
-    """Return the epic of this name in the project, by the rules of `project`."""
-    row = epics.by_name(tx, project_id, name)
-    if row is not None:
-        return row
-    epic_id = _only("epic", name, _epics_of(tx, project_id, name))
-    return None if epic_id is None else epics.get(tx, epic_id)
+    """Return the epic of the project with the key of this name, or None."""
+    return epics.by_key(tx, project_id, name_key(name))
 
 
 def project_id_of(tx: Tx, project_id: int | None, project_name: str | None) -> int | None:
@@ -123,12 +112,7 @@ def _epics_by_name(tx: Tx, project_id: int | None, name: str) -> list[EpicRow]:
     if project_id is not None:
         row = epic(tx, project_id, name)
         return [] if row is None else [row]
-    exact = epics.called(tx, name)
-    if exact:
-        return exact
-    key = name_key(name)
-    rows = [epics.get(tx, number) for number, _, other in epics.all_unkeyed(tx) if name_key(other) == key]
-    return epics.with_key(tx, key) + [row for row in rows if row is not None]
+    return epics.called(tx, name) or epics.with_key(tx, name_key(name))
 
 
 def require_project_typo_check(tx: Tx, name: str) -> None:
@@ -185,41 +169,14 @@ def conflicting_fields_error(field: str, message: str) -> Invalid:
     return Invalid.of(field, message, "Send one of the two.")
 
 
-def backfill_name_keys(tx: Tx) -> None:
-    """Set the name key of each project and epic that an older release wrote, unless another row has that key.
-
-    The name of a row without a key stays ambiguous until one of the two rows is renamed.
-    """
-    for project_id, name in projects.unkeyed(tx):
-        if projects.by_key(tx, name_key(name)) is None:
-            projects.set_key(tx, project_id, name_key(name))
-    for epic_id, project_id, name in epics.all_unkeyed(tx):
-        if epics.by_key(tx, project_id, name_key(name)) is None:
-            epics.set_key(tx, epic_id, name_key(name))
-
-
 def _projects_of(tx: Tx, name: str) -> Named:
-    """Return the projects of this name: at most one with its key, and those that have no key yet."""
-    key = name_key(name)
-    row = projects.by_key(tx, key)
-    return _same(key, [] if row is None else [(row.id, row.name)], projects.unkeyed(tx))
+    row = project(tx, name)
+    return [] if row is None else [(row.id, row.name)]
 
 
 def _epics_of(tx: Tx, project_id: int, name: str) -> Named:
-    key = name_key(name)
-    row = epics.by_key(tx, project_id, key)
-    return _same(key, [] if row is None else [(row.id, row.name)], epics.unkeyed(tx, project_id))
-
-
-def _same(key: str, keyed: Named, unkeyed: Named) -> Named:
-    return keyed + [known for known in unkeyed if name_key(known[1]) == key]
-
-
-def _only(kind: str, name: str, same: Named) -> int | None:
-    if len(same) > 1:
-        names = ", ".join(f"`{other}` ({number})" for number, other in sorted(same))
-        raise Invalid.of(f"{kind}_name", f"`{name}` is ambiguous: {names}", f"Send the exact name or {kind}_id.")
-    return same[0][0] if same else None
+    row = epic(tx, project_id, name)
+    return [] if row is None else [(row.id, row.name)]
 
 
 def _conflicting_name(own: int | None, same: Named) -> tuple[int, str] | None:

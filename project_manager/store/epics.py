@@ -32,20 +32,8 @@ NAMESAKES = 10
 
 _COLUMNS = [epics.c[name] for name in EpicRow._fields]
 _GET = Statement(select(*_COLUMNS).where(epics.c.id == bindparam("epic_id")))
-_BY_NAME = Statement(
-    select(*_COLUMNS).where(epics.c.project_id == bindparam("project_id"), epics.c.name == bindparam("name"))
-)
 _BY_KEY = Statement(
     select(*_COLUMNS).where(epics.c.project_id == bindparam("project_id"), epics.c.name_key == bindparam("key"))
-)
-_KEY = Statement(update(epics).where(epics.c.id == bindparam("epic_id")).values(name_key=bindparam("key")))
-_UNKEYED = Statement(
-    select(epics.c.id, epics.c.name)
-    .where(epics.c.project_id == bindparam("project_id"), epics.c.name_key.is_(None))
-    .order_by(epics.c.id)
-)
-_ALL_UNKEYED = Statement(
-    select(epics.c.id, epics.c.project_id, epics.c.name).where(epics.c.name_key.is_(None)).order_by(epics.c.id)
 )
 _LIKE = Statement(
     select(epics.c.name)
@@ -92,27 +80,9 @@ def get(tx: Tx, epic_id: int) -> EpicRow | None:
     return _GET.one(tx, EpicRow._make, epic_id=epic_id)
 
 
-def by_name(tx: Tx, project_id: int, name: str) -> EpicRow | None:
-    return _BY_NAME.one(tx, EpicRow._make, project_id=project_id, name=name)
-
-
 def by_key(tx: Tx, project_id: int, key: str) -> EpicRow | None:
     """Return the epic of the project with this name key (see `name_key`), or None."""
     return _BY_KEY.one(tx, EpicRow._make, project_id=project_id, key=key)
-
-
-def unkeyed(tx: Tx, project_id: int) -> list[tuple[int, str]]:
-    """Return (id, name) of the project's epics that an older release wrote without a name key."""
-    return [(row[0], row[1]) for row in _UNKEYED.rows(tx, project_id=project_id)]
-
-
-def all_unkeyed(tx: Tx) -> list[tuple[int, int, str]]:
-    """Return (id, project_id, name) of all epics that an older release wrote without a name key."""
-    return [(row[0], row[1], row[2]) for row in _ALL_UNKEYED.rows(tx)]
-
-
-def set_key(tx: Tx, epic_id: int, key: str) -> None:
-    _KEY.run(tx, epic_id=epic_id, key=key)
 
 
 def names_like(tx: Tx, project_id: int | None, name: str) -> list[str]:
@@ -170,10 +140,7 @@ def write(tx: Tx, read: EpicRow, values: dict[str, Any]) -> EpicRow:
     """Update the epic `read` with `values` and return the new row."""
     fields = {"name": read.name, "description": read.description, "status": read.status, "position": read.position}
     fields |= {**values, "name_key": name_key(values.get("name", read.name))}
-    written = EpicRow._make(_WRITE.row(tx, **fields, epic_id=read.id, now=tx.now) or ())
-    if written.name != read.name:  # a trigger clears the key at a rename, because an older release does not set it
-        set_key(tx, read.id, name_key(written.name))
-    return written
+    return EpicRow._make(_WRITE.row(tx, **fields, epic_id=read.id, now=tx.now) or ())
 
 
 def remove(tx: Tx, epic_id: int) -> None:

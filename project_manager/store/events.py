@@ -12,7 +12,7 @@ from project_manager.domain.events import OPERATOR_ONLY_TYPES, TASK_TYPES, Event
 from project_manager.store import chain, compact_rows, pages
 from project_manager.store.chain import Head
 from project_manager.store.seals import Digests
-from project_manager.store.statement import Statement, bound, elements
+from project_manager.store.statement import Statement, elements
 from project_manager.store.tables import events, meta
 from project_manager.store.transaction import Tx
 
@@ -67,8 +67,6 @@ _WRITTEN = (*chain.COLUMNS, "hash")
 _TYPE, _TASK_ID, _DATA = (chain.COLUMNS.index(name) - 1 for name in ("type", "task_id", "data"))
 """Positions in a row of the outbox, which has no `seq` yet."""
 _AT_ONCE = (16, 4, 2, 1)
-_OF_EVERY_SCHEMA = ("type", "at", "actor_id", "actor_kind", "project_id", "epic_id", "task_id", "data")
-_ADD_UNCHAINED = Statement(insert(events).values(bound(*_OF_EVERY_SCHEMA)))
 _AFTER = Statement(
     select(*_COLUMNS).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("limit"))
 )
@@ -103,14 +101,6 @@ def add(
         write(tx, [row], chain.head(tx))
     else:
         tx.batch.outbox.append(row)
-
-
-def add_unchained(
-    tx: Tx, event: Event, *, project_id: int | None = None, epic_id: int | None = None, task_id: int | None = None
-) -> None:
-    """Insert an event into a database of an older schema. The migration adds it to the hash chain."""
-    data, actor = orjson.dumps(vars(event)).decode(), tx.actor
-    _ADD_UNCHAINED.run_in_order(tx, (event.type, tx.now, actor.id, actor.kind, project_id, epic_id, task_id, data))
 
 
 def add_compact_rows(tx: Tx, rows: list[list[Any]]) -> None:

@@ -27,12 +27,7 @@ class ProjectRow(NamedTuple):
 
 _COLUMNS = [projects.c[name] for name in ProjectRow._fields]
 _GET = Statement(select(*_COLUMNS).where(projects.c.id == bindparam("project_id")))
-_BY_NAME = Statement(select(*_COLUMNS).where(projects.c.name == bindparam("name")))
 _BY_KEY = Statement(select(*_COLUMNS).where(projects.c.name_key == bindparam("key")))
-_KEY = Statement(update(projects).where(projects.c.id == bindparam("project_id")).values(name_key=bindparam("key")))
-_UNKEYED = Statement(
-    select(projects.c.id, projects.c.name).where(projects.c.name_key.is_(None)).order_by(projects.c.id)
-)
 _ALL = Statement(select(*_COLUMNS).order_by(projects.c.id))
 _LIKE = Statement(
     select(projects.c.name)
@@ -65,22 +60,9 @@ def get(tx: Tx, project_id: int) -> ProjectRow | None:
     return _GET.one(tx, ProjectRow._make, project_id=project_id)
 
 
-def by_name(tx: Tx, name: str) -> ProjectRow | None:
-    return _BY_NAME.one(tx, ProjectRow._make, name=name)
-
-
 def by_key(tx: Tx, key: str) -> ProjectRow | None:
     """Return the project with this name key (see `name_key`), or None."""
     return _BY_KEY.one(tx, ProjectRow._make, key=key)
-
-
-def unkeyed(tx: Tx) -> list[tuple[int, str]]:
-    """Return (id, name) of the projects that an older release wrote without a name key."""
-    return [(row[0], row[1]) for row in _UNKEYED.rows(tx)]
-
-
-def set_key(tx: Tx, project_id: int, key: str) -> None:
-    _KEY.run(tx, project_id=project_id, key=key)
 
 
 def names_like(tx: Tx, name: str) -> list[str]:
@@ -111,10 +93,7 @@ def write(tx: Tx, read: ProjectRow, values: dict[str, Any]) -> ProjectRow:
     """Update the project `read` with `values` and return the new row."""
     fields = {"name": read.name, "description": read.description, "archived_at": read.archived_at}
     fields |= {**values, "name_key": name_key(values.get("name", read.name))}
-    written = ProjectRow._make(_WRITE.row(tx, **fields, project_id=read.id, now=tx.now) or ())
-    if written.name != read.name:  # a trigger clears the key at a rename, because an older release does not set it
-        set_key(tx, read.id, name_key(written.name))
-    return written
+    return ProjectRow._make(_WRITE.row(tx, **fields, project_id=read.id, now=tx.now) or ())
 
 
 def remove(tx: Tx, project_id: int) -> None:

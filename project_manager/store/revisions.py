@@ -77,16 +77,6 @@ def is_foreign(connection: Any) -> bool:
     return bool(tables) and not tables >= {"alembic_version", "meta", "tasks"}
 
 
-def has_table(connection: Any, name: str) -> bool:
-    """Return whether an open database, which may have an older schema, has this table."""
-    return name in _tables(connection)
-
-
-def has_column(connection: Any, table: str, name: str) -> bool:
-    """Return whether an open database, which may have an older schema, has this column."""
-    return any(row[1] == name for row in connection.execute(f"PRAGMA table_info({table})"))
-
-
 def _tables(connection: Any) -> set[str]:
     rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     return {row[0] for row in rows}

@@ -243,15 +243,6 @@ waiters = Table(
     comment="claim queue, in order of arrival",
 )
 
-search_due = Table(
-    "search_due",
-    metadata,
-    Column("kind", Text, primary_key=True),
-    Column("id", Integer, primary_key=True),
-    sqlite_with_rowid=False,
-    comment="texts to be added to the search index",
-)
-
 instances = Table(
     "instances",
     metadata,

@@ -21,6 +21,7 @@ from project_manager.schemas.leases import AcquireTaskLock, ClaimNextTask
 from project_manager.schemas.tasks import CreateTask, UpdateTaskStatus
 from project_manager.services import claim_queue, leases, statuses, tasks
 from project_manager.store import events, instances, meta, revisions
+from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import backup, driver
 from project_manager.store.sqlite.backup import BackupError, DatabaseInUse, RestoreNotVerified
 from project_manager.store.sqlite.database import this_host
@@ -355,6 +356,21 @@ def test_a_restore_that_cannot_be_verified_reports_that_the_database_was_replace
     assert f"was replaced, but the new file {problem}" in str(caught.value)
     assert f"the previous database is kept as {kept}" in str(caught.value)
     assert names(kept) == ["present", "later"]
+
+
+def test_a_backup_from_before_the_hash_chain_is_refused_until_a_copy_is_migrated(
+    database: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.db", tmp_path / "second.db"
+    for path, revision in ((first, "0011"), (second, "0012")):
+        upgrade(str(path), revision)
+    with pytest.raises(BackupError, match=r"has schema 0011, and a restore needs 0012 .* `project-manager migrate"):
+        restore(first, database, NOW)
+    upgrade(str(first))
+    for path in (first, second):
+        restore(path, database, NOW)
+        upgrade(str(database))
+        assert backup.check_file(database).differences == ()
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["database", "folder"])

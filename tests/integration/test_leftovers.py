@@ -1,6 +1,5 @@
 """Unfinished files of killed processes: the next start or backup removes them, and keeps those of live processes."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -57,17 +56,6 @@ def test_the_next_start_removes_only_the_leftovers_of_killed_processes(database:
     assert hidden(database.parent) == [other, left]
     prepare(options(database))
     assert hidden(database.parent) == [other]
-
-
-def test_a_start_removes_the_files_that_a_killed_restore_of_an_earlier_release_left(database: Path) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait(PATIENCE)
-    for suffix in ("", "-journal"):
-        (database.parent / f".pm.db.restoring-{ended.pid}{suffix}").write_text("half of it")
-    lives = database.parent / f".pm.db.restoring-{os.getpid()}"
-    lives.write_text("half of it")
-    prepare(options(database))
-    assert [path for path in database.parent.iterdir() if path.name.startswith(".")] == [lives]
 
 
 def test_the_next_backup_removes_the_leftovers_of_a_killed_one_in_its_folder(database: Path) -> None:

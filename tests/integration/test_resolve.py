@@ -77,20 +77,6 @@ async def test_a_project_and_an_epic_may_change_the_case_of_their_own_name(api: 
     assert (await api.call("update_epic", epic_id=1, name="Check Out"))["name"] == "Check Out"
 
 
-async def test_two_projects_of_one_name_but_for_case_are_asked_for_exactly(api: OperationsClient) -> None:
-    """Databases from earlier releases can contain such names."""
-    await api.call("create_project", name="Website")
-    await api.call("create_project", name="Shop")
-
-    def rename(tx: Tx) -> None:
-        tx.execute("UPDATE projects SET name = 'WebSite' WHERE id = 2", ())
-
-    await api.runtime.database.writer.run("rename", rename, api.actor, "")
-    assert (await api.create_task(project_name="WebSite"))["project_id"] == 2
-    refusal = await api.call_error(Invalid, "create_task", name="x", project_name="website")
-    assert "`Website` (1), `WebSite` (2)" in refusal.message
-
-
 PLANS = [
     ("projects: [{name: garden}]", "1:12: project 'garden' has the same name as project 'Garden'"),
     (

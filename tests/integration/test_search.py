@@ -88,7 +88,7 @@ async def indexed(api: OperationsClient) -> list[Any]:
             tx.execute(f"SELECT id FROM {index}_docsize ORDER BY id", ()).fetchall()
             + tx.execute(f"SELECT count(*), sum(length(block)) FROM {index}_data", ()).fetchall()
             for index in ("tasks_fts", "knowledge_fts")
-        ] + tx.execute("SELECT * FROM search_due", ()).fetchall()
+        ]
 
     found: list[Any] = await api.runtime.read("indexed", look)
     return found

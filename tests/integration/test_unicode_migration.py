@@ -1,4 +1,4 @@
-"""Rows from before the composition of texts and the keys of names, and later rows of an older release."""
+"""Rows from before the composition of texts and the keys of names, and later rows without both."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ import pytest
 from alembic import command
 
 from project_manager.config.settings import load
-from project_manager.domain.errors import Invalid, LockHeld
+from project_manager.domain.errors import LockHeld
 from project_manager.runtime.open import open_runtime
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
@@ -188,37 +188,53 @@ async def test_the_holder_of_a_lease_continues_and_the_texts_are_found(before: P
         assert (await api.call("get_knowledge", q="装"))["total"] == 1
 
 
-async def test_rows_of_an_older_release_get_keys_and_words_at_the_next_start(before: Path, opened: Any) -> None:
-    await anyio.to_thread.run_sync(upgrade, str(before))
+async def test_rows_of_a_release_without_keys_and_words_get_both_from_the_migration(
+    before: Path, opened: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    await anyio.to_thread.run_sync(upgrade, str(before), "0014")
     project = "INSERT INTO projects (id, name, description, version, created_at, updated_at) VALUES (?, ?, '', 1, 1, 1)"
+    epic = (
+        "INSERT INTO epics (id, project_id, name, description, status, position, version, created_at, updated_at) "
+        "VALUES (?, ?, 'CAF\u00c9', '', 'ACTIVE', 0, 1, 1, 1)"
+    )
     written = [
         (project, (20, "\u00c9t\u00e9")),
         (project, (21, "SHOP")),
+        (project, (22, "Shop (3)")),
+        (epic, (20, 1)),
+        (epic, (21, 20)),
         ("UPDATE projects SET name = 'Winter' WHERE id = 1", ()),
         (TASK, task(30, name="接口测试")),
         ("UPDATE tasks SET description = 'ดีมาก' WHERE id = 1", ()),
-        ("UPDATE tasks SET status = 'BACKLOG' WHERE id = 3", ()),
         ("UPDATE knowledge_items SET title = '題名' WHERE id = 1", ()),
     ]
     await anyio.to_thread.run_sync(write, before, *written)
-    assert await anyio.to_thread.run_sync(read, before, "SELECT kind, id FROM search_due") == [
-        ("knowledge", 1),
-        ("task", 1),
-        ("task", 30),
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        await anyio.to_thread.run_sync(upgrade, str(before))
+    assert [record.getMessage() for record in caplog.records if record.name == "project_manager.migrations"] == [
+        "project 21 has the same name as another one, 'SHOP', and has 'SHOP (4)' now",
+        "epic 20 has the same name as another one, 'CAF\u00c9', and has 'CAF\u00c9 (3)' now",
+    ]
+    keys = "SELECT id, name_key FROM {} WHERE id IN (1, 20, 21, 22) ORDER BY id"
+    assert await anyio.to_thread.run_sync(read, before, keys.format("projects")) == [
+        (1, "winter"),
+        (20, "\u00e9t\u00e9"),
+        (21, "shop (4)"),
+        (22, "shop (3)"),
+    ]
+    assert await anyio.to_thread.run_sync(read, before, keys.format("epics")) == [
+        (1, "caf\u00e9"),
+        (20, "caf\u00e9 (3)"),
+        (21, "caf\u00e9"),
     ]
     async with opened(before) as runtime:
         api = OperationsClient(runtime, runtime.clock)
-        assert await runtime.jobs.run_once("backfill")
         for query, ids in (("口测", [30]), ("มา", [1]), ("支付", [])):
             assert [row["id"] for row in (await api.call("list_tasks", q=query))["items"]] == ids
         assert (await api.call("get_knowledge", q="題"))["total"] == 1
-        assert (await api.create_task(project_name="\u00e9t\u00e9"))["project_id"] == 20
-        assert (await api.create_task(project_name="winter"))["project_id"] == 1
-        refusal = await api.call_error(Invalid, "create_task", name="x", project_name="sHoP")
-        assert "`Shop` (5), `SHOP` (21)" in refusal.message
-        await api.call("update_project", project_id=21, name="Store")
-        assert (await api.create_task(project_name="sHoP"))["project_id"] == 5
-        assert (await api.create_task(project_name="STORE"))["project_id"] == 21
+        for name, project_id in (("\u00e9t\u00e9", 20), ("winter", 1), ("sHoP", 5), ("shop (4)", 21)):
+            assert (await api.create_task(project_name=name))["project_id"] == project_id
 
 
 def test_the_command_that_migrates_lists_the_rows_that_got_another_name(before: Path) -> None:

@@ -16,7 +16,7 @@ from project_manager.store.sqlite import files
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 
-_LEFTOVER = re.compile(r"\.(?P<target>.+)\.(?:restoring|unfinished)-(?P<maker>\w+?)(?:-wal|-shm|-journal)?")
+_LEFTOVER = re.compile(r"\.(?P<target>.+)\.(?:restoring|unfinished)-\w+")
 
 
 def create(path: Path) -> None:
@@ -75,7 +75,7 @@ def remove_leftovers(folder: Path, is_target: Callable[[str], bool]) -> list[Pat
     Workspaces of live processes stay. Return the deleted paths. Raises OSError when the folder cannot be read.
     """
     found = [(entry, match) for entry in folder.iterdir() if (match := _LEFTOVER.fullmatch(entry.name))]
-    return [entry for entry, match in found if is_target(match["target"]) and _remove(entry, match["maker"])]
+    return [entry for entry, match in found if is_target(match["target"]) and _remove_folder(entry)]
 
 
 def _locked_folder(target: Path, word: str) -> tuple[Path, int]:
@@ -92,17 +92,6 @@ def _locked_folder(target: Path, word: str) -> tuple[Path, int]:
         os.close(held)
 
 
-def _remove(entry: Path, owner_pid: str) -> bool:
-    if entry.is_dir() and not entry.is_symlink():
-        return _remove_folder(entry)
-    if not owner_pid.isdecimal() or _is_alive(int(owner_pid)):  # earlier releases put the process id into the name
-        return False
-    with suppress(OSError):
-        entry.unlink()
-        return True
-    return False
-
-
 def _remove_folder(entry: Path) -> bool:
     try:
         held = os.open(entry, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -115,14 +104,4 @@ def _remove_folder(entry: Path) -> bool:
         return False
     finally:
         os.close(held)
-    return True
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
     return True

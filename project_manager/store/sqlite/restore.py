@@ -8,12 +8,11 @@ replaced database can have issued.
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import bindparam, delete, func, literal_column, select, update
 
@@ -21,9 +20,10 @@ from project_manager.clock import rfc3339, stamp
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import DatabaseRestored, HeadFields, TaskStatusChanged, TaskUnlocked
 from project_manager.domain.leases import UnlockReason
-from project_manager.store import chain, events, instances, lease_history, meta, revisions
+from project_manager.store import chain, events, instances, lease_history, meta
+from project_manager.store.database_clock import JUMP_MS, ClockMark
 from project_manager.store.lease_history import LeaseRow
-from project_manager.store.sqlite import backup, driver, files, private_files, restored_clock
+from project_manager.store.sqlite import backup, driver, files, private_files
 from project_manager.store.sqlite.backup import BackupError, DatabaseInUse, RestoreNotVerified, TemporaryBackupError
 from project_manager.store.sqlite.database import running_instances
 from project_manager.store.statement import Statement
@@ -48,16 +48,13 @@ _HELD = Statement(
     .where(tasks.c.lock_holder.is_not(None))
     .order_by(tasks.c.id)
 )
-_NOTE_WORKERS = Statement(
-    update(tasks)
-    .where(tasks.c.lock_holder.is_not(None))
-    .values(worked_by=tasks.c.lock_holder, unconfirmed_fence=literal_column("NULL"))
-)
 _RELEASE_ALL = Statement(
     update(tasks)
     .where(tasks.c.lock_holder.is_not(None))
     .values(
         status=tasks.c.lock_from,
+        worked_by=tasks.c.lock_holder,
+        unconfirmed_fence=literal_column("NULL"),
         attempts=tasks.c.attempts,  # the triggers on labels of ready tasks fire on this column
         lock_holder=literal_column("NULL"),
         lock_acquired_at=literal_column("NULL"),
@@ -73,6 +70,10 @@ _HIGHEST_FENCE = Statement(select(func.coalesce(func.max(tasks.c.fence), 0)))
 _RAISE_FENCES = Statement(update(tasks).where(tasks.c.fence < bindparam("floor")).values(fence=bindparam("floor")))
 _FORGET_INSTANCES = Statement(delete(instances_table))
 _FORGET_WAITERS = Statement(delete(waiters))
+
+
+OLDEST_REVISION = "0012"
+"""The oldest schema of a backup that can be restored. The restore continues its hash chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,11 @@ def _check_source(source: Path, database: Path, *, force: bool) -> None:
     found = backup.check_file(source)
     if found.problems:
         raise BackupError(f"the backup {source} is damaged: {'; '.join(found.problems)}")
+    if (found.revision or "") < OLDEST_REVISION:
+        raise BackupError(
+            f"the backup {source} has schema {found.revision}, and a restore needs {OLDEST_REVISION} or newer: run "
+            "`project-manager migrate --db-path COPY` on a copy of it, then restore the copy"
+        )
     if found.differences and not force:
         raise BackupError(
             f"the backup {source} does not match its events: {'; '.join(found.differences)}. Choose an older backup, "
@@ -195,7 +201,7 @@ def _checkpoint_current(database: Path, now: int) -> _CurrentState:
             tx.now = max(now, meta.clock_high(tx))
             _check_unused_by_instances(tx)
             floor = max(tx.now, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
-            head = _head_of(connection, tx)
+            head = _head_of(tx)
             backup.fold_wal(connection)
             return _CurrentState(tx.now, floor, head)
         finally:
@@ -232,11 +238,10 @@ def _in_use(database: Path) -> str:
     )
 
 
-def _head_of(connection: Any, tx: Tx) -> HeadFields:
-    """Return the epoch of a database and its newest event. The hash is None in a schema without a hash chain."""
-    chained = revisions.has_column(connection, "events", "hash")
-    seq, digest = chain.head(tx) if chained else (events.head(tx), b"")
-    return {"epoch": meta.epoch(tx), "seq": seq, "hash": digest.hex() or None}
+def _head_of(tx: Tx) -> HeadFields:
+    """Return the epoch of a database and its newest event."""
+    seq, digest = chain.head(tx)
+    return {"epoch": meta.epoch(tx), "seq": seq, "hash": digest.hex()}
 
 
 def _start_epoch(prepared: Path, now: int, present: _CurrentState) -> Restored:
@@ -246,14 +251,13 @@ def _start_epoch(prepared: Path, now: int, present: _CurrentState) -> Restored:
         connection.execute(driver.BEGIN_WRITE)
         tx = Tx(connection.execute, now, SYSTEM, "", 0)
         high = max(present.high, meta.clock_high(tx))
-        tx.now = restored_clock.start_instant(now, high)
+        tx.now = now if high - now > JUMP_MS else max(now, high)
         floor = max(high, present.fence_floor, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
         epoch = secrets.token_hex(8)
-        emit = events.add if revisions.has_column(connection, "events", "hash") else events.add_unchained
-        emit(tx, DatabaseRestored(epoch, floor, _head_of(connection, tx), present.head))
-        released = _end_leases(tx, emit, recorded=revisions.has_table(connection, "ended_leases"))
+        events.add(tx, DatabaseRestored(epoch, floor, _head_of(tx), present.head))
+        released = _end_leases(tx)
         meta.begin_epoch(tx, epoch, floor)
-        restored_clock.lower_clock(tx, connection)
+        _lower_clock(tx)
         _RAISE_FENCES.run(tx, floor=floor)
         _FORGET_INSTANCES.run(tx)
         _FORGET_WAITERS.run(tx)
@@ -264,30 +268,35 @@ def _start_epoch(prepared: Path, now: int, present: _CurrentState) -> Restored:
     return Restored(None, (), epoch, floor, released, max(0, high - tx.now))
 
 
-def _end_leases(tx: Tx, emit: Callable[..., None], *, recorded: bool) -> int:
+def _lower_clock(tx: Tx) -> None:
+    """Set database time to `tx.now`, and lower later instants that decide when rows are deleted or shown as recent.
+
+    A restore may lower it, because a restore ends every lease.
+    """
+    meta.store_clock(tx, ClockMark(tx.now))
+    for table, column in (("answers", "created_at"), ("agents", "last_seen_at"), ("ended_leases", "ended_at")):
+        tx.execute(f"UPDATE {table} SET {column} = ? WHERE {column} > ?", (tx.now, tx.now))  # noqa: S608
+    tx.execute("UPDATE tasks SET deferred = 1 WHERE deferred = 0 AND defer_until > ?", (tx.now,))
+
+
+def _end_leases(tx: Tx) -> int:
     """End all leases and reset their tasks to the status before the claim. Return the number of leases.
 
     The agents of the backup may have finished or released the tasks since then.
-
-    `recorded` is false for a backup of an older schema. It has no table of ended leases and no column for the agent of
-    the newest one. Its migration reads both from the events.
     """
     held = _HELD.rows(tx)
-    if recorded:
-        _NOTE_WORKERS.run(tx)
     _RELEASE_ALL.run(tx, now=tx.now)
     for task_id, project_id, epic_id, holder, status, fence, name, acquired_at, expires_at, attempts, version in held:
         reason = UnlockReason.FORCED.value
-        if recorded:
-            lease = LeaseRow(task_id, fence, holder, project_id, name, acquired_at, expires_at, tx.now, reason, status)
-            lease_history.record(tx, lease)
+        lease = LeaseRow(task_id, fence, holder, project_id, name, acquired_at, expires_at, tx.now, reason, status)
+        lease_history.record(tx, lease)
         about = {"project_id": project_id, "epic_id": epic_id, "task_id": task_id}
         moved = TaskStatusChanged(
             status=status, previous_status="IN_PROGRESS", agent_id=holder, lock_released=True, version=version + 1
         )
         unlocked = TaskUnlocked(agent_id=holder, reason=reason, status=status, attempts=attempts, version=version + 1)
         for event in (moved, unlocked):
-            emit(tx, event, **about)
+            events.add(tx, event, **about)
     return len(held)
 
 
