@@ -100,7 +100,6 @@ class Writer:
         self._max_attempts = max_attempts
         self._look_every = look_every
         self._queue: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
-        self._pending: list[Job[Any]] = []
         self._waiting = 0
         self._closing = self._ended = False
         self._short_timeout = self._lost = False
@@ -137,19 +136,11 @@ class Writer:
             raise QueueFull(f"the write queue is full: {QUEUE} writes wait")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        if not self._pending:
-            loop.call_soon(self._enqueue_gathered)
-        self._pending.append(Job(name, work, actor, request_id, future))
         self._waiting += 1
-        return await future
-
-    def _enqueue_gathered(self) -> None:
-        """Queue all jobs of one event loop iteration together, because a wakeup per job costs both threads more."""
-        jobs, self._pending = self._pending, []
-        for start in range(0, len(jobs), BATCH):
-            self._queue.put(jobs[start : start + BATCH])
+        self._queue.put([Job(name, work, actor, request_id, future)])
         if self._ended:
             self._refuse_the_rest()
+        return await future
 
     def run_due(self) -> None:
         """Run due work now. Another process may have started a lease that expires before the next check."""
@@ -203,10 +194,7 @@ class Writer:
             self._resolve_futures(batch)
 
     def _next_batch(self) -> tuple[list[Job[Any]], bool]:
-        """Return the waiting jobs and whether to stop.
-
-        The list has fewer than twice BATCH jobs. It is empty when it is only time to check for due work.
-        """
+        """Return up to BATCH waiting jobs, or none when it is only time to check for due work, and whether to stop."""
         batch: list[Job[Any]] = []
         try:
             jobs = self._queue.get(timeout=self._poll_timeout())
