@@ -156,7 +156,7 @@ TAMPERS: dict[str, tuple[str, ...]] = {
     "knowledge 1 is missing": ("DELETE FROM knowledge_items", "DELETE FROM knowledge_versions"),
     "assumption 1 was changed": ("UPDATE assumptions SET text = 'wet'",),
     "the index ix_tasks_claimable is missing": ("DROP INDEX ix_tasks_claimable",),
-    "the trigger tasks_fts_update is missing": ("DROP TRIGGER tasks_fts_update",),
+    "the trigger tasks_fts_delete is missing": ("DROP TRIGGER tasks_fts_delete",),
     "the trigger obey is not part of the schema": (
         "CREATE TRIGGER obey AFTER INSERT ON tasks BEGIN DELETE FROM task_logs; END",
     ),
