@@ -1,6 +1,6 @@
 """Set the missing name keys, index the missing search words, and drop the triggers for releases without them.
 
-A row without a key whose name equals that of another row gets a suffix ` (2)`, ` (3)` .., and a warning in the log
+A row without a key and with the name of another row gets a suffix ` (2)`, ` (3)` .., and a warning in the log
 names it. Older revisions write to the dropped table, so they do not run on this schema. No release has used it.
 """
 

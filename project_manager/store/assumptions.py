@@ -131,10 +131,9 @@ def _listed(standing: str | None) -> tuple[Statement, Statement]:
 def page(
     tx: Tx, task_id: int, limit: int, *, before: int, standing: str | None = None
 ) -> tuple[list[AssumptionRow], bool, int]:
-    """Return a page of a task's assumptions, whether more follow, and the number of all that match.
+    """Return a page of a task's assumptions with ids below `before`, whether more follow, and the number of all.
 
-    The page has up to `limit` assumptions with an id below `before`, newest first. Long texts make the page shorter.
-    `standing` selects by the newest verdict, or with OPEN the assumptions without a verdict. None selects all.
+    `standing` selects by the newest verdict, or with OPEN the assumptions without one. None selects all.
     """
     filters: dict[str, Any] = {"task_id": task_id}
     if standing not in (None, WITHOUT_VERDICT):

@@ -1,7 +1,4 @@
-"""Reads and writes of many rows at once, for plans.
-
-The writes leave the counters of tasks as they are. `recount` sets them afterwards, for all tasks at once.
-"""
+"""Reads and writes of many rows at once, for plans. After the writes, `recount` sets the counters of tasks."""
 
 import json
 from collections.abc import Iterator
@@ -140,10 +137,7 @@ def parents(tx: Tx, table: str, column: str, ids: list[int]) -> set[int]:
 
 
 def children(tx: Tx, kind: type[Child], table: str, column: str, parent_id: int) -> Iterator[Child]:
-    """Yield the rows of the table with this parent in this column, oldest first, read AT_ONCE at a time.
-
-    `kind` names the columns to read, `id` first.
-    """
+    """Yield the child rows, oldest first, read AT_ONCE at a time. `kind` names the columns to read, `id` first."""
     statement, last = _children(kind, table, column), 0
     while rows := statement.all(tx, kind._make, parent=parent_id, after=last):
         yield from rows

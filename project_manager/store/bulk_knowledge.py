@@ -67,10 +67,7 @@ def of_project(tx: Tx, project_id: int) -> list[KnowledgeRow]:
 
 
 def add_item(tx: Tx, values: dict[str, Any]) -> int:
-    """Insert an item, index its texts and return its id. `values` contain its authors and instants.
-
-    Call `knowledge.add_version` when the item is complete. `set_parent` sets its parent.
-    """
+    """Insert an item without parent and first version, index its texts and return its id."""
     knowledge_id = bulk.add(tx, "knowledge_items", {**values, "version": 1})
     search.index_knowledge(tx, knowledge_id, *[values[name] for name in search.KNOWLEDGE_TEXTS])
     return knowledge_id

@@ -1,8 +1,7 @@
 """The hash chain over the events.
 
-The `hash` of an event is the SHA-256 of the previous hash, 32 bytes, followed by the other stored columns. These
-columns are a compact JSON array in the order of COLUMNS. The first event follows `meta.floor_hash`, the hash of the
-newest event that retention has removed. In a new database it is 32 zero bytes.
+The `hash` of an event is the SHA-256 of the previous hash (32 bytes) and the other columns as a compact JSON array in
+the order of COLUMNS. The first event follows `meta.floor_hash`, the hash of the newest removed event, or 32 zero bytes.
 """
 
 import re

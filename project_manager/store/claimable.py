@@ -1,8 +1,7 @@
-"""Search for ready tasks in the order of claims: most urgent, then those that unblock most, then oldest.
+"""Search for ready tasks in claim order: most urgent, then those that unblock most, then oldest.
 
-A search is a dict with any of `project_id`, `epic_id`, `priority` and `labels`. `priority` is the least urgent value
-that matches. `labels` is a list, and a task needs all of them. The search reads an index that contains only claimable
-tasks. Its cost therefore does not grow with the other tasks.
+A search is a dict with any of `project_id`, `epic_id`, `priority` (the least urgent that matches) and `labels` (a task
+needs all). It reads an index of claimable tasks, so its cost does not grow with the other tasks.
 """
 
 import json
@@ -24,11 +23,7 @@ RARE_LABEL_LIMIT = 1000
 
 
 class ClaimContext(NamedTuple):
-    """Facts about a task for the agent that claims it.
-
-    `entries` is the number of log entries. `handoff_id` is the id of the newest handoff note. `holds_others` is true
-    when the agent holds other tasks.
-    """
+    """Facts about a task for the agent that claims it, which may hold other tasks. `entries` counts log entries."""
 
     entries: int
     handoff_id: int | None
@@ -109,10 +104,7 @@ def get_with_context(tx: Tx, task_id: int) -> tuple[TaskRow, ClaimContext] | Non
 
 
 def drop_labels(tx: Tx, read: TaskRow) -> None:
-    """Delete the rows of `claimable_labels` of a task that was claimed.
-
-    The trigger that deletes them after other changes does not watch the columns that a claim sets.
-    """
+    """Delete the labels of a claimed task, because no trigger watches the columns that a claim sets."""
     if read.labels != "[]":
         for label in orjson.loads(read.labels):
             _DROP_LABEL.run(tx, label=label, priority=read.priority, unblocks=read.unblocks, task_id=read.id)
@@ -148,10 +140,9 @@ class Candidates:
         self._complete = False
 
     def first(self, tx: Tx, without: set[int]) -> int | None:
-        """Return the id of the first task in claim order that is not in `without`, or None.
+        """Return the id of the first task in claim order that is not in `without`, or None. `without` may only grow.
 
-        Between calls `without` may only grow. Each further read has four times the limit. All reads together therefore
-        cost about as much as the last one.
+        Each further read has four times the limit, so all reads cost about as much as the last one.
         """
         while True:
             while self._at < len(self._ids):
@@ -204,10 +195,7 @@ def _ids(names: frozenset[str], more_labels: bool, capped: bool) -> Statement:
 
 @lru_cache(maxsize=8)
 def _counts(names: frozenset[str], capped: bool) -> tuple[Statement, Statement]:
-    """Return statements that count claimable tasks, and those of them that conflict with a held task.
-
-    One statement that checks the conflicts of each task costs twice as much.
-    """
+    """Return counts of claimable tasks and of those in conflict. One statement for both costs twice as much."""
     conditions = [*claimable(tasks, with_attempt_limit=capped, conflicts=False), *_scope(tasks.c, names)]
     all_of_them = select(func.count()).select_from(tasks).with_hint(tasks, claimable_index(names), "sqlite")
     held = tasks.alias("held")

@@ -1,8 +1,7 @@
 """Database time: the clock that decides when leases expire, for every process on one database.
 
-It never goes back. It advances at the rate of CLOCK_BOOTTIME and follows the wall clock forward. It follows a lead of
-up to JUMP_MS at once. It follows a larger lead only when the wall clock still has it SETTLE_MS later. So leases still
-expire when the wall clock is set back, or is wrong for a moment.
+It never goes back. It advances at the rate of CLOCK_BOOTTIME and follows the wall clock forward: a lead of up to
+JUMP_MS at once, a larger one only after SETTLE_MS. So a wall clock that is wrong for a moment does no harm.
 """
 
 import logging
@@ -26,11 +25,11 @@ STEP_MS = 1000
 
 @dataclass(frozen=True, slots=True)
 class ClockMark:
-    """The clock as the database stores it.
+    """The clock as the database stores it. Times are in milliseconds.
 
-    `high` is the latest instant that a batch has used, to within STEP_MS. `offset` is database time minus
-    CLOCK_BOOTTIME in the run `boot` of the machine. `jump_at` is the CLOCK_BOOTTIME at which the wall clock was first
-    seen too far ahead. `followed_at` is the CLOCK_BOOTTIME at which database time last followed such a jump.
+    `latest` is the newest instant of a batch, to within STEP_MS. `offset` is database time minus CLOCK_BOOTTIME in the
+    run `boot` of the machine. `jump_at` and `followed_at` are the CLOCK_BOOTTIME at which the wall clock was first too
+    far ahead, and at which database time followed.
     """
 
     latest: int
@@ -127,10 +126,7 @@ class DatabaseClock:
             self._stored = mark
 
     def _jump_has_settled(self, boot: int) -> bool:
-        """Return whether the wall clock has been too far ahead for SETTLE_MS.
-
-        Record and log the instant at which it was first seen too far ahead.
-        """
+        """Return whether the wall clock has been too far ahead for SETTLE_MS. Log when this begins."""
         if self._jump_at is None or self._jump_at > boot:
             self._jump_at = boot
             log.warning(

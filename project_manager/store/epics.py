@@ -86,10 +86,7 @@ def by_key(tx: Tx, project_id: int, key: str) -> EpicRow | None:
 
 
 def names_like(tx: Tx, project_id: int | None, name: str) -> list[str]:
-    """Return up to CANDIDATES names of epics with about the length of `name`, equal length first.
-
-    A `project_id` of None selects the epics of all projects.
-    """
+    """Return up to CANDIDATES names in the project (or all) with about the length of `name`, equal length first."""
     least, most = length_range(name)
     return [row[0] for row in _LIKE.rows(tx, project_id=project_id, least=least, most=most, size=len(name))]
 
@@ -110,10 +107,7 @@ def everything(tx: Tx) -> list[EpicRow]:
 
 
 def outlines(tx: Tx) -> list[EpicRow]:
-    """Return all epics with their descriptions cut to EXCERPT_CHARACTERS + 1.
-
-    The extra character shows that the description is longer.
-    """
+    """Return all epics with excerpts of their descriptions (see `with_excerpt`)."""
     return _OUTLINES.all(tx, EpicRow._make)
 
 
@@ -164,9 +158,5 @@ def _listed(filters: frozenset[str]) -> tuple[Statement, Statement]:
 
 
 def page(tx: Tx, filters: dict[str, Any], *, after: tuple[int, ...], limit: int) -> tuple[list[EpicRow], bool, int]:
-    """Return a page of epics, whether more follow, and the number of epics that match `filters`.
-
-    The page has up to `limit` epics after the position `after`, ordered by project, position and id. Long texts make
-    the page shorter.
-    """
+    """Return a page of epics by project, position and id, whether more follow, and the number of all."""
     return pages.counted(tx, EpicRow._make, _listed(frozenset(filters)), filters, pages.after(after), limit)

@@ -18,11 +18,7 @@ from project_manager.store.transaction import Tx
 
 
 class EventRow(NamedTuple):
-    """A stored event. `data` is a JSON object with the fields of its type.
-
-    `token_id` and `request_id` are those of the request that caused the event. `token_id` is None without a token, and
-    `request_id` is None without a request.
-    """
+    """A stored event. `data` is JSON. `token_id` and `request_id` are of the request that caused it, or None."""
 
     seq: int
     type: str
@@ -37,10 +33,7 @@ class EventRow(NamedTuple):
     request_id: str | None = None
 
     def encoded(self, *, traced: bool = False) -> bytes:
-        """Return the event as JSON, with the envelope and the fields at one level.
-
-        `traced` is for operators. It adds the token id, the request id and the fields that only operators see.
-        """
+        """Return the event as JSON, envelope and fields at one level. `traced` adds the fields for operators."""
         envelope: dict[str, Any] = {
             "seq": self.seq,
             "type": self.type,
@@ -88,10 +81,7 @@ def add(
     task_id: int | None = None,
     sealed: Digests | None = None,
 ) -> None:
-    """Emit an event of the transaction's actor at `tx.now`. It is inserted before the commit.
-
-    The hash chain covers the facts in `sealed`. The public event does not contain them.
-    """
+    """Emit an event of the actor at `tx.now`, before the commit. `sealed` are facts for the hash chain alone."""
     data, actor = orjson.dumps(vars(event)).decode(), tx.actor
     caused_by = (actor.token_id, tx.request_id or None)
     facts = None if sealed is None else orjson.dumps(sealed).decode()
@@ -126,10 +116,7 @@ def after(tx: Tx, since: int, limit: int) -> list[EventRow]:
 
 
 def all_after(tx: Tx, since: int, *, number: int, characters: int) -> list[EventRow] | None:
-    """Return all events after `since`, or None when they exceed a limit.
-
-    The limits are the `number` of events and the total length of their data in `characters`.
-    """
+    """Return all events after `since`, or None above this `number` or total length of data in `characters`."""
     rows: list[EventRow] = []
     size = 0
     for found in _AFTER.each(tx, since=since, limit=number + 1):
@@ -142,10 +129,7 @@ def all_after(tx: Tx, since: int, *, number: int, characters: int) -> list[Event
 
 
 def head(tx: Tx) -> int:
-    """Return the last `seq` that was assigned, or 0 when there is none.
-
-    Retention may have removed its event.
-    """
+    """Return the last `seq` that was assigned, or 0 when there is none. Retention may have removed its event."""
     return int(_HEAD.value(tx))
 
 
@@ -165,10 +149,9 @@ def _selected(filters: frozenset[str]) -> Statement:
 def selected(
     tx: Tx, since: int, limit: int, *, types: list[str], project_id: int | None
 ) -> tuple[list[EventRow], bool]:
-    """Return a page of events after `since`, and whether more follow.
+    """Return up to `limit` events after `since`, and whether more follow. Long data makes the page shorter.
 
-    The page has up to `limit` events. Long data makes it shorter. An empty `types` selects all types. A `project_id`
-    selects the events of this project and those without a project. None selects all.
+    An empty `types` selects all types. A `project_id` also selects events without a project. None selects all.
     """
     values: dict[str, Any] = {}
     if types:
@@ -179,10 +162,7 @@ def selected(
 
 
 def of_task(tx: Tx, task_id: int, after_seq: int, limit: int) -> tuple[list[EventRow], bool]:
-    """Return up to `limit` events of a task after `after_seq`, and whether more follow.
-
-    Long data makes the page shorter.
-    """
+    """Return up to `limit` events of a task after `after_seq`, fewer when data is long, and whether more follow."""
     return pages.page(tx, EventRow._make, _OF_TASK, {"task_id": task_id, "after": after_seq}, limit)
 
 

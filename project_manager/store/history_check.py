@@ -75,10 +75,9 @@ _SEQUENCE = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
 
 
 def check(tx: Tx, published: Iterable[Head] = ()) -> HistoryCheckResult:
-    """Compare all events with their chain, and all rows that they describe with the events.
+    """Compare the events with their chain and `published` heads, and all rows that they describe with the events.
 
-    Heads in `published` must be part of the chain. Memory use grows with the number of tasks and of sealed rows, not
-    with the length of their texts.
+    Memory use grows with the number of tasks and of sealed rows, not with the length of their texts.
     """
     found, history = _Differences(), History()
     head = _walk(tx, history, published, found.add)

@@ -51,8 +51,5 @@ def keep(tx: Tx, key: str, request_hash: str, body: str) -> None:
 
 
 def delete_older(tx: Tx, before: int, limit: int = DELETE_BATCH_SIZE) -> int:
-    """Delete the oldest responses from before the instant `before` (milliseconds) and return their number.
-
-    One call deletes up to `limit`.
-    """
+    """Delete up to `limit` responses from before the instant `before` (milliseconds) and return their number."""
     return _FORGET.run(tx, before=before, limit=limit)

@@ -1,8 +1,4 @@
-"""History of leases: ended ones with their reason in `ended_leases`, live ones in `tasks`.
-
-The row in `ended_leases` is inserted when a lease ends. A claim inserts nothing, so that it costs the same as without a
-history.
-"""
+"""History of leases: ended ones in `ended_leases`, inserted at their end, and live ones in `tasks`."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -90,10 +86,7 @@ _LOST_BY = Statement(
 
 
 def add(tx: Tx, held: TaskRow, *, reason: str, status: str) -> None:
-    """Insert the ended lease of `held`, the task row from before the end.
-
-    `status` is the new status of the task.
-    """
+    """Insert the ended lease of `held`, the task row from before the end. `status` is the new status of the task."""
     lease = LeaseRow(
         held.id,
         held.fence,
@@ -115,10 +108,7 @@ def record(tx: Tx, lease: LeaseRow) -> None:
 
 
 def delete_older(tx: Tx, before: int, limit: int = DELETE_BATCH_SIZE) -> int:
-    """Delete the oldest leases that ended before the instant `before` (milliseconds) and return their number.
-
-    One call deletes up to `limit`.
-    """
+    """Delete up to `limit` leases that ended before the instant `before` (milliseconds) and return their number."""
     return _FORGET.run(tx, before=before, limit=limit)
 
 
@@ -135,10 +125,9 @@ def newest_of(tx: Tx, task_id: int, agent_id: str) -> LeaseRow | None:
 def lost_by(
     tx: Tx, agent_id: str, *, since: int, project_id: int | None = None, epic_id: int | None = None, limit: int = 20
 ) -> list[tuple[int, str, str]]:
-    """Return (id, name, status) of tasks that the agent lost after `since`, the newest first.
+    """Return (id, name, status) of tasks that the agent lost after `since` (see LOSS_REASONS), the newest first.
 
-    LOSSES has the reasons that count, such as expiry and force. Tasks that are DONE, or that the agent has claimed
-    again, are left out.
+    Tasks that are DONE, or that the agent has claimed again, are left out.
     """
     rows = _LOST_BY.rows(tx, agent_id=agent_id, since=since, project_id=project_id, epic_id=epic_id, limit=limit)
     return [(row[0], row[1], row[2]) for row in rows]
@@ -147,10 +136,7 @@ def lost_by(
 def page_of_live(
     tx: Tx, filters: dict[str, Any], after: tuple[int, int] | None, limit: int
 ) -> tuple[list[LeaseRow], bool]:
-    """Return up to `limit` leases that have not ended, the newest first, and whether more follow.
-
-    `after` is (acquired_at, task_id) of the last lease of the previous page.
-    """
+    """Return up to `limit` live leases after (acquired_at, task_id), the newest first, and whether more follow."""
     statement = _live(frozenset(filters), after is not None)[0]
     position = {} if after is None else {"after_instant": after[0], "after_task": after[1]}
     return pages.page(tx, LeaseRow._make, statement, {**filters, **position}, limit, texts=())
@@ -159,10 +145,7 @@ def page_of_live(
 def page_of_ended(
     tx: Tx, filters: dict[str, Any], after: tuple[int, int, int] | None, limit: int
 ) -> tuple[list[LeaseRow], bool]:
-    """Return up to `limit` ended leases, the last to end first, and whether more follow.
-
-    `after` is (ended_at, task_id, fence) of the last lease of the previous page.
-    """
+    """Return up to `limit` ended leases after (ended_at, task_id, fence), newest first, and whether more follow."""
     statement = _past(frozenset(filters), after is not None)[0]
     position = {} if after is None else dict(zip(("after_instant", "after_task", "after_fence"), after, strict=True))
     return pages.page(tx, LeaseRow._make, statement, {**filters, **position}, limit, texts=())

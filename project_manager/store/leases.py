@@ -1,7 +1,4 @@
-"""Writes of leases.
-
-Each write is one statement. Its conditions on holder, fence and expiry are the guarantee.
-"""
+"""Writes of leases. Each write is one statement. Its conditions on holder, fence and expiry are the guarantee."""
 
 from sqlalchemy import bindparam, case, func, null, select, update
 from sqlalchemy.sql.expression import literal_column
@@ -143,7 +140,7 @@ def set_status(
 ) -> TaskRow | None:
     """Set the status and end the lease, if any. Return None when version, fence or holder have changed.
 
-    With `records_lease_of` an agent claims, writes and releases the task in this one statement. The fence grows by one.
+    With `records_lease_of` an agent claims, writes and releases the task at once, so the fence grows by one.
     """
     row = _SET_STATUS.row(
         tx,

@@ -67,7 +67,7 @@ def dependents_of(tx: Tx, task_id: int) -> list[tuple[int, str, str]]:
 def set_dependencies(tx: Tx, task_id: int, ids: list[int], *, open_task: bool) -> int:
     """Replace the dependencies, set the counters at both ends, and return the number that is not DONE.
 
-    With `open_task` the task counts in `unblocks` of its dependencies.
+    An `open_task` counts in `unblocks` of its dependencies.
     """
     if open_task:
         _SHIFT_UNBLOCKS.run(tx, task_id=task_id, step=-1)
@@ -80,10 +80,7 @@ def set_dependencies(tx: Tx, task_id: int, ids: list[int], *, open_task: bool) -
 
 
 def adjust_open_dependencies(tx: Tx, task_id: int, step: int) -> list[int]:
-    """Add `step` (+1 or -1) to `open_dependencies` of the tasks that depend on this one.
-
-    Return the ids of those that now have no open dependency.
-    """
+    """Add `step` to `open_dependencies` of the dependents. Return the ids of those that now have none."""
     return sorted(row[0] for row in _SHIFT_OPEN.rows(tx, task_id=task_id, step=step) if row[1] == 0)
 
 

@@ -1,7 +1,4 @@
-"""Pages of tasks by filter, and the number of tasks that match.
-
-Filters are a dict from the names in `_condition` to their values. All of them must match.
-"""
+"""Pages of tasks by filter, and their number. Filters are a dict from the names in `_condition` to values."""
 
 import json
 from functools import lru_cache
@@ -39,10 +36,7 @@ def page(
     limit: int,
     description: DescriptionMode = "whole",
 ) -> tuple[list[TaskRow], bool]:
-    """Return up to `limit` rows after the position `after`, and whether more follow.
-
-    Long texts make the page shorter. `order` is "id", or "claim" for the order of claims.
-    """
+    """Return up to `limit` rows after the position `after`, fewer when texts are long, and whether more follow."""
     statement = _page_statement(frozenset(filters), order, after is not None, tx.max_attempts > 0, description)
     values = {**_values(tx, filters), **pages.after(after)}
     return pages.page(tx, TaskRow._make, statement, values, limit, texts=_TEXT_COLUMN_INDEXES)

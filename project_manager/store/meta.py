@@ -23,10 +23,7 @@ _RENEW = Statement(update(meta).values(epoch=bindparam("new_epoch"), fence_floor
 
 
 def clock_high(tx: Tx) -> int:
-    """Return the latest instant that a batch has used, in milliseconds since the epoch.
-
-    It is exact when the batch wrote an event, else correct to within a second.
-    """
+    """Return the latest instant of a batch in milliseconds, to within a second for a batch without events."""
     high, last_event = _CLOCK_HIGH.row(tx) or (0, 0)
     return _latest(high, last_event)
 
@@ -54,10 +51,7 @@ def raise_clock(tx: Tx, now: int) -> None:
 
 
 def _latest(high: int, last_event: int) -> int:
-    """Return the later instant. Return `high` when the last event is STEP_MS or more after it.
-
-    A batch at that instant raises `high`. Such an event is therefore older than a restore that has lowered `high`.
-    """
+    """Return the later instant, or `high` when the event is STEP_MS later and thus from before a restore."""
     return max(high, last_event) if last_event < high + STEP_MS else high
 
 
@@ -67,10 +61,7 @@ def epoch(tx: Tx) -> str:
 
 
 def fence_floor(tx: Tx) -> int:
-    """Return the number at which fences of new tasks begin.
-
-    It is above all fences that were issued before a restore.
-    """
+    """Return the number at which fences of new tasks begin, above all that were issued before a restore."""
     return int(_FENCE_FLOOR.value(tx))
 
 

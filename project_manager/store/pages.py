@@ -19,8 +19,8 @@ def page(
 ) -> tuple[list[Made], bool]:
     """Return up to `limit` rows of a statement with the parameter `limit`, and whether more follow.
 
-    The page has at least one row, and ends early when its texts reach PAGE_CHARACTERS. After the page at most one
-    further row is read. `texts` are the indexes of the columns that can be long. None selects all columns with text.
+    The page has at least one row, and ends early when its texts reach PAGE_CHARACTERS. `texts` are the indexes of the
+    columns that can be long, or None for all columns with text.
     """
     rows: list[Made] = []
     size = 0

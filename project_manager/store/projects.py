@@ -77,10 +77,7 @@ def everything(tx: Tx) -> list[ProjectRow]:
 
 
 def outlines(tx: Tx) -> list[ProjectRow]:
-    """Return all projects with their descriptions cut to EXCERPT_CHARACTERS + 1.
-
-    The extra character shows that the description is longer.
-    """
+    """Return all projects with excerpts of their descriptions (see `with_excerpt`)."""
     return _OUTLINES.all(tx, ProjectRow._make)
 
 
@@ -112,9 +109,5 @@ def _listed(archived: bool | None) -> tuple[Statement, Statement]:
 
 
 def page(tx: Tx, *, archived: bool | None, after: int, limit: int) -> tuple[list[ProjectRow], bool, int]:
-    """Return a page of projects, whether more follow, and the number of projects that match.
-
-    The page has up to `limit` projects with an id above `after`. Long texts make the page shorter. `archived` selects
-    archived projects (True), others (False), or all (None).
-    """
+    """Return a page of projects by id, whether more follow, and the number of all. `archived` None selects all."""
     return pages.counted(tx, ProjectRow._make, _listed(archived), {}, {"after": after}, limit)

@@ -1,8 +1,7 @@
 """Removal of the oldest events.
 
-The hash of the newest removed event stays in `meta.floor_hash`, so that the chain can be checked from there on. The
-digests that the removed events contained are gone. `meta.floor_facts` keeps the highest id of each table that they
-contained. A row with a higher id needs an event. `meta.floor_facts` also keeps the newest `fence_floor`.
+`meta.floor_hash` keeps the hash of the newest removed event, where the chain can be checked from then on.
+`meta.floor_facts` keeps the newest `fence_floor` and the highest id by table. A row with a higher id needs an event.
 """
 
 from typing import Any
@@ -49,10 +48,9 @@ def facts(tx: Tx) -> Facts:
 
 
 def delete_old_events(tx: Tx, before: int) -> int:
-    """Delete the oldest events from before the instant `before` (milliseconds) and return their number.
+    """Delete up to AT_ONCE events from before the instant `before` (milliseconds) and return their number.
 
-    One call deletes up to AT_ONCE. An event counts as at least as old as the events after it, because the clock may
-    have been wrong.
+    An event counts as at least as old as the events after it, because the clock may have been wrong.
     """
     floor = chain.floor(tx).seq
     last = _LAST_OLD.value(tx, limit=floor + AT_ONCE, before=before)

@@ -8,10 +8,7 @@ _FILE = re.compile(r"^(\d{4})_\w+\.py$")
 
 
 def scripts_folder() -> Path:
-    """Return the folder of the migrations.
-
-    It is next to the package in a checkout, and inside the package when installed.
-    """
+    """Return the folder of the migrations, inside the installed package or next to it in a checkout."""
     package = Path(__file__).parents[1]
     packaged = package / "_migrations"
     return packaged if packaged.is_dir() else package.parent / "migrations"
@@ -28,10 +25,7 @@ def known_revisions() -> set[str]:
 
 
 def current(connection: Any) -> str | None:
-    """Return the revision of an open database, or None when it has none.
-
-    Raises the driver's error when the file is not a database.
-    """
+    """Return the revision of an open database, or None. Raises the driver's error when it is not a database."""
     if "alembic_version" not in _tables(connection):
         return None
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -39,10 +33,7 @@ def current(connection: Any) -> str | None:
 
 
 def is_compatible(connection: Any) -> bool:
-    """Return whether this release runs on the schema of an open database.
-
-    The schema must be its own, or a newer one that lists this release in `running_releases`.
-    """
+    """Return whether this release runs on the schema: its own, or one that lists it in `running_releases`."""
     found = current(connection)
     if found == head():
         return True
@@ -69,10 +60,7 @@ def newer_release_message(path: Path, revision: str) -> str:
 
 
 def is_foreign(connection: Any) -> bool:
-    """Return whether the database belongs to another program.
-
-    Such a database has tables, but not those that every release of this program creates.
-    """
+    """Return whether the database belongs to another program: it has tables, but not those of this one."""
     tables = _tables(connection)
     return bool(tables) and not tables >= {"alembic_version", "meta", "tasks"}
 

@@ -1,7 +1,6 @@
-"""SQLAlchemy Core statements, compiled once and run on the driver's connection.
+"""SQLAlchemy Core statements, compiled once and run on the driver's connection (figures in docs/performance.md).
 
-Compiling at each call, or `Connection.execute`, costs more than SQLite itself (figures in docs/performance.md). There
-are no type processors, so columns hold integers, text and bytes only. IN over a list is not supported: use json_each.
+There are no type processors, so columns hold integers, text and bytes only. For IN over a list use `elements`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,10 +20,7 @@ Made = TypeVar("Made")
 
 
 class Statement:
-    """A statement built once at module level, with parameters by name at each call.
-
-    The driver gets the parameters by position, because SQLite finds a name by a search through all names.
-    """
+    """A statement built once at module level. Parameters are named at a call, and positional for SQLite's speed."""
 
     __slots__ = ("_defaults", "_extract", "sql")
 

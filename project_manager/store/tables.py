@@ -1,10 +1,7 @@
-"""The tables.
+"""The tables. Instants are integers (milliseconds since the epoch, UTC). Lists are JSON text.
 
-Instants are integers (milliseconds since the epoch, UTC). Lists are JSON text. Every constraint has a name.
-
-The migrations add CHECKs that exclude invalid states: a lease has all of its parts or none, a held task is
-IN_PROGRESS, and DONE has a `completed_at`. A task keeps the counters that a claim needs: `open_dependencies`,
-`unblocks`, `deferred` and `archived`, written in the transaction of the rows that they count.
+The migrations add CHECKs that exclude invalid states, such as half a lease. A task keeps the counters that a claim
+needs: `open_dependencies`, `unblocks`, `deferred` and `archived`.
 """
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text

@@ -22,9 +22,8 @@ ROW_FIELDS: tuple[str, ...] = (*tasks.c.keys(), *LINKS)
 class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
     """A stored task: all columns of its table, then its links as JSON arrays of ids. Instants are in milliseconds.
 
-    The annotations are for the type checker. Only columns with rules of their own need one.
-    `worked_by` is the agent of the newest lease that has ended. `unconfirmed_fence` equals `fence` until the first call
-    of the holder.
+    Only columns with rules of their own are annotated. `worked_by` is the agent of the newest ended lease.
+    `unconfirmed_fence` equals `fence` until the first call of the holder.
     """
 
     __slots__ = ()
@@ -105,10 +104,7 @@ def written_links() -> list[ColumnElement[Any]]:
 
 
 def _dependencies_that(condition: ColumnElement[bool]) -> ColumnElement[str]:
-    """Return the column of ids of dependencies that meet the condition on `_other`.
-
-    The subquery runs only for tasks with open dependencies.
-    """
+    """Return the ids of dependencies that meet the condition on `_other`. Runs only for tasks with open ones."""
     ids = (
         select(func.json_group_array(task_dependencies.c.depends_on_id))
         .join(_other, _other.c.id == task_dependencies.c.depends_on_id)
@@ -205,20 +201,14 @@ def by_external_key(tx: Tx, project_id: int, external_key: str) -> TaskRow | Non
 
 
 def add(tx: Tx, values: dict[str, Any]) -> int:
-    """Insert a task without links, index its texts and return its id.
-
-    `values` also have `project_id`, `status`, `created_by`, `created_at`, `completed_at`, `fence` and `archived`.
-    """
+    """Insert a task without links, index its texts and return its id. `values` are all columns but the counters."""
     task_id = int(_INSERT.value(tx, **_to_columns(tx, values), now=tx.now))
     search.index_task(tx, task_id, *[values[name] for name in search.TASK_TEXTS])
     return task_id
 
 
 def write(tx: Tx, read: TaskRow, values: dict[str, Any]) -> None:
-    """Update the fields in `values`, and increment the version.
-
-    Raises RuntimeError when version, fence or holder have changed since `read`, in the same transaction.
-    """
+    """Update the fields in `values` and increment the version. Raises RuntimeError when `read` is outdated."""
     fields = {**{name: getattr(read, name) for name in WRITABLE}, **_to_columns(tx, values)}
     written = _UPDATE.run(
         tx,
@@ -308,10 +298,9 @@ def ids_in_project(tx: Tx, project_id: int) -> list[int]:
 
 
 def claimable(source: Any, *, with_attempt_limit: bool, conflicts: bool = True) -> list[ColumnElement[bool]]:
-    """Return the conditions under which a task is ready.
+    """Return the conditions under which a task is ready, also without running `conflicts`, and below the attempt limit.
 
-    The first four have the same text as in the partial indexes, so that SQLite can use these. With `conflicts` no
-    conflicting task may be held. With `with_attempt_limit` the attempts must be below `max_attempts`.
+    The first four have the same text as in the partial indexes, so that SQLite can use these.
     """
     conditions = [
         source.c.status == literal_column("'TODO'"),
@@ -328,10 +317,7 @@ def claimable(source: Any, *, with_attempt_limit: bool, conflicts: bool = True) 
 
 
 def claimable_index(filters: frozenset[str]) -> str:
-    """Return the hint for the index of claimable tasks in the order of claims.
-
-    Without the hint SQLite uses the index over `status`, and reads and sorts every task in TODO.
-    """
+    """Return the hint for the index of claimable tasks. SQLite would sort all tasks in TODO without it."""
     if "epic_id" in filters:
         return "INDEXED BY ix_tasks_claimable_in_epic"
     return "INDEXED BY ix_tasks_claimable" + ("_in_project" if "project_id" in filters else "")

@@ -13,9 +13,8 @@ from project_manager.store.sqlite import driver
 class BatchState:
     """State that the jobs of one batch share.
 
-    `outbox` are events to insert in one statement before the commit. `lease_outcomes` are changes of leases, to be
-    counted after the commit. `queue` is the claim queue once it was read. `unconfirmed` is whether any lease waits for
-    the first call of its holder, once this was read.
+    `outbox` are events to insert before the commit, and `lease_outcomes` are to be counted after it. `queue` and
+    `unconfirmed` (whether any lease is unconfirmed) are cached once read.
     """
 
     outbox: list[list[Any]] = field(default_factory=list)
@@ -38,12 +37,10 @@ class BatchState:
 
 @dataclass(slots=True)
 class Tx:
-    """A transaction for use cases. They pass it to store functions and never call `execute` themselves.
+    """A transaction for use cases, which pass it to store functions and never call `execute` themselves.
 
-    `now` is in milliseconds since the epoch and is read once per batch. `max_attempts` is the cap on attempts, or 0 for
-    none. Without `batch` each event is inserted at once. `wall` is the wall clock while it is far from `now`, else
-    None. `new_names` are names that were compared with the existing names before the transaction, because comparing
-    takes time.
+    `now` is in milliseconds since the epoch, one per batch. `wall` is the wall clock while it is far from `now`.
+    `max_attempts` is 0 for no cap. `new_names` were compared with the existing names before the transaction.
     """
 
     execute: Callable[..., Any] = field(repr=False)
@@ -68,10 +65,7 @@ class Tx:
 
 @contextmanager
 def savepoint(tx: Tx) -> Iterator[None]:
-    """Roll back the writes of the body, its events included, when it raises.
-
-    An error of the driver is passed on, and undoes the whole job.
-    """
+    """Roll back the writes and events of the body when it raises. A driver's error undoes the whole job."""
     mark = None if tx.batch is None else tx.batch.mark
     tx.execute("SAVEPOINT step")
     try:

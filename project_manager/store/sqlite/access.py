@@ -5,11 +5,7 @@ from pathlib import Path
 
 
 def permission_problem(database: Path) -> str | None:
-    """Return why this user cannot create, read or write the database, or None when permissions allow it.
-
-    The sentence names the path, its owner, the user of this process, and a remedy. The function follows symbolic
-    links, as SQLite does.
-    """
+    """Return why this user cannot create, read or write the database, with a remedy, or None. Follows links."""
     real = Path(os.path.realpath(database))
     folder = next(folder for folder in real.parents if os.path.lexists(folder))
     if reason := folder_problem(folder):

@@ -1,7 +1,6 @@
 """Backups of a database in use, made with SQLite's online backup and verified before they are accepted.
 
-SQLite has no checksums of its own, so its integrity check can miss a flipped bit. The SHA-256 file next to each backup
-detects every flipped bit.
+SQLite's integrity check can miss a flipped bit. The SHA-256 file next to each backup detects it.
 """
 
 import errno
@@ -25,10 +24,7 @@ _CHUNK = 1024 * 1024
 
 
 class BackupError(Exception):
-    """Error with one sentence on why no backup was taken or why a backup is not used.
-
-    Nothing was changed, except for `RestoreNotVerified`.
-    """
+    """Error with one sentence on why there is no backup, or why it is not used. See also `RestoreNotVerified`."""
 
 
 class RestoreNotVerified(BackupError):
@@ -53,10 +49,7 @@ class NewerRelease(CheckNotPossible):
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A verified backup. `head` is its newest event.
-
-    A backup with `differences` between its contents and its events is kept, so that later work is not lost.
-    """
+    """A verified backup with its newest event. With `differences` from its events it is kept, to lose no work."""
 
     path: Path
     bytes: int
@@ -75,10 +68,9 @@ class Verified:
 
 
 def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -> Backup:
-    """Copy the database to `target` and return the backup. Replace an existing file only when the copy is intact.
+    """Copy the database to `target`, check the copy, and return the backup. Raises BackupError.
 
-    The copy gets the permissions `mode`. When an administrator runs the backup, the copy gets the owner and the group
-    of its folder. Raises BackupError.
+    The copy gets the permissions `mode`, and when an administrator runs the backup, the owner of its folder.
     """
     if not database.is_file():
         raise BackupError(f"no database at {database}")
@@ -152,9 +144,8 @@ def disk_full(what: str, folder: Path) -> TemporaryBackupError:
 def check_file(path: Path, *, sealed: bool = True, published: Iterable[Head] = ()) -> CheckResult:
     """Check a database file from end to end without changes and return the result.
 
-    `sealed` marks the file as a backup, so the checksum file next to it is compared. The hash chain must contain the
-    heads in `published`. Raises CheckNotPossible when a check could not run. Raises NewerRelease when a database of a
-    newer release has no fault.
+    `sealed` compares the checksum file. The hash chain must contain `published`. Raises CheckNotPossible, and
+    NewerRelease for a database of a newer release without a fault.
     """
     try:
         if not files.is_database(path):
@@ -208,10 +199,7 @@ def replace_file(finished: Path, target: Path) -> None:
 
 
 def record_verification(database: Path, verified: Verified) -> None:
-    """Write the time of the last backup to a file next to the database. Server processes read it for their metrics.
-
-    Raises BackupError.
-    """
+    """Write the time of the last backup to a file that servers read for their metrics. Raises BackupError."""
     note = _note_of(database)
     try:
         with _written(note, json.dumps({"at": verified.at, "seconds": verified.seconds}) + "\n") as unfinished:
@@ -299,10 +287,7 @@ def _text(raw: bytes) -> str:
 
 
 def _cannot_change(path: Path) -> bool:
-    """Return whether the file must be opened as immutable because SQLite cannot create its shared memory there.
-
-    A log, even an empty one, shows that a process may be writing.
-    """
+    """Return whether to open the file as immutable: SQLite cannot create shared memory and no process has a log."""
     real = path.resolve()
     return not os.access(real.parent, os.W_OK) and not files.logs_of(real)
 

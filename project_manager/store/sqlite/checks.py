@@ -15,11 +15,10 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Result of the checks of a database file. `revision` is its schema.
+    """Result of the checks of a database file with the schema `revision` and the newest event `head`.
 
-    `problems` are damage. `differences` are contents that do not match the events, the hash chain or the schema. They
-    show that another program has changed the database. `head` is the newest event. `unchecked` is the number of tasks
-    without any retained event. `newer` is true when a newer release created the schema. Then only some checks have run.
+    `problems` are damage. `differences` from the events, the hash chain or the schema show changes by another program.
+    `unchecked` is the number of tasks without a retained event. With `newer` only some checks have run.
     """
 
     revision: str | None

@@ -1,7 +1,4 @@
-"""Preparation and opening of a database.
-
-It is checked first, and migrated when allowed. Then it has one writer, several readers and one tail.
-"""
+"""Preparation (check, migration) and opening of a database: one writer, several readers and one tail."""
 
 import logging
 import os
@@ -112,10 +109,7 @@ class Database:
         return files.size(self.path), files.size(Path(f"{self.path}-wal"))
 
     def world_accessible_files(self) -> list[Path]:
-        """Return the paths with permissions for other users, from the folder of the database and the database file.
-
-        A file in a folder without such permissions is not reported.
-        """
+        """Return the database file and its folder when other users may enter the folder, with such permissions."""
         if not private_files.is_open_to_others(self.path.parent):
             return []
         return [self.path.parent, *([self.path] if private_files.is_open_to_others(self.path) else [])]
@@ -210,10 +204,7 @@ def open_error(path: Path, error: BaseException) -> DatabaseOpenError:
 
 
 def move_foreign_logs(path: Path) -> None:
-    """Rename leftover logs of another database, because SQLite would delete them or apply them to this database.
-
-    Raises DatabaseOpenError while a process has the other database open.
-    """
+    """Rename logs of another database, which SQLite would apply or delete. Raises DatabaseOpenError."""
     try:
         if not files.foreign_logs(path):
             return
@@ -309,10 +300,7 @@ def create(path: Path) -> None:
 def register(
     tx: Tx, *, database: Database, version: str, kind: str, gone: Collection[instances.InstanceRow] = ()
 ) -> None:
-    """Insert this process into the instances. Raises DatabaseOpenError when sharing the file is not safe.
-
-    `gone` are the rows of instances on another machine that showed no sign of life.
-    """
+    """Insert this process, without the `gone` instances of other machines. Raises DatabaseOpenError."""
     instances.forget_silent(tx)
     others = check_sharing(tx, database=database, gone=gone)
     for other in instances.live(tx):
@@ -344,10 +332,7 @@ def check_sharing(
 
 
 def running_instances(tx: Tx) -> list[instances.InstanceRow]:
-    """Return the live instances, without the rows that killed processes have left on this host.
-
-    In a container, the next process may get the process id of the killed one.
-    """
+    """Return the live instances, without rows of killed processes on this host. Their ids may be in use again."""
     host = this_host()
     return [
         other

@@ -1,6 +1,6 @@
 """Detection of removed, renamed, replaced or damaged files of an open database.
 
-A removed file stays open. SQLite continues to read and write it, and all writes are lost with the last connection.
+SQLite continues to use a removed file, and all writes are lost with the last connection.
 """
 
 import logging
@@ -27,10 +27,7 @@ class FileChange:
 
 
 class FileWatch:
-    """Comparison of device and inode of the files with those at the start. `change` is the result of the last look.
-
-    `damage` is the text of the first SQLite error that reported damage. It stays until the process ends.
-    """
+    """Comparison of the files with those at the start. `change` is the last result, `damage` SQLite's first report."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,10 +55,7 @@ class FileWatch:
         return first is not None and self._opened[""] == first
 
     def look(self) -> FileChange | None:
-        """Compare all files with three `stat` calls and return the difference.
-
-        Without access to the folder, return the last result.
-        """
+        """Compare all files with three `stat` calls and return the difference, or the last one without access."""
         try:
             found = {suffix: _identity(path) for suffix, path in self._paths.items()}
         except OSError:
@@ -70,10 +64,7 @@ class FileWatch:
         return self.change
 
     def check(self) -> None:
-        """Raise DatabaseMoved when a file was removed or replaced, and DatabaseDamaged when it is damaged.
-
-        The check takes one `stat` call on the database file.
-        """
+        """Raise DatabaseMoved for a removed or replaced file, and DatabaseDamaged. Takes one `stat` call."""
         try:
             if _identity(self._paths[""]) != self._opened[""]:
                 self.look()

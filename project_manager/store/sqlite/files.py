@@ -36,20 +36,14 @@ def is_database(path: Path) -> bool:
 
 @contextmanager
 def exclusive_locks(database: Path) -> Iterator[bool]:
-    """Hold the locks that every connection needs. The database file may be missing.
-
-    Yield False when a process has the database open, also when its file was removed meanwhile. Raises OSError.
-    """
+    """Hold the locks of every connection, also of a missing file. Yield False when one is open. Raises OSError."""
     with ExitStack() as held:
         free = [_lock(held, log_path(database, suffix), *place) for suffix, place in _LOCKED_BYTES.items()]
         yield all(free) and not is_open_after_removal(database)
 
 
 def is_open_after_removal(database: Path) -> bool:
-    """Return whether a process on this machine has a removed file of this path open, according to /proc of Linux.
-
-    Only an administrator can see the processes of other users.
-    """
+    """Return whether a process of this user has a removed file of this path open, by /proc of Linux."""
     removed = {f"{log_path(database, suffix)} (deleted)" for suffix in ("", "-wal")}
     return any(removed.intersection(_files_of(process)) for process in PROCESSES.glob("[0-9]*"))
 
@@ -65,13 +59,10 @@ def _files_of(process: Path) -> set[str]:
 
 
 def foreign_logs(database: Path, opened: ExitStack | None = None) -> list[Path]:
-    """Return the logs that cannot belong to the file at this path, although SQLite would use them.
+    """Return the logs that cannot belong to the file at this path, although SQLite would use them. Raises OSError.
 
-    Without a database file, these are all logs. Next to a database in rollback mode, this is a write-ahead log. A log
-    next to a database in WAL mode is assumed to belong to it.
-
-    `opened` keeps the database file open. Closing any descriptor of a file releases all POSIX locks that the process
-    has on it, including those of `exclusive_locks`. Raises OSError.
+    These are all logs without a database file, and a write-ahead log next to a database in rollback mode. `opened`
+    keeps the database file open, because closing any descriptor releases the POSIX locks of `exclusive_locks`.
     """
     # SQLite rebuilds the shared memory file, and an empty log holds no pages: neither can change the database.
     found = [log for log in logs_of(database) if not log.name.endswith("-shm") and size(log) > 0]
@@ -93,11 +84,7 @@ def move_logs(database: Path, name: str) -> list[Path]:
 
 
 def copy_ownership(path: Path, model: Path, *, mode: bool = False) -> None:
-    """Set the owner and group of `model` on the file, and with `mode` also its permissions.
-
-    An administrator creates files that the user of the service must read and write. Other users cannot change the
-    owner of a file, so their files keep it.
-    """
+    """Set the owner and group of `model`, and with `mode` its permissions. Only an administrator can do it."""
     owner, present = model.stat(), path.stat()
     if (owner.st_uid, owner.st_gid) != (present.st_uid, present.st_gid):
         with suppress(PermissionError):

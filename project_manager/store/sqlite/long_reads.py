@@ -1,8 +1,7 @@
-"""Reads with a result too large for memory. They return text in pieces from one snapshot.
+"""Reads with a result too large for memory, returned as pieces of text from one snapshot.
 
-Each long read has its own connection, so a slow client does not occupy a reader thread. Between two pieces, only the
-snapshot stays open, without a thread. The number of concurrent long reads is small, because SQLite cannot reuse the
-write-ahead log during an open snapshot.
+Each has its own connection, so a slow client does not occupy a reader thread. Their number is small, because SQLite
+cannot reuse the write-ahead log during an open snapshot.
 """
 
 import logging

@@ -20,18 +20,12 @@ _LEFTOVER = re.compile(r"\.(?P<target>.+)\.(?:restoring|unfinished)-\w+")
 
 
 def create(path: Path) -> None:
-    """Create an empty file with mode 0600 without following a symbolic link.
-
-    Raises FileExistsError when the path exists, and OSError.
-    """
+    """Create an empty file with mode 0600, no symbolic link followed. Raises FileExistsError, OSError."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR, FILE_MODE))
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its missing parents with mode 0700. Each gets the owner of its parent folder.
-
-    Existing folders do not change. Raises OSError.
-    """
+    """Create the missing folders with mode 0700 and the owner of their parent. Raises OSError."""
     for folder in reversed([folder for folder in (path, *path.parents) if not folder.is_dir()]):
         try:
             folder.mkdir(FOLDER_MODE, exist_ok=True)
@@ -54,10 +48,9 @@ def is_open_to_others(path: Path) -> bool:
 
 @contextmanager
 def workspace(target: Path, word: str) -> Iterator[Path]:
-    """Create a temporary folder next to `target` and yield the path of an empty file of that name in it.
+    """Create a private folder next to `target` and yield an empty file of that name in it. Raises OSError.
 
-    The folder has an unpredictable name. Only the owner can access the folder and the file. A lock on the folder shows
-    `remove_leftovers` that the process is alive. Raises OSError.
+    A lock on the folder shows `remove_leftovers` that the process is alive.
     """
     remove_leftovers(target.parent, lambda name: name == target.name)
     folder, held = _locked_folder(target, word)
@@ -70,10 +63,7 @@ def workspace(target: Path, word: str) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path, is_target: Callable[[str], bool]) -> list[Path]:
-    """Delete workspaces of killed processes in a folder when `is_target` is true for the name of the target.
-
-    Workspaces of live processes stay. Return the deleted paths. Raises OSError when the folder cannot be read.
-    """
+    """Delete workspaces of killed processes for such targets, and return their paths. Raises OSError."""
     found = [(entry, match) for entry in folder.iterdir() if (match := _LEFTOVER.fullmatch(entry.name))]
     return [entry for entry, match in found if is_target(match["target"]) and _remove_folder(entry)]
 

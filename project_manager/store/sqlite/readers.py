@@ -35,10 +35,7 @@ class _Read(Generic[Result]):
 
 @dataclass(frozen=True, slots=True)
 class ReadContext:
-    """The database file and the conditions of its reads.
-
-    `timeout` is in seconds. Reads compare leases with the time of `clock`. `timed` gets (name, seconds) of each read.
-    """
+    """The database file and the conditions of its reads: `timeout` in seconds, and `timed` gets (name, seconds)."""
 
     path: str
     watch: FileWatch
@@ -89,10 +86,7 @@ class Readers:
         return await future
 
     def has_progressed_since(self, instant: float) -> bool:
-        """Return whether a reader has progressed after this instant of `monotonic`.
-
-        A long read progresses while it runs. A read that waits for the disk does not.
-        """
+        """Return whether a reader has progressed after this instant. One that waits for the disk does not."""
         return self._progressed > instant
 
     def close(self) -> None:

@@ -1,8 +1,7 @@
 """Replacement of an unused database by a backup.
 
-Changes after the backup are lost, but clients may still know them. A restored database therefore begins a new epoch,
-because clients have seen the same event numbers for other events. Every fence is raised above all fences that the
-replaced database can have issued.
+Clients may know changes after the backup. So a restored database begins a new epoch of event numbers, and every fence
+is raised above all that the replaced database can have issued.
 """
 
 import os
@@ -78,10 +77,9 @@ OLDEST_REVISION = "0012"
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Result of a restore. `previous` is the path of the replaced database, and `logs` are the paths of its logs.
+    """Result of a restore: the paths of the replaced database and its logs, and the number of `released` leases.
 
-    New leases get fences above `fence_floor`. `released` is the number of ended leases. `clock_lowered_ms` is the
-    decrease of database time, in milliseconds.
+    New leases get fences above `fence_floor`. `clock_lowered_ms` is the decrease of database time.
     """
 
     previous: Path | None
@@ -104,12 +102,9 @@ class _CurrentState:
 def restore(source: Path, database: Path, now: int, *, force: bool = False) -> Restored:
     """Replace the database by the backup `source` atomically, verify it, and return the result.
 
-    `now` is milliseconds since the epoch. `force` allows a backup with contents that do not match its events. A missing
-    folder of the database is created.
-
-    Raises BackupError when the backup is damaged. Raises DatabaseInUse when a process has the database open, even when
-    its file was removed. In both cases nothing changes. Raises RestoreNotVerified when the database was replaced, but
-    the new file cannot be read back.
+    `now` is milliseconds since the epoch. `force` allows contents that do not match the events. Raises BackupError for
+    a damaged backup, and DatabaseInUse when a process has the database open: nothing changes then. Raises
+    RestoreNotVerified when the new file cannot be read back.
     """
     database = database.resolve()
     _check_source(source, database, force=force)
@@ -131,10 +126,9 @@ def restore(source: Path, database: Path, now: int, *, force: bool = False) -> R
 
 
 def _replace(database: Path, prepared: Path, now: int) -> tuple[Path | None, list[Path]]:
-    """Rename the prepared file to the database path. Return the paths of the kept database and the kept logs.
+    """Rename the prepared file to the database path. Return the paths of the kept database and logs.
 
-    The new file gets the owner and permissions of the replaced database. Without one, it gets mode 0600 and the owner
-    of its folder.
+    It gets the owner and permissions of the replaced database, else mode 0600 and the owner of its folder.
     """
     with _exclusive_access(database):
         name = _backup_name_of_current(database, now)
@@ -184,10 +178,9 @@ def _copy(source: Path, prepared: Path) -> None:
 
 
 def _checkpoint_current(database: Path, now: int) -> _CurrentState:
-    """Write the log of the present database into its file and return the state of the database.
+    """Write the log of the present database into its file and return its state. Raises DatabaseInUse.
 
-    An unreadable database, the usual reason for a restore, gives no state. Then `now` is the instant and the fence
-    floor. Raises DatabaseInUse.
+    For an unreadable database, the usual reason for a restore, `now` is the instant and the fence floor.
     """
     with _exclusive_access(database):
         pass
@@ -269,10 +262,7 @@ def _start_epoch(prepared: Path, now: int, present: _CurrentState) -> Restored:
 
 
 def _lower_clock(tx: Tx) -> None:
-    """Set database time to `tx.now`, and lower later instants that decide when rows are deleted or shown as recent.
-
-    A restore may lower it, because a restore ends every lease.
-    """
+    """Set database time to `tx.now`, and lower later instants. All leases have ended, so it may go back."""
     meta.store_clock(tx, ClockMark(tx.now))
     for table, column in (("answers", "created_at"), ("agents", "last_seen_at"), ("ended_leases", "ended_at")):
         tx.execute(f"UPDATE {table} SET {column} = ? WHERE {column} > ?", (tx.now, tx.now))  # noqa: S608
@@ -280,10 +270,7 @@ def _lower_clock(tx: Tx) -> None:
 
 
 def _end_leases(tx: Tx) -> int:
-    """End all leases and reset their tasks to the status before the claim. Return the number of leases.
-
-    The agents of the backup may have finished or released the tasks since then.
-    """
+    """End all leases, which agents may have finished since the backup, and return their number."""
     held = _HELD.rows(tx)
     _RELEASE_ALL.run(tx, now=tx.now)
     for task_id, project_id, epic_id, holder, status, fence, name, acquired_at, expires_at, attempts, version in held:

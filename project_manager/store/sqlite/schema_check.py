@@ -1,7 +1,6 @@
 """Comparison of the schema of a database with the schema that the migrations create in a temporary database.
 
-SQLite keeps the text of each CREATE statement. Spacing, quotes, and the order of columns and constraints depend on the
-sequence of migrations. The comparison ignores them.
+Spacing, quotes, and the order of columns and constraints depend on the migrations that ran, and are ignored.
 """
 
 import re

@@ -1,12 +1,9 @@
 """Single writer thread with group commit.
 
-Jobs wait in a bounded queue. The thread takes the waiting jobs and opens one transaction. It ends expired leases, runs
-each job, and commits once for the whole batch. Each job returns only after its result is durable, and all jobs share
-the cost of the fsync.
-
-The writes of a failed job are rolled back without an effect on other jobs. SQLite itself may abort the transaction,
-such as on a full disk. Then every job of the batch gets the error, because no write was kept. After a failed write or
-fsync of the disk the outcome is unknown: every job gets OutcomeUnknown, and the writer refuses all further jobs.
+The thread takes the waiting jobs of a bounded queue, opens one transaction, ends expired leases, runs each job, and
+commits once. All jobs share the cost of the fsync. The writes of a failed job are rolled back alone. When SQLite aborts
+the transaction, such as on a full disk, every job gets the error. After a failed write or fsync every job gets
+OutcomeUnknown, and the writer refuses all further jobs.
 """
 
 import asyncio
@@ -71,12 +68,11 @@ class Job(Generic[Result]):
 
 @dataclass(frozen=True, slots=True)
 class WriterHooks:
-    """Callbacks of the writer besides jobs.
+    """Callbacks of the writer besides jobs. Durations are in seconds, instants in milliseconds since the epoch.
 
-    `due` runs at the start of a batch when work may be due, and logs its own errors. `next_due` returns the time of the
-    next due work (milliseconds since the epoch), or None. `on_commit` runs after each commit with changes and gets the
-    outcomes of its leases. `on_batch` gets (jobs, seconds) of a batch, and `on_query` gets (job name, seconds).
-    `on_lost_write` runs after a disk failure during a write, when the outcome of each job is unknown.
+    `due` runs at the start of a batch when `next_due` has passed, and logs its own errors. `on_commit` gets the
+    outcomes of leases after each commit with changes. `on_lost_write` runs when a disk failure leaves the outcome of
+    each job unknown.
     """
 
     due: Callable[[Tx], None]
@@ -241,10 +237,9 @@ class Writer:
             self._hooks.on_commit(shared.lease_outcomes)
 
     def _write_events(self, tx: Tx, shared: BatchState, ours: bool) -> Head | None:
-        """Insert the events of the batch. Return the head of the hash chain, or None when it is unknown.
+        """Insert the events of the batch and return the head of the hash chain, or None when it is unknown.
 
-        `ours` means that no other process has committed since the last batch. Then the last head is still the end of
-        the chain.
+        `ours` means that no other process has committed since the last batch, so the last head is still valid.
         """
         head = self._head if ours else None
         if not shared.outbox:
@@ -253,10 +248,7 @@ class Writer:
         return events.write(tx, shared.outbox, head or chain.head(tx))
 
     def _run_due(self, tx: Tx, shared: BatchState) -> bool:
-        """Run the due work and return whether it has succeeded.
-
-        A failure does not stop the jobs, because their own statements decide which tasks can be claimed.
-        """
+        """Run the due work and return whether it succeeded. The statements of the jobs are safe without it."""
         tx.execute("SAVEPOINT due")
         try:
             self._hooks.due(tx)
@@ -273,8 +265,7 @@ class Writer:
     def _run_all(self, batch: list[Job[Any]], tx: Tx, shared: BatchState) -> None:
         """Run the jobs without a savepoint for each, because a savepoint costs a tenth of a claim.
 
-        Most failed jobs have not written yet. When one has, all jobs are rolled back and run again, each in its own
-        savepoint.
+        When a failed job has already written, all are rolled back and run again, each in its own savepoint.
         """
         mark = shared.mark
         tx.execute("SAVEPOINT jobs")
@@ -320,10 +311,7 @@ class Writer:
         return job.error is None or (shared.mark == mark and self._connection.total_changes == changes)
 
     def _set_time(self, tx: Tx, ours: bool) -> ClockMark | None:
-        """Set the instant of the batch. Return the mark of the clock when it was stored.
-
-        `ours` means that no other process has written since the last batch.
-        """
+        """Set the instant of the batch and return its mark when stored. `ours`: no other process has written."""
         if not ours:
             self.clock.load(meta.clock_mark(tx))
         tx.now, tx.wall = self.clock.tick(), self.clock.wall_clock_if_different()
