@@ -10,7 +10,6 @@ from project_manager.store.transaction import Tx
 
 _LAST_EVENT = select(events.c.at).order_by(events.c.seq.desc()).limit(literal_column("1")).scalar_subquery()
 _CLOCK_COLUMNS = [meta.c[name] for name in ("clock_offset", "clock_boot", "clock_jump_at", "clock_followed_at")]
-_CLOCK_HIGH = Statement(select(meta.c.clock_high, func.coalesce(_LAST_EVENT, literal_column("0"))))
 _CLOCK = Statement(select(meta.c.clock_high, func.coalesce(_LAST_EVENT, literal_column("0")), *_CLOCK_COLUMNS))
 _RAISE_CLOCK = Statement(update(meta).values(clock_high=bindparam("now")))
 _STORE_CLOCK = Statement(
@@ -24,8 +23,7 @@ _RENEW = Statement(update(meta).values(epoch=bindparam("new_epoch"), fence_floor
 
 def clock_high(tx: Tx) -> int:
     """Return the latest instant of a batch in milliseconds, to within a second for a batch without events."""
-    high, last_event = _CLOCK_HIGH.row(tx) or (0, 0)
-    return _latest(high, last_event)
+    return clock_mark(tx).latest
 
 
 def clock_mark(tx: Tx) -> ClockMark:

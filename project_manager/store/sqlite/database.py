@@ -109,7 +109,7 @@ class Database:
         return files.size(self.path), files.size(Path(f"{self.path}-wal"))
 
     def world_accessible_files(self) -> list[Path]:
-        """Return the database file and its folder when other users may enter the folder, with such permissions."""
+        """Return the folder of the database if it is open to other users, then the file if it is open too."""
         if not private_files.is_open_to_others(self.path.parent):
             return []
         return [self.path.parent, *([self.path] if private_files.is_open_to_others(self.path) else [])]
