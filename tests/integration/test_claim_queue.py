@@ -58,13 +58,14 @@ def filled(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         connection.execute("BEGIN")
         for number in (1, 2):
             connection.execute(
-                "INSERT INTO projects (id, name, description, version, created_at, updated_at) "
-                "VALUES (?, ?, '', 1, 0, 0)",
+                "INSERT INTO projects (id, name, name_key, description, version, created_at, updated_at) "
+                "VALUES (?1, ?2, ?2, '', 1, 0, 0)",
                 (number, f"project {number}"),
             )
         connection.execute(
-            "INSERT INTO epics (id, project_id, name, description, status, position, version, created_at, updated_at) "
-            "VALUES (1, 1, 'epic', '', 'ACTIVE', 1, 1, 0, 0), (2, 1, 'empty', '', 'ACTIVE', 2, 1, 0, 0)"
+            "INSERT INTO epics (id, project_id, name, name_key, description, status, position, version, created_at, "
+            "updated_at) VALUES (1, 1, 'epic', 'epic', '', 'ACTIVE', 1, 1, 0, 0), "
+            "(2, 1, 'empty', 'empty', '', 'ACTIVE', 2, 1, 0, 0)"
         )
         connection.execute(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
