@@ -5,6 +5,7 @@ It describes the JSON of REST, WebSocket and MCP: an envelope, the payload of th
 
 from dataclasses import is_dataclass
 from enum import EnumType
+from inspect import getdoc
 from types import UnionType
 from typing import Annotated, Any, ClassVar, Literal, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -81,7 +82,7 @@ def _event(event: type[Event], reference: str) -> Schema:
     kind = {"type": {"type": "string", "const": event.type}}
     return {
         "title": event.__name__,
-        "description": event.__doc__,
+        "description": getdoc(event),
         "allOf": [{"$ref": reference.format(model=ENVELOPE)}],
         "type": "object",
         "properties": {**kind, **fields},
@@ -93,7 +94,7 @@ def _envelope() -> Schema:
     fields = fields_of(Envelope)
     return {
         "title": ENVELOPE,
-        "description": Envelope.__doc__,
+        "description": getdoc(Envelope),
         "type": "object",
         "properties": {**fields, **fields_of(Trace)},
         "required": [*fields],
