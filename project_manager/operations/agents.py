@@ -8,7 +8,7 @@ from project_manager.services import agents
 
 AGENTS = (
     Operation("list_agents", agents.list_agents, ListAgents, Page[AgentView], http="GET /api/agents"),
-    Operation("get_agent", agents.get, GetAgent, AgentView, http="GET /api/agents/{agent_id}", errors=(AgentNotFound,)),
+    Operation("get_agent", agents.get, GetAgent, AgentView, http="GET /api/agents/{agent_id}", raises=(AgentNotFound,)),
     Operation(
         "get_context",
         agents.get_context,
@@ -19,9 +19,9 @@ AGENTS = (
         tool=Tool(
             "Get context",
             READS,
-            ("agent_id", "project_id", "project_name", "epic_id", "epic_name", "budget_tokens"),
+            "agent_id project_id project_name epic_id epic_name budget_tokens",
             required=("agent_id",),
         ),
-        errors=(ProjectNotFound, EpicNotFound),
+        raises=(ProjectNotFound, EpicNotFound),
     ),
 )

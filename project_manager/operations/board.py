@@ -13,6 +13,6 @@ BOARD = (
         board.BoardView,
         http="GET /api/board/state",
         snapshot=True,
-        errors=(ProjectNotFound, ResponseTooLarge),
+        raises=(ProjectNotFound, ResponseTooLarge),
     ),
 )

@@ -4,12 +4,21 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from project_manager.domain.actors import Actor, Role
-from project_manager.domain.errors import FenceRequired, LockHeld, ProjectManagerError, StaleFence, TaskNotFound
+from project_manager.domain.errors import (
+    FenceRequired,
+    IdempotencyMismatch,
+    LockHeld,
+    ProjectManagerError,
+    StaleFence,
+    TaskNotFound,
+    VersionMismatch,
+)
 from project_manager.domain.limits import BODY_BYTES
-from project_manager.schemas.commands import Command
+from project_manager.schemas.commands import Command, IdempotentCommand
 
 CLEAR = "clear"
 """The argument that empties fields of an edit, in MCP only: MCP treats an empty value as not sent."""
@@ -70,11 +79,11 @@ class Hints:
     open_world: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tool:
     """The MCP tool of an operation.
 
-    `arguments` are the listed arguments, in order; the tool accepts the others too. `defaults` are raw arguments that
+    `listed` names the listed arguments, in order; the tool accepts the others too. `defaults` are raw arguments that
     the MCP interface adds when they are absent. `clearable` maps each field that the argument `clear` can empty to its
     empty value. Without clearable fields the tool has no such argument.
 
@@ -85,7 +94,7 @@ class Tool:
 
     title: str
     hints: Hints
-    arguments: tuple[str, ...]
+    listed: str
     profile: Profile = Profile.CORE
     defaults: Mapping[str, object] = field(default_factory=dict)
     clearable: Mapping[str, object] = field(default_factory=dict)
@@ -93,15 +102,20 @@ class Tool:
     named_for: tuple[str, ...] = ()
     operator_only: tuple[str, ...] = ()
 
+    @cached_property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of the listed arguments."""
+        return tuple(self.listed.split())
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Operation:
     """An action of a user, with its use case, interfaces and errors.
 
     `acts_as` is the field with the agent id that the caller acts as. Without it, no field changes the caller's
-    identity. `waits` makes the operation a long poll. `authorize` checks the caller beyond its role, as
-    `f(command, actor, interface)`. `has_effect` returns whether an answer must be replayed for its idempotency key; by
-    default each one is.
+    identity. `raises` are the errors of the use case. `waits` makes the operation a long poll. `authorize` checks the
+    caller beyond its role, as `f(command, actor, interface)`. `has_effect` returns whether an answer must be replayed
+    for its idempotency key; by default each one is.
 
     `http` is method and path, and `aliases` are other routes to it. `status` is the HTTP status of success.
     `body_bytes` limits the body of the HTTP request. `accepts` is another form of that body.
@@ -117,11 +131,9 @@ class Operation:
     command: type[Command]
     view: Any
     http: str = ""
-    kind: Kind = Kind.READ
-    role: Role = Role.VIEWER
-    idempotent: bool = False
+    needs_operator: bool = False
     tool: Tool | None = None
-    errors: tuple[type[ProjectManagerError], ...] = ()
+    raises: tuple[type[ProjectManagerError], ...] = ()
     status: int = 200
     aliases: tuple[str, ...] = ()
     acts_as: str = ""
@@ -133,6 +145,30 @@ class Operation:
     streamed: PlainText | None = None
     prepare: Callable[..., Any] | None = None
     body_bytes: int = BODY_BYTES
+
+    @cached_property
+    def kind(self) -> Kind:
+        """A GET reads. Another route, or an operation without a route, writes."""
+        return Kind.READ if self.http.startswith("GET ") else Kind.WRITE
+
+    @cached_property
+    def role(self) -> Role:
+        """The lowest role that may call the operation."""
+        if self.needs_operator:
+            return Role.OPERATOR
+        return Role.VIEWER if self.kind is Kind.READ else Role.AGENT
+
+    @cached_property
+    def idempotent(self) -> bool:
+        """Whether the command has an idempotency key."""
+        return issubclass(self.command, IdempotentCommand)
+
+    @cached_property
+    def errors(self) -> tuple[type[ProjectManagerError], ...]:
+        """All errors of the operation: `raises`, and those that its command implies."""
+        stale = (VersionMismatch,) if "version" in self.command.model_fields else ()
+        reused = (IdempotencyMismatch,) if self.idempotent else ()
+        return (*self.raises, *stale, *reused)
 
     @property
     def description(self) -> str:

@@ -1,25 +1,8 @@
 """Operations on epics."""
 
-from project_manager.domain.actors import Role
-from project_manager.domain.errors import (
-    EpicNotFound,
-    IdempotencyMismatch,
-    NameTaken,
-    NotEmpty,
-    ProjectArchived,
-    ProjectNotFound,
-    VersionMismatch,
-)
-from project_manager.operations.definition import IDEMPOTENT, READS, Kind, Operation, Profile, Tool
-from project_manager.schemas.epics import (
-    CreatedEpicView,
-    CreateEpic,
-    DeleteEpic,
-    EpicView,
-    GetEpic,
-    ListEpics,
-    UpdateEpic,
-)
+from project_manager.domain.errors import EpicNotFound, NameTaken, NotEmpty, ProjectArchived, ProjectNotFound
+from project_manager.operations.definition import IDEMPOTENT, READS, Operation, Profile, Tool
+from project_manager.schemas import epics as schemas
 from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import epics
 
@@ -27,51 +10,49 @@ EPICS = (
     Operation(
         "list_epics",
         epics.list_epics,
-        ListEpics,
-        Page[EpicView],
+        schemas.ListEpics,
+        Page[schemas.EpicView],
         http="GET /api/epics",
-        tool=Tool("List epics", READS, ("project_id", "project_name", "limit", "cursor"), defaults={"limit": 20}),
-        errors=(ProjectNotFound,),
+        tool=Tool("List epics", READS, "project_id project_name limit cursor", defaults={"limit": 20}),
+        raises=(ProjectNotFound,),
         aliases=("GET /api/projects/{project_id}/epics",),
     ),
     Operation(
         "create_epic",
         epics.create,
-        CreateEpic,
-        CreatedEpicView | EpicView,
+        schemas.CreateEpic,
+        schemas.CreatedEpicView | schemas.EpicView,
         http="POST /api/epics",
-        kind=Kind.WRITE,
-        role=Role.AGENT,
-        idempotent=True,
         acts_as="agent_id",
         tool=Tool(
-            "Create an epic",
-            IDEMPOTENT,
-            ("name", "project_id", "project_name", "description", "request_id"),
-            profile=Profile.ALL,
+            "Create an epic", IDEMPOTENT, "name project_id project_name description request_id", profile=Profile.ALL
         ),
-        errors=(ProjectNotFound, ProjectArchived, NameTaken, IdempotencyMismatch),
+        raises=(ProjectNotFound, ProjectArchived, NameTaken),
         status=201,
     ),
-    Operation("get_epic", epics.get, GetEpic, EpicView, http="GET /api/epics/{epic_id}", errors=(EpicNotFound,)),
+    Operation(
+        "get_epic",
+        epics.get,
+        schemas.GetEpic,
+        schemas.EpicView,
+        http="GET /api/epics/{epic_id}",
+        raises=(EpicNotFound,),
+    ),
     Operation(
         "update_epic",
         epics.update,
-        UpdateEpic,
-        EpicView,
+        schemas.UpdateEpic,
+        schemas.EpicView,
         http="PATCH /api/epics/{epic_id}",
-        kind=Kind.WRITE,
-        role=Role.AGENT,
-        errors=(EpicNotFound, NameTaken, VersionMismatch),
+        raises=(EpicNotFound, NameTaken),
     ),
     Operation(
         "delete_epic",
         epics.delete,
-        DeleteEpic,
+        schemas.DeleteEpic,
         DeletedView,
         http="DELETE /api/epics/{epic_id}",
-        kind=Kind.WRITE,
-        role=Role.OPERATOR,
-        errors=(EpicNotFound, NotEmpty, VersionMismatch),
+        needs_operator=True,
+        raises=(EpicNotFound, NotEmpty),
     ),
 )

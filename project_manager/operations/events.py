@@ -16,10 +16,7 @@ EVENTS = (
         acts_as="agent_id",
         waits=LongPoll("wait_seconds", WaitsFor.EVENTS),
         tool=Tool(
-            "Wait for events",
-            READS,
-            ("since", "agent_id", "types", "project_id", "wait_seconds", "limit"),
-            defaults={"limit": 20},
+            "Wait for events", READS, "since agent_id types project_id wait_seconds limit", defaults={"limit": 20}
         ),
     ),
     Operation(
@@ -28,6 +25,6 @@ EVENTS = (
         ListTaskEvents,
         Page[EventObject],
         http="GET /api/tasks/{task_id}/events",
-        errors=(TaskNotFound,),
+        raises=(TaskNotFound,),
     ),
 )

@@ -1,8 +1,7 @@
 """Operations on the logs of tasks."""
 
-from project_manager.domain.actors import Role
-from project_manager.domain.errors import IdempotencyMismatch, TaskNotFound
-from project_manager.operations.definition import LEASE_ERRORS, WRITES, Kind, Operation, Tool
+from project_manager.domain.errors import TaskNotFound
+from project_manager.operations.definition import LEASE_ERRORS, WRITES, Operation, Tool
 from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
 from project_manager.schemas.views import Page
 from project_manager.services import logs
@@ -14,12 +13,9 @@ LOGS = (
         AddTaskLog,
         LogView,
         http="POST /api/tasks/{task_id}/log",
-        kind=Kind.WRITE,
-        role=Role.AGENT,
-        idempotent=True,
         acts_as="agent_id",
-        tool=Tool("Add a log entry", WRITES, ("task_id", "body", "kind", "agent_id", "fence")),
-        errors=(*LEASE_ERRORS, IdempotencyMismatch),
+        tool=Tool("Add a log entry", WRITES, "task_id body kind agent_id fence"),
+        raises=LEASE_ERRORS,
         status=201,
     ),
     Operation(
@@ -28,6 +24,6 @@ LOGS = (
         ListTaskLogs,
         Page[LogView],
         http="GET /api/tasks/{task_id}/log",
-        errors=(TaskNotFound,),
+        raises=(TaskNotFound,),
     ),
 )

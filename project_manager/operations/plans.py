@@ -1,9 +1,8 @@
 """Operations that import and export plans."""
 
-from project_manager.domain.actors import Role
-from project_manager.domain.errors import IdempotencyMismatch, ImportInProgress, ProjectNotFound, QueueFull
+from project_manager.domain.errors import ImportInProgress, ProjectNotFound, QueueFull
 from project_manager.domain.limits import PLAN_BYTES
-from project_manager.operations.definition import Kind, Operation, PlainText
+from project_manager.operations.definition import Operation, PlainText
 from project_manager.plans import apply
 from project_manager.schemas.plans import ExportPlan, ExportView, ImportPlan, ImportView
 
@@ -16,16 +15,14 @@ PLANS = (
         ImportPlan,
         ImportView,
         http="POST /api/import",
-        kind=Kind.WRITE,
-        role=Role.OPERATOR,
-        idempotent=True,
+        needs_operator=True,
         accepts=PlainText(
             "document",
             YAML_TYPES,
             "Send the plan as text in `document`, or as the body with `Content-Type: application/yaml`.",
         ),
         prepare=apply.read_plan,
-        errors=(IdempotencyMismatch, ImportInProgress),
+        raises=(ImportInProgress,),
         body_bytes=PLAN_BYTES,
     ),
     Operation(
@@ -35,6 +32,6 @@ PLANS = (
         ExportView,
         http="GET /api/export",
         streamed=PlainText("document", YAML_TYPES),
-        errors=(ProjectNotFound, QueueFull),
+        raises=(ProjectNotFound, QueueFull),
     ),
 )

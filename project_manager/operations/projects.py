@@ -1,16 +1,8 @@
 """Operations on projects."""
 
-from project_manager.domain.actors import Role
-from project_manager.domain.errors import IdempotencyMismatch, NameTaken, NotEmpty, ProjectNotFound, VersionMismatch
-from project_manager.operations.definition import IDEMPOTENT, READS, Kind, Operation, Profile, Tool
-from project_manager.schemas.projects import (
-    CreateProject,
-    DeleteProject,
-    GetProject,
-    ListProjects,
-    ProjectView,
-    UpdateProject,
-)
+from project_manager.domain.errors import NameTaken, NotEmpty, ProjectNotFound
+from project_manager.operations.definition import IDEMPOTENT, READS, Operation, Profile, Tool
+from project_manager.schemas import projects as schemas
 from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import projects
 
@@ -18,51 +10,46 @@ PROJECTS = (
     Operation(
         "list_projects",
         projects.list_projects,
-        ListProjects,
-        Page[ProjectView],
+        schemas.ListProjects,
+        Page[schemas.ProjectView],
         http="GET /api/projects",
-        tool=Tool("List projects", READS, ("archived", "limit", "cursor"), defaults={"limit": 20}),
+        tool=Tool("List projects", READS, "archived limit cursor", defaults={"limit": 20}),
     ),
     Operation(
         "create_project",
         projects.create,
-        CreateProject,
-        ProjectView,
+        schemas.CreateProject,
+        schemas.ProjectView,
         http="POST /api/projects",
-        kind=Kind.WRITE,
-        role=Role.AGENT,
-        idempotent=True,
         acts_as="agent_id",
-        tool=Tool("Create a project", IDEMPOTENT, ("name", "description", "request_id"), profile=Profile.ALL),
-        errors=(NameTaken, IdempotencyMismatch),
+        tool=Tool("Create a project", IDEMPOTENT, "name description request_id", profile=Profile.ALL),
+        raises=(NameTaken,),
         status=201,
     ),
     Operation(
         "get_project",
         projects.get,
-        GetProject,
-        ProjectView,
+        schemas.GetProject,
+        schemas.ProjectView,
         http="GET /api/projects/{project_id}",
-        errors=(ProjectNotFound,),
+        raises=(ProjectNotFound,),
     ),
     Operation(
         "update_project",
         projects.update,
-        UpdateProject,
-        ProjectView,
+        schemas.UpdateProject,
+        schemas.ProjectView,
         http="PATCH /api/projects/{project_id}",
-        kind=Kind.WRITE,
-        role=Role.OPERATOR,
-        errors=(ProjectNotFound, NameTaken, VersionMismatch),
+        needs_operator=True,
+        raises=(ProjectNotFound, NameTaken),
     ),
     Operation(
         "delete_project",
         projects.delete,
-        DeleteProject,
+        schemas.DeleteProject,
         DeletedView,
         http="DELETE /api/projects/{project_id}",
-        kind=Kind.WRITE,
-        role=Role.OPERATOR,
-        errors=(ProjectNotFound, NotEmpty, VersionMismatch),
+        needs_operator=True,
+        raises=(ProjectNotFound, NotEmpty),
     ),
 )

@@ -1,17 +1,8 @@
 """Operations on tokens."""
 
-from project_manager.domain.actors import Role
 from project_manager.domain.errors import NameTaken, OperatorTokenRequired, TokenNotFound
-from project_manager.operations.definition import Kind, Operation
-from project_manager.schemas.tokens import (
-    ClearedTokensView,
-    ClearTokens,
-    CreateToken,
-    ListTokens,
-    RevokedTokenView,
-    RevokeToken,
-    TokenView,
-)
+from project_manager.operations.definition import Operation
+from project_manager.schemas import tokens as schemas
 from project_manager.schemas.views import Page
 from project_manager.services import tokens
 
@@ -19,27 +10,30 @@ TOKENS = (
     Operation(
         "create_token",
         tokens.create,
-        CreateToken,
-        TokenView,
+        schemas.CreateToken,
+        schemas.TokenView,
         http="POST /api/tokens",
-        kind=Kind.WRITE,
-        role=Role.OPERATOR,
+        needs_operator=True,
         authorize=tokens.authorize_create,
-        errors=(NameTaken, OperatorTokenRequired),
+        raises=(NameTaken, OperatorTokenRequired),
         status=201,
     ),
     Operation(
-        "list_tokens", tokens.list_tokens, ListTokens, Page[TokenView], http="GET /api/tokens", role=Role.OPERATOR
+        "list_tokens",
+        tokens.list_tokens,
+        schemas.ListTokens,
+        Page[schemas.TokenView],
+        http="GET /api/tokens",
+        needs_operator=True,
     ),
     Operation(
         "revoke_token",
         tokens.revoke,
-        RevokeToken,
-        RevokedTokenView,
+        schemas.RevokeToken,
+        schemas.RevokedTokenView,
         http="DELETE /api/tokens/{token_id}",
-        kind=Kind.WRITE,
-        role=Role.OPERATOR,
-        errors=(TokenNotFound,),
+        needs_operator=True,
+        raises=(TokenNotFound,),
     ),
-    Operation("clear_tokens", tokens.clear, ClearTokens, ClearedTokensView, kind=Kind.WRITE, role=Role.OPERATOR),
+    Operation("clear_tokens", tokens.clear, schemas.ClearTokens, schemas.ClearedTokensView, needs_operator=True),
 )

@@ -8,7 +8,6 @@ from project_manager.catalogue import BY_NAME, OPERATIONS
 from project_manager.domain import errors
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.operations.definition import Operation
-from project_manager.schemas.commands import IdempotentCommand
 from tests.architecture.tree import PACKAGE, files, name_of, parsed
 
 GENERIC_CODE = [
@@ -60,8 +59,6 @@ def test_the_declarations_of_an_operation_name_fields_of_its_command(operation: 
     declared |= {operation.accepts.field} if operation.accepts else set()
     declared |= {*tool.required, *tool.named_for, *tool.operator_only} if tool else set()
     assert declared <= operation.command.model_fields.keys()
-    if operation.idempotent:
-        assert issubclass(operation.command, IdempotentCommand) or "request_id" in operation.command.model_fields
 
 
 @each_operation

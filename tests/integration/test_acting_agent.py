@@ -29,7 +29,7 @@ def name_actor(tx: Tx, command: NameActor) -> dict[str, Any]:
 
 
 ABOUT_AN_AGENT = Operation(
-    "name_actor", name_actor, NameActor, dict, http="GET /api/actor", tool=Tool("Name actor", READS, ("agent_id",))
+    "name_actor", name_actor, NameActor, dict, http="GET /api/actor", tool=Tool("Name actor", READS, "agent_id")
 )
 AS_THE_AGENT = replace(ABOUT_AN_AGENT, acts_as="agent_id")
 

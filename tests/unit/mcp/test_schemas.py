@@ -20,7 +20,7 @@ class Sample(BaseModel):
 
 
 def tool(*arguments: str, **more: Any) -> Tool:
-    return Tool("A tool", WRITES, arguments, **more)
+    return Tool("A tool", WRITES, " ".join(arguments), **more)
 
 
 def test_only_listed_arguments_are_shown_in_that_order() -> None:
