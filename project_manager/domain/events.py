@@ -9,7 +9,7 @@ an annotation describes the field. An enumeration in an annotation lists its val
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, NamedTuple, TypedDict
+from typing import Annotated, Any, ClassVar, NamedTuple, TypedDict, dataclass_transform
 
 from project_manager.domain.assumptions import Verdict
 from project_manager.domain.leases import LockView, UnlockReason
@@ -28,10 +28,7 @@ class Resource(StrEnum):
 
 
 class Touch(NamedTuple):
-    """A resource that an event changes, and the field of the event with the id of the resource.
-
-    `actor_id` is the id of the actor. The event touches nothing when the field is null.
-    """
+    """A resource that an event changes: the one with the id in this field of the event, unless that is null."""
 
     resource: Resource
     id_field: str
@@ -45,14 +42,12 @@ HOLDER = Touch(Resource.AGENT, "agent_id")
 TaskStatus = Annotated[str, Status]
 
 
-@dataclass(frozen=True)
+@dataclass_transform(frozen_default=True)
 class Event:
-    """Payload of an event. A subclass declares the type, and the fields of the type.
+    """Payload of an event. A subclass is a frozen dataclass, and declares the type and its fields.
 
     `touches` are the resources that an event of the type changes. `is_operator_only` is whether only operators see the
     payload. `may_make_ready` is whether a task may be ready after the event, so that waiting claims look again.
-
-    The classes have no slots: `vars` is the payload, without a copy.
     """
 
     type: ClassVar[str]
@@ -61,6 +56,7 @@ class Event:
     may_make_ready: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)  # without slots: `vars` is the payload, without a copy
         if "type" in vars(cls):
             EVENT_TYPES[cls.type] = cls
 
@@ -69,14 +65,12 @@ EVENT_TYPES: dict[str, type[Event]] = {}
 """The class of each type, in the order of the documentation. Subscribers filter by these types."""
 
 
-@dataclass(frozen=True)
 class ProjectEvent(Event):
     """Event of a project."""
 
     touches = (BOARD, ACTOR)
 
 
-@dataclass(frozen=True)
 class ProjectCreated(ProjectEvent):
     """A project was created."""
 
@@ -85,7 +79,6 @@ class ProjectCreated(ProjectEvent):
     version: int
 
 
-@dataclass(frozen=True)
 class ProjectUpdated(ProjectEvent):
     """A project was edited, or is no longer archived."""
 
@@ -97,18 +90,13 @@ class ProjectUpdated(ProjectEvent):
     version: int
 
 
-@dataclass(frozen=True)
-class ProjectArchived(ProjectEvent):
+class ProjectArchived(ProjectUpdated):
     """A project was archived. Each task that was ready has its own `task.not_ready`."""
 
     type = "project.archived"
-    name: str
-    changed: Annotated[list[str], "names of the changed fields"]
-    archived: Annotated[bool, "whether the project is archived now"]
-    version: int
+    may_make_ready = False
 
 
-@dataclass(frozen=True)
 class ProjectDeleted(ProjectEvent):
     """A project was deleted. Each of its tasks has its own `task.deleted`."""
 
@@ -119,7 +107,6 @@ class ProjectDeleted(ProjectEvent):
     knowledge: Annotated[int, "number of deleted knowledge items"]
 
 
-@dataclass(frozen=True)
 class EpicCreated(ProjectEvent):
     """An epic was created."""
 
@@ -129,7 +116,6 @@ class EpicCreated(ProjectEvent):
     version: int
 
 
-@dataclass(frozen=True)
 class EpicUpdated(ProjectEvent):
     """An epic was edited."""
 
@@ -139,7 +125,6 @@ class EpicUpdated(ProjectEvent):
     version: int
 
 
-@dataclass(frozen=True)
 class EpicDeleted(ProjectEvent):
     """An epic was deleted. Each of its tasks has its own `task.deleted`."""
 
@@ -148,14 +133,12 @@ class EpicDeleted(ProjectEvent):
     tasks: Annotated[int, "number of deleted tasks"]
 
 
-@dataclass(frozen=True)
 class TaskEvent(Event):
     """Event of a task. It gets `task`, the compact row."""
 
     touches: ClassVar[tuple[Touch, ...]] = (TASK, BOARD, ACTOR)
 
 
-@dataclass(frozen=True)
 class TaskCreated(TaskEvent):
     """A task was created."""
 
@@ -167,7 +150,6 @@ class TaskCreated(TaskEvent):
     version: int
 
 
-@dataclass(frozen=True)
 class TaskUpdated(TaskEvent):
     """A task was edited, or another task was set to conflict with it."""
 
@@ -178,7 +160,6 @@ class TaskUpdated(TaskEvent):
     version: int
 
 
-@dataclass(frozen=True)
 class TaskStatusChanged(TaskEvent):
     """The status of a task changed."""
 
@@ -191,7 +172,6 @@ class TaskStatusChanged(TaskEvent):
     version: int
 
 
-@dataclass(frozen=True)
 class TaskLocked(TaskEvent):
     """A lease began, or a renewal changed its length. A renewal of the same length has no event."""
 
@@ -206,7 +186,6 @@ class TaskLocked(TaskEvent):
     unconfirmed: Annotated[bool, "whether the lease is short until the first call of its holder"] = False
 
 
-@dataclass(frozen=True)
 class TaskUnlocked(TaskEvent):
     """A lease ended."""
 
@@ -220,7 +199,6 @@ class TaskUnlocked(TaskEvent):
     version: int
 
 
-@dataclass(frozen=True)
 class TaskDeleted(TaskEvent):
     """A task was deleted."""
 
@@ -229,7 +207,6 @@ class TaskDeleted(TaskEvent):
     name: str
 
 
-@dataclass(frozen=True)
 class TaskLogged(TaskEvent):
     """An entry was added to the log of a task."""
 
@@ -240,7 +217,6 @@ class TaskLogged(TaskEvent):
     kind: str
 
 
-@dataclass(frozen=True)
 class TaskReady(TaskEvent):
     """A task became ready, or a waiter that it was reserved for left the claim queue.
 
@@ -253,7 +229,6 @@ class TaskReady(TaskEvent):
     version: int
 
 
-@dataclass(frozen=True)
 class TaskNotReady(TaskEvent):
     """A task is no longer ready, although the task itself did not change.
 
@@ -265,7 +240,6 @@ class TaskNotReady(TaskEvent):
     version: int
 
 
-@dataclass(frozen=True)
 class KnowledgeEvent(Event):
     """Event of a knowledge item."""
 
@@ -276,14 +250,12 @@ class KnowledgeEvent(Event):
     version: int
 
 
-@dataclass(frozen=True)
 class KnowledgeCreated(KnowledgeEvent):
     """A knowledge item was created."""
 
     type = "knowledge.created"
 
 
-@dataclass(frozen=True)
 class KnowledgeUpdated(KnowledgeEvent):
     """A knowledge item was edited."""
 
@@ -291,7 +263,6 @@ class KnowledgeUpdated(KnowledgeEvent):
     changed: Annotated[list[str], "names of the changed fields"]
 
 
-@dataclass(frozen=True)
 class KnowledgeLogged(KnowledgeEvent):
     """An entry was added to the log of a knowledge item."""
 
@@ -300,7 +271,6 @@ class KnowledgeLogged(KnowledgeEvent):
     action_type: str
 
 
-@dataclass(frozen=True)
 class AssumptionRecorded(Event):
     """An assumption about a task was recorded."""
 
@@ -311,7 +281,6 @@ class AssumptionRecorded(Event):
     author: str
 
 
-@dataclass(frozen=True)
 class AssumptionValidated(Event):
     """A reviewer gave a verdict on an assumption."""
 
@@ -324,7 +293,6 @@ class AssumptionValidated(Event):
     reviewer: str
 
 
-@dataclass(frozen=True)
 class ImportFinished(Event):
     """An import of a plan ended. It is the last event of the import."""
 
@@ -345,7 +313,6 @@ class HeadFields(TypedDict):
     hash: str | None
 
 
-@dataclass(frozen=True)
 class DatabaseRestored(Event):
     """The database was replaced by a backup. It is the first event of a new epoch."""
 
@@ -365,7 +332,6 @@ class TokenFields(TypedDict):
     agent_id: str | None
 
 
-@dataclass(frozen=True)
 class TokenCreated(Event):
     """A token was created."""
 
@@ -374,16 +340,12 @@ class TokenCreated(Event):
     token: TokenFields
 
 
-@dataclass(frozen=True)
-class TokenRevoked(Event):
+class TokenRevoked(TokenCreated):
     """A token was revoked."""
 
     type = "token.revoked"
-    is_operator_only = True
-    token: TokenFields
 
 
-@dataclass(frozen=True)
 class TokensCleared(Event):
     """All tokens were deleted."""
 
@@ -399,9 +361,6 @@ TASK_TYPES = frozenset(name for name, event in EVENT_TYPES.items() if issubclass
 
 
 def touches_of(event_type: str) -> tuple[Touch, ...]:
-    """Return the resources that an event of the type touches.
-
-    A newer release on the same database may write types that this one does not know.
-    """
+    """Return the resources that an event of the type touches. A newer release may write unknown types."""
     event = EVENT_TYPES.get(event_type)
     return (TASK, BOARD, ACTOR) if event is None else event.touches
