@@ -24,75 +24,50 @@ SORT_PARAMETERS = frozenset(
     {"sort", "sort_by", "sort_order", "order", "order_by", "orderby", "ordering", "direction", "sort_direction"}
 )
 
-_FOREIGN_NAMES: Mapping[str, tuple[str, ...]] = {
-    "tags": ("labels", "tags", "label"),
-    "tag": ("label", "labels", "tags"),
-    "label": ("label", "labels"),
-    "labels": ("labels", "label", "tags"),
-    "title": ("title", "name"),
-    "summary": ("name", "note", "title"),
-    "subject": ("name", "title"),
-    "task": ("task_id", "name"),
-    "task_name": ("name",),
-    "id": ("task_id", "project_id", "epic_id", "knowledge_id"),
-    "ids": ("ids", "task_id"),
-    "issue_id": ("task_id",),
-    "content": ("content", "body", "description"),
-    "body": ("body", "content", "description", "note"),
-    "text": ("text", "body", "content", "description", "q"),
-    "message": ("body", "note", "log_entry", "handoff"),
-    "comment": ("body", "note", "log_entry", "handoff"),
-    "note": ("note", "body", "log_entry", "handoff"),
-    "notes": ("note", "body", "log_entry", "handoff", "description"),
-    "details": ("description", "body"),
-    "state": ("status",),
-    "assignee": ("holder", "agent_id"),
-    "assigned_to": ("holder", "agent_id"),
-    "owner": ("holder", "agent_id"),
-    "agent": ("agent_id", "holder"),
-    "agent_name": ("agent_id", "holder"),
-    "author": ("agent_id",),
-    "worker": ("agent_id", "holder"),
-    "worker_id": ("agent_id", "holder"),
-    "holder": ("holder", "agent_id"),
-    "blocked_by": ("depends_on",),
-    "requires": ("depends_on",),
-    "prerequisites": ("depends_on",),
-    "dependency": ("depends_on",),
-    "depends": ("depends_on",),
-    "due": ("due_at",),
-    "due_date": ("due_at",),
-    "deadline": ("due_at",),
-    "start_date": ("defer_until",),
-    "start_at": ("defer_until",),
-    "not_before": ("defer_until",),
-    "estimate": ("estimate_minutes",),
-    "external_id": ("external_key",),
-    "key": ("external_key", "request_id"),
-    "idempotency_key": ("request_id",),
-    "acceptance_criteria": ("acceptance",),
-    "criteria": ("acceptance",),
-    "epic": ("epic_name", "epic_id"),
-    "project": ("project_name", "project_id", "project"),
-    "milestone": ("epic_name", "epic_id"),
-    "ttl": ("ttl_seconds",),
-    "lease_seconds": ("ttl_seconds",),
-    "wait": ("wait_seconds",),
-    "search": ("q",),
-    "keyword": ("q",),
-    "keywords": ("q",),
-    "filter": ("q",),
-    "page_size": ("limit",),
-    "per_page": ("limit",),
-    "count": ("limit",),
-    "max_results": ("limit",),
-    "page": ("cursor",),
-    "offset": ("cursor",),
-    "page_token": ("cursor",),
-    "next_cursor": ("cursor",),
-    "type": ("kind",),
+_FOREIGN_NAMES_OF = {
+    "labels tags label": "tags",
+    "label labels tags": "tag",
+    "label labels": "label",
+    "labels label tags": "labels",
+    "title name": "title",
+    "name note title": "summary",
+    "name title": "subject",
+    "task_id name": "task",
+    "name": "task_name",
+    "task_id project_id epic_id knowledge_id": "id",
+    "ids task_id": "ids",
+    "task_id": "issue_id",
+    "content body description": "content",
+    "body content description note": "body",
+    "text body content description q": "text",
+    "body note log_entry handoff": "message comment",
+    "note body log_entry handoff": "note",
+    "note body log_entry handoff description": "notes",
+    "description body": "details",
+    "status": "state",
+    "holder agent_id": "assignee assigned_to owner holder",
+    "agent_id holder": "agent agent_name worker worker_id",
+    "agent_id": "author",
+    "depends_on": "blocked_by requires prerequisites dependency depends",
+    "due_at": "due due_date deadline",
+    "defer_until": "start_date start_at not_before",
+    "estimate_minutes": "estimate",
+    "external_key": "external_id",
+    "external_key request_id": "key",
+    "request_id": "idempotency_key",
+    "acceptance": "acceptance_criteria criteria",
+    "epic_name epic_id": "epic milestone",
+    "project_name project_id project": "project",
+    "ttl_seconds": "ttl lease_seconds",
+    "wait_seconds": "wait",
+    "q": "search keyword keywords filter",
+    "limit": "page_size per_page count max_results",
+    "cursor": "page offset page_token next_cursor",
+    "kind": "type",
 }
-"""Field names of other trackers and of language models, with our names. The first existing name is suggested."""
+"""Field names of other trackers and of language models, by our names. The first existing name is suggested."""
+
+_OUR_NAMES = {name: ours.split() for ours, names in _FOREIGN_NAMES_OF.items() for name in names.split()}
 
 
 def did_you_mean(name: object) -> str:
@@ -101,10 +76,7 @@ def did_you_mean(name: object) -> str:
 
 
 def suggest_field(name: str, names: Mapping[str, Collection[str]]) -> str | None:
-    """Return the field that `name` probably stands for, or None.
-
-    `names` maps each field to all its accepted names. Only fields are suggested, never the names for old clients.
-    """
+    """Return the field that `name` probably stands for, or None. `names` maps fields to all accepted names."""
     fields = names.keys()
     if len(name) > MAX_WORD_LENGTH:
         return None
@@ -112,7 +84,7 @@ def suggest_field(name: str, names: Mapping[str, Collection[str]]) -> str | None
     word = _CAMEL_CASE_BOUNDARY.sub("_", name).lower().replace("-", "_").replace(" ", "_")
     if word in fields:
         return word
-    for ours in _FOREIGN_NAMES.get(word, ()):
+    for ours in _OUR_NAMES.get(word, ()):
         if ours in fields:
             return ours
     if word in SORT_PARAMETERS:
@@ -124,10 +96,7 @@ def suggest_field(name: str, names: Mapping[str, Collection[str]]) -> str | None
 
 
 def _nearest(word: str, fields: Collection[str]) -> str | None:
-    """Return the closest field, or None.
-
-    A common ending does not count, so `parent_id` is not close to `agent_id`.
-    """
+    """Return the closest field, or None. A common ending such as `_id` does not count."""
     for field in fields:
         if one_edit(*_stems(word, field)) and min(map(len, _stems(word, field))) >= _MIN_LENGTH_FOR_ONE_EDIT:
             return field
@@ -145,10 +114,7 @@ def _stems(word: str, field: str) -> tuple[str, str]:
 
 
 def closest(word: str, words: Iterable[str]) -> str | None:
-    """Return the closest of `words`, or None.
-
-    The result for a text of more than LONGEST characters is None, because comparing it takes too long.
-    """
+    """Return the closest of `words`, or None. Long words are not compared, because it takes too long."""
     near = get_close_matches(word, words, n=1) if len(word) <= MAX_WORD_LENGTH else []
     return near[0] if near else None
 
@@ -156,8 +122,7 @@ def closest(word: str, words: Iterable[str]) -> str | None:
 def suggest_value(word: str, words: Mapping[str, Value], side: Callable[[Value], object]) -> Value | None:
     """Return the value that a misspelled word probably stands for, or None.
 
-    Values with different results of `side` are opposites, such as done and not done. The result is None if the best
-    matches include opposites, or if the match omits a negation.
+    Opposites differ in `side`. The result is None if the best matches include both, or omit a negation.
     """
     if len(word) > MAX_WORD_LENGTH:
         return None
