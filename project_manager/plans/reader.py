@@ -5,12 +5,13 @@ All errors of a document are collected with line and column. A document with any
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 
 from project_manager.domain import limits
 from project_manager.domain.errors import Invalid
+from project_manager.domain.logs import LogKind
 from project_manager.domain.names import INBOX
 from project_manager.domain.statuses import EpicStatus, Status
 from project_manager.plans import syntax_hints
@@ -51,7 +52,7 @@ class PlanLog(Command):
     """An entry of a task log."""
 
     author: Author
-    kind: Literal["comment", "progress", "handoff", "evidence", "system"]
+    kind: LogKind
     at: fields.Instant
     body: fields.Text
 

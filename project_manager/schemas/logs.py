@@ -5,21 +5,20 @@ from typing import Literal
 
 from pydantic import Field
 
+from project_manager.domain.logs import WrittenKind
 from project_manager.schemas import fields
 from project_manager.schemas.commands import Leased, Paged
-
-LogKind = Literal["comment", "progress", "handoff", "evidence"]
 
 
 class AddTaskLog(Leased):
     task_id: fields.Id
     body: fields.NonEmptyText = Field(description="markdown")
-    kind: LogKind = "progress"
+    kind: WrittenKind = "progress"
 
 
 class ListTaskLogs(Paged):
     task_id: fields.Id
-    kind: LogKind | Literal["system"] | None = None
+    kind: WrittenKind | Literal["system"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
