@@ -59,10 +59,7 @@ class LongPoll:
 
 @dataclass(frozen=True, slots=True)
 class PlainText:
-    """A text field of a JSON body that can also be the whole body, as one of these media types, the preferred first.
-
-    `hint` names it in the error for an invalid body.
-    """
+    """A text field that can also be the whole body, in these media types, best first. `hint` is for its errors."""
 
     field: str
     media_types: tuple[str, ...]
@@ -83,13 +80,10 @@ class Hints:
 class Tool:
     """The MCP tool of an operation.
 
-    `listed` names the listed arguments, in order; the tool accepts the others too. `defaults` are raw arguments that
-    the MCP interface adds when they are absent. `clearable` maps each field that the argument `clear` can empty to its
-    empty value. Without clearable fields the tool has no such argument.
-
-    `required` are arguments that are required over MCP only. The agent id among them may come from a bound token.
-    `named_for` are fields that only an agent with a name may set. `operator_only` are flags that need the token of an
-    operator that is not bound to an agent.
+    `listed` names the listed arguments, in order; the tool accepts the others too. `defaults` are added when absent.
+    `clearable` maps each field that the argument `clear` can empty to its empty value. `required` ones are required
+    over MCP only; the agent id may come from a bound token. Only an agent with a name may set the fields `named_for`.
+    `operator_only` flags need the token of an operator that is not bound to an agent.
     """
 
     title: str
@@ -121,9 +115,8 @@ class Operation:
     `body_bytes` limits the body of the HTTP request. `accepts` is another form of that body.
 
     A `snapshot` is a large answer that is cached until the next commit. A `streamed` answer has no size limit: its use
-    case yields the text in pieces, and the other fields of the answer repeat the command. `prepare` does the work that
-    needs no transaction, before it begins, on its own thread. It is called as `f(command, request_id)`, and the use
-    case gets its result as `prepared`.
+    case yields the text in pieces. `prepare(command, request_id)` does the work before the transaction, on its own
+    thread, and the use case gets its result as `prepared`.
     """
 
     name: str
@@ -160,7 +153,7 @@ class Operation:
 
     @cached_property
     def idempotent(self) -> bool:
-        """Whether the command has an idempotency key."""
+        """Return whether the command has an idempotency key."""
         return issubclass(self.command, IdempotentCommand)
 
     @cached_property

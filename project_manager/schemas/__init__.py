@@ -1,4 +1,1 @@
-"""Inputs (commands) and outputs (views) of operations, and validation.
-
-This package has no business rules and no SQL.
-"""
+"""Inputs (commands) and outputs (views) of operations, and validation. No business rules, no SQL."""

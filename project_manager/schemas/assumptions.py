@@ -1,7 +1,4 @@
-"""Commands and views of assumptions: tags of an agent at a place in the code, and the verdicts of reviewers.
-
-The argument names of the predecessor are accepted as aliases.
-"""
+"""Commands and views of assumptions and verdicts. Argument names of the predecessor are aliases."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any

@@ -52,9 +52,6 @@ class Scoped(Command):
 
 
 class AgentRead(Command):
-    """Base class of reads with an optional agent id.
-
-    The call confirms the agent's leases. The answer lists those that end soon.
-    """
+    """Base class of reads with an optional agent id, which confirm its leases and list those that end soon."""
 
     agent_id: fields.AgentId | None = Field(None, description="your agent id")

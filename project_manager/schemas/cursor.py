@@ -17,10 +17,7 @@ def write(position: tuple[int, ...], filters: Mapping[str, object]) -> str:
 
 
 def read(cursor: str, filters: Mapping[str, object], length: int) -> tuple[int, ...]:
-    """Return the position, a tuple of `length` integers.
-
-    Raises MalformedCursor for an invalid cursor, and for a cursor of a list with other filters.
-    """
+    """Return the position, `length` integers. Raises MalformedCursor, also for a cursor of other filters."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         values = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))

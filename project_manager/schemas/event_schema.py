@@ -1,8 +1,6 @@
-"""JSON Schema of events, generated from `domain/events.py`.
+"""JSON Schema of events in all interfaces, generated from `domain/events.py`: envelope, payload, row."""
 
-It describes the JSON of REST, WebSocket and MCP: an envelope, the payload of the type, and the compact row.
-"""
-
+from collections.abc import Collection
 from dataclasses import is_dataclass
 from enum import EnumType
 from inspect import getdoc
@@ -91,26 +89,19 @@ def _event(event: type[Event], reference: str) -> Schema:
 
 
 def _envelope() -> Schema:
-    fields = fields_of(Envelope)
-    return {
-        "title": ENVELOPE,
-        "description": getdoc(Envelope),
-        "type": "object",
-        "properties": {**fields, **fields_of(Trace)},
-        "required": [*fields],
-    }
+    trace = fields_of(Trace)
+    return _object(ENVELOPE, getdoc(Envelope), {**fields_of(Envelope), **trace}, optional=trace)
 
 
 def _row() -> Schema:
     hints = {**get_type_hints(TaskView, include_extras=True), **_OF_THE_LOCK}
     fields = {name: TypeAdapter(hints[name]).json_schema(mode="serialization") for name in COMPACT}
-    return {
-        "title": ROW,
-        "description": "A task in short, at the end of the transaction.",
-        "type": "object",
-        "properties": fields,
-        "required": [*fields],
-    }
+    return _object(ROW, "A task in short, at the end of the transaction.", fields)
+
+
+def _object(title: str, description: str | None, fields: Schema, *, optional: Collection[str] = ()) -> Schema:
+    required = [name for name in fields if name not in optional]
+    return {"title": title, "description": description, "type": "object", "properties": fields, "required": required}
 
 
 def fields_of(owner: Any) -> Schema:

@@ -120,8 +120,7 @@ def _one_line(value: str) -> str:
 def nfc_text(most: int) -> BeforeValidator:
     """Return a validator that reads a text in NFC, before the check of its length.
 
-    One composed character can be up to four before composition. A longer text stays unchanged, and the check of its
-    length refuses it. Composition takes quadratic time in the worst case.
+    One composed character is up to four before. Longer texts stay unchanged: composition takes quadratic time.
     """
 
     def read(value: object) -> object:
@@ -131,10 +130,7 @@ def nfc_text(most: int) -> BeforeValidator:
 
 
 def bounded_text(most: int, pattern: str = patterns.LINE) -> tuple[Any, BeforeValidator]:
-    """Return the constraints of a text of one line, read in NFC.
-
-    `pattern` appears in the published schema only. Validators check the text, because their errors give the reason.
-    """
+    """Return the constraints of a text of one line, read in NFC. `pattern` is for the schema only."""
     bounds = Field(min_length=1, max_length=most, json_schema_extra={"pattern": pattern})
     return bounds, nfc_text(most)
 
@@ -230,8 +226,7 @@ def _distinct(values: list[Any]) -> list[Any]:
 def max_items(most: int) -> Any:
     """Return the bound of a list. Put it directly after `list`, before our validators.
 
-    Only in that position pydantic checks it before the entries. The first invalid entry ends validation.
-    Long lists and lists with many field errors therefore cost little time and memory.
+    Only there pydantic checks it before the entries, so that long lists cost little time and memory.
     """
     return Field(max_length=most, fail_fast=True)
 

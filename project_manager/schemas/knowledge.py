@@ -1,7 +1,4 @@
-"""Commands and views of knowledge: findings of a project's people and agents, with all their versions.
-
-The argument names of the predecessor are accepted as aliases.
-"""
+"""Commands and views of versioned knowledge. Argument names of the predecessor are aliases."""
 
 import json
 from dataclasses import dataclass

@@ -24,12 +24,10 @@ def read(
     listed: int | None = limits.FIELD_ERRORS,
     with_suggestions: int = limits.FIELD_ERRORS,
 ) -> CommandType:
-    """Return the validated command.
+    """Return the validated command. Raises Invalid, or UnknownArgument if all field errors are unknown names.
 
-    The error lists the first `listed` field errors, or all for None, and counts the others. Only the first
-    `with_suggestions` of them get a suggestion, because finding one is slow.
-
-    Raises Invalid, or UnknownArgument if all field errors are unknown names.
+    The error lists the first `listed` field errors, or all for None. Suggestions are slow, so only the first
+    `with_suggestions` of them get one.
     """
     check_number_of_fields(raw)
     if listed is not None:
@@ -47,10 +45,7 @@ def read(
 
 
 def check_number_of_fields(raw: Mapping[str, object]) -> None:
-    """Raise Invalid if the input, or an object in one of its lists, has more than KEYS fields.
-
-    Without this bound, each unknown field would become a field error.
-    """
+    """Raise Invalid if the input or an object in a list has more than KEYS fields, to bound the field errors."""
     for path, fields in _objects(raw):
         if len(fields) > limits.MAX_KEYS:
             field = ".".join(path) or "(body)"
@@ -124,10 +119,7 @@ def aliases_by_field(command: type[BaseModel]) -> dict[str, list[str]]:
 
 
 def _is_unknown(command: type[BaseModel], entry: Any) -> bool:
-    """Return whether the error is about a name that the command does not have.
-
-    Pydantic reports the second of two names of one field in the same way.
-    """
+    """Return whether the error is about an unknown name, or about the second name of one field."""
     inner = _model_at(command, entry["loc"])
     return entry["type"] == "extra_forbidden" and entry["loc"][-1] not in names_of(inner)
 
@@ -194,16 +186,11 @@ _MESSAGES = {
     "too_short": "has no entries",
     "string_type": "must be a string",
     "string_unicode": "contains a character that is not valid Unicode",
-    "int_type": "must be an integer",
-    "int_parsing": "must be an integer",
-    "int_from_float": "must be an integer",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be an integer"),
     "int_parsing_size": "must be a 64-bit integer",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
     "list_type": "must be a list",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-    "dict_type": "must be an object",
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be an object"),
     "literal_error": "must be {expected}",
 }
 
