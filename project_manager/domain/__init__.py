@@ -1,4 +1,1 @@
-"""Pure rules on values and `now`: statuses, leases, readiness, limits, errors.
-
-This package imports the standard library only.
-"""
+"""Pure rules on values and `now`: statuses, leases, readiness, limits, errors. No imports but the standard library."""

@@ -22,11 +22,7 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A caller.
-
-    `bound` is true if the token fixes the agent id. Such a caller cannot act as another agent.
-    `token_id` is the id of the caller's token, or None without a token.
-    """
+    """A caller. `bound` is whether its token, with the id `token_id`, fixes the agent id."""
 
     id: str
     kind: ActorKind
@@ -53,10 +49,7 @@ def anonymous_agent(caller: Actor) -> Actor:
 
 @lru_cache(maxsize=4096)
 def is_reserved(name: str) -> bool:
-    """Return whether the name is reserved or looks like a reserved name, such as `LOCAL` or `l0cal`.
-
-    The reserved names stand for the service itself, for its local user, and for agents that send no agent id.
-    """
+    """Return whether the name is or looks like a reserved one: the service, its user, or an unnamed agent."""
     return any(
         key in (LOCAL.id, SYSTEM.id) or key.partition("/")[0].strip() == ANONYMOUS
         for key in (name_key(name), confusable_key(name))

@@ -1,8 +1,4 @@
-"""Assumptions that agents record while they work, and the verdicts of reviewers.
-
-An assumption is a tag, `#TYPE: text`, about a place in the code. The newest verdict counts. Earlier verdicts are
-kept.
-"""
+"""Assumptions of agents, as `#TYPE: text` about a place in the code, and verdicts. The newest one counts."""
 
 import re
 from enum import StrEnum
@@ -41,10 +37,7 @@ _FAMILIES = (
 
 
 def parse_tag(written: str) -> tuple[str, str]:
-    """Return the type and the text of `#TYPE: text`.
-
-    The type is in upper case, its words joined by `_`. Raises ValueError.
-    """
+    """Return the type, in upper case with `_` between words, and the text of `#TYPE: text`. Raises ValueError."""
     match = _TAG.fullmatch(written.strip())
     if match is None:
         raise ValueError("is not a tag such as `#ASSUMPTION: the list is sorted`")

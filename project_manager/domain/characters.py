@@ -7,8 +7,5 @@ _CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u206
 
 
 def escape_control_characters(text: str) -> str:
-    """Return the text with an escape such as `\\u202e` for each character that controls a terminal.
-
-    JSON text stays JSON with the same values.
-    """
+    """Return the text with escapes such as `\\u202e` for characters that control a terminal. Valid for JSON."""
     return text if text.isprintable() else _CONTROL_CHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -33,10 +33,7 @@ from project_manager.domain.limits import BODY_BYTES, FIELD_ERRORS, MEBIBYTE, PL
 
 
 class ProjectManagerError(Exception):
-    """Base class of all errors of the API.
-
-    `message` is the problem and its reason. `hint` is the next step for the caller. `details` are the facts.
-    """
+    """Base class of all errors. `hint` is the next step for the caller, `details` are the facts."""
 
     code: ClassVar[str] = "project_manager_error"
     default_hint: ClassVar[str] = ""

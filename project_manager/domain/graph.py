@@ -7,10 +7,7 @@ Node = TypeVar("Node")
 
 
 def find_cycle(start: Node, links: Iterable[Node], links_of: Callable[[Node], Iterable[Node]]) -> list[Node] | None:
-    """Return the cycle `[start, .., start]` that `start -> links` would close, or None.
-
-    `links_of` returns the existing links of a node.
-    """
+    """Return the cycle `[start, .., start]` that `start -> links` would close in `links_of`, or None."""
     came_from: dict[Node, Node] = {}
     stack: list[Node] = []
     for link in links:

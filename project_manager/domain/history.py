@@ -8,17 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple
 
-from project_manager.domain.events import (
-    DatabaseRestored,
-    EpicDeleted,
-    ProjectDeleted,
-    TaskCreated,
-    TaskDeleted,
-    TaskLocked,
-    TaskStatusChanged,
-    TaskUnlocked,
-    TokensCleared,
-)
+from project_manager.domain import events
 
 
 class Unknown(Enum):
@@ -32,10 +22,7 @@ UNKNOWN: Final = Unknown.UNKNOWN
 
 @dataclass(slots=True)
 class TaskState:
-    """State of a task, computed from its events.
-
-    `fence` is the highest fence in the events. `lease_fence` is the fence of the live lease, or None if unknown.
-    """
+    """State of a task. `fence` is its highest fence, `lease_fence` that of the live lease, None if unknown."""
 
     project_id: int | Literal[Unknown.UNKNOWN] | None = UNKNOWN
     epic_id: int | Literal[Unknown.UNKNOWN] | None = UNKNOWN
@@ -69,8 +56,7 @@ class HistoryEvent(NamedTuple):
 class History:
     """State that a sequence of events describes. Call `apply` with each event, in order.
 
-    `seals` are the newest seals by table and row id. `epoch` and `fence_floor` come from the newest restore.
-    `latest` is the latest time of an event, in milliseconds since the epoch.
+    `seals` are the newest ones by table and row id. `latest` is the latest time of an event, in ms since the epoch.
     """
 
     tasks: dict[int, TaskState] = field(default_factory=dict)
@@ -87,19 +73,21 @@ class History:
         self.latest = max(self.latest, event.at)
         for table, rows in event.sealed.items():
             if isinstance(rows, dict):
+                # Knowledge outlives the task of its event.
+                task_id = event.task_id if table in _OF_TASKS else None
                 found = self.seals.setdefault(table, {})
                 found.update(
-                    (int(number), RowDigest(digest, *_parents(table, event))) for number, digest in rows.items()
+                    (int(number), RowDigest(digest, event.project_id, task_id)) for number, digest in rows.items()
                 )
         if event.type.startswith("task.") and event.task_id is not None:
             self._apply_to_task(event, event.task_id)
-        elif event.type == EpicDeleted.type:
+        elif event.type == events.EpicDeleted.type:
             self.seals.get("epics", {}).pop(event.epic_id or 0, None)
-        elif event.type == ProjectDeleted.type:
+        elif event.type == events.ProjectDeleted.type:
             self.deleted_projects.add(event.project_id or 0)
-        elif event.type == TokensCleared.type:
+        elif event.type == events.TokensCleared.type:
             self.seals.pop("tokens", None)
-        elif event.type == DatabaseRestored.type:
+        elif event.type == events.DatabaseRestored.type:
             self.epoch, self.fence_floor = event.data["epoch"], event.data["fence_floor"]
 
     def is_expected(self, table: str, seal: RowDigest, row_id: int) -> bool:
@@ -112,7 +100,7 @@ class History:
 
     def _apply_to_task(self, event: HistoryEvent, task_id: int) -> None:
         data = event.data
-        if event.type == TaskDeleted.type:
+        if event.type == events.TaskDeleted.type:
             self.tasks.pop(task_id, None)
             self.deleted_tasks.add(task_id)
             return
@@ -121,16 +109,13 @@ class History:
         task.fence = max(task.fence, event.sealed.get("fence", 0), data.get("lock", {}).get("fence", 0))
         if event.type in _WITH_STATUS:
             task.status = data["status"]
-        if event.type == TaskLocked.type:
+        if event.type == events.TaskLocked.type:
             task.holder, task.lease_fence = data["agent_id"], data.get("lock", {}).get("fence")
-        elif event.type in (TaskCreated.type, TaskUnlocked.type):
+        elif event.type in (events.TaskCreated.type, events.TaskUnlocked.type):
             task.holder = task.lease_fence = None
 
 
-_WITH_STATUS = frozenset({TaskCreated.type, TaskLocked.type, TaskStatusChanged.type, TaskUnlocked.type})
+_WITH_STATUS = frozenset(
+    {events.TaskCreated.type, events.TaskLocked.type, events.TaskStatusChanged.type, events.TaskUnlocked.type}
+)
 _OF_TASKS = frozenset({"tasks", "task_logs", "assumptions", "assumption_verdicts"})
-
-
-def _parents(table: str, event: HistoryEvent) -> tuple[int | None, int | None]:
-    """Return the project of a row, and its task in tables of _OF_TASKS. Knowledge outlives the task of its event."""
-    return event.project_id, event.task_id if table in _OF_TASKS else None

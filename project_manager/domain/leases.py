@@ -4,8 +4,7 @@ A lease gives one agent the exclusive right to write to one task until `expires_
 that grows by one with every new lease and never decreases. It distinguishes writes of an older lease from writes of
 the live one (fencing tokens, M. Kleppmann, "How to do distributed locking", 2016).
 
-An expired lease is not a lease. The `now` of the transaction is compared with `expires_at`, so the result never depends
-on the sweeper.
+An expired lease is not a lease: `expires_at` is compared with the `now` of the transaction.
 """
 
 from dataclasses import dataclass
@@ -18,11 +17,7 @@ from project_manager.domain.limits import UNCONFIRMED_AFTER_SECONDS, UNCONFIRMED
 
 
 class UnlockReason(StrEnum):
-    """Reason for the end of a lease.
-
-    FAILED is a release that counts a failed attempt. It appears in the history of leases only. The event of such a
-    release has the reason `explicit_release`.
-    """
+    """Reason for the end of a lease. FAILED is in the history only: its event has the reason `explicit_release`."""
 
     EXPLICIT_RELEASE = "explicit_release"
     FAILED = "failed"
@@ -52,11 +47,7 @@ class LockView:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Lease of a task.
-
-    Times are in milliseconds since the epoch, `ttl` is in milliseconds. An `unconfirmed` lease is shorter than its
-    `ttl` until the first call of its holder.
-    """
+    """Lease of a task. Times and `ttl` are in milliseconds. An `unconfirmed` one is shorter until a call."""
 
     task_id: int
     holder: str
@@ -72,15 +63,11 @@ class Lease:
         """Return the current length in milliseconds."""
         return self.expires_at - self.acquired_at if self.unconfirmed else self.ttl
 
-    def live(self, now: int) -> bool:
-        return self.expires_at > now
-
 
 def unconfirmed_length(ttl: int, waited: int) -> int | None:
-    """Return the length of a new lease until its holder confirms it, or None for the full length.
+    """Return the length of a new lease until its holder confirms it, in ms, or None for the full length.
 
-    A client may abandon a long poll without cancelling it. The claimed task must not stay leased for long. `waited` is
-    the duration of the wait. All times are in milliseconds.
+    After a long wait, `waited` ms, the client may be gone, and the task must not stay leased for long.
     """
     if waited <= UNCONFIRMED_AFTER_SECONDS * 1000:
         return None
@@ -95,12 +82,10 @@ def lock_held_error(lease: Lease) -> LockHeld:
 
 
 def check_holder(lease: Lease | None, agent: str, fence: int | None, *, task_id: int, current_fence: int) -> None:
-    """Check that `agent` may write to the task under this lease.
+    """Check that `agent`, with the fence that it sent, may write to the task under this live lease.
 
-    `lease` is the live lease, or None. `fence` is the fence that the agent sent, or None.
-
-    Raises LockHeld if another agent holds the lease. Raises StaleFence if the lease of the fence has ended. Raises
-    FenceRequired if the holder sent a fence before and omits it now.
+    Raises LockHeld for the lease of another agent, StaleFence if the lease of the fence has ended, and FenceRequired if
+    the holder sent a fence before and omits it now.
     """
     # An older fence belongs to a lease that has ended, so StaleFence is more precise than LockHeld.
     if lease is not None and lease.holder != agent:

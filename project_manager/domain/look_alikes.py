@@ -1,7 +1,4 @@
-"""Letters of other scripts that look like Latin letters.
-
-They serve to refuse names that look like the reserved names.
-"""
+"""Letters that look like Latin letters, to refuse names that look like the reserved names."""
 
 import unicodedata
 
@@ -36,10 +33,7 @@ _LETTERS = {int(code, 16): letter for letter, codes in _LOOK_ALIKES.items() for 
 
 
 def confusable_key(name: str) -> str:
-    """Return the name key of the Latin text that the name looks like.
-
-    Names with the same key look alike if they consist of the letters of the table. The pair `rn` looks like `m`.
-    """
+    """Return the name key of the Latin text that the name looks like, by the table and `rn` for `m`."""
     text = composed(name).translate(_LETTERS)
     # Translate again before case folding: NFKC turns some characters into a capital I, which looks like `l`. After
     # folding it would be `i`, which looks like no other letter.

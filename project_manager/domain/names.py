@@ -32,15 +32,13 @@ _IGNORABLE = (
 """Default_Ignorable_Code_Point of Unicode: invisible characters."""
 _IGNORED = re.compile(f"[{_IGNORABLE}]+")
 _BLANK = re.compile(f"[\u2800{_IGNORABLE}]")
+_REPEATED = re.compile(r"(.)\1+")
 _SEPARATORS = re.compile(r"[\s_\-\u2010-\u2015]+")
 _VISIBLE = re.compile(f"[^\\s\x00-\x1f\x7f-\x9f\u2800{_IGNORABLE}]")
 
 
 def composed(text: str) -> str:
-    """Return the text in NFC. Keys and texts of one line are stored and compared in this form.
-
-    Sorting long runs of combining marks takes quadratic time, so bound the length of a client's text first.
-    """
+    """Return the text in NFC, as texts are stored. Bound its length first: sorting marks takes quadratic time."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
@@ -56,10 +54,7 @@ def has_invisible_character(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def name_key(name: str) -> str:
-    """Return the key for the comparison of names: NFKC casefold, no ignorable characters, single spaces.
-
-    Case, width, ligatures, composition and the number of spaces do not count. The function is idempotent.
-    """
+    """Return the key that compares names: NFKC casefold, no ignorable characters, single spaces."""
     if name.isascii():
         return " ".join(name.lower().split())
     # Caseless compatibility matching (definition D146 of the Unicode standard). It starts with NFKD so that every form
@@ -78,8 +73,7 @@ def length_range(name: str) -> tuple[int, int]:
 def nearest(name: str, others: Iterable[str]) -> str | None:
     """Return the name that was probably misspelled as `name`, or None.
 
-    Names that differ in a number or in a short word are different names. Examples are `Sprint 41` and `Sprint 42`,
-    `Plan A` and `Plan B`.
+    Names that differ in a number or a short word are different: `Sprint 41` and `Sprint 42`, `Plan A` and `Plan B`.
     """
     key = name_key(name)
     matcher = SequenceMatcher(None, "", key)
@@ -102,10 +96,7 @@ def nearest(name: str, others: Iterable[str]) -> str | None:
 
 
 def suggestion(name: str, others: Iterable[str]) -> str | None:
-    """Return the name to suggest if `name` does not exist, or None.
-
-    A suggestion changes nothing, so one wrong letter counts in short words too. Only names of similar length count.
-    """
+    """Return the name of similar length to suggest if `name` does not exist, or None. One typo is enough."""
     least, most = length_range(name)
     known = list(islice((other for other in others if least <= len(other) <= most), CANDIDATES))
     return nearest(name, known) or next((other for other in known if _one_letter_off(name_key(name), other)), None)
@@ -132,10 +123,7 @@ def _differing(key: str, other: str) -> tuple[str, str]:
 
 
 def _one_typo(word: str, other: str) -> bool:
-    """Return whether the words differ by one typing error.
-
-    In short words only two swapped letters or a doubled letter count: `Docs` and `Dogs` differ.
-    """
+    """Return whether the words differ by one typo. In short words only a swap or a doubled letter counts."""
     if _digits((word, other)) or not one_edit(word, other):
         return False
     short, long = sorted((word, other), key=len)
@@ -143,7 +131,7 @@ def _one_typo(word: str, other: str) -> bool:
         return True
     if len(short) == len(long):
         return len(short) >= MIN_TYPO_LENGTH and sorted(short) == sorted(long)
-    return len(short) >= MIN_LENGTH_FOR_DOUBLED_LETTER and _without_repeats(short) == _without_repeats(long)
+    return len(short) >= MIN_LENGTH_FOR_DOUBLED_LETTER and _REPEATED.sub(r"\1", short) == _REPEATED.sub(r"\1", long)
 
 
 def one_edit(word: str, other: str) -> bool:
@@ -156,10 +144,6 @@ def one_edit(word: str, other: str) -> bool:
         return short[same:] == long[same + 1 :]
     swapped = long[same : same + 2] == short[same : same + 2][::-1]
     return short[same + 1 :] == long[same + 1 :] or (swapped and short[same + 2 :] == long[same + 2 :])
-
-
-def _without_repeats(word: str) -> str:
-    return re.sub(r"(.)\1+", r"\1", word)
 
 
 def _digits(words: Iterable[str]) -> bool:

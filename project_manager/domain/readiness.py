@@ -1,38 +1,30 @@
 """Readiness of tasks, and the blockers of tasks that are not ready.
 
-A task is ready if all of these conditions hold:
-
-- Its status is TODO, and it has no lease.
-- Every dependency is DONE.
-- It is not deferred, and no conflicting task has a lease.
-- Its failed attempts are below the limit.
-- Its project is not archived.
-
-A CANCELLED dependency is a separate blocker. A person has to remove the dependency or reopen the cancelled task.
+A task is ready if its status is TODO without a lease, every dependency is DONE, it is not deferred, no conflicting task
+has a lease, its failed attempts are below the limit, and its project is not archived. A CANCELLED dependency is a
+separate blocker: a person has to remove the dependency or reopen the cancelled task.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import NotReady
 from project_manager.domain.statuses import Status
 
 
-@dataclass(frozen=True, slots=True)
-class ReadinessInput:
-    """Facts about a task that determine its readiness.
+class ReadinessInput(NamedTuple):
+    """Facts about a task that determine its readiness. Ids are ids of tasks; `cancelled` is part of `waiting_for`.
 
-    `waiting_for`, `cancelled` and `running_conflicts` are ids of tasks. `cancelled` is the CANCELLED part of
-    `waiting_for`. `defer_until` is in milliseconds since the epoch.
+    `deferred_until` is in the future, in milliseconds since the epoch.
     """
 
-    task_id: int
-    status: Status
+    status: str
     is_held: bool
     attempts: int
     waiting_for: tuple[int, ...]
     running_conflicts: tuple[int, ...]
-    defer_until: int | None
+    deferred_until: int | None
     archived: bool
     cancelled: tuple[int, ...] = ()
 
@@ -51,10 +43,10 @@ def failed_attempts(attempts: int) -> str:
     return "1 failed attempt" if attempts == 1 else f"{attempts} failed attempts"
 
 
-def readiness_blockers(readiness_input: ReadinessInput, *, now: int, max_attempts: int) -> tuple[Blocker, ...]:
+def readiness_blockers(readiness_input: ReadinessInput, *, max_attempts: int) -> tuple[Blocker, ...]:
     """Return all blockers of the task. A task without blockers is ready."""
-    found = list(blockers(readiness_input, now=now))
-    if readiness_input.status is not Status.TODO:
+    found = list(blockers(readiness_input))
+    if readiness_input.status != Status.TODO:
         found.insert(0, Blocker("status", f"status is {readiness_input.status}, not TODO"))
     elif readiness_input.is_held:
         found.insert(0, Blocker("held", "it is locked by an agent"))
@@ -63,7 +55,7 @@ def readiness_blockers(readiness_input: ReadinessInput, *, now: int, max_attempt
     return tuple(found)
 
 
-def blockers(standing: ReadinessInput, *, now: int) -> tuple[Blocker, ...]:
+def blockers(standing: ReadinessInput) -> tuple[Blocker, ...]:
     """Return the blockers that do not depend on the status. They also prevent a claim by id."""
     found = []
     if standing.archived:
@@ -73,8 +65,8 @@ def blockers(standing: ReadinessInput, *, now: int) -> tuple[Blocker, ...]:
         found.append(Blocker("dependencies", f"depends on unfinished {_tasks(open_ids)}", open_ids))
     if standing.cancelled:
         found.append(Blocker("cancelled_dependencies", _cancelled(standing.cancelled), standing.cancelled))
-    if standing.defer_until is not None and standing.defer_until > now:
-        found.append(Blocker("deferred", f"deferred until {rfc3339(standing.defer_until)}"))
+    if standing.deferred_until is not None:
+        found.append(Blocker("deferred", f"deferred until {rfc3339(standing.deferred_until)}"))
     if standing.running_conflicts:
         message = f"conflicts with {_tasks(standing.running_conflicts)}, in progress"
         found.append(Blocker("conflicts", message, standing.running_conflicts))

@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from typing import Any
 
 from project_manager.domain.errors import InvalidTransition
 
@@ -92,28 +93,22 @@ def is_closed(status: Status | EpicStatus) -> bool:
 
 
 def check_transition(current: Status, target: Status, *, reopen: bool, task_id: int) -> None:
-    """Check that the status table allows the transition.
-
-    A transition from DONE or CANCELLED also needs `reopen`. Raises InvalidTransition with the legal targets.
-    """
+    """Raise InvalidTransition unless the table allows it. Leaving DONE or CANCELLED needs `reopen`."""
     if current == target:
         return
     legal = TRANSITIONS[current] - {current}
+    details: dict[str, Any] = {"task_id": task_id, "status": current, "legal": sorted(legal)}
     if target not in legal:
         names = ", ".join(status for status in Status if status in legal)
         raise InvalidTransition(
             f"task {task_id} cannot change from {current} to {target}",
             hint=f"Allowed from {current}: {names}.",
-            task_id=task_id,
-            status=current,
-            legal=sorted(legal),
+            **details,
         )
     if current in CLOSED and not reopen:
         raise InvalidTransition(
             f"task {task_id} is {current}: reopening it requires reopen=true",
             hint="Send reopen=true to reopen it, or claim another task with claim_next_task.",
-            task_id=task_id,
-            status=current,
-            legal=sorted(legal),
+            **details,
             reopen_required=True,
         )

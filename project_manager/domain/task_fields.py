@@ -1,7 +1,6 @@
 """The fields of tasks, epics and projects, one row per field.
 
-The store, the serializers, plans, the MCP tool that clears fields, and the form of the dashboard derive from these
-rows. The commands (`schemas/`) add the type of each value and its bounds.
+Store, serializers, plans, MCP and the form of the dashboard derive from these rows. Commands add types and bounds.
 """
 
 import json

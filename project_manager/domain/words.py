@@ -1,7 +1,7 @@
 """Tokenizer of the full-text search, for stored texts and queries.
 
-The store keeps these words unchanged, so that every database finds the same rows. Letters lose case and diacritics.
-Text of scripts without spaces between words becomes overlapping pairs of letters, so that any part of it is found.
+Letters lose case and diacritics. Text of scripts without spaces between words becomes overlapping pairs of letters, so
+that any part of it is found.
 """
 
 import re
@@ -43,7 +43,7 @@ def index_words(text: str) -> list[str]:
 
 
 def query_phrases(query: str) -> list[Phrase]:
-    """Return the phrases of a query. A text matches if it has all of them. A query without phrases matches no text.
+    """Return the phrases of a query. A text matches if it has all of them. Without phrases no text matches.
 
     Text between spaces is one phrase, so `foo-bar` is `foo bar`. Pairs of letters are separate phrases.
     """

@@ -4,21 +4,21 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from project_manager.domain.errors import Invalid
-from project_manager.domain.events import EpicDeleted, EpicUpdated, ImportFinished, TaskCreated, TaskUpdated
+from project_manager.domain.events import ImportFinished, TaskCreated
 from project_manager.domain.hints import did_you_mean
 from project_manager.domain.names import suggestion
 from project_manager.domain.statuses import Status
-from project_manager.domain.task_fields import EDITABLE, PLAIN
+from project_manager.domain.task_fields import PLAIN
 from project_manager.plans import diff_knowledge, export, progress, reader, writer
 from project_manager.plans.changes import EpicChange, PlanDiff, ProjectChange, TaskChange
 from project_manager.plans.diagnostics import Diagnostic, plan_error
 from project_manager.plans.diff import Comparison
 from project_manager.plans.diff_knowledge import KnowledgeChange, KnowledgeComparison
+from project_manager.schemas.epics import DeleteEpic
 from project_manager.schemas.plans import ChangeView, ExportPlan, ImportPlan, ImportView
-from project_manager.services import lookup, serializers, transitions
-from project_manager.services.projects import emit_changed as emit_project_changed
-from project_manager.services.tasks import delete_task
-from project_manager.store import bulk, epics, events, meta, projects, seals, tasks
+from project_manager.services import epics, lookup, projects, transitions
+from project_manager.services.tasks import delete_task, emit_edit
+from project_manager.store import bulk, events, meta, seals, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -120,13 +120,7 @@ def _change(kind: Any, name: str, is_new: bool, fields: list[str]) -> ChangeView
 
 def _emit_finished(tx: Tx, command: ImportPlan, difference: PlanDiff, view: ImportView) -> None:
     only = difference.projects[0].id if len(difference.projects) == 1 else None
-    event = ImportFinished(
-        source=command.source,
-        created=view.created,
-        changed=view.changed,
-        unchanged=view.unchanged,
-        deleted=view.deleted,
-    )
+    event = ImportFinished(command.source, view.created, view.changed, view.unchanged, view.deleted)
     events.add(tx, event, project_id=only)
 
 
@@ -164,8 +158,7 @@ class PlanWriter:
         self._link()
         freed = [other for row in difference.pruned_tasks for other in delete_task(self._tx, row)]
         for epic_row in difference.pruned_epics:
-            epics.remove(self._tx, epic_row.id)
-            events.add(self._tx, EpicDeleted(epic_row.name, 0), project_id=epic_row.project_id, epic_id=epic_row.id)
+            epics.delete(self._tx, DeleteEpic(epic_id=epic_row.id, force=False))
         bulk.recount(self._tx, sorted(self._recount))
         self._emit_tasks(new, changed, before)
         self._set_statuses(changed)
@@ -190,33 +183,19 @@ class PlanWriter:
             project.row = lookup.create_project(tx, project.name, "" if spec is None else spec.description)
             project.id = project.row.id
             if spec is not None and spec.archived:
-                project.row = projects.write(tx, project.row, {"archived_at": tx.now})
-                emit_project_changed(tx, project.row, ["archived"], archiving=True)
+                project.row = projects.write(tx, project.row, {}, archived=True)
         elif project.changed:
             # `archived` is no plain field: its column holds a time, and each task holds a copy.
             values = {name: value for name, value in project.changed.items() if name != "archived"}
-            if "archived" in project.changed:
-                values["archived_at"] = tx.now if project.changed["archived"] else None
-            project.row = projects.write(tx, project.row, values)
-            changed = [name for name in values if name != "archived_at"]
-            emit_project_changed(tx, project.row, changed, archiving="archived" in project.changed)
+            project.row = projects.write(tx, project.row, values, archived=project.changed.get("archived"))
 
     def _write_epic(self, epic: EpicChange) -> None:
-        spec = epic.planned.spec
+        tx, spec = self._tx, epic.planned.spec
         if epic.row is None:
-            epic.row = lookup.create_epic(
-                self._tx, epic.project.id, epic.name, spec.description, spec.status, spec.position
-            )
+            epic.row = lookup.create_epic(tx, epic.project.id, epic.name, spec.description, spec.status, spec.position)
             epic.id = epic.row.id
         elif epic.changed:
-            epic.row = epics.write(
-                self._tx,
-                epic.row,
-                {name: str(value) if name == "status" else value for name, value in epic.changed.items()},
-            )
-            changes = {name: getattr(epic.row, name) for name in epic.changed}
-            event, sealed = EpicUpdated(epic.name, changes, epic.row.version), seals.digests_of("epics", epic.row)
-            events.add(self._tx, event, project_id=epic.project.id, epic_id=epic.id, sealed=sealed)
+            epic.row = epics.write(tx, epic.row, epic.changed)
 
     def _create(self, task: TaskChange) -> None:
         spec, now = task.planned.spec, self._tx.now
@@ -280,14 +259,7 @@ class PlanWriter:
             )
         for task in changed:
             if not task.changes_status_only:
-                self._emit_edit(before[task.known.task_id])
-
-    def _emit_edit(self, row: TaskRow) -> None:
-        written = lookup.task(self._tx, row.id)
-        old, new = serializers.task(self._tx, row), serializers.task(self._tx, written)
-        changes = {name: getattr(new, name) for name in EDITABLE if getattr(old, name) != getattr(new, name)}
-        previous = {name: getattr(old, name) for name in changes}
-        transitions.emit(self._tx, TaskUpdated(changes=changes, previous=previous, version=written.version), written)
+                emit_edit(self._tx, before[task.known.task_id])
 
     def _set_statuses(self, changed: list[TaskChange]) -> None:
         for task in changed:

@@ -42,7 +42,8 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
     of others. `lost` lists the tasks not DONE on which your lease expired or was forced in the last 24 hours.
     """
     about = resolve.scope(tx, command)
-    held = [row for row in agents.held_by(tx, tx.actor.id) if _matches_filters(row, about)]
+    held = agents.held_by(tx, tx.actor.id)
+    held = [row for row in held if all(getattr(row, name) == number for name, number in about.items())]
     room = budget.characters(command.budget_tokens) // max(1, len(held))
     holding = [_held_task(tx, row, room=room) for row in held]
     ready = claimable.count(tx, about)
@@ -55,10 +56,6 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
         ready_tasks=ready,
         next_step=_next_step(holding, ready) + _lost_leases_sentence(lost),
     )
-
-
-def _matches_filters(row: TaskRow, about: dict[str, int]) -> bool:
-    return all(getattr(row, name) == number for name, number in about.items())
 
 
 def _held_task(tx: Tx, held: TaskRow, *, room: int) -> HoldingView:

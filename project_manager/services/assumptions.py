@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-from project_manager.clock import rfc3339
 from project_manager.domain.assumptions import DEFAULT_CONFIDENCE, family_of, parse_tag
 from project_manager.domain.errors import AssumptionNotFound
 from project_manager.domain.events import AssumptionRecorded, AssumptionValidated
@@ -11,6 +10,7 @@ from project_manager.schemas import assumptions as schemas
 from project_manager.schemas.views import Page
 from project_manager.services import budget, lookup, paging, transitions
 from project_manager.services.authorization import check_write, renew_on_write
+from project_manager.services.serializers import view_of
 from project_manager.store import assumptions, seals
 from project_manager.store.assumptions import AssumptionRow, VerdictRow
 from project_manager.store.tasks import TaskRow
@@ -44,10 +44,7 @@ def record(tx: Tx, command: schemas.AddRaTag) -> schemas.RecordedView:
 
 
 def record_with_task(tx: Tx, row: TaskRow, tags: list[str]) -> list[schemas.NotedView]:
-    """Record the assumptions that are sent together with the task, and return them.
-
-    The caller has checked that the actor may write about the task.
-    """
+    """Record assumptions about the task, and return them. The caller has checked that the actor may write."""
     nowhere = dict.fromkeys(LOCATION_FIELDS)
     return [_add(tx, row, tag, nowhere) for tag in tags]
 
@@ -87,7 +84,7 @@ def list_assumptions(tx: Tx, command: schemas.ListAssumptions) -> Page[schemas.A
     filters = {"assumptions_of": row.id, "verdict": command.verdict}
     before = paging.start_id(command, filters, ID_MAXIMUM)
     shown, more, total = assumptions.page(tx, row.id, command.limit, before=before, standing=command.verdict)
-    return paging.page(shown, more, total, filters, item=_shown, position=lambda row: (row.id,))
+    return paging.page(shown, more, total, filters, item=_shown)
 
 
 def get(tx: Tx, command: schemas.GetAssumption) -> schemas.AssumptionHistoryView:
@@ -99,10 +96,7 @@ def get(tx: Tx, command: schemas.GetAssumption) -> schemas.AssumptionHistoryView
 
 
 def for_task(tx: Tx, task_id: int, *, room: int | None) -> AssumptionList:
-    """Return the newest assumptions that are serialized together with the task.
-
-    `room` is the approximate limit in characters. Without it, only the number of rows is limited.
-    """
+    """Return the newest assumptions on the task, in about `room` characters. None limits only the number of rows."""
     rows, _, total = assumptions.page(tx, task_id, SHOWN_WITH_TASK, before=ID_MAXIMUM)
     fitting = budget.within(rows, room, lambda row: len(row.text) + len(row.code_snippet or "") + ROW_CHARACTERS)
     return AssumptionList([_shown(row) for row in fitting], total)
@@ -126,21 +120,9 @@ def _find(tx: Tx, task_id: int, assumption_id: int) -> AssumptionRow:
 
 
 def _shown(row: AssumptionRow) -> schemas.AssumptionView:
-    return schemas.AssumptionView(
-        id=row.id,
-        task_id=row.task_id,
-        type=row.type,
-        family=family_of(row.type),
-        text=row.text,
-        file_path=row.file_path,
-        line_number=row.line_number,
-        code_snippet=row.code_snippet,
-        author=row.author,
-        created_at=rfc3339(row.created_at),
-        verdict=None if row.verdict is None else _verdict(row.verdict),
-        verdicts=row.verdicts,
-    )
+    verdict = None if row.verdict is None else _verdict(row.verdict)
+    return view_of(schemas.AssumptionView, row, family=family_of(row.type), verdict=verdict)
 
 
 def _verdict(row: VerdictRow) -> schemas.VerdictView:
-    return schemas.VerdictView(row.id, row.verdict, row.confidence, row.reason, row.reviewer, rfc3339(row.created_at))
+    return view_of(schemas.VerdictView, row)

@@ -8,29 +8,22 @@ from project_manager.store.transaction import Tx
 
 
 def overrides_lease(tx: Tx, row: TaskRow, *, force: bool) -> bool:
-    """Return whether the write overrides the lease of another actor.
-
-    `lookup.check_force` has checked that the actor may use `force`.
-    """
+    """Return whether the write overrides the lease of another actor. The caller has checked the use of `force`."""
     lease = lease_of(row, tx.now)
     return force and lease is not None and lease.holder != tx.actor.id
 
 
 def check_write(tx: Tx, row: TaskRow, fence: int | None, *, force: bool = False) -> None:
-    """Check that the actor may write about the task.
+    """Check that the actor may write about the task. `force` overrides the lease of another actor.
 
-    An agent needs the live lease of the task, if there is one. A person needs it only with a fence. `force` overrides
-    the lease of another actor. Raises LockHeld, StaleFence, FenceRequired.
+    An agent needs the live lease, if any; a person only with a fence. Raises LockHeld, StaleFence, FenceRequired.
     """
     if (tx.actor.is_agent or fence is not None) and not overrides_lease(tx, row, force=force):
         check_lease(tx, row, fence)
 
 
 def renew_on_write(tx: Tx, row: TaskRow, fence: int | None) -> TaskRow:
-    """Renew the actor's own lease after a write and return the task.
-
-    A lease that needs a fence is not renewed by a write without one (a comment).
-    """
+    """Renew the actor's own lease, unless it needs a fence and the write has none. Return the task."""
     lease = lease_of(row, tx.now)
     if lease is None or lease.holder != tx.actor.id or (lease.fenced and fence is None):
         return row

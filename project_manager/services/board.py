@@ -54,10 +54,7 @@ def state(tx: Tx, command: GetBoardState) -> BoardView:
 
 
 def _encoded(things: Iterator[Any]) -> Iterator[Any]:
-    """Yield the items as JSON, up to AT_ONCE in each fragment.
-
-    The items as objects take many times the memory. Raises ResponseTooLarge.
-    """
+    """Yield the items as JSON, CHUNK_SIZE in each fragment, to save memory. Raises ResponseTooLarge."""
     size = 0
     while some := list(islice(things, CHUNK_SIZE)):
         text = orjson.dumps(some)[1:-1]

@@ -40,12 +40,8 @@ def count(tx: Tx, project_id: int | None) -> TaskCounts:
 def project_of(tx: Tx, command: ClaimNextTask) -> int | None:
     """Return the id of the project that the claim is limited to. Raises ProjectNotFound, EpicNotFound, Invalid."""
     about = resolve.scope(tx, command)
-    project_id, epic_id = about.get("project_id"), about.get("epic_id")
-    if project_id is not None:
-        lookup.project(tx, project_id)
-    if epic_id is not None:
-        lookup.epic(tx, epic_id)
-    return project_id
+    lookup.check_scope(tx, about)
+    return about.get("project_id")
 
 
 def answer(tx: Tx, figures: TaskCounts) -> NothingReadyView:

@@ -1,7 +1,4 @@
-"""The claim queue: claim the next task at once, or wait for it in the order of arrival.
-
-All instances share the queue.
-"""
+"""The claim queue of all instances: claim the next task at once, or wait for it in the order of arrival."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,10 +67,7 @@ def claim_or_enqueue(tx: Tx, command: ClaimNextTask, *, called_at: int) -> Claim
     claimed = _claim(tx, command, search, called_at)
     if claimed.task is not None:
         return claimed
-    if "project_id" in search:
-        lookup.project(tx, search["project_id"])
-    if "epic_id" in search:
-        lookup.epic(tx, search["epic_id"])
+    lookup.check_scope(tx, search)
     return Enqueued(None, None, "", claim_queue.enqueue(tx, search))
 
 
@@ -118,10 +112,7 @@ def _reserved_task_ids(tx: Tx, queue: Queue) -> set[int]:
 
 
 def _with_conflicts(tx: Tx, task_id: int) -> set[int]:
-    """Return the id of the task and the ids of the tasks that are not ready once it is leased.
-
-    An earlier search may have read them while they were ready.
-    """
+    """Return the id of the task and of those that its lease makes not ready: an earlier search may have them."""
     return {task_id, *links.conflicts_of(tx, task_id)}
 
 
@@ -132,10 +123,7 @@ class _CandidateCache:
         self._by_filter_key: dict[tuple[object, ...], Candidates | None] = {}
 
     def first(self, tx: Tx, waiter: Waiter, without: set[int]) -> int | None:
-        """Return the best task for the waiter outside `without`, or None.
-
-        A search without a result is not repeated for the same filters.
-        """
+        """Return the best task for the waiter outside `without`, or None. An empty search is not repeated."""
         if waiter.filter_key not in self._by_filter_key:
             self._by_filter_key[waiter.filter_key] = Candidates(waiter.search())
         candidates = self._by_filter_key[waiter.filter_key]
@@ -148,10 +136,7 @@ class _CandidateCache:
 
 
 def serve_waiters(tx: Tx, *, places: Mapping[int, QueuedClaim[GrantResult]]) -> ServeResult[GrantResult]:
-    """Claim the ready tasks for the waiters in the order of their arrival.
-
-    `places` are the waiters of this process, by ticket. A task for a waiter of another process is left to that process.
-    """
+    """Claim ready tasks for the waiters of this process, by ticket, in the order of the arrival of all waiters."""
     results = _replay(tx, places, {})
     unavailable: set[int] = set()
     searches = _CandidateCache()
@@ -173,10 +158,7 @@ def serve_waiters(tx: Tx, *, places: Mapping[int, QueuedClaim[GrantResult]]) -> 
 def _replay(
     tx: Tx, places: Mapping[int, QueuedClaim[GrantResult]], served: Mapping[int, GrantResult]
 ) -> dict[int, GrantResult]:
-    """Serve the waiters with an idempotency key that already has an answer from another call.
-
-    Return the results by ticket.
-    """
+    """Serve the waiters with an idempotency key that another call has answered. Return the results by ticket."""
     keyed = {ticket: place for ticket, place in places.items() if place.key is not None and ticket not in served}
     if not keyed:
         return {}
@@ -188,10 +170,7 @@ def _replay(
 
 
 def _ordered_waiters(tx: Tx, places: Mapping[int, QueuedClaim[GrantResult]]) -> list[Waiter]:
-    """Return the waiters in the order of their arrival.
-
-    Waiters of this process are included even if their places expired while the process was suspended.
-    """
+    """Return the waiters in the order of arrival, with those of this process that expired meanwhile."""
     queue = claim_queue.queue(tx).waiters
     present = {waiter.id for waiter in queue}
     expired = [place.waiter for ticket, place in places.items() if ticket not in present]
@@ -199,10 +178,7 @@ def _ordered_waiters(tx: Tx, places: Mapping[int, QueuedClaim[GrantResult]]) -> 
 
 
 def dequeue(tx: Tx, ticket: int) -> None:
-    """Remove a waiter from the queue.
-
-    Emit `task.ready` for a task that was promised to it, because a later waiter may get the task.
-    """
+    """Remove a waiter from the queue. Emit `task.ready` for a task that was promised to it."""
     waiter = claim_queue.dequeue(tx, ticket)
     if waiter is None or not claim_queue.after(tx, ticket):
         return

@@ -1,28 +1,21 @@
 """Use cases of epics: create, read, edit, delete, list."""
 
-from dataclasses import fields
 from typing import Any
 
 from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import EpicDeleted, EpicUpdated
 from project_manager.domain.task_fields import EPIC_PLAIN
-from project_manager.schemas.epics import (
-    CreatedEpicView,
-    CreateEpic,
-    DeleteEpic,
-    EpicView,
-    GetEpic,
-    ListEpics,
-    UpdateEpic,
-)
+from project_manager.schemas import epics as schemas
 from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import lookup, paging, resolve, serializers, transitions
+from project_manager.services.serializers import view_of
 from project_manager.services.tasks import delete_task
 from project_manager.store import epics, events, seals, tasks
+from project_manager.store.epics import EpicRow
 from project_manager.store.transaction import Tx
 
 
-def create(tx: Tx, command: CreateEpic) -> EpicView:
+def create(tx: Tx, command: schemas.CreateEpic) -> schemas.EpicView:
     """Create an epic in a project, given by id or name. Its name is unique in the project.
 
     A project given by name is created if it does not exist, and listed under `created`. An archived project takes no
@@ -31,34 +24,37 @@ def create(tx: Tx, command: CreateEpic) -> EpicView:
     created: lookup.Created = {}
     project = lookup.get_or_create_project(tx, command.project_id, command.project_name, None, created)
     lookup.check_not_archived(project)
-    resolve.check_epic_name_free(tx, project.id, command.name)
+    resolve.epic_names(project.id).check_free(tx, command.name)
     row = lookup.create_epic(tx, project.id, command.name, command.description, command.status, command.position)
-    epic = serializers.epic(row)
-    if not created:
-        return epic
-    return CreatedEpicView(**{part.name: getattr(epic, part.name) for part in fields(epic)}, created=created)
+    return view_of(schemas.CreatedEpicView, row, created=created) if created else serializers.epic(row)
 
 
-def get(tx: Tx, command: GetEpic) -> EpicView:
+def get(tx: Tx, command: schemas.GetEpic) -> schemas.EpicView:
     """Read one epic."""
     return serializers.epic(lookup.epic(tx, command.epic_id))
 
 
-def update(tx: Tx, command: UpdateEpic) -> EpicView:
+def update(tx: Tx, command: schemas.UpdateEpic) -> schemas.EpicView:
     """Edit an epic. Only the fields that are sent change."""
     row = lookup.epic(tx, command.epic_id)
     lookup.check_version("epic", row.version, command.version)
     values: dict[str, Any] = {name: getattr(command, name) for name in EPIC_PLAIN if name in command.model_fields_set}
     if "name" in values:
-        resolve.check_epic_name_free(tx, row.project_id, command.name, row.id)
-    written = epics.write(tx, row, {**values, **({"status": command.status.value} if "status" in values else {})})
+        resolve.epic_names(row.project_id).check_free(tx, command.name, row.id)
+    return serializers.epic(write(tx, row, values))
+
+
+def write(tx: Tx, row: EpicRow, values: dict[str, Any]) -> EpicRow:
+    """Write the fields, emit `epic.updated`, and return the epic."""
+    stored = {name: str(value) if name == "status" else value for name, value in values.items()}
+    written = epics.write(tx, row, stored)
     changes = {name: getattr(written, name) for name in EPIC_PLAIN if getattr(row, name) != getattr(written, name)}
     event, sealed = EpicUpdated(written.name, changes, written.version), seals.digests_of("epics", written)
     events.add(tx, event, project_id=row.project_id, epic_id=row.id, sealed=sealed)
-    return serializers.epic(written)
+    return written
 
 
-def delete(tx: Tx, command: DeleteEpic) -> DeletedView:
+def delete(tx: Tx, command: schemas.DeleteEpic) -> DeletedView:
     """Delete an epic. An epic with tasks is deleted only with `force`, together with its tasks."""
     lookup.check_force(tx, command.force)
     row = lookup.epic(tx, command.epic_id)
@@ -73,7 +69,7 @@ def delete(tx: Tx, command: DeleteEpic) -> DeletedView:
     return DeletedView(success=True, deleted="epic", id=row.id, name=row.name, epics=1, tasks=len(inside))
 
 
-def list_epics(tx: Tx, command: ListEpics) -> Page[EpicView]:
+def list_epics(tx: Tx, command: schemas.ListEpics) -> Page[schemas.EpicView]:
     """List the epics of one project or of all, by project and position."""
     filters: dict[str, Any] = {}
     project_id = resolve.project_id_of(tx, command.project_id, command.project_name)

@@ -3,9 +3,6 @@
 import json
 from typing import Any
 
-import orjson
-
-from project_manager.clock import rfc3339
 from project_manager.domain.errors import Invalid, KnowledgeNotFound, VersionMismatch
 from project_manager.domain.events import KnowledgeCreated, KnowledgeEvent, KnowledgeLogged, KnowledgeUpdated
 from project_manager.domain.graph import find_cycle
@@ -14,6 +11,7 @@ from project_manager.schemas import knowledge as schemas
 from project_manager.schemas.instructions import INSTRUCTIONS
 from project_manager.schemas.views import Page
 from project_manager.services import budget, lookup, paging
+from project_manager.services.serializers import view_of
 from project_manager.store import events, knowledge, seals
 from project_manager.store.knowledge import WRITABLE, KnowledgeLogRow, KnowledgeRow, VersionRow
 from project_manager.store.seals import Digests
@@ -112,7 +110,7 @@ def list_logs(tx: Tx, command: schemas.ListKnowledgeLogs) -> Page[schemas.Knowle
     filters = {"log_of": row.id, "action_type": command.action_type}
     before = paging.start_id(command, filters, ID_MAXIMUM)
     shown, more, total = knowledge.logs(tx, row.id, command.limit, before=before, action_type=command.action_type)
-    return paging.page(shown, more, total, filters, item=_entry, position=lambda row: (row.id,))
+    return paging.page(shown, more, total, filters, item=_entry)
 
 
 def _create(tx: Tx, command: schemas.UpsertKnowledge) -> schemas.KnowledgeSavedView:
@@ -164,7 +162,7 @@ def _check_same_project(tx: Tx, row: KnowledgeRow, command: schemas.UpsertKnowle
 
 
 def _check_links(tx: Tx, project_id: int, knowledge_id: int | None, values: dict[str, Any]) -> None:
-    """Check that epic, task and parent exist in the item's project, and that its parents form no cycle.
+    """Check that epic, task and parent exist in the project, and that the parents form no cycle.
 
     Raises EpicNotFound, TaskNotFound, KnowledgeNotFound, Invalid.
     """
@@ -231,10 +229,7 @@ def to_json(value: object) -> str:
 
 
 def _within_budget(rows: list[KnowledgeRow], tokens: int | None) -> list[tuple[KnowledgeRow, schemas.KnowledgeView]]:
-    """Return as many of the rows as fit with their views, at least one.
-
-    The content of each row may use an even share of the remaining budget.
-    """
+    """Return the rows that fit with their views, at least one. Contents share the rest of the budget evenly."""
     if tokens is None:
         return [(row, _shown(row)) for row in rows]
     room = budget.characters(tokens)
@@ -252,59 +247,16 @@ def _within_budget(rows: list[KnowledgeRow], tokens: int | None) -> list[tuple[K
 def _shown(row: KnowledgeRow, *, longest: int | None = None) -> schemas.KnowledgeView:
     """Serialize an item. `longest` limits the content, in bytes."""
     content = row.content if longest is None else row.content.encode()[:longest].decode(errors="ignore")
-    return schemas.KnowledgeView(
-        id=row.id,
-        project_id=row.project_id,
-        epic_id=row.epic_id,
-        task_id=row.task_id,
-        parent_id=row.parent_id,
-        title=row.title,
-        content=content,
-        content_cut=len(content) < len(row.content),
-        category=row.category,
-        tags=orjson.loads(row.tags),
-        priority=row.priority,
-        active=bool(row.active),
-        metadata=orjson.loads(row.metadata),
-        version=row.version,
-        created_by=row.created_by,
-        created_at=rfc3339(row.created_at),
-        updated_by=row.updated_by,
-        updated_at=rfc3339(row.updated_at),
-    )
+    cut = len(content) < len(row.content)
+    return view_of(schemas.KnowledgeView, row, content=content, content_cut=cut)
 
 
 def _version(row: VersionRow) -> schemas.KnowledgeVersionView:
-    return schemas.KnowledgeVersionView(
-        knowledge_id=row.knowledge_id,
-        version=row.version,
-        epic_id=row.epic_id,
-        task_id=row.task_id,
-        parent_id=row.parent_id,
-        title=row.title,
-        content=row.content,
-        category=row.category,
-        tags=orjson.loads(row.tags),
-        priority=row.priority,
-        active=bool(row.active),
-        metadata=orjson.loads(row.metadata),
-        changed=orjson.loads(row.changed),
-        change_reason=row.reason,
-        author=row.author,
-        created_at=rfc3339(row.created_at),
-    )
+    return view_of(schemas.KnowledgeVersionView, row, change_reason=row.reason)
 
 
 def _entry(row: KnowledgeLogRow) -> schemas.KnowledgeLogView:
-    return schemas.KnowledgeLogView(
-        id=row.id,
-        knowledge_id=row.knowledge_id,
-        action_type=row.action_type,
-        change_reason=row.change_reason,
-        author=row.author,
-        metadata=orjson.loads(row.metadata),
-        created_at=rfc3339(row.created_at),
-    )
+    return view_of(schemas.KnowledgeLogView, row)
 
 
 def _saved_view(operation: Any, row: KnowledgeRow) -> schemas.KnowledgeSavedView:

@@ -26,10 +26,7 @@ _ENDED_BY: Mapping[str, str] = {
 
 
 def check_lease(tx: Tx, row: TaskRow, fence: int | None) -> Lease | None:
-    """Check that the actor may write about the task with this fence, and return the live lease.
-
-    Raises LockHeld, StaleFence, FenceRequired.
-    """
+    """Check a write with this fence and return the live lease. Raises LockHeld, StaleFence, FenceRequired."""
     lease = lease_of(row, tx.now)
     try:
         check_holder(lease, tx.actor.id, fence, task_id=row.id, current_fence=row.fence)
@@ -55,8 +52,7 @@ def require_lease(tx: Tx, row: TaskRow, lease: Lease | None) -> Lease:
 def check_status_without_lease(tx: Tx, row: TaskRow) -> None:
     """Check that an agent may set the status of a task without a holder, without claiming it first.
 
-    Raises LockRequired when the agent lost its own newest lease on the task. Raises it also for a task that is BLOCKED
-    because its attempts are used up.
+    Raises LockRequired if the agent lost its newest lease on the task, or if a BLOCKED task has no attempts left.
     """
     lost = _last_lost_lease(tx, row)
     if lost is not None:

@@ -1,10 +1,12 @@
 """Use cases of the lease history: list live and ended leases, and remove old ones."""
 
+from functools import partial
 from typing import Any
 
 from project_manager.schemas.leases import LeaseView, ListLeases
 from project_manager.schemas.views import Page
-from project_manager.services import paging, serializers
+from project_manager.services import paging
+from project_manager.services.serializers import view_of
 from project_manager.store import lease_history
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.transaction import Tx
@@ -37,7 +39,7 @@ def list_leases(tx: Tx, command: ListLeases) -> Page[LeaseView]:
         ended, more = lease_history.page_of_ended(tx, filters, ended_after, command.limit - len(rows))
         rows += ended
     return paging.page(
-        rows, more, total, filters, item=serializers.lease, position=lambda row: (*_position(row), total)
+        rows, more, total, filters, item=partial(view_of, LeaseView), position=lambda row: (*_position(row), total)
     )
 
 

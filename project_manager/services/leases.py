@@ -4,24 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from project_manager.clock import rfc3339
-from project_manager.domain.actors import SYSTEM, Role
+from project_manager.domain.actors import Role
 from project_manager.domain.errors import InvalidTransition
 from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
 from project_manager.domain.limits import HANDOFF_CHARACTERS, OTHER_LEASES_WITH_CLAIM
 from project_manager.domain.readiness import failed_attempts, not_ready_error
 from project_manager.domain.statuses import CLAIMABLE_BY_ID, TRANSITIONS, Status
-from project_manager.schemas.leases import (
-    AcquiredView,
-    AcquireTaskLock,
-    ClaimedView,
-    ClaimNextTask,
-    HandoffView,
-    HoldView,
-    NewLeaseView,
-    ReleasedView,
-    ReleaseTaskLock,
-    RenewTaskLock,
-)
+from project_manager.schemas import leases as schemas
 from project_manager.services import lookup, serializers, transitions
 from project_manager.services.authorization import overrides_lease
 from project_manager.services.lease_errors import check_lease, require_lease
@@ -35,7 +24,7 @@ from project_manager.store.transaction import Tx
 _SHORTENED = " [truncated; see the log]"
 
 
-def acquire(tx: Tx, command: AcquireTaskLock) -> AcquiredView:
+def acquire(tx: Tx, command: schemas.AcquireTaskLock) -> schemas.AcquiredView:
     """Claim one task by id; use claim_next_task when any ready task will do.
 
     One agent at a time gets a lease with a fence; the status becomes IN_PROGRESS. Claiming a task again renews your
@@ -49,19 +38,12 @@ def acquire(tx: Tx, command: AcquireTaskLock) -> AcquiredView:
         return _lease_view(tx, _take_over(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
     lease = check_lease(tx, row, command.fence)
     if lease is not None:
-        ttl = _length(command.requested_seconds, lease.ttl)
-        view = _lease_view(tx, transitions.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
-        return view if command.fence is not None else _already_held(view)
+        view = _renew(tx, row, lease, command.requested_seconds, fenced=command.fence is not None)
+        if command.fence is not None:
+            return view
+        return replace(view, notice="already leased to your id; another session may use this id")
     check_claimable(tx, row)
     return _lease_view(tx, transitions.claim(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
-
-
-def _already_held(view: AcquiredView) -> AcquiredView:
-    """Return the view with a notice that the agent id had the lease already.
-
-    The caller may be another session with the same id.
-    """
-    return replace(view, notice="already leased to your id; another session may use this id")
 
 
 def _take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
@@ -71,16 +53,8 @@ def _take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     return transitions.take_over(tx, row, ttl=ttl)
 
 
-def _length(seconds: int | None, otherwise: int) -> int:
-    """Return the length of a lease in milliseconds."""
-    return otherwise if seconds is None else seconds * 1000
-
-
 def check_claimable(tx: Tx, row: TaskRow) -> None:
-    """Check that the task can be claimed by id.
-
-    Raises NotReady with every blocker, InvalidTransition for a finished task.
-    """
+    """Check that the task can be claimed by id. Raises NotReady with every blocker, or InvalidTransition."""
     status = Status(row.status)
     if status not in CLAIMABLE_BY_ID:
         raise InvalidTransition(
@@ -96,18 +70,22 @@ def check_claimable(tx: Tx, row: TaskRow) -> None:
         raise not_ready_error(row.id, why)
 
 
-def renew(tx: Tx, command: RenewTaskLock) -> AcquiredView:
+def renew(tx: Tx, command: schemas.RenewTaskLock) -> schemas.AcquiredView:
     """Renew your lease (heartbeat); do it every third of its length while you work.
 
     Only expires_at changes; the fence stays. Refused when your lease has ended: then stop working on the task.
     """
     row = lookup.task(tx, command.task_id)
     lease = require_lease(tx, row, check_lease(tx, row, command.fence))
-    ttl = _length(command.ttl_seconds, lease.ttl)
-    return _lease_view(tx, transitions.renew(tx, row, ttl=ttl, fenced=command.fence is not None), renewed=True)
+    return _renew(tx, row, lease, command.ttl_seconds, fenced=command.fence is not None)
 
 
-def release(tx: Tx, command: ReleaseTaskLock) -> ReleasedView:
+def _renew(tx: Tx, row: TaskRow, lease: Lease, seconds: int | None, *, fenced: bool) -> schemas.AcquiredView:
+    ttl = lease.ttl if seconds is None else seconds * 1000
+    return _lease_view(tx, transitions.renew(tx, row, ttl=ttl, fenced=fenced), renewed=True)
+
+
+def release(tx: Tx, command: schemas.ReleaseTaskLock) -> schemas.ReleasedView:
     """Release a leased task without finishing it, with a handoff note for the next agent.
 
     The task returns to the status it was claimed from and can be claimed again. `failed` counts the attempt; at the cap
@@ -124,7 +102,7 @@ def release(tx: Tx, command: ReleaseTaskLock) -> ReleasedView:
     if forced:
         transitions.log_forced_release(tx, row)
     placed = _return_task(tx, row, reason, attempts=attempts)
-    return ReleasedView(
+    return schemas.ReleasedView(
         success=True,
         message=f"task {row.id} was released; its status is {placed.status}",
         task_id=row.id,
@@ -133,33 +111,26 @@ def release(tx: Tx, command: ReleaseTaskLock) -> ReleasedView:
     )
 
 
-def grant(tx: Tx, command: ClaimNextTask, row: TaskRow, claim_context: ClaimContext, *, called_at: int) -> ClaimedView:
-    """Claim a ready task for the actor.
-
-    After a long wait since `called_at` the claim begins with an unconfirmed lease.
-    """
+def grant(
+    tx: Tx, command: schemas.ClaimNextTask, row: TaskRow, claim_context: ClaimContext, *, called_at: int
+) -> schemas.ClaimedView:
+    """Claim a ready task for the actor. After a long wait since `called_at` the lease begins unconfirmed."""
     ttl = command.ttl_seconds * 1000
     short = unconfirmed_length(ttl, tx.now - called_at)
     taken = transitions.claim(tx, row, ttl=ttl, unconfirmed_ttl=short)
     shown = serializers.task(tx, taken)
-    return ClaimedView(
+    return schemas.ClaimedView(
         task=shown, lock=shown.lock, message=_lease_sentence(taken), **_handover_fields(tx, taken, claim_context)
     )
 
 
 def has_unconfirmed(tx: Tx, called_at: int) -> bool:
-    """Return whether a call of the actor that arrived at `called_at` confirms a lease.
-
-    The role viewer cannot claim, so its reads in the name of an agent confirm nothing.
-    """
+    """Return whether a call that arrived at `called_at` confirms a lease. Calls of a viewer confirm nothing."""
     return tx.actor.role >= Role.AGENT and bool(leases.unconfirmed_of(tx, tx.actor.id, called_at=called_at))
 
 
 def confirm(tx: Tx, called_at: int) -> bool:
-    """Extend the unconfirmed leases of the actor to their full length. Return whether there were any.
-
-    A call confirms only leases that began before it. A claim that still waits does not confirm the others.
-    """
+    """Extend the actor's unconfirmed leases that began before the call. Return whether there were any."""
     if not leases.has_unconfirmed(tx):
         return False
     found = leases.unconfirmed_of(tx, tx.actor.id, called_at=called_at)
@@ -176,10 +147,7 @@ def next_to_expire(tx: Tx) -> list[Lease]:
 
 
 def expire_due(tx: Tx) -> None:
-    """End every expired lease and make deferred tasks that are due ready.
-
-    The writer calls it at the start of each batch, so that readiness never depends on a background job.
-    """
+    """End expired leases and undefer tasks that are due, at the start of each batch of writes."""
     for task_id in leases.expired(tx):
         _expire(tx, lookup.task(tx, task_id))
     for task_id in tasks.due_deferred(tx):
@@ -188,10 +156,7 @@ def expire_due(tx: Tx) -> None:
 
 
 def next_due(tx: Tx) -> int | None:
-    """Return the time at which the next lease expires or the next deferred task is due.
-
-    The time is in milliseconds since the epoch. Return None when there is neither.
-    """
+    """Return when the next lease expires or deferred task is due, in ms since the epoch, or None."""
     deferred_until = tasks.next_deferred(tx)
     # Users set deferred_until by the wall clock (tx.date); the result is on the clock of tx.now.
     wakes_at = None if deferred_until is None else deferred_until + tx.now - tx.date
@@ -203,12 +168,10 @@ def _expire(tx: Tx, row: TaskRow) -> None:
     held = f"the lease of {row.lock_holder} (fence {row.fence})"
     if row.unconfirmed_fence == row.fence:
         waited = f"{held} was not confirmed before {rfc3339(row.lock_expires_at or 0)}"
-        transitions.note(
-            tx, row, SYSTEM.id, "system", f"{waited}: the claim was queued, and its client may have disconnected"
-        )
+        transitions.note_by_system(tx, row, f"{waited}: the claim was queued, and its client may have disconnected")
         _return_task(tx, row, UnlockReason.UNCONFIRMED, attempts=row.attempts)
         return
-    transitions.note(tx, row, SYSTEM.id, "system", f"{held} expired at {rfc3339(row.lock_expires_at or 0)}")
+    transitions.note_by_system(tx, row, f"{held} expired at {rfc3339(row.lock_expires_at or 0)}")
     _return_task(tx, row, UnlockReason.LOCK_EXPIRED, attempts=row.attempts + 1)
 
 
@@ -218,14 +181,12 @@ def _return_task(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -
     target = Status.BLOCKED if exhausted else Status(row.lock_from or Status.TODO)
     placed = transitions.end(tx, row, target, reason, attempts=attempts)
     if exhausted:
-        transitions.note(
-            tx, row, SYSTEM.id, "system", f"{failed_attempts(attempts)}: BLOCKED until a person reviews it"
-        )
+        transitions.note_by_system(tx, row, f"{failed_attempts(attempts)}: BLOCKED until a person reviews it")
     transitions.emit_ready(tx, [row.id])
     return placed
 
 
-def _lease_view(tx: Tx, row: TaskRow, *, renewed: bool) -> AcquiredView:
+def _lease_view(tx: Tx, row: TaskRow, *, renewed: bool) -> schemas.AcquiredView:
     lease = live_lease_of(row, tx.now)
     handover = {} if renewed else _handover_fields(tx, row, claimable.context(tx, row.id))
     words = _lease_sentence(row)
@@ -240,7 +201,7 @@ def _lease_view(tx: Tx, row: TaskRow, *, renewed: bool) -> AcquiredView:
         "task": serializers.task(tx, row),
         "lock": serializers.lock(lease),
     }
-    return AcquiredView(**fields) if renewed else NewLeaseView(**fields, **handover)
+    return schemas.AcquiredView(**fields) if renewed else schemas.NewLeaseView(**fields, **handover)
 
 
 def _handover_fields(tx: Tx, row: TaskRow, beside: ClaimContext) -> dict[str, Any]:
@@ -255,13 +216,13 @@ def _handover_fields(tx: Tx, row: TaskRow, beside: ClaimContext) -> dict[str, An
     }
 
 
-def other_leases(tx: Tx, *, limit: int, except_task: int = 0) -> list[HoldView]:
+def other_leases(tx: Tx, *, limit: int, except_task: int = 0) -> list[schemas.HoldView]:
     """Return the leases of the actor that end first, without the lease on `except_task`."""
     found = agents.other_leases(tx, except_task, limit)
-    return [HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in found]
+    return [schemas.HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in found]
 
 
-def _notice(row: TaskRow, others: list[HoldView]) -> str | None:
+def _notice(row: TaskRow, others: list[schemas.HoldView]) -> str | None:
     """Return a notice for a new holder with an unconfirmed lease or with other leases, or None."""
     said = []
     if row.unconfirmed_fence == row.fence:
@@ -273,11 +234,11 @@ def _notice(row: TaskRow, others: list[HoldView]) -> str | None:
     return "; ".join(said) or None
 
 
-def _handoff(note: LogRow) -> HandoffView:
+def _handoff(note: LogRow) -> schemas.HandoffView:
     body = note.body
     if len(body) > HANDOFF_CHARACTERS:
         body = body[: HANDOFF_CHARACTERS - len(_SHORTENED)] + _SHORTENED
-    return HandoffView(note.author, body, rfc3339(note.created_at))
+    return schemas.HandoffView(note.author, body, rfc3339(note.created_at))
 
 
 def _lease_sentence(row: TaskRow) -> str:

@@ -66,24 +66,13 @@ def _page(tx: Tx, command: Paged, filters: dict[str, Any], *, order: Order, colu
     described: listing.DescriptionMode = "whole" if names is None or "description" in names else "none"
     shown, more = listing.page(tx, filters, order=order, after=after, limit=command.limit, description=described)
     if not shown:
-        _check_scope_exists(tx, filters)
+        lookup.check_scope(tx, filters)  # an empty list would suggest that they exist without tasks
 
     def item(row: TaskRow) -> Any:
         view = serializers.task(tx, row)
         return view if names is None else serializers.chosen(view, names)
 
     return paging.page(shown, more, listing.count(tx, filters), filters, item=item, position=position)
-
-
-def _check_scope_exists(tx: Tx, filters: dict[str, Any]) -> None:
-    """Check that the project and the epic of an empty list exist.
-
-    Otherwise the empty list would suggest that they exist without tasks. Raises ProjectNotFound, EpicNotFound.
-    """
-    if "project_id" in filters:
-        lookup.project(tx, filters["project_id"])
-    if "epic_id" in filters:
-        lookup.epic(tx, filters["epic_id"])
 
 
 def _columns(names: list[str] | None) -> list[str] | None:

@@ -29,4 +29,4 @@ def list_logs(tx: Tx, command: ListTaskLogs) -> Page[LogView]:
     row = lookup.task(tx, command.task_id)
     shown, more = logs.newest(tx, row.id, command.limit, before=before, kind=command.kind)
     total = logs.count(tx, row.id, command.kind)
-    return paging.page(shown, more, total, filters, item=serializers.log, position=lambda entry: (entry.id,))
+    return paging.page(shown, more, total, filters, item=serializers.log)

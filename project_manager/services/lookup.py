@@ -1,5 +1,8 @@
 """Lookup of the rows that a command refers to, and checks before a write."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     EpicNotFound,
@@ -45,6 +48,14 @@ def epic(tx: Tx, epic_id: int) -> EpicRow:
     return row
 
 
+def check_scope(tx: Tx, filters: Mapping[str, Any]) -> None:
+    """Check that the project and the epic of the filters exist. Raises ProjectNotFound, EpicNotFound."""
+    if "project_id" in filters:
+        project(tx, filters["project_id"])
+    if "epic_id" in filters:
+        epic(tx, filters["epic_id"])
+
+
 def check_version(kind: str, present: int, expected: int | None) -> None:
     """Check that the present version is the expected one, if one is expected. Raises VersionMismatch."""
     if expected is not None and expected != present:
@@ -64,10 +75,9 @@ Created = dict[str, NamedView]
 def get_or_create_project(
     tx: Tx, project_id: int | None, project_name: str | None, epic_id: int | None, created: Created | None = None
 ) -> ProjectRow:
-    """Return the project for a new row, given by id, by name, or by its epic. The default is the inbox.
+    """Return the project for a new row, by id, by name, or of its epic. The default is the inbox.
 
-    A project that does not exist is created and added to `created`. Raises ProjectNotFound, EpicNotFound, Invalid, and
-    TypoCheckRequired for a new name.
+    A new project is added to `created`. Raises ProjectNotFound, EpicNotFound, Invalid, TypoCheckRequired.
     """
     if project_id is not None:
         row = project(tx, project_id)
@@ -82,7 +92,8 @@ def get_or_create_project(
     if found is not None:
         return found
     name = project_name or INBOX
-    resolve.require_project_typo_check(tx, name)
+    if name_key(name) != name_key(INBOX):  # the inbox is created when it is first needed
+        resolve.PROJECT_NAMES.require_typo_check(tx, name)
     made = create_project(tx, name, "")
     if created is not None:
         created["project"] = NamedView(made.id, made.name)
@@ -94,8 +105,7 @@ def get_or_create_epic(
 ) -> EpicRow | None:
     """Return the epic for a new task, given by id or by name, or None.
 
-    An epic that does not exist is created and added to `created`. Raises EpicNotFound, Invalid, and TypoCheckRequired
-    for a new name.
+    A new epic is added to `created`. Raises EpicNotFound, Invalid, TypoCheckRequired.
     """
     if epic_id is not None:
         row = epic(tx, epic_id)
@@ -110,7 +120,7 @@ def get_or_create_epic(
     if found is not None:
         return found
     if "project" not in (created or {}):  # a new project has no epic yet
-        resolve.require_epic_typo_check(tx, parent.id, epic_name)
+        resolve.epic_names(parent.id).require_typo_check(tx, epic_name)
     made = create_epic(tx, parent.id, epic_name, "", EpicStatus.ACTIVE, None)
     if created is not None:
         created["epic"] = NamedView(made.id, made.name)
@@ -134,10 +144,7 @@ def create_project(tx: Tx, name: str, description: str) -> ProjectRow:
 def create_epic(
     tx: Tx, project_id: int, name: str, description: str, status: EpicStatus, position: int | None
 ) -> EpicRow:
-    """Insert an epic, emit `epic.created`, and return the epic.
-
-    Without `position` the epic is last in its project.
-    """
+    """Insert an epic, by default last in its project, emit `epic.created`, and return the epic."""
     place = epics.next_position(tx, project_id) if position is None else position
     row = epics.add(tx, project_id, name, description, status.value, place)
     event, sealed = EpicCreated(name, row.status, row.version), seals.digests_of("epics", row)

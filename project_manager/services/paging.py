@@ -1,7 +1,7 @@
 """Pages of lists: the position in the cursor of a command, and the answer with the next cursor."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from project_manager.schemas import cursor
 from project_manager.schemas.commands import Paged
@@ -12,10 +12,7 @@ Item = TypeVar("Item")
 
 
 def start(command: Paged, filters: Mapping[str, object], length: int) -> tuple[int, ...] | None:
-    """Return the position after which the page begins, a tuple of `length` integers. The first page has none.
-
-    Raises MalformedCursor.
-    """
+    """Return the position before the page, `length` integers, or None for the first page. Raises MalformedCursor."""
     return cursor.read(command.cursor, filters, length) if command.cursor else None
 
 
@@ -32,7 +29,7 @@ def page(
     filters: Mapping[str, object],
     *,
     item: Callable[[Row], Item],
-    position: Callable[[Row], tuple[int, ...]],
+    position: Callable[[Any], tuple[int, ...]] = lambda row: (row.id,),
 ) -> Page[Item]:
     """Return the page of these rows. `position` is the position of a row, for the cursor of the next page."""
     following = cursor.write(position(rows[-1]), filters) if more else None

@@ -5,14 +5,7 @@ from typing import Any
 from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import ProjectArchived, ProjectDeleted, ProjectUpdated
 from project_manager.domain.task_fields import PROJECT_PLAIN
-from project_manager.schemas.projects import (
-    CreateProject,
-    DeleteProject,
-    GetProject,
-    ListProjects,
-    ProjectView,
-    UpdateProject,
-)
+from project_manager.schemas import projects as schemas
 from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import lookup, paging, resolve, serializers, transitions
 from project_manager.services.tasks import delete_task
@@ -23,19 +16,19 @@ from project_manager.store.transaction import Tx
 ALL_TASKS = 2**62
 
 
-def create(tx: Tx, command: CreateProject) -> ProjectView:
+def create(tx: Tx, command: schemas.CreateProject) -> schemas.ProjectView:
     """Create a project. Its name is unique."""
-    resolve.check_project_name_free(tx, command.name)
+    resolve.PROJECT_NAMES.check_free(tx, command.name)
     return serializers.project(lookup.create_project(tx, command.name, command.description), {})
 
 
-def get(tx: Tx, command: GetProject) -> ProjectView:
+def get(tx: Tx, command: schemas.GetProject) -> schemas.ProjectView:
     """Read one project with the number of its tasks by status."""
     row = lookup.project(tx, command.project_id)
     return serializers.project(row, tasks.counts_in_project(tx, row.id))
 
 
-def update(tx: Tx, command: UpdateProject) -> ProjectView:
+def update(tx: Tx, command: schemas.UpdateProject) -> schemas.ProjectView:
     """Edit or archive a project. Only the fields that are sent change.
 
     Tasks of an archived project are not ready and cannot be claimed; live leases continue.
@@ -46,26 +39,29 @@ def update(tx: Tx, command: UpdateProject) -> ProjectView:
         name: getattr(command, name) for name in PROJECT_PLAIN if name in command.model_fields_set
     }
     if "name" in values:
-        resolve.check_project_name_free(tx, command.name, row.id)
-    # An unchanged `archived` must not move the time of archiving or write to all tasks of the project.
-    archiving = "archived" in command.model_fields_set and command.archived != (row.archived_at is not None)
-    if archiving:
-        values["archived_at"] = tx.now if command.archived else None
-    written = projects.write(tx, row, values)
-    changed = [name for name in PROJECT_PLAIN if getattr(row, name) != getattr(written, name)]
-    emit_changed(tx, written, changed, archiving=archiving)
+        resolve.PROJECT_NAMES.check_free(tx, command.name, row.id)
+    archived = command.archived if "archived" in command.model_fields_set else None
+    written = write(tx, row, values, archived=archived)
     return serializers.project(written, tasks.counts_in_project(tx, row.id))
 
 
-def emit_changed(tx: Tx, row: ProjectRow, changed: list[str], *, archiving: bool) -> None:
-    """Emit the event of an edit. With `archiving` also archive or unarchive the tasks, with their events."""
-    archived = row.archived_at is not None
-    kind = ProjectArchived if archiving and archived else ProjectUpdated
-    sealed = seals.digests_of("projects", row)
-    event = kind(name=row.name, changed=changed, archived=archived, version=row.version)
-    events.add(tx, event, project_id=row.id, sealed=sealed)
+def write(tx: Tx, row: ProjectRow, values: dict[str, Any], *, archived: bool | None) -> ProjectRow:
+    """Write the fields, emit the event of the edit, and return the project.
+
+    `archived` archives or unarchives its tasks too. None, or the present value, changes nothing.
+    """
+    archiving = archived is not None and archived != (row.archived_at is not None)
     if archiving:
-        _set_archived(tx, row.id, archived)
+        values = {**values, "archived_at": tx.now if archived else None}
+    written = projects.write(tx, row, values)
+    is_archived = written.archived_at is not None
+    changed = [name for name in PROJECT_PLAIN if getattr(row, name) != getattr(written, name)]
+    kind = ProjectArchived if archiving and is_archived else ProjectUpdated
+    event = kind(name=written.name, changed=changed, archived=is_archived, version=written.version)
+    events.add(tx, event, project_id=row.id, sealed=seals.digests_of("projects", written))
+    if archiving:
+        _set_archived(tx, row.id, is_archived)
+    return written
 
 
 def _set_archived(tx: Tx, project_id: int, archived: bool) -> None:
@@ -79,7 +75,7 @@ def _set_archived(tx: Tx, project_id: int, archived: bool) -> None:
         transitions.emit_ready(tx, claimable.ids(tx, {"project_id": project_id}, ALL_TASKS))
 
 
-def delete(tx: Tx, command: DeleteProject) -> DeletedView:
+def delete(tx: Tx, command: schemas.DeleteProject) -> DeletedView:
     """Delete a project. If it has epics, tasks or knowledge, `force` is needed and deletes them too."""
     lookup.check_force(tx, command.force)
     row = lookup.project(tx, command.project_id)
@@ -98,18 +94,11 @@ def delete(tx: Tx, command: DeleteProject) -> DeletedView:
     return DeletedView(success=True, deleted="project", id=row.id, name=row.name, epics=parts, tasks=len(inside))
 
 
-def list_projects(tx: Tx, command: ListProjects) -> Page[ProjectView]:
+def list_projects(tx: Tx, command: schemas.ListProjects) -> Page[schemas.ProjectView]:
     """List the projects, by id, with the number of their tasks by status."""
     archived = command.archived
     filters = {"archived": archived}
     after = paging.start_id(command, filters)
     shown, more, total = projects.page(tx, archived=archived, after=after, limit=command.limit)
     counts = tasks.counts_by_project(tx)
-    return paging.page(
-        shown,
-        more,
-        total,
-        filters,
-        item=lambda row: serializers.project(row, counts.get(row.id, {})),
-        position=lambda row: (row.id,),
-    )
+    return paging.page(shown, more, total, filters, item=lambda row: serializers.project(row, counts.get(row.id, {})))

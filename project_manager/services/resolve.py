@@ -1,10 +1,9 @@
-"""Find projects and epics by name, and suggest a name where none is found.
-
-Comparing a name with all others takes time, so it happens on a reader and never in the writer's transaction.
-"""
+"""Find projects and epics by name, and suggest a name. Names are compared on readers only, as it takes time."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from project_manager.domain.errors import EpicNotFound, Invalid, NameTaken, ProjectManagerError, ProjectNotFound
 from project_manager.domain.hints import did_you_mean
@@ -15,14 +14,11 @@ from project_manager.store.epics import EpicRow
 from project_manager.store.projects import ProjectRow
 from project_manager.store.transaction import Tx
 
-Named = list[tuple[int, str]]
-
 
 class TypoCheckRequired(ProjectManagerError):
-    """A new name that is not in `tx.new_names` yet.
+    """A new name. The caller runs `check` on a reader, and repeats the call with `name` in `tx.new_names`.
 
-    The caller runs `check` on a reader, which raises Invalid for a probable typing error. Then it repeats the call with
-    `name` in `tx.new_names`.
+    `check` raises Invalid for a probable typing error.
     """
 
     def __init__(self, kind: str, name: str, check: Callable[[Tx], None]) -> None:
@@ -42,7 +38,7 @@ def epic(tx: Tx, project_id: int, name: str) -> EpicRow | None:
 
 
 def project_id_of(tx: Tx, project_id: int | None, project_name: str | None) -> int | None:
-    """Return the id of the project of a query, given by id or name. Return None for all projects.
+    """Return the id of the project of a query, by id or name. None stands for all projects.
 
     Raises ProjectNotFound with a suggested name, and Invalid when id and name differ.
     """
@@ -79,7 +75,7 @@ def scope(tx: Tx, command: Scoped) -> dict[str, int]:
 
 
 def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name: str | None) -> int | None:
-    """Return the id of the epic of a query, given by id or name. Return None for all epics.
+    """Return the id of the epic of a query, by id or name. None stands for all epics.
 
     Without a project the name has to be unique among all projects. Raises EpicNotFound, Invalid.
     """
@@ -99,12 +95,8 @@ def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name
 
 def _epic_not_found(project_id: int | None, name: str) -> EpicNotFound:
     error = EpicNotFound(f"epic `{name}` not found", epic_name=name)
-    error.suggest = partial(_suggest, error, name, partial(_epics_like, project_id))
+    error.suggest = partial(_suggest, error, name, lambda tx, name: epics.names_like(tx, project_id, name))
     return error
-
-
-def _epics_like(project_id: int | None, tx: Tx, name: str) -> list[str]:
-    return epics.names_like(tx, project_id, name)
 
 
 def _epics_by_name(tx: Tx, project_id: int | None, name: str) -> list[EpicRow]:
@@ -115,53 +107,48 @@ def _epics_by_name(tx: Tx, project_id: int | None, name: str) -> list[EpicRow]:
     return epics.called(tx, name) or epics.with_key(tx, name_key(name))
 
 
-def require_project_typo_check(tx: Tx, name: str) -> None:
-    """Raise TypoCheckRequired until the name was compared with all projects.
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of all projects, or of the epics of one project.
 
-    A name that is similar to an existing one is probably a typing error.
+    `find` returns the row of a name. `similar` returns the names that a new one is compared with.
     """
-    if name_key(name) != name_key(INBOX) and name not in tx.new_names:
-        raise TypoCheckRequired("project", name, partial(_check_project_typo, name))
+
+    kind: str
+    find: Callable[[Tx, str], ProjectRow | EpicRow | None]
+    similar: Callable[[Tx, str], list[str]]
+    place: str = ""
+
+    def check_free(self, tx: Tx, name: str, own_id: int | None = None) -> None:
+        """Raise NameTaken when another row has this name."""
+        taken = self.find(tx, name)
+        if taken is not None and taken.id != own_id:
+            message = f"the name {taken.name!r} is already used by {self.kind} {taken.id}{self.place}"
+            details: dict[str, Any] = {f"{self.kind}_id": taken.id, "name": taken.name}
+            raise NameTaken(message, **details)
+
+    def require_typo_check(self, tx: Tx, name: str) -> None:
+        """Raise TypoCheckRequired until the name was compared with all others, because it may be a typo."""
+        if name not in tx.new_names:
+            raise TypoCheckRequired(self.kind, name, partial(self._check_typo, name))
+
+    def _check_typo(self, name: str, tx: Tx) -> None:
+        if self.find(tx, name) is not None:  # another call has created it since the comparison was requested
+            return
+        near = nearest(name, self.similar(tx, name))
+        if near is not None:
+            hint = f"Send `{near}`. To create a similar name, use the dashboard or POST /api/{self.kind}s."
+            raise Invalid.of(f"{self.kind}_name", f"{self.kind} not found{did_you_mean(near)}", hint)
 
 
-def require_epic_typo_check(tx: Tx, project_id: int, name: str) -> None:
-    """Raise TypoCheckRequired until the name was compared with the epics of the project."""
-    if name not in tx.new_names:
-        raise TypoCheckRequired("epic", name, partial(_check_epic_typo, project_id, name))
-
-
-def _check_project_typo(name: str, tx: Tx) -> None:
-    """Raise Invalid for a name that is close to an existing one. The inbox counts also before it exists."""
-    if _projects_of(tx, name):  # another call has created it since the comparison was requested
-        return
-    near = nearest(name, [INBOX, *projects.names_like(tx, name)])
-    if near is not None:
-        raise _probable_typo_error("project", near)
-
-
-def _check_epic_typo(project_id: int, name: str, tx: Tx) -> None:
-    if _epics_of(tx, project_id, name):  # another call has created it since, as above
-        return
-    near = nearest(name, epics.names_like(tx, project_id, name))
-    if near is not None:
-        raise _probable_typo_error("epic", near)
-
-
-def check_project_name_free(tx: Tx, name: str, project_id: int | None = None) -> None:
-    """Raise NameTaken when another project has this name."""
-    taken = _conflicting_name(project_id, _projects_of(tx, name))
-    if taken is not None:
-        raise NameTaken(
-            f"the name {taken[1]!r} is already used by project {taken[0]}", project_id=taken[0], name=taken[1]
-        )
-
-
-def check_epic_name_free(tx: Tx, project_id: int, name: str, epic_id: int | None = None) -> None:
-    """Raise NameTaken when another epic of the project has this name."""
-    taken = _conflicting_name(epic_id, _epics_of(tx, project_id, name))
-    if taken is not None:
-        words = f"the name {taken[1]!r} is already used by epic {taken[0]} of this project"
-        raise NameTaken(words, epic_id=taken[0], name=taken[1])
+def epic_names(project_id: int) -> Names:
+    """Return the names of the epics of a project."""
+    return Names(
+        "epic",
+        lambda tx, name: epic(tx, project_id, name),
+        lambda tx, name: epics.names_like(tx, project_id, name),
+        " of this project",
+    )
 
 
 def conflicting_fields_error(field: str, message: str) -> Invalid:
@@ -169,20 +156,5 @@ def conflicting_fields_error(field: str, message: str) -> Invalid:
     return Invalid.of(field, message, "Send one of the two.")
 
 
-def _projects_of(tx: Tx, name: str) -> Named:
-    row = project(tx, name)
-    return [] if row is None else [(row.id, row.name)]
-
-
-def _epics_of(tx: Tx, project_id: int, name: str) -> Named:
-    row = epic(tx, project_id, name)
-    return [] if row is None else [(row.id, row.name)]
-
-
-def _conflicting_name(own: int | None, same: Named) -> tuple[int, str] | None:
-    return next((known for known in same if known[0] != own), None)
-
-
-def _probable_typo_error(kind: str, near: str) -> Invalid:
-    hint = f"Send `{near}`. To create a similar name, use the dashboard or POST /api/{kind}s."
-    return Invalid.of(f"{kind}_name", f"{kind} not found{did_you_mean(near)}", hint)
+# The inbox counts also before it exists.
+PROJECT_NAMES = Names("project", project, lambda tx, name: [INBOX, *projects.names_like(tx, name)])

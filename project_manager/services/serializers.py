@@ -1,8 +1,9 @@
 """Serializers: rows of the store to views."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
@@ -12,18 +13,18 @@ from project_manager.domain.readiness import Blocker, ReadinessInput, blockers, 
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import INSTANTS, LISTS, TASK_FIELDS
 from project_manager.schemas.epics import EpicView
-from project_manager.schemas.leases import LeaseView
 from project_manager.schemas.logs import LogView
 from project_manager.schemas.projects import ProjectView
 from project_manager.schemas.tasks import LinkView, TaskView
 from project_manager.store.epics import EpicRow
-from project_manager.store.lease_history import LeaseRow
 from project_manager.store.logs import LogRow
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import ROW_FIELDS, TaskRow
 from project_manager.store.transaction import Tx
 
 NO_IDS = "[]"
+
+View = TypeVar("View")
 
 _VIEW = tuple(TaskView.__dataclass_fields__)
 # Computed fields take the id at first: they keep their place in the answer, and the row is read in one step.
@@ -36,6 +37,24 @@ _STORED_INSTANTS = tuple(field.name for field in _STORED if field.kind in INSTAN
 def time_or_none(instant: int | None) -> str | None:
     """Return the instant (milliseconds since the epoch) in RFC 3339 format, or None."""
     return None if instant is None else rfc3339(instant)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("acquired_at", "archived_at", "created_at", "ended_at", "expires_at"), time_or_none),
+    **dict.fromkeys(("revoked_at", "updated_at"), time_or_none),
+    **dict.fromkeys(("changed", "metadata", "tags"), orjson.loads),
+    "active": bool,
+}
+"""Converters from the format of the store to JSON, by column."""
+
+
+def view_of(view: type[View], row: NamedTuple, **computed: Any) -> View:
+    """Return a view with the fields of the row that have the same names. `computed` are the other fields."""
+    stored = row._asdict()
+    for name in stored.keys() & view.__dataclass_fields__.keys() - computed.keys():  # type: ignore[attr-defined]
+        read = _READERS.get(name)
+        computed[name] = stored[name] if read is None else read(stored[name])
+    return view(**computed)
 
 
 def lease_of(row: TaskRow, now: int) -> Lease | None:
@@ -74,31 +93,15 @@ def lock(lease: Lease) -> LockView:
     )
 
 
-def lease(row: LeaseRow) -> LeaseView:
-    return LeaseView(
-        task_id=row.task_id,
-        task_name=row.task_name,
-        project_id=row.project_id,
-        agent_id=row.agent_id,
-        fence=row.fence,
-        acquired_at=rfc3339(row.acquired_at),
-        expires_at=rfc3339(row.expires_at),
-        ended_at=time_or_none(row.ended_at),
-        reason=row.reason,  # type: ignore[arg-type]
-        status=row.status,
-    )
-
-
-def standing(row: TaskRow, now: int) -> ReadinessInput:
+def standing(tx: Tx, row: TaskRow) -> ReadinessInput:
     """Return the facts that decide whether the task is ready."""
     return ReadinessInput(
-        task_id=row.id,
-        status=Status(row.status),
-        is_held=lease_of(row, now) is not None,
+        status=row.status,
+        is_held=lease_of(row, tx.now) is not None,
         attempts=row.attempts,
         waiting_for=_parse_ids(row.waiting_for),
         running_conflicts=_parse_ids(row.running_conflicts),
-        defer_until=row.defer_until,
+        deferred_until=row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None,
         archived=bool(row.archived),
         cancelled=_parse_ids(row.cancelled_dependencies),
     )
@@ -106,10 +109,10 @@ def standing(row: TaskRow, now: int) -> ReadinessInput:
 
 def claim_blockers_of(tx: Tx, row: TaskRow) -> tuple[Blocker, ...]:
     """Return the reasons that refuse a claim of the task by id."""
-    present = standing(row, tx.now)
-    if present.status is Status.TODO:
-        return readiness_blockers(present, now=tx.date, max_attempts=tx.max_attempts)
-    return blockers(present, now=tx.date)
+    present = standing(tx, row)
+    if present.status == Status.TODO:
+        return readiness_blockers(present, max_attempts=tx.max_attempts)
+    return blockers(present)
 
 
 def task(tx: Tx, row: TaskRow) -> TaskView:
@@ -119,18 +122,7 @@ def task(tx: Tx, row: TaskRow) -> TaskView:
 def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
     """Return the fields of a TaskView as a dict, for large lists."""
     lease = lease_of(row, tx.now)
-    deferred = row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None
-    why = _why_not_ready(
-        row.status,
-        lease is not None,
-        row.attempts,
-        tx.max_attempts,
-        row.waiting_for,
-        row.running_conflicts,
-        deferred,
-        row.archived,
-        row.cancelled_dependencies,
-    )
+    why = _why_not_ready(standing(tx, row), tx.max_attempts)
     view = dict(zip(_VIEW, _view_values(row), strict=True))
     for name in _STORED_LISTS:
         if view[name] == NO_IDS:
@@ -148,61 +140,18 @@ def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=4096)
-def _why_not_ready(
-    status: str,
-    held: bool,
-    attempts: int,
-    max_attempts: int,
-    waiting_for: str,
-    running_conflicts: str,
-    deferred: int | None,
-    archived: int,
-    cancelled: str,
-) -> tuple[str, ...]:
-    """Return the messages of the blockers.
-
-    They are cached: few combinations are in use, and computing them costs more than the rest of a task. `deferred` is
-    an instant in the future, so that `now` can be 0.
-    """
-    template = ReadinessInput(
-        task_id=0,
-        status=Status(status),
-        is_held=held,
-        attempts=attempts,
-        waiting_for=_parse_ids(waiting_for),
-        running_conflicts=_parse_ids(running_conflicts),
-        defer_until=deferred,
-        archived=bool(archived),
-        cancelled=_parse_ids(cancelled),
-    )
-    return tuple(reason.message for reason in readiness_blockers(template, now=0, max_attempts=max_attempts))
+def _why_not_ready(present: ReadinessInput, max_attempts: int) -> tuple[str, ...]:
+    """Return the messages of the blockers, cached: computing them costs more than the rest of a task."""
+    return tuple(reason.message for reason in readiness_blockers(present, max_attempts=max_attempts))
 
 
 def project(row: ProjectRow, counts: dict[str, int]) -> ProjectView:
-    return ProjectView(
-        id=row.id,
-        name=row.name,
-        description=row.description,
-        version=row.version,
-        created_at=rfc3339(row.created_at),
-        updated_at=rfc3339(row.updated_at),
-        archived_at=time_or_none(row.archived_at),
-        tasks={status.value: counts[status.value] for status in Status if status.value in counts},
-    )
+    tasks = {status.value: counts[status.value] for status in Status if status.value in counts}
+    return view_of(ProjectView, row, tasks=tasks)
 
 
 def epic(row: EpicRow) -> EpicView:
-    return EpicView(
-        id=row.id,
-        project_id=row.project_id,
-        name=row.name,
-        description=row.description,
-        status=row.status,
-        position=row.position,
-        version=row.version,
-        created_at=rfc3339(row.created_at),
-        updated_at=rfc3339(row.updated_at),
-    )
+    return view_of(EpicView, row)
 
 
 def log(row: LogRow) -> LogView:
@@ -215,20 +164,8 @@ def links(found: list[tuple[int, str, str]]) -> list[LinkView]:
 
 def chosen(view: TaskView, names: list[str]) -> dict[str, Any]:
     """Return only these fields of a task. `holder` and `expires_at` are taken from its lock."""
-    values: dict[str, Any] = {}
-    for name in names:
-        if name in ("holder", "expires_at"):
-            values[name] = None if view.lock is None else getattr(view.lock, name)
-        else:
-            values[name] = getattr(view, name)
-    return values
-
-
-def _parse_list(text: str) -> list[Any]:
-    if text == NO_IDS:
-        return []
-    found: list[Any] = orjson.loads(text)
-    return found
+    owners = {"holder": view.lock, "expires_at": view.lock}
+    return {name: getattr(owners.get(name, view), name, None) for name in names}
 
 
 def _parse_ids(text: str) -> tuple[int, ...]:

@@ -12,10 +12,7 @@ DAY_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Numbers of tasks by status, of leased tasks, and of tasks completed since midnight UTC.
-
-    `head` is the newest event.
-    """
+    """Numbers of tasks by status, leased, and completed since midnight UTC. `head` is the newest event."""
 
     by_status: dict[str, int]
     held: int

@@ -66,7 +66,7 @@ def change_status(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, re
     if target.value == row.status:
         return row
     if tx.actor.is_agent and target in _REQUIRES_READINESS and Status(row.status) not in CLOSED:
-        why = blockers(serializers.standing(row, tx.now), now=tx.date)
+        why = blockers(serializers.standing(tx, row))
         if why:
             raise not_ready_error(row.id, why)
     placed = transitions.set_status(tx, row, target, attempts=attempts, records_lease=tx.actor.is_agent)

@@ -7,32 +7,19 @@ from dataclasses import fields
 from typing import Any
 
 from project_manager.domain.errors import DependencyCycle, ExternalKeyTaken, HasDependents, Invalid
-from project_manager.domain.events import TaskCreated, TaskDeleted, TaskUnlocked, TaskUpdated
+from project_manager.domain.events import TaskCreated, TaskDeleted, TaskUpdated
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import EDITABLE, PLAIN
-from project_manager.schemas.tasks import (
-    CONTROL_FIELDS,
-    CreatedTasksView,
-    CreateTask,
-    CreateTasks,
-    DeleteTask,
-    GetTask,
-    GetTaskDetails,
-    NewTask,
-    TaskDetailsView,
-    TaskView,
-    UpdateTask,
-    WrittenTaskView,
-)
+from project_manager.schemas import tasks as schemas
 from project_manager.schemas.views import DeletedView, NamedView
 from project_manager.services import assumptions, budget, lookup, serializers, transitions
 from project_manager.services.authorization import check_write, renew_on_write
 from project_manager.services.serializers import lease_of
 from project_manager.services.statuses import change_status
-from project_manager.store import lease_history, links, logs, meta, tasks
+from project_manager.store import links, logs, meta, tasks
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -40,7 +27,7 @@ from project_manager.store.transaction import Tx
 _ID = re.compile(r"#*[0-9]+")
 
 
-def create(tx: Tx, command: CreateTask) -> TaskView:
+def create(tx: Tx, command: schemas.CreateTask) -> schemas.TaskView:
     """Create one task in a project, given by id or name, with its dependencies.
 
     A project or epic given by name is created if it does not exist, and listed under `created`. A name that looks like
@@ -54,7 +41,9 @@ def create(tx: Tx, command: CreateTask) -> TaskView:
     return _written(tx, lookup.task(tx, task_id), command.assumptions, created)
 
 
-def _place(tx: Tx, command: CreateTask | CreateTasks, created: lookup.Created) -> tuple[ProjectRow, int | None]:
+def _place(
+    tx: Tx, command: schemas.CreateTask | schemas.CreateTasks, created: lookup.Created
+) -> tuple[ProjectRow, int | None]:
     """Return the project and the epic id for new tasks. Rows that it creates are added to `created`."""
     project = lookup.get_or_create_project(tx, command.project_id, command.project_name, command.epic_id, created)
     lookup.check_not_archived(project)
@@ -62,17 +51,17 @@ def _place(tx: Tx, command: CreateTask | CreateTasks, created: lookup.Created) -
     return project, None if epic is None else epic.id
 
 
-def _written(tx: Tx, row: TaskRow, tags: list[str], created: lookup.Created) -> TaskView:
+def _written(tx: Tx, row: TaskRow, tags: list[str], created: lookup.Created) -> schemas.TaskView:
     """Record the assumptions and return the task, with the recorded assumptions and the created rows if any."""
     task = serializers.task(tx, row)
     if not tags and not created:
         return task
     noted = assumptions.record_with_task(tx, row, tags)
     plain = {part.name: getattr(task, part.name) for part in fields(task)}
-    return WrittenTaskView(**plain, assumptions=noted, created=created)
+    return schemas.WrittenTaskView(**plain, assumptions=noted, created=created)
 
 
-def create_many(tx: Tx, command: CreateTasks) -> CreatedTasksView:
+def create_many(tx: Tx, command: schemas.CreateTasks) -> schemas.CreatedTasksView:
     """Create up to 500 tasks in one step, with dependencies between them by `ref`.
 
     All or nothing. depends_on takes ids of existing tasks and refs of tasks in the same request, in any order.
@@ -87,15 +76,14 @@ def create_many(tx: Tx, command: CreateTasks) -> CreatedTasksView:
             needed = dict.fromkeys(_resolve_ref(ref, ids) for ref in task.depends_on)
             set_dependencies(tx, lookup.task(tx, task_id), list(needed))
     items = [serializers.task(tx, lookup.task(tx, task_id)) for task_id in made]
-    return CreatedTasksView(items=items, ids=ids, created=created)
+    return schemas.CreatedTasksView(items=items, ids=ids, created=created)
 
 
-def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: NewTask, depends_on: list[int]) -> int:
-    """Insert a task, emit `task.created`, and return its id.
-
-    Raises Invalid, ExternalKeyTaken, DependencyCycle.
-    """
-    _check_new_status(new.status)
+def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: schemas.NewTask, depends_on: list[int]) -> int:
+    """Insert a task, emit `task.created`, return its id. Raises Invalid, ExternalKeyTaken, DependencyCycle."""
+    if new.status in (Status.IN_PROGRESS, Status.REVIEW, Status.BLOCKED):
+        hint = "Create it as TODO or BACKLOG, then update it."
+        raise Invalid.of("status", f"a new task cannot be {new.status}", hint)
     _check_key(tx, project.id, new.external_key, None)
     task_id = tasks.add(
         tx,
@@ -146,8 +134,7 @@ def set_conflicts(tx: Tx, row: TaskRow, ids: list[int]) -> None:
 def _emit_conflict_change(tx: Tx, other: TaskRow, task_id: int) -> None:
     """Emit `task.updated` for the other task of a changed conflict, and increment its version.
 
-    Readers and writers of that task must see the change. While it is leased, its version stays. The next write of its
-    holder must not fail because of a change by another actor.
+    A leased task keeps its version, so that the next write of its holder does not fail.
     """
     present: list[int] = json.loads(other.conflicts_with)
     previous = sorted({*present} ^ {task_id})
@@ -159,12 +146,12 @@ def _emit_conflict_change(tx: Tx, other: TaskRow, task_id: int) -> None:
     transitions.emit(tx, event, other)
 
 
-def get(tx: Tx, command: GetTask) -> TaskView:
+def get(tx: Tx, command: schemas.GetTask) -> schemas.TaskView:
     """Read one task: fields, lock, whether it is ready and why not."""
     return serializers.task(tx, lookup.task(tx, command.task_id))
 
 
-def details(tx: Tx, command: GetTaskDetails) -> TaskDetailsView:
+def details(tx: Tx, command: schemas.GetTaskDetails) -> schemas.TaskDetailsView:
     """Read a task in full: description, criteria, dependencies, dependents, and its log.
 
     The log is newest first, handoff notes and failed attempts of others included; older entries with
@@ -178,7 +165,7 @@ def details(tx: Tx, command: GetTaskDetails) -> TaskDetailsView:
     room = tokens and budget.characters(tokens)
     shown = budget.within(entries, room, budget.size_of_log)
     assumed = assumptions.for_task(tx, row.id, room=room and room // 4)
-    return TaskDetailsView(
+    return schemas.TaskDetailsView(
         task_id=row.id,
         task=serializers.task(tx, row),
         project=NamedView(project.id, project.name),
@@ -192,7 +179,7 @@ def details(tx: Tx, command: GetTaskDetails) -> TaskDetailsView:
     )
 
 
-def update(tx: Tx, command: UpdateTask) -> TaskView:
+def update(tx: Tx, command: schemas.UpdateTask) -> schemas.TaskView:
     """Edit a task: only the fields that are sent change, and lists are replaced whole.
 
     Only the holder of a leased task (and people) may edit it. With `version` the edit is refused if the task has
@@ -203,8 +190,8 @@ def update(tx: Tx, command: UpdateTask) -> TaskView:
     lookup.check_version("task", row.version, command.version)
     check_write(tx, row, command.fence, force=command.force)
     changes = {name: getattr(command, name) for name in EDITABLE if name in command.model_fields_set}
-    if command.model_fields_set.issubset(CONTROL_FIELDS):
-        fields = [name for name in UpdateTask.model_fields if name not in CONTROL_FIELDS]
+    if command.model_fields_set.issubset(schemas.CONTROL_FIELDS):
+        fields = [name for name in schemas.UpdateTask.model_fields if name not in schemas.CONTROL_FIELDS]
         raise Invalid.of("(body)", "nothing to change: send at least one field", f"The fields are {', '.join(fields)}.")
     if changes:
         row = _edit(tx, row, changes)
@@ -216,7 +203,7 @@ def update(tx: Tx, command: UpdateTask) -> TaskView:
     return _written(tx, lookup.task(tx, row.id), command.assumptions, {})
 
 
-def delete(tx: Tx, command: DeleteTask) -> DeletedView:
+def delete(tx: Tx, command: schemas.DeleteTask) -> DeletedView:
     """Delete a task with its log. Its events stay.
 
     Refused while other open tasks depend on it, and while it is leased unless `force` is sent.
@@ -237,20 +224,9 @@ def delete(tx: Tx, command: DeleteTask) -> DeletedView:
 
 
 def delete_task(tx: Tx, row: TaskRow) -> list[int]:
-    """Delete the task, end its lease, and emit an event for each.
-
-    Return the ids of tasks that may be ready now: those that depended on it or conflicted with its lease.
-    """
+    """Delete the task with its lease, and emit events. Return the ids of tasks that may be ready now."""
     if row.lock_holder is not None:
-        lease_history.add(tx, row, reason=UnlockReason.DELETED.value, status=row.status)
-        unlocked = TaskUnlocked(
-            agent_id=row.lock_holder,
-            reason=UnlockReason.DELETED.value,
-            status=row.status,
-            attempts=row.attempts,
-            version=row.version,
-        )
-        transitions.emit(tx, unlocked, row)
+        transitions.close_lease(tx, row, row, UnlockReason.DELETED)
     conflicting_ids = links.conflicts_of(tx, row.id) if row.lock_holder is not None else []
     waiting = [link[0] for link in links.dependents_of(tx, row.id)] if row.status != Status.DONE else []
     if Status(row.status) not in CLOSED:
@@ -263,7 +239,6 @@ def delete_task(tx: Tx, row: TaskRow) -> list[int]:
 
 def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
     """Write the changed fields and links, emit `task.updated`, and return the task."""
-    before = serializers.task(tx, row)
     if "epic_id" in changes and changes["epic_id"] is not None:
         lookup.get_or_create_epic(tx, lookup.project(tx, row.project_id), changes["epic_id"], None)
     if "external_key" in changes:
@@ -273,23 +248,23 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
         set_dependencies(tx, row, changes["depends_on"])
     if "conflicts_with" in changes:
         set_conflicts(tx, row, changes["conflicts_with"])
-    written = lookup.task(tx, row.id)
-    after = serializers.task(tx, written)
-    changed = {name: getattr(after, name) for name in changes if getattr(before, name) != getattr(after, name)}
-    previous = {name: getattr(before, name) for name in changed}
-    event = TaskUpdated(changes=changed, previous=previous, version=written.version)
-    transitions.emit(tx, event, written)
+    written = emit_edit(tx, row)
     # The edit may have removed a blocker of this task, and a removed conflict may free other tasks.
     if not transitions.is_ready(tx, row):
         transitions.emit_ready(tx, [row.id])
     if row.lock_holder is not None:
-        transitions.emit_ready(tx, sorted(set(before.conflicts_with) - set(after.conflicts_with)))
+        transitions.emit_ready(tx, sorted({*json.loads(row.conflicts_with)} - {*json.loads(written.conflicts_with)}))
     return written
 
 
-def _check_new_status(status: Status) -> None:
-    if status in (Status.IN_PROGRESS, Status.REVIEW, Status.BLOCKED):
-        raise Invalid.of("status", f"a new task cannot be {status}", "Create it as TODO or BACKLOG, then update it.")
+def emit_edit(tx: Tx, row: TaskRow) -> TaskRow:
+    """Emit `task.updated` with the fields that changed since `row` was read, and return the task."""
+    written = lookup.task(tx, row.id)
+    old, new = serializers.task(tx, row), serializers.task(tx, written)
+    changes = {name: getattr(new, name) for name in EDITABLE if getattr(old, name) != getattr(new, name)}
+    previous = {name: getattr(old, name) for name in changes}
+    transitions.emit(tx, TaskUpdated(changes=changes, previous=previous, version=written.version), written)
+    return written
 
 
 def _check_key(tx: Tx, project_id: int, key: str | None, task_id: int | None) -> None:
@@ -307,7 +282,7 @@ def _check_tasks_exist(tx: Tx, field: str, ids: list[int]) -> None:
         raise Invalid.of(field, f"`{field}` contains unknown tasks: {names}", "Create them first.")
 
 
-def _check_refs(command: CreateTasks) -> None:
+def _check_refs(command: schemas.CreateTasks) -> None:
     # All field errors are collected, so that the client can correct the whole request at once.
     refs = Counter(task.ref for task in command.tasks if task.ref is not None)
     unknown_hint = "Send the id of a task, or the ref of another task of this request."

@@ -3,23 +3,14 @@
 import hashlib
 import secrets
 
-from project_manager.clock import rfc3339
 from project_manager.domain.actors import LOCAL, Actor, Role, check_agent_id
 from project_manager.domain.errors import NameTaken, OperatorTokenRequired, TokenNotFound, Unauthorized
 from project_manager.domain.events import TokenCreated, TokenRevoked, TokensCleared
 from project_manager.domain.names import composed
-from project_manager.schemas.tokens import (
-    ClearedTokensView,
-    ClearTokens,
-    CreateToken,
-    ListTokens,
-    RevokedTokenView,
-    RevokeToken,
-    TokenView,
-)
+from project_manager.schemas import tokens as schemas
 from project_manager.schemas.views import Page
 from project_manager.services import paging
-from project_manager.services.serializers import time_or_none
+from project_manager.services.serializers import view_of
 from project_manager.store import events, seals, tokens
 from project_manager.store.tokens import TokenRow
 from project_manager.store.transaction import Tx
@@ -32,11 +23,10 @@ ALL_REVOKED = (
 _ROLES = {"viewer": Role.VIEWER, "agent": Role.AGENT, "operator": Role.OPERATOR}
 
 
-def authorize_create(command: CreateToken, actor: Actor, interface: str) -> None:
-    """Raise OperatorTokenRequired when a caller without a token creates a token that is not an operator's.
+def authorize_create(command: schemas.CreateToken, actor: Actor, interface: str) -> None:
+    """Raise OperatorTokenRequired unless the first token is an operator's: others could not create tokens.
 
-    The first token turns authentication on, and only an operator may create further tokens. The CLI needs no token, so
-    it is exempt.
+    The CLI needs no token, so it is exempt.
     """
     if actor is LOCAL and interface != "cli" and command.role != "operator":
         raise OperatorTokenRequired(
@@ -45,7 +35,7 @@ def authorize_create(command: CreateToken, actor: Actor, interface: str) -> None
         )
 
 
-def create(tx: Tx, command: CreateToken) -> TokenView:
+def create(tx: Tx, command: schemas.CreateToken) -> schemas.TokenView:
     """Create a token. Its secret is only in this answer; the server stores only a hash.
 
     With agent_id the token acts only as that agent. From the first token on every interface requires one, even when all
@@ -65,15 +55,15 @@ def create(tx: Tx, command: CreateToken) -> TokenView:
     return _shown(row, secret)
 
 
-def list_tokens(tx: Tx, command: ListTokens) -> Page[TokenView]:
+def list_tokens(tx: Tx, command: schemas.ListTokens) -> Page[schemas.TokenView]:
     """List the tokens, revoked ones included, without their secrets."""
     after = paging.start_id(command, {})
     rows, total = tokens.page(tx, after=after, limit=command.limit + 1)
     shown, more = rows[: command.limit], len(rows) > command.limit
-    return paging.page(shown, more, total, {}, item=_shown, position=lambda row: (row.id,))
+    return paging.page(shown, more, total, {}, item=_shown)
 
 
-def revoke(tx: Tx, command: RevokeToken) -> RevokedTokenView:
+def revoke(tx: Tx, command: schemas.RevokeToken) -> schemas.RevokedTokenView:
     """Revoke a token. It no longer gives access.
 
     Without a live token every request is refused; `notice` explains it. Access never reopens by itself.
@@ -85,22 +75,21 @@ def revoke(tx: Tx, command: RevokeToken) -> RevokedTokenView:
         row = tokens.revoke(tx, row.id)
         _emit(tx, TokenRevoked, row)
     notice = None if tokens.count_live(tx) else ALL_REVOKED
-    return RevokedTokenView(*_fields(row), notice=notice)
+    return view_of(schemas.RevokedTokenView, row, notice=notice)
 
 
-def clear(tx: Tx, command: ClearTokens) -> ClearedTokensView:
+def clear(tx: Tx, command: schemas.ClearTokens) -> schemas.ClearedTokensView:
     """Delete every token, at the command line only. Without AUTH_REQUIRED every interface is then open."""
     cleared = tokens.clear(tx)
     if cleared:
         events.add(tx, TokensCleared(cleared))
-    return ClearedTokensView(cleared)
+    return schemas.ClearedTokensView(cleared)
 
 
 def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
-    """Authenticate a secret and return its actor.
+    """Authenticate a secret and return its actor. Raises Unauthorized.
 
-    Unless `required`, every caller is the local person until the first token is created. Access stays closed when all
-    tokens are revoked. Raises Unauthorized.
+    Unless `required`, every caller is the local person until the first token is created. Revoking all opens nothing.
     """
     if secret is None:
         if required or tokens.count_all(tx):
@@ -121,21 +110,14 @@ def is_bound(tx: Tx, agent_id: str) -> bool:
 
 
 def digest(secret: str) -> str:
-    """Return the hash of a secret that is stored.
-
-    Secrets are 256 random bits, so a brute-force search for a plain hash is infeasible.
-    """
+    """Return the stored hash of a secret: 256 random bits, so a plain hash resists brute force."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _emit(tx: Tx, kind: type[TokenCreated | TokenRevoked], row: TokenRow) -> None:
+def _emit(tx: Tx, kind: type[TokenCreated], row: TokenRow) -> None:
     event = kind({"id": row.id, "name": row.name, "role": row.role, "agent_id": row.agent_id})
     events.add(tx, event, sealed=seals.stored(tx, "tokens", "id", row.id))
 
 
-def _shown(row: TokenRow, secret: str | None = None) -> TokenView:
-    return TokenView(*_fields(row), secret)
-
-
-def _fields(row: TokenRow) -> tuple[int, str, str, str | None, str, str | None]:
-    return row.id, row.name, row.role, row.agent_id, rfc3339(row.created_at), time_or_none(row.revoked_at)
+def _shown(row: TokenRow, secret: str | None = None) -> schemas.TokenView:
+    return view_of(schemas.TokenView, row, secret=secret)

@@ -1,7 +1,6 @@
-"""The four transitions of a task: take, renew or end a lease, or set a status without one.
+"""The transitions of a task: take, renew or end a lease, or set a status without one.
 
-Each one is a guarded statement with its events and its effects on other tasks. Dependents have one blocker less, and
-conflicting tasks may be ready again.
+Each is a guarded statement with its events and its effects on dependent and conflicting tasks.
 """
 
 from collections.abc import Iterable, Iterator
@@ -37,10 +36,7 @@ _OUTCOMES = {
 
 
 def claim(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None) -> TaskRow:
-    """Give the actor a new lease of `ttl` milliseconds and set the status to IN_PROGRESS.
-
-    With `unconfirmed_ttl` the lease has this length until the first renewal.
-    """
+    """Set IN_PROGRESS with a new lease of `ttl` ms, or of `unconfirmed_ttl` ms until the first renewal."""
     came_from = Status.TODO if row.status == Status.IN_PROGRESS else row.status
     ready_conflicts = [] if row.conflicts_with == NO_IDS else ready_among(tx, links.conflicts_of(tx, row.id))
     taken = leases.take(tx, row, tx.actor.id, ttl=ttl, came_from=came_from, unconfirmed_ttl=unconfirmed_ttl)
@@ -73,13 +69,12 @@ def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
 def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     """End the present lease with reason `forced` and give the actor a new one of `ttl` milliseconds.
 
-    The status stays IN_PROGRESS, so that no waiting claim can get the task in between. A later release returns the task
-    to the status that it was first claimed from.
+    The status stays IN_PROGRESS, so that no waiting claim gets the task. A release restores the first status.
     """
     released = leases.set_status(tx, row, Status.IN_PROGRESS.value, attempts=row.attempts)
     if released is None:
         raise _conflict_error(tx, row)
-    _close_lease(tx, row, released, UnlockReason.FORCED)
+    close_lease(tx, row, released, UnlockReason.FORCED)
     taken = leases.take(tx, released, tx.actor.id, ttl=ttl, came_from=row.lock_from or Status.TODO.value)
     if taken is None:
         raise _conflict_error(tx, row)
@@ -94,16 +89,13 @@ def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts:
         raise _conflict_error(tx, row)
     if row.status != updated.status:
         _emit_status_changed(tx, row.status, updated, agent_id=row.lock_holder, lock_released=True)
-    _close_lease(tx, row, updated, reason)
+    close_lease(tx, row, updated, reason)
     _update_dependents(tx, row, updated)
     return updated
 
 
 def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_lease: bool = False) -> TaskRow:
-    """Set the status of a task without a holder.
-
-    With `records_lease` the actor takes a lease that ends at once, so that older fences of the task become stale.
-    """
+    """Set the status of a task without a holder. `records_lease` makes older fences of the task stale."""
     agent = tx.actor.id if records_lease else None
     placed = leases.set_status(tx, row, target.value, attempts=attempts, records_lease_of=agent)
     if placed is None:
@@ -144,9 +136,14 @@ def note(tx: Tx, row: TaskRow, author: str, kind: str, body: str) -> logs.LogRow
     return entry
 
 
+def note_by_system(tx: Tx, row: TaskRow, body: str) -> None:
+    """Add an entry of the service to the log of the task."""
+    note(tx, row, SYSTEM.id, "system", body)
+
+
 def log_forced_release(tx: Tx, row: TaskRow) -> None:
     """Add to the log that the actor ended the lease of the present holder."""
-    note(tx, row, SYSTEM.id, "system", f"{tx.actor.id} ended the lease of {row.lock_holder}")
+    note_by_system(tx, row, f"{tx.actor.id} ended the lease of {row.lock_holder}")
 
 
 def emit_ready(tx: Tx, task_ids: Iterable[int]) -> None:
@@ -214,7 +211,7 @@ def _emit_status_changed(
     emit(tx, event, row, sealed=sealed)
 
 
-def _close_lease(tx: Tx, held: TaskRow, placed: TaskRow, reason: UnlockReason) -> None:
+def close_lease(tx: Tx, held: TaskRow, placed: TaskRow, reason: UnlockReason) -> None:
     """Record the end of the lease in `held` and emit `task.unlocked`."""
     tx.count_outcome(_OUTCOMES.get(reason, "released"))
     failed = reason is UnlockReason.EXPLICIT_RELEASE and placed.attempts > held.attempts
@@ -244,10 +241,7 @@ def _locked(tx: Tx, row: TaskRow, *, renewed: bool = False) -> TaskLocked:
 
 
 def _conflict_error(tx: Tx, row: TaskRow) -> Exception:
-    """Return the error for a write that the guard in the statement refused although the rule allowed it.
-
-    That is a bug of the server, unless another actor holds the task.
-    """
+    """Return the error for an allowed write that the guard refused: a bug, unless another actor has the lease."""
     present = tasks.get(tx, row.id)
     lease = None if present is None else lease_of(present, tx.now)
     if lease is not None and lease.holder != tx.actor.id:

@@ -135,9 +135,9 @@ async def test_a_name_that_another_call_created_meanwhile_is_not_misspelt(api: O
         await api.call(f"create_{kind}", name=name, **place)
         await api.runtime.read("test", new.value.check)
 
-    await compared_while_made("project", "Website", lambda tx: resolve.require_project_typo_check(tx, "website "))
+    await compared_while_made("project", "Website", lambda tx: resolve.PROJECT_NAMES.require_typo_check(tx, "website "))
     await compared_while_made(
-        "epic", "Checkout", lambda tx: resolve.require_epic_typo_check(tx, 1, "Checkout"), project_name="Website"
+        "epic", "Checkout", lambda tx: resolve.epic_names(1).require_typo_check(tx, "Checkout"), project_name="Website"
     )
 
 

@@ -21,11 +21,6 @@ def outcome(held: Lease | None, agent: str, fence: int | None) -> ProjectManager
     return None
 
 
-def test_a_lease_lives_until_its_expiry_and_not_at_it() -> None:
-    assert lease().live(NOW + 999)
-    assert not lease().live(NOW + 1000)
-
-
 @pytest.mark.parametrize(
     ("held", "agent", "fence", "refusal"),
     [
