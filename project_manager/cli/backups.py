@@ -12,7 +12,6 @@ from project_manager.clock import SystemClock, monotonic
 from project_manager.config.settings import Settings
 from project_manager.store.chain import Head
 from project_manager.store.sqlite import access, backup, private_files, restore
-from project_manager.store.sqlite.backup import Backup
 from project_manager.store.sqlite.checks import CheckResult
 from project_manager.store.sqlite.restore import Restored
 
@@ -23,9 +22,9 @@ TAMPERED_HINT = (
 
 
 def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_json: bool) -> Exit:
-    """Back up the database to a file, or to a generated file name in a folder.
+    """Back up the database to a file, or to a new name in a folder that keeps the newest `keep` backups, or all for 0.
 
-    A folder keeps the newest `keep` backups, or all of them for 0. Raises NotFoundError, CommandError, BackupError.
+    Raises NotFoundError, CommandError, BackupError.
     """
     database, now, started = settings.database_path, SystemClock().now(), monotonic()
     local.check_database_exists(database)
@@ -38,25 +37,35 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
     # Old backups are removed only after the new one is verified.
     removed = backup.keep_newest(folder, database, keep) if into_folder and keep else []
     if as_json:
-        local.show_json({**_describe(made), "removed": [str(path) for path in removed]})
+        local.show_json(
+            {
+                "path": str(made.path),
+                "bytes": made.bytes,
+                "sha256": made.sha256,
+                "schema": made.revision,
+                "head": None if made.head is None else str(made.head),
+                "differences": list(made.differences),
+                "removed": [str(path) for path in removed],
+            }
+        )
     else:
         click.echo(f"{made.path}: {made.bytes:,} bytes, verified, sha256 {made.sha256}")
         if made.head is not None:
             click.echo(f"Latest event: {made.head}")
         if removed:
-            click.echo(
-                f"{len(removed)} older backup{'' if len(removed) == 1 else 's'} removed; the newest {keep} are kept."
-            )
-    _warn_of_differences(made)
+            backups = f"{len(removed)} older backup{'' if len(removed) == 1 else 's'}"
+            click.echo(f"{backups} removed; the newest {keep} are kept.")
+    if made.differences:
+        title = f"{made.path} is an exact copy, but its contents do not match its events"
+        _print_problems(title, made.differences, TAMPERED_HINT)
     return Exit.DONE
 
 
-def _warn_of_differences(made: Backup) -> None:
-    if made.differences:
-        click.echo(f"{made.path} is an exact copy, but its contents do not match its events:", err=True)
-        for difference in made.differences:
-            click.echo(f"  {difference}", err=True)
-        click.echo(TAMPERED_HINT, err=True)
+def _print_problems(title: str, problems: Sequence[str], remedy: str) -> None:
+    click.echo(f"{title}:", err=True)
+    for problem in problems:
+        click.echo(f"  {problem}", err=True)
+    click.echo(remedy, err=True)
 
 
 def _record_verification(database: Path, verified: backup.Verified) -> None:
@@ -68,9 +77,9 @@ def _record_verification(database: Path, verified: backup.Verified) -> None:
 
 
 def _backups_beside(database: Path, mode: int) -> Path:
-    """Return the folder `backups` next to the database, and create it if it is missing.
+    """Return the folder `backups` next to the database. Create it for the users that can read backups with `mode`.
 
-    A new folder is accessible to the users that can read backups with `mode`. Raises CommandError.
+    Raises CommandError.
     """
     folder = database.parent / "backups"
     try:
@@ -84,16 +93,15 @@ def _backups_beside(database: Path, mode: int) -> Path:
 
 
 def _check_target(target: Path, database: Path, into_folder: bool, force: bool) -> None:
-    """Reject a target that would replace a file, or that is in a missing folder. Both can be typing errors.
-
-    Raises NotFoundError, CommandError.
-    """
+    """Raise CommandError for a target that would replace a file, and NotFoundError for one in a missing folder."""
     folder = target if into_folder else target.parent
     if not folder.is_dir():
         raise NotFoundError(f"folder {folder} not found")
-    if not into_folder and target.exists() and database.exists() and target.samefile(database):
+    if into_folder or not target.exists():
+        return
+    if database.exists() and target.samefile(database):
         raise CommandError(f"{target} is the database itself; choose another file or a folder")
-    if not into_folder and target.exists() and not force:
+    if not force:
         raise CommandError(f"file {target} already exists; choose another file or a folder, or replace it with --force")
 
 
@@ -160,42 +168,28 @@ def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json:
 
 
 def _report_check(path: Path, found: CheckResult, *, is_database: bool) -> None:
-    if found.differences and not found.problems:
-        _report_differences(path, found)
-    elif not found.problems:
-        parts = ["pages", "references"] if found.head is None else ["pages", "references", "counters", "events"]
-        if not is_database and backup.checksum_path(path).exists():
-            parts.append("checksum")
-        click.echo(f"{path} is intact: {', '.join(parts[:-1])} and {parts[-1]}; schema {found.revision}.")
-        if found.head is None:
-            click.echo("The schema differs from that of this release, so the events were not compared.")
-        else:
-            click.echo(f"Latest event: {found.head}")
-        if found.unchecked:
-            click.echo(f"{found.unchecked:,} tasks have no remaining event and could not be compared.")
+    if found.problems:
+        remedy = "Do not restore this backup; use another one."
+        if is_database:
+            remedy = "Restore a backup: project-manager restore FILE"
+        _print_problems(f"{path} is damaged", [*found.problems, *found.differences], remedy)
+        return
+    if found.differences:
+        title = f"{path} is readable, but its contents do not match its events"
+        _print_problems(title, found.differences, TAMPERED_HINT)
+        if found.head is not None:
+            click.echo(f"Latest event: {found.head}", err=True)
+        return
+    parts = ["pages", "references"] if found.head is None else ["pages", "references", "counters", "events"]
+    if not is_database and backup.checksum_path(path).exists():
+        parts.append("checksum")
+    click.echo(f"{path} is intact: {', '.join(parts[:-1])} and {parts[-1]}; schema {found.revision}.")
+    if found.head is None:
+        click.echo("The schema differs from that of this release, so the events were not compared.")
     else:
-        _report_damage(path, found, is_database=is_database)
-
-
-def _report_damage(path: Path, found: CheckResult, *, is_database: bool) -> None:
-    click.echo(f"{path} is damaged:", err=True)
-    for fault in (*found.problems, *found.differences):
-        click.echo(f"  {fault}", err=True)
-    remedy = (
-        "Restore a backup: project-manager restore FILE"
-        if is_database
-        else "Do not restore this backup; use another one."
-    )
-    click.echo(remedy, err=True)
-
-
-def _report_differences(path: Path, found: CheckResult) -> None:
-    click.echo(f"{path} is readable, but its contents do not match its events:", err=True)
-    for difference in found.differences:
-        click.echo(f"  {difference}", err=True)
-    click.echo(TAMPERED_HINT, err=True)
-    if found.head is not None:
-        click.echo(f"Latest event: {found.head}", err=True)
+        click.echo(f"Latest event: {found.head}")
+    if found.unchecked:
+        click.echo(f"{found.unchecked:,} tasks have no remaining event and could not be compared.")
 
 
 def _head(text: str) -> Head:
@@ -205,14 +199,3 @@ def _head(text: str) -> Head:
     except ValueError as error:
         message = f"{text!r} is not a valid head; use SEQ:HASH, as printed by `verify` and in the log"
         raise click.BadParameter(message, param_hint="'--head'") from error
-
-
-def _describe(made: Backup) -> dict[str, object]:
-    return {
-        "path": str(made.path),
-        "bytes": made.bytes,
-        "sha256": made.sha256,
-        "schema": made.revision,
-        "head": None if made.head is None else str(made.head),
-        "differences": list(made.differences),
-    }

@@ -46,6 +46,14 @@ _HINTS: dict[type[ProjectManagerError], str] = {
 }
 """Hints for the command line. They replace default hints that name an agent tool."""
 
+_STATUSES = (
+    (ConfigError, Exit.USAGE),
+    ((NotFoundError, NotFound), Exit.NOT_FOUND),
+    (DatabaseDamaged, Exit.FAILED),
+    ((TemporaryBackupError, Unavailable, StorageFull, DatabaseTemporarilyUnavailable), Exit.UNAVAILABLE),
+)
+"""Exit statuses of expected errors; the first match counts, and any other error has FAILED."""
+
 EXPECTED_ERRORS = (ProjectManagerError, ConfigError, DatabaseOpenError, BackupError, NotFoundError, CommandError)
 
 
@@ -58,10 +66,7 @@ class CommandFailure:
 
 
 def report_error(error: Exception) -> Exit:
-    """Write the reason of the refusal to standard error, and return the exit status.
-
-    For an unexpected exception, the traceback comes first.
-    """
+    """Write the reason of the refusal, after the traceback of an unexpected exception. Return the exit status."""
     ending = describe(error)
     if not isinstance(error, EXPECTED_ERRORS):
         click.echo("".join(traceback.format_exception(error)), nl=False, err=True)
@@ -72,35 +77,19 @@ def report_error(error: Exception) -> Exit:
 
 def describe(error: Exception) -> CommandFailure:
     """Return the exit status and the lines that explain the error."""
-    if isinstance(error, ProjectManagerError):
-        return _from_operation_error(error)
     if not isinstance(error, EXPECTED_ERRORS):
         return CommandFailure(Exit.FAILED, (f"Internal error: {error!r}.",))
-    if isinstance(error, ConfigError):
-        status = Exit.USAGE
-    elif isinstance(error, NotFoundError):
-        status = Exit.NOT_FOUND
-    else:
-        status = Exit.UNAVAILABLE if isinstance(error, TemporaryBackupError) else Exit.FAILED
-    return CommandFailure(status, (_sentence(str(error)),))
-
-
-def _from_operation_error(error: ProjectManagerError) -> CommandFailure:
+    if not isinstance(error, ProjectManagerError):
+        return CommandFailure(_status(error), (_sentence(str(error)),))
     errors: Any = error.details.get("errors")
     if isinstance(error, Invalid) and errors:
         return CommandFailure(Exit.INVALID_INPUT, tuple(_field_errors(error, errors)))
     hint = _HINTS.get(type(error), error.hint) if error.hint == error.default_hint else error.hint
-    lines = (_sentence(error.message), *([hint] if hint else []))
-    if isinstance(error, NotFound):
-        return CommandFailure(Exit.NOT_FOUND, lines)
-    if isinstance(error, DatabaseDamaged):
-        return CommandFailure(Exit.FAILED, lines)
-    return CommandFailure(
-        Exit.UNAVAILABLE
-        if isinstance(error, Unavailable | StorageFull | DatabaseTemporarilyUnavailable)
-        else Exit.FAILED,
-        lines,
-    )
+    return CommandFailure(_status(error), (_sentence(error.message), *([hint] if hint else [])))
+
+
+def _status(error: Exception) -> Exit:
+    return next((status for kinds, status in _STATUSES if isinstance(error, kinds)), Exit.FAILED)
 
 
 def _field_errors(error: Invalid, errors: list[dict[str, Any]]) -> Iterator[str]:

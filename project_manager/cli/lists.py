@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import anyio
 import click
 
 from project_manager.cli import local
@@ -26,18 +26,15 @@ _ALL_REVOKED = (
 
 def tasks(settings: Settings, project: str | None, filters: dict[str, Any], limit: int, as_json: bool) -> Exit:
     """List the tasks that pass the filters. Raises ProjectNotFound."""
-
-    async def read() -> tuple[list[Any], int]:
-        async with local.open_operations(settings) as operations:
-            return await _tasks_of_project(operations, project, filters, limit)
-
-    found, total = anyio.run(read)
+    read = partial(_tasks_of_project, project=project, filters=filters, limit=limit)
+    found, total = local.perform(settings, read)
     if as_json:
         local.show_json({"items": found, "total": total})
         return Exit.DONE
     for task in found:
-        held = f"locked by {task.lock.holder} until {task.lock.expires_at}" if task.lock is not None else ""
-        note = held or ("ready" if task.ready else "; ".join(task.why_not_ready) if task.status == "TODO" else "")
+        note = "ready" if task.ready else "; ".join(task.why_not_ready) if task.status == "TODO" else ""
+        if task.lock is not None:
+            note = f"locked by {task.lock.holder} until {task.lock.expires_at}"
         click.echo(f"{task.id:>6}  {task.status:<11}  P{task.priority}  {task.name}" + (f"  ({note})" if note else ""))
     if total > len(found):
         click.echo(f"{len(found)} of {total} tasks shown; use --limit to show more.", err=True)
@@ -64,10 +61,9 @@ def create_token(settings: Settings, raw: dict[str, Any], as_json: bool, output:
 
 @contextmanager
 def _new_file(path: Path | None) -> Iterator[Callable[[str], object]]:
-    """Create a file with mode 0600 and yield a function that writes to it.
+    """Create a file with mode 0600 and yield a function that writes to it. Without a path the function does nothing.
 
-    The file exists before the body runs, and is removed after an error. Without a path the function does nothing.
-    Raises CommandError if the file exists or cannot be created.
+    The file is removed after an error. Raises CommandError if the file exists or cannot be created.
     """
     if path is None:
         yield lambda text: None
@@ -88,12 +84,7 @@ def _new_file(path: Path | None) -> Iterator[Callable[[str], object]]:
 
 def list_tokens(settings: Settings, as_json: bool) -> Exit:
     """List all tokens, including revoked ones."""
-
-    async def look() -> tuple[list[Any], int]:
-        async with local.open_operations(settings) as operations:
-            return await _all_pages(operations, "list_tokens", {}, 10 * PAGE_MAXIMUM)
-
-    found, _ = anyio.run(look)
+    found = local.perform(settings, _all_tokens)
     if as_json:
         local.show_json(found)
         return Exit.DONE
@@ -110,15 +101,13 @@ def list_tokens(settings: Settings, as_json: bool) -> Exit:
 def revoke_token(settings: Settings, token: str) -> Exit:
     """Revoke a token by id or by name. Raises NotFoundError."""
 
-    async def revoke() -> Any:
-        async with local.open_operations(settings) as operations:
-            found, _ = await _all_pages(operations, "list_tokens", {}, 10 * PAGE_MAXIMUM)
-            known = _find_token(found, token)
-            return None if known is None else await operations.run("revoke_token", {"token_id": known.id})
+    async def revoke(operations: Operations) -> Any:
+        known = _find_token(await _all_tokens(operations), token)
+        if known is None:
+            raise NotFoundError(f"token {token!r} not found")
+        return await operations.run("revoke_token", {"token_id": known.id})
 
-    revoked = anyio.run(revoke)
-    if revoked is None:
-        raise NotFoundError(f"token {token!r} not found")
+    revoked = local.perform(settings, revoke)
     click.echo(f"Token {revoked.id} {revoked.name!r} is revoked.")
     if revoked.notice is not None:
         click.echo(_ALL_REVOKED, err=True)
@@ -159,6 +148,11 @@ async def _tasks_of_project(
             raise
     found = await operations.run("get_project", {"project_id": project})
     return await _all_pages(operations, "list_tasks", {**filters, "project_id": found.id}, limit)
+
+
+async def _all_tokens(operations: Operations) -> list[Any]:
+    found, _ = await _all_pages(operations, "list_tokens", {}, 10 * PAGE_MAXIMUM)
+    return found
 
 
 async def _all_pages(operations: Operations, operation: str, raw: dict[str, Any], limit: int) -> tuple[list[Any], int]:

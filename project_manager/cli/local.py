@@ -2,10 +2,9 @@
 
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -22,6 +21,8 @@ from project_manager.runtime.calls import Caller
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.store.sqlite import access
+
+Result = TypeVar("Result")
 
 
 def load(flags: Mapping[str, object], env_file: Path | None) -> LoadedSettings:
@@ -77,41 +78,25 @@ def check_database_exists(database: Path) -> None:
         )
 
 
-@asynccontextmanager
-async def open_operations(settings: Settings, *, may_create: bool = False) -> AsyncIterator[Operations]:
-    """Open the database for a command. Without `may_create`, a mistyped path does not create an empty database.
+def perform(settings: Settings, work: Callable[[Operations], Awaitable[Result]], *, may_create: bool = False) -> Result:
+    """Open the database, run `work` with the operations, and return its result.
 
-    Raises NotFoundError, DatabaseOpenError.
+    Without `may_create`, a mistyped path does not create an empty database. Raises NotFoundError, DatabaseOpenError,
+    ProjectManagerError.
     """
+
+    async def run_on_database() -> Result:
+        async with open_runtime(settings, kind="command") as runtime:
+            return await work(Operations(runtime))
+
     if not may_create:
         check_database_exists(settings.database_path)
-    async with open_runtime(settings, kind="command") as runtime:
-        yield Operations(runtime)
+    return anyio.run(run_on_database)
 
 
-def run(
-    settings: Settings, name: str, raw: Mapping[str, object], request_id: str = "", *, may_create: bool = False
-) -> Any:
-    """Run one operation on the database and return its view.
-
-    Raises ProjectManagerError, NotFoundError, DatabaseOpenError.
-    """
-
-    async def run_once() -> Any:
-        async with open_operations(settings, may_create=may_create) as operations:
-            return await operations.run(name, raw, request_id)
-
-    return anyio.run(run_once)
-
-
-def pieces(settings: Settings, name: str, raw: Mapping[str, object], write: Callable[[str], object]) -> None:
-    """Run one streamed operation on the database and pass its text to `write` in order. Raises the errors of `run`."""
-
-    async def once() -> None:
-        async with open_operations(settings) as operations:
-            await operations.stream(name, raw, write)
-
-    anyio.run(once)
+def run(settings: Settings, name: str, raw: Mapping[str, object]) -> Any:
+    """Run one operation on the database and return its view. Raises the errors of `perform`."""
+    return perform(settings, lambda operations: operations.run(name, raw))
 
 
 def show_json(value: Any) -> None:

@@ -1,7 +1,6 @@
 """The command line, and the only parser of arguments.
 
-Each command imports its own module when it runs. Therefore `--help`, `--version` and usage errors are answered at
-once, and no command waits for the libraries of another.
+Each command imports its own module when it runs, so that `--help` and usage errors wait for no library.
 """
 
 from pathlib import Path
@@ -10,7 +9,7 @@ import click
 
 from project_manager import __version__
 from project_manager.cli.demo import demo
-from project_manager.cli.options import FILE, OUTPUT_PATH, Commands, flags, json_option, settings_of, settings_options
+from project_manager.cli.options import FILE, OUTPUT_PATH, Commands, Source, flags, json_option, settings_options
 
 EXITS = """\b
 Exit status:
@@ -66,8 +65,7 @@ def serve(
     project: str | None,
     no_browser: bool,
     verbose: bool,
-    db_path: str | None,
-    env_file: Path | None,
+    source: Source,
 ) -> int:
     """Run the service: API and dashboard on one port, MCP on the next.
 
@@ -82,21 +80,15 @@ def serve(
     """
     from project_manager.cli import serve as serving
 
-    given = flags(
-        DEFAULT_PORT=port,
-        MCP_PORT=mcp_port,
-        HOST=host,
-        MCP_TRANSPORT=mcp_transport,
-        DATABASE_PATH=db_path,
-        LOG_LEVEL="DEBUG" if verbose else None,
-    )
-    return serving.serve(given, env_file, project)
+    level = "DEBUG" if verbose else None
+    given = source.flags(DEFAULT_PORT=port, MCP_PORT=mcp_port, HOST=host, MCP_TRANSPORT=mcp_transport, LOG_LEVEL=level)
+    return serving.serve(given, source.env_file, project)
 
 
 @main.command()
 @click.option("-v", "--verbose", is_flag=True, help="Log every call on standard error.  [LOG_LEVEL=DEBUG]")
 @settings_options
-def mcp(*, verbose: bool, db_path: str | None, env_file: Path | None) -> int:
+def mcp(*, verbose: bool, source: Source) -> int:
     """Serve MCP on standard input and output.
 
     For clients that start their servers. The command can share the database with a running server; changes are visible
@@ -114,8 +106,7 @@ def mcp(*, verbose: bool, db_path: str | None, env_file: Path | None) -> int:
     """
     from project_manager.cli import serve as serving
 
-    given = flags(DATABASE_PATH=db_path, LOG_LEVEL="DEBUG" if verbose else None)
-    return serving.serve_mcp(given, env_file)
+    return serving.serve_mcp(source.flags(LOG_LEVEL="DEBUG" if verbose else None), source.env_file)
 
 
 main.add_command(demo)
@@ -123,7 +114,7 @@ main.add_command(demo)
 
 @main.command()
 @settings_options
-def migrate(*, db_path: str | None, env_file: Path | None) -> int:
+def migrate(*, source: Source) -> int:
     """Migrate the database to the schema of this release.
 
     A missing database is created. An existing database is copied before the migration. The migration is one
@@ -131,7 +122,7 @@ def migrate(*, db_path: str | None, env_file: Path | None) -> int:
     """
     from project_manager.cli import maintenance
 
-    return maintenance.migrate(flags(DATABASE_PATH=db_path), env_file)
+    return maintenance.migrate(source.flags(), source.env_file)
 
 
 @main.command("import")
@@ -147,9 +138,7 @@ def migrate(*, db_path: str | None, env_file: Path | None) -> int:
 @click.option("--prune", is_flag=True, help="Delete epics and tasks of the plan's projects that are not in the plan.")
 @settings_options
 @json_option
-def import_(
-    *, file: str, dry_run: bool, status: str, prune: bool, db_path: str | None, env_file: Path | None, as_json: bool
-) -> None:
+def import_(*, file: str, dry_run: bool, status: str, prune: bool, source: Source, as_json: bool) -> None:
     """Import a plan from FILE (YAML or JSON; - is standard input).
 
     An invalid plan changes nothing: every error is listed with its line and column. A repeated import changes only
@@ -176,7 +165,7 @@ def import_(
     """
     from project_manager.cli import local, plans
 
-    settings = settings_of(db_path, env_file)
+    settings = source.settings()
     view = plans.import_file(settings, file, dry_run=dry_run, status=status, prune=prune, quiet=as_json)
     if as_json:
         local.show_json(view)
@@ -191,7 +180,7 @@ def import_(
 )
 @click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
 @settings_options
-def export(*, project: str | None, output: str, form: str, db_path: str | None, env_file: Path | None) -> None:
+def export(*, project: str | None, output: str, form: str, source: Source) -> None:
     """Export projects as a plan for `import`.
 
     The plan does not contain leases, events, agents, tokens or earlier versions of knowledge. Equal content gives
@@ -204,7 +193,7 @@ def export(*, project: str | None, output: str, form: str, db_path: str | None, 
     """
     from project_manager.cli import plans
 
-    plans.export_file(settings_of(db_path, env_file), project, form, output)
+    plans.export_file(source.settings(), project, form, output)
 
 
 @main.command()
@@ -220,9 +209,7 @@ def export(*, project: str | None, output: str, form: str, db_path: str | None, 
 @click.option("--force", is_flag=True, help="Replace an existing FILE.")
 @settings_options
 @json_option
-def backup(
-    *, target: str | None, keep: int, force: bool, db_path: str | None, env_file: Path | None, as_json: bool
-) -> int:
+def backup(*, target: str | None, keep: int, force: bool, source: Source, as_json: bool) -> int:
     """Back up the database while it is in use, and verify the copy.
 
     The default target is the folder `backups` beside the database. In a folder, the name of the backup contains the
@@ -237,7 +224,7 @@ def backup(
     """
     from project_manager.cli import backups
 
-    return backups.back_up(settings_of(db_path, env_file), target, keep, force, as_json)
+    return backups.back_up(source.settings(), target, keep, force, as_json)
 
 
 @main.command()
@@ -245,7 +232,7 @@ def backup(
 @settings_options
 @json_option
 @click.option("--force", is_flag=True, help="Restore FILE even if its contents do not match its events.")
-def restore(*, file: Path, db_path: str | None, env_file: Path | None, as_json: bool, force: bool) -> int:
+def restore(*, file: Path, source: Source, as_json: bool, force: bool) -> int:
     """Replace the database with the backup FILE.
 
     Stop all servers of this database first. The backup is verified before the replacement, which is atomic, and the
@@ -258,7 +245,7 @@ def restore(*, file: Path, db_path: str | None, env_file: Path | None, as_json: 
     """
     from project_manager.cli import backups
 
-    return backups.put_back(settings_of(db_path, env_file), file, force, as_json)
+    return backups.put_back(source.settings(), file, force, as_json)
 
 
 @main.command()
@@ -272,9 +259,7 @@ def restore(*, file: Path, db_path: str | None, env_file: Path | None, as_json: 
     metavar="SEQ:HASH",
     help="A published head that the hash chain must contain; repeatable.",
 )
-def verify(
-    *, file: Path | None, db_path: str | None, env_file: Path | None, as_json: bool, heads: tuple[str, ...]
-) -> int:
+def verify(*, file: Path | None, source: Source, as_json: bool, heads: tuple[str, ...]) -> int:
     """Check the database or the backup FILE.
 
     The checks cover pages, foreign keys, counters, the schema, the hash chain of the events, the tables against the
@@ -283,7 +268,7 @@ def verify(
     """
     from project_manager.cli import backups
 
-    return backups.verify(settings_of(db_path, env_file), file, heads, as_json)
+    return backups.verify(source.settings(), file, heads, as_json)
 
 
 @main.command()
@@ -291,20 +276,17 @@ def verify(
 @click.option("--host", help="Address of the service.  [HOST]")
 @settings_options
 @json_option
-def healthcheck(
-    *, port: int | None, host: str | None, db_path: str | None, env_file: Path | None, as_json: bool
-) -> int:
+def healthcheck(*, port: int | None, host: str | None, source: Source, as_json: bool) -> int:
     """Check the health of the running service. Exit status 0: healthy, 1: unhealthy."""
-    from project_manager.cli import local, maintenance
+    from project_manager.cli import maintenance
 
-    given = flags(DEFAULT_PORT=port, HOST=host, DATABASE_PATH=db_path)
-    return maintenance.healthcheck(local.settings_of(given, env_file), as_json)
+    return maintenance.healthcheck(source.settings(DEFAULT_PORT=port, HOST=host), as_json)
 
 
 @main.command()
 @settings_options
 @json_option
-def config(*, db_path: str | None, env_file: Path | None, as_json: bool) -> int:
+def config(*, source: Source, as_json: bool) -> int:
     """Show every setting with its value and its source.
 
     \b
@@ -313,7 +295,7 @@ def config(*, db_path: str | None, env_file: Path | None, as_json: bool) -> int:
     """
     from project_manager.cli import local, maintenance
 
-    return maintenance.show_config(local.with_warnings(local.load(flags(DATABASE_PATH=db_path), env_file)), as_json)
+    return maintenance.show_config(local.with_warnings(local.load(source.flags(), source.env_file)), as_json)
 
 
 @main.command()
@@ -337,8 +319,7 @@ def tasks(
     label: str | None,
     search: str | None,
     limit: int,
-    db_path: str | None,
-    env_file: Path | None,
+    source: Source,
     as_json: bool,
 ) -> int:
     """List tasks with their status, lease and blockers.
@@ -352,7 +333,7 @@ def tasks(
     from project_manager.cli import lists
 
     filters = flags(status=list(status) or None, ready=ready or None, holder=holder, label=label, q=search)
-    return lists.tasks(settings_of(db_path, env_file), project, filters, limit, as_json)
+    return lists.tasks(source.settings(), project, filters, limit, as_json)
 
 
 @main.group()
@@ -378,14 +359,7 @@ def token() -> None:
 @settings_options
 @json_option
 def token_create(
-    *,
-    name: str,
-    role: str,
-    agent_id: str | None,
-    output: Path | None,
-    db_path: str | None,
-    env_file: Path | None,
-    as_json: bool,
+    *, name: str, role: str, agent_id: str | None, output: Path | None, source: Source, as_json: bool
 ) -> int:
     """Create a token called NAME and print its secret once, or write it to a file. Only a hash is stored.
 
@@ -397,36 +371,36 @@ def token_create(
     from project_manager.cli import lists
 
     raw = {"name": name, "role": role, **flags(agent_id=agent_id)}
-    return lists.create_token(settings_of(db_path, env_file), raw, as_json, output)
+    return lists.create_token(source.settings(), raw, as_json, output)
 
 
 @token.command("list")
 @settings_options
 @json_option
-def token_list(*, db_path: str | None, env_file: Path | None, as_json: bool) -> int:
+def token_list(*, source: Source, as_json: bool) -> int:
     """List all tokens with their times, including revoked ones. Secrets are not shown."""
     from project_manager.cli import lists
 
-    return lists.list_tokens(settings_of(db_path, env_file), as_json)
+    return lists.list_tokens(source.settings(), as_json)
 
 
 @token.command("revoke")
 @click.argument("token")
 @settings_options
-def token_revoke(*, token: str, db_path: str | None, env_file: Path | None) -> int:
+def token_revoke(*, token: str, source: Source) -> int:
     """Revoke the TOKEN with this id or name. Its name can be used again.
 
     If no token is left, every request is rejected. Create another token, or disable authentication with `token clear`.
     """
     from project_manager.cli import lists
 
-    return lists.revoke_token(settings_of(db_path, env_file), token)
+    return lists.revoke_token(source.settings(), token)
 
 
 @token.command("clear")
 @click.option("--yes", is_flag=True, help="Confirm that authentication is disabled.")
 @settings_options
-def token_clear(*, yes: bool, db_path: str | None, env_file: Path | None) -> int:
+def token_clear(*, yes: bool, source: Source) -> int:
     """Delete all tokens, including revoked ones. This disables authentication."""
     from project_manager.cli import lists
 
@@ -434,4 +408,4 @@ def token_clear(*, yes: bool, db_path: str | None, env_file: Path | None) -> int
         raise click.UsageError(
             "this disables authentication: any client that reaches the ports has full access; add --yes to confirm"
         )
-    return lists.clear_tokens(settings_of(db_path, env_file))
+    return lists.clear_tokens(source.settings())

@@ -3,6 +3,8 @@
 import http.client
 import json
 from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,9 +12,10 @@ import click
 from project_manager.cli import local, start_errors
 from project_manager.cli.exits import Exit
 from project_manager.config.settings import SETTINGS, LoadedSettings, Settings, show
+from project_manager.runtime.dispatch import database_options
 from project_manager.store import revisions
 from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.database import Options, move_foreign_logs, prepare
+from project_manager.store.sqlite.database import move_foreign_logs, prepare
 
 _WILDCARD_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared with, not bound to
 
@@ -27,22 +30,10 @@ def _migrate(settings: Settings) -> Exit:
     path = settings.database_path
     move_foreign_logs(path)
     before = _revision(path)
-    prepare(
-        Options(
-            path=path,
-            pool=settings.database_pool_size,
-            query_timeout=settings.query_timeout_seconds,
-            poll_interval=settings.lock_cleanup_interval,
-            max_attempts=settings.max_attempts,
-            auto_migrate=True,
-        )
-    )
+    prepare(replace(database_options(settings), auto_migrate=True))
     after = _revision(path)
-    click.echo(
-        f"{path} already has schema {after}."
-        if before == after
-        else f"{path} now has schema {after} ({before or 'none'} before)."
-    )
+    change = f"already has schema {after}" if before == after else f"now has schema {after} ({before or 'none'} before)"
+    click.echo(f"{path} {change}.")
     return Exit.DONE
 
 
@@ -84,15 +75,10 @@ def _revision(path: Path) -> str | None:
     if not path.exists() or path.stat().st_size == 0:
         return None
     try:
-        connection = driver.connect(str(path), immutable=True)
+        with closing(driver.connect(str(path), immutable=True)) as connection:
+            return revisions.current(connection)
     except driver.DriverError:
         return None
-    try:
-        return revisions.current(connection)
-    except driver.DriverError:
-        return None
-    finally:
-        connection.close()
 
 
 def _health_line(status: int, body: str, verbose: bool) -> str:

@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,18 +61,36 @@ class Commands(click.Group):
             ctx.exit(status)
 
 
-def settings_options(command: Command) -> Command:
-    """Add the options of every command that needs the database."""
-    for option in (
-        click.option(
-            "--env-file",
-            type=FILE,
-            help="File of NAME=value settings; flags and environment variables take precedence.",
-        ),
-        click.option("--db-path", metavar="FILE", help="Database file.  [DATABASE_PATH, else data/tasks.db]"),
-    ):
-        command = option(command)
-    return command
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The options --db-path and --env-file of a command."""
+
+    db_path: str | None
+    env_file: Path | None
+
+    def flags(self, **given: object) -> dict[str, object]:
+        """Return the flags of the command by the names of their settings."""
+        return flags(DATABASE_PATH=self.db_path, **given)
+
+    def settings(self, **given: object) -> Any:
+        """Return the settings of a command that is not a server."""
+        from project_manager.cli import local
+
+        return local.settings_of(self.flags(**given), self.env_file)
+
+
+def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of every command that needs the database. The command gets them as `source`."""
+
+    @click.option("--db-path", metavar="FILE", help="Database file.  [DATABASE_PATH, else data/tasks.db]")
+    @click.option(
+        "--env-file", type=FILE, help="File of NAME=value settings; flags and environment variables take precedence."
+    )
+    @wraps(command)
+    def with_source(*, db_path: str | None, env_file: Path | None, **options: Any) -> Any:
+        return command(source=Source(db_path, env_file), **options)
+
+    return with_source
 
 
 def json_option(command: Command) -> Command:
@@ -81,10 +101,3 @@ def json_option(command: Command) -> Command:
 def flags(**given: object) -> dict[str, object]:
     """Return the flags by the names of their settings, without those that are None."""
     return {name: value for name, value in given.items() if value is not None}
-
-
-def settings_of(db_path: str | None, env_file: Path | None) -> Any:
-    """Return the settings for a command that is not a server."""
-    from project_manager.cli import local
-
-    return local.settings_of(flags(DATABASE_PATH=db_path), env_file)

@@ -45,18 +45,16 @@ class _Terminal(io.TextIOWrapper):
 
 
 def prepare() -> None:
-    """Set up standard output and standard error. Files and pipes get UTF-8.
+    """Set up standard output and standard error, unless a test has replaced them. Files and pipes get UTF-8.
 
     A terminal gets replacements for characters that it lacks, and escapes for control characters.
-    Streams that are already replaced, as by a test, stay.
     """
     if sys.stdout is None:  # closed: the next opened file must not become standard output
         nowhere = os.open(os.devnull, os.O_RDONLY)
         if nowhere != _STDOUT:
             os.dup2(nowhere, _STDOUT)
-        sys.stdout = _text(
-            io.TextIOWrapper, io.BufferedWriter(_Output(_STDOUT, "wb", closefd=False)), "utf-8", "surrogateescape"
-        )
+        raw = _Output(_STDOUT, "wb", closefd=False)
+        sys.stdout = _text(io.TextIOWrapper, io.BufferedWriter(raw), "utf-8", "surrogateescape")
     elif sys.stdout is sys.__stdout__:
         sys.stdout = _like(sys.stdout, _Output(_STDOUT, "wb", closefd=False), "surrogateescape")
     if sys.stderr is not None and sys.stderr is sys.__stderr__:

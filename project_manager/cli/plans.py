@@ -30,7 +30,9 @@ def import_file(settings: Settings, file: str, *, dry_run: bool, status: str, pr
     source = "standard input" if file == "-" else file if len(file) <= NAME_CHARACTERS else Path(file).name
     raw = {"document": document, "source": source, "dry_run": dry_run, "status": status, "prune": prune}
     with _progress_listener(quiet or len(document) < _SHOWS_PROGRESS_FROM) as listener, report_to(request_id, listener):
-        view: ImportView = local.run(settings, "import_plan", raw, request_id, may_create=True)
+        view: ImportView = local.perform(
+            settings, lambda operations: operations.run("import_plan", raw, request_id), may_create=True
+        )
         return view
 
 
@@ -47,11 +49,11 @@ def export_file(settings: Settings, project: str | None, form: str, output: str)
     """Export to a file, which is replaced atomically, or to standard output, a pipe or a device."""
     raw = {"format": form, **({} if project is None else {"project": project})}
     if output == "-":
-        local.pieces(settings, "export_plan", raw, partial(click.echo, nl=False))
+        local.perform(settings, lambda operations: operations.stream("export_plan", raw, partial(click.echo, nl=False)))
         return
     try:
         with _atomic_writer(Path(output)) as write:
-            local.pieces(settings, "export_plan", raw, write)
+            local.perform(settings, lambda operations: operations.stream("export_plan", raw, write))
     except OSError as error:
         raise click.FileError(output, error.strerror or "") from error
 
@@ -60,8 +62,8 @@ def export_file(settings: Settings, project: str | None, form: str, output: str)
 def _atomic_writer(target: Path) -> Iterator[Callable[[str], object]]:
     """Yield a function that writes a temporary file, and replace the target with that file at the end.
 
-    A device or a pipe is written directly. A new file gets mode 0600 and the owner of its folder.
-    A replacement gets the owner and the permissions of the old file.
+    A device or a pipe is written directly. A new file gets mode 0600 and the owner of its folder. A replacement gets
+    the owner and the permissions of the old file.
     """
     if target.exists() and not target.is_file():
         with target.open("w", encoding="utf-8", newline="") as file:

@@ -42,7 +42,7 @@ def _serve(settings: Settings, project: str | None) -> int:
 def _print_addresses(settings: Settings, line: str) -> None:
     """Print the addresses of the service for the user. Programs read the log line `started` instead.
 
-    With the transport stdio, standard output carries only the protocol, so the text goes to standard error.
+    With the transport stdio, standard output carries only the protocol.
     """
     if settings.log_format == "text" or sys.stdout.isatty():
         with output.ignore_output_errors():
@@ -52,7 +52,7 @@ def _print_addresses(settings: Settings, line: str) -> None:
 def serve_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
     """Serve MCP on standard input and output until the client disconnects, and return the exit status.
 
-    Clients show standard error to their users. Calls are therefore logged there only if LOG_LEVEL is set.
+    Clients show standard error to their users, so calls are logged there only if LOG_LEVEL is set.
     """
     with start_errors.log_json(flags, env_file, unset="json"):
         loaded = local.load(flags, env_file)
@@ -66,10 +66,9 @@ def serve_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
 
 
 def _user_database(default: Path) -> Path:
-    """Return the database for a client that configures none.
+    """Return the database for a client that configures none: the default one if it exists, else one per user.
 
-    This is the default database if it exists, else one database per user. A client starts its servers in any folder.
-    A new database there would be an empty queue that no other agent sees.
+    A client starts its servers in any folder. A new database there would be a queue that no other agent sees.
     """
     if default.exists():
         return default

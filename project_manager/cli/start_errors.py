@@ -21,7 +21,6 @@ def log_json(flags: Mapping[str, object], env_file: Path | None, *, unset: LogFo
     """Report a refused command as one JSON log line if LOG_FORMAT is json. `unset` is the default format.
 
     Each error in a plan is one line of the message. In a terminal and in text logs, a refusal remains a sentence.
-    The exit status is the same.
     """
     try:
         yield

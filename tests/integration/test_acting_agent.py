@@ -11,6 +11,7 @@ from project_manager.cli import local
 from project_manager.config.settings import load
 from project_manager.mcp import tools
 from project_manager.operations.definition import READS, Operation, Tool
+from project_manager.runtime.open import open_runtime
 from project_manager.schemas import fields
 from project_manager.schemas.commands import Command
 from project_manager.store.transaction import Tx
@@ -65,8 +66,8 @@ async def test_a_field_names_the_acting_agent_at_the_terminal_only_if_declared(
     operation: Operation, database: Path
 ) -> None:
     settings = load({"DATABASE_PATH": str(database)}, {}).settings
-    async with local.open_operations(settings, may_create=True) as operations:
-        answer = await operations.run("name_actor", {"agent_id": "ann"})
+    async with open_runtime(settings, kind="command") as runtime:
+        answer = await local.Operations(runtime).run("name_actor", {"agent_id": "ann"})
     assert answer == (ANN if operation.acts_as else LOCAL_PERSON)
 
 
