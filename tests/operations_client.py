@@ -9,12 +9,14 @@ import pytest
 
 from project_manager.catalogue import BY_NAME
 from project_manager.clock import parse_rfc3339, rfc3339
-from project_manager.domain.actors import LOCAL, Actor
+from project_manager.domain.actors import LOCAL, SYSTEM, Actor
 from project_manager.domain.errors import ProjectManagerError
+from project_manager.runtime import maintenance
 from project_manager.runtime.calls import Answer, Caller
 from project_manager.runtime.dispatch import Runtime
 
 TIMEOUT = 20.0
+DAY_MS = 24 * 3600 * 1000
 Refusal = TypeVar("Refusal", bound=ProjectManagerError)
 Json = dict[str, Any]
 
@@ -42,6 +44,22 @@ class MovableClock:
     def later(self, seconds: float) -> str:
         """Return the instant in this number of seconds, in the format of the API."""
         return rfc3339(self.instant + int(seconds * 1000))
+
+
+async def run_due_jobs(runtime: Runtime) -> None:
+    """End the leases and deferrals that are due, and return when that is committed."""
+    await runtime.database.writer.run("sweep", lambda tx: None, SYSTEM, "")
+
+
+async def delete_events(runtime: Runtime, *, days: int) -> None:
+    """Run the job that deletes the events that are older than `days`."""
+    await maintenance.delete_expired(runtime.database, event_days=days)
+
+
+def clear_identities(runtime: Runtime) -> None:
+    """Clear the cache of authenticated callers."""
+    runtime._identities._actors._kept.clear()
+    runtime._identities._bound._kept.clear()
 
 
 @dataclass(frozen=True)
@@ -81,7 +99,7 @@ class OperationsClient:
         """Move the clock and run the jobs that are due."""
         self.clock.advance(seconds)
         with anyio.fail_after(TIMEOUT):
-            await self.runtime.run_due_jobs()
+            await run_due_jobs(self.runtime)
 
     async def create_task(self, name: str = "Paint the fence", **fields: Any) -> Json:
         made: Json = await self.call("create_task", name=name, **{"project_name": "Garden", **fields})

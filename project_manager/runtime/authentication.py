@@ -1,11 +1,8 @@
-"""Identities of callers: the actor of each token, and the agent ids that belong to bound tokens.
-
-Both come from the database and are cached for IDENTITY_SECONDS.
-"""
+"""Identities of callers, cached for IDENTITY_SECONDS: actors of tokens, and the agent ids of bound tokens."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor, Role, is_reserved
@@ -16,11 +13,8 @@ from project_manager.store.transaction import Tx
 IDENTITY_SECONDS = 1.0
 CACHE_SIZE = 10_000
 
-
-class Read(Protocol):
-    """A function that runs a read on a reader thread."""
-
-    def __call__(self, name: str, work: Callable[[Tx], Any], /) -> Awaitable[Any]: ...
+Read = Callable[[str, Callable[[Tx], Any]], Awaitable[Any]]
+"""A function that runs a named read on a reader thread."""
 
 
 class IdentityCache:
@@ -33,19 +27,12 @@ class IdentityCache:
         self._bound = _TtlCache()
 
     async def identify(self, secret: str | None) -> Actor:
-        """Return the actor of a token.
-
-        A token stops working within IDENTITY_SECONDS of its revocation. Raises Unauthorized.
-        """
+        """Return the actor of a token, up to IDENTITY_SECONDS after its revocation. Raises Unauthorized."""
         actor: Actor | None = self._actors.find(secret)
         if actor is None:
             actor = await self._read("identify", partial(tokens.identify, secret=secret, required=self._required))
             self._actors.keep(secret, actor)
         return actor
-
-    def invalidate(self) -> None:
-        """Clear the cache."""
-        self._actors, self._bound = _TtlCache(), _TtlCache()
 
     async def check_agent(self, caller: Actor, agent: Actor) -> None:
         """Raise AgentMismatch when the agent id belongs to a bound token of another caller.
@@ -63,7 +50,7 @@ class IdentityCache:
 
 
 def check_agent_in_transaction(tx: Tx, caller: Actor, agent: Actor) -> None:
-    """Raise AgentMismatch like `Identities.check_agent`, but in the transaction of a call that has waited."""
+    """Raise AgentMismatch like `IdentityCache.check_agent`, but in the transaction of a call that has waited."""
     if _is_free(caller, agent) and tokens.is_bound(tx, agent.id):
         raise _agent_mismatch(agent)
 

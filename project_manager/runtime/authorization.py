@@ -21,10 +21,9 @@ def check_role(operation: Operation, actor: Actor) -> None:
 
 
 def rate_limit_actor(operation: Operation, raw: Mapping[str, object], caller: Caller) -> Actor:
-    """Return the agent that the rate limit counts a call for.
+    """Return the agent that the rate limit counts a call for: the one that the raw input names, else the caller.
 
-    It is the agent that the input names, else the caller. The input is not validated yet. An id that is too long counts
-    by its first AGENT_ID_CHARACTERS characters.
+    An id that is too long counts by its first AGENT_ID_CHARACTERS characters.
     """
     if not operation.acts_as or caller.actor.bound:
         return caller.actor
@@ -38,8 +37,8 @@ def rate_limit_actor(operation: Operation, raw: Mapping[str, object], caller: Ca
 def effective_actor(caller: Caller, operation: Operation, command: Command) -> Actor:
     """Return the actor of a call: the agent in the field `acts_as` of the operation, or else the caller.
 
-    Raises AgentMismatch when the token is bound to another agent. Raises AgentRequired for a reserved name, or when an
-    agent without a name may not make the call. Raises RoleRequired for a flag that the agent may not set.
+    Raises AgentMismatch when the token is bound to another agent, AgentRequired for a reserved or a missing name, and
+    RoleRequired for a flag that the agent may not set.
     """
     actor = caller.actor
     if caller.is_agent and operation.tool is not None:
@@ -68,10 +67,7 @@ def _anonymous_agent(actor: Actor, operation: Operation, command: Command) -> Ac
 
 
 def _check_flags(actor: Actor, tool: Tool, command: Command) -> None:
-    """Raise RoleRequired for a flag of operators, without a token or with a token that is bound to an agent.
-
-    Over MCP such a caller is an agent, and an agent may not end the lease of another one.
-    """
+    """Raise RoleRequired for a flag of operators that an agent sets: without a token, or with a bound one."""
     for flag in tool.operator_only:
         if getattr(command, flag) and (actor is LOCAL or actor.bound):
             raise RoleRequired(

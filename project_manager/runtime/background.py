@@ -1,7 +1,6 @@
 """Background jobs: the one mechanism for all work that no request starts.
 
-A module registers its jobs with `BackgroundJobs.register`. Each run is counted and timed in the metrics. A failed run
-is logged with a limited rate as `NAME_failed`, and the job runs again when it is due.
+Each run is counted and timed in the metrics. A failed run is logged as `NAME_failed`, and repeated when it is due.
 """
 
 import logging
@@ -32,11 +31,10 @@ Wait = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work that repeats.
+    """Work that repeats. `name` identifies it in metrics and in the log.
 
-    `name` identifies the job in metrics and in the log. `run` does the work once. `due` returns when the next run is
-    due; with `at_start`, the first run does not wait for it. Only `processes` of these kinds run the job. `stop` is
-    called at shutdown, after the last run.
+    `due` returns when the next `run` is due; with `at_start`, the first run does not wait for it. `stop` is called at
+    shutdown, after the last run.
     """
 
     name: str
@@ -100,7 +98,7 @@ class BackgroundJobs:
     async def running(self, kind: ProcessKind) -> AsyncIterator[None]:
         """Repeat the jobs for a process of this kind while the body runs.
 
-        An exception of the body is raised as itself, not in an exception group.
+        An exception of the body is raised as itself, not in a group.
         """
         try:
             async with anyio.create_task_group() as tasks:

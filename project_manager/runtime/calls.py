@@ -35,10 +35,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A validated and authorized call.
-
-    `actor` is the agent or person that it acts as. `called_at` is its time in milliseconds since the epoch.
-    """
+    """A validated call that acts as `actor`. `called_at` is its time in milliseconds since the epoch."""
 
     operation: Operation
     command: Any
@@ -65,10 +62,9 @@ class Call:
 
 @dataclass(slots=True)
 class Answer:
-    """The answer of an operation.
+    """The answer of an operation. `expiring_leases` are the leases of an agent that end soon.
 
-    `view` is the view of the operation. When `replayed`, it is the stored JSON object. It is None for a `snapshot`.
-    `expiring_leases` are the leases of an agent that end soon.
+    `view` is the view of the operation, the stored JSON object when `replayed`, or None for a `snapshot`.
     """
 
     view: Any

@@ -10,19 +10,13 @@ STATUS = 74
 
 
 class DiskFailureHandler:
-    """A handler that ends the process after a failed write.
-
-    `ends_process` is false in a command, which reports the error to its user instead.
-    """
+    """A handler that ends the process after a failed write. A command reports the error to its user instead."""
 
     def __init__(self) -> None:
         self.ends_process = False
 
     def __call__(self, error: BaseException) -> None:
-        """Log the error and end the process without an answer.
-
-        The write may be present after the next start. Neither success nor failure would be a true answer.
-        """
+        """End the process without an answer, because the write may be present after the next start or not."""
         if not self.ends_process:
             return
         log.critical(

@@ -31,7 +31,6 @@ from project_manager.domain.errors import (
 from project_manager.observability.logging import bind_context, log_action
 from project_manager.observability.metrics import Metrics
 from project_manager.operations.definition import Kind, Operation
-from project_manager.runtime import new_names
 from project_manager.runtime.authentication import IdentityCache
 from project_manager.runtime.authorization import check_role, effective_actor, rate_limit_actor
 from project_manager.runtime.background import BackgroundJobs
@@ -133,10 +132,8 @@ class Runtime:
             log.exception("operation failed", extra={"action": operation.name})
             raise Internal("internal server error") from error
         finally:
-            seconds = monotonic() - started
-            self.metrics.operation(operation.name, caller.interface, outcome, seconds)
             task_id = task_id_of_input(raw) if command is None else task_of(command, answer)
-            self._record(operation, caller, actor, outcome, seconds, task_id)
+            self._record(operation, caller, actor, outcome, started, task_id)
         return answer
 
     @asynccontextmanager
@@ -165,19 +162,14 @@ class Runtime:
             await self._suggest(error, caller)
             raise
         finally:
-            seconds = monotonic() - started
-            self.metrics.operation(operation.name, caller.interface, outcome, seconds)
-            self._record(operation, caller, caller.actor, outcome, seconds)
+            self._record(operation, caller, caller.actor, outcome, started)
 
     async def read(self, name: str, work: Callable[[Tx], Any], actor: Actor = SYSTEM) -> Any:
         """Run `work` on a reader, for interfaces that need more than the answer of one operation (health, metrics)."""
         return await self.database.readers.run(name, work, actor, "")
 
     async def identify(self, secret: str | None) -> Actor:
-        """Return the actor of a token.
-
-        A token stops working within IDENTITY_SECONDS of its revocation. Raises Unauthorized.
-        """
+        """Return the actor of a token, up to IDENTITY_SECONDS after its revocation. Raises Unauthorized."""
         return await self._identities.identify(secret)
 
     def now(self) -> int:
@@ -194,8 +186,7 @@ class Runtime:
 
     async def latest_seq(self) -> int:
         """Return the number of the newest committed event, which the hub may not have seen yet."""
-        newest: int = await self.read("events_head", events.head)
-        return newest
+        return int(await self.read("events_head", events.head))
 
     @asynccontextmanager
     async def follow(
@@ -208,20 +199,14 @@ class Runtime:
     ) -> AsyncIterator[Subscription]:
         """Yield a subscription to the events after `since`, older ones first and then live ones, without a gap.
 
-        Raises Resync when events after `since` are gone, when `since` is ahead of the database, or when `epoch`
-        differs.
+        Raises Resync when events after `since` are gone, `since` is ahead of the database, or `epoch` differs.
         """
         if epoch is not None and epoch != self.hub.epoch:
             raise Resync
-        older: list[Event] = []
-        if not (self.hub.has_since(since) and since <= self.hub.head):
-            older = await self.read("older_events", partial(_replay_events, since=since))
+        is_in_memory = self.hub.has_since(since) and since <= self.hub.head
+        older = [] if is_in_memory else await self.read("older_events", partial(_replay_events, since=since))
         async with self.hub.subscribe(since, project_id=project_id, types=types, older=older) as subscription:
             yield subscription
-
-    async def run_due_jobs(self) -> None:
-        """End the leases and deferrals that are due, and return when that is committed."""
-        await self.database.writer.run("sweep", lambda tx: None, SYSTEM, "")
 
     async def _suggest(self, error: ProjectManagerError, caller: Caller) -> None:
         """Add the suggestion to the error. Without an available reader the error stays as it is."""
@@ -245,14 +230,10 @@ class Runtime:
             use_case = partial(
                 use_case, prepared=await anyio.to_thread.run_sync(prepare, limiter=self._prepare_limiter)
             )
-        read = partial(self.database.readers.run, "compare_names", actor=call.actor, request_id=call.caller.request_id)
-        return await new_names.write(partial(self._executor.write, call, use_case), read)
+        return await self._executor.write_with_names(call, use_case)
 
     async def _until_revoked(self, caller: Caller, wait: Awaitable[Answer]) -> Answer:
-        """Return the answer of the wait.
-
-        Raises Unauthorized when the token is revoked during the wait. Then the call has no effect.
-        """
+        """Return the answer of the wait. Raises Unauthorized without effect when the token is revoked meanwhile."""
         answer: Answer | None = None
         with anyio.CancelScope() as scope, self.open_streams.registered(caller.secret, scope.cancel):
             answer = await wait
@@ -291,9 +272,12 @@ class Runtime:
         caller: Caller,
         actor: Actor,
         outcome: str,
-        seconds: float,
+        started: float,
         task_id: int | None = None,
     ) -> None:
+        """Count and log a call that began at `started`, in seconds of `monotonic`."""
+        seconds = monotonic() - started
+        self.metrics.operation(operation.name, caller.interface, outcome, seconds)
         level = logging.INFO if operation.kind is Kind.WRITE or outcome != "ok" else logging.DEBUG
         if log.isEnabledFor(level):
             log_action(log, operation.name, level, **log_fields(caller, actor, outcome, seconds, task_id))

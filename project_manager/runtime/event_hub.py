@@ -1,8 +1,7 @@
-"""Fan-out of events to the subscribers of this process.
+"""Fan-out of events, also those of other processes, from the outbox to the subscribers of this process.
 
-The hub follows only the outbox, so that events of other processes arrive in the same way. Each event is encoded once
-and offered to the bounded queue of every subscriber. A subscriber that does not keep up gets Overflow and resumes by
-number. It delays no other subscriber.
+Each event is encoded once and offered to the bounded queue of every subscriber. A subscriber that does not keep up gets
+Overflow, resumes by number, and delays no other subscriber.
 """
 
 import asyncio
@@ -18,10 +17,7 @@ from project_manager.store.sqlite.tail import EventReader
 
 QUEUE = 1024
 UNBOUNDED = 1_000_000
-"""The queue limit of subscribers inside this process, which always read.
-
-An import may emit thousands of events at once.
-"""
+"""The queue limit of readers in this process, which always read. An import emits thousands of events at once."""
 
 QUEUED_CHARACTERS = 8 * 1024 * 1024
 REMEMBERED = 4096
@@ -33,10 +29,7 @@ class Overflow(Exception):
 
 
 class Resync(Exception):
-    """Error when events after `since` are gone or belong to another epoch.
-
-    The subscriber reads the present state and subscribes from there.
-    """
+    """Error when events after `since` are gone. The subscriber reads the present state and subscribes from there."""
 
 
 class Closed(Exception):
@@ -44,11 +37,7 @@ class Closed(Exception):
 
 
 class Event:
-    """An event as subscribers receive it. Its JSON is encoded at the first use and kept for all subscribers.
-
-    `with_trace` is the same event with its token id and request id, for operators. `frame` is the WebSocket frame of
-    the JSON.
-    """
+    """An event as subscribers receive it. Its JSON is encoded once. `frame` is the WebSocket frame of the JSON."""
 
     __slots__ = ("_is_traced", "_row", "_text", "_traced", "frame", "project_id", "seq", "type")
 
@@ -106,10 +95,7 @@ class Subscription:
         self._state: type[Exception] | None = None
 
     def offer(self, event: Event) -> None:
-        """Queue the event if it is new and passes the filter. Never blocks.
-
-        A full queue ends the subscription with Overflow.
-        """
+        """Queue the event if it is new and passes the filter. A full queue ends the subscription with Overflow."""
         if event.seq <= self.last_seq or not self._wants(event):
             return
         if len(self._queue) >= self._limit or self._queued > self._room > 0:
@@ -156,7 +142,7 @@ class Subscription:
 
 
 class Hub:
-    """All subscriptions of this process. The hub belongs to one event loop."""
+    """All subscriptions of this process. The hub belongs to one event loop. `closed` tells that it has stopped."""
 
     def __init__(self, tail: EventReader, dropped: Callable[[], None]) -> None:
         self._tail = tail
@@ -165,16 +151,11 @@ class Hub:
         self._recent: deque[Event] = deque()
         self._remembered = 0
         self._loop = asyncio.get_running_loop()
-        self._closed = False
+        self.closed = False
         self.epoch = tail.epoch
         self.head = tail.head
         self._oldest = tail.head
         tail.follow(self._received)
-
-    @property
-    def closed(self) -> bool:
-        """Return whether the hub has stopped."""
-        return self._closed
 
     @property
     def subscribers(self) -> int:
@@ -196,13 +177,12 @@ class Hub:
     ) -> AsyncIterator[Subscription]:
         """Yield a subscription to the events after `since`, or to new events when it is None.
 
-        `older` are events from the database that the hub no longer has in memory. Raises Resync when there would be a
-        gap, Closed when the hub has stopped.
+        `older` are events that are no longer in memory. Raises Resync for a gap, Closed when the hub has stopped.
         """
-        if self._closed:
+        if self.closed:
             raise Closed
         start = self.head if since is None else since
-        subscription = Subscription(start, project_id, types, max(limit, len(self._recent) + len(older or []) + limit))
+        subscription = Subscription(start, project_id, types, limit + len(self._recent) + len(older))
         for event in older:
             subscription.offer(event)
         reached = max(start, older[-1].seq if older else start)
@@ -221,7 +201,7 @@ class Hub:
 
     def close(self) -> None:
         """End every subscription. Each one still delivers its queued events."""
-        self._closed = True
+        self.closed = True
         for subscription in list(self._subscriptions):
             subscription.end(Closed)
 

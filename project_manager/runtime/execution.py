@@ -1,7 +1,4 @@
-"""Execution of calls on the readers and on the writer.
-
-A call also counts as a heartbeat: it confirms the leases that its agent claimed after a wait.
-"""
+"""Execution of calls on the readers and on the writer. Each call is a heartbeat: it confirms leases after a wait."""
 
 import logging
 from collections.abc import Callable
@@ -16,6 +13,7 @@ from project_manager.runtime.authentication import IdentityCache
 from project_manager.runtime.calls import Answer, Call, Caller
 from project_manager.runtime.expiring_leases import ExpiringLeases
 from project_manager.services import leases
+from project_manager.services.resolve import TypoCheckRequired
 from project_manager.store import agents
 from project_manager.store.sqlite.database import Database
 from project_manager.store.transaction import Tx
@@ -48,6 +46,20 @@ class CallExecutor:
             await self.confirm_leases(call.actor, call.caller, call.called_at)
             answer = await run(work)
         return answer
+
+    async def write_with_names(self, call: Call, use_case: UseCase) -> Answer:
+        """Run a use case that may create a project or an epic by name, once more for each new name.
+
+        Before each repetition a reader compares the new name with the existing ones. Raises Invalid for a name that is
+        probably a misspelling.
+        """
+        compared: frozenset[str] = frozenset()
+        while True:
+            try:
+                return await self.write(call, use_case, compared)
+            except TypoCheckRequired as new:
+                await self._database.readers.run("compare_names", new.check, call.actor, call.caller.request_id)
+                compared |= {new.name}
 
     async def write(self, call: Call, use_case: UseCase, new_names: frozenset[str] = frozenset()) -> Answer:
         """Run a use case of the call on the writer."""
@@ -97,7 +109,7 @@ class CallExecutor:
                 log_action(log, "confirm", logging.WARNING, outcome=error.code, actor=actor.id)
 
     def _answer(self, tx: Tx, *, call: Call, use_case: UseCase) -> Answer:
-        """Return the answer of the use case, for an agent with its leases that end soon."""
+        """Return the answer of the use case, with the leases of an agent that end soon."""
         answer = Answer(use_case(tx, call.command))
         if call.caller.is_agent:
             answer.expiring_leases = self._expiring.of(tx)
@@ -108,7 +120,7 @@ class CallExecutor:
         return tx.now - self._heartbeats.get(tx.actor.id, 0) >= HEARTBEAT_INTERVAL_MS
 
     def _record_heartbeat(self, actor: Actor, at: int) -> None:
-        """Note a stored heartbeat at `at`. The next one is written HEARTBEAT_INTERVAL_MS later."""
+        """Note a stored heartbeat at `at`, in milliseconds since the epoch."""
         if len(self._heartbeats) > AGENTS_REMEMBERED:
             self._heartbeats.clear()
         self._heartbeats[actor.id] = at

@@ -15,10 +15,9 @@ class ExpiringLeases:
         self._not_before: dict[str, int] = {}
 
     def of(self, tx: Tx) -> list[LockView]:
-        """Return the leases of the actor that end soon.
+        """Return the leases of the actor that end soon. Read the database only when there can be one.
 
-        Read the database only when there can be one. A lease claimed or renewed from now on, on any instance, has more
-        than a third left for a while. That time is two thirds of the shortest length.
+        A lease claimed or renewed from now on, on any instance, is not due for two thirds of the shortest length.
         """
         agent = tx.actor.id
         if tx.now < self._not_before.get(agent, 0):

@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The reasons against sending work to this instance. `reads`: the database can be read."""
+    """The reasons against sending work to this instance, and whether it `reads` the database."""
 
     reasons: list[str]
     reads: bool
@@ -79,10 +79,7 @@ class Health:
         return None if watch.change is None else watch.change.words
 
     async def _schema_fits(self) -> bool:
-        """Return whether this release runs on the present schema.
-
-        A newer release may migrate the database while this one runs.
-        """
+        """Return whether this release runs on the present schema, which a newer release may have migrated."""
         with anyio.move_on_after(TIMEOUT_SECONDS):
             try:
                 return bool(await self._runtime.read("schema", revisions.is_compatible))
@@ -101,10 +98,7 @@ class Health:
         return Storage(*await anyio.to_thread.run_sync(database.size), database.writer.depth)
 
     async def is_database_responsive(self) -> bool:
-        """Return whether the database answers: it exists, and a read neither fails nor hangs.
-
-        A read that waits for busy readers is not a failure while they make progress.
-        """
+        """Return whether the database exists, and a read neither fails nor hangs. Busy readers may delay it."""
         if not await _in_thread(self._runtime.database.path.exists):
             return False
         started = monotonic()
@@ -118,10 +112,7 @@ class Health:
 
 
 async def _in_thread(look: Callable[[], bool]) -> bool:
-    """Return the result of `look`, or False when the file system does not answer in time.
-
-    The call never blocks the event loop.
-    """
+    """Return the result of `look`, or False when the file system does not answer in time."""
     with anyio.move_on_after(TIMEOUT_SECONDS / 4):
         return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
     return False

@@ -14,10 +14,7 @@ from project_manager.store.transaction import Tx
 
 
 def find_replay(tx: Tx, call: Call) -> Answer | None:
-    """Return the stored answer of the call's idempotency key, or None.
-
-    Raises IdempotencyMismatch when the key was used for another request.
-    """
+    """Return the stored answer of the call's idempotency key, or None. Raises IdempotencyMismatch."""
     if call.key is None:
         return None
     kept = idempotency.find(tx, call.key)
@@ -42,11 +39,7 @@ def request_hash(operation: Operation, command: Command) -> str:
 
 
 def _hashes(agent_id: str, operation: Operation, command: Command) -> Iterator[str]:
-    """Yield the hashes of a request with and without its agent id.
-
-    A client that learns its agent id between two attempts may repeat its request. The idempotency key is stored per
-    actor in any case.
-    """
+    """Yield the hashes of a request with and without its agent id, which a client may learn between two attempts."""
     yield request_hash(operation, command)
     if operation.acts_as:
         yield request_hash(operation, command.model_copy(update={operation.acts_as: agent_id}))

@@ -55,17 +55,14 @@ async def registered(database: Database, kind: ProcessKind) -> AsyncIterator[Non
     finally:
         database.writer.shorten_busy_timeout()
         with anyio.CancelScope(shield=True):
-            await _leave(database)
+            try:
+                await database.writer.run("leave", partial(_unregister, database=database), SYSTEM, "")
+            except ProjectManagerError as error:  # the row expires
+                log.warning("cannot unregister this instance: %s", error.message, extra={"action": "leave_failed"})
 
 
 async def _register(database: Database, kind: ProcessKind) -> None:
-    """Register this process as an instance.
-
-    A service also starts on a full disk. Its heartbeat registers it once there is room.
-
-    A watched instance of another machine without a heartbeat is taken for this machine before a restart. Timestamps
-    cannot show whether it is alive, because one of the two clocks may be behind.
-    """
+    """Register this process as an instance. On a full disk, the heartbeat of a service does it once there is room."""
     register_now = partial(register, database=database, version=__version__, kind=kind)
     try:
         await _run_exclusively(database, database.writer.run, "register", register_now)
@@ -80,7 +77,11 @@ async def _register(database: Database, kind: ProcessKind) -> None:
 async def _run_exclusively(
     database: Database, run: Callable[..., Awaitable[object]], name: str, work: Callable[..., object]
 ) -> None:
-    """Run `work` on the writer or a reader. Raises UsedByAnotherHost when another machine sends a heartbeat."""
+    """Run `work` on the writer or a reader. Raises UsedByAnotherHost when another machine sends a heartbeat.
+
+    An instance of another machine that sends none is taken for this machine before a restart. Its timestamps do not
+    show whether it is alive, because one of the two clocks may be behind.
+    """
     try:
         await run(name, work, SYSTEM, "")
     except UsedByAnotherHost as refusal:
@@ -105,19 +106,8 @@ async def _all_expired(database: Database) -> list[InstanceRow] | None:
     return seen
 
 
-async def _leave(database: Database) -> None:
-    """Unregister this process. Without that, its row expires."""
-    try:
-        await database.writer.run("leave", partial(_unregister, database=database), SYSTEM, "")
-    except ProjectManagerError as error:
-        log.warning("cannot unregister this instance: %s", error.message, extra={"action": "leave_failed"})
-
-
 def _unregister(tx: Tx, *, database: Database) -> None:
-    """Unregister this instance and store the current database time.
-
-    Database time of the next process then starts no earlier, even when its clock is behind.
-    """
+    """Unregister this instance, and store database time for the next process. Its clock may be behind."""
     instances.unregister(tx, database.instance)
     meta.raise_clock(tx, tx.now)
 
@@ -138,10 +128,7 @@ def register_jobs(jobs: BackgroundJobs, database: Database, kind: ProcessKind, w
 
 
 def _log_clock_difference(apart: RateLimitedWarning, difference: int) -> None:
-    """Log a difference of more than JUMP_MS between database time and the wall clock.
-
-    `difference` is database time minus the wall clock, in milliseconds.
-    """
+    """Log a difference above JUMP_MS: `difference` is database time minus the wall clock, in milliseconds."""
     if abs(difference) <= JUMP_MS:
         apart.recovered()
         return

@@ -1,6 +1,7 @@
-"""Long polls for tasks, served in the order of arrival, and for events.
+"""Long polls for tasks, served in the order of arrival, and for events. They wait on the event loop, not on a thread.
 
-They wait on the event loop and occupy no thread.
+`LongPolls` keeps the waiting calls of this process and runs `claim_queue.serve_waiters` on the writer. That use case
+picks a task for each waiter and calls `WaitingCall.grant` back in its transaction.
 """
 
 import logging
@@ -41,8 +42,8 @@ Written = TypeVar("Written")
 
 
 @dataclass(slots=True)
-class QueuedClaim:
-    """A claim in the claim queue. `result` is set when `served` is."""
+class WaitingCall:
+    """A call that waits in the claim queue. `result` is set when `served` is."""
 
     call: Call
     waiter: Waiter
@@ -56,7 +57,7 @@ class QueuedClaim:
         return None if self.call.key is None else (self.call.actor.id, self.call.key)
 
     def grant(self, tx: Tx, task_id: int) -> tuple[Answer | ProjectManagerError, bool]:
-        """Claim the task for this waiter. Return the result and whether the task was claimed.
+        """Claim the task and return the result and whether the task was claimed.
 
         A refusal is a result too. It rolls back only its own writes.
         """
@@ -83,10 +84,7 @@ class QueuedClaim:
 
 
 class BlockerCache:
-    """Answers to claims for which no task is ready.
-
-    A reader counts once for all calls that wait at the same time. The time of a count grows with the number of tasks.
-    """
+    """Answers to claims for which no task is ready. Calls at the same time share a count, because counts are slow."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -94,10 +92,7 @@ class BlockerCache:
         self._counting = anyio.Lock()
 
     async def answer(self, call: Call) -> NothingReadyView:
-        """Return the answer for the actor, with counts that are not older than its claim.
-
-        Raises ProjectNotFound, EpicNotFound.
-        """
+        """Return the answer, with counts that are not older than the claim. Raises ProjectNotFound, EpicNotFound."""
         command, since = call.command, self._generation
         read = partial(self._database.readers.run, "nothing_ready", actor=call.actor, request_id=call.caller.request_id)
         found: NothingReadyView | None = await read(partial(self._read, command=command, since=since))
@@ -116,9 +111,9 @@ class BlockerCache:
     def _read(
         self, tx: Tx, *, command: ClaimNextTask, since: int, generation: int | None = None
     ) -> NothingReadyView | None:
-        """Return the answer with counts that are not older than the commit `since`.
+        """Return the answer with counts of the commit `since` or a later one.
 
-        Without kept counts, count and keep the result as of the commit `generation`. Return None when that is None.
+        Without such counts, count and keep them as of the commit `generation`, or return None when that is None.
         """
         project_id = claim_blockers.project_of(tx, command)
         kept = self._kept.get(project_id)
@@ -135,14 +130,14 @@ class LongPolls:
     """The waiting calls of one process. `places` are its waiters in the claim queue, by ticket."""
 
     def __init__(self, hub: Hub, database: Database, executor: CallExecutor, jobs: BackgroundJobs) -> None:
-        self.places: dict[int, QueuedClaim] = {}
+        self.places: dict[int, WaitingCall] = {}
         self._hub = hub
         self._writer = database.writer
         self._executor = executor
         self._blockers = BlockerCache(database)
         self._pass = anyio.Lock()
         self._pass_due = anyio.Event()
-        jobs.register(Job("claim_queue", self._serve, self._wait_until_due, stop=self._end_waits))
+        jobs.register(Job("claim_queue", self._serve, self._wait_until_due, stop=partial(self._cancel_all, Closed)))
 
     async def run(self, call: Call) -> Answer:
         """Run a call of an operation that can wait. `wait_seconds` of the call may be 0."""
@@ -160,20 +155,16 @@ class LongPolls:
         return answer
 
     async def _wait_for_task(self, call: Call) -> Answer:
-        """Claim the next task, or wait for it in the claim queue.
-
-        The answer has no task when the wait ends without one. A client that disconnects during the wait keeps no lease,
-        unless an idempotency key can replay its answer.
-        """
+        """Claim the next task, or wait for it in the claim queue. The answer may have no task."""
         head = self._hub.head
         enter = partial(claim_queue.claim_or_enqueue, called_at=call.called_at)
         answer = await _shielded(self._executor.write(call, enter))
         if not _has_task(call, answer):
-            waited = await self._wait(QueuedClaim(call, answer.view.waiter, self._executor), head)
+            waited = await self._wait(WaitingCall(call, answer.view.waiter, self._executor), head)
             # Ask once more: a task may have been reserved for the place that was given up.
             last = partial(claim_queue.claim_next, called_at=call.called_at)
             answer = waited if waited is not None else await _shielded(self._executor.write(call, last))
-        await self._deliver(answer, call)
+        await self._release_if_disconnected(answer, call)
         return answer
 
     async def _events(self, call: Call) -> Answer:
@@ -194,9 +185,6 @@ class LongPolls:
     async def _wait_until_due(self) -> None:
         await self._pass_due.wait()
 
-    def _end_waits(self) -> None:
-        self._cancel_all(Closed)
-
     async def _serve(self) -> None:
         """Serve the queue until it has no waiter of this process. An event during a pass causes another pass."""
         self._pass_due = anyio.Event()
@@ -211,7 +199,7 @@ class LongPolls:
                     failure = error
                 tasks.cancel_scope.cancel()
         except Closed:
-            self._end_waits()
+            self._cancel_all(Closed)
         finally:
             if self.places:  # the subscription has ended first, or a pass has failed
                 self._pass_due.set()
@@ -234,11 +222,10 @@ class LongPolls:
             listening.cancel()
 
     def _may_serve(self, events: list[Event]) -> bool:
-        """Return whether a pass is due.
-
-        A claimed task is not ready. But it may be the answer for a waiter with the same idempotency key.
-        """
-        return any(not _is_lock_event(event) for event in events) or any(place.key for place in self.places.values())
+        """Return whether a pass is due. A claim makes no task ready, but may answer a waiter with the same key."""
+        return any(place.key for place in self.places.values()) or any(
+            event.type != TaskStatusChanged.type or event.field("status") != Status.IN_PROGRESS for event in events
+        )
 
     async def _serve_once(self) -> bool:
         """Run one pass over the queue. Return whether another one is due."""
@@ -257,11 +244,8 @@ class LongPolls:
         for ticket in list(self.places):
             self.places.pop(ticket).settle(reason)
 
-    async def _wait(self, place: QueuedClaim, head: int) -> Answer | None:
-        """Wait in the queue. Return None when the wait ends without a task.
-
-        `head` is the newest event from before the claim.
-        """
+    async def _wait(self, place: WaitingCall, head: int) -> Answer | None:
+        """Wait in the queue. Return None without a task. `head` is the newest event from before the claim."""
         if self._hub.closed:
             await _shielded(self._dequeue(place))
             raise Closed
@@ -275,7 +259,7 @@ class LongPolls:
         except anyio.get_cancelled_exc_class():
             await _shielded(self._dequeue(place))
             if isinstance(place.result, Answer):
-                await self._deliver(place.result, place.call)
+                await self._release_if_disconnected(place.result, place.call)
             raise
         if not isinstance(place.result, Answer):
             await _shielded(self._dequeue(place))
@@ -283,7 +267,7 @@ class LongPolls:
             return place.result
         raise place.result
 
-    async def _dequeue(self, place: QueuedClaim) -> None:
+    async def _dequeue(self, place: WaitingCall) -> None:
         """Give up the place. A pass over the queue that began before may still serve it."""
         ticket = place.waiter.id
         leave = partial(claim_queue.dequeue, ticket=ticket)
@@ -294,11 +278,8 @@ class LongPolls:
         if not self.places:
             self._pass_due.set()
 
-    async def _deliver(self, answer: Answer, call: Call) -> None:
-        """Release the task when the caller has disconnected.
-
-        With an idempotency key the lease stays, because a retry can replay the answer.
-        """
+    async def _release_if_disconnected(self, answer: Answer, call: Call) -> None:
+        """Release the task when the caller has disconnected, unless a retry with its idempotency key can replay it."""
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
         except anyio.get_cancelled_exc_class():
@@ -307,12 +288,6 @@ class LongPolls:
                 with _log_errors("give_back"):
                     await _shielded(give_back)
             raise
-
-
-def _is_lock_event(event: Event) -> bool:
-    if event.type != TaskStatusChanged.type:
-        return False
-    return bool(event.field("status") == Status.IN_PROGRESS)
 
 
 def _has_task(call: Call, answer: Answer) -> bool:
@@ -327,10 +302,7 @@ def _release_command(answer: Answer) -> Callable[[Tx], object]:
 
 @contextmanager
 def _log_errors(step: str) -> Iterator[None]:
-    """Log the failure of a last step instead of raising it.
-
-    The failure must not replace the answer. The effect of the step happens later by itself.
-    """
+    """Log an error of a last step, which must not replace the answer. The step happens later by itself."""
     try:
         yield
     except ProjectManagerError as error:
@@ -338,10 +310,7 @@ def _log_errors(step: str) -> Iterator[None]:
 
 
 async def _shielded(write: Awaitable[Written]) -> Written:
-    """Await a write without cancellation.
-
-    A write that has begun takes effect, so a deadline must not lose its answer.
-    """
+    """Await a write without cancellation. It takes effect, so a deadline must not lose its answer."""
     with anyio.CancelScope(shield=True):
         written = await write
     return written  # noqa: RET504 for the type checker a cancel scope may swallow an exception, so no return in it

@@ -1,6 +1,7 @@
 """Periodic maintenance of the database: retention, the last backup and the newest event."""
 
 import logging
+from collections.abc import Callable
 from functools import partial
 
 import anyio.to_thread
@@ -9,9 +10,7 @@ from project_manager.domain.actors import SYSTEM
 from project_manager.domain.limits import DELETE_BATCH_SIZE, IDEMPOTENCY_HOURS
 from project_manager.observability.metrics import Metrics
 from project_manager.runtime.background import LONG_LIVED, SERVICE, BackgroundJobs, Job, every
-from project_manager.services import events, lease_history
-from project_manager.store import chain, idempotency, instances, retention
-from project_manager.store.database_clock import DatabaseClock
+from project_manager.store import chain, idempotency, instances, lease_history, retention
 from project_manager.store.sqlite.backup import last_verified
 from project_manager.store.sqlite.database import Database
 from project_manager.store.transaction import Tx
@@ -30,8 +29,8 @@ def register_jobs(jobs: BackgroundJobs, database: Database, metrics: Metrics, *,
     delete = partial(delete_expired, database, event_days=event_days)
     jobs.register(Job("retention", delete, often, LONG_LIVED, at_start=True))
     jobs.register(Job("latest_event", partial(log_latest_event, database), hourly, SERVICE, at_start=True))
-    look = partial(report_backup, database, metrics)
-    jobs.register(Job("last_backup", look, every(BACKUP_EVERY_SECONDS), SERVICE, at_start=True))
+    report = partial(report_backup, database, metrics)
+    jobs.register(Job("last_backup", report, every(BACKUP_EVERY_SECONDS), SERVICE, at_start=True))
 
 
 async def report_backup(database: Database, metrics: Metrics) -> None:
@@ -42,33 +41,29 @@ async def report_backup(database: Database, metrics: Metrics) -> None:
 
 
 async def log_latest_event(database: Database) -> None:
-    """Log the newest event and its hash. The log then holds a copy of the hash outside the database."""
+    """Log the newest event and its hash, so that a copy of the hash exists outside the database."""
     head = await database.readers.run("events_head", chain.head, SYSTEM, "")
     log.info("latest event: %s", head, extra={"action": "events_head", "head": str(head)})
 
 
 async def delete_expired(database: Database, *, event_days: int) -> None:
     """Delete old idempotency keys, events and leases, and instances without heartbeats."""
-    clock, write = database.clock, partial(database.writer.run, actor=SYSTEM, request_id="")
-    while await write("maintain", partial(_delete_old_rows, clock=clock, event_days=event_days)):
-        pass
-    while await write("forget_answers", partial(_delete_old_idempotency_keys, clock=clock)) == DELETE_BATCH_SIZE:
-        pass
-    while await write("forget_leases", partial(_delete_old_leases, clock=clock, days=event_days)) == DELETE_BATCH_SIZE:
-        pass
+    event_age = max(event_days, 1) * 24 * HOUR_MS
+
+    async def delete(name: str, batch: Callable[[Tx, int], int], age: int, size: int) -> None:
+        """Delete batches of rows older than `age` milliseconds, unless database time may be wrong."""
+
+        def work(tx: Tx) -> int:
+            return batch(tx, tx.now - age) if database.clock.may_delete() else 0
+
+        while await database.writer.run(name, work, SYSTEM, "") >= size:
+            pass
+
+    await delete("maintain", _delete_old_events, event_age, retention.AT_ONCE)
+    await delete("forget_answers", idempotency.delete_older, IDEMPOTENCY_HOURS * HOUR_MS, DELETE_BATCH_SIZE)
+    await delete("forget_leases", lease_history.delete_older, event_age, DELETE_BATCH_SIZE)
 
 
-def _delete_old_rows(tx: Tx, *, clock: DatabaseClock, event_days: int) -> bool:
-    """Delete rows by their age, unless database time may be wrong. Return whether more rows may be due."""
-    if not clock.may_delete():
-        return False
+def _delete_old_events(tx: Tx, before: int) -> int:
     instances.forget_silent(tx)
-    return events.retain(tx, days=event_days) >= retention.AT_ONCE
-
-
-def _delete_old_idempotency_keys(tx: Tx, *, clock: DatabaseClock) -> int:
-    return idempotency.delete_older(tx, tx.now - IDEMPOTENCY_HOURS * HOUR_MS) if clock.may_delete() else 0
-
-
-def _delete_old_leases(tx: Tx, *, clock: DatabaseClock, days: int) -> int:
-    return lease_history.retain(tx, days=days) if clock.may_delete() else 0
+    return retention.delete_old_events(tx, before)

@@ -12,25 +12,24 @@ from project_manager.observability.metrics import Metrics
 from project_manager.runtime import instances, maintenance
 from project_manager.runtime.background import ProcessKind
 from project_manager.runtime.dispatch import Runtime, database_options
-from project_manager.runtime.gauges import register_gauges
-from project_manager.store.sqlite.database import prepare
+from project_manager.runtime.event_hub import Hub
+from project_manager.store.sqlite.database import Database, prepare
 
 
 @asynccontextmanager
 async def open_runtime(
     settings: Settings, *, clock: Clock | None = None, kind: ProcessKind = "serve"
 ) -> AsyncIterator[Runtime]:
-    """Open the database, start its threads, register this process, and run the background jobs.
+    """Migrate the database if that is allowed, open it, register this process, and run the background jobs.
 
-    Migrate the database first if that is allowed. Raises DatabaseOpenError before any change when the database must not
-    be opened.
+    Raises DatabaseOpenError before any change when the database must not be opened.
     """
     await anyio.to_thread.run_sync(prepare, database_options(settings))
     metrics = Metrics()
     runtime = Runtime(settings, clock or SystemClock(), metrics)
     metrics.set_expected_instances(settings.expected_instances)
     database = runtime.database
-    register_gauges(metrics, database, runtime.hub)
+    _register_gauges(metrics, database, runtime.hub)
     instances.register_jobs(runtime.jobs, database, kind, runtime.long_polls.places)
     maintenance.register_jobs(runtime.jobs, database, metrics, event_days=settings.event_retention_days)
     database.start()
@@ -45,3 +44,14 @@ async def open_runtime(
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(database.close)
+
+
+def _register_gauges(metrics: Metrics, database: Database, hub: Hub) -> None:
+    metrics.register_gauge("writer_queue_depth", lambda: database.writer.depth)
+    metrics.register_gauge("subscribers", lambda: hub.subscribers)
+    metrics.register_gauge("events_head", lambda: hub.head)
+    metrics.register_gauge("database_bytes", lambda: database.size()[0])
+    metrics.register_gauge("wal_bytes", lambda: database.size()[1])
+    metrics.register_gauge("project_manager_database_damaged", lambda: float(database.watch.damage is not None))
+    metrics.register_gauge("project_manager_disk_free_bytes", database.disk_free)
+    metrics.register_gauge("project_manager_clock_difference_seconds", lambda: database.clock.difference() / 1000)

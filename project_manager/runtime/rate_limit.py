@@ -8,13 +8,10 @@ REMEMBERED = 10_000
 
 
 class RateLimits:
-    """The rate limits of the agents of this process.
+    """The rate limits of the agents of this process, by the generic cell rate algorithm (ATM Forum TM 4.0, 4.4.2).
 
-    `per_second` is the sustained number of calls per second, with bursts of BURST_SECONDS' worth. 0 means no limit.
-    Calls without an agent are not counted, because their origin is unknown.
-
-    The only state of an agent is the instant at which its calls so far are paid off. This is the generic cell rate
-    algorithm of ATM Forum TM 4.0, section 4.4.2.
+    `per_second` is the sustained number of calls, with bursts of BURST_SECONDS' worth; 0 means no limit. The state of
+    an agent is the instant at which its calls are paid off. Calls without an agent have an unknown origin and are free.
     """
 
     def __init__(self, per_second: int) -> None:
@@ -26,10 +23,9 @@ class RateLimits:
         return len(self._refilled_at)
 
     def check(self, caller: Actor, agent: Actor, now: float) -> None:
-        """Count one call that `caller` makes as `agent`. Raises RateLimited.
+        """Count one call at `now`, in seconds of a monotonic clock. Raises RateLimited.
 
-        `now` is in seconds of a monotonic clock. Calls count per caller and agent. A caller that sends another agent's
-        id with its own token does not use up the limit of that agent.
+        Calls count per caller and agent, so that another token with the same id does not use up the limit.
         """
         if not self._per_second or not agent.is_agent or is_reserved(agent.id):
             return

@@ -1,7 +1,4 @@
-"""Refused tokens: a log line and a metric for each.
-
-Repeated failures of an address delay the answer.
-"""
+"""Refused tokens: a log line and a metric for each. Repeated failures of an address delay the answer."""
 
 import ipaddress
 import logging
@@ -91,10 +88,7 @@ def _delay(failures: int) -> float:
 
 
 def _client_network(address: str) -> str:
-    """Return the network from which one client can take its addresses.
-
-    For a text that is not an address, return its first 100 characters.
-    """
+    """Return the network from which one client can take its addresses, or 100 characters of another text."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

@@ -1,17 +1,16 @@
 """Revocation of open streams.
 
-A revoked token ends the streams that were opened with it, also when another process revokes it. The first token ends
-the streams that were opened without one.
+A revoked token ends its streams, also when another process revokes it. The first token ends streams without one.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Protocol
 
 from project_manager.domain.errors import Unauthorized
 from project_manager.observability.logging import log_action
+from project_manager.runtime.authentication import Read
 from project_manager.runtime.background import SERVICE, BackgroundJobs, Job, every
 from project_manager.services import tokens
 from project_manager.store.transaction import Tx
@@ -24,17 +23,8 @@ Secret = str | None
 Cancel = Callable[[], object]
 
 
-class Read(Protocol):
-    """A function that runs a read on a reader thread."""
-
-    def __call__(self, name: str, work: Callable[[Tx], Any], /) -> Awaitable[Any]: ...
-
-
 class RevocationWatch:
-    """The open streams by the secret of their token. The key is None for streams without a token.
-
-    With `required`, a stream without a token is always ended.
-    """
+    """The open streams by the secret of their token, or None. `required` ends every stream without a token."""
 
     def __init__(self, read: Read, jobs: BackgroundJobs, *, required: bool) -> None:
         self._ends: dict[Secret, dict[object, Cancel]] = {}
@@ -63,25 +53,19 @@ class RevocationWatch:
         for secret in await self._read("who_is_let_in", find):
             ends = list(self._ends.get(secret, {}).values())
             for end in ends:
-                _call(end)
+                try:
+                    end()
+                except Exception:
+                    log.exception("cannot close a stream", extra={"action": "open_streams_failed"})
             reason = "token_needed" if secret is None else "token_revoked"
             log_action(log, "streams_ended", reason=reason, streams=len(ends))
 
 
-def _call(end: Cancel) -> None:
-    try:
-        end()
-    except Exception:
-        log.exception("cannot close a stream", extra={"action": "open_streams_failed"})
-
-
 def _invalid_tokens(tx: Tx, *, secrets: list[Secret], required: bool) -> list[Secret]:
-    return [secret for secret in secrets if not _is_valid(tx, secret, required)]
-
-
-def _is_valid(tx: Tx, secret: Secret, required: bool) -> bool:
-    try:
-        tokens.identify(tx, secret, required=required)
-    except Unauthorized:
-        return False
-    return True
+    invalid = []
+    for secret in secrets:
+        try:
+            tokens.identify(tx, secret, required=required)
+        except Unauthorized:
+            invalid.append(secret)
+    return invalid

@@ -25,8 +25,8 @@ class Enqueued(ClaimView):
     waiter: Waiter | None = None
 
 
-class QueuedClaim(Protocol[GrantResult_co]):
-    """A waiter of this process."""
+class ClaimGrantor(Protocol[GrantResult_co]):
+    """A waiter of this process, which `serve_waiters` calls back with a task. See `runtime.long_poll.WaitingCall`."""
 
     @property
     def waiter(self) -> Waiter: ...
@@ -135,7 +135,7 @@ class _CandidateCache:
         return task_id
 
 
-def serve_waiters(tx: Tx, *, places: Mapping[int, QueuedClaim[GrantResult]]) -> ServeResult[GrantResult]:
+def serve_waiters(tx: Tx, *, places: Mapping[int, ClaimGrantor[GrantResult]]) -> ServeResult[GrantResult]:
     """Claim ready tasks for the waiters of this process, by ticket, in the order of the arrival of all waiters."""
     results = _replay(tx, places, {})
     unavailable: set[int] = set()
@@ -156,7 +156,7 @@ def serve_waiters(tx: Tx, *, places: Mapping[int, QueuedClaim[GrantResult]]) -> 
 
 
 def _replay(
-    tx: Tx, places: Mapping[int, QueuedClaim[GrantResult]], served: Mapping[int, GrantResult]
+    tx: Tx, places: Mapping[int, ClaimGrantor[GrantResult]], served: Mapping[int, GrantResult]
 ) -> dict[int, GrantResult]:
     """Serve the waiters with an idempotency key that another call has answered. Return the results by ticket."""
     keyed = {ticket: place for ticket, place in places.items() if place.key is not None and ticket not in served}
@@ -169,7 +169,7 @@ def _replay(
     return results
 
 
-def _ordered_waiters(tx: Tx, places: Mapping[int, QueuedClaim[GrantResult]]) -> list[Waiter]:
+def _ordered_waiters(tx: Tx, places: Mapping[int, ClaimGrantor[GrantResult]]) -> list[Waiter]:
     """Return the waiters in the order of arrival, with those of this process that expired meanwhile."""
     queue = claim_queue.queue(tx).waiters
     present = {waiter.id for waiter in queue}

@@ -1,4 +1,4 @@
-"""Use cases of events: list them, read the history of a task, and remove old events."""
+"""Use cases of events: list them, and read the history of a task."""
 
 from typing import Any
 
@@ -6,10 +6,8 @@ from project_manager.domain.actors import Role
 from project_manager.schemas.events import EventsView, ListEvents, ListTaskEvents
 from project_manager.schemas.views import Page
 from project_manager.services import lookup, paging
-from project_manager.store import events, meta, retention
+from project_manager.store import events, meta
 from project_manager.store.transaction import Tx
-
-DAY_MS = 24 * 3600 * 1000
 
 
 def list_events(tx: Tx, command: ListEvents) -> EventsView:
@@ -45,9 +43,3 @@ def list_task_events(tx: Tx, command: ListTaskEvents) -> Page[dict[str, Any]]:
 def _is_traced(tx: Tx) -> bool:
     """Return whether the caller sees which token and request caused an event."""
     return tx.actor.role >= Role.OPERATOR
-
-
-def retain(tx: Tx, *, days: int) -> int:
-    """Remove events that are older than `days`, at least one day. Return the number of removed events."""
-    before = tx.now - max(days, 1) * DAY_MS
-    return retention.delete_old_events(tx, before)

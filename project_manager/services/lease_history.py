@@ -1,4 +1,4 @@
-"""Use cases of the lease history: list live and ended leases, and remove old ones."""
+"""Use cases of the lease history: list live and ended leases."""
 
 from functools import partial
 from typing import Any
@@ -12,7 +12,6 @@ from project_manager.store.lease_history import LeaseRow
 from project_manager.store.transaction import Tx
 
 LIVE, ENDED = 0, 1
-DAY_MS = 24 * 3600 * 1000
 
 
 def list_leases(tx: Tx, command: ListLeases) -> Page[LeaseView]:
@@ -41,11 +40,6 @@ def list_leases(tx: Tx, command: ListLeases) -> Page[LeaseView]:
     return paging.page(
         rows, more, total, filters, item=partial(view_of, LeaseView), position=lambda row: (*_position(row), total)
     )
-
-
-def retain(tx: Tx, *, days: int) -> int:
-    """Remove some thousand ended leases older than `days`, at least one day. Return the number of removed leases."""
-    return lease_history.delete_older(tx, tx.now - max(days, 1) * DAY_MS)
 
 
 def _position(row: LeaseRow) -> tuple[int, int, int, int]:

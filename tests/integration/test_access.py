@@ -12,7 +12,7 @@ from project_manager.runtime.authentication import IDENTITY_SECONDS
 from project_manager.runtime.calls import Caller
 from project_manager.web.middleware import session_cookie
 from tests.http_service import HttpService, frame
-from tests.operations_client import OperationsClient
+from tests.operations_client import OperationsClient, clear_identities
 
 ELSEWHERE = ["http://evil.example", "null", "http://localhost:1", "https://localhost.evil.example", "file://", "x"]
 MALFORMED = ["http://[", "http://[::1", "http://]", "http://[v1.x]:1", "http://\u00bd.example", ""]
@@ -24,7 +24,7 @@ async def token(api: OperationsClient, role: str, agent_id: str | None = None) -
     raw = {} if agent_id is None else {"agent_id": agent_id}
     caller = Caller(LOCAL, "cli", "test")
     made = await api.runtime.run(BY_NAME["create_token"], {"name": name, "role": role, **raw}, caller)
-    api.runtime._identities.invalidate()
+    clear_identities(api.runtime)
     return str(made.view.secret)
 
 
@@ -159,7 +159,7 @@ async def test_a_revoked_token_is_refused(service: HttpService, api: OperationsC
     secret = await token(api, "operator")
     await service.ok("GET", "/api/tasks", **bearer(secret))
     await api.call("revoke_token", token_id=1)
-    api.runtime._identities.invalidate()
+    clear_identities(api.runtime)
     assert IDENTITY_SECONDS <= 1
     await service.error(401, "GET", "/api/tasks", **bearer(secret))
 
@@ -172,7 +172,7 @@ async def test_revoking_the_last_token_closes_access_and_warns(service: HttpServ
     assert said["notice"].startswith(
         "all tokens are revoked: every request is rejected until `project-manager token create`"
     )
-    api.runtime._identities.invalidate()
+    clear_identities(api.runtime)
     for headers in ({}, bearer(first), bearer(last)):
         await service.error(401, "GET", "/api/tasks", **headers)
     assert await service.ok("GET", "/api/session") == {"actor": None, "auth_required": True}
@@ -188,7 +188,7 @@ async def test_clearing_all_tokens_at_the_command_line_opens_access_again(
     assert (await service.send("POST", "/api/session", {"token": secret})).is_success
     await api.call("revoke_token", token_id=1)
     assert await api.call("clear_tokens") == {"forgotten": 1}
-    api.runtime._identities.invalidate()
+    clear_identities(api.runtime)
     session = await service.send("GET", "/api/session")
     local = {"id": "local", "kind": "human", "role": "operator"}
     assert session.json() == {"actor": local, "auth_required": False, "max_attempts": 5}
@@ -206,7 +206,7 @@ async def test_clearing_all_tokens_opens_nothing_where_a_token_is_required(
 ) -> None:
     await token(api, "operator")
     await api.call("clear_tokens")
-    api.runtime._identities.invalidate()
+    clear_identities(api.runtime)
     await service.error(401, "GET", "/api/tasks")
 
 
@@ -323,7 +323,7 @@ async def test_a_first_token_without_the_operator_role_is_refused(service: HttpS
     error = await service.error(409, "POST", "/api/tokens", {"name": "first", "role": role})
     assert (error["code"], "operator" in error["hint"]) == ("operator_token_required", True)
     made = await service.ok("POST", "/api/tokens", {"name": "ada", "role": "operator"})
-    service.runtime._identities.invalidate()
+    clear_identities(service.runtime)
     await service.error(401, "POST", "/api/tokens", {"name": "first", "role": role})
     await service.ok("POST", "/api/tokens", {"name": "first", "role": role}, **bearer(made["secret"]))
 

@@ -15,7 +15,7 @@ from project_manager.schemas.agents import GetAgent
 from project_manager.schemas.leases import ListLeases
 from project_manager.schemas.tokens import CreateToken
 from project_manager.services import tokens
-from tests.operations_client import TIMEOUT, Json, OperationsClient
+from tests.operations_client import TIMEOUT, Json, OperationsClient, clear_identities
 
 ANNA = Actor("anna", "agent", Role.AGENT, token_id=1)
 VIEWER = Actor("vera", "human", Role.VIEWER, token_id=2)
@@ -45,7 +45,7 @@ async def bind(api: OperationsClient, agent_id: str = "worker") -> int:
     """Make a token that is bound to the agent id."""
     raw = {"name": f"for {agent_id}", "role": "agent", "agent_id": agent_id}
     answer = await api.runtime.run(BY_NAME["create_token"], raw, Caller(LOCAL, "cli", "test"))
-    api.runtime._identities.invalidate()
+    clear_identities(api.runtime)
     return int(answer.view.id)
 
 
@@ -104,7 +104,7 @@ async def test_the_id_is_free_again_when_its_token_is_revoked(api: OperationsCli
     anna = api.acting_as(ANNA)
     await anna.call_error(AgentMismatch, "acquire_task_lock", task_id=1, agent_id="worker")
     await api.call("revoke_token", token_id=number)
-    api.runtime._identities.invalidate()
+    clear_identities(api.runtime)
     assert (await anna.claim(1, "worker"))["holder"] == "worker"
 
 

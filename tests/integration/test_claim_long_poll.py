@@ -19,14 +19,14 @@ from project_manager.schemas import validation
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.schemas.tasks import CreateTask
 from project_manager.services import claim_blockers, claim_queue, tasks
-from project_manager.services.claim_queue import QueuedClaim, claim_filters
+from project_manager.services.claim_queue import ClaimGrantor, claim_filters
 from project_manager.store import claim_queue as waiters
 from project_manager.store.claim_queue import Waiter
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.invariants import check, read
 from tests.integration.test_claim_next import taken
-from tests.operations_client import TIMEOUT, Json, OperationsClient
+from tests.operations_client import TIMEOUT, Json, OperationsClient, run_due_jobs
 
 
 def queue(api: OperationsClient) -> list[str]:
@@ -36,7 +36,7 @@ def queue(api: OperationsClient) -> list[str]:
 async def until_queue_has(api: OperationsClient, number: int) -> None:
     with anyio.fail_after(TIMEOUT):
         while len(queue(api)) != number:
-            await api.runtime.run_due_jobs()
+            await run_due_jobs(api.runtime)
 
 
 class Waiting:
@@ -259,7 +259,7 @@ def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) ->
     """Run `meanwhile` in the first pass over the queue after a task became ready."""
     real = claim_queue.serve_waiters
 
-    def slow(tx: Tx, *, places: Mapping[int, QueuedClaim[Any]]) -> claim_queue.ServeResult[Any]:
+    def slow(tx: Tx, *, places: Mapping[int, ClaimGrantor[Any]]) -> claim_queue.ServeResult[Any]:
         if not held_up:
             held_up.append(True)
             tasks.create(tx, validation.read(CreateTask, {"name": "late"}))

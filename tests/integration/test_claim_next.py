@@ -12,7 +12,7 @@ import pytest
 from project_manager.domain.errors import EpicNotFound, Invalid, LockHeld, ProjectNotFound
 from project_manager.schemas.leases import NothingReadyView
 from tests.integration.invariants import check
-from tests.operations_client import OperationsClient
+from tests.operations_client import OperationsClient, run_due_jobs
 
 NOTHING = NothingReadyView(task=None, lock=None, message="nothing", tasks=0, held_back=[])
 
@@ -168,7 +168,7 @@ async def test_leases_are_counted_by_outcome(api: OperationsClient) -> None:
     await api.set_status(first["id"], "DONE", agent_id="ann")
     await api.claim(second["id"], "bob")
     api.clock.advance(4000)
-    await api.runtime.run_due_jobs()
+    await run_due_jobs(api.runtime)
     assert await anyio.to_thread.run_sync(counts) == {
         "acquired": 2,
         "renewed": 1,

@@ -13,13 +13,13 @@ import pytest
 from project_manager.domain.errors import IdempotencyMismatch, ShuttingDown
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.services import claim_blockers, claim_queue
-from project_manager.services.claim_queue import QueuedClaim
+from project_manager.services.claim_queue import ClaimGrantor
 from project_manager.store.transaction import Tx
 from tests.integration.invariants import check, read
 from tests.integration.test_claim_long_poll import Waiting, queue, serve, until_queue_has
 from tests.integration.test_claim_long_poll import come as queued
 from tests.integration.test_claim_queue import claim_of
-from tests.operations_client import TIMEOUT, OperationsClient
+from tests.operations_client import TIMEOUT, OperationsClient, run_due_jobs
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def passes(api: OperationsClient, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     real = claim_queue.serve_waiters
 
-    def counted(tx: Tx, *, places: Mapping[int, QueuedClaim[Any]]) -> claim_queue.ServeResult[Any]:
+    def counted(tx: Tx, *, places: Mapping[int, ClaimGrantor[Any]]) -> claim_queue.ServeResult[Any]:
         found.append(len(places))
         return real(tx, places=places)
 
@@ -59,13 +59,13 @@ async def test_changes_that_make_no_task_ready_cause_no_pass(api: OperationsClie
     number = (await api.create_task("held"))["id"]
     with anyio.fail_after(TIMEOUT):
         while api.runtime.hub.head < await api.last_seq():  # its own event must not arrive after ann and cause a pass
-            await api.runtime.run_due_jobs()
+            await run_due_jobs(api.runtime)
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
         await waiting.come("ann", labels=["late"])
         with anyio.fail_after(TIMEOUT):
             while not passes:
-                await api.runtime.run_due_jobs()
+                await run_due_jobs(api.runtime)
         passes.clear()
         lock = await api.claim(number, "zoe")
         await api.call("add_task_log", task_id=number, agent_id="zoe", body="on it", fence=lock["fence"])
@@ -86,7 +86,7 @@ async def test_a_process_subscribes_once_for_all_of_its_waiters_and_not_without_
     await until_queue_has(api, 0)
     with anyio.fail_after(TIMEOUT):
         while api.runtime.hub.subscribers != before:
-            await api.runtime.run_due_jobs()
+            await run_due_jobs(api.runtime)
 
 
 @pytest.mark.promise("claim:not-lost")
@@ -198,7 +198,7 @@ async def test_a_waiter_that_is_served_while_the_hub_stops_gets_its_task(
 ) -> None:
     loop, hub, real = asyncio.get_running_loop(), api.runtime.hub, claim_queue.serve_waiters
 
-    def serve(tx: Tx, *, places: Mapping[int, QueuedClaim[Any]]) -> claim_queue.ServeResult[Any]:
+    def serve(tx: Tx, *, places: Mapping[int, ClaimGrantor[Any]]) -> claim_queue.ServeResult[Any]:
         served = real(tx, places=places)
         if served.results:
             loop.call_soon_threadsafe(hub.close)

@@ -12,10 +12,9 @@ from jsonschema import Draft202012Validator
 from project_manager.domain.errors import Invalid, LockHeld, TaskNotFound
 from project_manager.domain.events import EVENT_TYPES
 from project_manager.schemas import event_schema
-from project_manager.services.events import retain
 from tests.http_service import HttpService, frame
 from tests.integration.invariants import check, read
-from tests.operations_client import TIMEOUT, Json, OperationsClient
+from tests.operations_client import TIMEOUT, Json, OperationsClient, delete_events
 
 ENVELOPE = ["seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id"]
 IS_EVENT = Draft202012Validator(event_schema.document())
@@ -184,7 +183,7 @@ async def test_the_history_of_a_task_outlives_it(api: OperationsClient) -> None:
 
 
 async def keep(api: OperationsClient, days: int) -> None:
-    await api.runtime.database.writer.run("retain", lambda tx: retain(tx, days=days), api.actor, "")
+    await delete_events(api.runtime, days=days)
 
 
 @pytest.mark.promise("outbox:retention")

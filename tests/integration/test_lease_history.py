@@ -20,7 +20,7 @@ from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.claimed_task import claimed_task
 from tests.integration.test_knowledge_migration import configuration
-from tests.operations_client import Json, OperationsClient
+from tests.operations_client import DAY_MS, Json, OperationsClient
 
 DAY = 24 * 3600
 
@@ -178,7 +178,9 @@ async def test_ended_leases_are_forgotten_with_the_events_of_their_time(api: Ope
     await api.release(number, "ann")
 
     async def forget() -> None:
-        await api.runtime.database.writer.run("forget", partial(use_cases.retain, days=1), api.actor, "")
+        await api.runtime.database.writer.run(
+            "forget", lambda tx: lease_history.delete_older(tx, tx.now - DAY_MS), api.actor, ""
+        )
 
     api.clock.advance(DAY)
     await forget()

@@ -38,6 +38,7 @@ from project_manager.store.migrations import upgrade
 from tests.faults import history
 from tests.integration.invariants import check_database
 from tests.integration.lease_model import UNCONFIRMED, Model, No, Task
+from tests.operations_client import run_due_jobs
 
 BEGIN = 1_800_000_000_000
 CAP = 2
@@ -209,7 +210,7 @@ class Leases(RuleBasedStateMachine):
     def time_passes(self, milliseconds: int) -> None:
         self.clock.instant += milliseconds
         self.model.advance(milliseconds)
-        self.portal.call(self.runtime.run_due_jobs)
+        self.portal.call(run_due_jobs, self.runtime)
 
     @invariant()
     def they_agree_on_every_task(self) -> None:

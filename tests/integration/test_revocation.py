@@ -13,7 +13,7 @@ import pytest
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import QueueFull
 from project_manager.observability.metrics import Metrics
-from project_manager.runtime import background, revocation
+from project_manager.runtime import authentication, background, revocation
 from project_manager.runtime.background import BackgroundJobs
 from project_manager.runtime.revocation import RevocationWatch
 from project_manager.store.transaction import Tx
@@ -32,7 +32,7 @@ def fail(*_arguments: object) -> Any:
 
 
 async def until_ended(
-    api: OperationsClient, read: revocation.Read, first_end: Callable[[], object] = lambda: None
+    api: OperationsClient, read: authentication.Read, first_end: Callable[[], object] = lambda: None
 ) -> None:
     """Open two streams with a revoked token and return when the second one is closed."""
     jobs, ended = BackgroundJobs(Metrics()), anyio.Event()

@@ -18,15 +18,14 @@ from project_manager.config.settings import load
 from project_manager.domain.actors import LOCAL, SYSTEM
 from project_manager.runtime.calls import Caller
 from project_manager.runtime.open import open_runtime
-from project_manager.services import events as retained
-from project_manager.store import chain
+from project_manager.store import chain, retention
 from project_manager.store.chain import Head
 from project_manager.store.sqlite import backup, driver
 from project_manager.store.sqlite.backup import BackupError
 from project_manager.store.sqlite.restore import restore
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
-from tests.operations_client import MovableClock, OperationsClient
+from tests.operations_client import DAY_MS, MovableClock, OperationsClient
 
 DAY = 24 * 3600
 PLAN = """
@@ -347,7 +346,7 @@ async def run_retention_and_continue(path: Path) -> None:
         clock.advance(2 * DAY)
         await OperationsClient(runtime, clock).claim(4, "ann")
         writer = runtime.database.writer
-        assert await writer.run("retain", lambda tx: retained.retain(tx, days=1), SYSTEM, "") > 0
+        assert await writer.run("retain", lambda tx: retention.delete_old_events(tx, tx.now - DAY_MS), SYSTEM, "") > 0
 
 
 def test_retention_keeps_the_chain_and_old_tasks_are_counted_as_not_compared(pruned: Path) -> None:

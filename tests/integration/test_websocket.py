@@ -16,11 +16,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from project_manager import __version__
 from project_manager.domain.actors import LOCAL
 from project_manager.runtime import authentication, dispatch, event_hub
-from project_manager.services.events import retain
 from project_manager.store.sqlite import readers
 from project_manager.web import websocket
 from tests.http_service import HttpService, frame, frames
-from tests.operations_client import TIMEOUT, OperationsClient
+from tests.operations_client import TIMEOUT, OperationsClient, delete_events
 
 
 async def closed(wire: ClientConnection) -> tuple[int, str]:
@@ -182,7 +181,7 @@ async def test_a_client_from_before_the_oldest_stored_event_gets_a_resync(
     await api.create_task()
     await api.create_task()
     api.clock.advance(10 * 24 * 3600)
-    await api.runtime.database.writer.run("retain", lambda tx: retain(tx, days=1), api.actor, "")
+    await delete_events(api.runtime, days=1)
     await api.create_task()
     await all_published(api)
     api.runtime.hub._oldest = 3
