@@ -80,12 +80,12 @@ def describe(error: Exception) -> CommandFailure:
     if not isinstance(error, EXPECTED_ERRORS):
         return CommandFailure(Exit.FAILED, (f"Internal error: {error!r}.",))
     if not isinstance(error, ProjectManagerError):
-        return CommandFailure(_status(error), (_sentence(str(error)),))
+        return CommandFailure(_status(error), (sentence(str(error)),))
     errors: Any = error.details.get("errors")
     if isinstance(error, Invalid) and errors:
         return CommandFailure(Exit.INVALID_INPUT, tuple(_field_errors(error, errors)))
     hint = _HINTS.get(type(error), error.hint) if error.hint == error.default_hint else error.hint
-    return CommandFailure(_status(error), (_sentence(error.message), *([hint] if hint else [])))
+    return CommandFailure(_status(error), (sentence(error.message), *([hint] if hint else [])))
 
 
 def _status(error: Exception) -> Exit:
@@ -102,5 +102,6 @@ def _field_errors(error: Invalid, errors: list[dict[str, Any]]) -> Iterator[str]
     yield f"{total} error{'' if total == 1 else 's'}{more}. {ends}"
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """Return the text with a capital letter and a full stop."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ")")) else ".")

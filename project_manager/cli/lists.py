@@ -10,18 +10,14 @@ from typing import Any
 import click
 
 from project_manager.cli import local
-from project_manager.cli.exits import CommandError, Exit, NotFoundError
+from project_manager.cli.exits import CommandError, Exit, NotFoundError, sentence
 from project_manager.cli.local import Operations
 from project_manager.config.settings import Settings
 from project_manager.domain.errors import ProjectNotFound
 from project_manager.domain.limits import PAGE_MAXIMUM
 from project_manager.domain.names import composed
+from project_manager.services.tokens import ALL_REVOKED
 from project_manager.store.sqlite import files, private_files
-
-_ALL_REVOKED = (
-    "All tokens are revoked: every request is rejected until `project-manager token create NAME --role operator` "
-    "creates one; `project-manager token clear` disables authentication."
-)
 
 
 def tasks(settings: Settings, project: str | None, filters: dict[str, Any], limit: int, as_json: bool) -> Exit:
@@ -94,7 +90,7 @@ def list_tokens(settings: Settings, as_json: bool) -> Exit:
     if not found:
         click.echo(f"No tokens. {_access_without_tokens(settings)}", err=True)
     elif all(token.revoked_at for token in found):
-        click.echo(_ALL_REVOKED, err=True)
+        click.echo(sentence(ALL_REVOKED), err=True)
     return Exit.DONE
 
 
@@ -110,7 +106,7 @@ def revoke_token(settings: Settings, token: str) -> Exit:
     revoked = local.perform(settings, revoke)
     click.echo(f"Token {revoked.id} {revoked.name!r} is revoked.")
     if revoked.notice is not None:
-        click.echo(_ALL_REVOKED, err=True)
+        click.echo(sentence(revoked.notice), err=True)
     return Exit.DONE
 
 
