@@ -36,17 +36,13 @@ def read(path: Path) -> dict[str, str]:
 
 def _value(text: str) -> str:
     """Return the value without quotes and comment. In double quotes a backslash escapes `"`, `$` and itself."""
-    if text.startswith('"'):
-        match = _DOUBLE.fullmatch(text)
-    elif text.startswith("'"):
-        match = _SINGLE.fullmatch(text)
-    else:
+    if not text.startswith(('"', "'")):
         return _COMMENT.split(text, maxsplit=1)[0].rstrip()
+    is_double = text.startswith('"')
+    form = _DOUBLE if is_double else _SINGLE
+    if form.match(text) is None:
+        raise ValueError(f"has no closing {text[0]}")
+    match = form.fullmatch(text)
     if match is None:
-        raise ValueError(_fault(text))
-    return _ESCAPED.sub(r"\1", match[1]) if text.startswith('"') else match[1]
-
-
-def _fault(text: str) -> str:
-    closed = (_DOUBLE if text.startswith('"') else _SINGLE).match(text)
-    return f"has no closing {text[0]}" if closed is None else f"has text after the closing {text[0]}"
+        raise ValueError(f"has text after the closing {text[0]}")
+    return _ESCAPED.sub(r"\1", match[1]) if is_double else match[1]

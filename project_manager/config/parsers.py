@@ -12,10 +12,9 @@ from project_manager.config import paths
 
 @dataclass(frozen=True, slots=True)
 class Parser:
-    """Conversion between the text of a setting and its value.
+    """Conversion between the text of a setting and its value. `accepts` describes the valid texts in error messages.
 
-    `accepts` describes the valid texts in error messages. `parse` raises ValueError for another text. `show` returns a
-    text that `parse` accepts.
+    `parse` raises ValueError for another text. `show` returns a text that `parse` accepts.
     """
 
     accepts: str

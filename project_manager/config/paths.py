@@ -11,8 +11,7 @@ _VARIABLE = re.compile(r"(?:^|/)\$(?:\{\w+\}|[A-Za-z_]\w*)(?:/|$)")
 def expand(text: str) -> str:
     """Return the path with `~` or `~user` at its beginning replaced by that home folder.
 
-    Raises ValueError for an unknown home folder, and for a variable in place of a folder. As a folder name, the
-    variable would create a new database in an unexpected place.
+    Raises ValueError for an unknown home folder, and for a variable in place of a folder, as it would name a new one.
     """
     if _VARIABLE.search(text):
         raise ValueError(f"the variable in {text!r} is not expanded; write the full path, or start it with ~/")

@@ -138,11 +138,7 @@ SETTINGS: tuple[Setting, ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """Settings with the source of each by its name.
-
-    `warnings` has a sentence for each unknown name in the env file. It also has one for each name in the environment
-    that is probably a misspelled setting.
-    """
+    """Settings with the source of each by its name. `warnings` has a sentence for each unknown or misspelled name."""
 
     settings: Settings
     sources: Mapping[str, str]
@@ -150,10 +146,9 @@ class LoadedSettings:
 
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path | None = None) -> LoadedSettings:
-    """Return all settings with their sources.
+    """Return all settings with their sources. The keys of `flags` are names of settings, and None means not given.
 
-    The keys of `flags` are names of settings. None means not given. An empty text counts as not set unless the default
-    is empty. Raises ConfigError for a malformed value, settings that contradict each other, or an unreadable file.
+    Raises ConfigError for a malformed value, settings that contradict each other, or an unreadable file.
     """
     layers = _layers(flags, environ, env_file)
     chosen = {setting.name: _choose(setting, layers) for setting in SETTINGS}
@@ -246,10 +241,7 @@ def _remedy(setting: Setting, text: str) -> str:
 def _resolve_database_path(
     values: Mapping[str, Any], chosen: Mapping[str, Value], layers: tuple[Layer, ...]
 ) -> dict[str, Any]:
-    """Return the fields that DATABASE_URL changes. Raises ConfigError.
-
-    The source with the higher precedence names the file, out of DATABASE_PATH and DATABASE_URL.
-    """
+    """Return the fields that DATABASE_URL changes if its source precedes that of DATABASE_PATH. Raises ConfigError."""
     if not values["database_url"]:
         return {}
     rank = {layer.source: number for number, layer in enumerate(layers)} | {"default": len(layers)}

@@ -37,10 +37,9 @@ class Value:
 
 
 def resolve_setting(layers: Iterable[Layer], name: str, *, default: str, secret: bool) -> Value:
-    """Return the text of a setting from the first layer that sets it, else the default.
+    """Return the text of a setting from the first layer that sets it, else the default. Raises ConfigError.
 
-    An empty text counts as not set unless the default is empty. A secret is also read from the file that NAME_FILE
-    names. Raises ConfigError.
+    An empty text counts as not set unless the default is empty. NAME_FILE names a file with a secret.
     """
     for layer in layers:
         text = layer.texts.get(name)
@@ -56,10 +55,7 @@ def resolve_setting(layers: Iterable[Layer], name: str, *, default: str, secret:
 
 
 def _read_secret(name: str, file: str) -> str:
-    """Return the content of a file without whitespace around it.
-
-    Raises ConfigError. Its message contains nothing of the content.
-    """
+    """Return the stripped content of a file. Raises ConfigError; its message contains nothing of the content."""
     try:
         with Path(paths.expand(file)).open("rb") as opened:
             content = opened.read(SECRET_BYTES + 1)
@@ -79,8 +75,7 @@ def _read_secret(name: str, file: str) -> str:
 def unknown_setting_warnings(env_file: Layer, environment: Layer, known: Iterable[str]) -> list[str]:
     """Return a sentence for each name that is not a setting.
 
-    All such names of the env file are included. Names of the environment are included when they resemble a setting, or
-    when they name a file for a setting that is not a secret.
+    Names of the environment are included only if they resemble a setting, or the file of one that is not a secret.
     """
     names = sorted(known)
     unknown = [name for name in dict.fromkeys((*env_file.texts, *environment.texts)) if name not in names]
@@ -98,15 +93,11 @@ def _suggestion(name: str, known: list[str]) -> str:
     value = name.removesuffix(FILE_SUFFIX)
     if value != name and value in known:
         return f"; only secrets can be read from a file. Set {value} itself."
-    guess = _nearest(name, known)
-    return f"; did you mean {guess}?" if guess else ""
-
-
-def _nearest(name: str, known: list[str]) -> str | None:
     bare = upper = name.upper()
     for prefix in PREFIXES:
         bare = bare.removeprefix(prefix)
     # Without our prefix, a short name may resemble a setting by chance.
     if len(bare) < _MIN_SIMILAR_LENGTH and bare == upper:
-        return None
-    return next(iter(get_close_matches(bare, known, 1, _SIMILARITY)), None)
+        return ""
+    guesses = get_close_matches(bare, known, 1, _SIMILARITY)
+    return f"; did you mean {guesses[0]}?" if guesses else ""
