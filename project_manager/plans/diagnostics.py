@@ -24,28 +24,22 @@ class Diagnostic:
 def plan_error(source: str, found: list[Diagnostic]) -> Invalid:
     """Return the exception that lists these errors in document order."""
     found = sorted(found, key=lambda fault: fault.position)
-    lines = [
-        f"{source}:{fault.position.line}:{fault.position.column}: {_truncated(fault.message)}"
-        for fault in found[:_SHOWN]
+    errors = [
+        {
+            "field": _truncated(fault.field),
+            "message": _truncated(fault.message),
+            "hint": fault.hint,
+            "source": source,
+            "line": fault.position.line,
+            "column": fault.position.column,
+        }
+        for fault in found[:MAX_DIAGNOSTICS]
     ]
+    lines = [f"{source}:{error['line']}:{error['column']}: {error['message']}" for error in errors[:_SHOWN]]
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return Invalid(
-        "; ".join(lines) + more,
-        hint="Nothing was written. " + " ".join(dict.fromkeys(fault.hint for fault in found[:_SHOWN] if fault.hint)),
-        errors=[_shown(source, fault) for fault in found[:MAX_DIAGNOSTICS]],
-        total=len(found),
-    )
-
-
-def _shown(source: str, fault: Diagnostic) -> dict[str, object]:
-    return {
-        "field": _truncated(fault.field),
-        "message": _truncated(fault.message),
-        "hint": fault.hint,
-        "source": source,
-        "line": fault.position.line,
-        "column": fault.position.column,
-    }
+    hints = dict.fromkeys(fault.hint for fault in found[:_SHOWN] if fault.hint)
+    hint = "Nothing was written. " + " ".join(hints)
+    return Invalid("; ".join(lines) + more, hint=hint, errors=errors, total=len(found))
 
 
 def _truncated(text: str) -> str:

@@ -43,9 +43,8 @@ class Comparison:
         planned = {project.spec.name: project for project in plan.projects}
         positions = {task.project: task.position for task in reversed(plan.tasks)}
         positions |= {name: project.position for name, project in planned.items()}
-        self._check_new_names(
-            "project", {("", name): position for name, position in positions.items()}, {("", name) for name in present}
-        )
+        named = {("", name): position for name, position in positions.items()}
+        self._check_new_names("project", named, {("", name) for name in present})
         for name in dict.fromkeys([*planned, *positions]):
             project = ProjectChange(name, planned.get(name), present.get(name))
             if project.row is not None:
@@ -107,18 +106,13 @@ class Comparison:
         for project in self.difference.projects:
             if project.row is None or project.row.archived_at is None or project.changed.get("archived") is False:
                 continue
-            new = [
-                epic.planned.position for epic in self.difference.epics if epic.project is project and epic.row is None
-            ]
-            new += [
-                task.planned.position for task in self.difference.tasks if task.project is project and task.row is None
-            ]
+            items: list[EpicChange | TaskChange] = [*self.difference.epics, *self.difference.tasks]
+            new = [item.planned.position for item in items if item.project is project and item.row is None]
             # One error per project is enough. It points to the first new item.
             if new:
                 words = f"project {project.name!r} is archived; no epics or tasks can be added"
-                self.diagnostics.append(
-                    Diagnostic(min(new), "projects", words, "Set `archived: false` to unarchive it.")
-                )
+                hint = "Set `archived: false` to unarchive it."
+                self.diagnostics.append(Diagnostic(min(new), "projects", words, hint))
 
     def _new_status(self, task: TaskChange, row: TaskRow) -> Status | None:
         """Return the status to write, or None. The status of a task with a lease never changes."""
@@ -146,9 +140,8 @@ class Comparison:
         if lease is not None:
             until = rfc3339(lease.expires_at)
             words = f"prune would delete task #{row.id} {known.path!r}, locked by {lease.holder} until {until}"
-            self.diagnostics.append(
-                Diagnostic(project.position, "prune", words, "Keep it in the plan, or wait until it is released.")
-            )
+            hint = "Keep it in the plan, or wait until it is released."
+            self.diagnostics.append(Diagnostic(project.position, "prune", words, hint))
         self.difference.pruned_tasks.append(row)
 
 
@@ -179,15 +172,10 @@ class _Matcher:
         return matched
 
     def _named(self, task: PlannedTask, taken: set[int]) -> TaskRow | None:
-        """Return the oldest unmatched row with that name, or None.
-
-        A planned task with a key matches only rows without a key. One without a key prefers rows without a key.
-        """
+        """Return the oldest unmatched row with that name, or None. A task with a key takes only rows without one."""
         free = [row for row in self._by_name.get((task.project, task.epic, task.name), []) if row.id not in taken]
         keyless = [row for row in free if row.external_key is None]
-        if task.spec.external_key is not None or keyless:
-            return keyless[0] if keyless else None
-        return free[0] if free else None
+        return next(iter(keyless if task.spec.external_key is not None else [*keyless, *free]), None)
 
 
 def _project_changes(project: ProjectChange, row: ProjectRow) -> dict[str, Any]:

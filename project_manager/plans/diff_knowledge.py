@@ -56,8 +56,7 @@ class KnowledgeChange:
 class KnowledgeComparison:
     """A comparison of a plan's knowledge with the database, after its projects, epics and tasks.
 
-    An item matches by title within its epic, or among the items without an epic.
-    Items with equal titles match in order.
+    An item matches by title within its epic, or without one. Items with equal titles match in order.
     """
 
     def __init__(self, tx: Tx, plan: Plan, comparison: Comparison) -> None:
@@ -131,16 +130,12 @@ class KnowledgeComparison:
             return found[0]
         words = f"is ambiguous; {len(found)} items match" if found else "not found"
         hint = "Use the title of another item of the project, or `#` and its position in this list."
-        self.diagnostics.append(
-            Diagnostic(ref.position, f"{change.planned.path}.parent", f"`parent`: {ref.text!r} {words}", hint)
-        )
+        words = f"`parent`: {ref.text!r} {words}"
+        self.diagnostics.append(Diagnostic(ref.position, f"{change.planned.path}.parent", words, hint))
         return None
 
     def _find_cycles(self) -> None:
-        """Report the first item that would be its own ancestor.
-
-        Items with no `parent` in the plan keep their stored parent.
-        """
+        """Report the first item that would be its own ancestor. Items without `parent` keep their stored parent."""
         by_id = {change.id: change for change in self.changes if change.id}
         rows = {row.id: row for found in self._rows.values() for row in found}
 
@@ -159,9 +154,8 @@ class KnowledgeComparison:
             # The database has no cycles, so every cycle has a link in the plan. The error points to that link.
             if item is change and change.planned.parent is not None:
                 words = f"{change.planned.spec.title!r} would become its own ancestor"
-                self.diagnostics.append(
-                    Diagnostic(change.planned.parent.position, f"{change.planned.path}.parent", words)
-                )
+                path = f"{change.planned.path}.parent"
+                self.diagnostics.append(Diagnostic(change.planned.parent.position, path, words))
                 return
 
 

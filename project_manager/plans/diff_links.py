@@ -24,21 +24,16 @@ class LinkComparison:
         self._diagnostics = diagnostics
 
     def run(self, *, is_readable: bool) -> None:
-        """Resolve the references, keep the links that differ from the database, and find errors in the result.
-
-        `is_readable` is false when parts of the plan could not be read.
-        """
-        named = [
-            task
-            for task in self._difference.tasks
-            if task.planned.spec.model_fields_set & {"depends_on", "conflicts_with"}
-        ]
+        """Keep the links that differ from the database, and find errors. `is_readable`: the whole plan was read."""
+        tasks = self._difference.tasks
+        depending = [task for task in tasks if "depends_on" in task.planned.spec.model_fields_set]
+        conflicting = [task for task in tasks if "conflicts_with" in task.planned.spec.model_fields_set]
         # Without links or pruning there is no need to read all dependencies of the database.
-        if not named and not self._difference.pruned_tasks:
+        if not depending and not conflicting and not self._difference.pruned_tasks:
             return
         self._dependencies = bulk.dependencies(self._tx)
-        self._compare_dependencies([task for task in named if "depends_on" in task.planned.spec.model_fields_set])
-        self._compare_conflicts([task for task in named if "conflicts_with" in task.planned.spec.model_fields_set])
+        self._compare_dependencies(depending)
+        self._compare_conflicts(conflicting)
         self._check_pruned()
         self._find_cycles(is_readable=is_readable)
 
@@ -57,20 +52,14 @@ class LinkComparison:
         for ref in refs:
             known = self._references.find(ref, task.known.project, f"{task.planned.path}.{key}")
             if known is task.known and key == "conflicts_with":
-                self._diagnostics.append(
-                    Diagnostic(
-                        ref.position, f"{task.planned.path}.{key}", f"{task.known.name!r} cannot conflict with itself"
-                    )
-                )
+                words = f"{task.known.name!r} cannot conflict with itself"
+                self._diagnostics.append(Diagnostic(ref.position, f"{task.planned.path}.{key}", words))
             elif known is not None:
                 found.append((ref, known))
         return found
 
     def _compare_conflicts(self, named: list[TaskChange]) -> None:
-        """Find the conflict pairs to add and to remove.
-
-        A pair stays if neither of its tasks lists conflicts in the plan, or if one task names the other.
-        """
+        """Find the pairs to add and to remove. A pair stays if one names the other, or neither lists conflicts."""
         if not named:
             return
         present = bulk.conflicts(self._tx)
@@ -96,13 +85,10 @@ class LinkComparison:
 
     def _check_pruned(self) -> None:
         """Report pruned tasks that open tasks depend on."""
-        pruned_ids = {row.id for row in self._difference.pruned_tasks}
-        if not pruned_ids:
-            return
-        positions = {
-            project.id: project.planned.position for project in self._difference.projects if project.planned is not None
-        }
         rows = {row.id: row for row in self._difference.pruned_tasks}
+        if not rows:
+            return
+        planned = {project.id: project.planned for project in self._difference.projects if project.planned is not None}
         # A planned `depends_on` replaces all links of its task, so its old links to pruned tasks do not count.
         settled = {
             task.row.id for task in self._difference.tasks if task.row is not None and task.depends_on is not None
@@ -111,8 +97,8 @@ class LinkComparison:
             row.id for project in self._difference.projects for row in project.rows if Status(row.status) in CLOSED
         }
         for task_id, others in self._dependencies.items():
-            lost = [other for other in others if other in pruned_ids]
-            if not lost or task_id in pruned_ids or task_id in settled:
+            lost = [other for other in others if other in rows]
+            if not lost or task_id in rows or task_id in settled:
                 continue
             self._difference.waiting_for_pruned.append(task_id)
             if task_id not in closed:
@@ -120,7 +106,7 @@ class LinkComparison:
                 path = self._references.by_id[row.id].path
                 words = f"prune would delete task #{row.id} {path!r}, but task #{task_id} depends on it"
                 hint = "Remove that dependency first, or keep the task in the plan."
-                self._diagnostics.append(Diagnostic(positions[row.project_id], "prune", words, hint))
+                self._diagnostics.append(Diagnostic(planned[row.project_id].position, "prune", words, hint))
 
     def _find_cycles(self, *, is_readable: bool) -> None:
         changing = [task for task in self._difference.tasks if task.depends_on]
@@ -149,8 +135,5 @@ class LinkComparison:
         following = cycle[cycle.index(numbers[task.known]) + 1]
         position = next(ref.position for ref, known in task.refs if numbers.get(known, known.task_id) == following)
         words = f"dependency cycle: {path}"
-        self._diagnostics.append(
-            Diagnostic(
-                position, f"{task.planned.path}.depends_on", words, "Remove one of the dependencies in the cycle."
-            )
-        )
+        hint = "Remove one of the dependencies in the cycle."
+        self._diagnostics.append(Diagnostic(position, f"{task.planned.path}.depends_on", words, hint))

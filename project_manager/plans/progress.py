@@ -10,10 +10,7 @@ _listeners: dict[str, ProgressListener] = {}
 
 @contextmanager
 def report_to(request_id: str, listener: ProgressListener) -> Iterator[None]:
-    """Call `listener` with the progress of this request while the context is open.
-
-    The calls run on the thread that does the work.
-    """
+    """Call `listener` with the progress of this request while the body runs, on the thread that does the work."""
     _listeners[request_id] = listener
     try:
         yield
@@ -23,8 +20,4 @@ def report_to(request_id: str, listener: ProgressListener) -> Iterator[None]:
 
 def listener_of(request_id: str) -> ProgressListener:
     """Return the listener of the request, or a listener that does nothing."""
-    return _listeners.get(request_id, _ignore)
-
-
-def _ignore(words: str, done: int, of: int) -> None:
-    pass
+    return _listeners.get(request_id, lambda words, done, of: None)

@@ -1,7 +1,4 @@
-"""The plan format: fields of projects, epics and tasks, and the parser from a document to values with positions.
-
-All errors of a document are collected with line and column. A document with any error is not imported.
-"""
+"""The plan format, and the parser from a document to values with positions. It collects all errors of a document."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,7 +20,17 @@ from project_manager.plans.knowledge_reader import (
     Author,
     PlanKnowledge,
 )
-from project_manager.plans.yaml_tree import Mapping, Node, Position, Scalar, Sequence, SyntaxProblem, compose, to_python
+from project_manager.plans.yaml_tree import (
+    Mapping,
+    Node,
+    Position,
+    Scalar,
+    Sequence,
+    SyntaxProblem,
+    compose,
+    looks_like_json,
+    to_python,
+)
 from project_manager.schemas import fields, validation
 from project_manager.schemas.commands import Command
 from project_manager.schemas.tasks import PlainFields
@@ -161,7 +168,7 @@ class PlannedProject:
 
 @dataclass(slots=True)
 class Plan:
-    """The content of a document as flat lists in document order. After an error it only serves to find more errors."""
+    """The content of a document as flat lists in document order. With `diagnostics` it is not imported."""
 
     source: str
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -172,12 +179,11 @@ class Plan:
 
 
 def read(document: str, source: str, report: Callable[[int], None] = lambda line: None) -> Plan:
-    """Parse the document and return the plan with its errors.
-
-    An unreadable document gives an empty plan with one error. `report` is called periodically with the current line.
-    """
+    """Parse the document and return the plan with its errors. `report` is called periodically with the current line."""
+    name = source.lower()
+    is_json = name.endswith(".json") or (looks_like_json(document) and not name.endswith((".yaml", ".yml")))
     try:
-        root = compose(document, report, is_json=_is_json(document, source), strict_json=_is_named_json(source))
+        root = compose(document, report, is_json=is_json, strict_json=name.endswith(".json"))
     except SyntaxProblem as error:
         return Plan(source, [Diagnostic(error.position, "(document)", error.message, error.hint)])
     reader = _Reader(source)
@@ -192,17 +198,6 @@ def read(document: str, source: str, report: Callable[[int], None] = lambda line
     return reader.plan
 
 
-def _is_json(document: str, source: str) -> bool:
-    """Return whether the document is treated as JSON, by its file name or else by its first character."""
-    if _is_named_json(source) or source.lower().endswith((".yaml", ".yml")):
-        return _is_named_json(source)
-    return document.lstrip("\ufeff \t\r\n").startswith(("{", "["))
-
-
-def _is_named_json(source: str) -> bool:
-    return source.lower().endswith(".json")
-
-
 @dataclass(slots=True)
 class _ParsedNode(Generic[Spec]):
     """The validated values of a mapping, with the mapping itself."""
@@ -213,7 +208,7 @@ class _ParsedNode(Generic[Spec]):
 
 
 class _TooManyDiagnostics(Exception):
-    """Parsing stops at the error limit, because finding more errors takes time and does not help the author."""
+    """The error limit is reached. More errors would take time and not help the author."""
 
 
 class _Reader:
@@ -221,6 +216,7 @@ class _Reader:
 
     def __init__(self, source: str) -> None:
         self.plan = Plan(source)
+        self._defined: dict[tuple[str | None, ...], Position] = {}
 
     def document(self, root: Node) -> None:
         if isinstance(root, Scalar) and root.text is None:
@@ -235,42 +231,24 @@ class _Reader:
             self._task(PlanStandaloneTask, node, path, INBOX, None)
 
     def find_duplicates(self) -> None:
-        plan = self.plan
-        self._report_duplicates(
-            (project.spec.name, project.position, f"project {project.spec.name!r}") for project in plan.projects
-        )
-        self._report_duplicates(
-            ((epic.project, epic.spec.name), epic.position, f"epic {epic.spec.name!r} of this project")
-            for epic in plan.epics
-        )
-        self._report_duplicates(
-            (
-                (task.project, task.spec.external_key),
-                task.position,
-                f"external_key {task.spec.external_key!r} of this project",
-            )
-            for task in plan.tasks
-            if task.spec.external_key is not None
-        )
-        self._report_duplicates(
-            (
-                (
-                    (task.project, task.epic, task.name),
-                    task.position,
-                    f"task {task.name!r} of this {'epic' if task.epic else 'project'}",
-                )
-                for task in plan.tasks
-                if task.spec.external_key is None
-            ),
-            hint="Rename one of them, or give each an external_key.",
-        )
+        for project in self.plan.projects:
+            self._define(("project", project.spec.name), project.position, f"project {project.spec.name!r}")
+        for epic in self.plan.epics:
+            words = f"epic {epic.spec.name!r} of this project"
+            self._define(("epic", epic.project, epic.spec.name), epic.position, words)
+        for task in self.plan.tasks:
+            key = task.spec.external_key
+            if key is not None:
+                self._define(("key", task.project, key), task.position, f"external_key {key!r} of this project")
+                continue
+            words = f"task {task.name!r} of this {'epic' if task.epic else 'project'}"
+            hint = "Rename one of them, or give each an external_key."
+            self._define(("task", task.project, task.epic, task.name), task.position, words, hint)
 
-    def _report_duplicates(self, things: Iterable[tuple[object, Position, str]], hint: str = "") -> None:
-        first: dict[object, Position] = {}
-        for identity, position, words in things:
-            earlier = first.setdefault(identity, position)
-            if earlier is not position:
-                self._fault(position, "name", f"{words} is already defined on line {earlier.line}", hint)
+    def _define(self, identity: tuple[str | None, ...], position: Position, words: str, hint: str = "") -> None:
+        earlier = self._defined.setdefault(identity, position)
+        if earlier is not position:
+            self._fault(position, "name", f"{words} is already defined on line {earlier.line}", hint)
 
     def _project(self, node: Node, path: str) -> None:
         project = self._parse(PlanProject, node, path, "epics", "tasks", "knowledge")
@@ -304,22 +282,14 @@ class _Reader:
         if task is None:
             return
         spec = task.value
-        planned = PlannedTask(
-            position=task.node.position,
-            path=path,
-            project=spec.project if isinstance(spec, PlanStandaloneTask) else project,
-            epic=epic,
-            spec=spec,
-            depends_on=_refs(task, spec.depends_on, "depends_on", "dependencies"),
-            conflicts_with=_refs(task, spec.conflicts_with, "conflicts_with"),
-        )
+        project = spec.project if isinstance(spec, PlanStandaloneTask) else project
+        depends_on = _refs(task, spec.depends_on, "depends_on", "dependencies")
+        conflicts_with = _refs(task, spec.conflicts_with, "conflicts_with")
+        planned = PlannedTask(task.node.position, path, project, epic, spec, depends_on, conflicts_with)
         self.plan.tasks.append(planned)
 
     def _parse(self, kind: type[Spec], node: Node, path: str, *inner: str) -> _ParsedNode[Spec] | None:
-        """Validate the fields of one mapping and return them, or None if they cannot be read.
-
-        The lists under `inner` are read separately.
-        """
+        """Validate one mapping without its lists `inner`, and return it, or None if it cannot be read."""
         if not isinstance(node, Mapping):
             hint = syntax_hints.missing_space_hint(node.text or "") if isinstance(node, Scalar) else ""
             self._fault(node.position, path or "(document)", f"expected a mapping with {_key_list(kind)}", hint)
@@ -329,9 +299,8 @@ class _Reader:
             return None
         for key, position, where in _duplicate_keys(node, path, inner):
             self._fault(position, where, f"duplicate key `{key}`")
-        raw = _without_nulls(
-            kind, {key: to_python(value) for key, (_, value) in node.entries.items() if key not in inner}
-        )
+        values = {key: to_python(value) for key, (_, value) in node.entries.items() if key not in inner}
+        raw = _without_nulls(kind, values)
         try:
             guesses = max(0, limits.FIELD_ERRORS - len(self.plan.diagnostics))
             return _ParsedNode(validation.read(kind, raw, listed=None, with_suggestions=guesses), node, path)

@@ -1,8 +1,4 @@
-"""References to tasks in a plan.
-
-Within its project a task is referenced by external key, by name, or by epic and name. References from other projects
-add the project.
-"""
+"""References to tasks in a plan, by external key, name, or epic and name. Those to other projects add the project."""
 
 import re
 from collections.abc import Iterator
@@ -67,8 +63,8 @@ class Resolver:
 class References:
     """The references of a plan, with an error for each that does not name exactly one task.
 
-    They name tasks of the plan, of its projects and, read only when needed, of all other projects. `projects` are the
-    names of the former. `unknown` holds each error about an unknown task, together with its reference.
+    The tasks of projects other than `projects` are read when needed. `unresolved_references` holds each error about an
+    unknown task, with its reference.
     """
 
     def __init__(self, tx: Tx, projects: set[str], diagnostics: list[Diagnostic]) -> None:

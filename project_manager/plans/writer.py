@@ -1,7 +1,7 @@
 """Serialization of plans as readable YAML or as JSON. Equal values always give equal bytes.
 
-The output uses only YAML that all parsers interpret alike. Lists and mappings are in block style, except short lists of
-words. Paragraphs are literal blocks. Unambiguous texts are plain, and all other texts are in double quotes.
+Only YAML that all parsers interpret alike is used: block style, short lists of words on one line, literal blocks for
+paragraphs, plain text if it is unambiguous, and else double quotes.
 """
 
 import re
@@ -22,8 +22,7 @@ _BARE_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 def serialize(document: dict[str, Any], form: str) -> Iterator[str]:
     """Yield the document in many small pieces in the format `form`, yaml or json.
 
-    The document holds mappings, lists, texts, whole numbers and booleans. An iterator stands for a non-empty list of
-    mappings. It is consumed while the text is produced.
+    An iterator in the document stands for a non-empty list of mappings, and is consumed meanwhile.
     """
     if form == "json":
         for text in _json(document, "\n"):
@@ -34,10 +33,7 @@ def serialize(document: dict[str, Any], form: str) -> Iterator[str]:
 
 
 def _json(value: Any, newline: str) -> Iterator[str]:
-    """Yield the same text as orjson with an indent of two, without all values in memory at once.
-
-    `newline` ends with the indent of `value`.
-    """
+    """Yield the text of orjson, without all values in memory at once. `newline` ends with the indent of `value`."""
     inner = newline + "  "
     if isinstance(value, Iterator):
         yield "["
@@ -64,12 +60,8 @@ def _entry(begin: str, value: Any, indent: str) -> Iterator[str]:
     if isinstance(value, dict):
         yield begin + "\n"
         yield from _entries(value, indent + "  ")
-    elif isinstance(value, Iterator):
-        yield begin + "\n"
-        for item in value:
-            yield from _item(item, indent + "  ")
-    elif isinstance(value, list):
-        inline = _inline(value)
+    elif isinstance(value, Iterator | list):
+        inline = _inline(value) if isinstance(value, list) else None
         if inline is not None and len(begin) + len(inline) < _WIDTH:
             yield f"{begin} {inline}\n"
         else:

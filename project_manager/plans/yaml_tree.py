@@ -1,8 +1,7 @@
-"""Parser from YAML or JSON text to a tree with positions. No objects are constructed: every scalar stays text.
+"""Parser from YAML or JSON text to a tree with positions.
 
-The type of a field interprets its text later, so that `name: No` is a name and not a boolean. The same parser reads
-JSON, because JSON text is YAML text. Where only JSON is allowed, other YAML is rejected first. Depth and size are
-checked before the tree grows. Nesting and aliases in a hostile document therefore cannot exhaust the memory.
+Every scalar stays text. The type of its field interprets it later, so that `name: No` is a name and not a boolean.
+Depth and size are checked before the tree grows, so that nesting and aliases cannot exhaust the memory.
 """
 
 import json
@@ -62,7 +61,7 @@ class Sequence:
 
 @dataclass(slots=True)
 class Mapping:
-    """A mapping. `entries` holds the position of each key and its value. `duplicates` lists repeated keys."""
+    """A mapping. `entries` holds the position of each key, and its value. `duplicates` lists repeated keys."""
 
     position: Position
     entries: dict[str, tuple[Position, "Node"]]
@@ -75,12 +74,13 @@ Node = Scalar | Sequence | Mapping
 def compose(
     text: str, report: Callable[[int], None] = lambda line: None, *, is_json: bool = False, strict_json: bool = False
 ) -> Node:
-    """Parse the document and return its tree.
+    """Parse the document and return its tree. `report` is called periodically with the current line.
 
-    `report` is called periodically with the current line. With `is_json`, errors are described as JSON errors.
-    With `strict_json` in addition, the text must be valid JSON. Raises SyntaxProblem.
+    `is_json` describes errors as JSON errors. `strict_json` in addition requires valid JSON. Raises SyntaxProblem.
     """
-    found = _unreadable(text)
+    # One search of the whole text would block all other threads.
+    pieces = (_UNREADABLE.search(text, start, start + SEARCHED) for start in range(0, len(text), SEARCHED))
+    found = next((found for found in pieces if found is not None), None)
     if found is not None:
         code = f"U+{ord(found[0]):04X}"
         raise SyntaxProblem(_position_of(text, found.start()), f'character {code} must be escaped, as in "\\u0007"')
@@ -89,26 +89,21 @@ def compose(
     return _tree(text, report, is_json)
 
 
-def _unreadable(text: str) -> re.Match[str] | None:
-    """Return a match for the first character that no document may contain, or None.
-
-    The search runs in pieces, because a search blocks all other threads.
-    """
-    pieces = (_UNREADABLE.search(text, start, start + SEARCHED) for start in range(0, len(text), SEARCHED))
-    return next((found for found in pieces if found is not None), None)
+def looks_like_json(text: str) -> bool:
+    """Return whether the first character is one of a JSON object or array."""
+    return text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
 
 
 def _tree(text: str, report: Callable[[int], None], is_json: bool) -> Node:
-    looks_like_json = text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
     builder, event = _Builder(), None
     try:
-        parsed = yaml.parse(_SURROGATES.sub(_joined, text) if looks_like_json else text, Loader=_LOADER)
+        parsed = yaml.parse(_SURROGATES.sub(_joined, text) if looks_like_json(text) else text, Loader=_LOADER)
         for number, event in enumerate(parsed):
             builder.feed(event)
             if number % REPORT_EVERY == 0:
                 report(_start(event).line)
     except yaml.MarkedYAMLError as error:
-        # For a JSON file, the error of the JSON parser is more helpful than that of the YAML parser.
+        # For JSON, the error of the JSON parser is more helpful.
         if is_json and (unreadable := _json_error(text)) is not None:
             raise unreadable from error
         mark = error.problem_mark or error.context_mark
@@ -133,12 +128,12 @@ def _json_error(text: str) -> SyntaxProblem | None:
     """Return the error that makes the text invalid JSON, or None."""
     text = text.removeprefix("\ufeff")
     try:
-        json.loads(text, object_pairs_hook=_discard_pairs, parse_int=str, parse_constant=_reject_constant)
+        json.loads(text, object_pairs_hook=lambda pairs: None, parse_int=str, parse_constant=_reject_constant)
     except json.JSONDecodeError as error:
         offset, hint = syntax_hints.json_hint(text, error.pos)
         message = (error.msg[:1].lower() + error.msg[1:]).removesuffix(" at").removesuffix(" starting")
         return SyntaxProblem(_position_of(text, offset), f"invalid JSON: {message}", hint)
-    except _Constant as constant:
+    except ValueError as constant:
         position = _position_of(text, syntax_hints.find_constant(text))
         return SyntaxProblem(position, f"invalid JSON: {constant} is not a JSON number")
     except RecursionError:
@@ -146,20 +141,12 @@ def _json_error(text: str) -> SyntaxProblem | None:
     return None
 
 
-class _Constant(Exception):
-    """A numeric constant that JSON does not define."""
-
-
 def _reject_constant(name: str) -> None:
-    raise _Constant(name)
-
-
-def _discard_pairs(_pairs: list[tuple[str, object]]) -> None:
-    """Discard the pairs, because only the validity of the text matters."""
+    raise ValueError(name)
 
 
 def _joined(match: re.Match[str]) -> str:
-    """Combine a surrogate pair into one escape. JSON escapes can contain surrogate pairs, YAML escapes cannot."""
+    """Combine a surrogate pair of JSON into one escape of YAML."""
     high, low = int(match[2], 16), int(match[3], 16)
     return f"{match[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
 
@@ -267,9 +254,7 @@ def _enter(mapping: Mapping, name: str, position: Position, value: Node) -> None
         for merged in _merged(value):
             for key, entry in merged.entries.items():
                 mapping.entries.setdefault(key, entry)
-    elif (
-        name in mapping.entries and mapping.entries[name][0] >= mapping.position
-    ):  # a merged key is positioned before the mapping
+    elif name in mapping.entries and mapping.entries[name][0] >= mapping.position:  # a merged key is before the mapping
         mapping.duplicates.append((name, position))
     else:
         mapping.entries[name] = (position, value)
