@@ -26,7 +26,10 @@ def run(url: str | None, token: str, port: int, speed: float) -> Exit:
             anyio.run(_play_until_signal, _service(url, token), speed)
             click.echo("The project stays on the server. Delete it on the dashboard when you no longer need it.")
     except ExceptionGroup as group:
-        return _end(_first(group))
+        error: Exception = group
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        return _end(error)
     return Exit.DONE
 
 
@@ -81,11 +84,6 @@ async def _serve_and_play(settings: Settings, speed: float) -> None:
         tasks.start_soon(play_when_up)
         await server.run(settings, sockets, announce)
         tasks.cancel_scope.cancel()
-
-
-def _first(error: Exception) -> Exception:
-    """Return the first error of nested groups."""
-    return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
 def _end(error: Exception) -> Exit:

@@ -40,13 +40,10 @@ def _serve(settings: Settings, project: str | None) -> int:
 
 
 def _print_addresses(settings: Settings, line: str) -> None:
-    """Print the addresses of the service for the user. Programs read the log line `started` instead.
-
-    With the transport stdio, standard output carries only the protocol.
-    """
+    """Print the addresses of the service for the user. Programs read the log line `started` instead."""
     if settings.log_format == "text" or sys.stdout.isatty():
         with output.ignore_output_errors():
-            click.echo(line, err=settings.mcp_transport == "stdio")
+            click.echo(line, err=settings.mcp_transport == "stdio")  # standard output then carries only the protocol
 
 
 def serve_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:

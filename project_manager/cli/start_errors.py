@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def log_json(flags: Mapping[str, object], env_file: Path | None, *, unset: LogFormat) -> Iterator[None]:
-    """Report a refused command as one JSON log line if LOG_FORMAT is json. `unset` is the default format.
+    """Report a refused command as one JSON log line, unless LOG_FORMAT is text or the output is a terminal.
 
-    Each error in a plan is one line of the message. In a terminal and in text logs, a refusal remains a sentence.
+    Each error in a plan is one line of the message. `unset` is the default of LOG_FORMAT.
     """
     try:
         yield

@@ -13,10 +13,7 @@ from project_manager.store.tasks import TaskRow
 
 @dataclass(slots=True, eq=False)
 class ProjectChange:
-    """A project of the plan. `row` is None for a new project. `changed` holds the new values.
-
-    `rows` are its tasks in the database.
-    """
+    """A project of the plan, with its new values and its tasks in the database. `row` is None for a new project."""
 
     name: str
     planned: PlannedProject | None

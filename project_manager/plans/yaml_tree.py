@@ -101,14 +101,13 @@ def _tree(text: str, report: Callable[[int], None], is_json: bool) -> Node:
         for number, event in enumerate(parsed):
             builder.feed(event)
             if number % REPORT_EVERY == 0:
-                report(_start(event).line)
+                report(_position(event.start_mark).line)
     except yaml.MarkedYAMLError as error:
         # For JSON, the error of the JSON parser is more helpful.
         if is_json and (unreadable := _json_error(text)) is not None:
             raise unreadable from error
-        mark = error.problem_mark or error.context_mark
-        position = Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)
         words = f"invalid YAML: {error.problem or error.context}"
+        position = _position(error.problem_mark or error.context_mark)
         raise SyntaxProblem(position, words, syntax_hints.yaml_hint(text, error, event)) from error
     except yaml.YAMLError as error:
         raise SyntaxProblem(Position(1, 1), f"invalid YAML: {error}") from error
@@ -177,18 +176,18 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
-            self._begin(Sequence(_start(event), []), event)
+            self._begin(Sequence(_position(event.start_mark), []), event)
         elif isinstance(event, yaml.MappingStartEvent):
-            self._begin(Mapping(_start(event), {}), event)
+            self._begin(Mapping(_position(event.start_mark), {}), event)
         elif isinstance(event, yaml.CollectionEndEvent):
             self._end()
         elif isinstance(event, yaml.AliasEvent):
             self._alias(event)
         elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
-            raise SyntaxProblem(_start(event), "a second document starts here; only one is allowed")
+            raise SyntaxProblem(_position(event.start_mark), "a second document starts here; only one is allowed")
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
-        position = _start(event)
+        position = _position(event.start_mark)
         is_null = event.implicit[0] and event.value in _NULL
         node = Scalar(position, None if is_null else event.value)
         self._check_tag(event.tag, position)
@@ -211,7 +210,7 @@ class _Builder:
         self._attach(frame.node)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        position = _start(event)
+        position = _position(event.start_mark)
         if event.anchor not in self._anchors:
             words = f"`*{event.anchor}` refers to an anchor that is not defined before it"
             raise SyntaxProblem(position, words, syntax_hints.quoting_hint("*"))
@@ -268,6 +267,5 @@ def _merged(value: Node) -> Iterator[Mapping]:
         yield node
 
 
-def _start(event: yaml.Event) -> Position:
-    mark = event.start_mark
+def _position(mark: Any) -> Position:
     return Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)

@@ -35,10 +35,7 @@ class IdentityCache:
         return actor
 
     async def check_agent(self, caller: Actor, agent: Actor) -> None:
-        """Raise AgentMismatch when the agent id belongs to a bound token of another caller.
-
-        Operators may use any agent id. A new bound token takes effect within IDENTITY_SECONDS.
-        """
+        """Raise AgentMismatch when the agent id belongs to a bound token of another caller that is not an operator."""
         if not _is_free(caller, agent):
             return
         bound: bool | None = self._bound.find(agent.id)

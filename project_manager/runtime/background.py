@@ -51,28 +51,23 @@ def every(seconds: float) -> Wait:
 
 
 class BackgroundJobs:
-    """The background jobs of one process."""
+    """The background jobs of one process, `by_name`."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._jobs: dict[str, Job] = {}
+        self.by_name: dict[str, Job] = {}
         self._warnings: dict[str, RateLimitedWarning] = {}
-
-    @property
-    def names(self) -> list[str]:
-        """Return the names of the registered jobs."""
-        return list(self._jobs)
 
     def register(self, job: Job) -> None:
         """Add a job. Call this before `running`."""
-        if job.name in self._jobs:
+        if job.name in self.by_name:
             raise ValueError(f"the background job {job.name!r} is already registered")
-        self._jobs[job.name] = job
+        self.by_name[job.name] = job
 
     async def run_once(self, name: str) -> bool:
         """Run a job now, and return whether it succeeded."""
         with suppress(Exception), self.observed(name):
-            await self._jobs[name].run()
+            await self.by_name[name].run()
             return True
         return False
 
@@ -102,7 +97,7 @@ class BackgroundJobs:
         """
         try:
             async with anyio.create_task_group() as tasks:
-                for job in self._jobs.values():
+                for job in self.by_name.values():
                     if kind in job.processes:
                         tasks.start_soon(self._repeat, job, name=job.name)
                 try:

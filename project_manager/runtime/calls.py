@@ -1,4 +1,4 @@
-"""Calls of operations: the caller, the validated call, the answer, and the fields of its log line."""
+"""Calls of operations: the caller, the validated call and the answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -102,21 +102,3 @@ def task_id_of_input(raw: Mapping[str, object]) -> int | None:
     if isinstance(named, str) and named.isascii() and named.isdecimal() and len(named) <= len(str(ID_MAXIMUM)):
         named = int(named)
     return named if isinstance(named, int) and not isinstance(named, bool) and 1 <= named <= ID_MAXIMUM else None
-
-
-def log_fields(
-    caller: Caller, actor: Actor, outcome: str, seconds: float, task_id: int | None = None
-) -> dict[str, object]:
-    """Return the fields of the log line of one call. `seconds` is its duration."""
-    fields: dict[str, object] = {"request_id": caller.request_id}
-    if actor.token_id is not None:
-        fields["token_id"] = actor.token_id
-    if task_id is not None:
-        fields["task_id"] = task_id
-    return fields | {
-        "actor": actor.id,
-        "actor_kind": actor.kind,
-        "interface": caller.interface,
-        "outcome": outcome,
-        "milliseconds": round(seconds * 1000, 2),
-    }

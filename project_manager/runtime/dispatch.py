@@ -1,7 +1,4 @@
-"""The running service without its interfaces.
-
-`Runtime.run` is the only way to a use case, with `Runtime.stream` for streamed ones. `open_runtime` opens all parts.
-"""
+"""The running service without its interfaces. `Runtime.run` and `Runtime.stream` are the only way to a use case."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -34,7 +31,7 @@ from project_manager.operations.definition import Kind, Operation
 from project_manager.runtime.authentication import IdentityCache
 from project_manager.runtime.authorization import check_role, effective_actor, rate_limit_actor
 from project_manager.runtime.background import BackgroundJobs
-from project_manager.runtime.calls import Answer, Call, Caller, log_fields, task_id_of_input, task_of
+from project_manager.runtime.calls import Answer, Call, Caller, task_id_of_input, task_of
 from project_manager.runtime.disk_failure import DiskFailureHandler
 from project_manager.runtime.event_hub import Closed, Event, Hub, Resync, Subscription
 from project_manager.runtime.execution import CallExecutor
@@ -140,9 +137,9 @@ class Runtime:
     async def stream(
         self, operation: Operation, raw: Mapping[str, object], caller: Caller
     ) -> AsyncIterator[tuple[Any, Callable[[], Awaitable[str]]]]:
-        """Run a streamed operation. Yield its command and a function that returns the next piece of its text.
+        """Run a streamed operation. Yield its command and a function that returns pieces of text, the last one empty.
 
-        The piece after the last one is empty. Raises ProjectManagerError.
+        Raises ProjectManagerError.
         """
         started = monotonic()
         outcome = "cut_off"
@@ -280,7 +277,18 @@ class Runtime:
         self.metrics.operation(operation.name, caller.interface, outcome, seconds)
         level = logging.INFO if operation.kind is Kind.WRITE or outcome != "ok" else logging.DEBUG
         if log.isEnabledFor(level):
-            log_action(log, operation.name, level, **log_fields(caller, actor, outcome, seconds, task_id))
+            ids = {"request_id": caller.request_id, "token_id": actor.token_id, "task_id": task_id}
+            log_action(
+                log,
+                operation.name,
+                level,
+                **{name: value for name, value in ids.items() if value is not None},
+                actor=actor.id,
+                actor_kind=actor.kind,
+                interface=caller.interface,
+                outcome=outcome,
+                milliseconds=round(seconds * 1000, 2),
+            )
         refused = LEASE_ERROR_OUTCOMES.get(outcome)
         if refused is not None:
             self.metrics.lease(refused)

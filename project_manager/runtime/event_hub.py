@@ -39,12 +39,13 @@ class Closed(Exception):
 class Event:
     """An event as subscribers receive it. Its JSON is encoded once. `frame` is the WebSocket frame of the JSON."""
 
-    __slots__ = ("_is_traced", "_row", "_text", "_traced", "frame", "project_id", "seq", "type")
+    __slots__ = ("_is_traced", "_row", "_text", "_traced", "frame", "project_id", "seq", "size", "type")
 
     def __init__(self, row: EventRow, *, with_trace: bool = False) -> None:
         self.seq = row.seq
         self.type = row.type
         self.project_id = row.project_id
+        self.size = len(row.data)  # nearly all the memory of an event
         self._row = row
         self._is_traced = with_trace
         self._text: str | None = None
@@ -54,11 +55,6 @@ class Event:
     def field(self, name: str) -> Any:
         """Return a column of the event or a field of its payload, or None."""
         return getattr(self._row, name) if name in EventRow._fields else orjson.loads(self._row.data).get(name)
-
-    @property
-    def size(self) -> int:
-        """Return the number of characters of `data`, which takes nearly all the memory of an event."""
-        return len(self._row.data)
 
     @property
     def text(self) -> str:
@@ -225,6 +221,6 @@ class Hub:
         for subscription in list(self._subscriptions):
             for event in events:
                 subscription.offer(event)
-            if subscription._state is Overflow:
+            if subscription.is_dropped:
                 self._subscriptions.discard(subscription)
                 self._dropped()

@@ -84,7 +84,9 @@ class CallExecutor:
                 await self.confirm_leases(call.actor, call.caller, call.called_at)
             raise
         if noted_at is not None:
-            self._record_heartbeat(call.actor, noted_at)
+            if len(self._heartbeats) > AGENTS_REMEMBERED:
+                self._heartbeats.clear()
+            self._heartbeats[call.actor.id] = noted_at
         return answer
 
     def write_in(self, tx: Tx, call: Call, use_case: UseCase) -> Answer:
@@ -118,9 +120,3 @@ class CallExecutor:
     def _needs_heartbeat(self, tx: Tx) -> bool:
         """Return whether this process has noted no heartbeat of the actor for HEARTBEAT_INTERVAL_MS."""
         return tx.now - self._heartbeats.get(tx.actor.id, 0) >= HEARTBEAT_INTERVAL_MS
-
-    def _record_heartbeat(self, actor: Actor, at: int) -> None:
-        """Note a stored heartbeat at `at`, in milliseconds since the epoch."""
-        if len(self._heartbeats) > AGENTS_REMEMBERED:
-            self._heartbeats.clear()
-        self._heartbeats[actor.id] = at

@@ -18,10 +18,6 @@ class RateLimits:
         self._per_second = per_second
         self._refilled_at: dict[tuple[str, str], float] = {}
 
-    def __len__(self) -> int:
-        """Return the number of agents in memory."""
-        return len(self._refilled_at)
-
     def check(self, caller: Actor, agent: Actor, now: float) -> None:
         """Count one call at `now`, in seconds of a monotonic clock. Raises RateLimited.
 

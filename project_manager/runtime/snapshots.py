@@ -27,10 +27,7 @@ class Snapshots:
         self._locks: dict[str, anyio.Lock] = {}
 
     async def get(self, name: str, generation: Callable[[], int], encode: Callable[[], Awaitable[bytes]]) -> Snapshot:
-        """Return the answer `name` as of the present `generation`. Encode it if it is not in the cache.
-
-        Concurrent callers of the same answer wait for it.
-        """
+        """Return the answer `name` as of the present `generation`. Encode it once, also for concurrent callers."""
         async with self.lock(name):
             present = generation()
             kept = self.find(name, present)

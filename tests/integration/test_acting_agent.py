@@ -74,4 +74,4 @@ async def test_a_field_names_the_acting_agent_at_the_terminal_only_if_declared(
 async def test_calls_about_an_agent_do_not_use_up_its_rate_limit(service: HttpService) -> None:
     for _ in range(3):
         await service.ok("GET", "/api/leases?agent_id=ann")
-    assert len(service.runtime._rate_limits) == 0
+    assert len(service.runtime._rate_limits._refilled_at) == 0

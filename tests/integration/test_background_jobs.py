@@ -64,10 +64,10 @@ async def runs(metrics: Metrics, job: str, outcome: str = "ok") -> float:
 
 
 async def test_each_run_is_counted_by_outcome_and_timed(service: HttpService, api: OperationsClient) -> None:
-    for name in api.runtime.jobs.names:
+    for name in api.runtime.jobs.by_name:
         assert await api.runtime.jobs.run_once(name)
     page = (await service.send("GET", "/metrics")).text
-    for name in api.runtime.jobs.names:
+    for name in api.runtime.jobs.by_name:
         assert f'{RUNS}{{background_job="{name}",outcome="ok"}}' in page
         assert f'project_manager_background_job_duration_seconds_count{{background_job="{name}"}}' in page
 

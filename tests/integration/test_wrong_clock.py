@@ -57,7 +57,7 @@ async def ahead(database: Path, clock: MovableClock) -> AsyncIterator[Operations
 async def test_one_round_of_every_background_job_deletes_nothing(ahead: OperationsClient, database: Path) -> None:
     before = content(database)
     runtime = ahead.runtime
-    for name in runtime.jobs.names:
+    for name in runtime.jobs.by_name:
         assert await runtime.jobs.run_once(name)
     await run_due_jobs(runtime)
     after = content(database)

@@ -67,5 +67,5 @@ def test_inactive_agents_are_forgotten() -> None:
     calls_until_refused(limits, ANN, 100.0)
     for number in range(2 * REMEMBERED):
         limits.check(LOCAL, Actor(f"agent-{number}", "agent"), 100.0 + number / 100)
-    assert len(limits) < REMEMBERED
+    assert len(limits._refilled_at) < REMEMBERED
     assert calls_until_refused(limits, ANN, 100.0 + 2 * REMEMBERED / 100) == BURST_SECONDS
