@@ -158,8 +158,9 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path
     if "database_path" in database:
         chosen["DATABASE_PATH"] = chosen["DATABASE_URL"]
     labels = {setting.field: _label(setting, chosen[setting.name]) for setting in SETTINGS}
-    values |= _resolve_mcp_port(values, labels)
-    _check_consistency(values, labels)
+    values["mcp_port"] = _mcp_port(values, labels)
+    if values["cors_allow_credentials"] and "*" in values["cors_origins"]:
+        raise ConfigError("CORS_ORIGINS is '*' while CORS_ALLOW_CREDENTIALS is true: list the origins by name.")
     known = {setting.name for setting in SETTINGS} | {f"{setting.name}_FILE" for setting in SETTINGS if setting.secret}
     return LoadedSettings(
         settings=Settings(**values),
@@ -265,19 +266,16 @@ def _path_of_url(url: str) -> Path:
         raise ConfigError(f"DATABASE_URL cannot be used: {error}.") from error
 
 
-def _resolve_mcp_port(values: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    if values["mcp_port"] is not None:
-        return {}
+def _mcp_port(values: Mapping[str, Any], labels: Mapping[str, str]) -> int:
+    """Return MCP_PORT or its default. Raises ConfigError when the API and MCP need two different ports."""
     port: int = values["default_port"]
-    if port == MAXIMUM_PORT and values["mcp_transport"] in ("sse", "http"):
-        raise ConfigError(f"{labels['default_port']} is {port}, so MCP_PORT has no default; set MCP_PORT.")
-    return {"mcp_port": port and min(port + 1, MAXIMUM_PORT)}
-
-
-def _check_consistency(values: Mapping[str, Any], labels: Mapping[str, str]) -> None:
-    port: int = values["default_port"]
-    if port and port == values["mcp_port"] and values["mcp_transport"] in ("sse", "http"):
+    mcp_port: int | None = values["mcp_port"]
+    is_served = values["mcp_transport"] in ("sse", "http")
+    if mcp_port is None:
+        if port == MAXIMUM_PORT and is_served:
+            raise ConfigError(f"{labels['default_port']} is {port}, so MCP_PORT has no default; set MCP_PORT.")
+        return port and min(port + 1, MAXIMUM_PORT)
+    if port and port == mcp_port and is_served:
         both = f"{labels['default_port']} and {labels['mcp_port']}"
         raise ConfigError(f"{both} are both {port}, but must be two different ports.")
-    if values["cors_allow_credentials"] and "*" in values["cors_origins"]:
-        raise ConfigError("CORS_ORIGINS is '*' while CORS_ALLOW_CREDENTIALS is true: list the origins by name.")
+    return mcp_port

@@ -266,7 +266,8 @@ class _Reader:
     def _knowledge(self, node: Node, path: str, project: str) -> None:
         item = self._parse(PlanKnowledge, node, path)
         if item is not None:
-            links = {key: _ref(item, getattr(item.value, key), key) for key in ("epic", "task", "parent")}
+            texts = {key: getattr(item.value, key) for key in ("epic", "task", "parent")}
+            links = {key: _refs(item, [text], key)[0] if text else None for key, text in texts.items()}
             self.plan.knowledge.append(PlannedKnowledge(item.node.position, path, project, item.value, **links))
 
     def _epic(self, node: Node, path: str, project: str) -> None:
@@ -364,10 +365,6 @@ def _refs(task: _ParsedNode[Any], texts: list[str], *keys: str) -> list[ParsedRe
     if isinstance(node, Sequence):
         return [ParsedReference(text, item.position) for text, item in zip(texts, node.items, strict=True)]
     return [ParsedReference(text, task.node.position if node is None else node.position) for text in texts]
-
-
-def _ref(item: _ParsedNode[Any], text: str | None, key: str) -> ParsedReference | None:
-    return _refs(item, [text], key)[0] if text else None
 
 
 def _position_of(node: Mapping, kind: type[Command], name: str) -> Position:

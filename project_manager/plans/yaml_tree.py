@@ -6,7 +6,7 @@ Depth and size are checked before the tree grows, so that nesting and aliases ca
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any, NamedTuple
@@ -250,21 +250,15 @@ def _key(node: Node) -> str:
 
 def _enter(mapping: Mapping, name: str, position: Position, value: Node) -> None:
     if name == "<<":
-        for merged in _merged(value):
-            for key, entry in merged.entries.items():
+        for merged in value.items if isinstance(value, Sequence) else [value]:
+            if not isinstance(merged, Mapping):
+                raise SyntaxProblem(merged.position, "`<<` merges mappings only")
+            for key, entry in merged.entries.items():  # the mapping's own keys take precedence
                 mapping.entries.setdefault(key, entry)
     elif name in mapping.entries and mapping.entries[name][0] >= mapping.position:  # a merged key is before the mapping
         mapping.duplicates.append((name, position))
     else:
         mapping.entries[name] = (position, value)
-
-
-def _merged(value: Node) -> Iterator[Mapping]:
-    """Yield the mappings that `<<:` merges in, from one mapping or a list. The mapping's own keys take precedence."""
-    for node in value.items if isinstance(value, Sequence) else [value]:
-        if not isinstance(node, Mapping):
-            raise SyntaxProblem(node.position, "`<<` merges mappings only")
-        yield node
 
 
 def _position(mark: Any) -> Position:
