@@ -23,15 +23,12 @@ _WILDCARD_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compar
 def migrate(flags: Mapping[str, object], env_file: Path | None) -> Exit:
     """Create the database, or migrate it to the schema of this release."""
     with start_errors.log_json(flags, env_file, unset="text"):
-        return _migrate(local.settings_of(flags, env_file))
-
-
-def _migrate(settings: Settings) -> Exit:
-    path = settings.database_path
-    move_foreign_logs(path)
-    before = _revision(path)
-    prepare(replace(database_options(settings), auto_migrate=True))
-    after = _revision(path)
+        settings = local.settings_of(flags, env_file)
+        path = settings.database_path
+        move_foreign_logs(path)
+        before = _revision(path)
+        prepare(replace(database_options(settings), auto_migrate=True))
+        after = _revision(path)
     change = f"already has schema {after}" if before == after else f"now has schema {after} ({before or 'none'} before)"
     click.echo(f"{path} {change}.")
     return Exit.DONE

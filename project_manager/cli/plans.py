@@ -15,7 +15,7 @@ from project_manager.cli.exits import NotFoundError
 from project_manager.config.settings import Settings
 from project_manager.domain.limits import NAME_CHARACTERS
 from project_manager.plans.progress import ProgressListener, report_to
-from project_manager.schemas.plans import ChangeView, ImportView
+from project_manager.schemas.plans import ImportView
 from project_manager.store.sqlite import backup, files, private_files
 
 _SHOWS_PROGRESS_FROM = 100_000
@@ -40,7 +40,8 @@ def report(view: ImportView) -> None:
     """Print the result of an import as numbers. A dry run also lists each change by name."""
     if view.dry_run:
         for change in view.changes:
-            click.echo(_line(change))
+            fields = f"  ({', '.join(change.fields)})" if change.change == "changed" else ""
+            click.echo(f"{_CHANGE_SYMBOLS[change.change]} {change.kind:<7} {change.name}{fields}")
     numbers = f"{view.created} created, {view.changed} changed, {view.unchanged} unchanged, {view.deleted} deleted"
     click.echo(f"Dry run: {numbers}. Nothing was written." if view.dry_run else f"Imported: {numbers}.")
 
@@ -100,11 +101,6 @@ def _progress_listener(quiet: bool) -> Iterator[ProgressListener]:
     with click.progressbar(length=1000, file=output.raw_stream(sys.stderr), show_eta=False) as bar:
         yield _ProgressBar(bar)
         bar.update(bar.length or 0)
-
-
-def _line(change: ChangeView) -> str:
-    fields = f"  ({', '.join(change.fields)})" if change.change == "changed" else ""
-    return f"{_CHANGE_SYMBOLS[change.change]} {change.kind:<7} {change.name}{fields}"
 
 
 class _ProgressBar:

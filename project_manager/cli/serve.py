@@ -25,18 +25,15 @@ def serve(flags: Mapping[str, object], env_file: Path | None, project: str | Non
     with start_errors.log_json(flags, env_file, unset="json"):
         loaded = local.load(flags, env_file)
         _configure_logging(loaded)
-        return _serve(loaded.settings, project)
-
-
-def _serve(settings: Settings, project: str | None) -> int:
-    if project is not None:
-        view = plans.import_file(settings, project, dry_run=False, status="keep", prune=False, quiet=True)
-        with output.ignore_output_errors():
-            plans.report(view)
-    try:
-        return server.serve(settings, announce=partial(_print_addresses, settings))
-    except server.StartError as refusal:
-        raise CommandError(str(refusal)) from refusal
+        settings = loaded.settings
+        if project is not None:
+            view = plans.import_file(settings, project, dry_run=False, status="keep", prune=False, quiet=True)
+            with output.ignore_output_errors():
+                plans.report(view)
+        try:
+            return server.serve(settings, announce=partial(_print_addresses, settings))
+        except server.StartError as refusal:
+            raise CommandError(str(refusal)) from refusal
 
 
 def _print_addresses(settings: Settings, line: str) -> None:

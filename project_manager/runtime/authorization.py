@@ -21,10 +21,7 @@ def check_role(operation: Operation, actor: Actor) -> None:
 
 
 def rate_limit_actor(operation: Operation, raw: Mapping[str, object], caller: Caller) -> Actor:
-    """Return the agent that the rate limit counts a call for: the one that the raw input names, else the caller.
-
-    An id that is too long counts by its first AGENT_ID_CHARACTERS characters.
-    """
+    """Return the agent that the rate limit counts a call for: the one that the raw input names, else the caller."""
     if not operation.acts_as or caller.actor.bound:
         return caller.actor
     names = aliases_by_field(operation.command)[operation.acts_as]

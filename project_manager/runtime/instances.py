@@ -39,10 +39,7 @@ EXPIRY_SECONDS = instances.EXPIRES_AFTER_MS / 1000
 
 @asynccontextmanager
 async def registered(database: Database, kind: ProcessKind) -> AsyncIterator[None]:
-    """Keep this process registered as an instance while the body runs.
-
-    Raises DatabaseOpenError when sharing the database is not safe, or when it cannot be written.
-    """
+    """Keep this process registered while the body runs. Raises DatabaseOpenError if it cannot write or share safely."""
     try:
         await _register(database, kind)
     except DatabaseOpenError:

@@ -57,10 +57,7 @@ class WaitingCall:
         return None if self.call.key is None else (self.call.actor.id, self.call.key)
 
     def grant(self, tx: Tx, task_id: int) -> tuple[Answer | ProjectManagerError, bool]:
-        """Claim the task and return the result and whether the task was claimed.
-
-        A refusal is a result too. It rolls back only its own writes.
-        """
+        """Claim the task. Return the result, which can be a refusal, and whether the task was claimed."""
         own = replace(tx, actor=self.call.actor, request_id=self.call.caller.request_id)
         bind_context(own.request_id, own.actor.token_id)
         use_case = partial(claim_queue.grant, task_id=task_id, called_at=self.call.called_at)
@@ -111,10 +108,7 @@ class BlockerCache:
     def _read(
         self, tx: Tx, *, command: ClaimNextTask, since: int, generation: int | None = None
     ) -> NothingReadyView | None:
-        """Return the answer with counts of the commit `since` or a later one.
-
-        Without such counts, count and keep them as of the commit `generation`, or return None when that is None.
-        """
+        """Return the answer with counts of the commit `since` or later, counted now as of `generation`, or None."""
         project_id = claim_blockers.project_of(tx, command)
         kept = self._kept.get(project_id)
         if kept is None or kept[0] < since:
