@@ -138,7 +138,7 @@ class Subscription:
 
 
 class Hub:
-    """All subscriptions of this process. The hub belongs to one event loop. `closed` tells that it has stopped."""
+    """All subscriptions of this process. The hub belongs to one event loop, until it is `closed`."""
 
     def __init__(self, tail: EventReader, dropped: Callable[[], None]) -> None:
         self._tail = tail
