@@ -1,15 +1,11 @@
 """Request bodies: small ones in memory, large ones spooled to disk, one at a time."""
 
 import errno
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO
 
 import anyio
-import anyio.to_thread
 
 from project_manager.domain.errors import (
     BodyTooLarge,
@@ -21,13 +17,12 @@ from project_manager.domain.errors import (
     StorageFull,
 )
 from project_manager.domain.limits import BODY_BYTES, ID_DIGITS
-from project_manager.web.middleware import Receive
+from project_manager.web.middleware import Message, Receive
 
 STALLED_SECONDS = 10.0
 """Longest wait for the next piece of a body."""
 WHOLE_SECONDS = 600.0
 """Longest time for a whole body."""
-WRITE_BYTES = 1024 * 1024
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
@@ -36,19 +31,13 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     Raises BodyTooLarge, MalformedHeader, and MalformedBody when the client disconnects.
     """
     declared_length(headers, BODY_BYTES)
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise MalformedBody("the client disconnected")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > BODY_BYTES:
+    body, more = bytearray(), True
+    while more:
+        chunk, more = _part(await receive())
+        body += chunk
+        if len(body) > BODY_BYTES:
             raise _too_large(BODY_BYTES)
-        chunks.append(chunk)
-        if not message.get("more_body"):
-            return b"".join(chunks) if len(chunks) > 1 else chunks[0]
+    return bytes(body)
 
 
 def declared_length(headers: dict[bytes, bytes], limit: int) -> int:
@@ -74,21 +63,27 @@ class LargeBodyReader:
         self._busy = False
 
     @asynccontextmanager
-    async def received(self, headers: dict[bytes, bytes], receive: Receive) -> AsyncIterator[Callable[[], bytes]]:
-        """Receive a body and yield a function that returns it. Call the function on a thread.
+    async def received(self, headers: dict[bytes, bytes], receive: Receive) -> AsyncIterator[bytes]:
+        """Receive a body and yield it.
 
-        Raises BodyTooLarge, ImportInProgress, StorageFull, RequestTimeout when the client stops sending, and
-        MalformedBody when it disconnects.
+        Raises BodyTooLarge, ImportInProgress, StorageFull, DatabaseUnavailable, RequestTimeout when the client stops
+        sending, and MalformedBody when it disconnects.
         """
         declared = declared_length(headers, self._limit)
         with ExitStack() as held:
             if declared > BODY_BYTES:
                 held.enter_context(self._single_upload())
-            yield await self._receive(receive, held, is_large=declared > BODY_BYTES)
+            try:
+                body = await self._receive(receive, held, is_large=declared > BODY_BYTES)
+            except TimeoutError as error:
+                raise RequestTimeout("timeout while reading the request body") from error
+            except OSError as error:
+                raise _spool_error(error) from error
+            yield body
 
-    async def _receive(self, receive: Receive, held: ExitStack, *, is_large: bool) -> Callable[[], bytes]:
-        buffer, size, file = bytearray(), 0, None
-        try:
+    async def _receive(self, receive: Receive, held: ExitStack, *, is_large: bool) -> bytes:
+        size = 0
+        async with anyio.SpooledTemporaryFile(max_size=BODY_BYTES, dir=str(self._folder)) as spool:
             with anyio.fail_after(WHOLE_SECONDS):
                 async for chunk in _chunks(receive):
                     size += len(chunk)
@@ -97,14 +92,9 @@ class LargeBodyReader:
                     if size > BODY_BYTES and not is_large:
                         is_large = True
                         held.enter_context(self._single_upload())
-                    buffer += chunk
-                    if is_large and len(buffer) >= WRITE_BYTES:
-                        file = file or held.enter_context(await anyio.to_thread.run_sync(self._opened))
-                        await anyio.to_thread.run_sync(_append, file, bytes(buffer))
-                        buffer.clear()
-        except TimeoutError as error:
-            raise RequestTimeout("timeout while reading the request body") from error
-        return partial(_read_whole, file, bytes(buffer))
+                    await spool.write(chunk)
+            await spool.seek(0)
+            return await spool.read()
 
     @contextmanager
     def _single_upload(self) -> Iterator[None]:
@@ -116,43 +106,25 @@ class LargeBodyReader:
         finally:
             self._busy = False
 
-    def _opened(self) -> IO[bytes]:
-        try:
-            return TemporaryFile(dir=self._folder, buffering=0)
-        except OSError as error:
-            raise _spool_error(error) from error
-
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
     """Yield the pieces of a body.
 
     Raises MalformedBody when the client disconnects, TimeoutError when it stops sending.
     """
-    while True:
+    more = True
+    while more:
         with anyio.fail_after(STALLED_SECONDS):
             message = await receive()
-        if message["type"] == "http.disconnect":
-            raise MalformedBody("the client disconnected")
-        yield message.get("body", b"")
-        if not message.get("more_body"):
-            return
+        chunk, more = _part(message)
+        yield chunk
 
 
-def _append(file: IO[bytes], piece: bytes) -> None:
-    try:
-        view = memoryview(piece)
-        while view:
-            view = view[file.write(view) :]
-    except OSError as error:
-        raise _spool_error(error) from error
-
-
-def _read_whole(file: IO[bytes] | None, rest: bytes) -> bytes:
-    if file is None:
-        return rest
-    _append(file, rest)
-    file.seek(0)
-    return file.read()
+def _part(message: Message) -> tuple[bytes, bool]:
+    """Return a piece of a body and whether another one follows. Raises MalformedBody for a disconnect."""
+    if message["type"] == "http.disconnect":
+        raise MalformedBody("the client disconnected")
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def _spool_error(error: OSError) -> StorageFull | DatabaseUnavailable:

@@ -189,7 +189,7 @@ class PathEndpoint:
         check_role(operation, scope["state"]["actor"])
         headers = scope["state"]["headers"]
         async with self._large.received(headers, receive) as body:
-            raw = await anyio.to_thread.run_sync(lambda: _merged(operation, scope, headers, body()))
+            raw = await anyio.to_thread.run_sync(lambda: _merged(operation, scope, headers, body))
             return await self._answer_to(operation, raw, scope, receive)
 
     async def _answer_to(

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -166,8 +167,18 @@ async def test_a_plan_that_finds_no_room_on_the_disk_is_refused(
     def full(**_: object) -> None:
         raise OSError(number, "no")
 
-    monkeypatch.setattr(bodies, "TemporaryFile", full)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
     assert (await sent(service, LARGE.encode())).status_code == status
+    monkeypatch.undo()
+    assert (await sent(service, LARGE.encode())).status_code == 200
+
+
+@pytest.mark.promise("plan:large")
+async def test_a_disk_that_becomes_full_during_a_plan_refuses_it(
+    service: HttpService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Path("/dev/full").open("w+b"))  # noqa: SIM115 the server closes it
+    assert (await sent(service, LARGE.encode())).status_code == 507
     monkeypatch.undo()
     assert (await sent(service, LARGE.encode())).status_code == 200
 
