@@ -121,11 +121,8 @@ class PathEndpoint:
             return
         try:
             reply = await self._respond(method, scope, receive)
-        except ProjectManagerError as error:
+        except Exception as error:  # noqa: BLE001 `_refusal` logs it
             reply = self._refusal(error, scope)
-        except Exception:
-            log.exception("request failed", extra={"action": "request_failed", "route": self._path})
-            reply = self._refusal(Internal("internal server error"), scope)
         if len(reply.body) > PIECE_BYTES:
             await send_in_chunks(send, reply.status, reply.headers, reply.body, self._path)
         else:
@@ -133,7 +130,10 @@ class PathEndpoint:
             await send({"type": "http.response.body", "body": reply.body})
         self._runtime.metrics.http_request(method, self._path, reply.status, monotonic() - started)
 
-    def _refusal(self, error: ProjectManagerError, scope: Scope) -> RawResponse:
+    def _refusal(self, error: Exception, scope: Scope) -> RawResponse:
+        if not isinstance(error, ProjectManagerError):
+            log.error("request failed", exc_info=error, extra={"action": "request_failed", "route": self._path})
+            error = Internal("internal server error")
         response = response_of(error, scope["state"]["request_id"])
         if isinstance(error, MethodNotAllowed):
             response.headers["Allow"] = self._allow
@@ -164,12 +164,8 @@ class PathEndpoint:
                         await send_stream(outgoing, framing, fetch, head=method == "HEAD")
 
             await _while_connected(pump(), receive)
-        except ProjectManagerError as error:
+        except Exception as error:  # noqa: BLE001 `_refusal` logs it
             reply = self._refusal(error, scope)
-            await outgoing.refuse(reply.status, reply.headers, reply.body)
-        except Exception:
-            log.exception("request failed", extra={"action": "request_failed", "route": self._path})
-            reply = self._refusal(Internal("internal server error"), scope)
             await outgoing.refuse(reply.status, reply.headers, reply.body)
         outgoing.note(self._path)
         return outgoing.status or 500
@@ -290,12 +286,16 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
 def _from_body(operation: Operation, headers: dict[bytes, bytes], body: bytes) -> dict[str, Any]:
     text = operation.accepts
     if text is not None and _media_type(headers) in text.media_types:
-        return {text.field: as_text(body, "Encode it as UTF-8.")}
-    hint = f"{MalformedBody.default_hint} {text.hint}" if text is not None else ""
+        return {text.field: _as_text(body, "Encode it as UTF-8.")}
+    return read_json_object(body, f"{MalformedBody.default_hint} {text.hint}" if text is not None else "")
+
+
+def read_json_object(body: bytes, hint: str = "") -> dict[str, Any]:
+    """Return the body as a JSON object. Raises MalformedBody with the position of the error."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        as_text(body, hint)
+        _as_text(body, hint)
         place = f"line {error.lineno}, column {error.colno}"
         raise MalformedBody(f"the body is not JSON: {error.msg} at {place}", hint=hint) from error
     if not isinstance(parsed, dict):
@@ -303,7 +303,7 @@ def _from_body(operation: Operation, headers: dict[bytes, bytes], body: bytes) -
     return parsed
 
 
-def as_text(body: bytes, hint: str = "") -> str:
+def _as_text(body: bytes, hint: str) -> str:
     """Return the body as text. Raises MalformedBody with the position of a byte that is not UTF-8."""
     try:
         return body.decode()

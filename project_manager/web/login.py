@@ -1,15 +1,14 @@
 """Sign-in to the dashboard: a token becomes a cookie that scripts cannot read and other sites cannot send."""
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from project_manager.domain.actors import Actor
-from project_manager.domain.errors import Invalid, MalformedBody, ProjectManagerError, Unauthorized
+from project_manager.domain.errors import Invalid, ProjectManagerError, Unauthorized
 from project_manager.runtime.dispatch import Runtime
 from project_manager.web.bodies import read_body
-from project_manager.web.endpoint import as_text
+from project_manager.web.endpoint import read_json_object
 from project_manager.web.errors import response_of
 from project_manager.web.middleware import bearer_or_cookie, client_address, has_token, session_cookie
 
@@ -86,12 +85,7 @@ class SessionEndpoint:
 
 
 def _token(body: bytes) -> str:
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        as_text(body)
-        raise MalformedBody("the body is not JSON") from error
-    token = parsed.get("token") if isinstance(parsed, dict) else None
+    token = read_json_object(body).get("token")
     if not isinstance(token, str) or not token.strip():
         raise Invalid.of("token", "`token` is missing", "Send `token`.")
     return token.strip()

@@ -79,18 +79,15 @@ async def read(scope: Scope, receive: Receive) -> tuple[bytes, Rpc]:
         raise Refused(415, "UNSUPPORTED_MEDIA_TYPE: post JSON with Content-Type: application/json.")
     declared = header(scope, b"content-length")
     size = int(declared[:18]) if declared.isascii() and declared.isdigit() else 0
-    chunks: list[bytes] = []
-    received, more = 0, True
-    while more and max(size, received) <= MAX_BODY:
+    body, more = b"", True
+    while more and max(size, len(body)) <= MAX_BODY:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        chunks.append(message.get("body", b""))
-        received += len(chunks[-1])
+        body += message.get("body", b"")
         more = message.get("more_body", False)
-    if max(size, received) > MAX_BODY:
+    if max(size, len(body)) > MAX_BODY:
         raise Refused(413, "BODY_TOO_LARGE: the request body is larger than 1 MiB. Send a smaller one.")
-    body = b"".join(chunks)
     return body, parse(body)
 
 
