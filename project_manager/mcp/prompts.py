@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcp.shared.exceptions import MCPError
-from mcp.types import INVALID_PARAMS, GetPromptRequestParams, PaginatedRequestParams
+from mcp.types import INVALID_PARAMS, GetPromptRequestParams, PaginatedRequestParams, PromptArgument
 
 from project_manager.mcp.callers import Context
 from project_manager.mcp.resources import Resources, task_uri
@@ -15,31 +15,19 @@ PromptArguments = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
-    """Argument of a prompt. The user fills it in."""
-
-    name: str
-    description: str
-    required: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Prompt:
     """A prompt. `text` has placeholders for arguments. `resource_uri` returns the URI of a resource to include."""
 
     name: str
     title: str
     description: str
-    arguments: tuple[Argument, ...]
+    arguments: tuple[PromptArgument, ...]
     text: str
     resource_uri: Callable[[PromptArguments], str | None] = lambda _given: None
 
     def definition(self) -> dict[str, Any]:
         """Return the entry of the prompt in `prompts/list`."""
-        arguments = [
-            {"name": argument.name, "description": argument.description, "required": argument.required}
-            for argument in self.arguments
-        ]
+        arguments = [argument.model_dump(exclude_none=True) for argument in self.arguments]
         return {"name": self.name, "title": self.title, "description": self.description, "arguments": arguments}
 
 
@@ -53,7 +41,10 @@ PROMPTS = (
         "plan_epic",
         "Plan an epic",
         "Turn a goal into an epic of tasks that agents can claim.",
-        (Argument("goal", "goal of the epic"), Argument("project_id", "id of the project")),
+        (
+            PromptArgument(name="goal", description="goal of the epic", required=True),
+            PromptArgument(name="project_id", description="id of the project", required=True),
+        ),
         "Plan this goal as one epic of project {project_id}: {goal}\n"
         "Read the board first to avoid duplicates. Break the goal into tasks that one agent can finish in one session. "
         "Give each task a name that states the outcome, acceptance criteria that can be checked, a priority (0 most "
@@ -66,7 +57,7 @@ PROMPTS = (
         "standup",
         "Stand-up",
         "Report current, finished and blocked tasks.",
-        (Argument("project_id", "id of the project; empty for all", required=False),),
+        (PromptArgument(name="project_id", description="id of the project; empty for all", required=False),),
         "Write a stand-up report{of_project}. Use list_tasks (IN_PROGRESS, REVIEW, BLOCKED, recently DONE), and "
         "get_task_details if the reason is not obvious. Sections: Done, In progress (lock holder, remaining time), "
         "Waiting for review, Stuck (with the blocker), Next. One line per task, with its id. At most 30 lines.",
@@ -76,7 +67,7 @@ PROMPTS = (
         "triage",
         "Triage",
         "Triage the open tasks of a project.",
-        (Argument("project_id", "id of the project"),),
+        (PromptArgument(name="project_id", description="id of the project", required=True),),
         "Triage project {project_id}. Review BLOCKED tasks, tasks that lost their lock repeatedly (attempts), tasks "
         "that wait without a reason, and tasks with neither priority nor acceptance criteria. Propose one change for "
         "each: priority, split, dependency, defer_until, CANCELLED, or back to TODO, with a short reason. Ask before "
@@ -87,7 +78,7 @@ PROMPTS = (
         "review_task",
         "Review a task",
         "Check a finished task against its acceptance criteria.",
-        (Argument("task_id", "id of the task"),),
+        (PromptArgument(name="task_id", description="id of the task", required=True),),
         "Review task {task_id}. Claim it with acquire_task_lock. Check each acceptance criterion against the work "
         "itself, not against the log. Write your findings with add_task_log (kind=evidence). If all criteria are met: "
         "update_task_status DONE. If not: state exactly what is missing and set it back to TODO.",
@@ -97,7 +88,7 @@ PROMPTS = (
         "hand_over",
         "Hand over",
         "Hand over your tasks to another agent.",
-        (Argument("agent_id", "your agent id"),),
+        (PromptArgument(name="agent_id", description="your agent id", required=True),),
         "Hand over all tasks that {agent_id} has locked. Write one handoff note per task: what is done, what is not, "
         "where the work is (branch, files), what was tried and failed, and the next step. Then call release_task_lock "
         "with that note as handoff. Finish with a list of the released tasks.",

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -32,30 +31,20 @@ _BOARD_ROWS = 100
 _OPEN = ["IN_PROGRESS", "REVIEW", "BLOCKED", "TODO"]
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A resource template."""
-
-    uri: str
-    name: str
-    title: str
-    description: str
-
-    def announced(self) -> dict[str, str]:
-        """Return the entry of the template in `resources/templates/list`."""
-        return {
-            "uriTemplate": self.uri,
-            "name": self.name,
-            "title": self.title,
-            "description": self.description,
-            "mimeType": "application/json",
-        }
+def _template(uri: str, name: str, title: str, description: str) -> dict[str, str]:
+    return {
+        "uriTemplate": uri,
+        "name": name,
+        "title": title,
+        "description": description,
+        "mimeType": "application/json",
+    }
 
 
 TEMPLATES = (
-    Template("pm://task/{task_id}", "task", "Task", "Task: dependencies, lock, log."),
-    Template("pm://project/{project_id}/board", "board", "Board", "Open tasks of a project by priority, with counts."),
-    Template("pm://agent/{agent_id}", "agent", "Agent", "Leases, lost leases and next step of an agent."),
+    _template("pm://task/{task_id}", "task", "Task", "Task: dependencies, lock, log."),
+    _template("pm://project/{project_id}/board", "board", "Board", "Open tasks of a project by priority, with counts."),
+    _template("pm://agent/{agent_id}", "agent", "Agent", "Leases, lost leases and next step of an agent."),
 )
 
 
@@ -86,8 +75,7 @@ class Resources:
 
     async def templates(self, _ctx: Context, _params: PaginatedRequestParams | None) -> Result:
         """Return the result of `resources/templates/list`."""
-        announced = [template.announced() for template in TEMPLATES]
-        return {"resultType": "complete", "ttlMs": 3_600_000, "cacheScope": "public", "resourceTemplates": announced}
+        return {"resultType": "complete", "ttlMs": 3_600_000, "cacheScope": "public", "resourceTemplates": TEMPLATES}
 
     async def read(self, ctx: Context, params: ReadResourceRequestParams) -> Result:
         """Return the result of `resources/read`. Raises MCPError."""
@@ -99,7 +87,7 @@ class Resources:
         """Return the resource as compact JSON. Raises MCPError."""
         match = _URI.fullmatch(uri)
         if match is None:
-            templates = ", ".join(template.uri for template in TEMPLATES)
+            templates = ", ".join(template["uriTemplate"] for template in TEMPLATES)
             raise no_such_resource(uri, f"unknown URI {uri[:100]}; templates: {templates}")
         _, task, _, project, _, agent = match.groups()
         if task is not None:

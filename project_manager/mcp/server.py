@@ -167,18 +167,10 @@ def check_params(method: str, params: Mapping[str, Any] | None) -> None:
         raise MCPError(INVALID_PARAMS, f"INVALID_PARAMS: `params.{name}` {fault}. Send {wanted}.", {"parameter": name})
 
 
-class McpServer(McpSdkServer):
-    """The MCP server with its subscriptions, which last as long as their connections."""
-
-    def __init__(self, subscriptions: Subscriptions, name: str, **parts: Any) -> None:
-        super().__init__(name, listen=subscriptions.listen, **parts)
-        self.subscriptions = subscriptions
-
-
-def build_server(runtime: Runtime) -> McpServer:
-    """Return the server that all transports of this process share."""
+def build_server(runtime: Runtime, subscriptions: Subscriptions | None = None) -> McpSdkServer:
+    """Return the server that all transports of this process share. Its subscriptions end with their connections."""
     draining = anyio.Event()
-    subscriptions = Subscriptions(runtime.hub)
+    subscriptions = Subscriptions(runtime.hub) if subscriptions is None else subscriptions
     tools = Tools(runtime, draining)
     resources = Resources(runtime, subscriptions)
     prompts = Prompts(resources)
@@ -188,9 +180,9 @@ def build_server(runtime: Runtime) -> McpServer:
         async with subscriptions.run():
             yield {}
 
-    return McpServer(
-        subscriptions,
+    return McpSdkServer(
         "project-manager",
+        listen=subscriptions.listen,
         title="Project Manager",
         version=__version__,
         instructions=INSTRUCTIONS,

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from project_manager.domain.limits import MEBIBYTE
 from project_manager.observability.logging import RateLimitedWarning
+from project_manager.observability.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +45,6 @@ ANSWER_BYTES = 32 * MEBIBYTE
 """Limit on unread responses of all connections."""
 UNSENT_BYTES = 16 * KIBIBYTE
 """Unsent bytes of one connection above which they count as an unread response."""
-
-
-class ConnectionMetrics(Protocol):
-    """Metrics of connections."""
-
-    def connection_opened(self, listener: str) -> None: ...
-    def connection_closed(self, listener: str) -> None: ...
-    def connection_refused(self, reason: str) -> None: ...
 
 
 class Connection(Protocol):
@@ -114,7 +107,7 @@ class Connections:
     `now` counts the seconds in which a connection was open. Reading it is cheaper than a clock call per request.
     """
 
-    def __init__(self, limit: int, counts: ConnectionMetrics) -> None:
+    def __init__(self, limit: int, counts: Metrics) -> None:
         self.limit = limit
         self.now = 0
         self.heads: ConnectionQueue = OrderedDict()

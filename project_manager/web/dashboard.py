@@ -60,8 +60,6 @@ NO_CACHE = "no-cache"
 
 _IMPORT = re.compile(r"""(?:^|[;}])\s*(?:import|export)\b[^"';]*?from\s*["'](\.[^"']+)["']""", re.MULTILINE)
 
-_IMPORT_ON_DEMAND = re.compile(r"""\bimport\(["'](\.[^"']+)["']\)""")
-
 
 @dataclass(frozen=True, slots=True)
 class Tree:
@@ -137,16 +135,6 @@ def modules(found: Tree) -> list[str]:
             if target not in reached:
                 reached.append(target)
     return reached
-
-
-def modules_on_demand(found: Tree) -> list[str]:
-    """Return the modules that are imported dynamically, on first use."""
-    wanted = [
-        normpath(join(dirname(path), target))
-        for path in modules(found)
-        for target in _IMPORT_ON_DEMAND.findall(found.files[path].decode())
-    ]
-    return sorted(set(wanted))
 
 
 @lru_cache(maxsize=1)

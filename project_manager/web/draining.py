@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from project_manager.web.http_protocol import CoalescingHttpProtocol
 
 DISCARDED_BYTES = 128 * 1024 * 1024
 """Limit on bytes of a request body that are read and dropped."""
@@ -49,21 +52,6 @@ class BodyDiscarder:
         self._exceeded()
 
 
-class Sender(Protocol):
-    """Interface of a connection's protocol for its transport."""
-
-    @property
-    def is_receiving_request(self) -> bool:
-        """Return whether the client may send more of a request that it has begun."""
-
-    def start_draining(self) -> None:
-        """Mark the connection as draining: only the end of the client's request is awaited."""
-
-    def pause_writing(self) -> None: ...
-    def resume_writing(self) -> None: ...
-    def connection_lost(self, exc: Exception | None) -> None: ...
-
-
 class CoalescingTransport:
     """Transport that joins the head of a response with the beginning of its body.
 
@@ -82,12 +70,12 @@ class CoalescingTransport:
         "whole",
     )
 
-    def __init__(self, transport: asyncio.Transport, protocol: Sender) -> None:
+    def __init__(self, transport: asyncio.Transport, protocol: "CoalescingHttpProtocol") -> None:
         self.whole = transport
         self.get_extra_info = transport.get_extra_info
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
-        self._protocol: Sender | None = protocol
+        self._protocol: CoalescingHttpProtocol | None = protocol
         self._loop = asyncio.get_running_loop()
         self._head = b""
         self._is_draining = False
@@ -149,7 +137,7 @@ class CoalescingTransport:
 class _DrainProtocol(asyncio.Protocol):
     """Protocol of a connection after its last response. It drops all further input."""
 
-    def __init__(self, transport: asyncio.Transport, before: Sender) -> None:
+    def __init__(self, transport: asyncio.Transport, before: "CoalescingHttpProtocol") -> None:
         self._before = before
         self._discard = BodyDiscarder(transport.close)
         self.pause_writing = before.pause_writing  # type: ignore[method-assign]

@@ -3,19 +3,13 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Protocol
+
+from project_manager.web.connections import Connections
 
 AT_ONCE = 16
 """Connections accepted in one callback of the loop. The connection limit is enforced only after it."""
 PAUSE_SECONDS = 0.5
 """Pause before the listener accepts again after the system failed to accept a connection."""
-
-
-class AcceptObserver(Protocol):
-    """Interface for reports of accepted connections and failures."""
-
-    def accept_failed(self, error: OSError) -> None: ...
-    def accept_succeeded(self) -> None: ...
 
 
 class Listener:
@@ -26,9 +20,7 @@ class Listener:
     is logged.
     """
 
-    def __init__(
-        self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol], report: AcceptObserver
-    ) -> None:
+    def __init__(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol], report: Connections) -> None:
         self._socket = listening
         self._protocol = protocol
         self._report = report

@@ -15,7 +15,8 @@ import orjson
 from mcp import Client
 
 from project_manager.config.settings import load
-from project_manager.mcp.server import McpSdkServer, McpServer, build_server
+from project_manager.mcp.server import McpSdkServer, build_server
+from project_manager.mcp.subscriptions import Subscriptions
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.store.migrations import upgrade
@@ -27,7 +28,8 @@ PATIENCE = 20.0
 @dataclass
 class Product:
     runtime: Runtime
-    server: McpServer
+    server: McpSdkServer
+    subscriptions: Subscriptions
 
 
 @cache
@@ -46,7 +48,8 @@ async def product(folder: Path, **settings: object) -> AsyncIterator[Product]:
         copyfile(await anyio.to_thread.run_sync(migrated), folder / "pm.db")
     loaded = load({"DATABASE_PATH": str(folder / "pm.db"), **settings}, {})
     async with open_runtime(loaded.settings) as runtime:
-        yield Product(runtime, build_server(runtime))
+        subscriptions = Subscriptions(runtime.hub)
+        yield Product(runtime, build_server(runtime, subscriptions), subscriptions)
 
 
 class Agent:

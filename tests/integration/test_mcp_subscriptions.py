@@ -257,7 +257,7 @@ async def test_nothing_is_kept_of_subscribers_that_left(tmp_path: Path) -> None:
 
 async def _until_known(made: Product, number: int) -> None:
     with anyio.fail_after(PATIENCE):
-        while len(made.server.subscriptions) != number:
+        while len(made.subscriptions) != number:
             await anyio.lowlevel.checkpoint()
 
 
@@ -306,9 +306,9 @@ async def test_a_subscriber_that_does_not_read_delays_no_other(tmp_path: Path) -
             with deaf_stream(listener, bare.session), anyio.fail_after(20):
                 await _until_streaming(listener, 2)
                 while len(listener.transport.streams) > 1:
-                    await server.subscriptions.announce(uris)
+                    await made.subscriptions.announce(uris)
                     ear.told = anyio.Event()
-                    await server.subscriptions.announce(["pm://task/1"])
+                    await made.subscriptions.announce(["pm://task/1"])
                     await _soon(ear.told)
                 assert (await bare.post(call("list_projects"))).status_code == 200
 

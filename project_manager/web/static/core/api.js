@@ -90,11 +90,8 @@ function headersOf(/** @type {string} */ method, /** @type {RequestOptions} */ {
 }
 
 /** Return the JSON of the answer. Throw ApiError. Retry a 503 once under the same idempotency key. */
-export async function request(
-  /** @type {string} */ method,
-  /** @type {string} */ path,
-  /** @type {RequestOptions} */ options = {},
-) {
+/** @param {string} method @param {string} path @param {RequestOptions} [options] */
+export async function request(method, path, options = {}) {
   const headers = headersOf(method, options);
   const text = JSON.stringify(options.body);
   let response = await once(method, path, headers, text);

@@ -1,30 +1,17 @@
 // Drafts of unsent comments in the session storage of this tab.
+import { withStorage } from "./local_storage.js";
 
 const PREFIX = "project-manager:draft:";
 
-/** Return the draft. Private windows may refuse storage; drafts are then not kept. */
-export function draftOf(/** @type {string | number} */ task) {
-  try {
-    return JSON.parse(sessionStorage.getItem(PREFIX + task) ?? "null") ?? { body: "", kind: "comment" };
-  } catch {
-    return { body: "", kind: "comment" };
-  }
-}
+export const draftOf = (/** @type {string | number} */ task) =>
+  withStorage(() => JSON.parse(String(sessionStorage.getItem(PREFIX + task)))) ?? { body: "", kind: "comment" };
 
-export function keepDraft(/** @type {string | number} */ task, /** @type {Draft} */ draft) {
-  try {
-    if (draft.body.trim()) sessionStorage.setItem(PREFIX + task, JSON.stringify(draft));
-    else sessionStorage.removeItem(PREFIX + task);
-  } catch {
-    // Without storage there are no drafts.
-  }
-}
+export const keepDraft = (/** @type {string | number} */ task, /** @type {Draft} */ draft) => withStorage(() => {
+  if (draft.body.trim()) sessionStorage.setItem(PREFIX + task, JSON.stringify(draft));
+  else sessionStorage.removeItem(PREFIX + task);
+});
 
 /** Delete all drafts, so that the next user of this browser does not find them. */
-export function forgetDrafts() {
-  try {
-    for (const name of Object.keys(sessionStorage)) if (name.startsWith(PREFIX)) sessionStorage.removeItem(name);
-  } catch {
-    // Without storage there are no drafts.
-  }
-}
+export const forgetDrafts = () => withStorage(() => {
+  for (const name of Object.keys(sessionStorage)) if (name.startsWith(PREFIX)) sessionStorage.removeItem(name);
+});

@@ -46,11 +46,8 @@ export function countdown(/** @type {number} */ ms) {
 }
 
 /** Return "12 Mar", with the year unless it is `year`. `zone` is `local` or `UTC`. */
-export function shortDate(
-  /** @type {number} */ ms,
-  /** @type {number} */ year,
-  /** @type {"local" | "UTC"} */ zone = "local",
-) {
+/** @param {number} ms @param {number} year @param {"local" | "UTC"} [zone] */
+export function shortDate(ms, year, zone = "local") {
   const date = new Date(ms);
   const own = zone === "UTC" ? date.getUTCFullYear() : date.getFullYear();
   return (own === year ? dayOnly : dayWithYear)[zone].format(date);

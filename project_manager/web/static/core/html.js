@@ -1,5 +1,6 @@
 // Adapter of the view library.
 import htm from "../vendor/htm.js";
+import { useLayoutEffect } from "../vendor/hooks.js";
 import { Fragment, h, options, render } from "../vendor/preact.js";
 
 export { Fragment, render };
@@ -17,6 +18,25 @@ export function atOnce(/** @type {() => void} */ act) {
   } finally {
     options.debounceRendering = before;
   }
+}
+
+/**
+ * Call `measure` with the element now, at each scroll, and when its size or the size of one of `parts` changes.
+ * @param {Ref} ref @param {(element: any) => void} measure @param {(element: any) => Iterable<Element>} [parts]
+ */
+export function useSizes(ref, measure, parts = () => []) {
+  useLayoutEffect(() => {
+    const element = ref.current;
+    const act = () => measure(element);
+    const sizes = new ResizeObserver(act);
+    for (const part of [element, ...parts(element)]) sizes.observe(part);
+    element.addEventListener("scroll", act, { passive: true });
+    act();
+    return () => {
+      sizes.disconnect();
+      element.removeEventListener("scroll", act);
+    };
+  }, []);
 }
 
 export const focusedElement = () => /** @type {HTMLElement | null} */ (document.activeElement);

@@ -2,20 +2,21 @@
 
 const PREFIX = "project-manager:";
 
-/** Private windows may refuse storage. Settings are then lost, and the page still works. */
-export function loadSetting(/** @type {string} */ name, /** @type {any} */ fallback) {
+/**
+ * Return the result of `use`, or null where the browser refuses storage, as private windows may do. Settings and drafts
+ * then last as long as the page.
+ * @template Value @param {() => Value} use
+ */
+export function withStorage(use) {
   try {
-    const text = localStorage.getItem(PREFIX + name);
-    return text === null ? fallback : JSON.parse(text);
+    return use();
   } catch {
-    return fallback;
+    return null;
   }
 }
 
-export function saveSetting(/** @type {string} */ name, /** @type {any} */ value) {
-  try {
-    localStorage.setItem(PREFIX + name, JSON.stringify(value));
-  } catch {
-    // Without storage, settings last as long as the page.
-  }
-}
+export const loadSetting = (/** @type {string} */ name, /** @type {any} */ fallback) =>
+  withStorage(() => JSON.parse(String(localStorage.getItem(PREFIX + name)))) ?? fallback;
+
+export const saveSetting = (/** @type {string} */ name, /** @type {any} */ value) =>
+  withStorage(() => localStorage.setItem(PREFIX + name, JSON.stringify(value)));

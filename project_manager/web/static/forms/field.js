@@ -2,12 +2,8 @@
 import { html, useId, useState } from "../core/html.js";
 import { Icon } from "../ui/icons.js";
 
-function inputOf(
-  /** @type {string} */ kind,
-  /** @type {object} */ common,
-  /** @type {(event: UiEvent) => void} */ set,
-  /** @type {Choice[]} */ options = [],
-) {
+/** @param {string} kind @param {object} common @param {(event: UiEvent) => void} set @param {Choice[]} [options] */
+function inputOf(kind, common, set, options = []) {
   if (kind === "select") {
     return html`<select ...${common} onChange=${set}>
       ${options.map(([option, text]) => html`<option key=${option} value=${option}>${text}</option>`)}
@@ -18,10 +14,8 @@ function inputOf(
 }
 
 /** A labelled input. `kind` is a tag or an input type; `error` is the server's field error. */
-export function Field(
-  /** @type {FieldProps} */
-  { label, name, kind = "text", value, onChange, error, hint, options, ...rest },
-) {
+/** @param {FieldProps} props */
+export function Field({ label, name, kind = "text", value, onChange, error, hint, options, ...rest }) {
   const id = useId();
   const described = [error && `${id}-error`, hint && `${id}-hint`].filter(Boolean).join(" ") || undefined;
   const invalid = error ? "true" : undefined;

@@ -8,10 +8,8 @@ import { Icon } from "../ui/icons.js";
 import { LatestLogEntry } from "../ui/latest_log_entry.js";
 
 /** The dialog. This tab keeps the draft until it is sent, so that closing needs no question. */
-export function MoveCommentDialog(
-  /** @type {MoveCommentDialogProps} */
-  { id, task, status, title, label, required, error, answer },
-) {
+/** @param {MoveCommentDialogProps} props */
+export function MoveCommentDialog({ id, task, status, title, label, required, error, answer }) {
   const [comment, setComment] = useState(() => commentDraft(task, status));
   const [invalid, setInvalid] = useState(false);
   const box = useRef(null);

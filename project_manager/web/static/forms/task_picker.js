@@ -6,12 +6,8 @@ import { Icon, StatusIcon } from "../ui/icons.js";
 
 const OFFERED = 8;
 
-function matching(
-  /** @type {string} */ text,
-  /** @type {number} */ project,
-  /** @type {number[]} */ chosen,
-  /** @type {number | undefined} */ self,
-) {
+/** @param {string} text @param {number} project @param {number[]} chosen @param {number | undefined} self */
+function matching(text, project, chosen, self) {
   const sought = text.trim().toLowerCase().replace(/^#/, "");
   if (!sought) return [];
   const found = [];

@@ -57,12 +57,8 @@ function remainingTime(/** @type {LockHolder} */ lock) {
   return countdown(Date.parse(lock.expires_at) - serverNow());
 }
 
-function confirmTakeOver(
-  /** @type {Task} */ task,
-  /** @type {LockHolder} */ lock,
-  /** @type {string} */ what,
-  /** @type {string} */ confirm,
-) {
+/** @param {Task} task @param {LockHolder} lock @param {string} what @param {string} confirm */
+function confirmTakeOver(task, lock, what, confirm) {
   const holder = bidiIsolate(lock.holder);
   const present = `${nameOf(task)} is locked by ${holder} for another ${remainingTime(lock)}.`;
   return confirmDialog({
@@ -91,29 +87,31 @@ async function confirmMove(/** @type {Task} */ task, /** @type {Status} */ statu
   return options;
 }
 
-const sendStatus = (/** @type {Task} */ task, /** @type {Move} */ body) => post(`${path(task)}/status`, body);
-
-/** Send the move. If a lease started meanwhile, ask for confirmation and send it again. */
-async function postMove(/** @type {Task} */ task, /** @type {Move} */ body) {
+/**
+ * Send the body. If a lease started meanwhile, ask for confirmation of `what` and send it again.
+ * @template Body @param {Task} task @param {Body & { force?: boolean }} body @param {string} what
+ * @param {string} confirm @param {(body: Body) => Promise<any>} send
+ */
+async function sendOrTakeOver(task, body, what, confirm, send) {
   try {
-    return await sendStatus(task, body);
+    return await send(body);
   } catch (error) {
     if (error.code !== "lock_held" || body.force) throw error;
-    const lock = { holder: error.details.holder, expires_at: error.details.expires_at };
-    const yes = await confirmTakeOver(task, lock, `Moving it to ${STATUS_NAMES[body.status]}`, "Take over and move");
-    return yes ? sendStatus(task, { ...body, force: true }) : null;
+    const yes = await confirmTakeOver(task, error.details, what, confirm);
+    return yes ? send({ ...body, force: true }) : null;
   }
 }
+
+const postMove = (/** @type {Task} */ task, /** @type {Move} */ body) =>
+  sendOrTakeOver(task, body, `Moving it to ${STATUS_NAMES[body.status]}`, "Take over and move", (sent) =>
+    post(`${path(task)}/status`, sent));
 
 /**
  * Move the task, with `note` as a log entry of the same transaction. Some moves ask for a comment, under `title`.
  * Return the task or null.
  */
-export async function moveTask(
-  /** @type {Task} */ task,
-  /** @type {Status} */ status,
-  /** @type {{ note?: string, title?: string, quiet?: boolean }} */ { note, title, quiet = false } = {},
-) {
+/** @param {Task} task @param {Status} status @param {{ note?: string, title?: string, quiet?: boolean }} options */
+export async function moveTask(task, status, { note, title, quiet = false } = {}) {
   if (task.status === status) return null;
   const comment = note ?? (await askComment(task, status, title));
   if (comment === null) return null;
@@ -204,16 +202,9 @@ export async function extendTask(/** @type {Task} */ task, /** @type {number} */
 
 /** Change fields of a task (priority, labels). Return the new task or null. */
 export async function changeTask(/** @type {Task} */ task, /** @type {Record<string, unknown>} */ fields) {
-  const send = (/** @type {Record<string, unknown>} */ more) => patch(path(task), { ...fields, ...more }, task.version);
-  const answer = await write(task, async () => {
-    try {
-      return await send({});
-    } catch (error) {
-      if (error.code !== "lock_held") throw error;
-      const lock = { holder: error.details.holder, expires_at: error.details.expires_at };
-      return (await confirmTakeOver(task, lock, "Changing it", "Take over and change")) ? send({ force: true }) : null;
-    }
-  });
+  const answer = await write(task, () =>
+    sendOrTakeOver(task, fields, "Changing it", "Take over and change", (sent) =>
+      patch(path(task), sent, task.version)));
   if (answer) updateTask(answer);
   return answer;
 }

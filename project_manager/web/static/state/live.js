@@ -137,10 +137,8 @@ function drop() {
 }
 
 /** Schedule the next attempt. `stale`: the page is known to be wrong. `refused`: the server answered and refused. */
-function disconnected(
-  /** @type {string} */ reason,
-  /** @type {{ stale?: boolean, refused?: boolean }} */ { stale = false, refused = stale } = {},
-) {
+/** @param {string} reason @param {{ stale?: boolean, refused?: boolean }} options */
+function disconnected(reason, { stale = false, refused = stale } = {}) {
   drop();
   clearTimeout(connection.timer);
   connection.downSince ??= Date.now();

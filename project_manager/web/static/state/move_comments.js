@@ -24,11 +24,8 @@ export const saveComment = (/** @type {Task} */ task, /** @type {Status} */ stat
 export const clearComment = (/** @type {Task} */ task, /** @type {Status} */ status) => saveComment(task, status, "");
 
 /** Ask for the comment of this move. Resolve to "" if the move needs none, and to null if the user cancels. */
-export function askComment(
-  /** @type {Task} */ task,
-  /** @type {Status} */ status,
-  /** @type {string | undefined} */ title,
-) {
+/** @param {Task} task @param {Status} status @param {string | undefined} title */
+export function askComment(task, status, title) {
   const prompt = status === "TODO" ? COMMENT_PROMPTS[task.status] : undefined;
   if (!prompt) return Promise.resolve("");
   return new Promise((resolve) =>

@@ -26,11 +26,8 @@ export const emptyColumns = () =>
   /** @type {Columns} */ (Object.fromEntries(STATUSES.map((status) => [status, /** @type {Task[]} */ ([])])));
 
 /** Return the index of `task` in the sorted `column`, or the index at which to insert it. */
-function position(
-  /** @type {Task[]} */ column,
-  /** @type {Task} */ task,
-  /** @type {(a: Task, b: Task) => number} */ order,
-) {
+/** @param {Task[]} column @param {Task} task @param {(a: Task, b: Task) => number} order */
+function position(column, task, order) {
   let low = 0;
   let high = column.length;
   while (low < high) {

@@ -8,11 +8,8 @@ const EXCERPT_CHARACTERS = 280;
  * Return all rows of a list, each changed by `keep`. `progress(read, total)` runs after each page. Pages with long
  * texts are shorter, so the number of rows does not show the last page.
  */
-export async function fetchAll(
-  /** @type {string} */ path,
-  /** @type {Query} */ query = {},
-  /** @type {FetchOptions} */ { keep = (item) => item, progress = () => {} } = {},
-) {
+/** @param {string} path @param {Query} [query] @param {FetchOptions} options */
+export async function fetchAll(path, query = {}, { keep = (item) => item, progress = () => {} } = {}) {
   const items = [];
   let cursor;
   do {

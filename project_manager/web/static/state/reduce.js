@@ -174,12 +174,8 @@ function addHistory(/** @type {State} */ state, /** @type {OutboxEvent[]} */ eve
 /** @type {Reducers} */
 const REDUCERS = {
   board: (state, { board }) => loadBoard(state, board),
-  loading: (state, { read, total }) => {
-    state.loading = { read, total };
-  },
-  failure: (state, { error }) => {
-    state.failure = error;
-  },
+  loading: (state, { read, total }) => Object.assign(state, { loading: { read, total } }),
+  failure: (state, { error }) => Object.assign(state, { failure: error }),
   events: (state, { events }) => {
     state.incomplete = new Set();
     for (const event of events) applyEvent(state, event);
@@ -205,38 +201,21 @@ const REDUCERS = {
     state.agents = new Map(agents.map((agent) => [agent.id, agent]));
     state.revision.agents += 1;
   },
-  connection: (state, { connection }) => {
-    state.connection = { ...state.connection, ...connection };
-  },
-  version: (state, { version }) => {
-    state.serverVersion = version;
-  },
+  connection: (state, { connection }) => Object.assign(state, { connection: { ...state.connection, ...connection } }),
+  version: (state, { version }) => Object.assign(state, { serverVersion: version }),
   session: (state, { session, another }) => {
     if (another) state.dialogs = [];
-    state.session = session;
-    state.signIn = false;
-    state.whySignIn = null;
+    Object.assign(state, { session, signIn: false, whySignIn: null });
   },
-  signIn: (state, { why }) => {
-    state.signIn = true;
-    state.whySignIn = why;
-  },
+  signIn: (state, { why }) => Object.assign(state, { signIn: true, whySignIn: why }),
   found: (state, { q, ids }) => {
     state.found = { q, ids };
     state.revision.tasks += 1;
   },
-  route: (state, { route }) => {
-    state.route = route;
-  },
-  cursor: (state, { id }) => {
-    state.cursor = id;
-  },
-  openDialog: (state, { dialog }) => {
-    state.dialogs = [...state.dialogs, dialog];
-  },
-  closeDialog: (state, { id }) => {
-    state.dialogs = state.dialogs.filter((dialog) => dialog.id !== id);
-  },
+  route: (state, { route }) => Object.assign(state, { route }),
+  cursor: (state, { id }) => Object.assign(state, { cursor: id }),
+  openDialog: (state, { dialog }) => Object.assign(state, { dialogs: [...state.dialogs, dialog] }),
+  closeDialog: (state, { id }) => Object.assign(state, { dialogs: state.dialogs.filter((shown) => shown.id !== id) }),
   toast: (state, { toast }) => {
     const errors = state.toasts.filter((shown) => shown.tone === "error");
     const others = state.toasts.filter((shown) => shown.tone !== "error");
@@ -245,9 +224,7 @@ const REDUCERS = {
       : [...errors, ...others.filter((shown) => shown.slot !== toast.slot)];
     state.toasts = [...kept, toast];
   },
-  dismissToast: (state, { id }) => {
-    state.toasts = state.toasts.filter((toast) => toast.id !== id);
-  },
+  dismissToast: (state, { id }) => Object.assign(state, { toasts: state.toasts.filter((toast) => toast.id !== id) }),
 };
 
 export function reduce(/** @type {State} */ state, /** @type {Action} */ action) {

@@ -59,10 +59,8 @@ function read() {
   dispatchNow({ type: "route", route });
 }
 
-export function navigate(
-  /** @type {RouteChanges} */ changes,
-  /** @type {{ replace?: boolean }} */ { replace = false } = {},
-) {
+/** @param {RouteChanges} changes @param {{ replace?: boolean }} options */
+export function navigate(changes, { replace = false } = {}) {
   const href = hrefOf(changes);
   for (const name of FILTERS) if (name in changes) kept[name] = changes[name];
   if (replace) history.replaceState(null, "", href);

@@ -1,5 +1,5 @@
 // Collapses long content until the user expands it.
-import { cx, html, useLayoutEffect, useRef, useState } from "../core/html.js";
+import { cx, html, useRef, useSizes, useState } from "../core/html.js";
 
 const LINES = 12;
 // Hiding fewer lines than this is not worth a button.
@@ -15,13 +15,7 @@ export function Collapsible(/** @type {{ children: any }} */ { children }) {
   const frame = useRef(null);
   const [long, setLong] = useState(false);
   const [open, setOpen] = useState(false);
-  useLayoutEffect(() => {
-    const measure = () => setLong(isLong(content.current));
-    const sizes = new ResizeObserver(measure);
-    sizes.observe(content.current);
-    measure();
-    return () => sizes.disconnect();
-  }, []);
+  useSizes(content, (element) => setLong(isLong(element)));
   const folded = long && !open;
   // Expand when a hidden link takes the focus.
   const onFocusIn = (/** @type {UiEvent} */ { target }) => {

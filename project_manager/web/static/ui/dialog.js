@@ -36,10 +36,8 @@ export function useModal() {
  * A modal dialog. `onClose` runs when Esc, the backdrop or the close button closes it. While `dirty`, closing asks
  * first. `children` may be a function of the close handler.
  */
-export function Dialog(
-  /** @type {DialogProps} */
-  { id, title, wide = false, plain = false, role, dirty = false, onClose, children },
-) {
+/** @param {DialogProps} props */
+export function Dialog({ id, title, wide = false, plain = false, role, dirty = false, onClose, children }) {
   const element = useModal();
   const field = useRef(null);
   const [asking, setAsking] = useState(false);

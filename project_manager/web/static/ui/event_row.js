@@ -141,11 +141,8 @@ export function EventRow(/** @type {{ event: OutboxEvent, within?: number }} */ 
 }
 
 /** Return whether an adjacent event has the same information. */
-export function isRedundant(
-  /** @type {OutboxEvent} */ event,
-  /** @type {OutboxEvent | undefined} */ before,
-  /** @type {OutboxEvent | undefined} */ after,
-) {
+/** @param {OutboxEvent} event @param {OutboxEvent | undefined} before @param {OutboxEvent | undefined} after */
+export function isRedundant(event, before, after) {
   const same = (/** @type {OutboxEvent | undefined} */ other, /** @type {string} */ type) =>
     other?.type === type && other.task_id === event.task_id && Math.abs(other.seq - event.seq) === 1;
   if (event.type === "task.status_changed") {

@@ -4,11 +4,8 @@ import { useLayoutEffect } from "../core/html.js";
 const TOLERANCE = 0.5;
 
 /** Set `data-fit` to the first of `steps` that `fits`, or to the last one. */
-function choose(
-  /** @type {HTMLElement} */ element,
-  /** @type {string[]} */ steps,
-  /** @type {(element: HTMLElement) => boolean} */ fits,
-) {
+/** @param {HTMLElement} element @param {string[]} steps @param {(element: HTMLElement) => boolean} fits */
+function choose(element, steps, fits) {
   for (const step of steps) {
     if (element.dataset.fit !== step) element.dataset.fit = step;
     if (fits(element)) return;
@@ -29,11 +26,8 @@ export function childrenFit(/** @type {HTMLElement} */ element, /** @type {strin
 }
 
 /** Fit the element of `ref` again whenever its width, its children or their sizes change. */
-export function useFit(
-  /** @type {Ref} */ ref,
-  /** @type {string[]} */ steps,
-  /** @type {(element: HTMLElement) => boolean} */ fits,
-) {
+/** @param {Ref} ref @param {string[]} steps @param {(element: HTMLElement) => boolean} fits */
+export function useFit(ref, steps, fits) {
   useLayoutEffect(() => {
     const element = ref.current;
     const fit = () => choose(element, steps, fits);

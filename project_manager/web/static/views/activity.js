@@ -41,8 +41,7 @@ function chosen(/** @type {string} */ kind, /** @type {number | null} */ project
 export function Activity() {
   const revision = useStore((now) => now.revision.events);
   const project = useStore((now) => now.route.project);
-  useStore((now) => now.revision.plans);
-  useStore((now) => now.revision.agents);
+  useStore((now) => now.revision.plans + now.revision.agents);
   const [kind, setKind] = useState("");
   const [frozen, setFrozen] = useState(0);
   useEffect(() => {

@@ -72,11 +72,8 @@ async function archive(/** @type {Project} */ project) {
   if (fresh) dispatch({ type: "plans", projects: [fresh] });
 }
 
-async function erase(
-  /** @type {"project" | "epic"} */ kind,
-  /** @type {Project | Epic} */ item,
-  /** @type {number} */ tasks,
-) {
+/** @param {"project" | "epic"} kind @param {Project | Epic} item @param {number} tasks */
+async function erase(kind, item, tasks) {
   const yes = await confirmDialog({
     title: `Delete the ${kind} ${bidiIsolate(item.name)}?`,
     body: tasks
@@ -157,8 +154,7 @@ function Project(/** @type {ProjectProps} */ { project, numbers, known, writer }
 }
 
 export function Projects() {
-  useStore((now) => now.revision.tasks);
-  useStore((now) => now.revision.plans);
+  useStore((now) => now.revision.tasks + now.revision.plans);
   const writer = useStore((now) => canWrite(now.session));
   const numbers = tally();
   const known = useKnowledgeCounts();

@@ -94,8 +94,7 @@ function allAgents(/** @type {Map<string, Task[]>} */ held) {
 }
 
 export function Agents() {
-  useStore((now) => now.revision.tasks);
-  useStore((now) => now.revision.agents);
+  useStore((now) => now.revision.tasks + now.revision.agents);
   useAgents();
   useNow(5);
   const held = leasesByHolder();

@@ -1,7 +1,7 @@
 // The leases of the last hour, one lane for each agent, with the outcome of each lease.
 import { serverNow, useNow } from "../../core/clock.js";
 import { bidiIsolate, hourAndMinute, truncate } from "../../core/format.js";
-import { html, useLayoutEffect, useRef, useState } from "../../core/html.js";
+import { html, useRef, useSizes, useState } from "../../core/html.js";
 import { OUTCOME_NAMES, endOf, useLeases } from "../../state/leases.js";
 import { follow, hrefOf } from "../../state/route.js";
 import { TaskLink } from "../../ui/chips.js";
@@ -47,13 +47,7 @@ function lanesOf(/** @type {LeaseView[]} */ leases, /** @type {number} */ from, 
 /** Return the scale of the drawing. One unit is one pixel, so that text keeps its size and "now" stays visible. */
 function useScale(/** @type {Ref} */ frame) {
   const [width, setWidth] = useState(1000);
-  useLayoutEffect(() => {
-    const measure = () => setWidth(Math.max(200, Math.round(frame.current.clientWidth)));
-    const sizes = new ResizeObserver(measure);
-    sizes.observe(frame.current);
-    measure();
-    return () => sizes.disconnect();
-  }, []);
+  useSizes(frame, (element) => setWidth(Math.max(200, Math.round(element.clientWidth))));
   const begin = Math.min(WIDEST_NAME, Math.round(width * NAME_SHARE));
   return {
     width,

@@ -65,8 +65,7 @@ function NoMatch(/** @type {{ route: Route }} */ { route }) {
 }
 
 export function Board() {
-  useStore((now) => now.revision.tasks);
-  useStore((now) => now.revision.plans);
+  useStore((now) => now.revision.tasks + now.revision.plans);
   const route = useStore((now) => now.route);
   const [folded, setFolded] = useState(() => new Set(loadSetting("folded", FOLDED_AT_FIRST)));
   const onFold = useCallback((/** @type {Status} */ status) => setFolded((old) => {

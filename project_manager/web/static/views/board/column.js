@@ -59,12 +59,8 @@ function Spacer(/** @type {{ height: number }} */ { height }) {
   return html`<div ref=${element} class="spacer" role="presentation"></div>`;
 }
 
-function useWantedFocus(
-  /** @type {Ref} */ scroller,
-  /** @type {Status} */ status,
-  /** @type {Task[]} */ tasks,
-  /** @type {Float64Array} */ sums,
-) {
+/** @param {Ref} scroller @param {Status} status @param {Task[]} tasks @param {Float64Array} sums */
+function useWantedFocus(scroller, status, tasks, sums) {
   useLayoutEffect(() => {
     if (wanted === null || (wanted.status !== null && wanted.status !== status)) return;
     const { id } = wanted;

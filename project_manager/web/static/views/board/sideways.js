@@ -1,5 +1,5 @@
 // A horizontal scroller with a shade and a scroll button at each side that has more content.
-import { html, useEffect, useRef, useState } from "../../core/html.js";
+import { html, useRef, useSizes, useState } from "../../core/html.js";
 import { Icon } from "../../ui/icons.js";
 
 const NOWHERE = { start: false, end: false };
@@ -7,22 +7,11 @@ const NOWHERE = { start: false, end: false };
 /** Return whether there is content beyond each side of the scroller. */
 function useBeyond(/** @type {Ref} */ scroller) {
   const [beyond, setBeyond] = useState(NOWHERE);
-  useEffect(() => {
-    const element = scroller.current;
-    const measure = () => {
-      const start = element.scrollLeft > 1;
-      const end = element.scrollLeft + element.clientWidth < element.scrollWidth - 1;
-      setBeyond((old) => (old.start === start && old.end === end ? old : { start, end }));
-    };
-    const sizes = new ResizeObserver(measure);
-    for (const watched of [element, ...element.children]) sizes.observe(watched);
-    element.addEventListener("scroll", measure, { passive: true });
-    measure();
-    return () => {
-      sizes.disconnect();
-      element.removeEventListener("scroll", measure);
-    };
-  }, []);
+  useSizes(scroller, (element) => {
+    const start = element.scrollLeft > 1;
+    const end = element.scrollLeft + element.clientWidth < element.scrollWidth - 1;
+    setBeyond((old) => (old.start === start && old.end === end ? old : { start, end }));
+  }, (element) => element.children);
   return beyond;
 }
 

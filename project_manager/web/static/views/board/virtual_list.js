@@ -1,5 +1,5 @@
 // A virtual list: only visible rows are in the page. Heights are estimated, and measured when rows appear.
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "../../core/html.js";
+import { useEffect, useLayoutEffect, useMemo, useRef, useSizes, useState } from "../../core/html.js";
 
 const AHEAD = 400;
 // Height of a row that has not been measured.
@@ -67,22 +67,10 @@ export function useVirtual(/** @type {Ref} */ scroller, /** @type {Ref} */ list,
   const [view, setView] = useState({ top: 0, height: 900 });
   const sums = useMemo(() => offsets(items, heights), [items, measured]);
   useHeights(list, heights, () => setMeasured((count) => count + 1));
-  useEffect(() => {
-    const element = scroller.current;
-    const measure = () => setView((old) => {
-      const next = { top: element.scrollTop, height: element.clientHeight };
-      return Math.abs(old.top - next.top) < AHEAD / 3 && old.height === next.height && next.top > AHEAD / 3
-        ? old
-        : next;
-    });
-    const sizes = new ResizeObserver(measure);
-    sizes.observe(element);
-    element.addEventListener("scroll", measure, { passive: true });
-    return () => {
-      sizes.disconnect();
-      element.removeEventListener("scroll", measure);
-    };
-  }, []);
+  useSizes(scroller, (element) => setView((old) => {
+    const next = { top: element.scrollTop, height: element.clientHeight };
+    return Math.abs(old.top - next.top) < AHEAD / 3 && old.height === next.height && next.top > AHEAD / 3 ? old : next;
+  }));
   const { start, end } = windowOf(sums, view.top, view.height);
   return { start, end, before: sums[start], after: sums[items.length] - sums[end], sums };
 }

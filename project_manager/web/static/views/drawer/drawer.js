@@ -256,8 +256,7 @@ function useFocus(/** @type {number} */ id) {
 }
 
 export function Drawer(/** @type {{ id: number }} */ { id }) {
-  useStore((now) => now.revision.tasks);
-  useStore((now) => now.revision.plans);
+  useStore((now) => now.revision.tasks + now.revision.plans);
   const writer = useStore((now) => canWrite(now.session));
   const element = useFocus(id);
   const task = state.tasks.get(id);

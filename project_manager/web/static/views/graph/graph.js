@@ -100,8 +100,7 @@ function Drawing(/** @type {{ drawing: GraphLayout, fitKey: string }} */ { drawi
 const shapeOf = (/** @type {Task[]} */ tasks) => tasks.map((task) => `${task.id}:${task.depends_on}`).join(";");
 
 export function Graph() {
-  useStore((now) => now.revision.tasks);
-  useStore((now) => now.revision.plans);
+  useStore((now) => now.revision.tasks + now.revision.plans);
   const route = useStore((now) => now.route);
   const [closed, setClosed] = useState(false);
   const tasks = chosen(route, closed);

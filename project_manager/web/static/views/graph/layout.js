@@ -32,11 +32,8 @@ function layersOf(/** @type {number[]} */ order, /** @type {Total<number, number
 }
 
 /** Add a placeholder for every edge on each layer that it crosses. */
-function withPlaceholders(
-  /** @type {number[]} */ order,
-  /** @type {Total<number, number[]>} */ before,
-  /** @type {Total<GraphKey, number>} */ layer,
-) {
+/** @param {number[]} order @param {Total<number, number[]>} before @param {Total<GraphKey, number>} layer */
+function withPlaceholders(order, before, layer) {
   /** @type {GraphKey[][]} */
   const rows = [];
   const up = new Map();
@@ -120,11 +117,8 @@ function verticals(/** @type {GraphKey[][]} */ rows, /** @type {GraphLinks} */ u
   return y;
 }
 
-function longestPath(
-  /** @type {number[]} */ order,
-  /** @type {Total<number, number[]>} */ before,
-  /** @type {Total<GraphKey, number>} */ layer,
-) {
+/** @param {number[]} order @param {Total<number, number[]>} before @param {Total<GraphKey, number>} layer */
+function longestPath(order, before, layer) {
   /** @type {number | undefined} */
   let last = order[0];
   for (const id of order) if (layer.get(id) > layer.get(last)) last = id;

@@ -1,5 +1,5 @@
 // Panning and zooming a drawing by mouse, wheel, touch or keys.
-import { useEffect, useLayoutEffect, useRef, useState } from "../../core/html.js";
+import { useEffect, useLayoutEffect, useRef, useSizes, useState } from "../../core/html.js";
 import { keyOf, onKeys } from "../../core/keyboard.js";
 
 const MARGIN = 24;
@@ -55,17 +55,13 @@ function placeOf(/** @type {MouseEvent} */ { clientX, clientY }, /** @type {DOMR
 
 /** Call `onResize` with the sizes before and after each change. */
 function useResize(/** @type {Ref} */ frame, /** @type {(before: Size, after: Size) => void} */ onResize) {
-  useEffect(() => {
-    const element = frame.current;
-    let size = sizeOf(element);
-    const sizes = new ResizeObserver(() => {
-      const before = size;
-      size = sizeOf(element);
-      if (before.width !== size.width || before.height !== size.height) onResize(before, size);
-    });
-    sizes.observe(element);
-    return () => sizes.disconnect();
-  }, []);
+  const known = useRef(/** @type {Size | null} */ (null));
+  useSizes(frame, (element) => {
+    const size = sizeOf(element);
+    const before = known.current ?? size;
+    known.current = size;
+    if (before.width !== size.width || before.height !== size.height) onResize(before, size);
+  });
 }
 
 /** Pan by wheel, and zoom by pinching or with Ctrl. */

@@ -177,8 +177,7 @@ const all = (/** @type {Array<(event: any) =>
   unknown>} */ ...handlers) => (/** @type {Event} */ event) => handlers.forEach((handler) => handler(event));
 
 export function Needs() {
-  useStore((now) => now.revision.tasks);
-  useStore((now) => now.revision.plans);
+  useStore((now) => now.revision.tasks + now.revision.plans);
   useStore((now) => now.route.project);
   const writer = useStore((now) => canWrite(now.session));
   useStore((now) => now.session?.max_attempts);
