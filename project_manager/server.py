@@ -63,11 +63,10 @@ class PortRouter:
 
 
 def serve(settings: Settings, *, announce: Announce) -> int:
-    """Run the service until SIGTERM or SIGINT and return the exit status.
+    """Run the service until SIGTERM or SIGINT and return the exit status. `announce` receives lines with its URLs.
 
-    `announce` receives the lines with the URLs of the service. With the transport stdio, standard input and output
-    serve MCP in addition to the API port. The service continues when that client disconnects. Raises StartError,
-    DatabaseOpenError.
+    With the transport stdio, standard input and output serve MCP too. The service continues when that client
+    disconnects. Raises StartError, DatabaseOpenError.
     """
     sockets = bind(settings)
     try:
@@ -91,10 +90,7 @@ async def _stdio(settings: Settings) -> None:
 
 
 def bind(settings: Settings) -> list[socket.socket]:
-    """Return the listening sockets, the socket of the API first.
-
-    Raises StartError for a port that cannot be used. No other port is tried.
-    """
+    """Return the listening sockets, the API first. Raises StartError for a port that cannot be used."""
     ports = [("DEFAULT_PORT", settings.default_port)]
     if settings.mcp_transport in ("sse", "http"):
         ports.append(("MCP_PORT", settings.mcp_port))
@@ -158,10 +154,7 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
 
 
 def mcp_port_app(mcp_app: ASGIApp, api_app: ASGIApp, websocket_not_found: ASGIApp) -> ASGIApp:
-    """Build the application of the MCP port.
-
-    It also serves health checks, and refuses a WebSocket with the location of the events.
-    """
+    """Build the application of the MCP port: MCP, health checks, and the refusal of WebSockets."""
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         healthy = scope["type"] == "http" and scope["path"] in ("/healthz", "/livez", "/readyz")

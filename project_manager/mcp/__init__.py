@@ -1,4 +1,1 @@
-"""The MCP server: the catalogue as tools, resources and prompts. Only `transport` knows how messages travel.
-
-This package imports the runtime and schemas, and never imports `web`.
-"""
+"""The MCP server: the catalogue as tools, resources and prompts. This package never imports `web`."""

@@ -47,7 +47,8 @@ _LEASE = ("fence", "expires_at")
 def shorten(tool: str, body: bytes) -> Json:
     """Return the short form of the answer of a tool. `body` is the answer of REST, a JSON object."""
     answer: Json = orjson.loads(body)
-    return pruned(_SHAPES.get(tool, _unchanged)(answer))
+    shape = _SHAPES.get(tool)
+    return pruned(shape(answer) if shape else answer)
 
 
 def pruned(value: Json) -> Json:
@@ -77,10 +78,6 @@ def _inner(item: Any) -> Any:
     if isinstance(item, list):
         return [_inner(part) for part in item]
     return item
-
-
-def _unchanged(answer: Json) -> Json:
-    return answer
 
 
 def _only(value: Json, names: tuple[str, ...]) -> Json:
@@ -133,17 +130,9 @@ def _released(answer: Json) -> Json:
     return {"task_id": answer["task_id"], **_only(answer["task"], ("status", "attempts"))}
 
 
-def _created_task(answer: Json) -> Json:
-    return _only(answer, _WRITE_FIELDS)
-
-
 def _edited_task(answer: Json) -> Json:
     lock = answer["lock"] and _only(answer["lock"], _LEASE)
     return {**_only(answer, ("id", "version", "status", "assumptions")), "lock": lock}
-
-
-def _logged(answer: Json) -> Json:
-    return _only(answer, ("id", "created_at"))
 
 
 def _details(answer: Json) -> Json:
@@ -188,10 +177,7 @@ def _events(answer: Json) -> Json:
 
 
 def _event(event: Json) -> Json:
-    """Truncate the long texts of an event. Replace long changes by the names of the changed fields.
-
-    Fields that only operators see are omitted. They are available over REST and WebSocket.
-    """
+    """Truncate long texts of an event, name the fields of long changes, and omit fields that only operators see."""
     event = _without(event, "token_id", "request_id", "token", "tokens")
     changes = {name: event[name] for name in ("changes", "previous") if name in event}
     shown = {name: _cut(item, EVENT_TEXT_BYTES) if isinstance(item, str) else item for name, item in event.items()}
@@ -212,9 +198,9 @@ _SHAPES: Mapping[str, Shape] = {
     "renew_task_lock": _renewed,
     "update_task_status": _moved,
     "release_task_lock": _released,
-    "create_task": _created_task,
+    "create_task": lambda answer: _only(answer, _WRITE_FIELDS),
     "update_task": _edited_task,
-    "add_task_log": _logged,
+    "add_task_log": lambda answer: _only(answer, ("id", "created_at")),
     "get_task_details": _details,
     "get_context": _context,
     "list_tasks": _rows,

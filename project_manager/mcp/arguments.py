@@ -58,9 +58,8 @@ class ToolArguments:
     def read(self, given: Arguments, *, nullable: bool) -> ParsedArguments:
         """Return the arguments without fillers, with the defaults of the tool.
 
-        `nullable` is true if the client's schema of the tool allows null for optional arguments.
-
-        Raises Invalid for too many arguments, and for an invalid `clear`.
+        `nullable` is true if the client's schema allows null for optional arguments. Raises Invalid for too many
+        arguments, and for an invalid `clear`.
         """
         check_number_of_fields(given)
         ignored = [name for name, value in given.items() if self._never_wanted(name, value)]

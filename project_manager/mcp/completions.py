@@ -1,7 +1,4 @@
-"""Completion of the arguments of prompts and resource templates.
-
-It finds existing ids by prefix or by name.
-"""
+"""Completion of the arguments of prompts and resource templates: existing ids by prefix or by name."""
 
 from typing import Any
 

@@ -115,10 +115,7 @@ class Resources:
         return found
 
     async def subscribe(self, ctx: Context, params: SubscribeRequestParams) -> Result:
-        """Subscribe the connection to a resource. Raises MCPError.
-
-        Clients with a protocol version up to 2025-11-25 use this method. Notifications go to the connection's stream.
-        """
+        """Subscribe the connection, with a protocol version up to 2025-11-25, to a resource. Raises MCPError."""
         uri = _canonical(str(params.uri))
         connection = connection_of(ctx)
         if _URI.fullmatch(uri) is None:

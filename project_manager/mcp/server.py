@@ -119,10 +119,9 @@ class McpSdkServer(Server[Any]):
 
 
 async def check(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """Run around each request and notification that the SDK dispatches.
+    """Check the parameters of a request or notification, and hide the texts of exceptions from the client.
 
-    Raises MCPError for a parameter of the wrong type, and for each exception of a handler. The SDK would send the text
-    of the exception to clients with a protocol version up to 2025-11-25.
+    Raises MCPError. The SDK would send the text of an exception to clients with a protocol version up to 2025-11-25.
     """
     if ctx.method == "notifications/initialized":
         _note_version(ctx)

@@ -1,11 +1,8 @@
 """Send changes of resources from the event hub to MCP clients.
 
-With protocol version 2026-07-28, a listen stream gets the changes from the bus of the SDK. With protocol versions up to
-2025-11-25, a connection has its subscriptions in memory: a session, a connection of legacy SSE, or stdio. They end with
-the connection.
-
-Each connection has its own pending set and its own sender, so a client that does not read delays no other client.
-Several changes of one resource may become one notification.
+A listen stream (2026-07-28) gets the changes from the bus of the SDK. An older connection has its subscriptions in
+memory, with its own pending set and sender, so a client that does not read delays no other client. Several changes of
+one resource may become one notification.
 """
 
 import logging

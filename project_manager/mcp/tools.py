@@ -52,10 +52,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Outcome of a tool call: as a result for the SDK, and as the bytes of a whole response.
+    """Outcome of a tool call: `text` for the model, and `structured`, the same content as an encoded JSON object.
 
-    `text` is for the model. `structured` is the same content as an encoded JSON object. It is None for an error,
-    because some clients validate structured content against a schema even when the call failed.
+    An error has no `structured`, because some clients validate it against a schema even when the call failed.
     """
 
     text: str
@@ -101,10 +100,7 @@ class Tools:
         return asked.with_defaults(self._profile)
 
     def schema(self, name: str) -> dict[str, Any] | None:
-        """Return the input schema for the SDK's check of `Mcp-Param-*` headers, or None for an unknown tool.
-
-        No tool declares a header, so the schema is empty.
-        """
+        """Return the schema of `Mcp-Param-*` headers, which no tool declares, or None for an unknown tool."""
         return {"type": "object"} if name in self._callable else None
 
     def is_immediate(self, name: str, arguments: Arguments) -> bool:
@@ -209,10 +205,7 @@ def _tool_definition(operation: Operation, tool: Tool, dialect: Dialect) -> dict
 
 
 def _annotations(hints: Hints) -> dict[str, bool]:
-    """Return the hints that differ from the defaults of the MCP specification.
-
-    `destructiveHint` and `idempotentHint` do not apply to a read-only tool.
-    """
+    """Return the hints that differ from the defaults of MCP. Two of them do not apply to a read-only tool."""
     every = {
         "readOnlyHint": hints.read_only,
         "destructiveHint": hints.destructive or hints.read_only,
@@ -223,11 +216,7 @@ def _annotations(hints: Hints) -> dict[str, bool]:
 
 
 def error_result(error: ProjectManagerError, *, named: bool, hint: str = "") -> Outcome:
-    """Return the outcome with the text of the error. `hint` is appended as a line.
-
-    `named` is true if the caller has an agent id. If not, the text of LockHeld asks for one, since the caller may be
-    the holder.
-    """
+    """Return the outcome with the text of the error and `hint`. Unless `named`, LockHeld asks for an agent id."""
     text = error_text(error)
     if not named and isinstance(error, LockHeld):
         text += _MISSING_AGENT_HINT
@@ -242,10 +231,7 @@ def _ignored_hint(operation: Operation, ignored: Sequence[str]) -> str:
 
 
 def error_text(error: ProjectManagerError) -> str:
-    """Return the code and message, the hint, and the details, one line each.
-
-    The code is first, so that a truncated text has it.
-    """
+    """Return the code, so that a truncated text has it, and message, the hint, and the details, one line each."""
     lines = [f"{error.code.upper()}: {error.message}"]
     if error.hint:
         lines.append(error.hint)
@@ -262,10 +248,7 @@ def _seconds(given: object) -> float | None:
 
 
 async def _report_progress(ctx: Context, total: float | None) -> None:
-    """Report the progress of a wait every _PROGRESS_SECONDS until cancelled.
-
-    The SDK sends nothing if the client sent no progress token.
-    """
+    """Report the progress every _PROGRESS_SECONDS until cancelled, if the client sent a progress token."""
     started = monotonic()
     while True:
         await ctx.session.report_progress(round(monotonic() - started, 1), total, "waiting")

@@ -31,10 +31,9 @@ token_id: ContextVar[int | None] = ContextVar("token_id", default=None)
 
 
 def configure(level: str, format: str, file: str = "", *, quiet: bool = False) -> None:
-    """Send the log of this program to standard error and, unless `file` is empty, also to that file.
+    """Send the log to standard error, with `quiet` only from WARNING on, and to `file` if given.
 
-    Other libraries log from WARNING on. With `quiet`, standard error gets only lines from WARNING on. Raises OSError
-    when the file cannot be opened.
+    Other libraries log from WARNING on. Raises OSError when the file cannot be opened.
     """
     wanted = logging.getLevelNamesMapping()[level]
     if quiet and not file:
@@ -73,10 +72,9 @@ def log_action(logger: logging.Logger, action: str, level: int = logging.INFO, /
 
 
 class RateLimitedWarning:
-    """A failure that repeats at every attempt. It is logged at its start, at intervals, and at its end.
+    """A failure that repeats: logged at its start, every `again` seconds (REPEAT_SECONDS if None), and at its end.
 
-    The message starts with `what`, such as "cannot read events". `action` is its stable name. `again` is the time
-    between two lines in seconds, by default REPEAT_SECONDS.
+    The message starts with `what`, such as "cannot read events". `action` is its stable name.
     """
 
     def __init__(
@@ -111,10 +109,7 @@ class RateLimitedWarning:
 
 
 class ActionRecord(logging.LogRecord):
-    """The log record of one operation.
-
-    It omits the code location, because finding it costs more than the rest of the line.
-    """
+    """Log record of an operation without the code location, which costs more than the rest of the line."""
 
     _nowhere = vars(logging.LogRecord("", 0, "", 0, "", (), None))
 
@@ -136,10 +131,7 @@ def _add_context(record: logging.LogRecord) -> bool:
 
 
 class JsonLines(OrjsonFormatter):
-    """A formatter with one JSON object per line.
-
-    Its fields are timestamp, level, logger, message, request_id, token_id, then the line's own fields.
-    """
+    """A formatter with one JSON object per line: the fields of `_head`, then the line's own fields."""
 
     def __init__(self) -> None:
         super().__init__(reserved_attrs=[*RESERVED_ATTRS, "request_id", "token_id"])

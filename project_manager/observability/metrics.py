@@ -57,10 +57,7 @@ class MetricInfo:
 
 
 class Metrics:
-    """The metrics of one running service, in a registry of their own. Any thread may call the methods.
-
-    `described` is the list of the metrics, for the documentation.
-    """
+    """The metrics of one service. Any thread may call the methods. `described` lists them for the documentation."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -214,10 +211,7 @@ class Metrics:
         self._background_seconds.labels(name).observe(seconds)
 
     def lease(self, outcome: str) -> None:
-        """Count an outcome of a lease.
-
-        It is acquired, renewed, released, forced, expired, unconfirmed, or the code of a refusal.
-        """
+        """Count an outcome of a lease: acquired, renewed, released, expired and so on, or the code of a refusal."""
         self._leases.labels(outcome).inc()
 
     def tasks_by_status(self, counts: Mapping[str, int]) -> None:
@@ -258,10 +252,7 @@ class Metrics:
         self._dropped.inc()
 
     def register_gauge(self, gauge: str, read: Callable[[], float]) -> None:
-        """Export `pm_<gauge>`, or a name with the prefix `project_manager_` unchanged.
-
-        Each scrape calls `read`. OSError omits the gauge from that scrape.
-        """
+        """Export `pm_<gauge>`, or `project_manager_<name>` as it is, read at each scrape. OSError omits it from one."""
         self._watched.reads[gauge] = read
 
     def value(self, sample: str, **labels: str) -> float:

@@ -27,10 +27,7 @@ class Supervisor:
         self._send("STOPPING=1\nSTATUS=Stopping")
 
     async def watch(self, is_healthy: Callable[[], bool]) -> None:
-        """Send watchdog messages while the event loop runs and `is_healthy` returns true.
-
-        Return at once when no watchdog is configured.
-        """
+        """Send watchdog messages while `is_healthy` returns true. Return at once when no watchdog is configured."""
         while self._interval is not None:
             if is_healthy():
                 self._send("WATCHDOG=1")

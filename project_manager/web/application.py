@@ -27,10 +27,7 @@ def api_application(
     mcp_paths: Iterable[str],
     leaving: DrainState | None = None,
 ) -> ASGIApp:
-    """Build the application of the API port.
-
-    It also serves MCP, so that one port suffices behind a proxy.
-    """
+    """Build the application of the API port. It also serves MCP, so that one port suffices behind a proxy."""
     operations = endpoint.routes(runtime)
     listed = [
         *operations,

@@ -26,10 +26,7 @@ WHOLE_SECONDS = 600.0
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """Return the whole body, and read no further than the limit.
-
-    Raises BodyTooLarge, MalformedHeader, and MalformedBody when the client disconnects.
-    """
+    """Return the whole body. Raises BodyTooLarge, MalformedHeader, and MalformedBody after a disconnect."""
     declared_length(headers, BODY_BYTES)
     body, more = bytearray(), True
     while more:
@@ -51,10 +48,9 @@ def declared_length(headers: dict[bytes, bytes], limit: int) -> int:
 
 
 class LargeBodyReader:
-    """Receiver of bodies of up to `limit` bytes.
+    """Receiver of bodies of up to `limit` bytes, one beyond BODY_BYTES at a time.
 
-    A body beyond BODY_BYTES is spooled to an unnamed temporary file in `folder`, the directory of the database. A
-    container's /tmp may have no space. A second large body is refused until the first has been processed.
+    Such a body is spooled to a file in `folder`, the directory of the database. A container's /tmp may have no space.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -64,10 +60,10 @@ class LargeBodyReader:
 
     @asynccontextmanager
     async def received(self, headers: dict[bytes, bytes], receive: Receive) -> AsyncIterator[bytes]:
-        """Receive a body and yield it.
+        """Yield the received body.
 
-        Raises BodyTooLarge, ImportInProgress, StorageFull, DatabaseUnavailable, RequestTimeout when the client stops
-        sending, and MalformedBody when it disconnects.
+        Raises BodyTooLarge, ImportInProgress, StorageFull, DatabaseUnavailable, RequestTimeout when the client stalls,
+        and MalformedBody after a disconnect.
         """
         declared = declared_length(headers, self._limit)
         with ExitStack() as held:
@@ -108,10 +104,7 @@ class LargeBodyReader:
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    """Yield the pieces of a body.
-
-    Raises MalformedBody when the client disconnects, TimeoutError when it stops sending.
-    """
+    """Yield the pieces of a body. Raises MalformedBody after a disconnect, TimeoutError when the client stalls."""
     more = True
     while more:
         with anyio.fail_after(STALLED_SECONDS):

@@ -1,8 +1,7 @@
 """Open connections of both listeners, and the limits on their number, memory and time.
 
-A client needs no token to open a connection, to begin a request or to leave a response unread. Each of these has a time
-limit per connection, and a limit in number or bytes for all connections. At a limit for all, the server closes the
-connection that has waited longest. A working client is served within milliseconds, so it is rarely the oldest.
+A client needs no token to open a connection, to begin a request or to leave a response unread. At a limit for all
+connections, the server closes the one that has waited longest: a working client is served within milliseconds.
 """
 
 import asyncio
@@ -102,10 +101,7 @@ ConnectionQueue = OrderedDict[Connection, None]
 
 
 class Connections:
-    """Open connections of a server, in one queue per state, the oldest first.
-
-    `now` counts the seconds in which a connection was open. Reading it is cheaper than a clock call per request.
-    """
+    """Open connections in one queue per state, the oldest first. `now` counts seconds, cheaper than a clock call."""
 
     def __init__(self, limit: int, counts: Metrics) -> None:
         self.limit = limit
@@ -208,10 +204,7 @@ class Connections:
 
 
 def connection_limit(streams: int) -> int:
-    """Raise the process limit of open files as needed, and return the number of connections it allows.
-
-    `streams` is the number of WebSockets and MCP streams that the settings allow.
-    """
+    """Raise the limit of open files for this many streams, and return the limit of connections."""
     wanted = max(MAX_CONNECTIONS, streams + MAX_CONNECTIONS // 4)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = wanted + FILES_KEPT

@@ -1,8 +1,7 @@
 """The dashboard's files: an HTML page at `/`, and its assets under `/static/<hash of all files>/`.
 
-One hash names the whole tree, because modules import each other by relative paths. Any change gives every file a new
-URL, so that browsers can cache each file forever. The policy allows no inline script or style, and no conversion of
-strings to markup (Trusted Types).
+Any change gives every file a new URL, so that browsers can cache each file forever. The policy allows no inline script
+or style, and no conversion of strings to markup (Trusted Types).
 """
 
 import hashlib
@@ -70,10 +69,7 @@ class Tree:
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes of the page, its files, and the icon that browsers request by a fixed name.
-
-    Read the files now, because reading them later would block the event loop.
-    """
+    """Return the routes. Read the files now, because reading them later would block the event loop."""
     _shell()
     return [Route("/", page), Route("/favicon.ico", icon), Route("/static/{tree}/{path:path}", file)]
 
@@ -84,10 +80,7 @@ async def page(request: Request) -> Response:
 
 
 async def file(request: Request) -> Response:
-    """Return a file of the dashboard.
-
-    Under another release's hash it is not cached: during an upgrade, instances may run different releases.
-    """
+    """Return a file. Under another release's hash it is not cached: during an upgrade, instances may differ."""
     found = tree()
     path = request.path_params["path"]
     body = found.files.get(path)
@@ -124,10 +117,7 @@ def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
 
 
 def modules(found: Tree) -> list[str]:
-    """Return the modules that the entry imports, directly or not.
-
-    With them the browser need not discover one module after another.
-    """
+    """Return the modules that the entry imports, directly or not, for the browser to load at once."""
     reached = [ENTRY]
     for path in reached:
         for wanted in _IMPORT.findall(found.files[path].decode()):
@@ -167,17 +157,9 @@ def _shell() -> tuple[bytes, str]:
 
 def _task_fields() -> str:
     """Return the fields of the form of a task as JSON. `core/task_fields.js` reads them."""
+    shown = ("name", "kind", "title", "hint")
     return json.dumps(
-        [
-            {
-                "name": field.name,
-                "kind": field.kind,
-                "title": field.title,
-                "hint": field.hint,
-                "required": field.default is REQUIRED,
-            }
-            for field in FORM
-        ]
+        [{**{name: getattr(field, name) for name in shown}, "required": field.default is REQUIRED} for field in FORM]
     )
 
 

@@ -20,7 +20,7 @@ class BodyDiscarder:
     """Limits for reading the rest of a request body after the response: bytes, seconds, seconds without a byte.
 
     Closing a socket with unread input resets the connection, and the client loses the response (RFC 9112, section 9.6).
-    So the protocol reads and drops the rest of the body. `exceeded` is called once, when a limit is reached.
+    `exceeded` is called once, when a limit is reached.
     """
 
     def __init__(self, exceeded: Callable[[], object]) -> None:
@@ -53,22 +53,10 @@ class BodyDiscarder:
 
 
 class CoalescingTransport:
-    """Transport that joins the head of a response with the beginning of its body.
+    """Transport that buffers the head of a response until the next write, or the next callback of the loop.
 
-    It buffers the head until the next write or the next callback of the loop. It closes when the whole request has been
-    read.
+    It closes when the whole request has been read.
     """
-
-    __slots__ = (
-        "_head",
-        "_is_draining",
-        "_loop",
-        "_protocol",
-        "get_extra_info",
-        "pause_reading",
-        "resume_reading",
-        "whole",
-    )
 
     def __init__(self, transport: asyncio.Transport, protocol: "CoalescingHttpProtocol") -> None:
         self.whole = transport

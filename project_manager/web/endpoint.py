@@ -1,7 +1,4 @@
-"""REST routes generated from the catalogue.
-
-Path, query and body form one set of raw arguments. The response is the view as JSON.
-"""
+"""REST routes generated from the catalogue. Path, query and body form one set of raw arguments."""
 
 import logging
 from collections import defaultdict
@@ -58,10 +55,7 @@ QUERY_FIELDS = 1000
 
 
 def routes(runtime: Runtime) -> list[Route]:
-    """Return one route for each path, in the order of the catalogue, paths with a fixed last segment first.
-
-    An agent id at the end of a path may contain slashes.
-    """
+    """Return one route for each path, fixed last segments first. An agent id at the end may contain slashes."""
     by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
     for operation in OPERATIONS:
         for route in (operation.http, *operation.aliases):
@@ -135,8 +129,6 @@ class PathEndpoint:
             log.error("request failed", exc_info=error, extra={"action": "request_failed", "route": self._path})
             error = Internal("internal server error")
         response = response_of(error, scope["state"]["request_id"])
-        if isinstance(error, MethodNotAllowed):
-            response.headers["Allow"] = self._allow
         return RawResponse(response.status_code, response.raw_headers, bytes(response.body))
 
     def _operation(self, method: str) -> Operation:
@@ -146,10 +138,7 @@ class PathEndpoint:
         return operation
 
     async def _stream(self, method: str, scope: Scope, receive: Receive, send: Send) -> int:
-        """Send the response of a streamed operation and return its status.
-
-        An error before the first byte becomes an ordinary error response. A later error cuts the response off.
-        """
+        """Send the response of a streamed operation and return its status. An error after its begin cuts it off."""
         outgoing = StreamedResponse(send)
         try:
             operation = self._operation(method)
@@ -178,10 +167,7 @@ class PathEndpoint:
         return await self._answer_to(operation, raw, scope, receive)
 
     async def _answer_large(self, operation: Operation, scope: Scope, receive: Receive) -> RawResponse:
-        """Return the reply to a request with a possibly large body.
-
-        The role is checked first. A thread parses the body.
-        """
+        """Check the role, receive a possibly large body, parse it on a thread, and return the reply."""
         check_role(operation, scope["state"]["actor"])
         headers = scope["state"]["headers"]
         async with self._large.received(headers, receive) as body:
@@ -221,10 +207,7 @@ class PathEndpoint:
 
 
 async def _while_connected(work: Awaitable[Result], receive: Receive) -> Result:
-    """Await `work`, and cancel it when the client disconnects, so that it keeps nothing for a lost client.
-
-    Raises MalformedBody after a disconnect.
-    """
+    """Await `work`. When the client disconnects, cancel it and raise MalformedBody."""
     outcome: Result | ProjectManagerError = MalformedBody("the client disconnected")
 
     async with anyio.create_task_group() as tasks:
@@ -364,8 +347,7 @@ def _header_text(given: bytes) -> str:
 def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> list[int]:
     """Return the versions of If-Match, one of which has to match. An empty list matches every version.
 
-    A tag of another form matches no version. Raises VersionMismatch when no tag is a version, and MalformedHeader for
-    an operation that writes without comparing versions.
+    Raises VersionMismatch when no tag is a version, and MalformedHeader for an operation that compares no versions.
     """
     given = headers.get(b"if-match")
     if given is None or operation.kind is Kind.READ or etag.is_any(given):

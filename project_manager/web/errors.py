@@ -38,32 +38,21 @@ def status_of(error: ProjectManagerError | type[ProjectManagerError]) -> int:
     return next((STATUS[base] for base in kind.__mro__ if base in STATUS), 500)
 
 
-def body_of(error: ProjectManagerError, request_id: str) -> bytes:
-    return orjson.dumps(
-        {
-            "code": error.code,
-            "message": error.message,
-            "hint": error.hint,
-            "details": error.details,
-            "request_id": request_id,
-        }
-    )
-
-
 def response_of(error: ProjectManagerError, request_id: str) -> Response:
-    response = Response(body_of(error, request_id), status_of(error), media_type="application/json")
+    described = {name: getattr(error, name) for name in ("code", "message", "hint", "details")}
+    body = orjson.dumps({**described, "request_id": request_id})
+    response = Response(body, status_of(error), media_type="application/json")
     if isinstance(error, errors.Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.Unauthorized):
         response.headers["WWW-Authenticate"] = 'Bearer realm="project-manager"'
+    if isinstance(error, errors.MethodNotAllowed):
+        response.headers["Allow"] = str(error.details["allowed"])
     return response
 
 
 async def send_error(scope: Scope, receive: Receive, send: Send, error: ProjectManagerError) -> None:
-    """Send the response to a refused request.
-
-    A WebSocket is accepted and then closed with a code that a browser can read.
-    """
+    """Send the error. A WebSocket is accepted and then closed with a code that a browser can read."""
     if scope["type"] == "websocket":
         code = UNAUTHORIZED_CLOSE if isinstance(error, errors.Unauthorized) else POLICY_CLOSE
         await receive()
@@ -88,9 +77,7 @@ def on_http_exception(request: Request, exception: Exception) -> Response:
         refusal = errors.MethodNotAllowed(
             f"method {request.method} is not allowed for {request.url.path[:200]}", allowed=allowed
         )
-        response = response_of(refusal, request_id)
-        response.headers["Allow"] = allowed
-        return response
+        return response_of(refusal, request_id)
     return response_of(errors.Internal("internal server error"), request_id)
 
 

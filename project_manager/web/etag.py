@@ -7,10 +7,7 @@ _TAG = re.compile(r'(?:W/)?"?(?P<opaque>[^"]*?)(?:(?:--?|;)(?:gzip|br|zstd|defla
 
 
 def opaque_tags(header: bytes) -> list[str]:
-    """Return the tags of a header without the weak prefix, the quotes and the suffix of a proxy.
-
-    A tag of another form is returned unchanged, because it equals no tag of this service.
-    """
+    """Return the tags without weak prefix, quotes and suffix of a proxy. A tag of another form stays unchanged."""
     candidates = [candidate.strip() for candidate in header.decode("latin-1").split(",")]
     found = [(candidate, _TAG.fullmatch(candidate)) for candidate in candidates if candidate]
     return [candidate if match is None else match["opaque"] for candidate, match in found]

@@ -1,7 +1,4 @@
-"""Boundaries of HTTP/1.1 requests in the input of a connection.
-
-The parser receives a head only as a whole, and never the bytes of two requests at once.
-"""
+"""Boundaries of HTTP/1.1 requests in the input: the parser receives heads as a whole, and one request at a time."""
 
 import re
 
@@ -15,10 +12,7 @@ _BODY_ANNOUNCED = re.compile(rb"\r\n(?:content-length[ \t]*:[ \t]*0*[1-9]|transf
 
 
 class HeadBuffer:
-    """Buffer for the beginning of a head, because the parser joins the pieces of a line in quadratic time.
-
-    `is_too_large` and `is_malformed` tell whether the buffered bytes can no longer become a valid head.
-    """
+    """Buffer for the beginning of a head, because the parser joins the pieces of a line in quadratic time."""
 
     def __init__(self) -> None:
         self.is_malformed = False
@@ -86,10 +80,7 @@ class SizedBody:
 
 
 class ChunkedBody:
-    """Body in chunks. It ends with a blank line, but may also contain one.
-
-    The parser receives no bytes after a blank line, because it would keep the beginning of the next head.
-    """
+    """Body in chunks. The parser gets no bytes after a blank line, which may end it: it would keep a part of a head."""
 
     def __init__(self) -> None:
         self._tail = b""
@@ -114,10 +105,7 @@ def body_of(headers: list[tuple[bytes, bytes]]) -> SizedBody | ChunkedBody:
 
 
 class DroppedTrailers(list[tuple[bytes, bytes]]):
-    """List that drops the trailers of a chunked body.
-
-    Nothing reads trailers, and the application must not take them for headers.
-    """
+    """List that drops the trailers of a chunked body, which the application must not take for headers."""
 
     def append(self, field: tuple[bytes, bytes]) -> None:
         pass

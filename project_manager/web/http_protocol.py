@@ -30,13 +30,11 @@ REST_BYTES = 64 * 1024
 
 
 class CoalescingHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which sends the head of a response together with the beginning of its body.
+    """uvicorn's protocol, which sends the head of a response with the beginning of its body, within limits.
 
-    Sent separately they are two system calls and two packets, a tenth of the cost of a small request.
-
-    Input is parsed to the end of one request. Further input waits, unread as far as possible, for the response. A
-    response may be complete before the body of its request. Then the rest of the body is read and dropped within the
-    limits of `BodyDiscarder`. The connection is closed or reused only after that, so the client receives the response.
+    Sent separately they are two system calls, a tenth of a small request. Input is parsed to the end of one request.
+    Further input waits, unread as far as possible, for the response. When a response is complete before its request,
+    the rest of the body is dropped within the limits of `BodyDiscarder`, so that the client receives the response.
     """
 
     transport: Any  # a HeadWithBody until a WebSocket takes over
@@ -178,10 +176,7 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
             self._reject(malformed(), "malformed")
 
     def _account(self) -> None:
-        """Count the bytes of the request towards the memory limit of all requests.
-
-        Only an unfinished request can free its bytes. A complete request keeps them until its response.
-        """
+        """Count the bytes of the request towards the memory limit. A complete request keeps them until its response."""
         requests = self._limits.requests
         is_answered = self.cycle is None or self.cycle.response_complete
         if self.transport.is_closing():
@@ -219,8 +214,7 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Process input that arrived during the request, or wait for the next request.
 
-        This replaces uvicorn's method, which resumes reading after each response, even while requests wait. It also
-        starts a timer for each response.
+        uvicorn's method would resume reading even while requests wait, and start a timer for each response.
         """
         self.server_state.total_requests += 1
         if self._holds_bytes:
@@ -290,10 +284,7 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
             self._end_body()
 
     def _check_end(self) -> None:
-        """Abort a closed connection when its client does not read the last bytes.
-
-        While writing is paused, `_check_answer` decides instead.
-        """
+        """Abort a closed connection if its client reads no last bytes. While paused, `_check_answer` decides."""
         if self.flow.write_paused or self._closing_since is None:
             self._closing_since = self._limits.now
         elif self._limits.now - self._closing_since > bounds.LINGER_SECONDS:

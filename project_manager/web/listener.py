@@ -15,9 +15,8 @@ PAUSE_SECONDS = 0.5
 class Listener:
     """Listening socket that accepts connections and creates a protocol for each.
 
-    uvloop's servers close their socket permanently when the system runs out of files or memory. When the process runs
-    out of them, they drop waiting connections silently. With this class connections wait in the backlog, and a warning
-    is logged.
+    Without files or memory, uvloop's servers close their socket forever or drop connections. Here they wait in the
+    backlog.
     """
 
     def __init__(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol], report: Connections) -> None:

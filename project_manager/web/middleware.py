@@ -53,8 +53,8 @@ _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[0-9]{0,5})
 class AuthMiddleware:
     """Pure ASGI middleware that checks and authenticates requests.
 
-    It sets `request_id`, `headers` by name, `actor` and the `secret` of the actor in scope["state"]. It passes refused
-    requests to `refuse`. For a refused token it first awaits `reject_token` with the client's address.
+    It sets `request_id`, `headers` by name, `actor` and its `secret` in scope["state"]. It passes refused requests to
+    `refuse`. For a refused token it first awaits `reject_token` with the client's address.
     """
 
     def __init__(
@@ -120,18 +120,15 @@ class AuthMiddleware:
         if origin is None:
             return
         text = origin.decode("latin-1")
-        if "*" in self._origins or origin_of(text) in self._origins:
-            return
-        if _is_same_server(text, headers.get(b"host", b"").decode("latin-1")):
-            return
-        raise OriginNotAllowed(f"origin {text[:100]!r} is not allowed", origin=text[:100])
+        is_listed = "*" in self._origins or origin_of(text) in self._origins
+        if not is_listed and not _is_same_server(text, headers.get(b"host", b"").decode("latin-1")):
+            raise OriginNotAllowed(f"origin {text[:100]!r} is not allowed", origin=text[:100])
 
 
 def session_cookie(epoch: str) -> str:
     """Return the name of the dashboard's cookie for the database with this epoch.
 
-    A browser sends its cookies to every port of a host. With one common name, two servers on a host would sign each
-    other out. Instances on one database share the epoch, so a load balancer may choose any of them.
+    A browser sends its cookies to every port of a host: two servers with one common name would sign each other out.
     """
     return f"pm_session_{epoch}"
 
@@ -144,10 +141,7 @@ def origin_of(text: str) -> str:
 
 
 def bearer_or_cookie(headers: dict[bytes, bytes], cookie: str) -> str | None:
-    """Return the token of a request: the bearer token, else the cookie of this name, else None.
-
-    Raises Unauthorized for another authentication scheme.
-    """
+    """Return the bearer token, else the cookie of this name, else None. Raises Unauthorized for another scheme."""
     authorization = headers.get(b"authorization")
     if authorization is not None:
         scheme, _, secret = authorization.decode("latin-1").partition(" ")
@@ -206,20 +200,14 @@ def _is_public(scope: Scope) -> bool:
 
 
 def _split(authority: str) -> tuple[str, str]:
-    """Return host and port of `host[:port]`: the host in lower case without brackets, the port empty if omitted.
-
-    Text of another form is returned whole as the host.
-    """
+    """Return host, in lower case without brackets, and port of `host[:port]`. Other text is returned as the host."""
     authority = authority.strip().lower()
     found = _AUTHORITY.fullmatch(authority)
     return (authority, "") if found is None else (found["host"].strip("[]"), found["port"] or "")
 
 
 def _is_same_server(origin: str, host: str) -> bool:
-    """Return whether the origin is the server of this Host header.
-
-    Either may contain or omit the default port of the origin's scheme. Browsers omit it, some proxies add it.
-    """
+    """Return whether the origin is the server of this Host header. Some proxies add the default port."""
     try:
         parts = urlsplit(origin)
     except ValueError:
@@ -231,11 +219,7 @@ def _is_same_server(origin: str, host: str) -> bool:
 
 def _is_local_hostname(host: str) -> bool:
     """Return whether no other site can own this host name: empty, without a dot, `.localhost`, or an address."""
-    if not host:
-        return True
-    if "." not in host and ":" not in host:
-        return True
-    if host.endswith(".localhost"):
+    if ("." not in host and ":" not in host) or host.endswith(".localhost"):
         return True
     try:
         ipaddress.ip_address(host)

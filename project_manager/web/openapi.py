@@ -138,10 +138,7 @@ def _fields(view: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
 
 
 def _use_keywords_of_json_schema(node: Any) -> None:
-    """Rename the bounds of numbers in place.
-
-    After a custom validator, pydantic emits its own names such as `ge` instead of `minimum`.
-    """
+    """Rename bounds of numbers in place: after a custom validator, pydantic emits `ge` instead of `minimum`."""
     if isinstance(node, list):
         for part in node:
             _use_keywords_of_json_schema(part)
@@ -215,10 +212,7 @@ def _path_satisfies(schema: dict[str, Any], in_path: list[str]) -> bool:
 
 
 def _leave_out_defaults(schema: dict[str, Any]) -> None:
-    """Remove the defaults from the schema of a partial update.
-
-    A field that is not sent stays unchanged. A client that fills in a default would overwrite it.
-    """
+    """Remove the defaults of a partial update. A client that fills them in would overwrite fields."""
     for described in schema["properties"].values():
         described.pop("default", None)
 

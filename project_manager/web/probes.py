@@ -65,8 +65,7 @@ class HealthEndpoints:
     async def healthz(self, request: Request) -> Response:
         """Return the health for load balancers: 200 while the instance accepts work, else 503 with the reasons.
 
-        With `?leaving=404` an otherwise healthy instance in shutdown returns 404. For haproxy, 404 stops new sessions
-        and keeps running ones.
+        With `?leaving=404` a healthy instance in shutdown returns 404, at which haproxy stops new sessions only.
         """
         self._leaving.record_probe(request)
         condition = await self._health.condition()
@@ -129,10 +128,7 @@ class HealthEndpoints:
         return Response(orjson.dumps(body), media_type="application/json")
 
     def _measured(self) -> tuple[int, float]:
-        """Return the number of WebSockets opened and the bytes of memory.
-
-        Call this on a thread, because a collection of the metrics reads files.
-        """
+        """Return the number of WebSockets opened and the bytes of memory. Call it on a thread: it reads files."""
         metrics = self._runtime.metrics
         return int(metrics.value("pm_websocket_opened_total")), metrics.value("process_resident_memory_bytes")
 

@@ -1,8 +1,6 @@
-"""`/openapi.json`, and `/docs`: the same description as a page that loads nothing from other sites.
+"""`/openapi.json`, `/schemas/events.json`, and `/docs`: the API as a page that loads nothing from other sites.
 
 Redoc and Scalar need inline styles, which the policy forbids, and would double or triple the size of the package.
-
-`/schemas/events.json` describes events for clients that do not read OpenAPI.
 """
 
 from functools import lru_cache

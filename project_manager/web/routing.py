@@ -1,7 +1,6 @@
 """Lookup table from paths of the catalogue's routes to their endpoints.
 
-Starlette's router tries one pattern after another. That costs more than all other steps between the socket and a use
-case. Paths without an entry here are passed to that router.
+Starlette's router tries one pattern after another, which costs more than all other steps before the use case.
 """
 
 import re

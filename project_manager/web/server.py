@@ -18,10 +18,7 @@ LISTENERS = ("api", "mcp")
 
 
 class Server(uvicorn.Server):
-    """uvicorn server that accepts connections within limits and installs no signal handlers.
-
-    The process handles signals and drains before the server stops. `listening` is set when the server listens.
-    """
+    """uvicorn server that accepts connections within limits. `listening` is set when it listens."""
 
     def __init__(self, configuration: uvicorn.Config, connections: Connections) -> None:
         super().__init__(configuration)

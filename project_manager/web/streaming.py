@@ -1,8 +1,4 @@
-"""Response bodies in pieces, sent no faster than the client reads.
-
-Large bodies in memory and generated exports are sent this way. The server cuts off a client that does not read or takes
-too long. That client receives an incomplete body.
-"""
+"""Response bodies in pieces, sent no faster than the client reads. A client that takes too long is cut off."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -43,10 +39,7 @@ class StreamedResponse:
         self.timeout_scope.deadline = anyio.current_time() + WHOLE_SECONDS
 
     async def write(self, body: bytes, *, more: bool = True) -> None:
-        """Send a piece and wait until there is room for the next one.
-
-        Cancel `timeout_scope` when the client does not read for STALLED_SECONDS.
-        """
+        """Send a piece. Cancel `timeout_scope` when the client does not read for STALLED_SECONDS."""
         with anyio.move_on_after(STALLED_SECONDS) as patience:
             await self._send({"type": "http.response.body", "body": body, "more_body": more})
         if patience.cancelled_caught:
@@ -89,10 +82,7 @@ class Framing:
 
 
 def framing_of(operation: Operation, command: Command, accept: str) -> Framing:
-    """Return the framing of a streamed answer: the plain text if the client accepts it, else a JSON object.
-
-    The other fields of the object repeat the command, so that they are known before the text.
-    """
+    """Return the framing of a streamed text: none if the client accepts it, else a JSON object with the command."""
     text = operation.streamed
     if text is None:
         raise ValueError(f"{operation.name} is not streamed")

@@ -1,7 +1,6 @@
 """`/ws/updates`: live events, from any `seq` on, without a gap.
 
-Each client has its own queue in the hub and its own sender here. The server closes a client that does not read with
-code 1013. It loses no event: it reconnects with the last `seq` that it received.
+The server closes a client that does not read with code 1013. It reconnects with the last `seq` that it received.
 """
 
 import asyncio
@@ -35,10 +34,7 @@ _CLOSE_REASONS = {True: "the token was revoked", False: "authentication required
 
 
 class _SendTimeouts:
-    """Timeout of senders: cancel a sender that needs more than SEND_SECONDS for one batch.
-
-    All senders share one timer. A timer for each frame would cost as much as the frame.
-    """
+    """Cancel a sender that needs more than SEND_SECONDS for a batch. One timer for all costs less than a frame."""
 
     def __init__(self) -> None:
         self._since: dict[anyio.CancelScope, float] = {}
@@ -67,37 +63,32 @@ class _SendTimeouts:
 
 
 class EventsWebSocket:
-    """ASGI application of the WebSocket."""
+    """ASGI application of the WebSocket. `open` is the number of open connections."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._open = 0
+        self.open = 0
         self._patience = _SendTimeouts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept"})
-        if self._open >= self._runtime.settings.websocket_max_connections:
+        if self.open >= self._runtime.settings.websocket_max_connections:
             self._runtime.metrics.websocket_refused()
             await _close(send, TRY_AGAIN_LATER, "too many connections")
             return
-        self._open += 1
+        self.open += 1
         self._runtime.metrics.websocket_opened()
         reason = "lost"
         try:
             reason = await self._serve(scope, receive, send)
         finally:
-            self._open -= 1
+            self.open -= 1
             self._runtime.metrics.websocket_closed(reason)
 
     def routes(self) -> list[WebSocketRoute]:
         """Return the route of the events, then a route that refuses every other WebSocket path."""
         return [WebSocketRoute(PATH, endpoint=self), WebSocketRoute("/{path:path}", endpoint=WebSocketNotFound(PATH))]
-
-    @property
-    def open(self) -> int:
-        """Return the number of open WebSockets."""
-        return self._open
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> str:
         try:
@@ -148,7 +139,7 @@ class EventsWebSocket:
         except Resync:
             head = await self._runtime.latest_seq()
             async with self._runtime.follow(head, project_id=wish.project_id) as subscription:
-                await _send(send, self._resync(head))
+                await _send(send, {"type": "resync", "epoch": self._runtime.hub.epoch, "seq": head})
                 await self._send_events(subscription, send, batched=wish.batch, is_traced=is_traced)
 
     async def _send_events(self, subscription: Subscription, send: Send, *, batched: bool, is_traced: bool) -> None:
@@ -180,9 +171,6 @@ class EventsWebSocket:
             "server_time": rfc3339(self._runtime.now()),
             "version": __version__,
         }
-
-    def _resync(self, head: int) -> dict[str, Any]:
-        return {"type": "resync", "epoch": self._runtime.hub.epoch, "seq": head}
 
 
 class WebSocketNotFound:

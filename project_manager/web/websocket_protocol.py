@@ -23,10 +23,7 @@ def encode_frame(text: str) -> bytes:
 
 
 class PreframedWebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol, which also accepts `{"type": "websocket.send", "frame": bytes}`.
-
-    Such a frame is encoded once for all subscribers. Encoding it for each of a thousand costs more than sending it.
-    """
+    """uvicorn's protocol, which also accepts `{"type": "websocket.send", "frame": bytes}`, encoded once for all."""
 
     def __init__(self, *, limits: Connections, listener: str, **more: Any) -> None:
         super().__init__(**more)

@@ -54,7 +54,7 @@ def test_every_module_is_reachable_and_preloaded_once() -> None:
     assert sorted(set(reached)) == sorted(reached)
     own = {path for path in FOUND.files if path.endswith(".js")}
     assert own - set(reached) == {dashboard.THEME_SCRIPT, "vendor/markdown-it.js"}
-    on_demand = {target for text in SCRIPTS.values() for target in re.findall(r"""\bimport\(["'](.+?)["']\)""", text)}
+    on_demand = {target for text in SCRIPTS.values() for target in re.findall(r"""\bimport\(["'](\..+?)["']\)""", text)}
     assert on_demand == {"../vendor/markdown-it.js"}
 
 

@@ -22,7 +22,7 @@ from project_manager.operations.definition import Operation
 from project_manager.runtime.calls import Caller
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
-from project_manager.web.errors import body_of, status_of
+from project_manager.web.errors import response_of, status_of
 from tests.operations_client import TIMEOUT, Json, MovableClock, OperationsClient
 
 EXAMPLES = 15
@@ -293,7 +293,7 @@ async def check(runtime: Runtime, operation: Operation, requests: list[Json]) ->
             refusal = await refused(runtime, operation, raw, Caller(LOCAL, "rest", "test", key))
         if refusal is not None:
             assert 400 <= status_of(refusal) < 500, raw
-            message = orjson.loads(body_of(refusal, "test"))["message"]
+            message = orjson.loads(response_of(refusal, "test").body)["message"]
             assert message, raw
             assert not PYTHONS_WORDS.search(message), raw
         outcomes.add(None if refusal is None else refusal.code)

@@ -29,10 +29,7 @@ class DirectCalls:
         self._in_flight: dict[tuple[str, str], anyio.CancelScope] = {}
 
     def accepts(self, scope: Scope, rpc: Rpc, *, modern: bool) -> bool:
-        """Return whether the request is certainly valid, and a call without messages before its response.
-
-        The SDK answers the other requests, and finds what is wrong with them.
-        """
+        """Return whether the call is certainly valid and sends no message before its response. Else the SDK answers."""
         name, arguments = rpc.params.get("name"), rpc.params.get("arguments")
         is_call = rpc.method == "tools/call" and rpc.id is not None
         if not is_call or not isinstance(name, str) or not isinstance(arguments, dict | None):

@@ -71,10 +71,7 @@ def parse(raw: bytes, what: str = "body") -> Rpc:
 
 
 async def read(scope: Scope, receive: Receive) -> tuple[bytes, Rpc]:
-    """Return the body of a post and its message. Raises Refused before more than MAX_BODY is in memory.
-
-    A web page may post a form to another site without permission, but not JSON.
-    """
+    """Return the body of a post and its message. Raises Refused before more than MAX_BODY is in memory."""
     if header(scope, b"content-type").partition(";")[0].strip().lower() != "application/json":
         raise Refused(415, "UNSUPPORTED_MEDIA_TYPE: post JSON with Content-Type: application/json.")
     declared = header(scope, b"content-length")
@@ -110,8 +107,7 @@ async def respond(send: Send, status: int, body: bytes = b"", headers: Headers =
 class Exchange:
     """The request and response of an app of the SDK, for a body that was read already.
 
-    `ending` ends the app: it receives a disconnect, and `finish` completes its response. A client that takes no data
-    for `stuck_seconds` is treated as disconnected.
+    `ending` ends the app, which receives a disconnect. A client that takes no data for `stuck_seconds` is disconnected.
     """
 
     def __init__(

@@ -1,7 +1,4 @@
-"""MCP over HTTP: streamable HTTP at `/mcp`, legacy SSE at `/sse` and `/messages/`.
-
-The web layer checks host, origin and token before a request arrives here.
-"""
+"""MCP over HTTP: `/mcp`, `/sse` and `/messages/`. The web layer has checked host, origin and token."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -26,12 +23,10 @@ _NOTIFICATIONS, _LISTEN, _SSE = "notifications", "listen", "sse"
 
 
 class McpHttpTransport:
-    """ASGI app of all HTTP transports of one server.
+    """ASGI app of all HTTP transports of one server. `limit` applies to sessions and to streams.
 
-    `limit` applies to sessions and to streams. A session ends after `idle_seconds` without use. A stream ends when its
-    client takes no data for `stuck_seconds`.
-    Enter `run()` once around the HTTP server. At its shutdown, call `drain`, `wait_inflight` and `terminate` in that
-    order.
+    A session ends after `idle_seconds` without use, a stream when its client takes no data for `stuck_seconds`. Enter
+    `run()` around the HTTP server. At its shutdown, call `drain`, `wait_inflight` and `terminate` in that order.
     """
 
     def __init__(
@@ -182,10 +177,7 @@ class McpHttpTransport:
     async def _pass_on(
         self, scope: Scope, receive: Receive, send: Send, body: bytes, ending: anyio.Event | None = None
     ) -> bool:
-        """Let the SDK answer the request, and return whether the client left before it had the whole response.
-
-        `ending` ends a stream. The end of the server ends a call.
-        """
+        """Let the SDK answer until `ending`, and return whether the client left before it had the whole response."""
         exchange = Exchange(receive, send, body, ending or self._ending, inf if ending is None else self._stuck_seconds)
         try:
             await self._sessions.handle_request(owned(scope), exchange.receive, exchange.send)
@@ -195,10 +187,7 @@ class McpHttpTransport:
 
 
 def _cleaned(scope: Scope, dropped: bytes = b"") -> Scope:
-    """Remove a header: `initialize` always opens a new session, and no event is kept for a replay.
-
-    Remove also blanks after MCP headers. The HTTP parser keeps them, and the SDK compares byte for byte.
-    """
+    """Remove the header `dropped`, and blanks after MCP headers, because the SDK compares byte for byte."""
     pairs = [(key, value.strip() if key.startswith(b"mcp-") else value) for key, value in scope["headers"]]
     return {**scope, "headers": [pair for pair in pairs if pair[0] != dropped]}
 

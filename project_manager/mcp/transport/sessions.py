@@ -54,10 +54,7 @@ class Sessions(StreamableHTTPSessionManager):
         return len(self._server_instances)
 
     def check(self, scope: Scope) -> str:
-        """Return the id of the session in the request, and note its use.
-
-        Raises Refused if the id is missing, or the session has ended or belongs to another caller.
-        """
+        """Return the id of the session and note its use. Raises Refused if it is missing, ended or another caller's."""
         session_id = header(scope, SESSION)
         if not session_id:
             status, headers = (405, [(b"allow", b"POST, DELETE")]) if scope["method"] == "GET" else (400, [])
@@ -113,10 +110,7 @@ class Sessions(StreamableHTTPSessionManager):
             await self._discard_session(ends[first], self._server_instances[ends[first]])
 
     async def _continue(self, session_id: str, scope: Scope) -> None:
-        """Open a session that its client opened before a restart, or at another instance.
-
-        The notification stands for the handshake, which the client does not repeat.
-        """
+        """Open a session of another instance or before a restart. A notification stands for its handshake."""
         transport = Transport(session_id, idle_timeout=self._idle_seconds)
         headers = [*_JSON, *(pair for pair in scope["headers"] if pair[0] in (SESSION, VERSION))]
         opening = {**scope, "method": "POST", "headers": headers}

@@ -52,9 +52,8 @@ async def _end(ending: anyio.Event, serving: anyio.CancelScope, cut: anyio.Event
 
 
 def with_session_id(send: Send, scope: Scope) -> Send:
-    """Add the id to the response as a header, and the query of the request to the address for messages.
+    """Add the id to the response as a header for load balancers, and the query to the address for messages.
 
-    A load balancer routes messages by the header, because it reads no bodies. The query has the profile of the client.
     The start of the response waits for the first event, because the SDK announces the id there.
     """
     query: bytes = scope.get("query_string", b"")

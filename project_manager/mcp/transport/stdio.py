@@ -24,8 +24,7 @@ _DRAIN_SECONDS = 2.0
 async def serve(server: McpSdkServer, *, handle_signals: bool = True) -> None:
     """Serve until standard input ends or a signal arrives, and answer the calls in flight.
 
-    `handle_signals` is false in a process that handles them itself. Standard output carries only the protocol: output
-    of `print` goes to standard error until the process ends.
+    `handle_signals` is false in a process that handles them itself. Output of `print` goes to standard error.
     """
     with anyio.CancelScope() as serving:
         output = _Output(gone=serving.cancel)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from project_manager.domain import errors
-from project_manager.web.errors import body_of, status_of
+from project_manager.web.errors import response_of, status_of
 from tests.e2e.dashboard.browser import Team, dashboard
 from tests.e2e.service import Service
 
@@ -73,7 +73,8 @@ def test_any_other_board_error_is_shown_and_no_pages_are_requested(
     with dashboard(service, browser) as tab:
         tab.page.on("request", lambda request: read.append(request.url) if "/api/tasks" in request.url else None)
         tab.page.route(
-            "**/api/board/state", lambda route: route.fulfill(status=status_of(refusal), body=body_of(refusal, "r-1"))
+            "**/api/board/state",
+            lambda route: route.fulfill(status=status_of(refusal), body=bytes(response_of(refusal, "r-1").body)),
         )
         tab.page.goto(service.url)
         expect(tab.page.get_by_test_id("failure")).to_contain_text("the board was refused")
