@@ -48,20 +48,6 @@ class StartError(Exception):
     """Error with one sentence on why the service does not start."""
 
 
-class PortRouter:
-    """ASGI application for two sockets. The port of the request selects the application."""
-
-    def __init__(self, api_app: ASGIApp, mcp_app: ASGIApp, mcp_port: int) -> None:
-        self._api = api_app
-        self._mcp = mcp_app
-        self._mcp_port = mcp_port
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        server = scope.get("server")
-        chosen = self._mcp if server is not None and server[1] == self._mcp_port else self._api
-        await chosen(scope, receive, send)
-
-
 def serve(settings: Settings, *, announce: Announce) -> int:
     """Run the service until SIGTERM or SIGINT and return the exit status. `announce` receives lines with its URLs.
 
@@ -138,7 +124,7 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
         if mcp_app is not None:
             api_port, port = (bound.getsockname()[1] for bound in sockets)
             beside = mcp_port_app(mcp_app, application, WebSocketNotFound(f"{UPDATES} on port {api_port}"))
-            application = PortRouter(application, with_middleware(beside, runtime), port)
+            application = by_port(application, with_middleware(beside, runtime), port)
         async with transport.run(), anyio.create_task_group() as tasks:
             streams = settings.websocket_max_connections + settings.mcp_max_connections
             connections = Connections(connection_limit(streams), runtime.metrics)
@@ -151,6 +137,17 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
                 tasks.start_soon(partial(stdio.serve, build_server(runtime), handle_signals=False))
             await server.serve(sockets=sockets)
             tasks.cancel_scope.cancel()
+
+
+def by_port(api_app: ASGIApp, mcp_app: ASGIApp, mcp_port: int) -> ASGIApp:
+    """Build the application of both sockets. The port of the request selects its part."""
+
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        server = scope.get("server")
+        chosen = mcp_app if server is not None and server[1] == mcp_port else api_app
+        await chosen(scope, receive, send)
+
+    return route
 
 
 def mcp_port_app(mcp_app: ASGIApp, api_app: ASGIApp, websocket_not_found: ASGIApp) -> ASGIApp:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import anyio
 import anyio.abc
 from mcp.server.connection import Connection
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ServerEvent
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
 from project_manager.domain.events import Resource, touches_of
 from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow, Resync
@@ -67,31 +67,12 @@ class _Subscriber:
                     log.exception("cannot notify a client", extra={"action": "announce_failed"})
 
 
-class _CountingBus(InMemorySubscriptionBus):
-    """The SDK's bus for the listen streams, with a set of the open ones."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.streams: set[object] = set()
-
-    def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
-        leave = super().subscribe(listener)
-        stream = object()
-        self.streams.add(stream)
-
-        def unsubscribe() -> None:
-            leave()
-            self.streams.discard(stream)
-
-        return unsubscribe
-
-
 class Subscriptions:
     """Subscriptions of MCP clients to resources, and the delivery of changes."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._bus = _CountingBus()
+        self._bus = InMemorySubscriptionBus()
         self._subscribers: dict[Connection, _Subscriber] = {}
         self._tasks: anyio.abc.TaskGroup | None = None
         self.listen = ListenHandler(self._bus, max_subscriptions=1024)
@@ -138,7 +119,7 @@ class Subscriptions:
                 async with self._hub.subscribe(limit=UNBOUNDED) as events:
                     while True:
                         batch = await events.next_batch()
-                        if self._subscribers or self._bus.streams:
+                        if self._subscribers or self._bus._listeners:
                             await self.announce(uris_of(batch))
             except (Overflow, Resync):  # events were lost: any subscribed resource may have changed
                 await self.announce({uri for subscriber in self._subscribers.values() for uri in subscriber.uris})

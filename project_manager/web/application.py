@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from project_manager.runtime.dispatch import Runtime
 from project_manager.web import dashboard, endpoint, reference
-from project_manager.web.errors import on_http_exception, on_internal_error, send_error
+from project_manager.web.errors import on_exception, send_error
 from project_manager.web.login import SessionEndpoint
 from project_manager.web.middleware import AuthMiddleware, origin_of, session_cookie
 from project_manager.web.probes import DrainState, HealthEndpoints
@@ -38,9 +38,7 @@ def api_application(
         *dashboard.routes(),
         *(Route(spelled, endpoint=mcp) for path in mcp_paths for spelled in (path, f"{path}/") if mcp is not None),
     ]
-    application = Starlette(
-        routes=listed, exception_handlers={HTTPException: on_http_exception, Exception: on_internal_error}
-    )
+    application = Starlette(routes=listed, exception_handlers={HTTPException: on_exception, Exception: on_exception})
     application.router.redirect_slashes = False
     return with_middleware(PathRouter(application, operations), runtime)
 

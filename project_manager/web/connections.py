@@ -168,15 +168,12 @@ class Connections:
 
     def make_room(self) -> bool:
         """Close the least needed connection and return whether there was one."""
-        for waiting in (self.draining, self.heads, self.idle):
-            if waiting:
-                self._close(next(iter(waiting)))
-                return True
-        connection = self.requests.oldest() or self.answers.oldest()
-        if connection is None:
-            return False
-        self._close(connection)
-        return True
+        queues = (self.draining, self.heads, self.idle)
+        oldest = next((next(iter(queue)) for queue in queues if queue), None)
+        connection = oldest or self.requests.oldest() or self.answers.oldest()
+        if connection is not None:
+            self._close(connection)
+        return connection is not None
 
     def check(self) -> None:
         """Advance `now` by one second and enforce the time limits of every connection."""

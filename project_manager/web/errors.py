@@ -65,8 +65,8 @@ async def send_error(scope: Scope, receive: Receive, send: Send, error: ProjectM
     await response(scope, receive, send)
 
 
-def on_http_exception(request: Request, exception: Exception) -> Response:
-    """Return the error response for a path or method that the router refuses."""
+def on_exception(request: Request, exception: Exception) -> Response:
+    """Return the response to a path or method that the router refuses, or to an exception, which is in the log."""
     status = exception.status_code if isinstance(exception, HTTPException) else 500
     request_id = request.scope["state"]["request_id"]
     if status == 404:
@@ -79,9 +79,3 @@ def on_http_exception(request: Request, exception: Exception) -> Response:
         )
         return response_of(refusal, request_id)
     return response_of(errors.Internal("internal server error"), request_id)
-
-
-def on_internal_error(request: Request, exception: Exception) -> Response:
-    """Return the response to an unhandled exception. The traceback is already in the log."""
-    error = errors.Internal("internal server error")
-    return response_of(error, request.scope["state"]["request_id"])

@@ -37,7 +37,7 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
     the rest of the body is dropped within the limits of `BodyDiscarder`, so that the client receives the response.
     """
 
-    transport: Any  # a HeadWithBody until a WebSocket takes over
+    transport: Any  # a CoalescingTransport until a WebSocket takes over
     flow: "_GatedFlowControl"
 
     def __init__(self, *, limits: Connections, listener: str, **more: Any) -> None:

@@ -63,10 +63,9 @@ SHARED_RESPONSE = "#/components/responses/{name}"
 def document() -> dict[str, Any]:
     """Return the OpenAPI document."""
     served = [operation for operation in OPERATIONS if operation.http]
-    commands, definitions = models_json_schema(
+    _, definitions = models_json_schema(
         [(operation.command, "validation") for operation in served], ref_template=REFERENCE
     )
-    del commands
     views: dict[str, Any] = {}
     schemas: dict[str, Any] = {**definitions.get("$defs", {}), "Error": ERROR_SCHEMA}
     schemas |= event_schema.definitions(REFERENCE)

@@ -12,7 +12,7 @@ from mcp.server.session import ServerSession
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.server.subscriptions import ListenHandler
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.inbound import classify_inbound_request
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
@@ -64,6 +64,7 @@ def test_no_tracing_middleware_is_left() -> None:
 
 
 def test_a_connection_still_has_the_members_that_subscriptions_need() -> None:
+    assert InMemorySubscriptionBus()._listeners == {}
     connection = Connection.from_envelope("2025-11-25", None, None)
     assert not connection.has_standalone_channel
     assert isinstance(connection.initialized, anyio.Event)
