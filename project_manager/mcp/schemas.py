@@ -10,6 +10,7 @@ The type of an id is integer, because some clients refuse a list of types. Valid
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -47,6 +48,7 @@ def input_schema(command: type[BaseModel], tool: Tool, dialect: Dialect = "plain
     return schema
 
 
+@cache
 def flat_properties(command: type[BaseModel]) -> dict[str, Schema]:
     """Return a flat node for each field of the command: `type`, `items`, restrictions and description."""
     whole = command.model_json_schema(by_alias=False, mode="validation")

@@ -1,6 +1,6 @@
 import ast
 
-from tests.architecture.tree import files, name_of, parsed
+from tests.architecture.tree import files, name_of, nodes
 
 
 def hidden(owner: ast.ClassDef) -> set[str]:
@@ -16,7 +16,7 @@ def test_a_field_hides_no_name_from_the_annotations_of_its_class() -> None:
     classes = [
         (f"{name_of(path)}: {node.name}", hidden(node))
         for path in files("project_manager/*.py")
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.ClassDef)
     ]
     assert [(name, fields) for name, fields in classes if fields] == []

@@ -5,9 +5,10 @@ import builtins
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-from tests.architecture.tree import files, name_of, parsed
+from tests.architecture.tree import files, name_of, nodes
 
 CODE = files("project_manager/*.py", "migrations/*.py", "scripts/*.py")
 PAGES = files("docs/*.md", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
@@ -73,19 +74,17 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp, ast.match_case)
 
 
-def documented(path: Path) -> Iterator[tuple[Documented, str]]:
-    """Yield each module, class and function of a file that has a docstring, with it."""
-    for node in ast.walk(parsed(path)):
-        if isinstance(node, Documented):
-            text = ast.get_docstring(node)
-            if text:
-                yield node, text
+@cache
+def documented(path: Path) -> list[tuple[Documented, str]]:
+    """Return each module, class and function of a file that has a docstring, with it."""
+    found = [(node, ast.get_docstring(node)) for node in nodes(path) if isinstance(node, Documented)]
+    return [(node, text) for node, text in found if text]
 
 
 def messages(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the line and text of each literal that reads as a sentence and is no docstring."""
     docstrings = {text for _, text in documented(path)}
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
             continue
         if " " in node.value.strip() and inspect.cleandoc(node.value) not in docstrings:
@@ -141,7 +140,7 @@ def test_names_of_tests_use_the_terms_of_the_field() -> None:
     functions = [
         (name_of(path), node.name)
         for path in files("tests/*.py")
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, FUNCTIONS) and node.name.startswith("test_")
     ]
     assert [(path, name) for path, name in functions if FORBIDDEN.search(name.replace("_", " "))] == []
@@ -154,7 +153,7 @@ def test_a_docstring_begins_with_a_verb_or_a_noun_phrase() -> None:
 
 def test_errors_named_in_docstrings_exist() -> None:
     """A renamed class must not stay in the sentence "Raises NAME"."""
-    classes = {node.name for path in CODE for node in ast.walk(parsed(path)) if isinstance(node, ast.ClassDef)}
+    classes = {node.name for path in CODE for node in nodes(path) if isinstance(node, ast.ClassDef)}
     known = classes | set(dir(builtins)) | {"MCPError", "BadParameter", "DriverError"}
     raised = [
         (described(path, node), name)
@@ -176,7 +175,7 @@ def test_a_complex_function_says_why() -> None:
     complex_functions = [
         (path, node)
         for path in CODE
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, FUNCTIONS) and complexity(node) > COMPLEX
     ]
     assert [described(path, node) for path, node in complex_functions if not has_comment(path, node)] == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import CHECKOUT, PACKAGE, files, name_of, parsed
+from tests.architecture.tree import CHECKOUT, PACKAGE, files, name_of, nodes, parsed
 
 INTERFACES = files("project_manager/server.py", *(f"project_manager/{name}/*.py" for name in ("web", "mcp", "cli")))
 PRIVATE = {"database", "long_polls", "jobs"}
@@ -26,7 +26,7 @@ def test_an_interface_does_not_reach_through_the_runtime_to_the_database() -> No
     reached = [
         f"{name_of(path)}:{node.lineno}"
         for path in INTERFACES
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute) and node.attr in PRIVATE
     ]
     assert reached == []

@@ -59,6 +59,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_new_field_is_known_to_every_interface_and_to_plans(copy: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_milestone.py"]
     run = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=120)

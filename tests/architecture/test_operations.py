@@ -8,7 +8,7 @@ from project_manager.catalogue import BY_NAME, OPERATIONS
 from project_manager.domain import errors
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.operations.definition import Operation
-from tests.architecture.tree import PACKAGE, files, name_of, parsed
+from tests.architecture.tree import PACKAGE, files, name_of, nodes
 
 GENERIC_CODE = [
     *(
@@ -77,8 +77,8 @@ def test_your_agent_id_is_the_agent_that_the_call_acts_as(operation: Operation) 
 @pytest.mark.parametrize("path", GENERIC_CODE, ids=name_of)
 def test_code_for_all_operations_names_no_command_and_no_field_of_an_identity(path: Path) -> None:
     """The row of an operation in the catalogue declares all that is special about it."""
-    nodes = list(ast.walk(parsed(path)))
+    tree = nodes(path)
     commands = {operation.command.__name__ for operation in OPERATIONS}
-    assert {node.id for node in nodes if isinstance(node, ast.Name)} & commands == set()
-    assert [node.lineno for node in nodes if isinstance(node, ast.Constant) and node.value == "agent_id"] == []
-    assert [node.lineno for node in nodes if isinstance(node, ast.Attribute) and node.attr == "agent_id"] == []
+    assert {node.id for node in tree if isinstance(node, ast.Name)} & commands == set()
+    assert [node.lineno for node in tree if isinstance(node, ast.Constant) and node.value == "agent_id"] == []
+    assert [node.lineno for node in tree if isinstance(node, ast.Attribute) and node.attr == "agent_id"] == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from project_manager import __version__
-from tests.architecture.tree import CHECKOUT, files, name_of, parsed
+from tests.architecture.tree import CHECKOUT, files, name_of, nodes
 
 SETUP = configparser.ConfigParser()
 SETUP.read(CHECKOUT / "setup.cfg")
@@ -27,7 +27,7 @@ def names(requirements: str) -> set[str]:
 def imported(*patterns: str) -> set[str]:
     modules = set()
     for path in files(*patterns):
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Import):
                 modules |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

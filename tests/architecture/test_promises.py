@@ -1,6 +1,6 @@
 import ast
 
-from tests.architecture.tree import files, name_of, parsed
+from tests.architecture.tree import files, name_of, nodes
 from tests.promises import PROMISES
 
 
@@ -8,7 +8,7 @@ def kept() -> dict[str, list[str]]:
     """Return the tests of each promise, found by `pytest.mark.promise("name")`."""
     found: dict[str, list[str]] = {}
     for path in files("tests/*.py"):
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "promise":
                 for argument in node.args:
                     assert isinstance(argument, ast.Constant), f"{name_of(path)}:{node.lineno} is not a plain name"

@@ -1,5 +1,6 @@
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import click
@@ -7,7 +8,7 @@ import pytest
 
 from project_manager.cli.main import serve
 from project_manager.config.settings import SETTINGS, Setting, load
-from tests.architecture.tree import CHECKOUT, PACKAGE, files, parsed
+from tests.architecture.tree import CHECKOUT, PACKAGE, files, nodes
 
 PRODUCTION_ENV = CHECKOUT / "deploy" / "production.env"
 HEALTHCHECK = CHECKOUT / "deploy" / "docker-healthcheck.py"
@@ -15,13 +16,14 @@ HEALTHCHECK = CHECKOUT / "deploy" / "docker-healthcheck.py"
 every_setting = pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
 
 
+@cache
 def attributes_read_from_settings() -> set[str]:
     """Return names read as `settings.x`, `self._settings.x` or `runtime.settings.x` outside its package."""
     names = set()
     for path in files("project_manager/*.py"):
         if path.is_relative_to(PACKAGE / "config"):
             continue
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Attribute) and ends_in_settings(node.value):
                 names.add(node.attr)
     return names
@@ -32,8 +34,13 @@ def ends_in_settings(value: ast.expr) -> bool:
     return name.lstrip("_") == "settings"
 
 
+@cache
+def documentation() -> str:
+    return "\n".join(path.read_text() for path in files("README.md", "docs/*.md"))
+
+
 def names_written_in(path: Path) -> set[str]:
-    constants = (node for node in ast.walk(parsed(path)) if isinstance(node, ast.Constant))
+    constants = (node for node in nodes(path) if isinstance(node, ast.Constant))
     return {node.value for node in constants if isinstance(node.value, str)}
 
 
@@ -55,8 +62,7 @@ def test_the_flag_of_a_setting_is_the_option_of_serve_that_names_the_setting() -
 
 @every_setting
 def test_a_setting_is_explained_in_the_documentation(setting: Setting) -> None:
-    pages = "\n".join(path.read_text() for path in files("README.md", "docs/*.md"))
-    assert f"`{setting.name}`" in pages
+    assert f"`{setting.name}`" in documentation()
 
 
 @every_setting

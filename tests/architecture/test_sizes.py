@@ -1,6 +1,6 @@
 import ast
 
-from tests.architecture.tree import files, name_of, parsed
+from tests.architecture.tree import files, name_of, nodes
 
 MODULE_LINES = 450
 FUNCTION_LINES = 50
@@ -18,7 +18,7 @@ def test_a_function_fits_on_a_screen() -> None:
     long = [
         f"{name_of(path)}: {node.name} has {node.end_lineno - node.lineno + 1} lines"
         for path in files("project_manager/*.py")
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno is not None
         and node.end_lineno - node.lineno >= FUNCTION_LINES

@@ -3,7 +3,7 @@ import configparser
 from collections import Counter
 from pathlib import Path
 
-from tests.architecture.tree import CHECKOUT, files, name_of, parsed
+from tests.architecture.tree import CHECKOUT, files, name_of, nodes
 
 ASKED_FOR = {"tests/bench", "tests/deploy"}
 MODULES = tuple(path for path in files("tests/*.py") if path.name.startswith("test_"))
@@ -12,7 +12,7 @@ MODULES = tuple(path for path in files("tests/*.py") if path.name.startswith("te
 def functions(path: Path) -> list[str]:
     return [
         node.name
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
     ]
 
@@ -44,4 +44,4 @@ def test_nothing_is_skipped_in_silence() -> None:
 
 
 def attributes(path: Path) -> list[ast.Attribute]:
-    return [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Attribute)]
+    return [node for node in nodes(path) if isinstance(node, ast.Attribute)]

@@ -210,6 +210,7 @@ async def test_clearing_all_tokens_opens_nothing_where_a_token_is_required(
     await service.error(401, "GET", "/api/tasks")
 
 
+@pytest.mark.slow
 @pytest.mark.promise("access:tokens")
 async def test_an_open_stream_without_a_token_is_closed_once_a_token_is_required(
     service: HttpService, api: OperationsClient

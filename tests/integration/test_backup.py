@@ -104,6 +104,7 @@ def test_every_byte_that_flips_in_a_backup_is_found(database: Path, tmp_path: Pa
     assert backup.check_file(path).problems == ()
 
 
+@pytest.mark.slow
 @pytest.mark.promise("backup:whole")
 def test_a_damaged_database_gives_no_backup_and_the_old_one_stays(database: Path, tmp_path: Path) -> None:
     for number in range(200):

@@ -223,6 +223,7 @@ async def test_a_task_kept_for_a_waiter_that_disconnects_is_offered_to_the_next_
     assert waiting.got == {"bob": "task"}
 
 
+@pytest.mark.slow
 @pytest.mark.promise("claim:not-lost")
 async def test_a_claim_that_is_being_written_when_the_wait_ends_is_answered(
     api: OperationsClient, monkeypatch: pytest.MonkeyPatch
@@ -281,6 +282,7 @@ async def test_no_task_is_kept_for_a_disconnected_client(service: HttpService, a
     assert await taken(api, "bob") == "task"
 
 
+@pytest.mark.slow
 async def test_waiting_ends_with_an_empty_answer_when_nothing_comes(api: OperationsClient) -> None:
     answer = await api.claim_next("ann", wait_seconds=1)
     assert answer["task"] is None

@@ -156,6 +156,7 @@ async def test_waiting_for_events_ends_with_the_first_that_is_wanted(api: Operat
     assert (await api.call("wait_for_events", since=since + 99_999, wait_seconds=4))["resync"] is True
 
 
+@pytest.mark.slow
 async def test_waiting_ends_empty_after_its_time_and_returns_the_next_position(api: OperationsClient) -> None:
     page = await api.call("wait_for_events", since=0, wait_seconds=1)
     assert (page["items"], page["resync"], page["last_seq"], page["head"]) == ([], False, 0, 0)
@@ -249,6 +250,7 @@ def change_by_another_process(database: Path) -> None:
     subprocess.run(command, check=True, timeout=30, capture_output=True)
 
 
+@pytest.mark.slow
 @pytest.mark.promise("events:other-processes")
 async def test_changes_by_another_process_reach_every_waiter(api: OperationsClient, service: HttpService) -> None:
     pages: list[Json] = []

@@ -5,6 +5,7 @@ After a change on purpose, run: python -m tests.integration.test_interface
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,15 @@ def described_tools() -> list[Any]:
     ]
 
 
+@cache
+def described_api() -> dict[str, Any]:
+    """Return the OpenAPI document, which takes longer to build than most tests."""
+    return document()
+
+
 def described() -> dict[str, Any]:
-    api = document()
-    api["info"]["version"] = "any"
-    return {"openapi.json": api, "tools.json": described_tools()}
+    api = described_api()
+    return {"openapi.json": {**api, "info": {**api["info"], "version": "any"}}, "tools.json": described_tools()}
 
 
 def text_of(value: Any) -> str:
@@ -54,8 +60,9 @@ def test_the_published_interface_is_the_one_that_was_agreed_on(name: str) -> Non
     assert json.loads((SNAPSHOTS / name).read_text()) == json.loads(text_of(described()[name]))
 
 
+@pytest.mark.slow
 def test_the_description_is_valid_openapi_and_every_reference_leads_somewhere() -> None:
-    api = document()
+    api = described_api()
     assert api["openapi"].startswith("3.1")
     OpenAPIV31SpecValidator(api).validate()
     names = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(api)))
@@ -63,7 +70,7 @@ def test_the_description_is_valid_openapi_and_every_reference_leads_somewhere() 
 
 
 def test_an_edit_is_described_without_defaults_because_omitted_fields_stay() -> None:
-    for path, methods in document()["paths"].items():
+    for path, methods in described_api()["paths"].items():
         body = methods.get("patch", {}).get("requestBody", {}).get("content", {}).get("application/json", {})
         fields = body.get("schema", {}).get("properties", {})
         assert [name for name, field in fields.items() if "default" in field] == [], path
@@ -94,7 +101,7 @@ def test_an_edit_is_described_without_defaults_because_omitted_fields_stay() -> 
 async def test_a_body_is_described_with_its_required_fields(
     service: HttpService, path: str, body: dict[str, Any], *, valid: bool
 ) -> None:
-    api = document()
+    api = described_api()
     method = next(method for method in ("patch", "put", "post") if method in api["paths"][path])
     described = api["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
     schema = described | {"components": api["components"]}
@@ -105,7 +112,7 @@ async def test_a_body_is_described_with_its_required_fields(
 
 
 def test_a_created_resource_is_linked_to_its_operations() -> None:
-    paths = document()["paths"]
+    paths = described_api()["paths"]
     operations = {entry["operationId"]: entry for methods in paths.values() for entry in methods.values()}
     linked: dict[str, list[str]] = {}
     for name, entry in operations.items():
@@ -179,7 +186,7 @@ def test_an_operation_names_the_errors_that_its_command_makes_possible() -> None
 
 
 async def test_every_route_is_described_with_all_of_its_methods(service: HttpService) -> None:
-    paths = document()["paths"]
+    paths = described_api()["paths"]
     for row in OPERATIONS:
         for route in filter(None, (row.http, *row.aliases)):
             method, path = route.split(" ")
@@ -191,7 +198,7 @@ async def test_every_route_is_described_with_all_of_its_methods(service: HttpSer
 
 
 def test_each_entry_of_the_description_has_an_id_of_its_own() -> None:
-    entries = [entry for methods in document()["paths"].values() for entry in methods.values()]
+    entries = [entry for methods in described_api()["paths"].values() for entry in methods.values()]
     ids = [entry["operationId"] for entry in entries]
     assert sorted(set(ids)) == sorted(ids)
     assert {row.name for row in OPERATIONS if row.http} == {

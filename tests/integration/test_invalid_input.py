@@ -271,6 +271,7 @@ each_operation = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.promise("request:bad-input")
 @each_operation
 async def test_any_input_is_executed_or_refused(runtime: Runtime, operation: Operation) -> None:

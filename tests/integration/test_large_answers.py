@@ -256,6 +256,7 @@ async def cut_off(api: OperationsClient, caplog: pytest.LogCaptureFixture, times
             await api.get_task(1)
 
 
+@pytest.mark.slow
 @pytest.mark.promise("memory:bounded")
 async def test_a_client_that_does_not_read_is_disconnected_and_frees_its_place(
     service: HttpService, api: OperationsClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -277,6 +278,7 @@ async def test_a_client_that_does_not_read_is_disconnected_and_frees_its_place(
             assert len(got) < len(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.promise("memory:bounded")
 async def test_a_client_that_does_not_read_a_large_page_is_disconnected(
     service: HttpService, api: OperationsClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -292,6 +294,7 @@ async def test_a_client_that_does_not_read_a_large_page_is_disconnected(
         assert len(await anyio.to_thread.run_sync(rest_of, stalled)) < length
 
 
+@pytest.mark.slow
 async def test_a_disconnected_client_frees_its_place_at_once(service: HttpService, api: OperationsClient) -> None:
     await lengthy(api, 150)
     with ExitStack() as opened:
@@ -300,6 +303,7 @@ async def test_a_disconnected_client_frees_its_place_at_once(service: HttpServic
     assert len(await api.stream_text("export_plan")) > 150 * len(LONG)
 
 
+@pytest.mark.slow
 async def test_an_export_that_breaks_off_in_the_middle_is_seen_to_be_incomplete(
     service: HttpService, api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -196,6 +196,7 @@ async def test_a_mapping_with_too_many_keys_is_one_field_error(service: HttpServ
     assert [fault["message"] for fault in error["details"]["errors"]] == ["mapping has more than 256 keys"]
 
 
+@pytest.mark.slow
 async def test_of_many_cycles_the_first_are_named_and_a_long_one_is_cut_short(service: HttpService) -> None:
     pairs = "".join(
         f"- name: A{number}\n  depends_on: B{number}\n- name: B{number}\n  depends_on: A{number}\n"

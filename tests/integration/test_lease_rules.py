@@ -273,6 +273,7 @@ class Leases(RuleBasedStateMachine):
         }
 
 
+@pytest.mark.slow
 @pytest.mark.promise("lease:exclusive", "lease:fence-grows", "graph:counters", "outbox:whole-truth", "outbox:no-gap")
 def test_the_service_agrees_with_the_model_after_any_sequence_of_operations() -> None:
     run_state_machine_as_test(

@@ -127,6 +127,7 @@ async def many_tasks(made: Product, number: int) -> None:
         await made.runtime.run(BY_NAME["create_tasks"], {"project_name": "Shop", "tasks": batch}, caller)
 
 
+@pytest.mark.slow
 async def test_a_default_list_costs_at_most_6000_tokens_at_10000_tasks(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as someone:
         await many_tasks(made, 10_000)

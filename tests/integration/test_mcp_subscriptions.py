@@ -196,6 +196,7 @@ def hold_the_loop_up_until_read(made: Product, head: int) -> None:
         assert time.monotonic() < give_up
 
 
+@pytest.mark.slow
 async def test_a_change_in_a_crowd_of_others_reaches_a_2026_subscriber_too(tmp_path: Path) -> None:
     crowd: list[dict[str, object]] = [{"name": f"task {number}"} for number in range(4 * QUEUE)]
     plan = {"projects": [{"name": "p", "tasks": [{"name": "one", "priority": 0}, *crowd]}]}
@@ -288,6 +289,7 @@ async def test_a_session_of_another_instance_can_subscribe_again(tmp_path: Path)
                         break
 
 
+@pytest.mark.slow
 async def test_a_subscriber_that_does_not_read_delays_no_other(tmp_path: Path) -> None:
     """The socket of the slow subscriber fills and is closed. The other subscriber gets every notification meanwhile."""
     uris = [f"pm://agent/{'x' * 500}{number}" for number in range(60)]

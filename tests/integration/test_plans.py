@@ -393,6 +393,7 @@ planned = st.builds(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.promise("graph:counters")
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

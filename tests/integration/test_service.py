@@ -147,6 +147,7 @@ async def test_health_reports_that_the_database_is_gone(service: HttpService, ap
     assert (await service.ok("GET", "/healthz"))["status"] == "healthy"
 
 
+@pytest.mark.slow
 @pytest.mark.promise("health:honest")
 async def test_health_reports_that_the_database_hangs(service: HttpService, api: OperationsClient) -> None:
     hangs = threading.Event()

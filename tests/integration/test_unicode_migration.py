@@ -237,6 +237,7 @@ async def test_rows_of_a_release_without_keys_and_words_get_both_from_the_migrat
             assert (await api.create_task(project_name=name))["project_id"] == project_id
 
 
+@pytest.mark.slow
 def test_the_command_that_migrates_lists_the_rows_that_got_another_name(before: Path) -> None:
     done = CommandLine(before.parent).run("migrate", "--db-path", before.name)
     assert (done.returncode, "has schema" in done.stdout) == (0, True)

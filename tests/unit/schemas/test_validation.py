@@ -20,6 +20,7 @@ anything = st.recursive(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.promise("request:bad-input")
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 @settings(max_examples=20, database=None)
