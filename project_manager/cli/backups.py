@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from project_manager.cli import local
-from project_manager.cli.exits import CommandError, Exit, NotFoundError
+from project_manager.cli import operations
+from project_manager.cli.failures import CommandError, Exit, NotFoundError
 from project_manager.clock import SystemClock, monotonic
 from project_manager.config.settings import Settings
 from project_manager.store.chain import Head
@@ -27,7 +27,7 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
     Raises NotFoundError, CommandError, BackupError.
     """
     database, now, started = settings.database_path, SystemClock().now(), monotonic()
-    local.check_database_exists(database)
+    operations.check_database_exists(database)
     folder = _backups_beside(database, settings.backup_mode) if target is None else Path(target)
     into_folder = folder.is_dir() or str(target).endswith("/")
     _check_target(folder, database, into_folder, force)
@@ -37,7 +37,7 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
     # Old backups are removed only after the new one is verified.
     removed = backup.keep_newest(folder, database, keep) if into_folder and keep else []
     if as_json:
-        local.show_json(
+        operations.show_json(
             {
                 "path": str(made.path),
                 "bytes": made.bytes,
@@ -111,7 +111,7 @@ def put_back(settings: Settings, source: Path, force: bool, as_json: bool) -> Ex
         raise NotFoundError(f"backup {source} not found")
     done = restore.restore(source, settings.database_path, SystemClock().now(), force=force)
     if as_json:
-        local.show_json(
+        operations.show_json(
             {
                 "database": str(settings.database_path),
                 "kept": None if done.previous is None else str(done.previous),
@@ -145,12 +145,12 @@ def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json:
     published = [_head(text) for text in heads]
     path = file or settings.database_path
     if file is None:
-        local.check_database_exists(path)
+        operations.check_database_exists(path)
     elif not path.is_file():
         raise NotFoundError(f"file {path} not found")
     found = backup.check_file(path, sealed=file is not None, published=published)
     if as_json:
-        local.show_json(
+        operations.show_json(
             {
                 "path": str(path),
                 "whole": not found.problems,

@@ -9,10 +9,10 @@ import anyio
 import click
 
 from project_manager import server
-from project_manager.cli.exits import CommandError, Exit
+from project_manager.cli.failures import CommandError, Exit
 from project_manager.config import settings as config
 from project_manager.config.settings import Settings
-from project_manager.demo.play import play
+from project_manager.demo.runner import play
 from project_manager.demo.service import Rejected, Service, Unavailable
 from project_manager.observability import logging as logs
 

@@ -163,12 +163,12 @@ def import_(*, file: str, dry_run: bool, status: str, prune: bool, source: Sourc
       project-manager import plan.yaml
       curl -s https://example.org/plan.json | project-manager import - --json
     """
-    from project_manager.cli import local, plans
+    from project_manager.cli import operations, plans
 
     settings = source.settings()
     view = plans.import_file(settings, file, dry_run=dry_run, status=status, prune=prune, quiet=as_json)
     if as_json:
-        local.show_json(view)
+        operations.show_json(view)
     else:
         plans.report(view)
 
@@ -293,9 +293,10 @@ def config(*, source: Source, as_json: bool) -> int:
     Example:
       project-manager config --env-file deploy/production.env
     """
-    from project_manager.cli import local, maintenance
+    from project_manager.cli import maintenance, operations
 
-    return maintenance.show_config(local.with_warnings(local.load(source.flags(), source.env_file)), as_json)
+    loaded = operations.with_warnings(operations.load(source.flags(), source.env_file))
+    return maintenance.show_config(loaded, as_json)
 
 
 @main.command()
@@ -330,10 +331,10 @@ def tasks(
       project-manager tasks --project Shop --status REVIEW --status BLOCKED
       project-manager tasks --holder claude-1 --json
     """
-    from project_manager.cli import lists
+    from project_manager.cli import tasks
 
     filters = flags(status=list(status) or None, ready=ready or None, holder=holder, label=label, q=search)
-    return lists.tasks(source.settings(), project, filters, limit, as_json)
+    return tasks.list_tasks(source.settings(), project, filters, limit, as_json)
 
 
 @main.group()
@@ -368,10 +369,10 @@ def token_create(
       project-manager token create ada --role operator
       project-manager token create worker-1 --agent-id claude-1 --output worker-1.token
     """
-    from project_manager.cli import lists
+    from project_manager.cli import tokens
 
     raw = {"name": name, "role": role, **flags(agent_id=agent_id)}
-    return lists.create_token(source.settings(), raw, as_json, output)
+    return tokens.create_token(source.settings(), raw, as_json, output)
 
 
 @token.command("list")
@@ -379,9 +380,9 @@ def token_create(
 @json_option
 def token_list(*, source: Source, as_json: bool) -> int:
     """List all tokens with their times, including revoked ones. Secrets are not shown."""
-    from project_manager.cli import lists
+    from project_manager.cli import tokens
 
-    return lists.list_tokens(source.settings(), as_json)
+    return tokens.list_tokens(source.settings(), as_json)
 
 
 @token.command("revoke")
@@ -392,9 +393,9 @@ def token_revoke(*, token: str, source: Source) -> int:
 
     If no token is left, every request is rejected. Create another token, or disable authentication with `token clear`.
     """
-    from project_manager.cli import lists
+    from project_manager.cli import tokens
 
-    return lists.revoke_token(source.settings(), token)
+    return tokens.revoke_token(source.settings(), token)
 
 
 @token.command("clear")
@@ -402,10 +403,10 @@ def token_revoke(*, token: str, source: Source) -> int:
 @settings_options
 def token_clear(*, yes: bool, source: Source) -> int:
     """Delete all tokens, including revoked ones. This disables authentication."""
-    from project_manager.cli import lists
+    from project_manager.cli import tokens
 
     if not yes:
         raise click.UsageError(
             "this disables authentication: any client that reaches the ports has full access; add --yes to confirm"
         )
-    return lists.clear_tokens(source.settings())
+    return tokens.clear_tokens(source.settings())

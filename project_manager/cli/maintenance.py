@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from project_manager.cli import local, start_errors
-from project_manager.cli.exits import Exit
+from project_manager.cli import operations, start_errors
+from project_manager.cli.failures import Exit
 from project_manager.config.settings import SETTINGS, LoadedSettings, Settings, show
 from project_manager.runtime.dispatch import database_options
 from project_manager.store import revisions
@@ -23,7 +23,7 @@ _WILDCARD_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compar
 def migrate(flags: Mapping[str, object], env_file: Path | None) -> Exit:
     """Create the database, or migrate it to the schema of this release."""
     with start_errors.log_json(flags, env_file, unset="text"):
-        settings = local.settings_of(flags, env_file)
+        settings = operations.settings_of(flags, env_file)
         path = settings.database_path
         move_foreign_logs(path)
         before = _revision(path)
@@ -60,7 +60,7 @@ def show_config(loaded: LoadedSettings, as_json: bool) -> Exit:
     """Print every setting with its value and its source."""
     rows = [(setting.name, show(setting, loaded.settings), loaded.sources[setting.name]) for setting in SETTINGS]
     if as_json:
-        local.show_json([{"name": name, "value": value, "source": source} for name, value, source in rows])
+        operations.show_json([{"name": name, "value": value, "source": source} for name, value, source in rows])
         return Exit.DONE
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     for name, value, source in rows:

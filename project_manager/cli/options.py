@@ -40,7 +40,7 @@ class Commands(click.Group):
         try:
             return super().main(*args, **kwargs)
         except output.OutputError as error:
-            from project_manager.cli.exits import Exit
+            from project_manager.cli.failures import Exit
 
             output.redirect_to_devnull()
             click.echo(error, err=True)
@@ -52,11 +52,11 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            from project_manager.cli import exits, output
+            from project_manager.cli import failures, output
 
             if isinstance(error, output.OutputError):
                 raise
-            status = exits.report_error(error)
+            status = failures.report_error(error)
         if status:
             ctx.exit(status)
 
@@ -74,9 +74,9 @@ class Source:
 
     def settings(self, **given: object) -> Any:
         """Return the settings of a command that is not a server."""
-        from project_manager.cli import local
+        from project_manager.cli import operations
 
-        return local.settings_of(self.flags(**given), self.env_file)
+        return operations.settings_of(self.flags(**given), self.env_file)
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:

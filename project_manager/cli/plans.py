@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from project_manager.cli import local, output
-from project_manager.cli.exits import NotFoundError
+from project_manager.cli import operations, output
+from project_manager.cli.failures import NotFoundError
 from project_manager.config.settings import Settings
 from project_manager.domain.limits import NAME_CHARACTERS
 from project_manager.plans.progress import ProgressListener, report_to
@@ -30,7 +30,7 @@ def import_file(settings: Settings, file: str, *, dry_run: bool, status: str, pr
     source = "standard input" if file == "-" else file if len(file) <= NAME_CHARACTERS else Path(file).name
     raw = {"document": document, "source": source, "dry_run": dry_run, "status": status, "prune": prune}
     with _progress_listener(quiet or len(document) < _SHOWS_PROGRESS_FROM) as listener, report_to(request_id, listener):
-        view: ImportView = local.perform(
+        view: ImportView = operations.perform(
             settings, lambda operations: operations.run("import_plan", raw, request_id), may_create=True
         )
         return view
@@ -50,11 +50,13 @@ def export_file(settings: Settings, project: str | None, form: str, output: str)
     """Export to a file, which is replaced atomically, or to standard output, a pipe or a device."""
     raw = {"format": form, **({} if project is None else {"project": project})}
     if output == "-":
-        local.perform(settings, lambda operations: operations.stream("export_plan", raw, partial(click.echo, nl=False)))
+        operations.perform(
+            settings, lambda operations: operations.stream("export_plan", raw, partial(click.echo, nl=False))
+        )
         return
     try:
         with _atomic_writer(Path(output)) as write:
-            local.perform(settings, lambda operations: operations.stream("export_plan", raw, write))
+            operations.perform(settings, lambda operations: operations.stream("export_plan", raw, write))
     except OSError as error:
         raise click.FileError(output, error.strerror or "") from error
 

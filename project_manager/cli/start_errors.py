@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from project_manager.cli import exits, output
+from project_manager.cli import failures, output
 from project_manager.config import settings
 from project_manager.config.settings import LogFormat
 from project_manager.observability import logging as logs
@@ -30,8 +30,8 @@ def log_json(flags: Mapping[str, object], env_file: Path | None, *, unset: LogFo
         form = settings.log_format(flags, settings.read_environment(), env_file, unset=unset)
         if form == "text" or sys.stderr.isatty():
             raise
-        ending = exits.describe(error)
+        ending = failures.describe(error)
         logs.configure("ERROR", form)
-        fault = None if isinstance(error, exits.EXPECTED_ERRORS) else error
+        fault = None if isinstance(error, failures.EXPECTED_ERRORS) else error
         log.error("%s", "\n".join(ending.lines), exc_info=fault, extra={"action": "start_refused"})
         raise click.exceptions.Exit(ending.status) from error

@@ -10,8 +10,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from project_manager.demo.plan import PLAN
+from project_manager.demo.run import Stage
 from project_manager.demo.service import Json, Rejected, Unavailable
-from project_manager.demo.stage import Stage
 
 LEASE_SECONDS = 45
 SHORTEST_LEASE = 10

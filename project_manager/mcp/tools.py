@@ -18,10 +18,10 @@ from project_manager.clock import monotonic
 from project_manager.domain.errors import Invalid, LockHeld, ProjectManagerError, ShuttingDown
 from project_manager.domain.hints import closest, did_you_mean
 from project_manager.mcp import compat
-from project_manager.mcp.answers import shorten
 from project_manager.mcp.arguments import ParsedArguments, ToolArguments
 from project_manager.mcp.callers import Context, actor_of, caller_of, request_id_of
 from project_manager.mcp.profiles import NO_PROFILE, Dialect, ToolProfile, profile_of
+from project_manager.mcp.results import shorten
 from project_manager.mcp.schemas import input_schema
 from project_manager.operations.definition import Hints, Operation, Profile, Tool
 from project_manager.runtime.calls import Answer, Caller

@@ -7,7 +7,7 @@ from project_manager.schemas.agents import AgentView, ContextView, GetAgent, Get
 from project_manager.schemas.views import Page
 from project_manager.services import budget, lookup, paging, resolve, serializers
 from project_manager.services.serializers import lease_of, live_lease_of
-from project_manager.store import agents, claimable, lease_history, links, logs
+from project_manager.store import agents, lease_history, links, logs, ready_tasks
 from project_manager.store.agents import AgentRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -46,7 +46,7 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
     held = [row for row in held if all(getattr(row, name) == number for name, number in about.items())]
     room = budget.characters(command.budget_tokens) // max(1, len(held))
     holding = [_held_task(tx, row, room=room) for row in held]
-    ready = claimable.count(tx, about)
+    ready = ready_tasks.count(tx, about)
     lost = lease_history.lost_by(tx, tx.actor.id, **about, since=tx.now - LOST_LEASE_WINDOW_MS)
     return ContextView(
         agent_id=tx.actor.id,

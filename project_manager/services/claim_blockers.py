@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from project_manager.domain.limits import OTHER_LEASES_WITHOUT_CLAIM
 from project_manager.schemas.leases import ClaimNextTask, HeldBackView, NothingReadyView
 from project_manager.services import leases, lookup, resolve
-from project_manager.store import claimable, tasks
+from project_manager.store import ready_tasks, tasks
 from project_manager.store.transaction import Tx
 
 
@@ -34,7 +34,7 @@ class TaskCounts:
 def count(tx: Tx, project_id: int | None) -> TaskCounts:
     """Count the tasks of a project, or all tasks. The cost grows with their number."""
     by_status = tasks.counts(tx) if project_id is None else tasks.counts_in_project(tx, project_id)
-    return TaskCounts(by_status, claimable.count(tx, {} if project_id is None else {"project_id": project_id}))
+    return TaskCounts(by_status, ready_tasks.count(tx, {} if project_id is None else {"project_id": project_id}))
 
 
 def project_of(tx: Tx, command: ClaimNextTask) -> int | None:

@@ -6,9 +6,9 @@ from typing import Generic, Protocol, TypeVar
 
 from project_manager.schemas.leases import ClaimNextTask, ClaimView
 from project_manager.services import leases, lookup, resolve, transitions
-from project_manager.store import claim_queue, claimable, idempotency, links
+from project_manager.store import claim_queue, idempotency, links, ready_tasks
 from project_manager.store.claim_queue import Queue, Waiter
-from project_manager.store.claimable import Candidates, Search
+from project_manager.store.ready_tasks import Candidates, Search
 from project_manager.store.transaction import Tx
 
 GRANTS_AT_ONCE = 64
@@ -82,19 +82,19 @@ def claim_filters(tx: Tx, command: ClaimNextTask) -> Search:
 
 
 def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int) -> ClaimView:
-    found = claimable.best(tx, search)
+    found = ready_tasks.best(tx, search)
     if found is None:
         return Enqueued(None, None, "")
     queue = claim_queue.queue(tx)
     if queue.accepts(found[0]):
         free = Candidates(search).first(tx, _reserved_task_ids(tx, queue))
-        found = None if free is None else claimable.get_with_context(tx, free)
+        found = None if free is None else ready_tasks.get_with_context(tx, free)
     return Enqueued(None, None, "") if found is None else leases.grant(tx, command, *found, called_at=called_at)
 
 
 def grant(tx: Tx, command: ClaimNextTask, *, task_id: int, called_at: int) -> ClaimView:
     """Claim a task that a search has found for this command, and return the claim."""
-    found = claimable.get_with_context(tx, task_id)
+    found = ready_tasks.get_with_context(tx, task_id)
     if found is None:
         raise RuntimeError(f"task {task_id} was found in this transaction, but not read")
     return leases.grant(tx, command, *found, called_at=called_at)
@@ -182,7 +182,7 @@ def dequeue(tx: Tx, ticket: int) -> None:
     waiter = claim_queue.dequeue(tx, ticket)
     if waiter is None or not claim_queue.after(tx, ticket):
         return
-    transitions.emit_ready(tx, claimable.ids(tx, waiter.search(), 1))
+    transitions.emit_ready(tx, ready_tasks.ids(tx, waiter.search(), 1))
 
 
 def drop_expired_waiters(tx: Tx) -> None:

@@ -15,9 +15,9 @@ from project_manager.services import lookup, serializers, transitions
 from project_manager.services.authorization import overrides_lease
 from project_manager.services.lease_errors import check_lease, require_lease
 from project_manager.services.serializers import lease_of, live_lease_of
-from project_manager.store import agents, claimable, leases, logs, tasks
-from project_manager.store.claimable import ClaimContext
+from project_manager.store import agents, leases, logs, ready_tasks, tasks
 from project_manager.store.logs import LogRow
+from project_manager.store.ready_tasks import ClaimContext
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -188,7 +188,7 @@ def _return_task(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -
 
 def _lease_view(tx: Tx, row: TaskRow, *, renewed: bool) -> schemas.AcquiredView:
     lease = live_lease_of(row, tx.now)
-    handover = {} if renewed else _handover_fields(tx, row, claimable.context(tx, row.id))
+    handover = {} if renewed else _handover_fields(tx, row, ready_tasks.context(tx, row.id))
     words = _lease_sentence(row)
     fields: dict[str, Any] = {
         "success": True,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from project_manager.store.claimable import Search
+from project_manager.store.ready_tasks import Search
 from project_manager.store.statement import Statement, bound, elements
 from project_manager.store.tables import waiters
 from project_manager.store.tasks import TaskRow

@@ -3,7 +3,7 @@
 from sqlalchemy import bindparam, case, func, null, select, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store import claimable
+from project_manager.store import ready_tasks
 from project_manager.store.statement import Row, Statement
 from project_manager.store.tables import tasks
 from project_manager.store.tasks import COLUMNS, TaskRow
@@ -114,7 +114,7 @@ def take(
         came_from=came_from,
     )
     if row is not None:
-        claimable.drop_labels(tx, read)
+        ready_tasks.drop_labels(tx, read)
         if unconfirmed_ttl is not None and tx.batch is not None:
             tx.batch.unconfirmed = True
     return _with_links_of(read, row)

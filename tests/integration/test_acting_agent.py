@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from project_manager.catalogue import OPERATIONS
-from project_manager.cli import local
+from project_manager.cli import operations
 from project_manager.config.settings import load
 from project_manager.mcp import tools
 from project_manager.operations.definition import READS, Operation, Tool
@@ -45,7 +45,7 @@ def operation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     added: Operation = request.param
     for module in (endpoint, tools):
         monkeypatch.setattr(module, "OPERATIONS", (*OPERATIONS, added))
-    monkeypatch.setattr(local, "BY_NAME", {added.name: added})
+    monkeypatch.setattr(operations, "BY_NAME", {added.name: added})
     return added
 
 

@@ -9,8 +9,8 @@ from mcp import Client, MCPError
 from mcp.client.sse import sse_client
 from mcp.types import ListPromptsResult, PromptReference, ResourceTemplateReference
 
-from project_manager.mcp.answers import shorten
 from project_manager.mcp.prompts import PROMPTS
+from project_manager.mcp.results import shorten
 from tests.e2e.mcp_listener import listening
 from tests.integration.mcp_product import PROTOCOLS, Agent, agent, product
 

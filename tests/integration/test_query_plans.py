@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from project_manager.domain.actors import SYSTEM
-from project_manager.store import claimable, listing
+from project_manager.store import listing, ready_tasks
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
 
@@ -43,8 +43,8 @@ def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
     search: dict[str, Any], index: str, database: Path
 ) -> None:
     plans = [
-        plan_of(lambda tx: claimable.best(tx, search), database),
-        plan_of(lambda tx: claimable.ids(tx, search, 4), database),
+        plan_of(lambda tx: ready_tasks.best(tx, search), database),
+        plan_of(lambda tx: ready_tasks.ids(tx, search, 4), database),
     ]
     for plan in plans:
         assert any(index in step for step in plan), plan
@@ -57,7 +57,7 @@ def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
 def test_ready_tasks_are_counted_from_the_index_and_the_conflicts_of_claimed_tasks(
     scope: dict[str, int], database: Path
 ) -> None:
-    plan = plan_of(lambda tx: claimable.count(tx, scope), database)
+    plan = plan_of(lambda tx: ready_tasks.count(tx, scope), database)
     assert plan[0].startswith("S")
     assert "ix_tasks_claimable" in plan[0]
     assert plan[1:] == [
@@ -69,7 +69,7 @@ def test_ready_tasks_are_counted_from_the_index_and_the_conflicts_of_claimed_tas
 
 
 def test_the_newest_handoff_note_is_found_without_reading_the_log(database: Path) -> None:
-    plan = plan_of(lambda tx: claimable.best(tx, {}), database)
+    plan = plan_of(lambda tx: ready_tasks.best(tx, {}), database)
     assert any("USING COVERING INDEX ix_task_logs_handoff" in step for step in plan), plan
     assert not any("USING INDEX ix_task_logs" in step for step in plan), plan
 

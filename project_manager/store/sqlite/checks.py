@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from project_manager.domain.actors import SYSTEM
-from project_manager.store import bulk, claimable, history_check, revisions
+from project_manager.store import bulk, history_check, ready_tasks, revisions
 from project_manager.store.chain import Head
 from project_manager.store.sqlite import schema_check
 from project_manager.store.transaction import Tx
@@ -49,7 +49,7 @@ def check_contents(connection: Any, published: Iterable[Head] = ()) -> CheckResu
     tx = Tx(execute, 0, SYSTEM, "", 0)
     problems += [f"task {task_id} has wrong dependency counters" for task_id in bulk.find_wrong_counters(tx, _SHOWN)]
     problems += [
-        f"task {task_id} is missing from the label index" for task_id in claimable.missing_label_entries(tx, _SHOWN)
+        f"task {task_id} is missing from the label index" for task_id in ready_tasks.missing_label_entries(tx, _SHOWN)
     ]
     found = history_check.check(tx, published)
     return CheckResult(

@@ -2,7 +2,7 @@
 
 import orjson
 
-from project_manager.mcp.answers import shorten
+from project_manager.mcp.results import shorten
 
 
 def test_a_fence_that_was_asked_for_is_in_the_row_of_a_list() -> None:

@@ -7,8 +7,8 @@ import anyio
 
 from project_manager.demo.agents import Agent, Person
 from project_manager.demo.plan import DESCRIPTION, PLAN, PROJECT
+from project_manager.demo.run import Stage
 from project_manager.demo.service import Json, Rejected, Service
-from project_manager.demo.stage import Stage
 
 LENGTH_SECONDS = 300
 SCENES = {

@@ -12,10 +12,11 @@ import click
 import orjson
 
 from project_manager.catalogue import BY_NAME
-from project_manager.cli.exits import CommandError, NotFoundError
+from project_manager.cli.failures import CommandError, NotFoundError
 from project_manager.config import settings as config
 from project_manager.config.settings import LoadedSettings, Settings
 from project_manager.domain.actors import LOCAL
+from project_manager.domain.limits import PAGE_MAXIMUM
 from project_manager.observability import logging as logs
 from project_manager.runtime.calls import Caller
 from project_manager.runtime.dispatch import Runtime
@@ -96,9 +97,21 @@ def perform(settings: Settings, work: Callable[[Operations], Awaitable[Result]],
 
 def run(settings: Settings, name: str, raw: Mapping[str, object]) -> Any:
     """Run one operation on the database and return its view. Raises the errors of `perform`."""
-    return perform(settings, lambda operations: operations.run(name, raw))
+    return perform(settings, lambda client: client.run(name, raw))
 
 
 def show_json(value: Any) -> None:
     """Write the value to standard output as indented JSON."""
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())  # text: click bypasses our streams for bytes
+
+
+async def all_pages(client: Operations, operation: str, raw: dict[str, Any], limit: int) -> tuple[list[Any], int]:
+    """Return up to `limit` items, read page by page, and the total number of items."""
+    items: list[Any] = []
+    cursor: dict[str, Any] = {}
+    while True:
+        page = await client.run(operation, {**raw, **cursor, "limit": min(PAGE_MAXIMUM, limit - len(items))})
+        items += page.items
+        if page.next_cursor is None or len(items) >= limit:
+            return items, page.total
+        cursor = {"cursor": page.next_cursor}

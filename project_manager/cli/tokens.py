@@ -1,51 +1,30 @@
-"""The commands tasks and token, with output as text lines or as JSON."""
+"""The commands of `token`, with output as text lines or as JSON."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from project_manager.cli import local
-from project_manager.cli.exits import CommandError, Exit, NotFoundError, sentence
-from project_manager.cli.local import Operations
+from project_manager.cli import operations
+from project_manager.cli.failures import CommandError, Exit, NotFoundError, sentence
+from project_manager.cli.operations import Operations
 from project_manager.config.settings import Settings
-from project_manager.domain.errors import ProjectNotFound
 from project_manager.domain.limits import PAGE_MAXIMUM
 from project_manager.domain.names import composed
 from project_manager.services.tokens import ALL_REVOKED
 from project_manager.store.sqlite import files, private_files
 
 
-def tasks(settings: Settings, project: str | None, filters: dict[str, Any], limit: int, as_json: bool) -> Exit:
-    """List the tasks that pass the filters. Raises ProjectNotFound."""
-    read = partial(_tasks_of_project, project=project, filters=filters, limit=limit)
-    found, total = local.perform(settings, read)
-    if as_json:
-        local.show_json({"items": found, "total": total})
-        return Exit.DONE
-    for task in found:
-        note = "ready" if task.ready else "; ".join(task.why_not_ready) if task.status == "TODO" else ""
-        if task.lock is not None:
-            note = f"locked by {task.lock.holder} until {task.lock.expires_at}"
-        click.echo(f"{task.id:>6}  {task.status:<11}  P{task.priority}  {task.name}" + (f"  ({note})" if note else ""))
-    if total > len(found):
-        click.echo(f"{len(found)} of {total} tasks shown; use --limit to show more.", err=True)
-    elif not found:
-        click.echo("No matching tasks.", err=True)
-    return Exit.DONE
-
-
 def create_token(settings: Settings, raw: dict[str, Any], as_json: bool, output: Path | None) -> Exit:
     """Create a token. Write its secret to the new file `output`, or to standard output without one."""
     with _new_file(output) as write:
-        token = local.run(settings, "create_token", raw)
+        token = operations.run(settings, "create_token", raw)
         write(token.secret + "\n")
     if as_json:
-        local.show_json(token if output is None else replace(token, secret=None))
+        operations.show_json(token if output is None else replace(token, secret=None))
         return Exit.DONE
     if output is None:
         click.echo(token.secret)
@@ -80,9 +59,9 @@ def _new_file(path: Path | None) -> Iterator[Callable[[str], object]]:
 
 def list_tokens(settings: Settings, as_json: bool) -> Exit:
     """List all tokens, including revoked ones."""
-    found = local.perform(settings, _all_tokens)
+    found = operations.perform(settings, _all_tokens)
     if as_json:
-        local.show_json(found)
+        operations.show_json(found)
         return Exit.DONE
     for token in found:
         since = f"since {token.created_at}" + (f"  revoked {token.revoked_at}" if token.revoked_at else "")
@@ -97,13 +76,13 @@ def list_tokens(settings: Settings, as_json: bool) -> Exit:
 def revoke_token(settings: Settings, token: str) -> Exit:
     """Revoke a token by id or by name. Raises NotFoundError."""
 
-    async def revoke(operations: Operations) -> Any:
-        known = _find_token(await _all_tokens(operations), token)
+    async def revoke(client: Operations) -> Any:
+        known = _find_token(await _all_tokens(client), token)
         if known is None:
             raise NotFoundError(f"token {token!r} not found")
-        return await operations.run("revoke_token", {"token_id": known.id})
+        return await client.run("revoke_token", {"token_id": known.id})
 
-    revoked = local.perform(settings, revoke)
+    revoked = operations.perform(settings, revoke)
     click.echo(f"Token {revoked.id} {revoked.name!r} is revoked.")
     if revoked.notice is not None:
         click.echo(sentence(revoked.notice), err=True)
@@ -112,7 +91,7 @@ def revoke_token(settings: Settings, token: str) -> Exit:
 
 def clear_tokens(settings: Settings) -> Exit:
     """Delete all tokens, including revoked ones."""
-    cleared = local.run(settings, "clear_tokens", {})
+    cleared = operations.run(settings, "clear_tokens", {})
     tokens = "1 token" if cleared.forgotten == 1 else f"{cleared.forgotten} tokens"
     click.echo(f"{tokens} deleted. {_access_without_tokens(settings)}")
     return Exit.DONE
@@ -132,32 +111,6 @@ def _find_token(found: list[Any], token: str) -> Any:
     return next(iter([*by_id, *live, *reversed(named)]), None)
 
 
-async def _tasks_of_project(
-    operations: Operations, project: str | None, filters: dict[str, Any], limit: int
-) -> tuple[list[Any], int]:
-    """List the tasks of the project with this name, else with this id. Raises ProjectNotFound."""
-    named = {} if project is None else {"project_name": project}
-    try:
-        return await _all_pages(operations, "list_tasks", {**filters, **named}, limit)
-    except ProjectNotFound:
-        if project is None or not project.isdecimal():
-            raise
-    found = await operations.run("get_project", {"project_id": project})
-    return await _all_pages(operations, "list_tasks", {**filters, "project_id": found.id}, limit)
-
-
-async def _all_tokens(operations: Operations) -> list[Any]:
-    found, _ = await _all_pages(operations, "list_tokens", {}, 10 * PAGE_MAXIMUM)
+async def _all_tokens(client: Operations) -> list[Any]:
+    found, _ = await operations.all_pages(client, "list_tokens", {}, 10 * PAGE_MAXIMUM)
     return found
-
-
-async def _all_pages(operations: Operations, operation: str, raw: dict[str, Any], limit: int) -> tuple[list[Any], int]:
-    """Return up to `limit` items, read page by page, and the total number of items."""
-    items: list[Any] = []
-    cursor: dict[str, Any] = {}
-    while True:
-        page = await operations.run(operation, {**raw, **cursor, "limit": min(PAGE_MAXIMUM, limit - len(items))})
-        items += page.items
-        if page.next_cursor is None or len(items) >= limit:
-            return items, page.total
-        cursor = {"cursor": page.next_cursor}
