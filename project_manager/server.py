@@ -119,8 +119,8 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
         transport = McpHttpTransport(build_server(runtime), runtime.metrics, limit=limit, legacy_sse=legacy_sse)
         updates = EventsWebSocket(runtime)
         mcp_app: ASGIApp | None = transport if len(sockets) > 1 else None
-        leaving = DrainState()
-        application: ASGIApp = api_application(runtime, updates, mcp_app, transport.paths, leaving)
+        drain_state = DrainState()
+        application: ASGIApp = api_application(runtime, updates, mcp_app, transport.paths, drain_state)
         if mcp_app is not None:
             api_port, port = (bound.getsockname()[1] for bound in sockets)
             beside = mcp_port_app(mcp_app, application, WebSocketNotFound(f"{UPDATES} on port {api_port}"))
@@ -130,7 +130,7 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
             connections = Connections(connection_limit(streams), runtime.metrics)
             server = Server(_configuration(settings, application), connections)
             supervisor = Supervisor(read_environment())
-            tasks.start_soon(_until_signal, server, runtime, transport, leaving, supervisor)
+            tasks.start_soon(_until_signal, server, runtime, transport, drain_state, supervisor)
             tasks.start_soon(_announce_when_up, server, runtime, sockets, announce, supervisor)
             tasks.start_soon(supervisor.watch, runtime.is_alive)
             if settings.mcp_transport == "stdio":
@@ -193,10 +193,10 @@ async def _announce_when_up(
     log_action(log, "started", version=__version__, database=str(runtime.settings.database_path), **urls)
     supervisor.ready(f"Serving on {urls['dashboard']}")
     if others := await anyio.to_thread.run_sync(runtime.world_accessible_files):
-        shown = " and ".join(str(path.absolute()) for path in others)
+        names = " and ".join(str(path.absolute()) for path in others)
         log.warning(
             "other users of this host have permissions on %s; remove them with `chmod o= PATH`",
-            shown,
+            names,
             extra={"action": "open_to_other_users"},
         )
     if runtime.settings.host not in LOOPBACK and not runtime.settings.auth_required:
@@ -207,17 +207,17 @@ async def _announce_when_up(
 def addresses(settings: Settings, sockets: list[socket.socket]) -> dict[str, str]:
     """Return the URLs of dashboard, API and MCP by name."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 compared, not bound
-    shown = f"[{host}]" if ":" in host else host
-    base = f"http://{shown}:{sockets[0].getsockname()[1]}"
+    url_host = f"[{host}]" if ":" in host else host
+    base = f"http://{url_host}:{sockets[0].getsockname()[1]}"
     urls = {"dashboard": f"{base}/", "api": f"{base}/docs"}
     if len(sockets) > 1:
-        mcp = f"http://{shown}:{sockets[1].getsockname()[1]}"
+        mcp = f"http://{url_host}:{sockets[1].getsockname()[1]}"
         urls["mcp"] = f"{mcp}/mcp" + (f" and {mcp}/sse" if settings.mcp_transport == "sse" else "")
     return urls
 
 
 async def _until_signal(
-    server: Server, runtime: Runtime, transport: McpHttpTransport, leaving: DrainState, supervisor: Supervisor
+    server: Server, runtime: Runtime, transport: McpHttpTransport, drain_state: DrainState, supervisor: Supervisor
 ) -> None:
     """Drain and stop at the first signal. Force the stop at the second one."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -232,7 +232,7 @@ async def _until_signal(
                 stopping = True
                 log_action(log, "stopping", signal=signal.Signals(number).name)
                 supervisor.stopping()
-                tasks.start_soon(_stop, server, runtime, transport, leaving)
+                tasks.start_soon(_stop, server, runtime, transport, drain_state)
 
 
 async def _stop(server: Server, runtime: Runtime, transport: McpHttpTransport, drain_state: DrainState) -> None:

@@ -12,7 +12,7 @@ from project_manager.clock import parse_rfc3339, rfc3339
 from project_manager.domain.actors import LOCAL, SYSTEM, Actor
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.runtime import maintenance
-from project_manager.runtime.calls import Answer, Caller
+from project_manager.runtime.calls import Caller, OperationResult
 from project_manager.runtime.dispatch import Runtime
 
 TIMEOUT = 20.0
@@ -73,7 +73,7 @@ class OperationsClient:
     def acting_as(self, actor: Actor) -> "OperationsClient":
         return replace(self, actor=actor)
 
-    async def run(self, operation: str, *, key: str | None = None, **raw: Any) -> Answer:
+    async def run(self, operation: str, *, key: str | None = None, **raw: Any) -> OperationResult:
         with anyio.fail_after(TIMEOUT):
             return await self.runtime.run(BY_NAME[operation], raw, Caller(self.actor, "rest", "test", key))
 

@@ -105,7 +105,7 @@ def _check_target(target: Path, database: Path, into_folder: bool, force: bool) 
         raise CommandError(f"file {target} already exists; choose another file or a folder, or replace it with --force")
 
 
-def put_back(settings: Settings, source: Path, force: bool, as_json: bool) -> Exit:
+def restore_backup(settings: Settings, source: Path, force: bool, as_json: bool) -> Exit:
     """Replace the database with the backup `source`. Raises NotFoundError, BackupError."""
     if not source.is_file():
         raise NotFoundError(f"backup {source} not found")

@@ -12,7 +12,7 @@ from project_manager import server
 from project_manager.cli.failures import CommandError, Exit
 from project_manager.config import settings as config
 from project_manager.config.settings import Settings
-from project_manager.demo.runner import play
+from project_manager.demo.runner import run_demo
 from project_manager.demo.service import Rejected, Service, Unavailable
 from project_manager.observability import logging as logs
 
@@ -23,7 +23,7 @@ def run(url: str | None, token: str, port: int, speed: float) -> Exit:
         if url is None:
             _run_with_server(port, speed)
         else:
-            anyio.run(_play_until_signal, _service(url, token), speed)
+            anyio.run(_run_until_signal, _service(url, token), speed)
             click.echo("The project stays on the server. Delete it on the dashboard when you no longer need it.")
     except ExceptionGroup as group:
         error: Exception = group
@@ -40,10 +40,10 @@ def _service(url: str, token: str) -> Service:
     return Service(f"{parts.scheme}://{parts.netloc}", token)
 
 
-async def _play_until_signal(service: Service, speed: float) -> None:
+async def _run_until_signal(service: Service, speed: float) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_cancel_at_signal, tasks.cancel_scope)
-        await play(service, speed, click.echo)
+        await run_demo(service, speed, click.echo)
         tasks.cancel_scope.cancel()
 
 
@@ -59,11 +59,11 @@ def _run_with_server(port: int, speed: float) -> None:
         flags = {"DATABASE_PATH": str(Path(folder, "tasks.db")), "DEFAULT_PORT": port, "LOG_LEVEL": "ERROR"}
         settings = config.load(flags, {}).settings  # settings of the environment are for the user's own server
         logs.configure(settings.log_level, "text")
-        anyio.run(_serve_and_play, settings, speed, backend_options={"use_uvloop": True})
+        anyio.run(_serve_and_run, settings, speed, backend_options={"use_uvloop": True})
     click.echo("The server and its database are removed. `project-manager serve` starts one of your own.")
 
 
-async def _serve_and_play(settings: Settings, speed: float) -> None:
+async def _serve_and_run(settings: Settings, speed: float) -> None:
     try:
         sockets = server.bind(settings)
     except server.StartError as refusal:
@@ -75,13 +75,13 @@ async def _serve_and_play(settings: Settings, speed: float) -> None:
         click.echo(line)
         up.set()
 
-    async def play_when_up() -> None:
+    async def run_when_up() -> None:
         await up.wait()
-        await play(Service(f"http://127.0.0.1:{settings.default_port}"), speed, click.echo)
+        await run_demo(Service(f"http://127.0.0.1:{settings.default_port}"), speed, click.echo)
         signal.raise_signal(signal.SIGTERM)  # the server drains and stops, as it does for Ctrl-C
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(play_when_up)
+        tasks.start_soon(run_when_up)
         await server.run(settings, sockets, announce)
         tasks.cancel_scope.cancel()
 

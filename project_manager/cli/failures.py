@@ -93,9 +93,9 @@ def _status(error: Exception) -> Exit:
 
 
 def _field_errors(error: Invalid, errors: list[dict[str, Any]]) -> Iterator[str]:
-    for fault in errors:
-        place = f"{fault['source']}:{fault['line']}:{fault['column']}: " if "line" in fault else ""
-        yield f"{place}{fault['message']}" + (f" ({fault['hint']})" if fault["hint"] else "")
+    for entry in errors:
+        place = f"{entry['source']}:{entry['line']}:{entry['column']}: " if "line" in entry else ""
+        yield f"{place}{entry['message']}" + (f" ({entry['hint']})" if entry["hint"] else "")
     total = int(str(error.details.get("total", len(errors))))
     more = f", {total - len(errors)} not shown" if total > len(errors) else ""
     ends = "Nothing was written." if "line" in errors[0] else "Nothing was changed."

@@ -245,7 +245,7 @@ def restore(*, file: Path, source: Source, as_json: bool, force: bool) -> int:
     """
     from project_manager.cli import backups
 
-    return backups.put_back(source.settings(), file, force, as_json)
+    return backups.restore_backup(source.settings(), file, force, as_json)
 
 
 @main.command()

@@ -41,8 +41,8 @@ def healthcheck(settings: Settings, as_json: bool) -> Exit:
     connection = http.client.HTTPConnection(host, settings.default_port, timeout=settings.health_check_timeout)
     try:
         connection.request("GET", "/healthz")
-        answer = connection.getresponse()
-        status, body = answer.status, answer.read().decode(errors="replace")
+        response = connection.getresponse()
+        status, body = response.status, response.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else error
         click.echo(f"No response from {shown}:{settings.default_port}: {cause}.", err=True)
@@ -80,8 +80,8 @@ def _revision(path: Path) -> str | None:
 
 def _health_line(status: int, body: str, verbose: bool) -> str:
     try:
-        said = json.loads(body)
-        word, reasons = str(said["status"]), [str(reason) for reason in said.get("reasons", [])]
+        health = json.loads(body)
+        word, reasons = str(health["status"]), [str(reason) for reason in health.get("reasons", [])]
     except (ValueError, KeyError, TypeError):
         return f"The service returned HTTP status {status}."
     why = f": {'; '.join(reasons)}" if reasons else ""

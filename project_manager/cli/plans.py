@@ -98,7 +98,7 @@ def _read(file: str) -> str:
 def _progress_listener(quiet: bool) -> Iterator[ProgressListener]:
     """Yield a listener that shows progress in a terminal and does nothing elsewhere."""
     if quiet or not sys.stderr.isatty():
-        yield lambda words, done, of: None
+        yield lambda label, done, of: None
         return
     with click.progressbar(length=1000, file=output.raw_stream(sys.stderr), show_eta=False) as bar:
         yield _ProgressBar(bar)
@@ -112,9 +112,9 @@ class _ProgressBar:
         self._bar = bar
         self._shown = 0
 
-    def __call__(self, words: str, done: int, of: int) -> None:
-        share = _READING_SHARE * done / of if words == "Reading" else _READING_SHARE + (1 - _READING_SHARE) * done / of
+    def __call__(self, label: str, done: int, of: int) -> None:
+        share = _READING_SHARE * done / of if label == "Reading" else _READING_SHARE + (1 - _READING_SHARE) * done / of
         steps = int(1000 * share)
-        self._bar.label = words
+        self._bar.label = label
         self._bar.update(max(0, steps - self._shown))
         self._shown = max(steps, self._shown)

@@ -32,6 +32,6 @@ def log_json(flags: Mapping[str, object], env_file: Path | None, *, unset: LogFo
             raise
         ending = failures.describe(error)
         logs.configure("ERROR", form)
-        fault = None if isinstance(error, failures.EXPECTED_ERRORS) else error
-        log.error("%s", "\n".join(ending.lines), exc_info=fault, extra={"action": "start_refused"})
+        unexpected = None if isinstance(error, failures.EXPECTED_ERRORS) else error
+        log.error("%s", "\n".join(ending.lines), exc_info=unexpected, extra={"action": "start_refused"})
         raise click.exceptions.Exit(ending.status) from error

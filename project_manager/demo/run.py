@@ -9,7 +9,7 @@ from project_manager.demo.service import Service
 
 
 @dataclass(frozen=True)
-class Stage:
+class DemoRun:
     """One run of the demonstration. `speed` divides every duration, also the length of leases."""
 
     service: Service
@@ -26,7 +26,7 @@ class Stage:
         """Return `seconds` of the script as whole seconds of the service, which takes no shorter ones."""
         return max(at_least, round(seconds / self.speed))
 
-    def tell(self, actor: str, words: str) -> None:
+    def report(self, actor: str, message: str) -> None:
         """Write one line with the time of the script."""
         minutes, seconds = divmod(int((anyio.current_time() - self.started) * self.speed), 60)
-        self.write(f"{minutes}:{seconds:02}  {actor:<14} {words}")
+        self.write(f"{minutes}:{seconds:02}  {actor:<14} {message}")

@@ -7,11 +7,11 @@ import anyio
 
 from project_manager.demo.agents import Agent, Person
 from project_manager.demo.plan import DESCRIPTION, PLAN, PROJECT
-from project_manager.demo.run import Stage
+from project_manager.demo.run import DemoRun
 from project_manager.demo.service import Json, Rejected, Service
 
 LENGTH_SECONDS = 300
-SCENES = {
+BEHAVIORS = {
     "demo-ada": "",
     "demo-barbara": "asks",
     "demo-edsger": "submits",
@@ -23,19 +23,19 @@ DELAY_SECONDS = 2
 """Time between the starts of two agents."""
 
 
-async def play(service: Service, speed: float, write: Callable[[str], object]) -> None:
+async def run_demo(service: Service, speed: float, write: Callable[[str], object]) -> None:
     """Run six agents on a new project until all tasks are done, for at most five minutes divided by `speed`.
 
     When it is cancelled, the agents release their tasks. Raises Rejected, Unavailable.
     """
     number, project = await _new_project(service)
-    stage = Stage(service, project["id"], speed, write)
-    await _create_tasks(stage)
+    demo = DemoRun(service, project["id"], speed, write)
+    await _create_tasks(demo)
     write(f"Six agents work on “{project['name']}” for five minutes: {service.url}/?project={project['id']}")
     with anyio.move_on_after(LENGTH_SECONDS / speed):
         async with anyio.create_task_group() as tasks:
-            for position, (name, scene) in enumerate(SCENES.items()):
-                agent = Agent(stage, _numbered(name, number), scene, Person(stage), tasks)
+            for position, (name, behavior) in enumerate(BEHAVIORS.items()):
+                agent = Agent(demo, _numbered(name, number), behavior, Person(demo), tasks)
                 tasks.start_soon(agent.run, position * DELAY_SECONDS)
     tasks_by_status = (await service.call("GET", f"/api/projects/{project['id']}"))["tasks"]
     write(f"{tasks_by_status['DONE']} of {sum(tasks_by_status.values())} tasks are done.")
@@ -53,7 +53,7 @@ async def _new_project(service: Service) -> tuple[int, Json]:
     raise AssertionError("count() does not end")
 
 
-async def _create_tasks(stage: Stage) -> None:
+async def _create_tasks(demo: DemoRun) -> None:
     ids: dict[str, int] = {}
     for epic, works in PLAN.items():
         rows = [
@@ -66,8 +66,8 @@ async def _create_tasks(stage: Stage) -> None:
             }
             for work in works
         ]
-        created = await stage.service.call(
-            "POST", "/api/tasks/bulk", project_id=stage.project_id, epic_name=epic, tasks=rows
+        created = await demo.service.call(
+            "POST", "/api/tasks/bulk", project_id=demo.project_id, epic_name=epic, tasks=rows
         )
         ids |= created["ids"]
 

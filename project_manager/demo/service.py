@@ -61,7 +61,7 @@ class Service:
         try:
             connection.request(method, path, body, self._headers | headers)
             response = connection.getresponse()
-            answer: Json = json.loads(response.read())
+            content: Json = json.loads(response.read())
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(f"{self.url} does not answer: {error}.") from error
         except ValueError as error:
@@ -69,8 +69,8 @@ class Service:
         finally:
             connection.close()
         if response.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            raise Unavailable(f"{self.url} is not available: {answer.get('message')}.")
+            raise Unavailable(f"{self.url} is not available: {content.get('message')}.")
         if response.status >= HTTPStatus.BAD_REQUEST:
             unknown = f"{self.url} answered {response.status}"
-            raise Rejected(answer.get("message", unknown), answer.get("code", ""), answer.get("hint", ""))
-        return answer
+            raise Rejected(content.get("message", unknown), content.get("code", ""), content.get("hint", ""))
+        return content

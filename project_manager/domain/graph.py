@@ -8,28 +8,28 @@ Node = TypeVar("Node")
 
 def find_cycle(start: Node, links: Iterable[Node], links_of: Callable[[Node], Iterable[Node]]) -> list[Node] | None:
     """Return the cycle `[start, .., start]` that `start -> links` would close in `links_of`, or None."""
-    came_from: dict[Node, Node] = {}
+    previous: dict[Node, Node] = {}
     stack: list[Node] = []
     for link in links:
         if link == start:
             return [start, start]
-        if link not in came_from:
-            came_from[link] = start
+        if link not in previous:
+            previous[link] = start
             stack.append(link)
     while stack:
         node = stack.pop()
         for following in links_of(node):
             if following == start:
-                return _path(node, start, came_from)
-            if following not in came_from:
-                came_from[following] = node
+                return _path(node, start, previous)
+            if following not in previous:
+                previous[following] = node
                 stack.append(following)
     return None
 
 
-def _path(end: Node, start: Node, came_from: dict[Node, Node]) -> list[Node]:
+def _path(end: Node, start: Node, previous: dict[Node, Node]) -> list[Node]:
     path = [start, end]
     while path[-1] != start:
-        path.append(came_from[path[-1]])
+        path.append(previous[path[-1]])
     path.reverse()
     return path

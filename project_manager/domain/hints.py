@@ -67,7 +67,7 @@ _FOREIGN_NAMES_OF = {
 }
 """Field names of other trackers and of language models, by our names. The first existing name is suggested."""
 
-_OUR_NAMES = {name: ours.split() for ours, names in _FOREIGN_NAMES_OF.items() for name in names.split()}
+_OUR_NAMES = {name: own_name.split() for own_name, names in _FOREIGN_NAMES_OF.items() for name in names.split()}
 
 
 def did_you_mean(name: object) -> str:
@@ -84,9 +84,9 @@ def suggest_field(name: str, names: Mapping[str, Collection[str]]) -> str | None
     word = _CAMEL_CASE_BOUNDARY.sub("_", name).lower().replace("-", "_").replace(" ", "_")
     if word in fields:
         return word
-    for ours in _OUR_NAMES.get(word, ()):
-        if ours in fields:
-            return ours
+    for own_name in _OUR_NAMES.get(word, ()):
+        if own_name in fields:
+            return own_name
     if word in SORT_PARAMETERS:
         return None
     beginning = [field for field in fields if len(word) >= _MIN_PREFIX_LENGTH and field.startswith(word)]

@@ -20,7 +20,7 @@ class ReadinessInput(NamedTuple):
     """
 
     status: str
-    is_held: bool
+    is_leased: bool
     attempts: int
     waiting_for: tuple[int, ...]
     running_conflicts: tuple[int, ...]
@@ -48,28 +48,30 @@ def readiness_blockers(readiness_input: ReadinessInput, *, max_attempts: int) ->
     found = list(blockers(readiness_input))
     if readiness_input.status != Status.TODO:
         found.insert(0, Blocker("status", f"status is {readiness_input.status}, not TODO"))
-    elif readiness_input.is_held:
+    elif readiness_input.is_leased:
         found.insert(0, Blocker("held", "it is locked by an agent"))
     if max_attempts and readiness_input.attempts >= max_attempts:
         found.append(Blocker("attempts", f"{failed_attempts(readiness_input.attempts)}; needs review by a person"))
     return tuple(found)
 
 
-def blockers(standing: ReadinessInput) -> tuple[Blocker, ...]:
+def blockers(readiness_input: ReadinessInput) -> tuple[Blocker, ...]:
     """Return the blockers that do not depend on the status. They also prevent a claim by id."""
     found = []
-    if standing.archived:
+    if readiness_input.archived:
         found.append(Blocker("archived", "its project is archived"))
-    open_ids = tuple(task for task in standing.waiting_for if task not in standing.cancelled)
+    open_ids = tuple(task for task in readiness_input.waiting_for if task not in readiness_input.cancelled)
     if open_ids:
         found.append(Blocker("dependencies", f"depends on unfinished {_tasks(open_ids)}", open_ids))
-    if standing.cancelled:
-        found.append(Blocker("cancelled_dependencies", _cancelled(standing.cancelled), standing.cancelled))
-    if standing.deferred_until is not None:
-        found.append(Blocker("deferred", f"deferred until {rfc3339(standing.deferred_until)}"))
-    if standing.running_conflicts:
-        message = f"conflicts with {_tasks(standing.running_conflicts)}, in progress"
-        found.append(Blocker("conflicts", message, standing.running_conflicts))
+    if readiness_input.cancelled:
+        found.append(
+            Blocker("cancelled_dependencies", _cancelled(readiness_input.cancelled), readiness_input.cancelled)
+        )
+    if readiness_input.deferred_until is not None:
+        found.append(Blocker("deferred", f"deferred until {rfc3339(readiness_input.deferred_until)}"))
+    if readiness_input.running_conflicts:
+        message = f"conflicts with {_tasks(readiness_input.running_conflicts)}, in progress"
+        found.append(Blocker("conflicts", message, readiness_input.running_conflicts))
     return tuple(found)
 
 

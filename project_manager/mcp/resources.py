@@ -106,12 +106,12 @@ class Resources:
     async def ask(self, ctx: Context, operation: str, raw: Mapping[str, object], uri: str = "") -> dict[str, Any]:
         """Run a read for this caller and return its answer as JSON values. Raises MCPError."""
         try:
-            answer = await self._runtime.run(BY_NAME[operation], raw, caller_of(ctx))
+            result = await self._runtime.run(BY_NAME[operation], raw, caller_of(ctx))
         except NotFound as error:
             raise no_such_resource(uri, error_text(error)) from error
         except ProjectManagerError as error:
             raise MCPError(INVALID_PARAMS, error_text(error), data={"uri": uri} if uri else None) from error
-        found: dict[str, Any] = orjson.loads(answer.body)
+        found: dict[str, Any] = orjson.loads(result.body)
         return found
 
     async def subscribe(self, ctx: Context, params: SubscribeRequestParams) -> Result:

@@ -1,7 +1,7 @@
-"""Shorten the answers of tools, because each token costs money and context.
+"""Shorten the results of tools, because each token costs money and context.
 
-Answers omit null, empty, default and repeated values. A write does not return the values that the caller sent.
-`tests/integration/test_mcp_budget.py` checks the size of each answer. REST keeps every field.
+Results omit null, empty, default and repeated values. A write does not return the values that the caller sent.
+`tests/integration/test_mcp_budget.py` checks the size of each result. REST keeps every field.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,10 +45,10 @@ _LEASE = ("fence", "expires_at")
 
 
 def shorten(tool: str, body: bytes) -> Json:
-    """Return the short form of the answer of a tool. `body` is the answer of REST, a JSON object."""
-    answer: Json = orjson.loads(body)
+    """Return the short form of the result of a tool. `body` is the result of REST, a JSON object."""
+    result: Json = orjson.loads(body)
     shape = _SHAPES.get(tool)
-    return pruned(shape(answer) if shape else answer)
+    return pruned(shape(result) if shape else result)
 
 
 def pruned(value: Json) -> Json:
@@ -93,56 +93,56 @@ def _without(value: Json, *names: str) -> Json:
 
 def _task(task: Json, *omitted: str) -> Json:
     """Return the task without `omitted` fields, a default priority, and the fence, which is in its lease."""
-    shown = _without(task, "fence", *omitted)
-    if shown.get("priority") == PRIORITY_DEFAULT:
-        del shown["priority"]
-    if shown.get("lock"):
-        shown["lock"] = _without(shown["lock"], "task_id")
-    return shown
+    kept = _without(task, "fence", *omitted)
+    if kept.get("priority") == PRIORITY_DEFAULT:
+        del kept["priority"]
+    if kept.get("lock"):
+        kept["lock"] = _without(kept["lock"], "task_id")
+    return kept
 
 
-def _claimed(answer: Json) -> Json:
+def _claimed(result: Json) -> Json:
     """Return a claim: the task, and the lease once. A renewal omits the task."""
-    if answer["task"] is None:
-        return {"message": f"{answer['message']}; {_WAIT}", **_claim_extras(answer)}
-    lock = _only(answer["lock"], (*_LEASE, "ttl_seconds"))
-    if answer.get("renewed"):
-        return {"task_id": answer["task_id"], "lock": lock, "renewed": True, **_claim_extras(answer)}
-    task = _task(answer["task"], "lock", "worked_by", "ready", "why_not_ready", "updated_at")
-    return {"task": task, "lock": lock, **_claim_extras(answer)}
+    if result["task"] is None:
+        return {"message": f"{result['message']}; {_WAIT}", **_claim_extras(result)}
+    lock = _only(result["lock"], (*_LEASE, "ttl_seconds"))
+    if result.get("renewed"):
+        return {"task_id": result["task_id"], "lock": lock, "renewed": True, **_claim_extras(result)}
+    task = _task(result["task"], "lock", "worked_by", "ready", "why_not_ready", "updated_at")
+    return {"task": task, "lock": lock, **_claim_extras(result)}
 
 
-def _claim_extras(answer: Json) -> Json:
+def _claim_extras(result: Json) -> Json:
     """Return the parts of a claim other than the task and its lease."""
-    return _only(answer, ("notice", "handoff", "log_entries", "also_holding"))
+    return _only(result, ("notice", "handoff", "log_entries", "also_holding"))
 
 
-def _renewed(answer: Json) -> Json:
-    return {"task_id": answer["task_id"], "lock": _only(answer["lock"], _LEASE)}
+def _renewed(result: Json) -> Json:
+    return {"task_id": result["task_id"], "lock": _only(result["lock"], _LEASE)}
 
 
-def _moved(answer: Json) -> Json:
-    lock = answer["lock"] and _only(answer["lock"], _LEASE)
-    return {**_only(answer, ("task_id", "status", "previous_status")), "lock": lock}
+def _moved(result: Json) -> Json:
+    lock = result["lock"] and _only(result["lock"], _LEASE)
+    return {**_only(result, ("task_id", "status", "previous_status")), "lock": lock}
 
 
-def _released(answer: Json) -> Json:
-    return {"task_id": answer["task_id"], **_only(answer["task"], ("status", "attempts"))}
+def _released(result: Json) -> Json:
+    return {"task_id": result["task_id"], **_only(result["task"], ("status", "attempts"))}
 
 
-def _edited_task(answer: Json) -> Json:
-    lock = answer["lock"] and _only(answer["lock"], _LEASE)
-    return {**_only(answer, ("id", "version", "status", "assumptions")), "lock": lock}
+def _edited_task(result: Json) -> Json:
+    lock = result["lock"] and _only(result["lock"], _LEASE)
+    return {**_only(result, ("id", "version", "status", "assumptions")), "lock": lock}
 
 
-def _details(answer: Json) -> Json:
+def _details(result: Json) -> Json:
     """Return a task with its related tasks. They make some of its ids redundant."""
-    task = _task(answer["task"], "depends_on", "project_id", "epic_id")
-    parts = {name: [_without(part, "task_id") for part in answer[name]] for name in ("assumptions", "logs")}
-    return {**_without(answer, "task_id"), "task": task, **parts}
+    task = _task(result["task"], "depends_on", "project_id", "epic_id")
+    parts = {name: [_without(part, "task_id") for part in result[name]] for name in ("assumptions", "logs")}
+    return {**_without(result, "task_id"), "task": task, **parts}
 
 
-def _context(answer: Json) -> Json:
+def _context(result: Json) -> Json:
     holding = [
         {
             **held,
@@ -150,13 +150,13 @@ def _context(answer: Json) -> Json:
             "lock": _only(held["lock"], (*_LEASE, "ttl_seconds")),
             "logs": [_without(entry, "task_id") for entry in held["logs"]],
         }
-        for held in answer["holding"]
+        for held in result["holding"]
     ]
-    return {**answer, "holding": holding}
+    return {**result, "holding": holding}
 
 
-def _rows(answer: Json) -> Json:
-    return {**answer, "items": [_row(row) for row in answer["items"]]}
+def _rows(result: Json) -> Json:
+    return {**result, "items": [_row(row) for row in result["items"]]}
 
 
 def _row(row: Json) -> Json:
@@ -164,26 +164,26 @@ def _row(row: Json) -> Json:
     return {**_task(row), **({} if row.get("lock") else _only(row, ("fence",)))}
 
 
-def _described_rows(answer: Json) -> Json:
+def _described_rows(result: Json) -> Json:
     """Truncate the descriptions of the rows to equal parts of the space that remains in LIST_BYTES."""
-    rows = answer["items"]
+    rows = result["items"]
     rest = sum(len(orjson.dumps(_without(row, "description"))) for row in rows)
     room = max(80, (LIST_BYTES - rest) // max(1, len(rows)))
-    return {**answer, "items": [{**row, "description": _cut(row["description"], room)} for row in rows]}
+    return {**result, "items": [{**row, "description": _cut(row["description"], room)} for row in rows]}
 
 
-def _events(answer: Json) -> Json:
-    return {**answer, "items": [_event(event) for event in answer["items"]]}
+def _events(result: Json) -> Json:
+    return {**result, "items": [_event(event) for event in result["items"]]}
 
 
 def _event(event: Json) -> Json:
     """Truncate long texts of an event, name the fields of long changes, and omit fields that only operators see."""
     event = _without(event, "token_id", "request_id", "token", "tokens")
     changes = {name: event[name] for name in ("changes", "previous") if name in event}
-    shown = {name: _cut(item, EVENT_TEXT_BYTES) if isinstance(item, str) else item for name, item in event.items()}
+    kept = {name: _cut(item, EVENT_TEXT_BYTES) if isinstance(item, str) else item for name, item in event.items()}
     if len(orjson.dumps(changes)) > EVENT_TEXT_BYTES:
-        return {**_without(shown, *changes), "changed": list(event["changes"])}
-    return shown
+        return {**_without(kept, *changes), "changed": list(event["changes"])}
+    return kept
 
 
 def _cut(text: str, room: int) -> str:
@@ -198,9 +198,9 @@ _SHAPES: Mapping[str, Shape] = {
     "renew_task_lock": _renewed,
     "update_task_status": _moved,
     "release_task_lock": _released,
-    "create_task": lambda answer: _only(answer, _WRITE_FIELDS),
+    "create_task": lambda result: _only(result, _WRITE_FIELDS),
     "update_task": _edited_task,
-    "add_task_log": lambda answer: _only(answer, ("id", "created_at")),
+    "add_task_log": lambda result: _only(result, ("id", "created_at")),
     "get_task_details": _details,
     "get_context": _context,
     "list_tasks": _rows,

@@ -73,9 +73,9 @@ def _without_minimum(node: Schema) -> Schema:
 
 
 def _described(name: str, flat: Schema) -> Schema:
-    words = _WORDS.get(name, flat.get("description", ""))
+    description = _WORDS.get(name, flat.get("description", ""))
     bare = {key: value for key, value in flat.items() if key != "description"}
-    return {**bare, "description": words} if words else bare
+    return {**bare, "description": description} if description else bare
 
 
 def _flat(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Schema:

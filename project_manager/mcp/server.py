@@ -35,19 +35,19 @@ from project_manager.schemas.instructions import INSTRUCTIONS
 class DirectOutcome(Protocol):
     """Outcome of a tool call on the direct path."""
 
-    def answer(self, call_id: str | int | None, version: str, server_info: bytes, /) -> bytes:
+    def response(self, call_id: str | int | None, version: str, server_info: bytes, /) -> bytes:
         """Return the whole JSON-RPC response."""
 
 
-Direct = Callable[[Scope, str, str, Mapping[str, object]], Awaitable[DirectOutcome]]
+DirectCall = Callable[[Scope, str, str, Mapping[str, object]], Awaitable[DirectOutcome]]
 """Call a tool by HTTP scope, protocol version, name and arguments. Raises MCPError."""
-Quiet = Callable[[str, Mapping[str, object]], bool]
+SendsNoNotifications = Callable[[str, Mapping[str, object]], bool]
 """Return whether a call of a tool with these arguments sends no message before its response."""
-Registered = Callable[[Scope, Callable[[], None]], AbstractContextManager[None]]
+RegisterStream = Callable[[Scope, Callable[[], None]], AbstractContextManager[None]]
 """Context of an open stream. The second argument is called when the token of the stream is revoked."""
 
 
-async def _no_direct(_scope: Scope, _version: str, _name: str, _arguments: Mapping[str, object]) -> DirectOutcome:
+async def _no_direct_calls(_scope: Scope, _version: str, _name: str, _arguments: Mapping[str, object]) -> DirectOutcome:
     raise NotImplementedError
 
 
@@ -88,21 +88,21 @@ class McpSdkServer(Server[Any]):
         self,
         name: str,
         *,
-        quiet: Quiet = lambda _name, _arguments: False,
-        direct: Direct = _no_direct,
+        sends_no_notifications: SendsNoNotifications = lambda _name, _arguments: False,
+        call_directly: DirectCall = _no_direct_calls,
         listen: ListenHandler | None = None,
         draining: anyio.Event | None = None,
-        registered: Registered = lambda _scope, _end: nullcontext(),
+        register_stream: RegisterStream = lambda _scope, _end: nullcontext(),
         **handlers: Any,
     ) -> None:
         if listen is not None:
             handlers["on_subscriptions_listen"] = listen
         super().__init__(name, **handlers)
-        self.quiet = quiet
-        self.direct = direct
+        self.sends_no_notifications = sends_no_notifications
+        self.call_directly = call_directly
         self.listen = listen
         self.draining = draining or anyio.Event()
-        self.registered = registered
+        self.register_stream = register_stream
         self.calls = Calls()
         self.middleware[:] = [check]  # without OpenTelemetry's middleware, which costs 5 to 10 % of each call
 
@@ -162,8 +162,10 @@ def check_params(method: str, params: Mapping[str, Any] | None) -> None:
         if isinstance(value, kind) or (value is None and not required):
             continue
         wanted = "an object" if kind is dict else "a string"
-        fault = "is missing" if value is None else f"must be {wanted}"
-        raise MCPError(INVALID_PARAMS, f"INVALID_PARAMS: `params.{name}` {fault}. Send {wanted}.", {"parameter": name})
+        problem = "is missing" if value is None else f"must be {wanted}"
+        raise MCPError(
+            INVALID_PARAMS, f"INVALID_PARAMS: `params.{name}` {problem}. Send {wanted}.", {"parameter": name}
+        )
 
 
 def build_server(runtime: Runtime, subscriptions: Subscriptions | None = None) -> McpSdkServer:
@@ -185,10 +187,10 @@ def build_server(runtime: Runtime, subscriptions: Subscriptions | None = None) -
         title="Project Manager",
         version=__version__,
         instructions=INSTRUCTIONS,
-        quiet=tools.is_immediate,
-        direct=tools.call_directly,
+        sends_no_notifications=tools.is_immediate,
+        call_directly=tools.call_directly,
         draining=draining,
-        registered=lambda scope, end: runtime.open_streams.registered(secret_of(scope), end),
+        register_stream=lambda scope, end: runtime.open_streams.registered(secret_of(scope), end),
         lifespan=lifespan,
         on_list_tools=tools.listed,
         on_call_tool=tools.call,

@@ -24,7 +24,7 @@ from project_manager.mcp.profiles import NO_PROFILE, Dialect, ToolProfile, profi
 from project_manager.mcp.results import shorten
 from project_manager.mcp.schemas import input_schema
 from project_manager.operations.definition import Hints, Operation, Profile, Tool
-from project_manager.runtime.calls import Answer, Caller
+from project_manager.runtime.calls import Caller, OperationResult
 from project_manager.runtime.dispatch import Runtime
 
 _log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ _MISSING_AGENT_HINT = "\nNo agent_id was sent. If the lease is yours, send agent
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ToolCall:
     """A call of a tool: its name, its raw arguments, and the profile and protocol version of the client."""
 
     tool: str
@@ -68,7 +68,7 @@ class Outcome:
             result["structuredContent"] = orjson.loads(self.structured)
         return {**result, "isError": self.failed}
 
-    def answer(self, call_id: str | int | None, version: str, server_info: bytes) -> bytes:
+    def response(self, call_id: str | int | None, version: str, server_info: bytes) -> bytes:
         """Return the whole JSON-RPC response. The structured content is copied and not encoded again."""
         parts = [b'{"jsonrpc":"2.0","id":', orjson.dumps(call_id), b',"result":{']
         if version in MODERN_PROTOCOL_VERSIONS:
@@ -110,16 +110,16 @@ class Tools:
 
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
         """Run a call that arrives through the SDK."""
-        call = Call(params.name, params.arguments or {}, self._profile_of(ctx), ctx.protocol_version)
-        return (await self._perform(call, caller_of(ctx), ctx)).result()
+        call = ToolCall(params.name, params.arguments or {}, self._profile_of(ctx), ctx.protocol_version)
+        return (await self._call_tool(call, caller_of(ctx), ctx)).result()
 
     async def call_directly(self, scope: Scope, version: str, name: str, arguments: Arguments) -> Outcome:
         """Run a call that sends no notifications, directly from its HTTP request and without the SDK."""
         caller = Caller(actor=actor_of(scope), interface="mcp", request_id=request_id_of(scope))
-        call = Call(name, arguments, profile_of(scope).with_defaults(self._profile), version)
-        return await self._perform(call, caller, None)
+        call = ToolCall(name, arguments, profile_of(scope).with_defaults(self._profile), version)
+        return await self._call_tool(call, caller, None)
 
-    async def _perform(self, call: Call, caller: Caller, ctx: Context | None) -> Outcome:
+    async def _call_tool(self, call: ToolCall, caller: Caller, ctx: Context | None) -> Outcome:
         operation = self._callable.get(call.tool)
         if operation is None:
             raise MCPError(INVALID_PARAMS, self._unknown(call.tool))
@@ -129,8 +129,8 @@ class Tools:
         outcome = "ok"
         try:
             reading = self._arguments[operation.name].read(given, nullable=call.profile.schema != "plain")
-            answer = await self._run(operation, reading.arguments, caller, ctx)
-            body = answer_text(operation, answer, reading.ignored)
+            result = await self._run(operation, reading.arguments, caller, ctx)
+            body = result_text(operation, result, reading.ignored)
             return Outcome(body.decode(), body)
         except ProjectManagerError as error:
             outcome = error.code
@@ -139,15 +139,19 @@ class Tools:
         finally:
             self._runtime.metrics.mcp_call(operation.name, call.version, outcome, monotonic() - began)
 
-    async def _run(self, operation: Operation, arguments: Arguments, caller: Caller, ctx: Context | None) -> Answer:
+    async def _run(
+        self, operation: Operation, arguments: Arguments, caller: Caller, ctx: Context | None
+    ) -> OperationResult:
         work = self._runtime.run(operation, arguments, caller)
         if ctx is None or operation.waits is None or not operation.waits.is_requested(arguments):
             return await work
         return await self._run_with_progress(ctx, work, _seconds(arguments[operation.waits.field]))
 
-    async def _run_with_progress(self, ctx: Context, work: Awaitable[Answer], total: float | None) -> Answer:
+    async def _run_with_progress(
+        self, ctx: Context, work: Awaitable[OperationResult], total: float | None
+    ) -> OperationResult:
         """Run a long poll with progress notifications. Raises ShuttingDown when the server drains."""
-        outcome: Answer | ProjectManagerError = ShuttingDown(
+        outcome: OperationResult | ProjectManagerError = ShuttingDown(
             "the server is shutting down; the wait ended and nothing was changed"
         )
         async with anyio.create_task_group() as tasks:
@@ -170,28 +174,28 @@ class Tools:
         return f"Unknown tool: {name[:80]}{did_you_mean(closest(name, self._callable)) or '.'}"
 
 
-def answer_text(operation: Operation, answer: Answer, ignored: Sequence[str] = ()) -> bytes:
-    """Return the short form of the answer, with ignored arguments and the caller's leases that end soon."""
-    shown = shorten(operation.name, answer.body)
+def result_text(operation: Operation, result: OperationResult, ignored: Sequence[str] = ()) -> bytes:
+    """Return the short form of the result, with ignored arguments and the caller's leases that end soon."""
+    content = shorten(operation.name, result.body)
     if ignored:
-        shown["ignored"] = ignored
-    if answer.expiring_leases:
-        shown["your_leases_end_soon"] = [
+        content["ignored"] = ignored
+    if result.expiring_leases:
+        content["your_leases_end_soon"] = [
             {"task_id": lock.task_id, "fence": lock.fence, "expires_at": lock.expires_at}
-            for lock in answer.expiring_leases
+            for lock in result.expiring_leases
         ]
-    return orjson.dumps(shown)
+    return orjson.dumps(content)
 
 
 @cache
 def tool_list(tools: str, dialect: Dialect) -> Result:
     """Return the result of `tools/list` for this profile."""
-    shown = [
+    entries = [
         _tool_definition(row, row.tool, dialect)
         for row in OPERATIONS
         if row.tool is not None and (tools == "all" or row.tool.profile is Profile.CORE)
     ]
-    return {"resultType": "complete", "tools": shown, "ttlMs": 60_000, "cacheScope": "public"}
+    return {"resultType": "complete", "tools": entries, "ttlMs": 60_000, "cacheScope": "public"}
 
 
 def _tool_definition(operation: Operation, tool: Tool, dialect: Dialect) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class Operation:
 
     `acts_as` is the field with the agent id that the caller acts as. Without it, no field changes the caller's
     identity. `raises` are the errors of the use case. `waits` makes the operation a long poll. `authorize` checks the
-    caller beyond its role, as `f(command, actor, interface)`. `has_effect` returns whether an answer must be replayed
+    caller beyond its role, as `f(command, actor, interface)`. `has_effect` returns whether a result must be replayed
     for its idempotency key; by default each one is.
 
     `http` is method and path, and `aliases` are other routes to it. `status` is the HTTP status of success.

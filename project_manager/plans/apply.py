@@ -72,11 +72,11 @@ def _plan_error(source: str, comparison: Comparison, found: list[Diagnostic]) ->
     error = plan_error(source, found)
 
     def suggest(_tx: Tx) -> None:
-        for fault, reference in comparison.references.unresolved_references[:_SUGGESTIONS]:
+        for diagnostic, reference in comparison.references.unresolved_references[:_SUGGESTIONS]:
             near = suggestion(reference, comparison.references.names())
             if near is not None:
-                fault.message += did_you_mean(near)
-                fault.hint = ""
+                diagnostic.message += did_you_mean(near)
+                diagnostic.hint = ""
         error.replace(plan_error(source, found))
 
     error.suggest = suggest

@@ -23,21 +23,21 @@ class Diagnostic:
 
 def plan_error(source: str, found: list[Diagnostic]) -> Invalid:
     """Return the exception that lists these errors in document order."""
-    found = sorted(found, key=lambda fault: fault.position)
+    found = sorted(found, key=lambda diagnostic: diagnostic.position)
     errors = [
         {
-            "field": _truncated(fault.field),
-            "message": _truncated(fault.message),
-            "hint": fault.hint,
+            "field": _truncated(diagnostic.field),
+            "message": _truncated(diagnostic.message),
+            "hint": diagnostic.hint,
             "source": source,
-            "line": fault.position.line,
-            "column": fault.position.column,
+            "line": diagnostic.position.line,
+            "column": diagnostic.position.column,
         }
-        for fault in found[:MAX_DIAGNOSTICS]
+        for diagnostic in found[:MAX_DIAGNOSTICS]
     ]
     lines = [f"{source}:{error['line']}:{error['column']}: {error['message']}" for error in errors[:_SHOWN]]
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    hints = dict.fromkeys(fault.hint for fault in found[:_SHOWN] if fault.hint)
+    hints = dict.fromkeys(diagnostic.hint for diagnostic in found[:_SHOWN] if diagnostic.hint)
     hint = "Nothing was written. " + " ".join(hints)
     return Invalid("; ".join(lines) + more, hint=hint, errors=errors, total=len(found))
 

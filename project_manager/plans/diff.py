@@ -80,8 +80,8 @@ class Comparison:
         for (scope, name), position in positions.items():
             other = taken.setdefault((scope, name_key(name)), name)
             if other != name and (scope, name) not in present:
-                words = f"{kind} {name!r} has the same name as {kind} {other!r}"
-                self.diagnostics.append(Diagnostic(position, f"{kind}s", words, f"Use `{other}` here too."))
+                message = f"{kind} {name!r} has the same name as {kind} {other!r}"
+                self.diagnostics.append(Diagnostic(position, f"{kind}s", message, f"Use `{other}` here too."))
 
     def _match_tasks(self, plan: Plan) -> None:
         parents = {project.name: project for project in self.difference.projects}
@@ -110,9 +110,9 @@ class Comparison:
             new = [item.planned.position for item in items if item.project is project and item.row is None]
             # One error per project is enough. It points to the first new item.
             if new:
-                words = f"project {project.name!r} is archived; no epics or tasks can be added"
+                message = f"project {project.name!r} is archived; no epics or tasks can be added"
                 hint = "Set `archived: false` to unarchive it."
-                self.diagnostics.append(Diagnostic(min(new), "projects", words, hint))
+                self.diagnostics.append(Diagnostic(min(new), "projects", message, hint))
 
     def _new_status(self, task: TaskChange, row: TaskRow) -> Status | None:
         """Return the status to write, or None. The status of a task with a lease never changes."""
@@ -139,9 +139,9 @@ class Comparison:
         lease = lease_of(row, self._tx.now)
         if lease is not None:
             until = rfc3339(lease.expires_at)
-            words = f"prune would delete task #{row.id} {known.path!r}, locked by {lease.holder} until {until}"
+            message = f"prune would delete task #{row.id} {known.path!r}, locked by {lease.holder} until {until}"
             hint = "Keep it in the plan, or wait until it is released."
-            self.diagnostics.append(Diagnostic(project.position, "prune", words, hint))
+            self.diagnostics.append(Diagnostic(project.position, "prune", message, hint))
         self.difference.pruned_tasks.append(row)
 
 

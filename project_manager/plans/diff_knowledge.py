@@ -99,8 +99,8 @@ class KnowledgeComparison:
             return None
         epic = self._homes.get((project.name, planned.epic.text)) or self._present.get((project.id, planned.epic.text))
         if epic is None:
-            words = f"`epic`: {planned.epic.text!r} not found in project {project.name!r}"
-            self.diagnostics.append(Diagnostic(planned.epic.position, f"{planned.path}.epic", words))
+            message = f"`epic`: {planned.epic.text!r} not found in project {project.name!r}"
+            self.diagnostics.append(Diagnostic(planned.epic.position, f"{planned.path}.epic", message))
         return epic
 
     def _link(self, change: KnowledgeChange) -> None:
@@ -109,8 +109,8 @@ class KnowledgeComparison:
             path = f"{planned.path}.task"
             change.task = self._comparison.references.find(planned.task, change.project.name, path)
             if change.task is not None and change.task.project != change.project.name:
-                words = f"`task`: {change.task.path!r} belongs to another project"
-                self.diagnostics.append(Diagnostic(planned.task.position, path, words))
+                message = f"`task`: {change.task.path!r} belongs to another project"
+                self.diagnostics.append(Diagnostic(planned.task.position, path, message))
         if planned.parent is not None:
             change.above = self._resolve_parent(change, planned.parent)
 
@@ -128,10 +128,10 @@ class KnowledgeComparison:
             found = found or [row for row in rows if row.title == ref.text and row.id not in taken]
         if len(found) == 1:
             return found[0]
-        words = f"is ambiguous; {len(found)} items match" if found else "not found"
+        problem = f"is ambiguous; {len(found)} items match" if found else "not found"
         hint = "Use the title of another item of the project, or `#` and its position in this list."
-        words = f"`parent`: {ref.text!r} {words}"
-        self.diagnostics.append(Diagnostic(ref.position, f"{change.planned.path}.parent", words, hint))
+        message = f"`parent`: {ref.text!r} {problem}"
+        self.diagnostics.append(Diagnostic(ref.position, f"{change.planned.path}.parent", message, hint))
         return None
 
     def _find_cycles(self) -> None:
@@ -153,9 +153,9 @@ class KnowledgeComparison:
                 item = above(item)
             # The database has no cycles, so every cycle has a link in the plan. The error points to that link.
             if item is change and change.planned.parent is not None:
-                words = f"{change.planned.spec.title!r} would become its own ancestor"
+                message = f"{change.planned.spec.title!r} would become its own ancestor"
                 path = f"{change.planned.path}.parent"
-                self.diagnostics.append(Diagnostic(change.planned.parent.position, path, words))
+                self.diagnostics.append(Diagnostic(change.planned.parent.position, path, message))
                 return
 
 
@@ -242,14 +242,14 @@ def _rewrite(tx: Tx, change: KnowledgeChange, fields: list[str]) -> None:
 def write_assumptions(tx: Tx, planned: PlannedTask, task_id: int) -> None:
     """Insert the assumptions on a new task, with their verdicts."""
     for entry in planned.spec.assumptions:
-        tag_type, words = parse_tag(entry.text)
+        tag_type, text = parse_tag(entry.text)
         assumption_id = bulk.add(
             tx,
             "assumptions",
             {
                 "task_id": task_id,
                 "type": tag_type,
-                "text": words,
+                "text": text,
                 "file_path": entry.file_path,
                 "line_number": entry.line_number,
                 "code_snippet": entry.code_snippet,

@@ -52,8 +52,8 @@ class LinkComparison:
         for ref in refs:
             known = self._references.find(ref, task.known.project, f"{task.planned.path}.{key}")
             if known is task.known and key == "conflicts_with":
-                words = f"{task.known.name!r} cannot conflict with itself"
-                self._diagnostics.append(Diagnostic(ref.position, f"{task.planned.path}.{key}", words))
+                message = f"{task.known.name!r} cannot conflict with itself"
+                self._diagnostics.append(Diagnostic(ref.position, f"{task.planned.path}.{key}", message))
             elif known is not None:
                 found.append((ref, known))
         return found
@@ -104,9 +104,9 @@ class LinkComparison:
             if task_id not in closed:
                 row = rows[lost[0]]
                 path = self._references.by_id[row.id].path
-                words = f"prune would delete task #{row.id} {path!r}, but task #{task_id} depends on it"
+                message = f"prune would delete task #{row.id} {path!r}, but task #{task_id} depends on it"
                 hint = "Remove that dependency first, or keep the task in the plan."
-                self._diagnostics.append(Diagnostic(planned[row.project_id].position, "prune", words, hint))
+                self._diagnostics.append(Diagnostic(planned[row.project_id].position, "prune", message, hint))
 
     def _find_cycles(self, *, is_readable: bool) -> None:
         changing = [task for task in self._difference.tasks if task.depends_on]
@@ -134,6 +134,6 @@ class LinkComparison:
         path = format_cycle(cycle, lambda number: names.get(number, f"#{number}"))
         following = cycle[cycle.index(numbers[task.known]) + 1]
         position = next(ref.position for ref, known in task.refs if numbers.get(known, known.task_id) == following)
-        words = f"dependency cycle: {path}"
+        message = f"dependency cycle: {path}"
         hint = "Remove one of the dependencies in the cycle."
-        self._diagnostics.append(Diagnostic(position, f"{task.planned.path}.depends_on", words, hint))
+        self._diagnostics.append(Diagnostic(position, f"{task.planned.path}.depends_on", message, hint))

@@ -20,4 +20,4 @@ def report_to(request_id: str, listener: ProgressListener) -> Iterator[None]:
 
 def listener_of(request_id: str) -> ProgressListener:
     """Return the listener of the request, or a listener that does nothing."""
-    return _listeners.get(request_id, lambda words, done, of: None)
+    return _listeners.get(request_id, lambda label, done, of: None)

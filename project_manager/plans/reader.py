@@ -220,7 +220,7 @@ class _Reader:
 
     def document(self, root: Node) -> None:
         if isinstance(root, Scalar) and root.text is None:
-            self._fault(root.position, "(document)", "the document is empty; add `projects` or `standalone_tasks`")
+            self._report(root.position, "(document)", "the document is empty; add `projects` or `standalone_tasks`")
             return
         top = self._parse(PlanDocument, root, "", "projects", "standalone_tasks")
         if top is None:
@@ -234,21 +234,21 @@ class _Reader:
         for project in self.plan.projects:
             self._define(("project", project.spec.name), project.position, f"project {project.spec.name!r}")
         for epic in self.plan.epics:
-            words = f"epic {epic.spec.name!r} of this project"
-            self._define(("epic", epic.project, epic.spec.name), epic.position, words)
+            message = f"epic {epic.spec.name!r} of this project"
+            self._define(("epic", epic.project, epic.spec.name), epic.position, message)
         for task in self.plan.tasks:
             key = task.spec.external_key
             if key is not None:
                 self._define(("key", task.project, key), task.position, f"external_key {key!r} of this project")
                 continue
-            words = f"task {task.name!r} of this {'epic' if task.epic else 'project'}"
+            message = f"task {task.name!r} of this {'epic' if task.epic else 'project'}"
             hint = "Rename one of them, or give each an external_key."
-            self._define(("task", task.project, task.epic, task.name), task.position, words, hint)
+            self._define(("task", task.project, task.epic, task.name), task.position, message, hint)
 
-    def _define(self, identity: tuple[str | None, ...], position: Position, words: str, hint: str = "") -> None:
+    def _define(self, identity: tuple[str | None, ...], position: Position, message: str, hint: str = "") -> None:
         earlier = self._defined.setdefault(identity, position)
         if earlier is not position:
-            self._fault(position, "name", f"{words} is already defined on line {earlier.line}", hint)
+            self._report(position, "name", f"{label} is already defined on line {earlier.line}", hint)
 
     def _project(self, node: Node, path: str) -> None:
         project = self._parse(PlanProject, node, path, "epics", "tasks", "knowledge")
@@ -293,13 +293,13 @@ class _Reader:
         """Validate one mapping without its lists `inner`, and return it, or None if it cannot be read."""
         if not isinstance(node, Mapping):
             hint = syntax_hints.missing_space_hint(node.text or "") if isinstance(node, Scalar) else ""
-            self._fault(node.position, path or "(document)", f"expected a mapping with {_key_list(kind)}", hint)
+            self._report(node.position, path or "(document)", f"expected a mapping with {_key_list(kind)}", hint)
             return None
         if len(node.entries) > limits.MAX_KEYS:  # each unknown key would be an error of its own
-            self._fault(node.position, path or "(document)", f"mapping has more than {limits.MAX_KEYS} keys")
+            self._report(node.position, path or "(document)", f"mapping has more than {limits.MAX_KEYS} keys")
             return None
         for key, position, where in _duplicate_keys(node, path, inner):
-            self._fault(position, where, f"duplicate key `{key}`")
+            self._report(position, where, f"duplicate key `{key}`")
         values = {key: to_python(value) for key, (_, value) in node.entries.items() if key not in inner}
         raw = _without_nulls(kind, values)
         try:
@@ -307,13 +307,13 @@ class _Reader:
             return _ParsedNode(validation.read(kind, raw, listed=None, with_suggestions=guesses), node, path)
         except Invalid as error:
             found: Any = error.details["errors"]
-        for fault in found:
-            name, missing = fault["field"], fault["field"] in kind.model_fields and fault["field"] not in node.entries
-            hint = "" if missing else syntax_hints.missing_space_hint(name) or fault["hint"]
-            self._fault(_position_of(node, kind, name), _joined(path, name), fault["message"], hint)
+        for entry in found:
+            name, missing = entry["field"], entry["field"] in kind.model_fields and entry["field"] not in node.entries
+            hint = "" if missing else syntax_hints.missing_space_hint(name) or entry["hint"]
+            self._report(_position_of(node, kind, name), _joined(path, name), entry["message"], hint)
         # Read again without the invalid fields, so that errors in nested lists are reported in the same run.
-        faulty = {fault["field"] for fault in found} | {fault["field"].split(".")[0] for fault in found}
-        sound = {key: value for key, value in raw.items() if key not in faulty}
+        invalid = {entry["field"] for entry in found} | {entry["field"].split(".")[0] for entry in found}
+        sound = {key: value for key, value in raw.items() if key not in invalid}
         for name, known in kind.model_fields.items():
             if known.is_required():
                 sound.setdefault(name, f"(line {node.position.line})")
@@ -328,9 +328,9 @@ class _Reader:
             for number, node in enumerate(value.items):
                 yield f"{path}.{number}", node
         elif not (isinstance(value, Scalar) and value.text is None):
-            self._fault(value.position, path, f"`{key}` must be a list; start each entry with `- `")
+            self._report(value.position, path, f"`{key}` must be a list; start each entry with `- `")
 
-    def _fault(self, position: Position, path: str, message: str, hint: str = "") -> None:
+    def _report(self, position: Position, path: str, message: str, hint: str = "") -> None:
         self.plan.diagnostics.append(Diagnostic(position, path, message, hint))
         if len(self.plan.diagnostics) >= MAX_DIAGNOSTICS:
             raise _TooManyDiagnostics

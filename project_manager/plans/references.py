@@ -115,10 +115,10 @@ class References:
             hint = "Use `Epic / Task`, `Project / Epic / Task`, or the external_key of the task."
             return Diagnostic(ref.position, path, f"{ref.text!r} is ambiguous; {len(found)} tasks match: {meant}", hint)
         key = path.rpartition(".")[2]
-        words = f"`{key}`: task {ref.text!r} not found in the plan or the database"
-        fault = Diagnostic(ref.position, path, words, "Use `Project / Task` for tasks of another project.")
-        self.unresolved_references.append((fault, ref.text))
-        return fault
+        message = f"`{key}`: task {ref.text!r} not found in the plan or the database"
+        diagnostic = Diagnostic(ref.position, path, message, "Use `Project / Task` for tasks of another project.")
+        self.unresolved_references.append((diagnostic, ref.text))
+        return diagnostic
 
 
 def _spellings(known: TaskRef) -> Iterator[tuple[int, str]]:

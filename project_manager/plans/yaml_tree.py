@@ -106,9 +106,9 @@ def _tree(text: str, report: Callable[[int], None], is_json: bool) -> Node:
         # For JSON, the error of the JSON parser is more helpful.
         if is_json and (unreadable := _json_error(text)) is not None:
             raise unreadable from error
-        words = f"invalid YAML: {error.problem or error.context}"
+        message = f"invalid YAML: {error.problem or error.context}"
         position = _position(error.problem_mark or error.context_mark)
-        raise SyntaxProblem(position, words, syntax_hints.yaml_hint(text, error, event)) from error
+        raise SyntaxProblem(position, message, syntax_hints.yaml_hint(text, error, event)) from error
     except yaml.YAMLError as error:
         raise SyntaxProblem(Position(1, 1), f"invalid YAML: {error}") from error
     return builder.root or Scalar(Position(1, 1), None)
@@ -212,8 +212,8 @@ class _Builder:
     def _alias(self, event: yaml.AliasEvent) -> None:
         position = _position(event.start_mark)
         if event.anchor not in self._anchors:
-            words = f"`*{event.anchor}` refers to an anchor that is not defined before it"
-            raise SyntaxProblem(position, words, syntax_hints.quoting_hint("*"))
+            message = f"`*{event.anchor}` refers to an anchor that is not defined before it"
+            raise SyntaxProblem(position, message, syntax_hints.quoting_hint("*"))
         node, values = self._anchors[event.anchor]
         self._count(position, values)
         self._attach(node)
@@ -238,8 +238,8 @@ class _Builder:
 
     def _check_tag(self, tag: str | None, position: Position) -> None:
         if tag is not None and tag != "!" and tag not in _PLAIN_TAGS:
-            words = f"unsupported tag {tag}; use texts, numbers, lists and mappings"
-            raise SyntaxProblem(position, words, syntax_hints.quoting_hint("!"))
+            message = f"unsupported tag {tag}; use texts, numbers, lists and mappings"
+            raise SyntaxProblem(position, message, syntax_hints.quoting_hint("!"))
 
 
 def _key(node: Node) -> str:

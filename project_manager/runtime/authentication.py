@@ -31,7 +31,7 @@ class IdentityCache:
         actor: Actor | None = self._actors.find(secret)
         if actor is None:
             actor = await self._read("identify", partial(tokens.identify, secret=secret, required=self._required))
-            self._actors.keep(secret, actor)
+            self._actors.put(secret, actor)
         return actor
 
     async def check_agent(self, caller: Actor, agent: Actor) -> None:
@@ -41,7 +41,7 @@ class IdentityCache:
         bound: bool | None = self._bound.find(agent.id)
         if bound is None:
             bound = await self._read("is_bound", partial(tokens.is_bound, agent_id=agent.id))
-            self._bound.keep(agent.id, bound)
+            self._bound.put(agent.id, bound)
         if bound:
             raise _agent_mismatch(agent)
 
@@ -69,14 +69,14 @@ class _TtlCache:
     """A cache with values that expire after IDENTITY_SECONDS."""
 
     def __init__(self) -> None:
-        self._kept: dict[str | None, tuple[float, Any]] = {}
+        self._entries: dict[str | None, tuple[float, Any]] = {}
 
     def find(self, key: str | None) -> Any:
         """Return the value, or None when it is missing or expired."""
-        known = self._kept.get(key)
-        return known[1] if known is not None and monotonic() - known[0] < IDENTITY_SECONDS else None
+        entry = self._entries.get(key)
+        return entry[1] if entry is not None and monotonic() - entry[0] < IDENTITY_SECONDS else None
 
-    def keep(self, key: str | None, value: Any) -> None:
-        if len(self._kept) > CACHE_SIZE:
-            self._kept.clear()
-        self._kept[key] = (monotonic(), value)
+    def put(self, key: str | None, value: Any) -> None:
+        if len(self._entries) > CACHE_SIZE:
+            self._entries.clear()
+        self._entries[key] = (monotonic(), value)

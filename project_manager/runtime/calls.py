@@ -1,4 +1,4 @@
-"""Calls of operations: the caller, the validated call and the answer."""
+"""Calls of operations: the caller, the validated call and the result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,14 +55,14 @@ class Call:
         return 0 if waits is None else int(getattr(self.command, waits.field))
 
     def has_effect(self, view: Any) -> bool:
-        """Return whether this view is the answer of a call that took effect."""
+        """Return whether this view is the result of a call that took effect."""
         has_effect = self.operation.has_effect
         return has_effect is None or has_effect(view)
 
 
 @dataclass(slots=True)
-class Answer:
-    """The answer of an operation. `expiring_leases` are the leases of an agent that end soon.
+class OperationResult:
+    """The result of an operation. `expiring_leases` are the leases of an agent that end soon.
 
     `view` is the view of the operation, the stored JSON object when `replayed`, or None for a `snapshot`.
     """
@@ -75,7 +75,7 @@ class Answer:
 
     @property
     def body(self) -> bytes:
-        """The answer as compact JSON."""
+        """The result as compact JSON."""
         if self.snapshot is not None:
             return self.snapshot.body
         if self.encoded is None:
@@ -83,13 +83,13 @@ class Answer:
         return self.encoded
 
 
-def task_of(command: Command, answer: Answer | None) -> int | None:
-    """Return the id of the task that a call concerns. The command names it, or the answer contains it."""
+def task_of(command: Command, result: OperationResult | None) -> int | None:
+    """Return the id of the task that a call concerns. The command names it, or the result contains it."""
     named: int | None = vars(command).get("task_id")  # pydantic's getattr of a missing field costs 2 us
-    if named is not None or answer is None:
+    if named is not None or result is None:
         return named
-    view = answer.view if isinstance(answer.view, dict) else getattr(answer.view, "task", answer.view)
-    if isinstance(view, dict):  # a replayed answer is the stored JSON object, not a view
+    view = result.view if isinstance(result.view, dict) else getattr(result.view, "task", result.view)
+    if isinstance(view, dict):  # a replayed result is the stored JSON object, not a view
         view = view.get("task") or (view if "fence" in view else {})
         return view.get("id")
     return view.id if isinstance(view, TaskView) else None

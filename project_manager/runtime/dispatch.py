@@ -31,7 +31,7 @@ from project_manager.operations.definition import Kind, Operation
 from project_manager.runtime.authentication import IdentityCache
 from project_manager.runtime.authorization import check_role, effective_actor, rate_limit_actor
 from project_manager.runtime.background import BackgroundJobs
-from project_manager.runtime.calls import Answer, Call, Caller, task_id_of_input, task_of
+from project_manager.runtime.calls import Call, Caller, OperationResult, task_id_of_input, task_of
 from project_manager.runtime.disk_failure import DiskFailureHandler
 from project_manager.runtime.event_hub import Closed, Event, Hub, Resync, Subscription
 from project_manager.runtime.execution import CallExecutor
@@ -95,8 +95,8 @@ class Runtime:
         self.long_polls = LongPolls(self.hub, self.database, self._executor, self.jobs)
         self.open_streams = RevocationWatch(self.read, self.jobs, required=settings.auth_required)
 
-    async def run(self, operation: Operation, raw: Mapping[str, object], caller: Caller) -> Answer:
-        """Run an operation for a caller and return its answer.
+    async def run(self, operation: Operation, raw: Mapping[str, object], caller: Caller) -> OperationResult:
+        """Run an operation for a caller and return its result.
 
         Check the role, validate `raw`, run the use case in one transaction, then count and log the call. The effect is
         durable when the method returns. Raises ProjectManagerError.
@@ -104,7 +104,7 @@ class Runtime:
         started = monotonic()
         outcome, actor = "cancelled", caller.actor
         command: Command | None = None
-        answer: Answer | None = None
+        result: OperationResult | None = None
         bind_context(caller.request_id, caller.actor.token_id)
         try:
             check_role(operation, caller.actor)
@@ -115,7 +115,7 @@ class Runtime:
             agent = effective_actor(caller, operation, command)
             await self._identities.check_agent(caller.actor, agent)
             actor = agent
-            answer = await self._perform(Call(operation, command, caller, actor, self.now()))
+            result = await self._execute(Call(operation, command, caller, actor, self.now()))
             outcome = "ok"
         except ProjectManagerError as error:
             outcome = error.code
@@ -129,9 +129,9 @@ class Runtime:
             log.exception("operation failed", extra={"action": operation.name})
             raise Internal("internal server error") from error
         finally:
-            task_id = task_id_of_input(raw) if command is None else task_of(command, answer)
+            task_id = task_id_of_input(raw) if command is None else task_of(command, result)
             self._record(operation, caller, actor, outcome, started, task_id)
-        return answer
+        return result
 
     @asynccontextmanager
     async def stream(
@@ -162,7 +162,7 @@ class Runtime:
             self._record(operation, caller, caller.actor, outcome, started)
 
     async def read(self, name: str, work: Callable[[Tx], Any], actor: Actor = SYSTEM) -> Any:
-        """Run `work` on a reader, for interfaces that need more than the answer of one operation (health, metrics)."""
+        """Run `work` on a reader, for interfaces that need more than the result of one operation (health, metrics)."""
         return await self.database.readers.run(name, work, actor, "")
 
     async def identify(self, secret: str | None) -> Actor:
@@ -211,11 +211,11 @@ class Runtime:
             with suppress(ProjectManagerError):
                 await self.database.readers.run("suggest", error.suggest, caller.actor, caller.request_id)
 
-    async def _perform(self, call: Call) -> Answer:
+    async def _execute(self, call: Call) -> OperationResult:
         operation = call.operation
         if operation.waits is not None:
-            answer = self.long_polls.run(call)
-            return await (self._until_revoked(call.caller, answer) if call.wait_seconds else answer)
+            result = self.long_polls.run(call)
+            return await (self._until_revoked(call.caller, result) if call.wait_seconds else result)
         if operation.snapshot:
             return await self._snapshot(call)
         if operation.kind is Kind.READ:
@@ -229,34 +229,34 @@ class Runtime:
             )
         return await self._executor.write_with_names(call, use_case)
 
-    async def _until_revoked(self, caller: Caller, wait: Awaitable[Answer]) -> Answer:
-        """Return the answer of the wait. Raises Unauthorized without effect when the token is revoked meanwhile."""
-        answer: Answer | None = None
+    async def _until_revoked(self, caller: Caller, wait: Awaitable[OperationResult]) -> OperationResult:
+        """Return the result of the wait. Raises Unauthorized without effect when the token is revoked meanwhile."""
+        result: OperationResult | None = None
         with anyio.CancelScope() as scope, self.open_streams.registered(caller.secret, scope.cancel):
-            answer = await wait
-        if answer is None:
+            result = await wait
+        if result is None:
             raise Unauthorized("access was revoked while the request was waiting; nothing was changed")
-        return answer
+        return result
 
-    async def _snapshot(self, call: Call) -> Answer:
-        """Return a large answer. A reader encodes it once for all callers before the next commit."""
+    async def _snapshot(self, call: Call) -> OperationResult:
+        """Return a large result. A reader encodes it once for all callers before the next commit."""
         if call.actor.is_agent:
             await self._executor.confirm_leases(call.actor, call.caller, call.called_at)
         name = call.operation.name + call.command.model_dump_json()
         work = partial(_encoded, call.operation.use_case, call.command)
         encode = partial(self.database.readers.run, call.operation.name, work, call.actor, call.caller.request_id)
         snapshot = await self._snapshots.get(name, lambda: self.database.tail.generation, encode)
-        return Answer(None, snapshot=snapshot)
+        return OperationResult(None, snapshot=snapshot)
 
     def _expire_leases(self, tx: Tx) -> None:
         """End the leases and deferrals that are due. The writer calls this in its transaction."""
         with self.jobs.observed("expire_leases"):
             leases.expire_due(tx)
 
-    def _committed(self, turns: Sequence[str]) -> None:
+    def _committed(self, lease_outcomes: Sequence[str]) -> None:
         self.database.tail.wake()
-        for turn in turns:
-            self.metrics.lease(turn)
+        for outcome in lease_outcomes:
+            self.metrics.lease(outcome)
 
     def _timed(self, name: str, seconds: float) -> None:
         self.metrics.query(name, seconds)

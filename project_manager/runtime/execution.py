@@ -10,7 +10,7 @@ from project_manager.domain.errors import ProjectManagerError
 from project_manager.observability.logging import log_action
 from project_manager.runtime import idempotency
 from project_manager.runtime.authentication import IdentityCache
-from project_manager.runtime.calls import Answer, Call, Caller
+from project_manager.runtime.calls import Call, Caller, OperationResult
 from project_manager.runtime.expiring_leases import ExpiringLeases
 from project_manager.services import leases
 from project_manager.services.resolve import TypoCheckRequired
@@ -35,19 +35,21 @@ class CallExecutor:
         self._expiring = ExpiringLeases()
         self._heartbeats: dict[str, int] = {}
 
-    async def read(self, call: Call) -> Answer:
+    async def read(self, call: Call) -> OperationResult:
         """Run the use case of the call on a reader."""
-        work = partial(self._answer, call=call, use_case=call.operation.use_case)
+        work = partial(self._result, call=call, use_case=call.operation.use_case)
         run = partial(
             self._database.readers.run, call.operation.name, actor=call.actor, request_id=call.caller.request_id
         )
-        answer: Answer | None = await run(lambda tx: None if leases.has_unconfirmed(tx, call.called_at) else work(tx))
-        if answer is None:
+        result: OperationResult | None = await run(
+            lambda tx: None if leases.has_unconfirmed(tx, call.called_at) else work(tx)
+        )
+        if result is None:
             await self.confirm_leases(call.actor, call.caller, call.called_at)
-            answer = await run(work)
-        return answer
+            result = await run(work)
+        return result
 
-    async def write_with_names(self, call: Call, use_case: UseCase) -> Answer:
+    async def write_with_names(self, call: Call, use_case: UseCase) -> OperationResult:
         """Run a use case that may create a project or an epic by name, once more for each new name.
 
         Before each repetition a reader compares the new name with the existing ones. Raises Invalid for a name that is
@@ -61,22 +63,22 @@ class CallExecutor:
                 await self._database.readers.run("compare_names", new.check, call.actor, call.caller.request_id)
                 compared |= {new.name}
 
-    async def write(self, call: Call, use_case: UseCase, new_names: frozenset[str] = frozenset()) -> Answer:
+    async def write(self, call: Call, use_case: UseCase, new_names: frozenset[str] = frozenset()) -> OperationResult:
         """Run a use case of the call on the writer."""
         noted_at: int | None = None
         confirmed = False
         await self._identities.check_agent(call.caller.actor, call.actor)  # again, because the caller may have waited
 
-        def work(tx: Tx) -> Answer:
+        def work(tx: Tx) -> OperationResult:
             nonlocal noted_at, confirmed
             tx.new_names = new_names
             confirmed = leases.confirm(tx, call.called_at)
-            answer = self.write_in(tx, call, use_case)
-            noted_at = tx.now if not answer.replayed and self._needs_heartbeat(tx) else None
-            return answer
+            result = self.write_in(tx, call, use_case)
+            noted_at = tx.now if not result.replayed and self._needs_heartbeat(tx) else None
+            return result
 
         try:
-            answer: Answer = await self._database.writer.run(
+            result: OperationResult = await self._database.writer.run(
                 call.operation.name, work, call.actor, call.caller.request_id
             )
         except ProjectManagerError:
@@ -87,35 +89,35 @@ class CallExecutor:
             if len(self._heartbeats) > AGENTS_REMEMBERED:
                 self._heartbeats.clear()
             self._heartbeats[call.actor.id] = noted_at
-        return answer
+        return result
 
-    def write_in(self, tx: Tx, call: Call, use_case: UseCase) -> Answer:
-        """Run a use case of the call in an open transaction, or replay the stored answer of its idempotency key."""
+    def write_in(self, tx: Tx, call: Call, use_case: UseCase) -> OperationResult:
+        """Run a use case of the call in an open transaction, or replay the stored result of its idempotency key."""
         replay = idempotency.find_replay(tx, call)
         if replay is not None:
             return replay
-        answer = self._answer(tx, call=call, use_case=use_case)
+        result = self._result(tx, call=call, use_case=use_case)
         if self._needs_heartbeat(tx):
             agents.touch(tx)
-        idempotency.store(tx, call, answer)
-        return answer
+        idempotency.store(tx, call, result)
+        return result
 
     async def confirm_leases(self, actor: Actor, caller: Caller, called_at: int) -> None:
         """Renew the leases for which this call is the first one of their holder. Write only when there are any."""
-        look = partial(leases.has_unconfirmed, called_at=called_at)
-        if await self._database.readers.run("unconfirmed", look, actor, caller.request_id):
+        check = partial(leases.has_unconfirmed, called_at=called_at)
+        if await self._database.readers.run("unconfirmed", check, actor, caller.request_id):
             confirm = partial(leases.confirm, called_at=called_at)
             try:
                 await self._database.writer.run("confirm", confirm, actor, caller.request_id)
-            except ProjectManagerError as error:  # the answer of the call does not depend on this write
+            except ProjectManagerError as error:  # the result of the call does not depend on this write
                 log_action(log, "confirm", logging.WARNING, outcome=error.code, actor=actor.id)
 
-    def _answer(self, tx: Tx, *, call: Call, use_case: UseCase) -> Answer:
-        """Return the answer of the use case, with the leases of an agent that end soon."""
-        answer = Answer(use_case(tx, call.command))
+    def _result(self, tx: Tx, *, call: Call, use_case: UseCase) -> OperationResult:
+        """Return the result of the use case, with the leases of an agent that end soon."""
+        result = OperationResult(use_case(tx, call.command))
         if call.caller.is_agent:
-            answer.expiring_leases = self._expiring.of(tx)
-        return answer
+            result.expiring_leases = self._expiring.of(tx)
+        return result
 
     def _needs_heartbeat(self, tx: Tx) -> bool:
         """Return whether this process has noted no heartbeat of the actor for HEARTBEAT_INTERVAL_MS."""

@@ -41,9 +41,9 @@ class Health:
 
     async def condition(self) -> Condition:
         """Return the reasons against sending work to this instance."""
-        moved = await self._file_moved()
-        if moved is not None:
-            return Condition([moved], reads=False)
+        problem = await self._file_moved()
+        if problem is not None:
+            return Condition([problem], reads=False)
         writer, damage = self._runtime.database.writer, self._runtime.database.watch.damage
         reads = await self.is_database_responsive()
         found = [] if reads else ["database not readable"]
@@ -75,8 +75,8 @@ class Health:
         """Return the difference between the database files on disk and those that this process has open, or None."""
         watch = self._runtime.database.watch
         with anyio.move_on_after(TIMEOUT_SECONDS / 4):
-            await anyio.to_thread.run_sync(watch.look, abandon_on_cancel=True)
-        return None if watch.change is None else watch.change.words
+            await anyio.to_thread.run_sync(watch.refresh, abandon_on_cancel=True)
+        return None if watch.change is None else watch.change.message
 
     async def _schema_fits(self) -> bool:
         """Return whether this release runs on the present schema, which a newer release may have migrated."""
@@ -111,8 +111,8 @@ class Health:
         return self._runtime.database.readers.has_progressed_since(started)
 
 
-async def _in_thread(look: Callable[[], bool]) -> bool:
-    """Return the result of `look`, or False when the file system does not answer in time."""
+async def _in_thread(check: Callable[[], bool]) -> bool:
+    """Return the result of `check`, or False when the file system does not answer in time."""
     with anyio.move_on_after(TIMEOUT_SECONDS / 4):
-        return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(check, abandon_on_cancel=True)
     return False

@@ -1,4 +1,4 @@
-"""Idempotency: the stored answer of a key is replayed, and another request with that key is refused."""
+"""Idempotency: the stored result of a key is replayed, and another request with that key is refused."""
 
 import hashlib
 from collections.abc import Iterator
@@ -7,29 +7,29 @@ import orjson
 
 from project_manager.domain.errors import IdempotencyMismatch
 from project_manager.operations.definition import Operation
-from project_manager.runtime.calls import Answer, Call
+from project_manager.runtime.calls import Call, OperationResult
 from project_manager.schemas.commands import Command
 from project_manager.store import idempotency
 from project_manager.store.transaction import Tx
 
 
-def find_replay(tx: Tx, call: Call) -> Answer | None:
-    """Return the stored answer of the call's idempotency key, or None. Raises IdempotencyMismatch."""
+def find_replay(tx: Tx, call: Call) -> OperationResult | None:
+    """Return the stored result of the call's idempotency key, or None. Raises IdempotencyMismatch."""
     if call.key is None:
         return None
-    kept = idempotency.find(tx, call.key)
-    if kept is None:
+    stored = idempotency.find(tx, call.key)
+    if stored is None:
         return None
-    stored_hash, body = kept
+    stored_hash, body = stored
     if stored_hash not in _hashes(tx.actor.id, call.operation, call.command):
         raise IdempotencyMismatch.of("request_id", f"idempotency key {call.key!r} was used for a different request")
-    return Answer(orjson.loads(body), replayed=True, encoded=body.encode())
+    return OperationResult(orjson.loads(body), replayed=True, encoded=body.encode())
 
 
-def store(tx: Tx, call: Call, answer: Answer) -> None:
-    """Store an answer with an effect under the call's idempotency key, if there is one."""
-    if call.key is not None and call.has_effect(answer.view):
-        idempotency.keep(tx, call.key, request_hash(call.operation, call.command), answer.body.decode())
+def store(tx: Tx, call: Call, result: OperationResult) -> None:
+    """Store a result with an effect under the call's idempotency key, if there is one."""
+    if call.key is not None and call.has_effect(result.view):
+        idempotency.add(tx, call.key, request_hash(call.operation, call.command), result.body.decode())
 
 
 def request_hash(operation: Operation, command: Command) -> str:

@@ -33,7 +33,7 @@ from project_manager.store.transaction import Tx
 log = logging.getLogger(__name__)
 
 CLOCK_AGAIN_SECONDS = 600
-WATCH_EVERY_SECONDS = 0.5
+WATCH_INTERVAL_SECONDS = 0.5
 EXPIRY_SECONDS = instances.EXPIRES_AFTER_MS / 1000
 
 
@@ -91,13 +91,13 @@ async def _run_exclusively(
 
 async def _all_expired(database: Database) -> list[InstanceRow] | None:
     """Return the instances on other machines, or None when one sends a heartbeat or a new one registers."""
-    look = partial(instances_on_other_hosts, database=database)
-    seen = await database.readers.run("elsewhere", look, SYSTEM, "")
+    read_others = partial(instances_on_other_hosts, database=database)
+    seen = await database.readers.run("elsewhere", read_others, SYSTEM, "")
     present = seen
     with anyio.move_on_after(EXPIRY_SECONDS):
         while present:
-            await anyio.sleep(WATCH_EVERY_SECONDS)
-            present = await database.readers.run("elsewhere", look, SYSTEM, "")
+            await anyio.sleep(WATCH_INTERVAL_SECONDS)
+            present = await database.readers.run("elsewhere", read_others, SYSTEM, "")
             if not set(present) <= set(seen):
                 return None
     return seen
@@ -111,26 +111,26 @@ def _unregister(tx: Tx, *, database: Database) -> None:
 
 def register_jobs(jobs: BackgroundJobs, database: Database, kind: ProcessKind, waiter_ids: Collection[int]) -> None:
     """Register the heartbeat of this process and its waiting calls, and the check of the clock."""
-    apart = RateLimitedWarning(log, "clock_differs", "clock difference", again=CLOCK_AGAIN_SECONDS)
+    clock_warning = RateLimitedWarning(log, "clock_differs", "clock difference", again=CLOCK_AGAIN_SECONDS)
 
     async def write_heartbeat() -> None:
         work = partial(_heartbeat, database=database, kind=kind, waiter_ids=list(waiter_ids))
         await database.writer.run("heartbeat", work, SYSTEM, "")
 
     async def check_clock() -> None:
-        _log_clock_difference(apart, database.clock.difference())
+        _log_clock_difference(clock_warning, database.clock.difference())
 
     jobs.register(Job("heartbeat", write_heartbeat, every(instances.HEARTBEAT_SECONDS)))
     jobs.register(Job("clock", check_clock, every(instances.HEARTBEAT_SECONDS)))
 
 
-def _log_clock_difference(apart: RateLimitedWarning, difference: int) -> None:
+def _log_clock_difference(clock_warning: RateLimitedWarning, difference: int) -> None:
     """Log a difference above JUMP_MS: `difference` is database time minus the wall clock, in milliseconds."""
     if abs(difference) <= JUMP_MS:
-        apart.recovered()
+        clock_warning.recovered()
         return
     side = "ahead of" if difference > 0 else "behind"
-    apart.failed(
+    clock_warning.failed(
         f"database time is {timedelta(seconds=abs(difference) // 1000)} {side} the wall clock. Leases expire as "
         "usual; retention is paused. Set the clock of the host. If database time is wrong, stop the service, back up "
         "and restore the database"

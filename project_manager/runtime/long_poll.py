@@ -22,7 +22,7 @@ from project_manager.observability.logging import bind_context, log_action
 from project_manager.operations.definition import WaitsFor
 from project_manager.runtime.authentication import check_agent_in_transaction
 from project_manager.runtime.background import BackgroundJobs, Job
-from project_manager.runtime.calls import Answer, Call
+from project_manager.runtime.calls import Call, OperationResult
 from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow, Subscription
 from project_manager.runtime.execution import CallExecutor
 from project_manager.schemas import validation
@@ -49,14 +49,14 @@ class WaitingCall:
     waiter: Waiter
     executor: CallExecutor
     served: anyio.Event = field(default_factory=anyio.Event)
-    result: Answer | ProjectManagerError | type[Closed] | None = None
+    result: OperationResult | ProjectManagerError | type[Closed] | None = None
 
     @property
     def key(self) -> tuple[str, str] | None:
         """The actor id and its idempotency key, or None. One key takes effect once."""
         return None if self.call.key is None else (self.call.actor.id, self.call.key)
 
-    def grant(self, tx: Tx, task_id: int) -> tuple[Answer | ProjectManagerError, bool]:
+    def grant(self, tx: Tx, task_id: int) -> tuple[OperationResult | ProjectManagerError, bool]:
         """Claim the task. Return the result, which can be a refusal, and whether the task was claimed."""
         own = replace(tx, actor=self.call.actor, request_id=self.call.caller.request_id)
         bind_context(own.request_id, own.actor.token_id)
@@ -65,7 +65,7 @@ class WaitingCall:
             with savepoint(tx):
                 # A token may have been bound to the agent id during the wait.
                 check_agent_in_transaction(own, self.call.caller.actor, own.actor)
-                answer = self.executor.write_in(own, self.call, use_case)
+                result = self.executor.write_in(own, self.call, use_case)
         except ProjectManagerError as error:
             return error, False
         except driver.DriverError:  # it concerns the whole batch
@@ -73,23 +73,23 @@ class WaitingCall:
         except Exception:
             log.exception("queued claim failed", extra={"action": "write_failed", "operation": "claim_next_task"})
             return Internal("internal server error; no task was claimed"), False
-        return answer, not answer.replayed
+        return result, not result.replayed
 
-    def settle(self, result: Answer | ProjectManagerError | type[Closed]) -> None:
+    def settle(self, result: OperationResult | ProjectManagerError | type[Closed]) -> None:
         self.result = result
         self.served.set()
 
 
 class BlockerCache:
-    """Answers to claims for which no task is ready. Calls at the same time share a count, because counts are slow."""
+    """Views for claims for which no task is ready. Calls at the same time share a count, because counts are slow."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._kept: dict[int | None, tuple[int, TaskCounts]] = {}
+        self._counts: dict[int | None, tuple[int, TaskCounts]] = {}
         self._counting = anyio.Lock()
 
-    async def answer(self, call: Call) -> NothingReadyView:
-        """Return the answer, with counts that are not older than the claim. Raises ProjectNotFound, EpicNotFound."""
+    async def get(self, call: Call) -> NothingReadyView:
+        """Return the result, with counts that are not older than the claim. Raises ProjectNotFound, EpicNotFound."""
         command, since = call.command, self._generation
         read = partial(self._database.readers.run, "nothing_ready", actor=call.actor, request_id=call.caller.request_id)
         found: NothingReadyView | None = await read(partial(self._read, command=command, since=since))
@@ -108,23 +108,23 @@ class BlockerCache:
     def _read(
         self, tx: Tx, *, command: ClaimNextTask, since: int, generation: int | None = None
     ) -> NothingReadyView | None:
-        """Return the answer with counts of the commit `since` or later, counted now as of `generation`, or None."""
+        """Return the view with counts of the commit `since` or later, counted now as of `generation`, or None."""
         project_id = claim_blockers.project_of(tx, command)
-        kept = self._kept.get(project_id)
-        if kept is None or kept[0] < since:
+        cached = self._counts.get(project_id)
+        if cached is None or cached[0] < since:
             if generation is None:
                 return None
-            if len(self._kept) > PROJECTS_COUNTED:
-                self._kept.clear()
-            kept = self._kept[project_id] = (generation, claim_blockers.count(tx, project_id))
-        return claim_blockers.answer(tx, kept[1])
+            if len(self._counts) > PROJECTS_COUNTED:
+                self._counts.clear()
+            cached = self._counts[project_id] = (generation, claim_blockers.count(tx, project_id))
+        return claim_blockers.nothing_ready(tx, cached[1])
 
 
 class LongPolls:
-    """The waiting calls of one process. `places` are its waiters in the claim queue, by ticket."""
+    """The waiting calls of one process. `waiting_calls` are its waiters in the claim queue, by id."""
 
     def __init__(self, hub: Hub, database: Database, executor: CallExecutor, jobs: BackgroundJobs) -> None:
-        self.places: dict[int, WaitingCall] = {}
+        self.waiting_calls: dict[int, WaitingCall] = {}
         self._hub = hub
         self._writer = database.writer
         self._executor = executor
@@ -133,35 +133,35 @@ class LongPolls:
         self._pass_due = anyio.Event()
         jobs.register(Job("claim_queue", self._serve, self._wait_until_due, stop=partial(self._cancel_all, Closed)))
 
-    async def run(self, call: Call) -> Answer:
+    async def run(self, call: Call) -> OperationResult:
         """Run a call of an operation that can wait. `wait_seconds` of the call may be 0."""
         waits = call.operation.waits
         if waits is not None and waits.waits_for is WaitsFor.TASK:
             return await self._claim(call)
         return await self._events(call)
 
-    async def _claim(self, call: Call) -> Answer:
-        """Claim the next task. When no task is ready, the answer has the blockers."""
+    async def _claim(self, call: Call) -> OperationResult:
+        """Claim the next task. When no task is ready, the result has the blockers."""
         claim = self._wait_for_task(call) if call.wait_seconds else self._executor.write(call, call.operation.use_case)
-        answer = await claim
-        if not _has_task(call, answer):
-            answer.view = await self._blockers.answer(call)
-        return answer
+        result = await claim
+        if not _has_task(call, result):
+            result.view = await self._blockers.get(call)
+        return result
 
-    async def _wait_for_task(self, call: Call) -> Answer:
-        """Claim the next task, or wait for it in the claim queue. The answer may have no task."""
+    async def _wait_for_task(self, call: Call) -> OperationResult:
+        """Claim the next task, or wait for it in the claim queue. The result may have no task."""
         head = self._hub.head
-        enter = partial(claim_queue.claim_or_enqueue, called_at=call.called_at)
-        answer = await _shielded(self._executor.write(call, enter))
-        if not _has_task(call, answer):
-            waited = await self._wait(WaitingCall(call, answer.view.waiter, self._executor), head)
-            # Ask once more: a task may have been reserved for the place that was given up.
-            last = partial(claim_queue.claim_next, called_at=call.called_at)
-            answer = waited if waited is not None else await _shielded(self._executor.write(call, last))
-        await self._release_if_disconnected(answer, call)
-        return answer
+        claim_or_enqueue = partial(claim_queue.claim_or_enqueue, called_at=call.called_at)
+        result = await _shielded(self._executor.write(call, claim_or_enqueue))
+        if not _has_task(call, result):
+            waited = await self._wait(WaitingCall(call, result.view.waiter, self._executor), head)
+            # Ask once more: a task may have been reserved for this waiter.
+            claim_again = partial(claim_queue.claim_next, called_at=call.called_at)
+            result = waited if waited is not None else await _shielded(self._executor.write(call, claim_again))
+        await self._release_if_disconnected(result, call)
+        return result
 
-    async def _events(self, call: Call) -> Answer:
+    async def _events(self, call: Call) -> OperationResult:
         """Return the next events, or an empty page at the end of the wait."""
         if not call.wait_seconds:
             return await self._executor.read(call)
@@ -170,9 +170,9 @@ class LongPolls:
         async with self._hub.subscribe(project_id=command.project_id, types=wanted, limit=UNBOUNDED) as subscription:
             with anyio.move_on_after(call.wait_seconds):
                 while True:
-                    answer = await self._executor.read(call)
-                    if answer.view.items or answer.view.resync:
-                        return answer
+                    result = await self._executor.read(call)
+                    if result.view.items or result.view.resync:
+                        return result
                     await subscription.next_batch()
         return await self._executor.read(call)
 
@@ -195,15 +195,15 @@ class LongPolls:
         except Closed:
             self._cancel_all(Closed)
         finally:
-            if self.places:  # the subscription has ended first, or a pass has failed
+            if self.waiting_calls:  # the subscription has ended first, or a pass has failed
                 self._pass_due.set()
         if failure is not None:
             raise failure
 
     async def _serve_while_waiting(self) -> None:
-        while self.places:
+        while self.waiting_calls:
             self._pass_due = anyio.Event()
-            if not await self._serve_once() and self.places:
+            if not await self._serve_once() and self.waiting_calls:
                 await self._pass_due.wait()
 
     async def _listen(self, subscription: Subscription, listening: anyio.CancelScope) -> None:
@@ -212,91 +212,91 @@ class LongPolls:
             while True:
                 if self._may_serve(await subscription.next_batch()):
                     self._pass_due.set()
-        except (Closed, Overflow):  # a pass is shielded, so its answers reach their waiters
+        except (Closed, Overflow):  # a pass is shielded, so its results reach their waiters
             listening.cancel()
 
     def _may_serve(self, events: list[Event]) -> bool:
         """Return whether a pass is due. A claim makes no task ready, but may answer a waiter with the same key."""
-        return any(place.key for place in self.places.values()) or any(
+        return any(waiting.key for waiting in self.waiting_calls.values()) or any(
             event.type != TaskStatusChanged.type or event.field("status") != Status.IN_PROGRESS for event in events
         )
 
     async def _serve_once(self) -> bool:
         """Run one pass over the queue. Return whether another one is due."""
         async with self._pass:
-            serve = partial(claim_queue.serve_waiters, places=dict(self.places))
+            serve = partial(claim_queue.serve_waiters, local_waiters=dict(self.waiting_calls))
             try:
                 served = await _shielded(self._writer.run("serve_queue", serve, SYSTEM, ""))
             except ShuttingDown as error:
                 self._cancel_all(error)
                 return False
-            for ticket, result in served.results.items():
-                self.places.pop(ticket).settle(result)
-        return served.more
+            for waiter_id, result in served.results.items():
+                self.waiting_calls.pop(waiter_id).settle(result)
+        return served.has_more
 
     def _cancel_all(self, reason: ProjectManagerError | type[Closed]) -> None:
-        for ticket in list(self.places):
-            self.places.pop(ticket).settle(reason)
+        for waiter_id in list(self.waiting_calls):
+            self.waiting_calls.pop(waiter_id).settle(reason)
 
-    async def _wait(self, place: WaitingCall, head: int) -> Answer | None:
+    async def _wait(self, waiting: WaitingCall, head: int) -> OperationResult | None:
         """Wait in the queue. Return None without a task. `head` is the newest event from before the claim."""
         if self._hub.closed:
-            await _shielded(self._dequeue(place))
+            await _shielded(self._dequeue(waiting))
             raise Closed
-        self.places[place.waiter.id] = place
-        # An event after `head` may have made a task ready before this place could be served.
-        if len(self.places) == 1 or self._hub.head != head:
+        self.waiting_calls[waiting.waiter.id] = waiting
+        # An event after `head` may have made a task ready before this call could be served.
+        if len(self.waiting_calls) == 1 or self._hub.head != head:
             self._pass_due.set()
         try:
-            with anyio.move_on_after(place.call.wait_seconds):
-                await place.served.wait()
+            with anyio.move_on_after(waiting.call.wait_seconds):
+                await waiting.served.wait()
         except anyio.get_cancelled_exc_class():
-            await _shielded(self._dequeue(place))
-            if isinstance(place.result, Answer):
-                await self._release_if_disconnected(place.result, place.call)
+            await _shielded(self._dequeue(waiting))
+            if isinstance(waiting.result, OperationResult):
+                await self._release_if_disconnected(waiting.result, waiting.call)
             raise
-        if not isinstance(place.result, Answer):
-            await _shielded(self._dequeue(place))
-        if place.result is None or isinstance(place.result, Answer):
-            return place.result
-        raise place.result
+        if not isinstance(waiting.result, OperationResult):
+            await _shielded(self._dequeue(waiting))
+        if waiting.result is None or isinstance(waiting.result, OperationResult):
+            return waiting.result
+        raise waiting.result
 
-    async def _dequeue(self, place: WaitingCall) -> None:
-        """Give up the place. A pass over the queue that began before may still serve it."""
-        ticket = place.waiter.id
-        leave = partial(claim_queue.dequeue, ticket=ticket)
+    async def _dequeue(self, waiting: WaitingCall) -> None:
+        """Remove the waiter. A pass over the queue that began before may still serve it."""
+        waiter_id = waiting.waiter.id
+        dequeue = partial(claim_queue.dequeue, waiter_id=waiter_id)
         with _log_errors("leave_queue"):
-            await self._writer.run("leave_queue", leave, place.call.actor, place.call.caller.request_id)
+            await self._writer.run("leave_queue", dequeue, waiting.call.actor, waiting.call.caller.request_id)
         async with self._pass:
-            self.places.pop(ticket, None)
-        if not self.places:
+            self.waiting_calls.pop(waiter_id, None)
+        if not self.waiting_calls:
             self._pass_due.set()
 
-    async def _release_if_disconnected(self, answer: Answer, call: Call) -> None:
+    async def _release_if_disconnected(self, result: OperationResult, call: Call) -> None:
         """Release the task when the caller has disconnected, unless a retry with its idempotency key can replay it."""
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
         except anyio.get_cancelled_exc_class():
-            if _has_task(call, answer) and not answer.replayed and call.key is None:
-                give_back = self._writer.run("give_back", _release_command(answer), call.actor, call.caller.request_id)
+            if _has_task(call, result) and not result.replayed and call.key is None:
+                release = self._writer.run("give_back", _release_command(result), call.actor, call.caller.request_id)
                 with _log_errors("give_back"):
-                    await _shielded(give_back)
+                    await _shielded(release)
             raise
 
 
-def _has_task(call: Call, answer: Answer) -> bool:
-    return answer.replayed or call.has_effect(answer.view)
+def _has_task(call: Call, result: OperationResult) -> bool:
+    return result.replayed or call.has_effect(result.view)
 
 
-def _release_command(answer: Answer) -> Callable[[Tx], object]:
-    lock = answer.view.lock
+def _release_command(result: OperationResult) -> Callable[[Tx], object]:
+    lock = result.view.lock
     command = validation.read(ReleaseTaskLock, {"task_id": lock.task_id, "fence": lock.fence})
     return partial(leases.release, command=command)
 
 
 @contextmanager
 def _log_errors(step: str) -> Iterator[None]:
-    """Log an error of a last step, which must not replace the answer. The step happens later by itself."""
+    """Log an error of a last step, which must not replace the result. The step happens later by itself."""
     try:
         yield
     except ProjectManagerError as error:
@@ -304,7 +304,7 @@ def _log_errors(step: str) -> Iterator[None]:
 
 
 async def _shielded(write: Awaitable[Written]) -> Written:
-    """Await a write without cancellation. It takes effect, so a deadline must not lose its answer."""
+    """Await a write without cancellation. It takes effect, so a deadline must not lose its result."""
     with anyio.CancelScope(shield=True):
         written = await write
     return written  # noqa: RET504 for the type checker a cancel scope may swallow an exception, so no return in it

@@ -17,20 +17,20 @@ from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
 
-MAINTAIN_EVERY_SECONDS = 600
-PUBLISH_EVERY_SECONDS = 3600
-BACKUP_EVERY_SECONDS = 5
+MAINTENANCE_INTERVAL_SECONDS = 600
+PUBLISH_INTERVAL_SECONDS = 3600
+BACKUP_INTERVAL_SECONDS = 5
 HOUR_MS = 3_600_000
 
 
 def register_jobs(jobs: BackgroundJobs, database: Database, metrics: Metrics, *, event_days: int) -> None:
     """Register the maintenance of the database. `event_days` is the retention of events."""
-    hourly, often = every(PUBLISH_EVERY_SECONDS), every(MAINTAIN_EVERY_SECONDS)
+    hourly, often = every(PUBLISH_INTERVAL_SECONDS), every(MAINTENANCE_INTERVAL_SECONDS)
     delete = partial(delete_expired, database, event_days=event_days)
     jobs.register(Job("retention", delete, often, LONG_LIVED, at_start=True))
     jobs.register(Job("latest_event", partial(log_latest_event, database), hourly, SERVICE, at_start=True))
     report = partial(report_backup, database, metrics)
-    jobs.register(Job("last_backup", report, every(BACKUP_EVERY_SECONDS), SERVICE, at_start=True))
+    jobs.register(Job("last_backup", report, every(BACKUP_INTERVAL_SECONDS), SERVICE, at_start=True))
 
 
 async def report_backup(database: Database, metrics: Metrics) -> None:
@@ -65,5 +65,5 @@ async def delete_expired(database: Database, *, event_days: int) -> None:
 
 
 def _delete_old_events(tx: Tx, before: int) -> int:
-    instances.forget_silent(tx)
+    instances.delete_expired(tx)
     return retention.delete_old_events(tx, before)

@@ -30,7 +30,7 @@ async def open_runtime(
     metrics.set_expected_instances(settings.expected_instances)
     database = runtime.database
     _register_gauges(metrics, database, runtime.hub)
-    instances.register_jobs(runtime.jobs, database, kind, runtime.long_polls.places)
+    instances.register_jobs(runtime.jobs, database, kind, runtime.long_polls.waiting_calls)
     maintenance.register_jobs(runtime.jobs, database, metrics, event_days=settings.event_retention_days)
     database.start()
     try:

@@ -17,7 +17,7 @@ from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_SECONDS = 2.0
+CHECK_INTERVAL_SECONDS = 2.0
 
 Secret = str | None
 Cancel = Callable[[], object]
@@ -30,7 +30,7 @@ class RevocationWatch:
         self._ends: dict[Secret, dict[object, Cancel]] = {}
         self._read = read
         self._required = required
-        jobs.register(Job("revocation", self._check_tokens, every(LOOK_EVERY_SECONDS), SERVICE))
+        jobs.register(Job("revocation", self._check_tokens, every(CHECK_INTERVAL_SECONDS), SERVICE))
 
     @contextmanager
     def registered(self, secret: Secret, end: Cancel) -> Iterator[None]:

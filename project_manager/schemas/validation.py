@@ -89,8 +89,8 @@ def _invalid_error(errors: list[FieldError], total: int, *, only_unknown: bool) 
     more = total - len(errors)
     kind = UnknownArgument if only_unknown else Invalid
     return kind(
-        "; ".join(fault["message"] for fault in errors) + (f"; and {more:,} more" if more else ""),
-        hint=" ".join(dict.fromkeys(fault["hint"] for fault in errors if fault["hint"])),
+        "; ".join(entry["message"] for entry in errors) + (f"; and {more:,} more" if more else ""),
+        hint=" ".join(dict.fromkeys(entry["hint"] for entry in errors if entry["hint"])),
         errors=errors,
         **({"total": total} if more else {}),
     )
@@ -133,10 +133,10 @@ def _field_error(
     field = ".".join(map(excerpt, loc)) or "(body)"
     if entry["type"] == "extra_forbidden":
         return _unknown(_model_at(command, loc), field, str(loc[-1]), guessed=with_suggestions)
-    words = _message(entry, guessed=with_suggestions)
-    quoted = isinstance(entry["input"], str) and words.startswith(repr(entry["input"][:40]))
+    message = _message(entry, guessed=with_suggestions)
+    quoted = isinstance(entry["input"], str) and message.startswith(repr(entry["input"][:40]))
     shown = field.removesuffix(f".{loc[-1]}") if quoted and isinstance(loc[-1], int) else field
-    return {"field": field, "message": f"`{shown}` {words}", "hint": _hint(command, entry, field)}
+    return {"field": field, "message": f"`{shown}` {message}", "hint": _hint(command, entry, field)}
 
 
 def _is_scalar_for_list(loc: tuple[object, ...], raw: Mapping[str, object]) -> bool:
@@ -150,8 +150,8 @@ def _is_scalar_for_list(loc: tuple[object, ...], raw: Mapping[str, object]) -> b
 def _unknown(command: type[BaseModel], field: str, name: str, *, guessed: bool) -> FieldError:
     for own, names in aliases_by_field(command).items():
         if name in names:
-            words = f"is an alias of `{own}`" if name != own else f"has aliases: {', '.join(names[1:])}"
-            return {"field": field, "message": f"`{field}` {words}; send only one", "hint": ""}
+            message = f"is an alias of `{own}`" if name != own else f"has aliases: {', '.join(names[1:])}"
+            return {"field": field, "message": f"`{field}` {message}; send only one", "hint": ""}
     meant = suggest_field(name, aliases_by_field(command)) if guessed else None
     hint = "" if meant is not None else f"The fields are {', '.join(command.model_fields)}."
     if name.lower() in SORT_PARAMETERS and meant is None:

@@ -20,10 +20,15 @@ def list_agents(tx: Tx, command: ListAgents) -> Page[AgentView]:
     filters = {"active": command.active}
     offset = paging.start_id(command, filters)
     rows, total = agents.page(tx, active=command.active, offset=offset, limit=command.limit + 1)
-    shown, more = rows[: command.limit], len(rows) > command.limit
+    page_rows, has_more = rows[: command.limit], len(rows) > command.limit
     # Agents are listed by the time of their last call, which changes, so the position is a number of rows.
     return paging.page(
-        shown, more, total, filters, item=lambda row: _shown(tx, row), position=lambda row: (offset + command.limit,)
+        page_rows,
+        has_more,
+        total,
+        filters,
+        item=lambda row: _view(tx, row),
+        position=lambda row: (offset + command.limit,),
     )
 
 
@@ -32,7 +37,7 @@ def get(tx: Tx, command: GetAgent) -> AgentView:
     row = agents.get(tx, command.agent_id)
     if row is None:
         raise AgentNotFound(f"unknown agent {command.agent_id!r}", agent_id=command.agent_id)
-    return _shown(tx, row)
+    return _view(tx, row)
 
 
 def get_context(tx: Tx, command: GetContext) -> ContextView:
@@ -93,7 +98,7 @@ def _lost_leases_sentence(lost: list[tuple[int, str, str]]) -> str:
     return f" Your lease ended on {named}: stop that work unless acquire_task_lock grants a new lease."
 
 
-def _shown(tx: Tx, row: AgentRow) -> AgentView:
+def _view(tx: Tx, row: AgentRow) -> AgentView:
     leases = [lease_of(held, tx.now) for held in agents.held_by(tx, row.id)]
     return AgentView(
         id=row.id,

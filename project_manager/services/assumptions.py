@@ -39,7 +39,7 @@ def record(tx: Tx, command: schemas.AddRaTag) -> schemas.RecordedView:
     place = {name: getattr(command, name) for name in LOCATION_FIELDS}
     assumption_id = _add(tx, row, command.text, place).id
     renew_on_write(tx, row, command.fence)
-    found = _shown(_find(tx, row.id, assumption_id))
+    found = _view(_find(tx, row.id, assumption_id))
     return schemas.RecordedView(success=True, task_id=row.id, ra_tag_id=assumption_id, assumption=found)
 
 
@@ -74,7 +74,7 @@ def record_verdict(tx: Tx, command: schemas.CaptureAssumptionValidation) -> sche
         ra_tag_id=before.id,
         validation_id=given.id,
         outcome=given.verdict,
-        assumption=_shown(_find(tx, row.id, before.id)),
+        assumption=_view(_find(tx, row.id, before.id)),
     )
 
 
@@ -83,8 +83,8 @@ def list_assumptions(tx: Tx, command: schemas.ListAssumptions) -> Page[schemas.A
     row = lookup.task(tx, command.task_id)
     filters = {"assumptions_of": row.id, "verdict": command.verdict}
     before = paging.start_id(command, filters, ID_MAXIMUM)
-    shown, more, total = assumptions.page(tx, row.id, command.limit, before=before, standing=command.verdict)
-    return paging.page(shown, more, total, filters, item=_shown)
+    rows, has_more, total = assumptions.page(tx, row.id, command.limit, before=before, verdict=command.verdict)
+    return paging.page(rows, has_more, total, filters, item=_view)
 
 
 def get(tx: Tx, command: schemas.GetAssumption) -> schemas.AssumptionHistoryView:
@@ -92,22 +92,22 @@ def get(tx: Tx, command: schemas.GetAssumption) -> schemas.AssumptionHistoryView
     row = lookup.task(tx, command.task_id)
     found = _find(tx, row.id, command.assumption_id)
     history = [_verdict(verdict) for verdict in assumptions.history(tx, found.id)]
-    return schemas.AssumptionHistoryView(assumption=_shown(found), history=history)
+    return schemas.AssumptionHistoryView(assumption=_view(found), history=history)
 
 
 def for_task(tx: Tx, task_id: int, *, room: int | None) -> AssumptionList:
     """Return the newest assumptions on the task, in about `room` characters. None limits only the number of rows."""
     rows, _, total = assumptions.page(tx, task_id, SHOWN_WITH_TASK, before=ID_MAXIMUM)
     fitting = budget.within(rows, room, lambda row: len(row.text) + len(row.code_snippet or "") + ROW_CHARACTERS)
-    return AssumptionList([_shown(row) for row in fitting], total)
+    return AssumptionList([_view(row) for row in fitting], total)
 
 
 def _add(tx: Tx, row: TaskRow, tag: str, place: dict[str, Any]) -> schemas.NotedView:
-    tag_type, words = parse_tag(tag)
-    assumption_id = assumptions.add(tx, row.id, {"type": tag_type, "text": words, **place})
+    tag_type, text = parse_tag(tag)
+    assumption_id = assumptions.add(tx, row.id, {"type": tag_type, "text": text, **place})
     sealed = seals.stored(tx, "assumptions", "id", assumption_id)
     transitions.emit(tx, AssumptionRecorded(assumption_id, tag_type, tx.actor.id), row, sealed=sealed)
-    return schemas.NotedView(assumption_id, tag_type, words)
+    return schemas.NotedView(assumption_id, tag_type, text)
 
 
 def _find(tx: Tx, task_id: int, assumption_id: int) -> AssumptionRow:
@@ -119,7 +119,7 @@ def _find(tx: Tx, task_id: int, assumption_id: int) -> AssumptionRow:
     return row
 
 
-def _shown(row: AssumptionRow) -> schemas.AssumptionView:
+def _view(row: AssumptionRow) -> schemas.AssumptionView:
     verdict = None if row.verdict is None else _verdict(row.verdict)
     return view_of(schemas.AssumptionView, row, family=family_of(row.type), verdict=verdict)
 

@@ -35,7 +35,7 @@ class BoardView:
 def state(tx: Tx, command: GetBoardState) -> BoardView:
     """Read every project, epic and task at once, with the number of the last event it contains.
 
-    project_id limits the answer to one project. Tasks keep the legacy fields is_locked, lock_holder and lock_expires_at
+    project_id limits the result to one project. Tasks keep the legacy fields is_locked, lock_holder and lock_expires_at
     next to `lock`. Descriptions are cut after 280 characters; the task, epic or project then has description_truncated.
     get_task, get_epic and get_project return the whole description.
     """
@@ -91,9 +91,9 @@ def _cut_description(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _cards(tx: Tx, filters: dict[str, Any]) -> Iterator[dict[str, Any]]:
     after: tuple[int, ...] | None = None
-    more = True
-    while more:
-        rows, more = listing.page(tx, filters, order="id", after=after, limit=CHUNK_SIZE, description="lead")
+    has_more = True
+    while has_more:
+        rows, has_more = listing.page(tx, filters, order="id", after=after, limit=CHUNK_SIZE, description="lead")
         yield from (_card(tx, row) for row in rows)
         after = (rows[-1].id,) if rows else None
 

@@ -1,4 +1,4 @@
-"""The answer to a claim when no task is ready: how many tasks there are, and their blockers."""
+"""The response to a claim without a ready task: how many tasks there are, and their blockers."""
 
 from dataclasses import dataclass
 
@@ -44,15 +44,15 @@ def project_of(tx: Tx, command: ClaimNextTask) -> int | None:
     return about.get("project_id")
 
 
-def answer(tx: Tx, figures: TaskCounts) -> NothingReadyView:
-    """Return the answer to a claim of the actor, with the blockers and the actor's other leases."""
-    held_back = [HeldBackView(reason, number) for reason, number in figures.blockers if number]
-    words = ", ".join(f"{entry.tasks} {entry.reason}" for entry in held_back) or "there are no open tasks"
+def nothing_ready(tx: Tx, counts: TaskCounts) -> NothingReadyView:
+    """Return the response to a claim of the actor, with the blockers and the actor's other leases."""
+    held_back = [HeldBackView(reason, number) for reason, number in counts.blockers if number]
+    reasons = ", ".join(f"{entry.tasks} {entry.reason}" for entry in held_back) or "there are no open tasks"
     return NothingReadyView(
         task=None,
         lock=None,
-        message=f"no task is ready for you: {words}",
-        tasks=sum(figures.by_status.values()),
+        message=f"no task is ready for you: {reasons}",
+        tasks=sum(counts.by_status.values()),
         held_back=held_back,
         also_holding=leases.other_leases(tx, limit=OTHER_LEASES_WITHOUT_CLAIM),
     )

@@ -20,7 +20,7 @@ GrantResult_co = TypeVar("GrantResult_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Enqueued(ClaimView):
-    """The result of a claim without a ready task. `waiter` is the caller's place in the queue."""
+    """The result of a claim without a ready task. `waiter` is the caller in the queue."""
 
     waiter: Waiter | None = None
 
@@ -41,22 +41,22 @@ class ClaimGrantor(Protocol[GrantResult_co]):
 
 @dataclass(frozen=True, slots=True)
 class ServeResult(Generic[GrantResult]):
-    """The results of the served waiters, by ticket. If `more` is true, a further pass may serve other waiters."""
+    """The results of the served waiters, by id. If `has_more` is true, a further pass may serve other waiters."""
 
     results: dict[int, GrantResult]
-    more: bool
+    has_more: bool
 
 
-def has_claimed(answer: ClaimView) -> bool:
+def has_claimed(result: ClaimView) -> bool:
     """Return whether the claim took a task. A claim without a task has no effect, so a retry must search again."""
-    return answer.task is not None
+    return result.task is not None
 
 
 def claim_next(tx: Tx, command: ClaimNextTask, *, called_at: int | None = None) -> ClaimView:
     """Claim the best ready task: most urgent, then the one that unblocks most, then oldest.
 
     Atomic: no two agents get the same task. Claims with wait_seconds are served in the order of their arrival. When no
-    task is ready, the answer has the number of tasks and their blockers. Keep lock.fence and send it with every write.
+    task is ready, the result has the number of tasks and their blockers. Keep lock.fence and send it with every write.
     """
     return _claim(tx, command, claim_filters(tx, command), tx.now if called_at is None else called_at)
 
@@ -135,57 +135,61 @@ class _CandidateCache:
         return task_id
 
 
-def serve_waiters(tx: Tx, *, places: Mapping[int, ClaimGrantor[GrantResult]]) -> ServeResult[GrantResult]:
-    """Claim ready tasks for the waiters of this process, by ticket, in the order of the arrival of all waiters."""
-    results = _replay(tx, places, {})
+def serve_waiters(tx: Tx, *, local_waiters: Mapping[int, ClaimGrantor[GrantResult]]) -> ServeResult[GrantResult]:
+    """Claim ready tasks for the waiters of this process, by id, in the order of the arrival of all waiters."""
+    results = _replay(tx, local_waiters, {})
     unavailable: set[int] = set()
     searches = _CandidateCache()
-    for waiter in _ordered_waiters(tx, places):
+    for waiter in _ordered_waiters(tx, local_waiters):
         task_id = None if waiter.id in results else searches.first(tx, waiter, unavailable)
         if task_id is None:
             continue
-        taken = True
-        if waiter.id in places:
-            results[waiter.id], taken = places[waiter.id].grant(tx, task_id)
+        claimed = True
+        if waiter.id in local_waiters:
+            results[waiter.id], claimed = local_waiters[waiter.id].grant(tx, task_id)
             claim_queue.dequeue(tx, waiter.id)
-        if taken:
+        if claimed:
             unavailable |= _with_conflicts(tx, task_id)
         if len(results) >= GRANTS_AT_ONCE:
             return ServeResult(results, True)
-    return ServeResult(results | _replay(tx, places, results), False)
+    return ServeResult(results | _replay(tx, local_waiters, results), False)
 
 
 def _replay(
-    tx: Tx, places: Mapping[int, ClaimGrantor[GrantResult]], served: Mapping[int, GrantResult]
+    tx: Tx, local_waiters: Mapping[int, ClaimGrantor[GrantResult]], served: Mapping[int, GrantResult]
 ) -> dict[int, GrantResult]:
-    """Serve the waiters with an idempotency key that another call has answered. Return the results by ticket."""
-    keyed = {ticket: place for ticket, place in places.items() if place.key is not None and ticket not in served}
+    """Serve the waiters with an idempotency key that another call has answered. Return the results by id."""
+    keyed = {
+        waiter_id: local
+        for waiter_id, local in local_waiters.items()
+        if local.key is not None and waiter_id not in served
+    }
     if not keyed:
         return {}
-    answered = idempotency.find_present(tx, {place.key for place in keyed.values() if place.key is not None})
-    results = {ticket: place.grant(tx, 0)[0] for ticket, place in keyed.items() if place.key in answered}
-    for ticket in results:
-        claim_queue.dequeue(tx, ticket)
+    answered = idempotency.find_present(tx, {local.key for local in keyed.values() if local.key is not None})
+    results = {waiter_id: local.grant(tx, 0)[0] for waiter_id, local in keyed.items() if local.key in answered}
+    for waiter_id in results:
+        claim_queue.dequeue(tx, waiter_id)
     return results
 
 
-def _ordered_waiters(tx: Tx, places: Mapping[int, ClaimGrantor[GrantResult]]) -> list[Waiter]:
+def _ordered_waiters(tx: Tx, local_waiters: Mapping[int, ClaimGrantor[GrantResult]]) -> list[Waiter]:
     """Return the waiters in the order of arrival, with those of this process that expired meanwhile."""
     queue = claim_queue.queue(tx).waiters
     present = {waiter.id for waiter in queue}
-    expired = [place.waiter for ticket, place in places.items() if ticket not in present]
+    expired = [local.waiter for waiter_id, local in local_waiters.items() if waiter_id not in present]
     return sorted([*queue, *expired]) if expired else queue
 
 
-def dequeue(tx: Tx, ticket: int) -> None:
+def dequeue(tx: Tx, waiter_id: int) -> None:
     """Remove a waiter from the queue. Emit `task.ready` for a task that was promised to it."""
-    waiter = claim_queue.dequeue(tx, ticket)
-    if waiter is None or not claim_queue.after(tx, ticket):
+    waiter = claim_queue.dequeue(tx, waiter_id)
+    if waiter is None or not claim_queue.after(tx, waiter_id):
         return
     transitions.emit_ready(tx, ready_tasks.ids(tx, waiter.search(), 1))
 
 
 def drop_expired_waiters(tx: Tx) -> None:
     """Remove the waiters with an expired heartbeat."""
-    for ticket in claim_queue.expired(tx):
-        dequeue(tx, ticket)
+    for waiter_id in claim_queue.expired(tx):
+        dequeue(tx, waiter_id)

@@ -78,7 +78,12 @@ def list_epics(tx: Tx, command: schemas.ListEpics) -> Page[schemas.EpicView]:
     if command.status is not None:
         filters["status"] = command.status.value
     after = paging.start(command, filters, 3) or (0, -1, 0)
-    shown, more, total = epics.page(tx, filters, after=after, limit=command.limit)
+    rows, has_more, total = epics.page(tx, filters, after=after, limit=command.limit)
     return paging.page(
-        shown, more, total, filters, item=serializers.epic, position=lambda row: (row.project_id, row.position, row.id)
+        rows,
+        has_more,
+        total,
+        filters,
+        item=serializers.epic,
+        position=lambda row: (row.project_id, row.position, row.id),
     )

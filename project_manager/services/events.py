@@ -20,8 +20,10 @@ def list_events(tx: Tx, command: ListEvents) -> EventsView:
     lost = command.since < meta.event_floor(tx) and command.since > 0
     if lost or command.since > head or (command.epoch is not None and command.epoch != epoch):
         return EventsView(items=[], last_seq=head, head=head, epoch=epoch, resync=True)
-    rows, more = events.selected(tx, command.since, command.limit, types=command.types, project_id=command.project_id)
-    last = rows[-1].seq if more else head
+    rows, has_more = events.selected(
+        tx, command.since, command.limit, types=command.types, project_id=command.project_id
+    )
+    last = rows[-1].seq if has_more else head
     items = [row.view(traced=_is_traced(tx)) for row in rows]
     return EventsView(items=items, last_seq=last, head=head, epoch=epoch, resync=False)
 
@@ -30,13 +32,13 @@ def list_task_events(tx: Tx, command: ListTaskEvents) -> Page[dict[str, Any]]:
     """Read the history of one task, oldest first, even after deletion."""
     filters = {"task_id": command.task_id}
     after = paging.start_id(command, filters)
-    shown, more = events.of_task(tx, command.task_id, after, command.limit)
+    rows, has_more = events.of_task(tx, command.task_id, after, command.limit)
     total = events.count_of_task(tx, command.task_id)
     if not total:
         lookup.task(tx, command.task_id)
     traced = _is_traced(tx)
     return paging.page(
-        shown, more, total, filters, item=lambda row: row.view(traced=traced), position=lambda row: (row.seq,)
+        rows, has_more, total, filters, item=lambda row: row.view(traced=traced), position=lambda row: (row.seq,)
     )
 
 

@@ -54,11 +54,11 @@ def search(tx: Tx, command: schemas.GetKnowledge) -> Page[schemas.KnowledgeView]
     """
     filters = _filters(tx, command)
     after = paging.start(command, filters, 3)
-    rows, more, total = knowledge.page(tx, filters, after=after, limit=command.limit)
-    shown = _within_budget(rows, command.budget_tokens)
+    rows, has_more, total = knowledge.page(tx, filters, after=after, limit=command.limit)
+    fitting = _within_budget(rows, command.budget_tokens)
     return paging.page(
-        shown,
-        more or len(shown) < len(rows),
+        fitting,
+        has_more or len(fitting) < len(rows),
         total,
         filters,
         item=lambda entry: entry[1],
@@ -90,8 +90,8 @@ def list_versions(tx: Tx, command: schemas.ListKnowledgeVersions) -> Page[schema
     row = _find(tx, command.knowledge_id)
     filters = {"versions_of": row.id}
     before = paging.start_id(command, filters, ID_MAXIMUM)
-    shown, more = knowledge.versions(tx, row.id, command.limit, before=before)
-    return paging.page(shown, more, row.version, filters, item=_version, position=lambda row: (row.version,))
+    rows, has_more = knowledge.versions(tx, row.id, command.limit, before=before)
+    return paging.page(rows, has_more, row.version, filters, item=_version, position=lambda row: (row.version,))
 
 
 def append_log(tx: Tx, command: schemas.AppendKnowledgeLog) -> schemas.KnowledgeLoggedView:
@@ -109,8 +109,8 @@ def list_logs(tx: Tx, command: schemas.ListKnowledgeLogs) -> Page[schemas.Knowle
     row = _find(tx, command.knowledge_id)
     filters = {"log_of": row.id, "action_type": command.action_type}
     before = paging.start_id(command, filters, ID_MAXIMUM)
-    shown, more, total = knowledge.logs(tx, row.id, command.limit, before=before, action_type=command.action_type)
-    return paging.page(shown, more, total, filters, item=_entry)
+    rows, has_more, total = knowledge.logs(tx, row.id, command.limit, before=before, action_type=command.action_type)
+    return paging.page(rows, has_more, total, filters, item=_entry)
 
 
 def _create(tx: Tx, command: schemas.UpsertKnowledge) -> schemas.KnowledgeSavedView:
@@ -233,15 +233,15 @@ def _within_budget(rows: list[KnowledgeRow], tokens: int | None) -> list[tuple[K
     if tokens is None:
         return [(row, _shown(row)) for row in rows]
     room = budget.characters(tokens)
-    shown: list[tuple[KnowledgeRow, schemas.KnowledgeView]] = []
+    fitting: list[tuple[KnowledgeRow, schemas.KnowledgeView]] = []
     for left, row in zip(range(len(rows), 0, -1), rows, strict=True):
         size = ROW_BYTES + sum(len(text.encode()) for text in (row.title, row.tags, row.metadata))
-        if shown and size > room:
+        if fitting and size > room:
             break
         view = _shown(row, longest=max(0, room // left - size))
         room -= size + len(view.content.encode())
-        shown.append((row, view))
-    return shown
+        fitting.append((row, view))
+    return fitting
 
 
 def _shown(row: KnowledgeRow, *, longest: int | None = None) -> schemas.KnowledgeView:
@@ -260,10 +260,10 @@ def _entry(row: KnowledgeLogRow) -> schemas.KnowledgeLogView:
 
 
 def _saved_view(operation: Any, row: KnowledgeRow) -> schemas.KnowledgeSavedView:
-    words = {"created": "was created", "updated": "was updated", "no_changes": "is unchanged"}
+    sentences = {"created": "was created", "updated": "was updated", "no_changes": "is unchanged"}
     return schemas.KnowledgeSavedView(
         success=True,
-        message=f"knowledge {row.id} {words[operation]}: version {row.version}",
+        message=f"knowledge {row.id} {sentences[operation]}: version {row.version}",
         operation=operation,
         knowledge_id=row.id,
         version=row.version,

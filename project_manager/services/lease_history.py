@@ -27,18 +27,18 @@ def list_leases(tx: Tx, command: ListLeases) -> Page[LeaseView]:
     # The cursor carries the total of the first page, so that later pages do not count again.
     total = lease_history.count(tx, filters) if position is None else position[4]
     rows: list[LeaseRow] = []
-    more = False
+    has_more = False
     ended_after: tuple[int, int, int] | None = None
     if position is not None and position[0] == ENDED:
         ended_after = (position[1], position[2], position[3])
     else:
         live_after = None if position is None else (position[1], position[2])
-        rows, more = lease_history.page_of_live(tx, filters, live_after, command.limit)
-    if not more:
-        ended, more = lease_history.page_of_ended(tx, filters, ended_after, command.limit - len(rows))
+        rows, has_more = lease_history.page_of_live(tx, filters, live_after, command.limit)
+    if not has_more:
+        ended, has_more = lease_history.page_of_ended(tx, filters, ended_after, command.limit - len(rows))
         rows += ended
     return paging.page(
-        rows, more, total, filters, item=partial(view_of, LeaseView), position=lambda row: (*_position(row), total)
+        rows, has_more, total, filters, item=partial(view_of, LeaseView), position=lambda row: (*_position(row), total)
     )
 
 

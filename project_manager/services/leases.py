@@ -42,18 +42,18 @@ def acquire(tx: Tx, command: schemas.AcquireTaskLock) -> schemas.AcquiredView:
         if command.fence is not None:
             return view
         return replace(view, notice="already leased to your id; another session may use this id")
-    check_claimable(tx, row)
+    check_claimable_by_id(tx, row)
     return _lease_view(tx, transitions.claim(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
 
 
 def _take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     """End the lease of another agent and give the actor a new one. The task is free at no time in between."""
-    check_claimable(tx, row)
+    check_claimable_by_id(tx, row)
     transitions.log_forced_release(tx, row)
     return transitions.take_over(tx, row, ttl=ttl)
 
 
-def check_claimable(tx: Tx, row: TaskRow) -> None:
+def check_claimable_by_id(tx: Tx, row: TaskRow) -> None:
     """Check that the task can be claimed by id. Raises NotReady with every blocker, or InvalidTransition."""
     status = Status(row.status)
     if status not in CLAIMABLE_BY_ID:
@@ -101,10 +101,10 @@ def release(tx: Tx, command: schemas.ReleaseTaskLock) -> schemas.ReleasedView:
     reason = UnlockReason.FORCED if forced else UnlockReason.EXPLICIT_RELEASE
     if forced:
         transitions.log_forced_release(tx, row)
-    placed = _return_task(tx, row, reason, attempts=attempts)
+    updated = _return_task(tx, row, reason, attempts=attempts)
     return schemas.ReleasedView(
         success=True,
-        message=f"task {row.id} was released; its status is {placed.status}",
+        message=f"task {row.id} was released; its status is {updated.status}",
         task_id=row.id,
         agent_id=lease.holder,
         task=serializers.task(tx, lookup.task(tx, row.id)),
@@ -112,15 +112,15 @@ def release(tx: Tx, command: schemas.ReleaseTaskLock) -> schemas.ReleasedView:
 
 
 def grant(
-    tx: Tx, command: schemas.ClaimNextTask, row: TaskRow, claim_context: ClaimContext, *, called_at: int
+    tx: Tx, command: schemas.ClaimNextTask, row: TaskRow, context: ClaimContext, *, called_at: int
 ) -> schemas.ClaimedView:
     """Claim a ready task for the actor. After a long wait since `called_at` the lease begins unconfirmed."""
     ttl = command.ttl_seconds * 1000
     short = unconfirmed_length(ttl, tx.now - called_at)
-    taken = transitions.claim(tx, row, ttl=ttl, unconfirmed_ttl=short)
-    shown = serializers.task(tx, taken)
+    leased = transitions.claim(tx, row, ttl=ttl, unconfirmed_ttl=short)
+    view = serializers.task(tx, leased)
     return schemas.ClaimedView(
-        task=shown, lock=shown.lock, message=_lease_sentence(taken), **_handover_fields(tx, taken, claim_context)
+        task=view, lock=view.lock, message=_lease_sentence(leased), **_handover_fields(tx, leased, context)
     )
 
 
@@ -179,20 +179,20 @@ def _return_task(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -
     """End the lease and restore the status before the claim. Set BLOCKED when the attempts are used up."""
     exhausted = tx.max_attempts > 0 and attempts >= tx.max_attempts and attempts > row.attempts
     target = Status.BLOCKED if exhausted else Status(row.lock_from or Status.TODO)
-    placed = transitions.end(tx, row, target, reason, attempts=attempts)
+    updated = transitions.end(tx, row, target, reason, attempts=attempts)
     if exhausted:
         transitions.note_by_system(tx, row, f"{failed_attempts(attempts)}: BLOCKED until a person reviews it")
     transitions.emit_ready(tx, [row.id])
-    return placed
+    return updated
 
 
 def _lease_view(tx: Tx, row: TaskRow, *, renewed: bool) -> schemas.AcquiredView:
     lease = live_lease_of(row, tx.now)
     handover = {} if renewed else _handover_fields(tx, row, ready_tasks.context(tx, row.id))
-    words = _lease_sentence(row)
+    message = _lease_sentence(row)
     fields: dict[str, Any] = {
         "success": True,
-        "message": f"renewed: {words}" if renewed else words,
+        "message": f"renewed: {message}" if renewed else message,
         "task_id": row.id,
         "agent_id": lease.holder,
         "timeout": lease.length // 1000,
@@ -204,14 +204,14 @@ def _lease_view(tx: Tx, row: TaskRow, *, renewed: bool) -> schemas.AcquiredView:
     return schemas.AcquiredView(**fields) if renewed else schemas.NewLeaseView(**fields, **handover)
 
 
-def _handover_fields(tx: Tx, row: TaskRow, beside: ClaimContext) -> dict[str, Any]:
+def _handover_fields(tx: Tx, row: TaskRow, context: ClaimContext) -> dict[str, Any]:
     """Return fields for a new holder: notice, handoff note, number of log entries, and its other leases."""
-    note = None if beside.handoff_id is None else logs.get(tx, beside.handoff_id)
-    others = other_leases(tx, except_task=row.id, limit=OTHER_LEASES_WITH_CLAIM + 1) if beside.holds_others else []
+    note = None if context.handoff_id is None else logs.get(tx, context.handoff_id)
+    others = other_leases(tx, except_task=row.id, limit=OTHER_LEASES_WITH_CLAIM + 1) if context.holds_others else []
     return {
         "notice": _notice(row, others),
         "handoff": None if note is None else _handoff(note),
-        "log_entries": beside.entries,
+        "log_entries": context.entries,
         "also_holding": others[:OTHER_LEASES_WITH_CLAIM],
     }
 
@@ -224,14 +224,14 @@ def other_leases(tx: Tx, *, limit: int, except_task: int = 0) -> list[schemas.Ho
 
 def _notice(row: TaskRow, others: list[schemas.HoldView]) -> str | None:
     """Return a notice for a new holder with an unconfirmed lease or with other leases, or None."""
-    said = []
+    notices = []
     if row.unconfirmed_fence == row.fence:
-        said.append(f"unconfirmed lease: a call before it expires extends it to {(row.lock_ttl or 0) // 1000} s")
+        notices.append(f"unconfirmed lease: a call before it expires extends it to {(row.lock_ttl or 0) // 1000} s")
     if others:
         named = ", ".join(f"#{held.task_id}" for held in others[:OTHER_LEASES_WITH_CLAIM])
         named += ", .." if len(others) > OTHER_LEASES_WITH_CLAIM else ""
-        said.append(f"your agent id also has leases on {named}; another session may use this id")
-    return "; ".join(said) or None
+        notices.append(f"your agent id also has leases on {named}; another session may use this id")
+    return "; ".join(notices) or None
 
 
 def _handoff(note: LogRow) -> schemas.HandoffView:

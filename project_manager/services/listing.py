@@ -64,15 +64,15 @@ def _page(tx: Tx, command: Paged, filters: dict[str, Any], *, order: Order, colu
     after = paging.start(command, filters, length)
     # Descriptions can be large: they are read only for a column that needs them.
     described: listing.DescriptionMode = "whole" if names is None or "description" in names else "none"
-    shown, more = listing.page(tx, filters, order=order, after=after, limit=command.limit, description=described)
-    if not shown:
+    rows, has_more = listing.page(tx, filters, order=order, after=after, limit=command.limit, description=described)
+    if not rows:
         lookup.check_scope(tx, filters)  # an empty list would suggest that they exist without tasks
 
     def item(row: TaskRow) -> Any:
         view = serializers.task(tx, row)
         return view if names is None else serializers.chosen(view, names)
 
-    return paging.page(shown, more, listing.count(tx, filters), filters, item=item, position=position)
+    return paging.page(rows, has_more, listing.count(tx, filters), filters, item=item, position=position)
 
 
 def _columns(names: list[str] | None) -> list[str] | None:

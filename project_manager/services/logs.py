@@ -27,6 +27,6 @@ def list_logs(tx: Tx, command: ListTaskLogs) -> Page[LogView]:
     filters = {"task_id": command.task_id, "kind": command.kind}
     before = paging.start_id(command, filters, ID_MAXIMUM)
     row = lookup.task(tx, command.task_id)
-    shown, more = logs.newest(tx, row.id, command.limit, before=before, kind=command.kind)
+    rows, has_more = logs.newest(tx, row.id, command.limit, before=before, kind=command.kind)
     total = logs.count(tx, row.id, command.kind)
-    return paging.page(shown, more, total, filters, item=serializers.log)
+    return paging.page(rows, has_more, total, filters, item=serializers.log)

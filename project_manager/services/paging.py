@@ -24,7 +24,7 @@ def start_id(command: Paged, filters: Mapping[str, object], first: int = 0) -> i
 
 def page(
     rows: Sequence[Row],
-    more: bool,
+    has_more: bool,
     total: int,
     filters: Mapping[str, object],
     *,
@@ -32,5 +32,5 @@ def page(
     position: Callable[[Any], tuple[int, ...]] = lambda row: (row.id,),
 ) -> Page[Item]:
     """Return the page of these rows. `position` is the position of a row, for the cursor of the next page."""
-    following = cursor.write(position(rows[-1]), filters) if more else None
+    following = cursor.write(position(rows[-1]), filters) if has_more else None
     return Page([item(row) for row in rows], following, total)

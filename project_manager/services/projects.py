@@ -84,8 +84,8 @@ def delete(tx: Tx, command: schemas.DeleteProject) -> DeletedView:
     parts = epics.page(tx, {"project_id": row.id}, after=(0, -1, 0), limit=1)[2]
     known = knowledge.page(tx, {"project_id": row.id}, after=None, limit=1)[2]
     if (inside or parts or known) and not command.force:
-        words = f"project {row.id} has {parts} epics, {len(inside)} tasks and {known} items of knowledge"
-        raise NotEmpty(words, epics=parts, tasks=len(inside), knowledge=known)
+        message = f"project {row.id} has {parts} epics, {len(inside)} tasks and {known} items of knowledge"
+        raise NotEmpty(message, epics=parts, tasks=len(inside), knowledge=known)
     freed = [other for task_id in inside for other in delete_task(tx, lookup.task(tx, task_id))]
     transitions.emit_ready(tx, sorted(set(freed)))
     projects.remove(tx, row.id)
@@ -99,6 +99,8 @@ def list_projects(tx: Tx, command: schemas.ListProjects) -> Page[schemas.Project
     archived = command.archived
     filters = {"archived": archived}
     after = paging.start_id(command, filters)
-    shown, more, total = projects.page(tx, archived=archived, after=after, limit=command.limit)
+    rows, has_more, total = projects.page(tx, archived=archived, after=after, limit=command.limit)
     counts = tasks.counts_by_project(tx)
-    return paging.page(shown, more, total, filters, item=lambda row: serializers.project(row, counts.get(row.id, {})))
+    return paging.page(
+        rows, has_more, total, filters, item=lambda row: serializers.project(row, counts.get(row.id, {}))
+    )

@@ -85,8 +85,8 @@ def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name
     if not found:
         raise _epic_not_found(project_id, epic_name)
     if len(found) > 1:
-        places = ", ".join(str(row.project_id) for row in found[: epics.NAMESAKES])
-        message = f"epic `{epic_name}` exists in several projects: {places}"
+        project_ids = ", ".join(str(row.project_id) for row in found[: epics.NAMESAKES])
+        message = f"epic `{epic_name}` exists in several projects: {project_ids}"
         raise Invalid.of("epic_name", message, "Send project_id or project_name too.")
     if epic_id not in (None, found[0].id):
         raise conflicting_fields_error("epic_name", f"epic `{found[0].name}` has id {found[0].id}, not {epic_id}")
@@ -121,10 +121,10 @@ class Names:
 
     def check_free(self, tx: Tx, name: str, own_id: int | None = None) -> None:
         """Raise NameTaken when another row has this name."""
-        taken = self.find(tx, name)
-        if taken is not None and taken.id != own_id:
-            message = f"the name {taken.name!r} is already used by {self.kind} {taken.id}{self.place}"
-            details: dict[str, Any] = {f"{self.kind}_id": taken.id, "name": taken.name}
+        namesake = self.find(tx, name)
+        if namesake is not None and namesake.id != own_id:
+            message = f"the name {namesake.name!r} is already used by {self.kind} {namesake.id}{self.place}"
+            details: dict[str, Any] = {f"{self.kind}_id": namesake.id, "name": namesake.name}
             raise NameTaken(message, **details)
 
     def require_typo_check(self, tx: Tx, name: str) -> None:

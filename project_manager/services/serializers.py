@@ -93,11 +93,11 @@ def lock(lease: Lease) -> LockView:
     )
 
 
-def standing(tx: Tx, row: TaskRow) -> ReadinessInput:
+def readiness_input(tx: Tx, row: TaskRow) -> ReadinessInput:
     """Return the facts that decide whether the task is ready."""
     return ReadinessInput(
         status=row.status,
-        is_held=lease_of(row, tx.now) is not None,
+        is_leased=lease_of(row, tx.now) is not None,
         attempts=row.attempts,
         waiting_for=_parse_ids(row.waiting_for),
         running_conflicts=_parse_ids(row.running_conflicts),
@@ -109,7 +109,7 @@ def standing(tx: Tx, row: TaskRow) -> ReadinessInput:
 
 def claim_blockers_of(tx: Tx, row: TaskRow) -> tuple[Blocker, ...]:
     """Return the reasons that refuse a claim of the task by id."""
-    present = standing(tx, row)
+    present = readiness_input(tx, row)
     if present.status == Status.TODO:
         return readiness_blockers(present, max_attempts=tx.max_attempts)
     return blockers(present)
@@ -122,7 +122,7 @@ def task(tx: Tx, row: TaskRow) -> TaskView:
 def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
     """Return the fields of a TaskView as a dict, for large lists."""
     lease = lease_of(row, tx.now)
-    why = _why_not_ready(standing(tx, row), tx.max_attempts)
+    why = _why_not_ready(readiness_input(tx, row), tx.max_attempts)
     view = dict(zip(_VIEW, _view_values(row), strict=True))
     for name in _STORED_LISTS:
         if view[name] == NO_IDS:

@@ -24,7 +24,7 @@ def collect(tx: Tx) -> Stats:
     """Count the tasks by status, the leased tasks, and the tasks completed today."""
     counts = tasks.counts(tx)
     by_status = {status.value: counts.get(status.value, 0) for status in Status}
-    return Stats(by_status, leases.count_held(tx), tasks.completed_since(tx, tx.now - tx.now % DAY_MS), chain.head(tx))
+    return Stats(by_status, leases.count(tx), tasks.completed_since(tx, tx.now - tx.now % DAY_MS), chain.head(tx))
 
 
 def probe(tx: Tx) -> None:

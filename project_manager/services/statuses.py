@@ -29,19 +29,19 @@ def update_status(tx: Tx, command: UpdateTaskStatus) -> StatusChangedView:
     if command.note:
         check_write(tx, row, command.fence, force=command.force)
         transitions.note(tx, row, tx.actor.id, "progress", command.note)
-    moved = change_status(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
-    lease = lease_of(moved, tx.now)
-    shown = lookup.task(tx, moved.id)
+    updated = change_status(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
+    lease = lease_of(updated, tx.now)
+    current = lookup.task(tx, updated.id)
     return StatusChangedView(
         success=True,
-        message=f"task {row.id} is {moved.status}"
+        message=f"task {row.id} is {updated.status}"
         + ("" if lease is None else f", locked by {lease.holder} with fence {lease.fence}"),
         task_id=row.id,
         agent_id=tx.actor.id,
-        status=moved.status,
+        status=updated.status,
         previous_status=row.status,
         lock_released=lease is None,
-        task=serializers.task(tx, shown),
+        task=serializers.task(tx, current),
         lock=None if lease is None else serializers.lock(lease),
     )
 
@@ -66,7 +66,7 @@ def change_status(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, re
     if target.value == row.status:
         return row
     if tx.actor.is_agent and target in _REQUIRES_READINESS and Status(row.status) not in CLOSED:
-        why = blockers(serializers.standing(tx, row))
+        why = blockers(serializers.readiness_input(tx, row))
         if why:
             raise not_ready_error(row.id, why)
     placed = transitions.set_status(tx, row, target, attempts=attempts, records_lease=tx.actor.is_agent)
@@ -93,7 +93,7 @@ def _claim(tx: Tx, row: TaskRow) -> TaskRow:
     if Status(row.status) in CLOSED:
         row = transitions.set_status(tx, row, Status.TODO, attempts=0)
         row = lookup.task(tx, row.id)
-    leases.check_claimable(tx, row)
+    leases.check_claimable_by_id(tx, row)
     return transitions.claim(tx, row, ttl=LEASE_SECONDS_DEFAULT * 1000)
 
 

@@ -160,10 +160,10 @@ def details(tx: Tx, command: schemas.GetTaskDetails) -> schemas.TaskDetailsView:
     row = lookup.task(tx, command.task_id)
     project = lookup.project(tx, row.project_id)
     epic = None if row.epic_id is None else lookup.epic(tx, row.epic_id)
-    entries, more = logs.newest(tx, row.id, command.log_limit, before=command.before or ID_MAXIMUM)
+    entries, has_more = logs.newest(tx, row.id, command.log_limit, before=command.before or ID_MAXIMUM)
     tokens = command.budget_tokens
     room = tokens and budget.characters(tokens)
-    shown = budget.within(entries, room, budget.size_of_log)
+    included = budget.within(entries, room, budget.size_of_log)
     assumed = assumptions.for_task(tx, row.id, room=room and room // 4)
     return schemas.TaskDetailsView(
         task_id=row.id,
@@ -174,8 +174,8 @@ def details(tx: Tx, command: schemas.GetTaskDetails) -> schemas.TaskDetailsView:
         dependents=serializers.links(links.dependents_of(tx, row.id)),
         assumptions=assumed.items,
         assumptions_total=assumed.total,
-        logs=[serializers.log(entry) for entry in shown],
-        logs_before=shown[-1].id if shown and (more or len(shown) < len(entries)) else None,
+        logs=[serializers.log(entry) for entry in included],
+        logs_before=included[-1].id if included and (has_more or len(included) < len(entries)) else None,
     )
 
 

@@ -52,15 +52,15 @@ def create(tx: Tx, command: schemas.CreateToken) -> schemas.TokenView:
     secret = PREFIX + secrets.token_urlsafe(32)
     row = tokens.add(tx, command.name, command.role, command.agent_id, digest(secret))
     _emit(tx, TokenCreated, row)
-    return _shown(row, secret)
+    return _view(row, secret)
 
 
 def list_tokens(tx: Tx, command: schemas.ListTokens) -> Page[schemas.TokenView]:
     """List the tokens, revoked ones included, without their secrets."""
     after = paging.start_id(command, {})
     rows, total = tokens.page(tx, after=after, limit=command.limit + 1)
-    shown, more = rows[: command.limit], len(rows) > command.limit
-    return paging.page(shown, more, total, {}, item=_shown)
+    page_rows, has_more = rows[: command.limit], len(rows) > command.limit
+    return paging.page(page_rows, has_more, total, {}, item=_view)
 
 
 def revoke(tx: Tx, command: schemas.RevokeToken) -> schemas.RevokedTokenView:
@@ -119,5 +119,5 @@ def _emit(tx: Tx, kind: type[TokenCreated], row: TokenRow) -> None:
     events.add(tx, event, sealed=seals.stored(tx, "tokens", "id", row.id))
 
 
-def _shown(row: TokenRow, secret: str | None = None) -> schemas.TokenView:
+def _view(row: TokenRow, secret: str | None = None) -> schemas.TokenView:
     return view_of(schemas.TokenView, row, secret=secret)

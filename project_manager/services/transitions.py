@@ -37,22 +37,22 @@ _OUTCOMES = {
 
 def claim(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None) -> TaskRow:
     """Set IN_PROGRESS with a new lease of `ttl` ms, or of `unconfirmed_ttl` ms until the first renewal."""
-    came_from = Status.TODO if row.status == Status.IN_PROGRESS else row.status
+    return_status = Status.TODO if row.status == Status.IN_PROGRESS else row.status
     ready_conflicts = [] if row.conflicts_with == NO_IDS else ready_among(tx, links.conflicts_of(tx, row.id))
-    taken = leases.take(tx, row, tx.actor.id, ttl=ttl, came_from=came_from, unconfirmed_ttl=unconfirmed_ttl)
-    if taken is None:
+    leased = leases.claim(tx, row, tx.actor.id, ttl=ttl, return_status=return_status, unconfirmed_ttl=unconfirmed_ttl)
+    if leased is None:
         raise _conflict_error(tx, row)
-    emit_locked(tx, row.status, taken)
+    emit_locked(tx, row.status, leased)
     emit_not_ready(tx, ready_conflicts)
-    return taken
+    return leased
 
 
-def emit_locked(tx: Tx, previous: str, taken: TaskRow) -> None:
+def emit_locked(tx: Tx, previous: str, leased: TaskRow) -> None:
     """Count the new lease, emit `task.locked`, and emit `task.status_changed` if the status changed."""
     tx.count_outcome("acquired")
-    emit(tx, _locked(tx, taken), taken)
-    if previous != taken.status:
-        _emit_status_changed(tx, previous, taken, agent_id=taken.lock_holder, lock_released=False)
+    emit(tx, _locked(tx, leased), leased)
+    if previous != leased.status:
+        _emit_status_changed(tx, previous, leased, agent_id=leased.lock_holder, lock_released=False)
 
 
 def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
@@ -75,11 +75,11 @@ def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     if released is None:
         raise _conflict_error(tx, row)
     close_lease(tx, row, released, UnlockReason.FORCED)
-    taken = leases.take(tx, released, tx.actor.id, ttl=ttl, came_from=row.lock_from or Status.TODO.value)
-    if taken is None:
+    leased = leases.claim(tx, released, tx.actor.id, ttl=ttl, return_status=row.lock_from or Status.TODO.value)
+    if leased is None:
         raise _conflict_error(tx, row)
-    emit_locked(tx, released.status, taken)
-    return taken
+    emit_locked(tx, released.status, leased)
+    return leased
 
 
 def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts: int) -> TaskRow:
@@ -97,13 +97,13 @@ def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts:
 def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_lease: bool = False) -> TaskRow:
     """Set the status of a task without a holder. `records_lease` makes older fences of the task stale."""
     agent = tx.actor.id if records_lease else None
-    placed = leases.set_status(tx, row, target.value, attempts=attempts, records_lease_of=agent)
-    if placed is None:
+    updated = leases.set_status(tx, row, target.value, attempts=attempts, records_lease_of=agent)
+    if updated is None:
         raise _conflict_error(tx, row)
     if agent is not None:
         short = LeaseRow(
             row.id,
-            placed.fence,
+            updated.fence,
             agent,
             row.project_id,
             row.name,
@@ -111,14 +111,14 @@ def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_l
             tx.now,
             tx.now,
             UnlockReason.AUTO_RELEASE.value,
-            placed.status,
+            updated.status,
         )
         lease_history.record(tx, short)
-    if row.status != placed.status:
-        sealed = {"fence": placed.fence} if records_lease else None
-        _emit_status_changed(tx, row.status, placed, agent_id=tx.actor.id, lock_released=records_lease, sealed=sealed)
-    _update_dependents(tx, row, placed)
-    return placed
+    if row.status != updated.status:
+        sealed = {"fence": updated.fence} if records_lease else None
+        _emit_status_changed(tx, row.status, updated, agent_id=tx.actor.id, lock_released=records_lease, sealed=sealed)
+    _update_dependents(tx, row, updated)
+    return updated
 
 
 def emit(tx: Tx, event: Event, row: TaskRow, *, sealed: Digests | None = None) -> None:
@@ -211,20 +211,20 @@ def _emit_status_changed(
     emit(tx, event, row, sealed=sealed)
 
 
-def close_lease(tx: Tx, held: TaskRow, placed: TaskRow, reason: UnlockReason) -> None:
-    """Record the end of the lease in `held` and emit `task.unlocked`."""
+def close_lease(tx: Tx, before: TaskRow, updated: TaskRow, reason: UnlockReason) -> None:
+    """Record the end of the lease in `before` and emit `task.unlocked`."""
     tx.count_outcome(_OUTCOMES.get(reason, "released"))
-    failed = reason is UnlockReason.EXPLICIT_RELEASE and placed.attempts > held.attempts
-    kept = UnlockReason.FAILED if failed else reason
-    lease_history.add(tx, held, reason=kept.value, status=placed.status)
+    failed = reason is UnlockReason.EXPLICIT_RELEASE and updated.attempts > before.attempts
+    recorded = UnlockReason.FAILED if failed else reason
+    lease_history.add(tx, before, reason=recorded.value, status=updated.status)
     event = TaskUnlocked(
-        agent_id=held.lock_holder or "",
+        agent_id=before.lock_holder or "",
         reason=reason.value,
-        status=placed.status,
-        attempts=placed.attempts,
-        version=placed.version,
+        status=updated.status,
+        attempts=updated.attempts,
+        version=updated.version,
     )
-    emit(tx, event, placed)
+    emit(tx, event, updated)
 
 
 def _locked(tx: Tx, row: TaskRow, *, renewed: bool = False) -> TaskLocked:

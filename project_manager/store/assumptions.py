@@ -110,15 +110,15 @@ def history(tx: Tx, assumption_id: int) -> list[VerdictRow]:
     return _HISTORY.all(tx, VerdictRow._make, assumption_id=assumption_id)
 
 
-def _verdict_condition(standing: str | None) -> list[ColumnElement[bool]]:
-    if standing is None:
+def _verdict_condition(verdict: str | None) -> list[ColumnElement[bool]]:
+    if verdict is None:
         return []
-    return [_newest.c.id.is_(None) if standing == WITHOUT_VERDICT else _newest.c.verdict == bindparam("verdict")]
+    return [_newest.c.id.is_(None) if verdict == WITHOUT_VERDICT else _newest.c.verdict == bindparam("verdict")]
 
 
 @lru_cache(maxsize=8)
-def _listed(standing: str | None) -> tuple[Statement, Statement]:
-    found = _ROW.where(_assumptions.c.task_id == bindparam("task_id"), *_verdict_condition(standing))
+def _listed(verdict: str | None) -> tuple[Statement, Statement]:
+    found = _ROW.where(_assumptions.c.task_id == bindparam("task_id"), *_verdict_condition(verdict))
     page = (
         found.where(_assumptions.c.id < bindparam("before"))
         .order_by(_assumptions.c.id.desc())
@@ -129,13 +129,13 @@ def _listed(standing: str | None) -> tuple[Statement, Statement]:
 
 
 def page(
-    tx: Tx, task_id: int, limit: int, *, before: int, standing: str | None = None
+    tx: Tx, task_id: int, limit: int, *, before: int, verdict: str | None = None
 ) -> tuple[list[AssumptionRow], bool, int]:
     """Return a page of a task's assumptions with ids below `before`, whether more follow, and the number of all.
 
-    `standing` selects by the newest verdict, or with OPEN the assumptions without one. None selects all.
+    `verdict` selects by the newest verdict, or with OPEN the assumptions without one. None selects all.
     """
     filters: dict[str, Any] = {"task_id": task_id}
-    if standing not in (None, WITHOUT_VERDICT):
-        filters["verdict"] = standing
-    return pages.counted(tx, _row, _listed(standing), filters, {"before": before}, limit)
+    if verdict not in (None, WITHOUT_VERDICT):
+        filters["verdict"] = verdict
+    return pages.counted(tx, _row, _listed(verdict), filters, {"before": before}, limit)

@@ -82,19 +82,19 @@ def _accepts(search: Search, task: TaskRow, labels: list[str]) -> bool:
 _COLUMNS = [waiters.c[name] for name in Waiter._fields]
 _LIVE = Statement(select(*_COLUMNS).where(waiters.c.expires_at > bindparam("now")).order_by(waiters.c.id))
 _AFTER = Statement(
-    select(waiters.c.id).where(waiters.c.id > bindparam("ticket"), waiters.c.expires_at > bindparam("now")).limit(1)
+    select(waiters.c.id).where(waiters.c.id > bindparam("waiter_id"), waiters.c.expires_at > bindparam("now")).limit(1)
 )
-_ENTER = Statement(
+_INSERT = Statement(
     insert(waiters)
     .values(bound("agent_id", "project_id", "epic_id", "labels", "priority", "expires_at"))
     .returning(waiters.c.id)
 )
-_LEAVE = Statement(delete(waiters).where(waiters.c.id == bindparam("ticket")).returning(*_COLUMNS))
+_DELETE = Statement(delete(waiters).where(waiters.c.id == bindparam("waiter_id")).returning(*_COLUMNS))
 _HEARTBEAT = Statement(
-    update(waiters).where(waiters.c.id.in_(elements("tickets"))).values(expires_at=bindparam("expires_at"))
+    update(waiters).where(waiters.c.id.in_(elements("waiter_ids"))).values(expires_at=bindparam("expires_at"))
 )
 _EXPIRED = Statement(select(waiters.c.id).where(waiters.c.expires_at <= bindparam("now")))
-_FORGET_ALL = Statement(delete(waiters))
+_DELETE_ALL = Statement(delete(waiters))
 
 
 def queue(tx: Tx) -> Queue:
@@ -111,30 +111,30 @@ def _read(tx: Tx) -> Queue:
     return Queue(_LIVE.all(tx, Waiter._make, now=tx.now))
 
 
-def after(tx: Tx, ticket: int) -> bool:
-    """Return whether a live waiter is behind `ticket`."""
-    return _AFTER.row(tx, ticket=ticket, now=tx.now) is not None
+def after(tx: Tx, waiter_id: int) -> bool:
+    """Return whether a live waiter is behind `waiter_id`."""
+    return _AFTER.row(tx, waiter_id=waiter_id, now=tx.now) is not None
 
 
 def enqueue(tx: Tx, search: Search) -> Waiter:
     """Append the actor to the queue and return its waiter."""
-    wish: dict[str, Any] = {
+    filters: dict[str, Any] = {
         "project_id": search.get("project_id"),
         "epic_id": search.get("epic_id"),
         "labels": json.dumps(search.get("labels", [])),
         "priority": search.get("priority"),
     }
-    ticket = int(_ENTER.value(tx, agent_id=tx.actor.id, expires_at=tx.now + WAITER_TTL_MS, **wish))
-    waiter = Waiter(id=ticket, agent_id=tx.actor.id, **wish)
+    waiter_id = int(_INSERT.value(tx, agent_id=tx.actor.id, expires_at=tx.now + WAITER_TTL_MS, **filters))
+    waiter = Waiter(id=waiter_id, agent_id=tx.actor.id, **filters)
     if tx.batch is not None and tx.batch.queue is not None:
         tx.batch.queue.add(waiter)
     return waiter
 
 
-def dequeue(tx: Tx, ticket: int) -> Waiter | None:
+def dequeue(tx: Tx, waiter_id: int) -> Waiter | None:
     """Remove a waiter from the queue and return it. Return None when it is not in the queue."""
     _invalidate_cache(tx)
-    return _LEAVE.one(tx, Waiter._make, ticket=ticket)
+    return _DELETE.one(tx, Waiter._make, waiter_id=waiter_id)
 
 
 def _invalidate_cache(tx: Tx) -> None:
@@ -142,16 +142,16 @@ def _invalidate_cache(tx: Tx) -> None:
         tx.batch.queue = None
 
 
-def heartbeat(tx: Tx, tickets: list[int]) -> None:
+def heartbeat(tx: Tx, waiter_ids: list[int]) -> None:
     """Set the expiry of waiters of live processes to WAITER_TTL_MS from now."""
-    _HEARTBEAT.run(tx, tickets=json.dumps(tickets), expires_at=tx.now + WAITER_TTL_MS)
+    _HEARTBEAT.run(tx, waiter_ids=json.dumps(waiter_ids), expires_at=tx.now + WAITER_TTL_MS)
 
 
 def expired(tx: Tx) -> list[int]:
-    """Return the tickets of waiters with an expired heartbeat."""
+    """Return the ids of waiters with an expired heartbeat."""
     return [row[0] for row in _EXPIRED.rows(tx, now=tx.now)]
 
 
 def clear(tx: Tx) -> None:
     """Delete all waiters. The caller must be the only process on the database."""
-    _FORGET_ALL.run(tx)
+    _DELETE_ALL.run(tx)

@@ -13,7 +13,7 @@ from project_manager.domain.events import COMPACT_ROW_BYTES
 from project_manager.domain.task_fields import COMPACT
 from project_manager.store.statement import Statement, elements
 from project_manager.store.tables import tasks
-from project_manager.store.tasks import claimable
+from project_manager.store.tasks import ready_conditions
 from project_manager.store.transaction import Tx
 
 _LIVE = tasks.c.lock_expires_at > bindparam("now")
@@ -35,7 +35,7 @@ def _encode(fields: dict[str, Any]) -> str:
 @cache
 def _rows(capped: bool) -> Statement:
     computed: dict[str, ColumnElement[Any]] = {
-        "ready": case((and_(*claimable(tasks, with_attempt_limit=capped)), literal_column("1"))),
+        "ready": case((and_(*ready_conditions(tasks, with_attempt_limit=capped)), literal_column("1"))),
         "holder": case((_LIVE, tasks.c.lock_holder)),
         "worked_by": func.coalesce(tasks.c.lock_holder, tasks.c.worked_by),
     }

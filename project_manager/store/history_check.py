@@ -195,8 +195,8 @@ def _compare_tasks(tx: Tx, history: History, known: retention.Facts, report: Rep
 
 
 def _compare_state(task_id: int, stored: list[Any], state: TaskState, report: Report) -> None:
-    said = (state.project_id, state.epic_id, state.status, state.holder)
-    for name, value, expected in zip(("project", "epic", "status", "holder"), stored, said, strict=True):
+    expected_values = (state.project_id, state.epic_id, state.status, state.holder)
+    for name, value, expected in zip(("project", "epic", "status", "holder"), stored, expected_values, strict=True):
         if expected not in (UNKNOWN, value):
             report(f"task {task_id} has {name} {value}, but {expected} in its events")
 

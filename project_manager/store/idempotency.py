@@ -15,7 +15,7 @@ _FIND = Statement(
         answers.c.actor_id == bindparam("actor_id"), answers.c.key == bindparam("key")
     )
 )
-_KEEP = Statement(insert(answers).values(bound("actor_id", "key", "request_hash", "body", "created_at")))
+_INSERT = Statement(insert(answers).values(bound("actor_id", "key", "request_hash", "body", "created_at")))
 _FIND_MANY = Statement(
     select(answers.c.actor_id, answers.c.key)
     .select_from(_asked := each(bindparam("asked")).alias("asked"))
@@ -31,7 +31,7 @@ _oldest = (
     .order_by(answers.c.created_at)
     .limit(bindparam("limit"))
 )
-_FORGET = Statement(delete(answers).where(tuple_(answers.c.actor_id, answers.c.key).in_(_oldest)))
+_DELETE_OLDEST = Statement(delete(answers).where(tuple_(answers.c.actor_id, answers.c.key).in_(_oldest)))
 
 
 def find(tx: Tx, key: str) -> tuple[str, str] | None:
@@ -45,11 +45,11 @@ def find_present(tx: Tx, asked: Iterable[tuple[str, str]]) -> set[tuple[str, str
     return {(row[0], row[1]) for row in _FIND_MANY.rows(tx, asked=json.dumps(list(asked)))}
 
 
-def keep(tx: Tx, key: str, request_hash: str, body: str) -> None:
+def add(tx: Tx, key: str, request_hash: str, body: str) -> None:
     """Insert the response to the actor's request under this key."""
-    _KEEP.run(tx, actor_id=tx.actor.id, key=key, request_hash=request_hash, body=body, created_at=tx.now)
+    _INSERT.run(tx, actor_id=tx.actor.id, key=key, request_hash=request_hash, body=body, created_at=tx.now)
 
 
 def delete_older(tx: Tx, before: int, limit: int = DELETE_BATCH_SIZE) -> int:
     """Delete up to `limit` responses from before the instant `before` (milliseconds) and return their number."""
-    return _FORGET.run(tx, before=before, limit=limit)
+    return _DELETE_OLDEST.run(tx, before=before, limit=limit)

@@ -25,20 +25,20 @@ class InstanceRow(NamedTuple):
 
 
 _COLUMNS = [instances.c[name] for name in InstanceRow._fields]
-_ENTER = Statement(insert(instances).values(bound(*InstanceRow._fields)))
+_INSERT = Statement(insert(instances).values(bound(*InstanceRow._fields)))
 _BEAT = Statement(
     update(instances).where(instances.c.id == bindparam("instance")).values(heartbeat_at=bindparam("now"))
 )
-_LEAVE = Statement(delete(instances).where(instances.c.id == bindparam("instance")))
+_DELETE = Statement(delete(instances).where(instances.c.id == bindparam("instance")))
 _LIVE = Statement(
     select(*_COLUMNS).where(instances.c.heartbeat_at > bindparam("since")).order_by(instances.c.started_at)
 )
-_FORGET = Statement(delete(instances).where(instances.c.heartbeat_at <= bindparam("since")))
+_DELETE_EXPIRED = Statement(delete(instances).where(instances.c.heartbeat_at <= bindparam("since")))
 
 
 def register(tx: Tx, instance: str, *, host: str, pid: int, version: str, kind: str) -> None:
     """Insert a process as an instance."""
-    _ENTER.run(tx, id=instance, host=host, pid=pid, version=version, kind=kind, started_at=tx.now, heartbeat_at=tx.now)
+    _INSERT.run(tx, id=instance, host=host, pid=pid, version=version, kind=kind, started_at=tx.now, heartbeat_at=tx.now)
 
 
 def heartbeat(tx: Tx, instance: str) -> bool:
@@ -48,7 +48,7 @@ def heartbeat(tx: Tx, instance: str) -> bool:
 
 def unregister(tx: Tx, instance: str) -> None:
     """Delete an instance."""
-    _LEAVE.run(tx, instance=instance)
+    _DELETE.run(tx, instance=instance)
 
 
 def live(tx: Tx) -> list[InstanceRow]:
@@ -56,6 +56,6 @@ def live(tx: Tx) -> list[InstanceRow]:
     return _LIVE.all(tx, InstanceRow._make, since=tx.now - EXPIRES_AFTER_MS)
 
 
-def forget_silent(tx: Tx) -> int:
+def delete_expired(tx: Tx) -> int:
     """Delete the instances without a heartbeat in the last EXPIRES_AFTER_MS and return their number."""
-    return _FORGET.run(tx, since=tx.now - EXPIRES_AFTER_MS)
+    return _DELETE_EXPIRED.run(tx, since=tx.now - EXPIRES_AFTER_MS)

@@ -107,7 +107,7 @@ _WRITE = Statement(
     )
     .returning(*_COLUMNS)
 )
-_KEEP = Statement(insert(_versions).values(bound(*VersionRow._fields)))
+_INSERT_VERSION = Statement(insert(_versions).values(bound(*VersionRow._fields)))
 _VERSIONS = Statement(
     select(*_VERSION_COLUMNS)
     .where(_versions.c.knowledge_id == bindparam("knowledge_id"), _versions.c.version < bindparam("before"))
@@ -153,7 +153,7 @@ def add_version(tx: Tx, row: KnowledgeRow, *, changed: list[str] | None = None, 
     """Insert the present contents of the item as its present version. Without `changed` it is the first one."""
     if changed is None:
         changed = [name for name in WRITABLE if getattr(row, name) is not None]
-    _KEEP.run(
+    _INSERT_VERSION.run(
         tx,
         **{name: getattr(row, name) for name in WRITABLE},
         knowledge_id=row.id,

@@ -51,7 +51,7 @@ _oldest = (
     .order_by(_ended.ended_at)
     .limit(bindparam("limit"))
 )
-_FORGET = Statement(delete(ended_leases).where(tuple_(_ended.task_id, _ended.fence).in_(_oldest)))
+_DELETE_OLDEST = Statement(delete(ended_leases).where(tuple_(_ended.task_id, _ended.fence).in_(_oldest)))
 _OF_FENCE = Statement(select(*_ENDED).where(_ended.task_id == bindparam("task_id"), _ended.fence == bindparam("fence")))
 _NEWEST_OF = Statement(
     select(*_ENDED)
@@ -85,16 +85,16 @@ _LOST_BY = Statement(
 )
 
 
-def add(tx: Tx, held: TaskRow, *, reason: str, status: str) -> None:
-    """Insert the ended lease of `held`, the task row from before the end. `status` is the new status of the task."""
+def add(tx: Tx, before: TaskRow, *, reason: str, status: str) -> None:
+    """Insert the ended lease of `before`, the task row from before the end. `status` is the new status of the task."""
     lease = LeaseRow(
-        held.id,
-        held.fence,
-        held.lock_holder or "",
-        held.project_id,
-        held.name,
-        held.lock_acquired_at or 0,
-        held.lock_expires_at or 0,
+        before.id,
+        before.fence,
+        before.lock_holder or "",
+        before.project_id,
+        before.name,
+        before.lock_acquired_at or 0,
+        before.lock_expires_at or 0,
         tx.now,
         reason,
         status,
@@ -109,7 +109,7 @@ def record(tx: Tx, lease: LeaseRow) -> None:
 
 def delete_older(tx: Tx, before: int, limit: int = DELETE_BATCH_SIZE) -> int:
     """Delete up to `limit` leases that ended before the instant `before` (milliseconds) and return their number."""
-    return _FORGET.run(tx, before=before, limit=limit)
+    return _DELETE_OLDEST.run(tx, before=before, limit=limit)
 
 
 def of_fence(tx: Tx, task_id: int, fence: int) -> LeaseRow | None:

@@ -16,7 +16,7 @@ _LEASE = {
     "lock_expires_at": bindparam("expires_at"),
     "lock_ttl": bindparam("ttl"),
     "lock_fenced": literal_column("0"),
-    "lock_from": bindparam("came_from"),
+    "lock_from": bindparam("return_status"),
     "fence": tasks.c.fence + 1,
     "version": tasks.c.version + 1,
     "updated_at": bindparam("now"),
@@ -94,8 +94,8 @@ _UNCONFIRMED_OF = Statement(
 _HELD = Statement(select(func.count()).select_from(tasks).where(tasks.c.lock_holder.is_not(None)))
 
 
-def take(
-    tx: Tx, read: TaskRow, agent: str, *, ttl: int, came_from: str, unconfirmed_ttl: int | None = None
+def claim(
+    tx: Tx, read: TaskRow, agent: str, *, ttl: int, return_status: str, unconfirmed_ttl: int | None = None
 ) -> TaskRow | None:
     """Give `agent` a new lease and return the new row. Return None when the task has changed or is held.
 
@@ -111,7 +111,7 @@ def take(
         now=tx.now,
         expires_at=expires_at,
         ttl=ttl,
-        came_from=came_from,
+        return_status=return_status,
     )
     if row is not None:
         ready_tasks.drop_labels(tx, read)
@@ -188,6 +188,6 @@ def has_unconfirmed(tx: Tx) -> bool:
     return tx.batch.unconfirmed
 
 
-def count_held(tx: Tx) -> int:
+def count(tx: Tx) -> int:
     """Return the number of held tasks."""
     return int(_HELD.value(tx))

@@ -13,7 +13,7 @@ from project_manager.store.excerpts import with_excerpt
 from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, elements, has_labels
 from project_manager.store.tables import tasks
-from project_manager.store.tasks import COLUMNS, ROW_FIELDS, TaskRow, claimable, claimable_index, links
+from project_manager.store.tasks import COLUMNS, ROW_FIELDS, TaskRow, links, ready_conditions, ready_index
 from project_manager.store.transaction import Tx
 
 Order = Literal["id", "claim"]
@@ -53,7 +53,7 @@ def _page_statement(
     statement = _ROWS[description].where(*[_condition(name, capped=capped) for name in sorted(filters)])
     if order == "claim":
         if "ready" in filters:
-            statement = statement.with_hint(tasks, claimable_index(filters), "sqlite")
+            statement = statement.with_hint(tasks, ready_index(filters), "sqlite")
         statement = statement.order_by(tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
         if after:
             statement = statement.where(
@@ -89,9 +89,9 @@ def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
         case "q":
             return tasks.c.id.in_(select(search.tasks_fts.c.rowid).where(text("tasks_fts MATCH :q")))
         case "ready":
-            return and_(*claimable(tasks, with_attempt_limit=capped))
+            return and_(*ready_conditions(tasks, with_attempt_limit=capped))
         case "not_ready":
-            return ~and_(*claimable(tasks, with_attempt_limit=capped))
+            return ~and_(*ready_conditions(tasks, with_attempt_limit=capped))
     raise KeyError(name)
 
 

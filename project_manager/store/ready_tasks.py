@@ -1,7 +1,7 @@
 """Search for ready tasks in claim order: most urgent, then those that unblock most, then oldest.
 
 A search is a dict with any of `project_id`, `epic_id`, `priority` (the least urgent that matches) and `labels` (a task
-needs all). It reads an index of claimable tasks, so its cost does not grow with the other tasks.
+needs all). It reads an index of ready tasks, so its cost does not grow with the other tasks.
 """
 
 import json
@@ -13,13 +13,13 @@ from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, func, 
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.statement import Row, Statement, each
-from project_manager.store.tables import CLAIMABLE, claimable_labels, task_conflicts, task_logs, tasks
-from project_manager.store.tasks import COLUMNS, TaskRow, claimable, claimable_index, with_empty_links, written_links
+from project_manager.store.tables import READY_INDEX, claimable_labels, task_conflicts, task_logs, tasks
+from project_manager.store.tasks import COLUMNS, TaskRow, ready_conditions, ready_index, with_empty_links, written_links
 from project_manager.store.transaction import Tx
 
 Search = dict[str, Any]
 RARE_LABEL_LIMIT = 1000
-"""A label with this many claimable tasks counts as common. Among common labels, the first one is searched."""
+"""A label with this many ready tasks counts as common. Among common labels, the first one is searched."""
 
 
 class ClaimContext(NamedTuple):
@@ -79,7 +79,7 @@ _listed = select(null()).where(
 )
 _UNLISTED = Statement(
     select(tasks.c.id)
-    .where(CLAIMABLE, select(_own_label.c.value).where(~_listed.correlate(tasks, _own_label).exists()).exists())
+    .where(READY_INDEX, select(_own_label.c.value).where(~_listed.correlate(tasks, _own_label).exists()).exists())
     .order_by(tasks.c.id)
     .limit(bindparam("limit"))
 )
@@ -125,8 +125,8 @@ def count(tx: Tx, scope: dict[str, int]) -> int:
     """Return the number of ready tasks. `scope` may contain `project_id` and `epic_id`."""
     statements = _counts(frozenset(scope), tx.max_attempts > 0)
     values = {**scope, "now": tx.now, "max_attempts": tx.max_attempts}
-    claimable_tasks, with_running_conflict = [int(statement.value(tx, **values)) for statement in statements]
-    return claimable_tasks - with_running_conflict
+    candidates, with_running_conflict = [int(statement.value(tx, **values)) for statement in statements]
+    return candidates - with_running_conflict
 
 
 class Candidates:
@@ -196,8 +196,8 @@ def _ids(names: frozenset[str], more_labels: bool, capped: bool) -> Statement:
 @lru_cache(maxsize=8)
 def _counts(names: frozenset[str], capped: bool) -> tuple[Statement, Statement]:
     """Return counts of claimable tasks and of those in conflict. One statement for both costs twice as much."""
-    conditions = [*claimable(tasks, with_attempt_limit=capped, conflicts=False), *_scope(tasks.c, names)]
-    all_of_them = select(func.count()).select_from(tasks).with_hint(tasks, claimable_index(names), "sqlite")
+    conditions = [*ready_conditions(tasks, with_attempt_limit=capped, conflicts=False), *_scope(tasks.c, names)]
+    all_of_them = select(func.count()).select_from(tasks).with_hint(tasks, ready_index(names), "sqlite")
     held = tasks.alias("held")
     conflicting = (
         select(task_conflicts.c.task_id)
@@ -212,8 +212,8 @@ def _counts(names: frozenset[str], capped: bool) -> tuple[Statement, Statement]:
 
 def _in_tasks(wanted: Select[Any], names: frozenset[str], capped: bool) -> Select[Any]:
     return (
-        wanted.where(*claimable(tasks, with_attempt_limit=capped), *_scope(tasks.c, names))
-        .with_hint(tasks, claimable_index(names), "sqlite")
+        wanted.where(*ready_conditions(tasks, with_attempt_limit=capped), *_scope(tasks.c, names))
+        .with_hint(tasks, ready_index(names), "sqlite")
         .order_by(tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
     )
 
@@ -221,7 +221,7 @@ def _in_tasks(wanted: Select[Any], names: frozenset[str], capped: bool) -> Selec
 def _in_labels(names: frozenset[str], more_labels: bool, capped: bool) -> Select[Any]:
     """Select the ids of ready tasks with the label `label`, and with `more_labels` with all of `labels`."""
     task = tasks.alias("candidate")
-    ready = select(null()).where(task.c.id == _labelled.task_id, *claimable(task, with_attempt_limit=capped))
+    ready = select(null()).where(task.c.id == _labelled.task_id, *ready_conditions(task, with_attempt_limit=capped))
     conditions = [_labelled.label == bindparam("label"), *_scope(_labelled, names)]
     if more_labels:
         conditions.append(_has_all_labels())

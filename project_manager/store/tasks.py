@@ -297,7 +297,7 @@ def ids_in_project(tx: Tx, project_id: int) -> list[int]:
     return [row[0] for row in _IN_PROJECT.rows(tx, project_id=project_id)]
 
 
-def claimable(source: Any, *, with_attempt_limit: bool, conflicts: bool = True) -> list[ColumnElement[bool]]:
+def ready_conditions(source: Any, *, with_attempt_limit: bool, conflicts: bool = True) -> list[ColumnElement[bool]]:
     """Return the conditions under which a task is ready, also without running `conflicts`, and below the attempt limit.
 
     The first four have the same text as in the partial indexes, so that SQLite can use these.
@@ -316,8 +316,8 @@ def claimable(source: Any, *, with_attempt_limit: bool, conflicts: bool = True) 
     return conditions
 
 
-def claimable_index(filters: frozenset[str]) -> str:
-    """Return the hint for the index of claimable tasks. SQLite would sort all tasks in TODO without it."""
+def ready_index(filters: frozenset[str]) -> str:
+    """Return the hint for the index of ready tasks. SQLite would sort all tasks in TODO without it."""
     if "epic_id" in filters:
         return "INDEXED BY ix_tasks_claimable_in_epic"
     return "INDEXED BY ix_tasks_claimable" + ("_in_project" if "project_id" in filters else "")

@@ -25,13 +25,13 @@ def api_application(
     updates: EventsWebSocket,
     mcp: ASGIApp | None,
     mcp_paths: Iterable[str],
-    leaving: DrainState | None = None,
+    drain_state: DrainState | None = None,
 ) -> ASGIApp:
     """Build the application of the API port. It also serves MCP, so that one port suffices behind a proxy."""
     operations = endpoint.routes(runtime)
     listed = [
         *operations,
-        *HealthEndpoints(runtime, lambda: updates.open, leaving or DrainState()).routes(),
+        *HealthEndpoints(runtime, lambda: updates.open, drain_state or DrainState()).routes(),
         *updates.routes(),
         *SessionEndpoint(runtime).routes(),
         *reference.routes(),

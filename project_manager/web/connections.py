@@ -32,7 +32,7 @@ HEAD_SECONDS = 10
 PROGRESS_BYTES = 64 * KIBIBYTE
 BODY_SECONDS = 30
 """Time within which a body must progress by PROGRESS_BYTES or end."""
-ANSWER_SECONDS = 30
+RESPONSE_SECONDS = 30
 """Time within which the client must read PROGRESS_BYTES of an unread response, or its rest."""
 LINGER_SECONDS = 10
 """Time for the client to read the last UNSENT_BYTES of the last response of a connection."""
@@ -40,7 +40,7 @@ KEEP_ALIVE_SECONDS = 75
 
 REQUEST_BYTES = 32 * MEBIBYTE
 """Limit on unfinished heads, bodies and pipelined requests of all connections."""
-ANSWER_BYTES = 32 * MEBIBYTE
+RESPONSE_BYTES = 32 * MEBIBYTE
 """Limit on unread responses of all connections."""
 UNSENT_BYTES = 16 * KIBIBYTE
 """Unsent bytes of one connection above which they count as an unread response."""
@@ -60,7 +60,7 @@ class Connection(Protocol):
     def drop_request(self) -> None:
         """Refuse the unfinished request, because other connections need its memory."""
 
-    def drop_answer(self) -> None:
+    def drop_response(self) -> None:
         """Close without the rest of the response, because other connections need its memory."""
 
 
@@ -110,7 +110,7 @@ class Connections:
         self.idle: ConnectionQueue = OrderedDict()
         self.draining: ConnectionQueue = OrderedDict()
         self.requests = Budget(REQUEST_BYTES)
-        self.answers = Budget(ANSWER_BYTES)
+        self.responses = Budget(RESPONSE_BYTES)
         self._rejected: ConnectionQueue = OrderedDict()
         self._open: dict[Connection, None] = {}
         self._counts = counts
@@ -170,7 +170,7 @@ class Connections:
         """Close the least needed connection and return whether there was one."""
         queues = (self.draining, self.heads, self.idle)
         oldest = next((next(iter(queue)) for queue in queues if queue), None)
-        connection = oldest or self.requests.oldest() or self.answers.oldest()
+        connection = oldest or self.requests.oldest() or self.responses.oldest()
         if connection is not None:
             self._close(connection)
         return connection is not None
@@ -197,7 +197,7 @@ class Connections:
         for waiting in (self._open, self.draining, self.heads, self.idle, self._rejected):
             waiting.pop(connection, None)
         self.requests.release(connection)
-        self.answers.release(connection)
+        self.responses.release(connection)
 
 
 def connection_limit(streams: int) -> int:

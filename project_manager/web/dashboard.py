@@ -76,7 +76,7 @@ def routes() -> list[BaseRoute]:
 
 async def page(request: Request) -> Response:
     body, tag = _shell()
-    return _answer(request, body, "text/html; charset=utf-8", tag, NO_CACHE)
+    return _response(request, body, "text/html; charset=utf-8", tag, NO_CACHE)
 
 
 async def file(request: Request) -> Response:
@@ -88,7 +88,7 @@ async def file(request: Request) -> Response:
     if body is None or kind is None:
         return Response("Not found.\n", 404, media_type="text/plain")
     caching = IMMUTABLE if request.path_params["tree"] == found.name else "no-store"
-    return _answer(request, body, kind, f'"{found.name}"', caching)
+    return _response(request, body, kind, f'"{found.name}"', caching)
 
 
 async def icon(request: Request) -> Response:
@@ -163,7 +163,7 @@ def _task_fields() -> str:
     )
 
 
-def _answer(request: Request, body: bytes, kind: str, tag: str, caching: str) -> Response:
+def _response(request: Request, body: bytes, kind: str, tag: str, caching: str) -> Response:
     headers = {"ETag": tag, "Cache-Control": caching, **SECURITY}
     if etag.matches(dict(request.scope["headers"]).get(b"if-none-match"), tag):
         return Response(status_code=304, headers=headers)

@@ -28,7 +28,7 @@ class BodyDiscarder:
         self._loop = asyncio.get_running_loop()
         self._latest = self._loop.time() + DISCARD_SECONDS
         self._bytes = self._bytes_before = 0
-        self._timer = self._loop.call_later(DISCARD_IDLE_SECONDS, self._look)
+        self._timer = self._loop.call_later(DISCARD_IDLE_SECONDS, self._check_progress)
 
     def take(self, number: int) -> None:
         """Count bytes that were read and dropped."""
@@ -40,12 +40,12 @@ class BodyDiscarder:
         """Stop the timer, because the body is complete or the connection is lost."""
         self._timer.cancel()
 
-    def _look(self) -> None:
+    def _check_progress(self) -> None:
         if self._bytes == self._bytes_before or self._loop.time() >= self._latest:
             self._end()
             return
         self._bytes_before = self._bytes
-        self._timer = self._loop.call_later(DISCARD_IDLE_SECONDS, self._look)
+        self._timer = self._loop.call_later(DISCARD_IDLE_SECONDS, self._check_progress)
 
     def _end(self) -> None:
         self.stop()

@@ -28,7 +28,7 @@ from project_manager.domain.limits import BODY_BYTES, ID_DIGITS, ID_MAXIMUM, KEY
 from project_manager.domain.names import composed, is_visible
 from project_manager.operations.definition import Kind, Operation
 from project_manager.runtime.authorization import check_role
-from project_manager.runtime.calls import Answer, Caller
+from project_manager.runtime.calls import Caller, OperationResult
 from project_manager.runtime.dispatch import Runtime
 from project_manager.web import etag
 from project_manager.web.bodies import LargeBodyReader, read_body
@@ -162,19 +162,19 @@ class PathEndpoint:
     async def _respond(self, method: str, scope: Scope, receive: Receive) -> RawResponse:
         operation = self._operation(method)
         if operation.body_bytes > BODY_BYTES:
-            return await self._answer_large(operation, scope, receive)
+            return await self._respond_large(operation, scope, receive)
         raw = await _arguments(operation, scope, scope["state"]["headers"], receive)
-        return await self._answer_to(operation, raw, scope, receive)
+        return await self._run_and_respond(operation, raw, scope, receive)
 
-    async def _answer_large(self, operation: Operation, scope: Scope, receive: Receive) -> RawResponse:
+    async def _respond_large(self, operation: Operation, scope: Scope, receive: Receive) -> RawResponse:
         """Check the role, receive a possibly large body, parse it on a thread, and return the reply."""
         check_role(operation, scope["state"]["actor"])
         headers = scope["state"]["headers"]
         async with self._large.received(headers, receive) as body:
             raw = await anyio.to_thread.run_sync(lambda: _merged(operation, scope, headers, body))
-            return await self._answer_to(operation, raw, scope, receive)
+            return await self._run_and_respond(operation, raw, scope, receive)
 
-    async def _answer_to(
+    async def _run_and_respond(
         self, operation: Operation, raw: dict[str, Any], scope: Scope, receive: Receive
     ) -> RawResponse:
         state, headers = scope["state"], scope["state"]["headers"]
@@ -185,14 +185,16 @@ class PathEndpoint:
         caller = Caller(state["actor"], "rest", state["request_id"], key, state["secret"])
         work = self._run(operation, raw, versions, caller)
         is_long_poll = operation.waits is not None and operation.waits.is_requested(raw)
-        answer = await (_while_connected(work, receive) if is_long_poll else work)
-        if answer.snapshot is None:
-            return _reply(operation, answer)
+        result = await (_while_connected(work, receive) if is_long_poll else work)
+        if result.snapshot is None:
+            return _reply(operation, result)
         accepts_gzip = b"gzip" in headers.get(b"accept-encoding", b"")
-        large = await self._representations.get(answer.snapshot, accepts_gzip=accepts_gzip)
+        large = await self._representations.get(result.snapshot, accepts_gzip=accepts_gzip)
         return _large_reply(operation, large, headers.get(b"if-none-match"))
 
-    async def _run(self, operation: Operation, raw: dict[str, Any], versions: list[int], caller: Caller) -> Answer:
+    async def _run(
+        self, operation: Operation, raw: dict[str, Any], versions: list[int], caller: Caller
+    ) -> OperationResult:
         """Run the operation with one version of If-Match after another, because a write compares with one version.
 
         With an idempotency key, only the version that succeeded first replays the stored answer.
@@ -365,13 +367,13 @@ def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> lis
     return known
 
 
-def _reply(operation: Operation, answer: Answer) -> RawResponse:
+def _reply(operation: Operation, result: OperationResult) -> RawResponse:
     """Return the response with the view. A view with a version has it as its entity tag."""
-    version = answer.view.get("version") if isinstance(answer.view, dict) else getattr(answer.view, "version", None)
+    version = result.view.get("version") if isinstance(result.view, dict) else getattr(result.view, "version", None)
     extra = [] if version is None else _cache_headers(f'"{version}"')
-    if answer.replayed:
+    if result.replayed:
         extra.append((b"idempotency-replayed", b"true"))
-    return _with_body(operation.status, extra, answer.body)
+    return _with_body(operation.status, extra, result.body)
 
 
 def _large_reply(operation: Operation, large: Representation, if_none_match: bytes | None) -> RawResponse:

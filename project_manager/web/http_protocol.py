@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from project_manager.domain.errors import ConnectionLimit, Overloaded, ProjectManagerError, RequestTimeout
 from project_manager.domain.limits import BODY_BYTES
-from project_manager.web import connections as bounds
+from project_manager.web import connections as limits
 from project_manager.web.connections import Connection, Connections
 from project_manager.web.draining import BodyDiscarder, CoalescingTransport
 from project_manager.web.framing import (
@@ -62,7 +62,7 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast(asyncio.Transport, CoalescingTransport(transport, self)))
         self.flow = _GatedFlowControl(self.transport)
-        transport.set_write_buffer_limits(bounds.UNSENT_BYTES)
+        transport.set_write_buffer_limits(limits.UNSENT_BYTES)
         if self._limits.add(self):
             self._move(self._limits.heads)
         else:
@@ -103,15 +103,15 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
     # Input
 
     def data_received(self, data: bytes) -> None:
-        taken = 0 if self._rest else self._take(data)
-        if taken < len(data):
-            self._rest += data[taken:]
+        parsed = 0 if self._rest else self._parse(data)
+        if parsed < len(data):
+            self._rest += data[parsed:]
             if len(self._rest) > REST_BYTES:
                 self.flow.hold()
         if self.is_receiving or self._head or self._rest or self._holds_bytes:
             self._account()
 
-    def _take(self, data: bytes | bytearray) -> int:
+    def _parse(self, data: bytes | bytearray) -> int:
         """Parse input up to the first request that has to wait, and return the number of parsed bytes."""
         start, size = 0, len(data)
         while start < size and not self.transport.is_closing():
@@ -119,14 +119,14 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
                 self._websocket.data_received(bytes(data[start:]))
                 return size
             if self.is_receiving:
-                start = self._take_body(data, start)
+                start = self._parse_body(data, start)
             elif self.cycle is None or self.cycle.response_complete:
-                start = self._take_head(data, start)
+                start = self._read_head(data, start)
             else:
                 return start
         return size
 
-    def _take_head(self, data: bytes | bytearray, start: int) -> int:
+    def _read_head(self, data: bytes | bytearray, start: int) -> int:
         """Parse a complete head, or keep its beginning, and return the offset of the remaining input."""
         head, stop = self._head.take(data, start)
         if head is not None:
@@ -152,14 +152,14 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
             if isinstance(self._body, ChunkedBody):
                 self.headers = DroppedTrailers()
 
-    def _take_body(self, data: bytes | bytearray, start: int) -> int:
+    def _parse_body(self, data: bytes | bytearray, start: int) -> int:
         """Parse the received part of a body and return the offset of the remaining input."""
         stop = self._body.end(data, start)
         self._read_bytes += stop - start
         self._feed(data[start:stop])
-        if self._read_bytes - 2 * self._body_bytes > bounds.HEAD_BYTES and self.is_receiving:
+        if self._read_bytes - 2 * self._body_bytes > limits.HEAD_BYTES and self.is_receiving:
             self._reject(too_large(), "headers_too_large")  # chunk sizes, chunk extensions or trailers
-        if self._body_bytes - self._body_mark >= bounds.PROGRESS_BYTES:
+        if self._body_bytes - self._body_mark >= limits.PROGRESS_BYTES:
             self._body_mark = self._body_bytes
             self._since = self._limits.now
         return stop
@@ -230,12 +230,12 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self._move(self._limits.idle)
-            self._take_rest()
+            self._parse_rest()
 
-    def _take_rest(self) -> None:
+    def _parse_rest(self) -> None:
         """Parse the buffered input up to the end of the next request."""
         if self._rest:
-            del self._rest[: self._take(self._rest)]
+            del self._rest[: self._parse(self._rest)]
             self._account()
         if len(self._rest) <= REST_BYTES:
             self.flow.release()
@@ -252,42 +252,42 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._note_unsent()
-        while (victim := self._limits.answers.victim()) is not None:
-            victim.drop_answer()
+        while (victim := self._limits.responses.victim()) is not None:
+            victim.drop_response()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._limits.answers.release(self)
+        self._limits.responses.release(self)
 
     def _note_unsent(self) -> None:
         self._stalled_since = self._limits.now
         self._stalled_bytes = self.transport.whole.get_write_buffer_size()
-        self._limits.answers.set_bytes(self, self._stalled_bytes)
+        self._limits.responses.set_bytes(self, self._stalled_bytes)
 
     # Limits
 
     def check(self, now: int) -> None:
         """Enforce the time limits. `now` counts seconds."""
         if self.flow.write_paused:
-            self._check_answer()
+            self._check_response()
         if self.transport.whole.is_closing():
             self._check_end()
             return
         waited = now - self._since
         if self._wait_queue is self._limits.heads:
-            if waited > bounds.HEAD_SECONDS:
+            if waited > limits.HEAD_SECONDS:
                 self._end_head()
         elif self._wait_queue is self._limits.idle:
-            if waited > bounds.KEEP_ALIVE_SECONDS:
+            if waited > limits.KEEP_ALIVE_SECONDS:
                 self.transport.close()
-        elif self.is_receiving and self._wait_queue is None and waited > bounds.BODY_SECONDS:
+        elif self.is_receiving and self._wait_queue is None and waited > limits.BODY_SECONDS:
             self._end_body()
 
     def _check_end(self) -> None:
-        """Abort a closed connection if its client reads no last bytes. While paused, `_check_answer` decides."""
+        """Abort a closed connection if its client reads no last bytes. While paused, `_check_response` decides."""
         if self.flow.write_paused or self._closing_since is None:
             self._closing_since = self._limits.now
-        elif self._limits.now - self._closing_since > bounds.LINGER_SECONDS:
+        elif self._limits.now - self._closing_since > limits.LINGER_SECONDS:
             self.transport.whole.abort()
 
     def _end_head(self) -> None:
@@ -304,11 +304,11 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
         else:
             self._reject(RequestTimeout("timeout while reading the request body"), "body_timeout")
 
-    def _check_answer(self) -> None:
+    def _check_response(self) -> None:
         unsent = self.transport.whole.get_write_buffer_size()
-        if self._stalled_bytes - unsent >= bounds.PROGRESS_BYTES:
+        if self._stalled_bytes - unsent >= limits.PROGRESS_BYTES:
             self._note_unsent()
-        elif self._limits.now - self._stalled_since > bounds.ANSWER_SECONDS:
+        elif self._limits.now - self._stalled_since > limits.RESPONSE_SECONDS:
             self._limits.count("answer_timeout")
             self._stalled_since = self._limits.now  # count it once
             self.transport.whole.abort()
@@ -331,10 +331,10 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
             self._reject(Overloaded("memory limit of unfinished requests reached"), "request_memory")
         self._limits.requests.release(self)
 
-    def drop_answer(self) -> None:
+    def drop_response(self) -> None:
         """Close without the rest of the response, because other connections need its memory."""
         self._limits.count("answer_memory")
-        self._limits.answers.release(self)
+        self._limits.responses.release(self)
         self.transport.whole.abort()
 
     def _reject(self, error: ProjectManagerError, reason: str = "") -> None:
@@ -373,18 +373,18 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
 class _GatedFlowControl(FlowControl):
     """Flow control that stays paused while input is held, even when the application requests more."""
 
-    is_held = False
+    is_leased = False
 
     def hold(self) -> None:
         """Pause reading until `release`."""
         self.pause_reading()
-        self.is_held = True
+        self.is_leased = True
 
     def release(self) -> None:
         """Resume reading after `hold`."""
-        self.is_held = False
+        self.is_leased = False
         self.resume_reading()
 
     def resume_reading(self) -> None:
-        if not self.is_held:
+        if not self.is_leased:
             super().resume_reading()

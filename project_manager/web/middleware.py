@@ -87,7 +87,7 @@ class AuthMiddleware:
         state["request_id"] = request_id
         state["headers"] = headers
         bind_context(request_id, None)
-        answer = _with_request_id(send, request_id)
+        send_with_id = _with_request_id(send, request_id)
         try:
             self._check_host(headers)
             self._check_origin(headers)
@@ -100,9 +100,9 @@ class AuthMiddleware:
         except ProjectManagerError as error:
             if self._reject_token and isinstance(error, Unauthorized) and has_token(headers, self._cookie):
                 await self._reject_token(client_address(scope))
-            await self._refuse(scope, receive, answer, error)
+            await self._refuse(scope, receive, send_with_id, error)
             return
-        await self._app(scope, receive, answer)
+        await self._app(scope, receive, send_with_id)
 
     def _check_host(self, headers: dict[bytes, bytes]) -> None:
         given = headers.get(b"host", b"")

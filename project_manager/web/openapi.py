@@ -142,9 +142,9 @@ def _use_keywords_of_json_schema(node: Any) -> None:
         for part in node:
             _use_keywords_of_json_schema(part)
     elif isinstance(node, dict):
-        for ours, standard in KEYWORDS.items():
-            if isinstance(node.get(ours), int | float):
-                node[standard] = node.pop(ours)
+        for keyword, standard in KEYWORDS.items():
+            if isinstance(node.get(keyword), int | float):
+                node[standard] = node.pop(keyword)
         for part in node.values():
             _use_keywords_of_json_schema(part)
 

@@ -46,7 +46,7 @@ class HealthEndpoints:
 
     def __init__(self, runtime: Runtime, sockets: Callable[[], int], drain_state: DrainState) -> None:
         self._runtime = runtime
-        self._leaving = drain_state
+        self._drain_state = drain_state
         self._health = Health(runtime)
         self._sockets = sockets
         self._held = 0
@@ -67,11 +67,11 @@ class HealthEndpoints:
 
         With `?leaving=404` a healthy instance in shutdown returns 404, at which haproxy stops new sessions only.
         """
-        self._leaving.record_probe(request)
+        self._drain_state.record_probe(request)
         condition = await self._health.condition()
         reasons = condition.reasons
         refusal = 503
-        if self._leaving.begun:
+        if self._drain_state.begun:
             refusal = 404 if not reasons and request.query_params.get("leaving") == "404" else 503
             reasons = [*reasons, "stopping"]
         body: dict[str, Any] = {

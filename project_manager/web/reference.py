@@ -96,17 +96,17 @@ def _section(method: str, path: str, entry: dict[str, Any]) -> str:
     body = entry.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     fields = body.get("properties") or _referred(body)
     rows += [_row(name, "body", schema, schema) for name, schema in fields.items()]
-    answers = "; ".join(f"{status}: {_described_in(answer)}" for status, answer in entry["responses"].items())
+    responses = "; ".join(f"{status}: {_described_in(response)}" for status, response in entry["responses"].items())
     return (
         f'<section id="{escape(entry["operationId"])}"><h2><code>{method.upper()} {escape(path)}</code>'
         f"{escape(entry['operationId'])}</h2><p>{escape(entry['description'])}</p>"
-        f"<table><tbody>{''.join(rows)}</tbody></table><p>{escape(answers)}</p></section>"
+        f"<table><tbody>{''.join(rows)}</tbody></table><p>{escape(responses)}</p></section>"
     )
 
 
-def _described_in(answer: dict[str, Any]) -> str:
-    name = str(answer.get("$ref", "")).rpartition("/")[2]
-    found: dict[str, Any] = _described()["components"]["responses"][name] if name else answer
+def _described_in(response: dict[str, Any]) -> str:
+    name = str(response.get("$ref", "")).rpartition("/")[2]
+    found: dict[str, Any] = _described()["components"]["responses"][name] if name else response
     return str(found["description"])
 
 
@@ -117,10 +117,10 @@ def _referred(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row(name: str, where: str, schema: dict[str, Any], described: dict[str, Any]) -> str:
-    words = described.get("description") or schema.get("description") or ""
+    description = described.get("description") or schema.get("description") or ""
     return (
         f"<tr><th><code>{escape(name)}</code></th><td>{escape(where)}</td>"
-        f"<td>{escape(' | '.join(dict.fromkeys(_types(schema))))}</td><td>{escape(words)}</td></tr>"
+        f"<td>{escape(' | '.join(dict.fromkeys(_types(schema))))}</td><td>{escape(description)}</td></tr>"
     )
 
 

@@ -5,12 +5,12 @@ import secrets
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from project_manager.domain.errors import HeadersTooLarge, MalformedRequest, ProjectManagerError
-from project_manager.web import connections as bounds
+from project_manager.web import connections as limits
 from project_manager.web.errors import response_of
 
 
 def too_large() -> HeadersTooLarge:
-    return HeadersTooLarge("request line, headers or trailers are too large", limit=bounds.HEAD_BYTES)
+    return HeadersTooLarge("request line, headers or trailers are too large", limit=limits.HEAD_BYTES)
 
 
 def malformed() -> MalformedRequest:

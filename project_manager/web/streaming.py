@@ -40,9 +40,9 @@ class StreamedResponse:
 
     async def write(self, body: bytes, *, more: bool = True) -> None:
         """Send a piece. Cancel `timeout_scope` when the client does not read for STALLED_SECONDS."""
-        with anyio.move_on_after(STALLED_SECONDS) as patience:
+        with anyio.move_on_after(STALLED_SECONDS) as write_scope:
             await self._send({"type": "http.response.body", "body": body, "more_body": more})
-        if patience.cancelled_caught:
+        if write_scope.cancelled_caught:
             self.timeout_scope.cancel()
             await anyio.lowlevel.checkpoint()
         self._bytes += len(body)

@@ -44,22 +44,22 @@ class _SendTimeouts:
         """Start the timeout of a sender."""
         self._since[sender] = monotonic()
         if self._timer is None:
-            self._look_later()
+            self._schedule()
 
     def ends(self, sender: anyio.CancelScope) -> None:
         """Stop the timeout of a sender."""
         self._since.pop(sender, None)
 
-    def _look_later(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(SEND_SECONDS / 4, self._look)
+    def _schedule(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(SEND_SECONDS / 4, self._cancel_stalled)
 
-    def _look(self) -> None:
+    def _cancel_stalled(self) -> None:
         self._timer = None
         latest = monotonic() - SEND_SECONDS
         for sender in [sender for sender, since in self._since.items() if since <= latest]:
             sender.cancel()
         if self._since:
-            self._look_later()
+            self._schedule()
 
 
 class EventsWebSocket:
@@ -68,7 +68,7 @@ class EventsWebSocket:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self.open = 0
-        self._patience = _SendTimeouts()
+        self._send_timeouts = _SendTimeouts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -106,13 +106,13 @@ class EventsWebSocket:
         return outcome[0]
 
     async def _feed(
-        self, wish: FollowEvents, state: Mapping[str, Any], send: Send, outcome: list[str], whole: anyio.CancelScope
+        self, command: FollowEvents, state: Mapping[str, Any], send: Send, outcome: list[str], whole: anyio.CancelScope
     ) -> None:
         secret: str | None = state.get("secret")
         actor: Actor = state["actor"]
         try:
             with anyio.CancelScope() as revoked, self._runtime.open_streams.registered(secret, revoked.cancel):
-                await self._follow(wish, send, is_traced=actor.role >= Role.OPERATOR)
+                await self._follow(command, send, is_traced=actor.role >= Role.OPERATOR)
             outcome[0] = "revoked" if secret is not None else "uninvited"
             await _close(send, UNAUTHORIZED_CLOSE, _CLOSE_REASONS[secret is not None])
         except (Overflow, TimeoutError):
@@ -129,18 +129,18 @@ class EventsWebSocket:
             outcome[0] = "lost"
         whole.cancel()
 
-    async def _follow(self, wish: FollowEvents, send: Send, *, is_traced: bool) -> None:
+    async def _follow(self, command: FollowEvents, send: Send, *, is_traced: bool) -> None:
         head = await self._runtime.latest_seq()
         await _send(send, self._hello(head))
-        since = head if wish.since is None else wish.since
+        since = head if command.since is None else command.since
         try:
-            async with self._runtime.follow(since, epoch=wish.epoch, project_id=wish.project_id) as subscription:
-                await self._send_events(subscription, send, batched=wish.batch, is_traced=is_traced)
+            async with self._runtime.follow(since, epoch=command.epoch, project_id=command.project_id) as subscription:
+                await self._send_events(subscription, send, batched=command.batch, is_traced=is_traced)
         except Resync:
             head = await self._runtime.latest_seq()
-            async with self._runtime.follow(head, project_id=wish.project_id) as subscription:
+            async with self._runtime.follow(head, project_id=command.project_id) as subscription:
                 await _send(send, {"type": "resync", "epoch": self._runtime.hub.epoch, "seq": head})
-                await self._send_events(subscription, send, batched=wish.batch, is_traced=is_traced)
+                await self._send_events(subscription, send, batched=command.batch, is_traced=is_traced)
 
     async def _send_events(self, subscription: Subscription, send: Send, *, batched: bool, is_traced: bool) -> None:
         with anyio.CancelScope() as scope:
@@ -149,16 +149,16 @@ class EventsWebSocket:
                     events = await subscription.next_batch()
                     if is_traced:
                         events = [event.with_trace for event in events]
-                    self._patience.begins(scope)
+                    self._send_timeouts.begins(scope)
                     if batched:
                         await send({"type": "websocket.send", "text": _batch(events)})
                     else:
                         for event in events:
                             await send({"type": "websocket.send", "frame": _frame(event)})
-                    self._patience.ends(scope)
+                    self._send_timeouts.ends(scope)
                     self._runtime.metrics.events_sent(len(events))
             finally:
-                self._patience.ends(scope)
+                self._send_timeouts.ends(scope)
         if not subscription.is_dropped:
             self._runtime.metrics.subscriber_dropped()
         raise TimeoutError

@@ -41,7 +41,7 @@ class PreframedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._pending += data
-        self._take()
+        self._parse()
         if len(self._pending) > PENDING_BYTES:
             self.transport.pause_reading()
 
@@ -50,7 +50,7 @@ class PreframedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._resume()
         return message
 
-    def _take(self) -> None:
+    def _parse(self) -> None:
         """Parse input until a message waits for the application, or output waits for the client."""
         while self._pending and self._may_take():
             piece = bytes(self._pending[:PIECE_BYTES])
@@ -121,7 +121,7 @@ class PreframedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _resume(self) -> None:
         """Parse pending input, and resume reading when all of it is parsed."""
-        self._take()
+        self._parse()
         if not self._pending and not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
@@ -138,7 +138,7 @@ class PreframedWebSocketProtocol(WebSocketsSansIOProtocol):
         """Close at once, because another connection needs the place."""
         self.transport.abort()
 
-    drop_request = drop_answer = close_for_new
+    drop_request = drop_response = close_for_new
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tests.bench.servers import Server
-from tests.bench.wire import Answer, Script, ask, request
+from tests.bench.wire import Response, Script, ask, request
 
 Scripts = Callable[[int], Script]
 """Create the script of the agent with this number."""
@@ -53,12 +53,12 @@ class Stock:
         del self._left[:count]
 
 
-def claimed_one(answer: Answer) -> None:
+def claimed_one(answer: Response) -> None:
     if b'"fence"' not in answer.body or b'"task":null' in answer.body:
         raise RuntimeError(f"nothing was claimed: {answer.body[:300]!r}")
 
 
-def claims(path: str, *, check: Callable[[Answer], None] = claimed_one) -> Callable[[int], Script]:
+def claims(path: str, *, check: Callable[[Response], None] = claimed_one) -> Callable[[int], Script]:
     """Create scripts of agents that repeatedly claim the next task over REST."""
 
     def script(number: int) -> Script:

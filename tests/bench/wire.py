@@ -15,7 +15,7 @@ TIMEOUT = 30.0
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     """A response; `head` is the status line and the headers."""
 
     status: int
@@ -34,7 +34,7 @@ class Answer:
         return ""
 
 
-Script = Generator[bytes, Answer, None]
+Script = Generator[bytes, Response, None]
 """An agent: a generator that yields requests and receives responses."""
 
 
@@ -96,7 +96,7 @@ class Connection:
     def close(self) -> None:
         self._socket.close()
 
-    def _parsed(self) -> Answer | None:
+    def _parsed(self) -> Response | None:
         if len(self._pending) < self._wanted:
             return None
         end = self._pending.find(b"\r\n\r\n")
@@ -111,7 +111,7 @@ class Connection:
         body = bytes(self._pending[end + 4 : self._wanted])
         del self._pending[: self._wanted]
         self._wanted = 0
-        return Answer(int(head[9:12]), head, body)
+        return Response(int(head[9:12]), head, body)
 
 
 def drive(port: int, scripts: Sequence[Script], seconds: float) -> Load:
@@ -150,9 +150,9 @@ def drive(port: int, scripts: Sequence[Script], seconds: float) -> Load:
     return load
 
 
-def ask(port: int, *requests: bytes) -> list[Answer]:
+def ask(port: int, *requests: bytes) -> list[Response]:
     """Send these requests one after another on one connection and return their responses."""
-    answers: list[Answer] = []
+    answers: list[Response] = []
 
     def script() -> Script:
         for each in requests:

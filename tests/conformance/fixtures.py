@@ -69,7 +69,7 @@ class Encoded:
     def __init__(self, result: Json) -> None:
         self.result = result
 
-    def answer(self, call_id: str | int | None, version: str, server_info: bytes) -> bytes:
+    def response(self, call_id: str | int | None, version: str, server_info: bytes) -> bytes:
         result = dict(self.result)
         if version == "2026-07-28":
             result |= {"resultType": "complete", "_meta": {INFO: orjson.loads(server_info)}}
@@ -172,8 +172,8 @@ def build() -> McpSdkServer:
     """Return the fixture server. It marks the tools that never notify, so that the suite tests both response paths."""
     server = McpSdkServer(
         "conformance-fixtures",
-        quiet=lambda name, _arguments: name in FIXED,
-        direct=call_directly,
+        sends_no_notifications=lambda name, _arguments: name in FIXED,
+        call_directly=call_directly,
         listen=ListenHandler(BUS),
         version="1",
         on_list_tools=list_tools,

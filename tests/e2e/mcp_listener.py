@@ -98,8 +98,8 @@ def tool_server(work: Work) -> McpSdkServer:
 
     return McpSdkServer(
         "tools",
-        quiet=lambda name, _arguments: name in ("echo", "quiet_hold", "crash", "stray_print"),
-        direct=call_directly,
+        sends_no_notifications=lambda name, _arguments: name in ("echo", "quiet_hold", "crash", "stray_print"),
+        call_directly=call_directly,
         listen=ListenHandler(InMemorySubscriptionBus()),
         on_list_tools=list_tools,
         on_call_tool=call_tool,
@@ -112,7 +112,7 @@ class Encoded:
 
     result: dict[str, Any]
 
-    def answer(self, call_id: str | int | None, _version: str, _server_info: bytes) -> bytes:
+    def response(self, call_id: str | int | None, _version: str, _server_info: bytes) -> bytes:
         return orjson.dumps({"jsonrpc": "2.0", "id": call_id, "result": self.result})
 
 

@@ -17,7 +17,7 @@ CHECKOUT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "project_manager"]
 PATIENCE = 20.0
 START_SECONDS = 20.0
-LOOK_EVERY = 0.01
+POLL_INTERVAL = 0.01
 BELOW_EPHEMERAL = range(20_000, 32_000)
 """Ports that the kernel never gives to an outgoing connection, so that a free port stays free."""
 
@@ -143,11 +143,11 @@ class Service:
 
     def wait_until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Poll the condition until it is true. Fail when the process ends first or the time is over."""
-        for _ in range(int(seconds / LOOK_EVERY)):
+        for _ in range(int(seconds / POLL_INTERVAL)):
             if condition():
                 return
             try:
-                status = self.process.wait(LOOK_EVERY)
+                status = self.process.wait(POLL_INTERVAL)
             except subprocess.TimeoutExpired:
                 continue
             raise AssertionError(f"the service ended with {status}:\n{self.log}")

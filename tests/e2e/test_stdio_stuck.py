@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.service import LOOK_EVERY, PATIENCE, environment, free_port
+from tests.e2e.service import PATIENCE, POLL_INTERVAL, environment, free_port
 
 COMMAND = [sys.executable, "-m", "project_manager"]
 PIPE_BYTES = 4096
@@ -56,11 +56,11 @@ def send(process: subprocess.Popen[bytes], message: object) -> None:
 
 
 def wait_until_full(process: subprocess.Popen[bytes], wire: int) -> None:
-    for _ in range(int(PATIENCE / LOOK_EVERY)):
+    for _ in range(int(PATIENCE / POLL_INTERVAL)):
         if unread(wire) == PIPE_BYTES:
             return
         with suppress(subprocess.TimeoutExpired):
-            raise AssertionError(f"the process ended with {process.wait(LOOK_EVERY)}")
+            raise AssertionError(f"the process ended with {process.wait(POLL_INTERVAL)}")
     raise AssertionError(f"{unread(wire)} bytes wait in the pipe")
 
 

@@ -24,7 +24,7 @@ ELSEWHERE = f"{socket.gethostname()}@another-run"
 @pytest.fixture
 async def elsewhere(api: OperationsClient, monkeypatch: pytest.MonkeyPatch) -> OperationsClient:
     """Return an instance that appears to run on another host of the same name."""
-    monkeypatch.setattr(registration, "WATCH_EVERY_SECONDS", 0.001)
+    monkeypatch.setattr(registration, "WATCH_INTERVAL_SECONDS", 0.001)
 
     def move(tx: Tx) -> None:
         tx.execute("UPDATE instances SET host = ?, pid = 99999", (ELSEWHERE,))

@@ -57,7 +57,7 @@ async def test_a_claim_that_waited_is_stored_with_its_own_token_and_request(
             for name, own in headers.items():
                 claim = partial(service.ok, "POST", "/api/tasks/claim", {"wait_seconds": 5}, x_request_id=name, **own)
                 calls.start_soon(claim)
-            while len(api.runtime.long_polls.places) < len(headers):  # noqa: ASYNC110 the queue has no event
+            while len(api.runtime.long_polls.waiting_calls) < len(headers):  # noqa: ASYNC110 the queue has no event
                 await anyio.sleep(0.001)
             await api.call("create_tasks", project_name="Garden", tasks=[{"name": "Rake"}, {"name": "Mow"}])
     assert sorted(causes(api, "task.locked")) == [(2, "ann"), (3, "bob")]

@@ -148,5 +148,5 @@ async def test_a_waiting_claim_ends_with_the_jobs(database: Path, clock: Movable
     with anyio.fail_after(TIMEOUT):
         async with anyio.create_task_group() as agents, open_runtime(settings, clock=clock) as runtime:
             agents.start_soon(wait)
-            while not runtime.long_polls.places:
+            while not runtime.long_polls.waiting_calls:
                 await anyio.lowlevel.checkpoint()

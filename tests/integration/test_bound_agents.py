@@ -119,7 +119,7 @@ async def test_a_call_that_waits_gets_no_task_once_its_agent_id_is_bound(api: Op
     with anyio.fail_after(TIMEOUT):
         async with anyio.create_task_group() as calls:
             calls.start_soon(wait)
-            while not api.runtime.long_polls.places:  # noqa: ASYNC110 the queue has no event
+            while not api.runtime.long_polls.waiting_calls:  # noqa: ASYNC110 the queue has no event
                 await anyio.sleep(0.001)
             await bind(api)
             task = await api.create_task()

@@ -101,9 +101,9 @@ async def come(api: OperationsClient, *claims: ClaimNextTask) -> list[OrphanWait
 
 
 async def serve(api: OperationsClient, ghosts: list[OrphanWaiter]) -> dict[int, int]:
-    """Run one pass over the queue and return the tasks given to these places, by ticket."""
-    places = {ghost.id: ghost for ghost in ghosts}
-    work = partial(claim_queue.serve_waiters, places=places)
+    """Run one pass over the queue and return the tasks given to these waiters, by id."""
+    local_waiters = {ghost.id: ghost for ghost in ghosts}
+    work = partial(claim_queue.serve_waiters, local_waiters=local_waiters)
     service: claim_queue.ServeResult[int] = await api.runtime.database.writer.run("serve", work, LOCAL, "test")
     return service.results
 
@@ -218,7 +218,7 @@ async def test_a_task_kept_for_a_waiter_that_disconnects_is_offered_to_the_next_
         await waiting.come("bob")
         await api.create_task("task")
         assert await taken(api, "cid") is None
-        await writer.run("leave_queue", partial(claim_queue.dequeue, ticket=ghost.id), api.actor, "")
+        await writer.run("leave_queue", partial(claim_queue.dequeue, waiter_id=ghost.id), api.actor, "")
         await waiting.until_served(1)
     assert waiting.got == {"bob": "task"}
 
@@ -260,12 +260,12 @@ def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) ->
     """Run `meanwhile` in the first pass over the queue after a task became ready."""
     real = claim_queue.serve_waiters
 
-    def slow(tx: Tx, *, places: Mapping[int, ClaimGrantor[Any]]) -> claim_queue.ServeResult[Any]:
+    def slow(tx: Tx, *, local_waiters: Mapping[int, ClaimGrantor[Any]]) -> claim_queue.ServeResult[Any]:
         if not held_up:
             held_up.append(True)
             tasks.create(tx, validation.read(CreateTask, {"name": "late"}))
             meanwhile()
-        return real(tx, places=places)
+        return real(tx, local_waiters=local_waiters)
 
     held_up: list[bool] = []
     monkeypatch.setattr(claim_queue, "serve_waiters", slow)

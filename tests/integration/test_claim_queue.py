@@ -94,7 +94,7 @@ def claim_of(**fields: Any) -> ClaimNextTask:
 
 
 def come(large: Large, number: int, wish: Callable[[int], dict[str, Any]]) -> dict[int, OrphanWaiter]:
-    """Put waiters into the queue and return their places by ticket."""
+    """Put waiters into the queue and return them by id."""
     tx = large.tx()
     found = [
         OrphanWaiter(
@@ -135,13 +135,13 @@ def test_a_task_with_all_labels_is_found_behind_many_that_have_one_of_them(large
 
 
 def test_one_pass_over_the_queue_serves_a_new_task_to_the_waiter_that_wants_it(large: Large) -> None:
-    places = come(large, WAITERS, lambda n: {"labels": [f"label-{n}"]})
+    local_waiters = come(large, WAITERS, lambda n: {"labels": [f"label-{n}"]})
     tx = large.tx()
     with large.counted():
         tasks.create(tx, validation.read(CreateTask, {"name": "new", "project_id": 2, "labels": ["label-140"]}))
         assert large.steps < FEW_STEPS
-        served = claim_queue.serve_waiters(tx, places=places)
-    assert list(served.results) == [list(places)[140]]
+        served = claim_queue.serve_waiters(tx, local_waiters=local_waiters)
+    assert list(served.results) == [list(local_waiters)[140]]
     assert large.steps < WAITERS * 200
 
 

@@ -24,13 +24,13 @@ from tests.operations_client import TIMEOUT, OperationsClient, run_due_jobs
 
 @pytest.fixture
 def passes(api: OperationsClient, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return the number of places in each pass over the queue."""
+    """Return the number of local_waiters in each pass over the queue."""
     found: list[int] = []
     real = claim_queue.serve_waiters
 
-    def counted(tx: Tx, *, places: Mapping[int, ClaimGrantor[Any]]) -> claim_queue.ServeResult[Any]:
-        found.append(len(places))
-        return real(tx, places=places)
+    def counted(tx: Tx, *, local_waiters: Mapping[int, ClaimGrantor[Any]]) -> claim_queue.ServeResult[Any]:
+        found.append(len(local_waiters))
+        return real(tx, local_waiters=local_waiters)
 
     monkeypatch.setattr(claim_queue, "serve_waiters", counted)
     return found
@@ -198,8 +198,8 @@ async def test_a_waiter_that_is_served_while_the_hub_stops_gets_its_task(
 ) -> None:
     loop, hub, real = asyncio.get_running_loop(), api.runtime.hub, claim_queue.serve_waiters
 
-    def serve(tx: Tx, *, places: Mapping[int, ClaimGrantor[Any]]) -> claim_queue.ServeResult[Any]:
-        served = real(tx, places=places)
+    def serve(tx: Tx, *, local_waiters: Mapping[int, ClaimGrantor[Any]]) -> claim_queue.ServeResult[Any]:
+        served = real(tx, local_waiters=local_waiters)
         if served.results:
             loop.call_soon_threadsafe(hub.close)
             for _ in range(10):  # steps of the loop, so that each subscriber sees the stop of the hub
@@ -270,12 +270,12 @@ async def test_the_blockers_are_counted_once_for_a_commit_and_not_by_the_writer(
 async def test_one_pass_over_the_queue_gives_no_task_that_conflicts_with_one_that_it_has_given(
     api: OperationsClient,
 ) -> None:
-    places = await queued(api, *[claim_of(agent_id=f"agent-{n}") for n in range(5)])
+    local_waiters = await queued(api, *[claim_of(agent_id=f"agent-{n}") for n in range(5)])
     first, second, third = [(await api.create_task(f"task {n}"))["id"] for n in range(3)]
     await api.create_task("in conflict", conflicts_with=[third])
     last = (await api.create_task("last"))["id"]
-    served = await serve(api, places)
-    assert [served.get(place.id) for place in places] == [first, second, third, last, None]
+    served = await serve(api, local_waiters)
+    assert [served.get(place.id) for place in local_waiters] == [first, second, third, last, None]
     check(api)
 
 

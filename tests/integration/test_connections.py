@@ -12,7 +12,7 @@ import anyio.abc
 import orjson
 import pytest
 
-from project_manager.web import connections as bounds
+from project_manager.web import connections as limits
 from project_manager.web.connections import Connection
 from tests.e2e.service import sample
 from tests.http_service import HttpService
@@ -205,7 +205,7 @@ async def test_a_head_beyond_the_limit_is_answered_with_431(service: HttpService
 async def test_a_head_of_exactly_the_limit_is_accepted(service: HttpService) -> None:
     begin = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 126 + b"Y: "
     async with connected(service) as raw:
-        await raw.send(begin + b"a" * (bounds.HEAD_BYTES - len(begin) - 4) + b"\r\n\r\n")
+        await raw.send(begin + b"a" * (limits.HEAD_BYTES - len(begin) - 4) + b"\r\n\r\n")
         assert (await raw.answer())[0] == 200
 
 
@@ -234,7 +234,7 @@ async def test_an_incomplete_head_is_answered_with_408(service: HttpService) -> 
         await raw.send(GET + GET[:20])
         await raw.answer()
         await until(lambda: service.connections.requests.total)
-        seconds_pass(service, bounds.HEAD_SECONDS - 2)
+        seconds_pass(service, limits.HEAD_SECONDS - 2)
         await raw.send(GET[20:21])  # occasional bytes do not extend the time
         seconds_pass(service, 3)
         assert await raw.error() == (408, "request_timeout")
@@ -243,7 +243,7 @@ async def test_an_incomplete_head_is_answered_with_408(service: HttpService) -> 
 
 async def test_a_silent_connection_is_closed_without_an_answer(service: HttpService) -> None:
     async with connected(service) as raw:
-        seconds_pass(service, bounds.HEAD_SECONDS + 1)
+        seconds_pass(service, limits.HEAD_SECONDS + 1)
         assert await raw.rest() == b""
 
 
@@ -253,7 +253,7 @@ async def test_a_body_without_progress_is_answered_with_408(service: HttpService
     async with connected(service) as raw:
         await raw.send(head.replace(b"/api/tasks", path))
         await until(lambda: service.connections.requests.oldest() is not None)
-        seconds_pass(service, bounds.BODY_SECONDS - 2)
+        seconds_pass(service, limits.BODY_SECONDS - 2)
         await raw.send(b"5\r\naaaaa\r\n")
         seconds_pass(service, 3)
         assert await raw.error() == (408, "request_timeout")
@@ -262,13 +262,13 @@ async def test_a_body_without_progress_is_answered_with_408(service: HttpService
 
 
 async def test_a_body_that_makes_progress_is_accepted_after_any_time(service: HttpService) -> None:
-    body = b'{"name": "T"}' + b" " * (5 * bounds.PROGRESS_BYTES)
+    body = b'{"name": "T"}' + b" " * (5 * limits.PROGRESS_BYTES)
     async with connected(service) as raw:
         await raw.send(POST % len(body))
-        for start in range(0, len(body), bounds.PROGRESS_BYTES):
-            await raw.send(body[start : start + bounds.PROGRESS_BYTES])
-            await until(partial(holds, service, min(start + bounds.PROGRESS_BYTES, len(body))))
-            seconds_pass(service, bounds.BODY_SECONDS - 5)
+        for start in range(0, len(body), limits.PROGRESS_BYTES):
+            await raw.send(body[start : start + limits.PROGRESS_BYTES])
+            await until(partial(holds, service, min(start + limits.PROGRESS_BYTES, len(body))))
+            seconds_pass(service, limits.BODY_SECONDS - 5)
         assert (await raw.answer())[0] == 201
 
 
@@ -277,7 +277,7 @@ async def test_an_idle_connection_is_closed_after_its_time_and_no_sooner(service
         for _ in range(2):
             await raw.send(GET)
             assert (await raw.answer())[0] == 200
-            seconds_pass(service, bounds.KEEP_ALIVE_SECONDS - 5)
+            seconds_pass(service, limits.KEEP_ALIVE_SECONDS - 5)
         seconds_pass(service, 6)
         assert await raw.rest() == b""
 
@@ -294,8 +294,8 @@ async def test_an_agent_that_waits_for_work_is_not_cut(service: HttpService) -> 
 async def test_a_response_that_is_not_read_is_cut(service: HttpService) -> None:
     async with connected(service, receive_buffer=SMALL) as raw:
         await raw.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
-        await until(lambda: service.connections.answers.total)
-        seconds_pass(service, bounds.ANSWER_SECONDS - 2)
+        await until(lambda: service.connections.responses.total)
+        seconds_pass(service, limits.RESPONSE_SECONDS - 2)
         assert len(service.connections) == 1
         seconds_pass(service, 3)
         await until(lambda: len(service.connections) == 0)
@@ -305,10 +305,10 @@ async def test_a_response_that_is_not_read_is_cut(service: HttpService) -> None:
 async def test_the_rest_of_the_last_answer_is_kept_for_a_while_only(service: HttpService) -> None:
     async with connected(service, receive_buffer=SMALL) as raw:
         await raw.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
-        await until(lambda: service.connections.answers.total)
+        await until(lambda: service.connections.responses.total)
         (connection,) = service.connections
         connection.transport.whole.close()  # type: ignore[attr-defined]
-        seconds_pass(service, bounds.ANSWER_SECONDS)
+        seconds_pass(service, limits.RESPONSE_SECONDS)
         assert len(service.connections) == 1
         seconds_pass(service, 2)
         await until(lambda: len(service.connections) == 0)
@@ -320,11 +320,11 @@ async def test_a_slow_client_gets_the_whole_last_answer(service: HttpService) ->
         accepted = connection.transport.get_extra_info("socket")  # type: ignore[attr-defined]
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
         await raw.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        await until(lambda: service.connections.answers.total)
+        await until(lambda: service.connections.responses.total)
         step, read = 100 * KIBIBYTE, 0
         async for data in raw.pieces():
             if (read + len(data)) // step > read // step:
-                seconds_pass(service, bounds.LINGER_SECONDS)
+                seconds_pass(service, limits.LINGER_SECONDS)
             read += len(data)
     assert read > 300_000
 
@@ -380,19 +380,19 @@ async def test_unfinished_requests_hold_a_bounded_number_of_bytes_together(servi
 
 
 async def test_unread_responses_hold_a_bounded_number_of_bytes_together(service: HttpService) -> None:
-    service.connections.answers.limit = 300 * KIBIBYTE
+    service.connections.responses.limit = 300 * KIBIBYTE
     async with AsyncExitStack() as opened:
         for _ in range(5):
             raw = await opened.enter_async_context(connected(service, receive_buffer=SMALL))
             await raw.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
         await until(lambda: len(service.connections) < 5)
-        assert service.connections.answers.total <= service.connections.answers.limit
+        assert service.connections.responses.total <= service.connections.responses.limit
         assert await refused(service, "answer_memory") > 0
         assert (await service.send("GET", "/livez")).status_code == 200
 
 
 def test_a_budget_counts_each_connection_once() -> None:
-    budget, first, second = bounds.Budget(10), cast(Connection, object()), cast(Connection, object())
+    budget, first, second = limits.Budget(10), cast(Connection, object()), cast(Connection, object())
     budget.set_bytes(first, 6)
     budget.set_bytes(second, 3)
     budget.set_bytes(first, 7)

@@ -18,7 +18,7 @@ from tests.http_service import HttpService, run_http_service
 from tests.integration.mcp_product import agent, product
 from tests.operations_client import Json, OperationsClient
 
-ANSWER_BYTES = 16 * 1024
+RESPONSE_BYTES = 16 * 1024
 
 
 def odd_fields(number: int) -> Json:
@@ -69,7 +69,7 @@ async def test_the_first_field_errors_are_listed_and_the_others_are_counted(serv
 async def test_unknown_fields_of_many_objects_are_counted_together(service: HttpService) -> None:
     body = {"tasks": [{"name": "x", **odd_fields(110)}] * 500}
     response = await service.send("POST", "/api/tasks/bulk", body)
-    assert len(response.content) < ANSWER_BYTES
+    assert len(response.content) < RESPONSE_BYTES
     error = response.json()
     assert (error["code"], error["details"]["total"]) == ("unknown_argument", 55_000)
     assert [fault["field"] for fault in error["details"]["errors"]][:2] == ["tasks.0.naem0", "tasks.0.naem1"]
@@ -100,7 +100,7 @@ async def test_a_list_with_too_many_invalid_entries_is_one_field_error(
 async def test_field_errors_of_many_objects_have_a_short_response(service: HttpService, faulty: Json) -> None:
     response = await service.send("POST", "/api/tasks/bulk", {"tasks": [{"name": "x", **faulty}] * 500})
     assert response.status_code == 422
-    assert len(response.content) < ANSWER_BYTES
+    assert len(response.content) < RESPONSE_BYTES
     error = response.json()
     assert (len(error["details"]["errors"]), error["details"]["total"]) == (FIELD_ERRORS, 500)
 
@@ -115,10 +115,10 @@ async def test_a_very_long_name_is_quoted_by_its_beginning(service: HttpService,
     for body in ({name: 1}, {"tasks": [{name: 1}]}):
         response = await service.send("POST", "/api/tasks/bulk", body)
         assert response.status_code == 422
-        assert len(response.content) < ANSWER_BYTES
+        assert len(response.content) < RESPONSE_BYTES
     document = f"projects: [{{name: P, tasks: [{{? '{name}' : 1, ? '{name}' : 2, name: x}}]}}]"
     refusal = await api.call_error(Invalid, "import_plan", document=document)
-    assert len(orjson.dumps([refusal.message, refusal.hint, refusal.details])) < ANSWER_BYTES
+    assert len(orjson.dumps([refusal.message, refusal.hint, refusal.details])) < RESPONSE_BYTES
 
 
 async def test_calls_with_invalid_input_count_for_the_agent_that_they_name(database: Path) -> None:

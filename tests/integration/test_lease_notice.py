@@ -7,7 +7,7 @@ import orjson
 
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.actors import LOCAL
-from project_manager.mcp.tools import answer_text
+from project_manager.mcp.tools import result_text
 from project_manager.runtime.calls import Caller
 from tests.operations_client import TIMEOUT, OperationsClient
 
@@ -15,7 +15,7 @@ from tests.operations_client import TIMEOUT, OperationsClient
 async def asked_by_agent(api: OperationsClient, operation: str, **raw: Any) -> Any:
     with anyio.fail_after(TIMEOUT):
         answer = await api.runtime.run(BY_NAME[operation], raw, Caller(LOCAL, "mcp", "test"))
-    return orjson.loads(answer_text(BY_NAME[operation], answer))
+    return orjson.loads(result_text(BY_NAME[operation], answer))
 
 
 async def test_with_less_than_a_third_of_the_lease_left_every_response_names_its_expiry(api: OperationsClient) -> None:

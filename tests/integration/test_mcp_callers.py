@@ -112,7 +112,7 @@ async def test_a_request_without_a_valid_token_is_refused(tmp_path: Path, header
 
 @pytest.mark.parametrize("protocol", ["2025", "2026"])
 async def test_a_wait_ends_with_its_token(tmp_path: Path, protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(revocation, "LOOK_EVERY_SECONDS", 0.001)
+    monkeypatch.setattr(revocation, "CHECK_INTERVAL_SECONDS", 0.001)
     said: list[str] = []
     async with guarded_server(tmp_path) as (made, bare):
         headers = await token(made, "agent", "ann")

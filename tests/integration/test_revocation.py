@@ -23,7 +23,7 @@ from tests.operations_client import TIMEOUT, OperationsClient
 
 @pytest.fixture(autouse=True)
 def check_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(revocation, "LOOK_EVERY_SECONDS", 0.001)
+    monkeypatch.setattr(revocation, "CHECK_INTERVAL_SECONDS", 0.001)
     monkeypatch.setattr(background, "PAUSE_AFTER_FAILURE_SECONDS", 0.001)
 
 

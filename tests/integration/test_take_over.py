@@ -44,7 +44,7 @@ async def test_an_agent_that_waits_does_not_get_the_task_in_between(api: Operati
     async with anyio.create_task_group() as agents:
         agents.start_soon(wait)
         with anyio.fail_after(TIMEOUT):
-            while not api.runtime.long_polls.places:
+            while not api.runtime.long_polls.waiting_calls:
                 await anyio.lowlevel.checkpoint()
         taken = await take_over(api, number)
         await api.set_status(number, "DONE", fence=taken["lock"]["fence"])

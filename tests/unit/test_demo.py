@@ -1,6 +1,6 @@
 """The plan of the demonstration."""
 
-from project_manager.demo.agents import Held
+from project_manager.demo.agents import LeasedTask
 from project_manager.demo.plan import PLAN
 
 WORKS = [work for works in PLAN.values() for work in works]
@@ -19,6 +19,6 @@ def test_work_of_the_demonstration_takes_5_to_40_seconds() -> None:
 
 
 def test_an_agent_also_works_on_a_task_that_a_user_added() -> None:
-    held = Held.of({"task": {"id": 7, "name": "Added on the dashboard"}, "lock": {"fence": 3}})
-    assert (held.path, held.fence) == ("/api/tasks/7", 3)
-    assert held.seconds > 0
+    task = LeasedTask.of({"task": {"id": 7, "name": "Added on the dashboard"}, "lock": {"fence": 3}})
+    assert (task.path, task.fence) == ("/api/tasks/7", 3)
+    assert task.seconds > 0

@@ -34,17 +34,21 @@ class DirectCalls:
         is_call = rpc.method == "tools/call" and rpc.id is not None
         if not is_call or not isinstance(name, str) or not isinstance(arguments, dict | None):
             return False
-        return self._server.quiet(name, arguments or {}) and (not modern or _is_valid(scope, name, rpc.params))
+        return self._server.sends_no_notifications(name, arguments or {}) and (
+            not modern or _is_valid(scope, name, rpc.params)
+        )
 
-    async def answer(self, scope: Scope, send: Send, rpc: Rpc, session_id: str) -> None:
+    async def respond(self, scope: Scope, send: Send, rpc: Rpc, session_id: str) -> None:
         """Run the call and send its response."""
         version = header(scope, VERSION) or DEFAULT_NEGOTIATED_VERSION
         body, error, status = b"", _CANCELLED, 200
         key = (session_id, str(rpc.id))  # clients cancel the id 7 also as "7"
         try:
             with anyio.CancelScope() as self._in_flight[key]:
-                called = self._server.direct(scope, version, rpc.params["name"], rpc.params.get("arguments") or {})
-                body = (await called).answer(rpc.id, version, self._server.encoded_info)
+                called = self._server.call_directly(
+                    scope, version, rpc.params["name"], rpc.params.get("arguments") or {}
+                )
+                body = (await called).response(rpc.id, version, self._server.encoded_info)
         except Exception as raised:  # noqa: BLE001 any fault of a handler
             error = raised if isinstance(raised, MCPError) else hidden(raised)
         finally:

@@ -31,7 +31,7 @@ class Refused(Exception):
         self._headers = headers
         self.body = orjson.dumps({"jsonrpc": "2.0", "id": call_id, "error": {"code": code, "message": message}})
 
-    async def answer(self, send: Send) -> None:
+    async def respond(self, send: Send) -> None:
         await respond(send, self._status, self.body, self._headers)
 
 
@@ -147,9 +147,9 @@ class Exchange:
             return
         self._started = True
         self._complete = message["type"] == "http.response.body" and not message.get("more_body", False)
-        with anyio.move_on_after(self._stuck_seconds) as patience:
+        with anyio.move_on_after(self._stuck_seconds) as write_scope:
             await self._send(message)
-        if patience.cancelled_caught:
+        if write_scope.cancelled_caught:
             self._complete = True
             self._ending.set()
 
@@ -160,4 +160,4 @@ class Exchange:
                 await self.send({"type": "http.response.body", "body": b"", "more_body": False})
             elif self._ending.is_set():
                 refusal = "SHUTTING_DOWN: the server stopped before this call ended. Send it again in a moment."
-                await busy(refusal, retry_after=1).answer(self._send)
+                await busy(refusal, retry_after=1).respond(self._send)

@@ -98,10 +98,10 @@ class McpHttpTransport:
             actor_of(scope)
             await endpoint(scope, receive, send)
         except Refused as refused:
-            await refused.answer(send)
+            await refused.respond(send)
         except Unauthorized as error:
             challenge = [(b"www-authenticate", b"Bearer")]
-            await Refused(401, f"UNAUTHORIZED: {error.message}.", headers=challenge).answer(send)
+            await Refused(401, f"UNAUTHORIZED: {error.message}.", headers=challenge).respond(send)
         except ClientDisconnect:
             return
 
@@ -116,7 +116,7 @@ class McpHttpTransport:
         ending = anyio.Event()
         self.streams[ending] = kind
         try:
-            with self._server.registered(scope, ending.set):
+            with self._server.register_stream(scope, ending.set):
                 yield ending
         finally:
             del self.streams[ending]
@@ -153,7 +153,7 @@ class McpHttpTransport:
             return
         with self._server.calls.one():
             if self._direct.accepts(scope, rpc, modern=True):
-                await self._direct.answer(scope, send, rpc, "")
+                await self._direct.respond(scope, send, rpc, "")
             else:
                 await self._pass_on(_cleaned(scope), receive, send, body)
 
@@ -166,7 +166,7 @@ class McpHttpTransport:
                 return
             session_id = self._sessions.check(scope)
             if self._direct.accepts(scope, rpc, modern=False):
-                await self._direct.answer(scope, send, rpc, session_id)
+                await self._direct.respond(scope, send, rpc, session_id)
                 return
             if rpc.method == "notifications/cancelled":
                 self._direct.cancel(session_id, rpc.params.get("requestId"))

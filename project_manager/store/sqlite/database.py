@@ -59,25 +59,23 @@ class Options:
 class Database:
     """The writer, readers, long reads and tail of one database file. Call `prepare` first."""
 
-    def __init__(
-        self, options: Options, clock: Clock, duties: WriterHooks, timed: Callable[[str, float], None]
-    ) -> None:
+    def __init__(self, options: Options, clock: Clock, hooks: WriterHooks, timed: Callable[[str, float], None]) -> None:
         self.path = options.path
         self.instance = secrets.token_hex(8)
         self.host = this_host()
         self.watch = FileWatch(options.path)
         self._probed = (float("-inf"), False)
         try:
-            self._open(options, clock, duties, timed)
+            self._open(options, clock, hooks, timed)
         except driver.DriverError as error:
             raise open_error(options.path, error) from error
         if not self.watch.begin():
             raise DatabaseTemporarilyUnavailable(f"the database {self.path} was replaced during startup; restart")
 
-    def _open(self, options: Options, clock: Clock, duties: WriterHooks, timed: Callable[[str, float], None]) -> None:
+    def _open(self, options: Options, clock: Clock, hooks: WriterHooks, timed: Callable[[str, float], None]) -> None:
         path = str(options.path)
         self.writer = Writer(
-            path, clock, duties, self.watch, max_attempts=options.max_attempts, look_every=options.poll_interval
+            path, clock, hooks, self.watch, max_attempts=options.max_attempts, poll_interval=options.poll_interval
         )
         context = ReadContext(path, self.watch, options.query_timeout, self.clock, options.max_attempts, timed)
         self.readers = Readers(context, threads=options.pool)
@@ -301,7 +299,7 @@ def register(
     tx: Tx, *, database: Database, version: str, kind: str, gone: Collection[instances.InstanceRow] = ()
 ) -> None:
     """Insert this process, without the `gone` instances of other machines. Raises DatabaseOpenError."""
-    instances.forget_silent(tx)
+    instances.delete_expired(tx)
     others = check_sharing(tx, database=database, gone=gone)
     for other in instances.live(tx):
         if other not in others:
@@ -317,9 +315,9 @@ def check_sharing(
     """Return the other processes that use the file. Raises DatabaseOpenError when sharing it is not safe."""
     others = [other for other in running_instances(tx) if other not in gone]
     # Locks and shared memory of WAL mode work only between processes of one machine.
-    if strangers := [other for other in others if _machine(other.host) != _machine(database.host)]:
+    if remote := [other for other in others if _machine(other.host) != _machine(database.host)]:
         raise UsedByAnotherHost(
-            f"the database {database.path} is in use on another machine, {_name(strangers[0].host)}: SQLite cannot be "
+            f"the database {database.path} is in use on another machine, {_name(remote[0].host)}: SQLite cannot be "
             "shared over a network file system; run all instances on one machine"
         )
     if others and not driver.several_processes_are_safe():

@@ -22,7 +22,7 @@ Identity = tuple[int, int]
 class FileChange:
     """A change of the files. `changes_reads` means that reads use another database than the one at the path."""
 
-    words: str
+    message: str
     changes_reads: bool = False
 
 
@@ -54,7 +54,7 @@ class FileWatch:
         self._opened = {suffix: _identity(path) for suffix, path in self._paths.items()}
         return first is not None and self._opened[""] == first
 
-    def look(self) -> FileChange | None:
+    def refresh(self) -> FileChange | None:
         """Compare all files with three `stat` calls and return the difference, or the last one without access."""
         try:
             found = {suffix: _identity(path) for suffix, path in self._paths.items()}
@@ -67,27 +67,27 @@ class FileWatch:
         """Raise DatabaseMoved for a removed or replaced file, and DatabaseDamaged. Takes one `stat` call."""
         try:
             if _identity(self._paths[""]) != self._opened[""]:
-                self.look()
+                self.refresh()
         except OSError:
             pass
-        self.replaced_error(self.change)
+        self.raise_if_changed(self.change)
         if self.damage is not None:
             raise DatabaseDamaged(f"the database file is damaged: {self.damage}")
 
     def check_before_opening(self) -> None:
         """Raise DatabaseMoved when a new connection would open other files than the existing connections."""
-        self.replaced_error(self.look())
+        self.raise_if_changed(self.refresh())
 
     def check_reads(self) -> None:
-        """Raise DatabaseMoved when reads use another database, according to the last look. Makes no `stat` call."""
+        """Raise DatabaseMoved when reads use another database, as of the last `refresh`. Makes no `stat` call."""
         if self.change is not None and self.change.changes_reads:
-            self.replaced_error(self.change)
+            self.raise_if_changed(self.change)
 
     @staticmethod
-    def replaced_error(moved: FileChange | None) -> None:
+    def raise_if_changed(change: FileChange | None) -> None:
         """Raise DatabaseMoved when there is a change."""
-        if moved is not None:
-            raise DatabaseMoved(f"the {moved.words} while this server runs")
+        if change is not None:
+            raise DatabaseMoved(f"the {change.message} while this server runs")
 
     def _difference(self, found: dict[str, Identity | None]) -> FileChange | None:
         if found == self._opened:

@@ -67,8 +67,8 @@ _RELEASE_ALL = Statement(
 )
 _HIGHEST_FENCE = Statement(select(func.coalesce(func.max(tasks.c.fence), 0)))
 _RAISE_FENCES = Statement(update(tasks).where(tasks.c.fence < bindparam("floor")).values(fence=bindparam("floor")))
-_FORGET_INSTANCES = Statement(delete(instances_table))
-_FORGET_WAITERS = Statement(delete(waiters))
+_DELETE_INSTANCES = Statement(delete(instances_table))
+_DELETE_WAITERS = Statement(delete(waiters))
 
 
 OLDEST_REVISION = "0012"
@@ -252,8 +252,8 @@ def _start_epoch(prepared: Path, now: int, present: _CurrentState) -> Restored:
         meta.begin_epoch(tx, epoch, floor)
         _lower_clock(tx)
         _RAISE_FENCES.run(tx, floor=floor)
-        _FORGET_INSTANCES.run(tx)
-        _FORGET_WAITERS.run(tx)
+        _DELETE_INSTANCES.run(tx)
+        _DELETE_WAITERS.run(tx)
         connection.execute("COMMIT")
         backup.fold_wal(connection)
     finally:

@@ -111,11 +111,11 @@ class EventReader:
 
     def _files_unchanged(self) -> bool:
         """Return whether the database files are unchanged. Log each change and its end."""
-        moved = self._watch.look()
-        if moved is None:
+        change = self._watch.refresh()
+        if change is None:
             self._moved.recovered()
             return True
-        self._moved.failed(f"the {moved.words} while this server runs ({self._watch.path})")
+        self._moved.failed(f"the {change.message} while this server runs ({self._watch.path})")
         return False
 
     def _was_woken(self) -> bool:

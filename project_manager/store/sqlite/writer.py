@@ -87,14 +87,14 @@ class Writer:
     """Owner of the writer thread and of the only connection that writes."""
 
     def __init__(
-        self, path: str, clock: Clock, hooks: WriterHooks, watch: FileWatch, *, max_attempts: int, look_every: float
+        self, path: str, clock: Clock, hooks: WriterHooks, watch: FileWatch, *, max_attempts: int, poll_interval: float
     ) -> None:
         self._connection = driver.connect(path)
         self._watch = watch
         self.clock = DatabaseClock(clock)
         self._hooks = hooks
         self._max_attempts = max_attempts
-        self._look_every = look_every
+        self._poll_interval = poll_interval
         self._queue: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
         self._waiting = 0
         self._closing = self._ended = False
@@ -205,8 +205,8 @@ class Writer:
 
     def _poll_timeout(self) -> float:
         if self._next_due is None:
-            return self._look_every
-        return min(self._look_every, max(0.001, (self._next_due - self.now()) / 1000))
+            return self._poll_interval
+        return min(self._poll_interval, max(0.001, (self._next_due - self.now()) / 1000))
 
     def _commit(self, batch: list[Job[Any]]) -> None:
         if self._lost:
@@ -219,14 +219,14 @@ class Writer:
         shared = BatchState()
         tx = Tx(execute, 0, SYSTEM, "", self._max_attempts, shared)
         version = driver.data_version(self._connection)
-        ours = version == self._known_version
-        mark = self._set_time(tx, ours)
+        is_sole_writer = version == self._known_version
+        mark = self._set_time(tx, is_sole_writer)
         changes = self._connection.total_changes
         done = True
-        if not ours or (self._next_due is not None and self._next_due <= tx.now):
+        if not is_sole_writer or (self._next_due is not None and self._next_due <= tx.now):
             done = self._run_due(tx, shared)
         self._run_all(batch, tx, shared)
-        head = self._write_events(tx, shared, ours)
+        head = self._write_events(tx, shared, is_sole_writer)
         self._next_due = self._hooks.next_due(tx) if done else tx.now + RETRY_MS
         changed = self._connection.total_changes != changes
         execute("COMMIT")
@@ -236,12 +236,12 @@ class Writer:
         if changed:
             self._hooks.on_commit(shared.lease_outcomes)
 
-    def _write_events(self, tx: Tx, shared: BatchState, ours: bool) -> Head | None:
+    def _write_events(self, tx: Tx, shared: BatchState, is_sole_writer: bool) -> Head | None:
         """Insert the events of the batch and return the head of the hash chain, or None when it is unknown.
 
-        `ours` means that no other process has committed since the last batch, so the last head is still valid.
+        `is_sole_writer` means that no other process has committed since the last batch, so the last head is still valid.
         """
-        head = self._head if ours else None
+        head = self._head if is_sole_writer else None
         if not shared.outbox:
             return head
         events.add_compact_rows(tx, shared.outbox)
@@ -310,9 +310,9 @@ class Writer:
         self._hooks.on_query(job.name, time.perf_counter() - started)
         return job.error is None or (shared.mark == mark and self._connection.total_changes == changes)
 
-    def _set_time(self, tx: Tx, ours: bool) -> ClockMark | None:
-        """Set the instant of the batch and return its mark when stored. `ours`: no other process has written."""
-        if not ours:
+    def _set_time(self, tx: Tx, is_sole_writer: bool) -> ClockMark | None:
+        """Set the instant of the batch and return its mark when stored. `is_sole_writer`: no other process has written."""
+        if not is_sole_writer:
             self.clock.load(meta.clock_mark(tx))
         tx.now, tx.wall = self.clock.tick(), self.clock.wall_clock_if_different()
         mark = self.clock.mark_due(tx.now)

@@ -7,8 +7,8 @@ NOW = 1_795_428_000_000
 FREE = ReadinessInput(Status.TODO, False, 0, (), (), None, False)
 
 
-def codes(standing: ReadinessInput, cap: int = 5) -> list[str]:
-    return [reason.code for reason in readiness_blockers(standing, max_attempts=cap)]
+def codes(readiness_input: ReadinessInput, cap: int = 5) -> list[str]:
+    return [reason.code for reason in readiness_blockers(readiness_input, max_attempts=cap)]
 
 
 def test_a_task_without_blockers_is_ready() -> None:
@@ -16,10 +16,10 @@ def test_a_task_without_blockers_is_ready() -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "code"),
+    ("readiness_input", "code"),
     [
         (FREE._replace(status=Status.REVIEW), "status"),
-        (FREE._replace(is_held=True), "held"),
+        (FREE._replace(is_leased=True), "held"),
         (FREE._replace(archived=True), "archived"),
         (FREE._replace(waiting_for=(3,)), "dependencies"),
         (FREE._replace(waiting_for=(3,), cancelled=(3,)), "cancelled_dependencies"),
@@ -28,8 +28,8 @@ def test_a_task_without_blockers_is_ready() -> None:
         (FREE._replace(attempts=5), "attempts"),
     ],
 )
-def test_each_blocker_alone_makes_a_task_not_ready(standing: ReadinessInput, code: str) -> None:
-    assert codes(standing) == [code]
+def test_each_blocker_alone_makes_a_task_not_ready(readiness_input: ReadinessInput, code: str) -> None:
+    assert codes(readiness_input) == [code]
 
 
 def test_attempts_below_the_limit_are_no_blocker() -> None:
@@ -38,13 +38,13 @@ def test_attempts_below_the_limit_are_no_blocker() -> None:
 
 
 def test_status_and_attempts_do_not_stop_a_claim_by_name() -> None:
-    standing = FREE._replace(status=Status.BLOCKED, attempts=9)
-    assert blockers(standing) == ()
+    readiness_input = FREE._replace(status=Status.BLOCKED, attempts=9)
+    assert blockers(readiness_input) == ()
 
 
 def test_a_refusal_names_every_blocker_and_the_open_dependencies() -> None:
-    standing = FREE._replace(waiting_for=(9, 3), running_conflicts=(4,))
-    refusal = not_ready_error(7, blockers(standing))
+    readiness_input = FREE._replace(waiting_for=(9, 3), running_conflicts=(4,))
+    refusal = not_ready_error(7, blockers(readiness_input))
     assert refusal.details["waiting_for"] == [3, 4, 9]
     assert refusal.message == (
         "task 7 is not ready: depends on unfinished tasks #9, #3; conflicts with task #4, in progress"
@@ -57,8 +57,8 @@ def test_a_long_list_of_tasks_is_cut_with_their_number() -> None:
 
 
 def test_cancelled_dependencies_are_a_reason_apart_from_those_that_can_still_be_done() -> None:
-    standing = FREE._replace(waiting_for=(3, 5, 8), cancelled=(3, 8))
-    why = blockers(standing)
+    readiness_input = FREE._replace(waiting_for=(3, 5, 8), cancelled=(3, 8))
+    why = blockers(readiness_input)
     assert [reason.message for reason in why] == [
         "depends on unfinished task #5",
         "depends on CANCELLED tasks #3, #8; remove the dependency or reopen them",

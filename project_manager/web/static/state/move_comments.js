@@ -1,5 +1,5 @@
 // The comment that a person leaves for the next agent when a task goes back to the agents. It is sent with the move.
-import { draftOf, keepDraft } from "../core/drafts.js";
+import { draftOf, saveDraft } from "../core/drafts.js";
 import { openDialog } from "./dialogs.js";
 
 /** @type {Partial<Record<Status, { title: string, label: string, required: boolean, error?: string }>>} */
@@ -18,7 +18,7 @@ const draftKey = (/** @type {Task} */ task, /** @type {Status} */ status) => `${
 export const commentDraft = (/** @type {Task} */ task, /** @type {Status} */ status) =>
   draftOf(draftKey(task, status)).body;
 export const saveComment = (/** @type {Task} */ task, /** @type {Status} */ status, /** @type {string} */ body) =>
-  keepDraft(draftKey(task, status), { body, kind: "comment" });
+  saveDraft(draftKey(task, status), { body, kind: "comment" });
 
 /** Delete the draft after it was sent. */
 export const clearComment = (/** @type {Task} */ task, /** @type {Status} */ status) => saveComment(task, status, "");

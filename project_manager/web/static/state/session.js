@@ -1,6 +1,6 @@
 // The session: sign-in, sign-out and the current actor.
 import { ApiError, get, onSignedOut, post, request } from "../core/api.js";
-import { forgetDrafts } from "../core/drafts.js";
+import { clearDrafts } from "../core/drafts.js";
 import { loadSetting, saveSetting } from "../core/local_storage.js";
 import { dispatch, dispatchNow, state } from "./store.js";
 import { showError } from "./toasts.js";
@@ -23,7 +23,7 @@ async function resumeSession() {
   if (session.auth_required && !session.actor) return false;
   saveSetting("signed-in", session.auth_required);
   const another = isOtherUser(session);
-  if (another) forgetDrafts();
+  if (another) clearDrafts();
   dispatchNow({ type: "session", session, another });
   return true;
 }
@@ -68,7 +68,7 @@ export async function signIn(/** @type {string} */ token) {
 export async function signOut() {
   try {
     await request("DELETE", "/api/session");
-    forgetDrafts();
+    clearDrafts();
     saveSetting("signed-in", false);
     location.reload();
   } catch (error) {

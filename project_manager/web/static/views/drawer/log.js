@@ -1,5 +1,5 @@
 // The log of a task, newest first, with a box to add to it.
-import { draftOf, keepDraft } from "../../core/drafts.js";
+import { draftOf, saveDraft } from "../../core/drafts.js";
 import { html, useEffect, useState } from "../../core/html.js";
 import { onKeys } from "../../core/keyboard.js";
 import { LOG_KINDS, LOG_KIND_NAMES, canWrite, logText } from "../../core/vocabulary.js";
@@ -30,7 +30,7 @@ function Composer(/** @type {{ task: Task, onAdded: (entry: LogView) => void }} 
   const [busy, setBusy] = useState(false);
   const change = (/** @type {Partial<Draft>} */ part) => setDraft((/** @type {Draft} */ old) => {
     const draft = { ...old, ...part };
-    keepDraft(task.id, draft);
+    saveDraft(task.id, draft);
     return draft;
   });
   const send = async (/** @type {UiEvent} */ event) => {

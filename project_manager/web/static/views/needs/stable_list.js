@@ -18,9 +18,9 @@ function keysOf(/** @type {Group[]} */ groups) {
   return new Set(groups.flatMap(({ group, tasks }) => tasks.map((task) => rowKey(group, task))));
 }
 
-/** Return the held rows, each with its old and new task, and whether it has left the list. */
-function rowsOf(/** @type {Group[]} */ held, /** @type {Set<string>} */ keys, /** @type {Set<string>} */ left) {
-  return held.map(({ group, tasks }) => ({
+/** Return the frozen rows, each with its old and new task, and whether it has left the list. */
+function rowsOf(/** @type {Group[]} */ frozen, /** @type {Set<string>} */ keys, /** @type {Set<string>} */ left) {
+  return frozen.map(({ group, tasks }) => ({
     group,
     rows: tasks.map((task) => {
       const key = rowKey(group, task);
@@ -31,16 +31,16 @@ function rowsOf(/** @type {Group[]} */ held, /** @type {Set<string>} */ keys, /*
   }));
 }
 
-/** Return whether a link or button has the keyboard focus. Focus after a click must not hold the list. */
+/** Return whether a link or button has the keyboard focus. Focus after a click must not freeze the list. */
 function focusInside(/** @type {HTMLElement} */ frame) {
   const element = focusedElement();
   return frame.contains(element) && element?.matches(":is(a, button):focus-visible");
 }
 
 /**
- * Hold a list of groups. `live` are the present groups. While held, rows keep their places: a row that left the list
- * stays as `gone`, and `newCount` counts new rows until `renew` or the end of the hold. On touch screens, only `renew`
- * ends the hold. Return { groups, newCount, renewable, renew, frame, handlers }; `renewable` is whether `renew` would
+ * Freeze a list. `live` are the present groups. While frozen, rows keep their places: a row that left the list
+ * stays as `gone`, and `newCount` counts new rows until `renew` or the list is released. On touch screens, only `renew`
+ * releases it. Return { groups, newCount, renewable, renew, frame, handlers }; `renewable` is whether `renew` would
  * change the list.
  */
 export function useStableList(/** @type {Group[]} */ live) {
@@ -49,14 +49,14 @@ export function useStableList(/** @type {Group[]} */ live) {
   const latest = useRef(live);
   const shown = useRef(live);
   const left = useRef(new Set());
-  const [held, setHeld] = useState(/** @type {Group[] | null} */ (null));
+  const [frozen, setFrozen] = useState(/** @type {Group[] | null} */ (null));
   const dialogs = useStore((now) => now.dialogs);
 
   const isBusy = () => TOUCH.matches || pointing.current || state.dialogs.length > 0 || focusInside(frame.current);
-  const hold = () => setHeld((old) => old ?? shown.current);
+  const freeze = () => setFrozen((old) => old ?? shown.current);
   const renew = () => {
     left.current = new Set();
-    setHeld(isBusy() ? latest.current : null);
+    setFrozen(isBusy() ? latest.current : null);
   };
   const settle = () => frame.current && !isBusy() && renew();
   useEffect(() => {
@@ -64,26 +64,26 @@ export function useStableList(/** @type {Group[]} */ live) {
   }, [dialogs]);
   useLayoutEffect(() => {
     latest.current = live;
-    if (!held) shown.current = live;
-    if (!held && TOUCH.matches && live.length) hold();
+    if (!frozen) shown.current = live;
+    if (!frozen && TOUCH.matches && live.length) freeze();
   });
 
   const keys = keysOf(live);
-  const groups = held ? rowsOf(held, keys, left.current) : rowsOf(live, keys, left.current);
-  const places = held ? keysOf(held) : keys;
+  const groups = frozen ? rowsOf(frozen, keys, left.current) : rowsOf(live, keys, left.current);
+  const places = frozen ? keysOf(frozen) : keys;
   const newCount = [...keys].filter((key) => !places.has(key) || left.current.has(key)).length;
   const gone = groups.some(({ rows }) => rows.some((row) => row.gone));
   const handlers = {
     onPointerEnter: () => {
       pointing.current = true;
-      hold();
+      freeze();
     },
     onPointerLeave: (/** @type {PointerEvent} */ event) => {
       if (event.pointerType === "touch") return;
       pointing.current = false;
       settle();
     },
-    onFocusIn: () => (focusInside(frame.current) ? hold() : settle()),
+    onFocusIn: () => (focusInside(frame.current) ? freeze() : settle()),
     onFocusOut: () => queueMicrotask(settle),
   };
   return { groups, newCount, renewable: newCount > 0 || (TOUCH.matches && gone), renew, frame, handlers };
