@@ -114,8 +114,8 @@ def restore_backup(settings: Settings, source: Path, force: bool, as_json: bool)
         operations.show_json(
             {
                 "database": str(settings.database_path),
-                "kept": None if done.previous is None else str(done.previous),
-                "logs_kept": [str(log) for log in done.logs],
+                "previous": None if done.previous is None else str(done.previous),
+                "previous_logs": [str(log) for log in done.logs],
                 "epoch": done.epoch,
                 "fence_floor": done.fence_floor,
                 "leases_ended": done.released,

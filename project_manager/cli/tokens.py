@@ -92,7 +92,7 @@ def revoke_token(settings: Settings, token: str) -> Exit:
 def clear_tokens(settings: Settings) -> Exit:
     """Delete all tokens, including revoked ones."""
     cleared = operations.run(settings, "clear_tokens", {})
-    tokens = "1 token" if cleared.forgotten == 1 else f"{cleared.forgotten} tokens"
+    tokens = "1 token" if cleared.deleted == 1 else f"{cleared.deleted} tokens"
     click.echo(f"{tokens} deleted. {_access_without_tokens(settings)}")
     return Exit.DONE
 

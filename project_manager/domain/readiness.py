@@ -49,7 +49,7 @@ def readiness_blockers(readiness_input: ReadinessInput, *, max_attempts: int) ->
     if readiness_input.status != Status.TODO:
         found.insert(0, Blocker("status", f"status is {readiness_input.status}, not TODO"))
     elif readiness_input.is_leased:
-        found.insert(0, Blocker("held", "it is locked by an agent"))
+        found.insert(0, Blocker("leased", "it is locked by an agent"))
     if max_attempts and readiness_input.attempts >= max_attempts:
         found.append(Blocker("attempts", f"{failed_attempts(readiness_input.attempts)}; needs review by a person"))
     return tuple(found)

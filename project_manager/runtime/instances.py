@@ -92,12 +92,12 @@ async def _run_exclusively(
 async def _all_expired(database: Database) -> list[InstanceRow] | None:
     """Return the instances on other machines, or None when one sends a heartbeat or a new one registers."""
     read_others = partial(instances_on_other_hosts, database=database)
-    seen = await database.readers.run("elsewhere", read_others, SYSTEM, "")
+    seen = await database.readers.run("other_hosts", read_others, SYSTEM, "")
     present = seen
     with anyio.move_on_after(EXPIRY_SECONDS):
         while present:
             await anyio.sleep(WATCH_INTERVAL_SECONDS)
-            present = await database.readers.run("elsewhere", read_others, SYSTEM, "")
+            present = await database.readers.run("other_hosts", read_others, SYSTEM, "")
             if not set(present) <= set(seen):
                 return None
     return seen

@@ -265,8 +265,8 @@ class LongPolls:
         """Remove the waiter. A pass over the queue that began before may still serve it."""
         waiter_id = waiting.waiter.id
         dequeue = partial(claim_queue.dequeue, waiter_id=waiter_id)
-        with _log_errors("leave_queue"):
-            await self._writer.run("leave_queue", dequeue, waiting.call.actor, waiting.call.caller.request_id)
+        with _log_errors("dequeue"):
+            await self._writer.run("dequeue", dequeue, waiting.call.actor, waiting.call.caller.request_id)
         async with self._pass:
             self.waiting_calls.pop(waiter_id, None)
         if not self.waiting_calls:
@@ -278,8 +278,10 @@ class LongPolls:
             await anyio.lowlevel.checkpoint_if_cancelled()
         except anyio.get_cancelled_exc_class():
             if _has_task(call, result) and not result.replayed and call.key is None:
-                release = self._writer.run("give_back", _release_command(result), call.actor, call.caller.request_id)
-                with _log_errors("give_back"):
+                release = self._writer.run(
+                    "release_unclaimed", _release_command(result), call.actor, call.caller.request_id
+                )
+                with _log_errors("release_unclaimed"):
                     await _shielded(release)
             raise
 

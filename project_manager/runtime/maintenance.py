@@ -60,8 +60,8 @@ async def delete_expired(database: Database, *, event_days: int) -> None:
             pass
 
     await delete("maintain", _delete_old_events, event_age, retention.AT_ONCE)
-    await delete("forget_answers", idempotency.delete_older, IDEMPOTENCY_HOURS * HOUR_MS, DELETE_BATCH_SIZE)
-    await delete("forget_leases", lease_history.delete_older, event_age, DELETE_BATCH_SIZE)
+    await delete("delete_idempotency_keys", idempotency.delete_older, IDEMPOTENCY_HOURS * HOUR_MS, DELETE_BATCH_SIZE)
+    await delete("delete_lease_history", lease_history.delete_older, event_age, DELETE_BATCH_SIZE)
 
 
 def _delete_old_events(tx: Tx, before: int) -> int:

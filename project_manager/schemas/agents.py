@@ -37,7 +37,7 @@ class AgentView:
 
 
 @dataclass(frozen=True, slots=True)
-class HoldingView:
+class LeasedTaskView:
     """A task that the agent holds, in full, with the newest entries of its log."""
 
     task: TaskView
@@ -53,7 +53,7 @@ class ContextView:
 
     agent_id: str
     server_time: str
-    holding: list[HoldingView]
+    holding: list[LeasedTaskView]
     lost: list[LinkView]
     ready_tasks: int
     next_step: str

@@ -113,7 +113,7 @@ class HandoffView:
 
 
 @dataclass(frozen=True, slots=True)
-class HoldView:
+class OtherLeaseView:
     """Another lease of the same agent."""
 
     task_id: int
@@ -129,11 +129,11 @@ class NewLeaseView(AcquiredView):
 
     handoff: HandoffView | None = None
     log_entries: int = 0
-    also_holding: list[HoldView] = field(default_factory=list)
+    also_holding: list[OtherLeaseView] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class HeldBackView:
+class BlockerCountView:
     """A blocker, with the number of blocked tasks."""
 
     reason: str
@@ -158,7 +158,7 @@ class ClaimedView(ClaimView):
     notice: str | None
     handoff: HandoffView | None
     log_entries: int
-    also_holding: list[HoldView]
+    also_holding: list[OtherLeaseView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +166,8 @@ class NothingReadyView(ClaimView):
     """The answer if no task is ready: the number of tasks, their blockers, and the leases of the agent."""
 
     tasks: int
-    held_back: list[HeldBackView]
-    also_holding: list[HoldView] = field(default_factory=list)
+    blockers: list[BlockerCountView]
+    also_holding: list[OtherLeaseView] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class RevokedTokenView(TokenView):
 class ClearedTokensView:
     """The number of removed tokens, revoked ones included."""
 
-    forgotten: int
+    deleted: int
 
 
 class ClearTokens(Command):

@@ -3,7 +3,7 @@
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import AgentNotFound
 from project_manager.domain.limits import ID_MAXIMUM, WAIT_SECONDS_RECOMMENDED
-from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, HoldingView, ListAgents
+from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, LeasedTaskView, ListAgents
 from project_manager.schemas.views import Page
 from project_manager.services import budget, lookup, paging, resolve, serializers
 from project_manager.services.serializers import lease_of, live_lease_of
@@ -63,12 +63,12 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
     )
 
 
-def _held_task(tx: Tx, held: TaskRow, *, room: int) -> HoldingView:
+def _held_task(tx: Tx, held: TaskRow, *, room: int) -> LeasedTaskView:
     row = lookup.task(tx, held.id)
     lease = live_lease_of(row, tx.now)
     newest, _ = logs.newest(tx, row.id, 50, before=ID_MAXIMUM)
     entries = budget.within(newest, room - len(row.description) - 400, budget.size_of_log)
-    return HoldingView(
+    return LeasedTaskView(
         task=serializers.task(tx, row),
         lock=serializers.lock(lease),
         seconds_left=(lease.expires_at - tx.now) // 1000,
@@ -77,7 +77,7 @@ def _held_task(tx: Tx, held: TaskRow, *, room: int) -> HoldingView:
     )
 
 
-def _next_step(holding: list[HoldingView], ready: int) -> str:
+def _next_step(holding: list[LeasedTaskView], ready: int) -> str:
     if not holding:
         if ready:
             return f"No active lease; {ready} tasks are ready: call claim_next_task."

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from project_manager.domain.limits import OTHER_LEASES_WITHOUT_CLAIM
-from project_manager.schemas.leases import ClaimNextTask, HeldBackView, NothingReadyView
+from project_manager.schemas.leases import BlockerCountView, ClaimNextTask, NothingReadyView
 from project_manager.services import leases, lookup, resolve
 from project_manager.store import ready_tasks, tasks
 from project_manager.store.transaction import Tx
@@ -46,13 +46,13 @@ def project_of(tx: Tx, command: ClaimNextTask) -> int | None:
 
 def nothing_ready(tx: Tx, counts: TaskCounts) -> NothingReadyView:
     """Return the response to a claim of the actor, with the blockers and the actor's other leases."""
-    held_back = [HeldBackView(reason, number) for reason, number in counts.blockers if number]
-    reasons = ", ".join(f"{entry.tasks} {entry.reason}" for entry in held_back) or "there are no open tasks"
+    blockers = [BlockerCountView(reason, number) for reason, number in counts.blockers if number]
+    reasons = ", ".join(f"{entry.tasks} {entry.reason}" for entry in blockers) or "there are no open tasks"
     return NothingReadyView(
         task=None,
         lock=None,
         message=f"no task is ready for you: {reasons}",
         tasks=sum(counts.by_status.values()),
-        held_back=held_back,
+        blockers=blockers,
         also_holding=leases.other_leases(tx, limit=OTHER_LEASES_WITHOUT_CLAIM),
     )

@@ -216,13 +216,13 @@ def _handover_fields(tx: Tx, row: TaskRow, context: ClaimContext) -> dict[str, A
     }
 
 
-def other_leases(tx: Tx, *, limit: int, except_task: int = 0) -> list[schemas.HoldView]:
+def other_leases(tx: Tx, *, limit: int, except_task: int = 0) -> list[schemas.OtherLeaseView]:
     """Return the leases of the actor that end first, without the lease on `except_task`."""
     found = agents.other_leases(tx, except_task, limit)
-    return [schemas.HoldView(task_id, fence, rfc3339(at)) for task_id, fence, at in found]
+    return [schemas.OtherLeaseView(task_id, fence, rfc3339(at)) for task_id, fence, at in found]
 
 
-def _notice(row: TaskRow, others: list[schemas.HoldView]) -> str | None:
+def _notice(row: TaskRow, others: list[schemas.OtherLeaseView]) -> str | None:
     """Return a notice for a new holder with an unconfirmed lease or with other leases, or None."""
     notices = []
     if row.unconfirmed_fence == row.fence:

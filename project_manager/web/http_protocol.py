@@ -309,7 +309,7 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
         if self._stalled_bytes - unsent >= limits.PROGRESS_BYTES:
             self._note_unsent()
         elif self._limits.now - self._stalled_since > limits.RESPONSE_SECONDS:
-            self._limits.count("answer_timeout")
+            self._limits.count("response_timeout")
             self._stalled_since = self._limits.now  # count it once
             self.transport.whole.abort()
 
@@ -333,7 +333,7 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
 
     def drop_response(self) -> None:
         """Close without the rest of the response, because other connections need its memory."""
-        self._limits.count("answer_memory")
+        self._limits.count("response_memory")
         self._limits.responses.release(self)
         self.transport.whole.abort()
 

@@ -65,14 +65,14 @@ class HealthEndpoints:
     async def healthz(self, request: Request) -> Response:
         """Return the health for load balancers: 200 while the instance accepts work, else 503 with the reasons.
 
-        With `?leaving=404` a healthy instance in shutdown returns 404, at which haproxy stops new sessions only.
+        With `?draining=404` a healthy instance in shutdown returns 404, at which haproxy stops new sessions only.
         """
         self._drain_state.record_probe(request)
         condition = await self._health.condition()
         reasons = condition.reasons
         refusal = 503
         if self._drain_state.begun:
-            refusal = 404 if not reasons and request.query_params.get("leaving") == "404" else 503
+            refusal = 404 if not reasons and request.query_params.get("draining") == "404" else 503
             reasons = [*reasons, "stopping"]
         body: dict[str, Any] = {
             "status": "unhealthy" if reasons else "healthy",

@@ -360,6 +360,6 @@ def test_verify_finds_damage_and_a_restore_repairs_it(cli: CommandLine) -> None:
     assert "project-manager restore" in cli.refuses(1, "verify")
     assert "damaged" in cli.refuses(1, "tasks")
     done = json.loads(cli.says("restore", "kept/good.db", "--json"))
-    assert Path(cli.folder / done["kept"]).read_bytes().endswith(b"noise")
+    assert Path(cli.folder / done["previous"]).read_bytes().endswith(b"noise")
     assert "is intact" in cli.says("verify")
     assert cli.says("export") == before

@@ -187,7 +187,7 @@ async def test_clearing_all_tokens_at_the_command_line_opens_access_again(
     secret = await token(api, "operator")
     assert (await service.send("POST", "/api/session", {"token": secret})).is_success
     await api.call("revoke_token", token_id=1)
-    assert await api.call("clear_tokens") == {"forgotten": 1}
+    assert await api.call("clear_tokens") == {"deleted": 1}
     clear_identities(api.runtime)
     session = await service.send("GET", "/api/session")
     local = {"id": "local", "kind": "human", "role": "operator"}

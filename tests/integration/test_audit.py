@@ -91,8 +91,8 @@ async def test_tokens_are_created_revoked_and_cleared_by_events_that_name_them_t
     assert made["secret"] not in str(created)
     for event in (await service.ok("GET", path, **viewer))["items"]:
         assert set(event) == {"seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id"}
-    assert await api.call("clear_tokens") == {"forgotten": 3}
-    assert await api.call("clear_tokens") == {"forgotten": 0}
+    assert await api.call("clear_tokens") == {"deleted": 3}
+    assert await api.call("clear_tokens") == {"deleted": 0}
     assert [event["tokens"] for event in await api.events(0, "tokens.cleared")] == [3]
 
 
@@ -140,9 +140,9 @@ async def test_a_line_of_a_database_thread_names_the_request_that_it_works_for(
     run = database.writer.run if thread == "writer" else database.readers.run
     with suppress(Internal):
         await run("broken", work, actor, "asked here")
-    await database.writer.run("sweep", lambda tx: None, SYSTEM, "")
+    await database.writer.run("run_due", lambda tx: None, SYSTEM, "")
     lines = [vars(record) for record in records]
-    for name, cause in (("broken", ("asked here", 7)), ("sweep", ("", None))):
+    for name, cause in (("broken", ("asked here", 7)), ("run_due", ("", None))):
         assert {(line["request_id"], line["token_id"]) for line in lines if name in str(line)} == {cause}
 
 

@@ -218,7 +218,7 @@ async def test_a_task_kept_for_a_waiter_that_disconnects_is_offered_to_the_next_
         await waiting.come("bob")
         await api.create_task("task")
         assert await taken(api, "cid") is None
-        await writer.run("leave_queue", partial(claim_queue.dequeue, waiter_id=ghost.id), api.actor, "")
+        await writer.run("dequeue", partial(claim_queue.dequeue, waiter_id=ghost.id), api.actor, "")
         await waiting.until_served(1)
     assert waiting.got == {"bob": "task"}
 

@@ -14,7 +14,7 @@ from project_manager.schemas.leases import NothingReadyView
 from tests.integration.invariants import check
 from tests.operations_client import OperationsClient, run_due_jobs
 
-NOTHING = NothingReadyView(task=None, lock=None, message="nothing", tasks=0, held_back=[])
+NOTHING = NothingReadyView(task=None, lock=None, message="nothing", tasks=0, blockers=[])
 
 
 async def taken(api: OperationsClient, agent: str = "ann", **filters: Any) -> str | None:
@@ -108,7 +108,7 @@ async def test_an_empty_response_counts_the_tasks_and_their_blockers(api: Operat
     await api.claim_next("ann")
     answer = await api.claim_next("bob")
     assert (answer["task"], answer["lock"], answer["tasks"]) == (None, None, 6)
-    counted = {entry["reason"]: entry["tasks"] for entry in answer["held_back"]}
+    counted = {entry["reason"]: entry["tasks"] for entry in answer["blockers"]}
     assert counted == {
         "in progress": 1,
         "waiting for dependencies, defer_until or a conflicting task": 2,
@@ -124,7 +124,7 @@ async def test_an_empty_response_counts_the_tasks_and_their_blockers(api: Operat
 async def test_an_empty_response_reports_that_the_filters_exclude_all_ready_tasks(api: OperationsClient) -> None:
     await api.create_task(labels=["wood"])
     answer = await api.claim_next("ann", labels=["iron"])
-    assert [(entry["reason"], entry["tasks"]) for entry in answer["held_back"]] == [
+    assert [(entry["reason"], entry["tasks"]) for entry in answer["blockers"]] == [
         ("ready but excluded by your filters or reserved for earlier waiters", 1)
     ]
 
@@ -132,7 +132,7 @@ async def test_an_empty_response_reports_that_the_filters_exclude_all_ready_task
 @pytest.mark.promise("claim:empty-says-why")
 async def test_an_empty_database_is_reported_as_having_no_tasks(api: OperationsClient) -> None:
     answer = await api.claim_next("ann")
-    assert (answer["tasks"], answer["held_back"]) == (0, [])
+    assert (answer["tasks"], answer["blockers"]) == (0, [])
     assert "no open tasks" in answer["message"]
 
 
@@ -182,4 +182,4 @@ async def test_the_number_of_tasks_is_returned_only_by_an_empty_claim(api: Opera
     await api.create_task()
     brought = ["notice", "handoff", "log_entries", "also_holding"]
     assert list(await api.claim_next("ann")) == ["task", "lock", "message", *brought]
-    assert list(await api.claim_next("bob")) == ["task", "lock", "message", "tasks", "held_back", "also_holding"]
+    assert list(await api.claim_next("bob")) == ["task", "lock", "message", "tasks", "blockers", "also_holding"]

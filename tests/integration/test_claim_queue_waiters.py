@@ -260,7 +260,7 @@ async def test_the_blockers_are_counted_once_for_a_commit_and_not_by_the_writer(
         await api.claim_next(agent)
     counted.clear()
     for agent in agents:
-        assert (await api.claim_next(agent))["held_back"] == [{"reason": "in the backlog", "tasks": 1}]
+        assert (await api.claim_next(agent))["blockers"] == [{"reason": "in the backlog", "tasks": 1}]
         assert (await api.claim_next(agent, project_id=1))["tasks"] == 1
     assert len(counted) <= 4  # the tail may see the last earlier commit only now
     await api.create_task("more", status="BACKLOG")
@@ -293,7 +293,7 @@ async def test_ready_tasks_that_conflict_with_a_claimed_one_are_not_counted_as_r
     await api.create_task("free", conflicts_with=[])
     await api.claim(held, "ann")
     nothing = await api.claim_next("bob", priority=0)
-    assert {entry["reason"]: entry["tasks"] for entry in nothing["held_back"]} == {
+    assert {entry["reason"]: entry["tasks"] for entry in nothing["blockers"]} == {
         "in progress": 1,
         "waiting for dependencies, defer_until or a conflicting task": 2,
         "ready but excluded by your filters or reserved for earlier waiters": 1,

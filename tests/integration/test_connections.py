@@ -299,7 +299,7 @@ async def test_a_response_that_is_not_read_is_cut(service: HttpService) -> None:
         assert len(service.connections) == 1
         seconds_pass(service, 3)
         await until(lambda: len(service.connections) == 0)
-    assert await refused(service, "answer_timeout") == 1
+    assert await refused(service, "response_timeout") == 1
 
 
 async def test_the_rest_of_the_last_answer_is_kept_for_a_while_only(service: HttpService) -> None:
@@ -387,7 +387,7 @@ async def test_unread_responses_hold_a_bounded_number_of_bytes_together(service:
             await raw.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
         await until(lambda: len(service.connections) < 5)
         assert service.connections.responses.total <= service.connections.responses.limit
-        assert await refused(service, "answer_memory") > 0
+        assert await refused(service, "response_memory") > 0
         assert (await service.send("GET", "/livez")).status_code == 200
 
 

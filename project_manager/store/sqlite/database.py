@@ -228,7 +228,7 @@ def move_foreign_logs(path: Path) -> None:
             "the log next to %s belongs to another database and is kept as %s",
             path,
             names,
-            extra={"action": "log_set_aside"},
+            extra={"action": "foreign_log_moved"},
         )
 
 

@@ -36,6 +36,11 @@ interface AssumptionView {
   verdicts: number;
 }
 
+interface BlockerCountView {
+  reason: string;
+  tasks: number;
+}
+
 interface ChangeView {
   change: string;
   kind: string;
@@ -50,7 +55,7 @@ interface ClaimedView {
   notice: string | null;
   handoff: HandoffView | null;
   log_entries: number;
-  also_holding: Array<HoldView>;
+  also_holding: Array<OtherLeaseView>;
 }
 
 interface CompactTaskRow {
@@ -92,25 +97,6 @@ interface HandoffView {
   author: string;
   body: string;
   created_at: string;
-}
-
-interface HeldBackView {
-  reason: string;
-  tasks: number;
-}
-
-interface HoldView {
-  task_id: number;
-  fence: number;
-  expires_at: string;
-}
-
-interface HoldingView {
-  task: TaskView;
-  lock: LockView;
-  seconds_left: number;
-  logs: Array<LogView>;
-  waiting_for_it: Array<LinkView>;
 }
 
 interface KnowledgeLogView {
@@ -176,6 +162,14 @@ interface LeaseView {
   status: string | null;
 }
 
+interface LeasedTaskView {
+  task: TaskView;
+  lock: LockView;
+  seconds_left: number;
+  logs: Array<LogView>;
+  waiting_for_it: Array<LinkView>;
+}
+
 interface LinkView {
   id: number;
   name: string;
@@ -218,7 +212,7 @@ interface NewLeaseView {
   notice?: string | null;
   handoff?: HandoffView | null;
   log_entries?: number;
-  also_holding?: Array<HoldView>;
+  also_holding?: Array<OtherLeaseView>;
 }
 
 interface NotedView {
@@ -232,8 +226,14 @@ interface NothingReadyView {
   lock: LockView | null;
   message: string;
   tasks: number;
-  held_back: Array<HeldBackView>;
-  also_holding?: Array<HoldView>;
+  blockers: Array<BlockerCountView>;
+  also_holding?: Array<OtherLeaseView>;
+}
+
+interface OtherLeaseView {
+  task_id: number;
+  fence: number;
+  expires_at: string;
 }
 
 interface ProjectView {
@@ -349,7 +349,7 @@ interface GetAnswers {
   [path: `/api/tasks/${number}/events`]: { items: Array<OutboxEvent>; next_cursor: string | null; total: number };
   "/api/agents": { items: Array<AgentView>; next_cursor: string | null; total: number };
   [path: `/api/agents/${string}`]: AgentView;
-  "/api/context": { agent_id: string; server_time: string; holding: Array<HoldingView>; lost: Array<LinkView>; ready_tasks: number; next_step: string };
+  "/api/context": { agent_id: string; server_time: string; holding: Array<LeasedTaskView>; lost: Array<LinkView>; ready_tasks: number; next_step: string };
   "/api/knowledge": { items: Array<KnowledgeView>; next_cursor: string | null; total: number };
   [path: `/api/knowledge/project/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number };
   [path: `/api/knowledge/project/${number}/epic/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number };

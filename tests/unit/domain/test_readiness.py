@@ -19,7 +19,7 @@ def test_a_task_without_blockers_is_ready() -> None:
     ("readiness_input", "code"),
     [
         (FREE._replace(status=Status.REVIEW), "status"),
-        (FREE._replace(is_leased=True), "held"),
+        (FREE._replace(is_leased=True), "leased"),
         (FREE._replace(archived=True), "archived"),
         (FREE._replace(waiting_for=(3,)), "dependencies"),
         (FREE._replace(waiting_for=(3,), cancelled=(3,)), "cancelled_dependencies"),
