@@ -28,7 +28,7 @@ NOT_LET_IN = {
 }
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 WAIT_SECONDS = 20
-PATIENCE = httpx2.Timeout(10, read=WAIT_SECONDS + 20)
+TIMEOUT = httpx2.Timeout(10, read=WAIT_SECONDS + 20)
 
 Json = dict[str, Any]
 
@@ -76,7 +76,7 @@ class Service:
 
         try:
             async with (
-                httpx2.AsyncClient(headers=self._headers, timeout=PATIENCE, event_hooks={"response": [note]}) as http,
+                httpx2.AsyncClient(headers=self._headers, timeout=TIMEOUT, event_hooks={"response": [note]}) as http,
                 Client(streamable_http_client(self._url, http_client=http)) as client,
             ):
                 result = await client.call_tool(tool, arguments)

@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 @dataclass
 class MovableClock:
-    """A clock that stands still until the test moves it. `slip` is the error of the wall clock, in milliseconds."""
+    """A clock that only the test moves. `wall_error` is the error of the wall clock, in milliseconds."""
 
     instant: int = field(default_factory=lambda: parse_rfc3339("2026-11-23T10:00:00Z"))
     wall_error: int = 0

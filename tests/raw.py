@@ -10,7 +10,7 @@ import orjson
 
 from tests.http_service import HttpService
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 """Bound on each wait. Other work on the machine must not fail a test."""
 
 
@@ -21,9 +21,9 @@ class Raw:
         self._stream = stream
         self._read = b""
 
-    async def send(self, data: bytes, patience: float = PATIENCE) -> None:
-        """Send all of it. Raises TimeoutError when the server reads nothing for `patience` seconds."""
-        with anyio.fail_after(patience):
+    async def send(self, data: bytes, timeout: float = TIMEOUT) -> None:
+        """Send all of it. Raises TimeoutError when the server reads nothing for `timeout` seconds."""
+        with anyio.fail_after(timeout):
             await self._stream.send(data)
 
     async def answer(self) -> tuple[int, dict[bytes, bytes], bytes]:
@@ -47,7 +47,7 @@ class Raw:
 
     async def rest(self) -> bytes:
         """Return the data that arrives until the server closes."""
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             while True:
                 try:
                     self._read += await self._stream.receive()
@@ -58,7 +58,7 @@ class Raw:
         """Yield the data that arrives until the server closes, in pieces as they are received."""
         while True:
             try:
-                with anyio.fail_after(PATIENCE):
+                with anyio.fail_after(TIMEOUT):
                     data = await self._stream.receive(4096)
             except (anyio.EndOfStream, anyio.BrokenResourceError):
                 return
@@ -81,7 +81,7 @@ class Raw:
         return head
 
     async def _more(self) -> None:
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             self._read += await self._stream.receive()
 
 
@@ -101,6 +101,6 @@ async def connected(service: HttpService, *, receive_buffer: int = 0) -> AsyncIt
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the service work until the condition holds."""
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         while not condition():  # noqa: ASYNC110 the service has no event for this
             await anyio.sleep(0.001)

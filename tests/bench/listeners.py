@@ -7,7 +7,7 @@ import struct
 import time
 from base64 import b64encode
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 PING, PONG, CLOSE = 0x9, 0xA, 0x8
 
 
@@ -21,7 +21,7 @@ class Listener:
         self._socket = socket.socket()
         if receive_buffer:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self._socket.settimeout(PATIENCE)
+        self._socket.settimeout(TIMEOUT)
         self._socket.connect(("127.0.0.1", port))
         key = b64encode(os.urandom(16)).decode()
         lines = [
@@ -101,9 +101,9 @@ class Subscribers:
         missing = events * len(wanted)
         delays: list[float] = []
         while missing > 0:
-            ready = self._poll.poll(PATIENCE)
+            ready = self._poll.poll(TIMEOUT)
             if not ready:
-                raise TimeoutError(f"{missing} events did not arrive in {PATIENCE} s")
+                raise TimeoutError(f"{missing} events did not arrive in {TIMEOUT} s")
             for number, _ in ready:
                 came = self.listeners[number].read()
                 if self.listeners[number].closed:

@@ -58,7 +58,7 @@ def _start(folder: Path, program: Path) -> Server:
         (port,) = free_ports(1)
         ways = ["--port", str(port), "--mcp-transport", "sse", "--no-browser", "--db-path", str(database)]
         try:
-            return Server(THEIRS, [str(program), *ways], port, folder, settings, "/healthz", patience=10)
+            return Server(THEIRS, [str(program), *ways], port, folder, settings, "/healthz", timeout=10)
         except NotServing:  # it uses other ports when the next port is in use
             continue
     raise NotServing(f"{THEIRS} did not come up at {ATTEMPTS} pairs of ports")

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 CHECKOUT = Path(__file__).parents[2]
-PATIENCE = 30.0
+TIMEOUT = 30.0
 CPUCLOCK_SCHED = 2  # on Linux a clock id encodes the process and one of its clocks
 SERVE = (sys.executable, "-m", "project_manager", "serve", "--no-browser")
 
@@ -42,14 +42,14 @@ class Server:
         folder: Path,
         environment: Mapping[str, str],
         ready: str,
-        patience: float = PATIENCE,
+        timeout: float = TIMEOUT,
     ) -> None:
         self.name = name
         self.mcp_port = 0
         self.port = port
         self.log = folder / f"{name}-{port}.log"
         self._ready = ready
-        self._patience = patience
+        self._timeout = timeout
         inherited = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR")}
         with self.log.open("wb") as log:
             self.started_at = time.perf_counter()
@@ -70,7 +70,7 @@ class Server:
 
     def _wait(self) -> float:
         """Wait for the first healthy response. Return the seconds since the start of the process."""
-        while time.perf_counter() - self.started_at < self._patience:
+        while time.perf_counter() - self.started_at < self._timeout:
             if self._process.poll() is not None:
                 break
             if self._healthy():

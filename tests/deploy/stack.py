@@ -61,11 +61,11 @@ def docker(*arguments: str, timeout: float = 60, check: bool = True) -> str:
     return run("docker", *arguments, timeout=timeout, check=check).stdout.strip()
 
 
-def wait_until(what: str, look: Callable[[], T], seconds: float = 5) -> T:
-    """Call `look` at short intervals until its result is true, and return that. The bound ends a failing test."""
+def wait_until(what: str, condition: Callable[[], T], seconds: float = 5) -> T:
+    """Call `condition` at short intervals until its result is true, and return that. The bound ends a failing test."""
     deadline = time.monotonic() + seconds
     while True:
-        seen = look()
+        seen = condition()
         if seen:
             return seen
         if time.monotonic() > deadline:

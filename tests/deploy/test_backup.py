@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from tests.deploy.stack import API, SERVICE, CommandFailed, Stack, docker, run, wait_until
-from tests.deploy.team import at_work, make_tasks
+from tests.deploy.worker_agents import agents_working, make_tasks
 
 DATA = "project_data:/app/data"
 IMAGE = "project-manager:latest"
@@ -41,12 +41,12 @@ def test_a_backup_taken_while_agents_work_is_whole_and_has_a_checksum(
     stack: Stack, api: httpx.Client, project: int
 ) -> None:
     make_tasks(api, project, 2000)
-    with at_work(project) as team:
-        team.has_finished(20)
+    with agents_working(project) as agents:
+        agents.wait_until_finished(20)
         file = backup_of(stack)
-        team.has_finished(20)
-    team.check(api)
-    assert team.faults == []
+        agents.wait_until_finished(20)
+    agents.check(api)
+    assert agents.faults == []
     said = stack.compose(*TOOL, "verify", file)
     assert "is intact" in said
     stack.compose("run", "--rm", "--no-deps", "migrate", "sh", "-c", f"cd /app/backups && sha256sum -c {file}.sha256")
@@ -101,9 +101,9 @@ def test_damage_is_found_and_work_continues_after_a_restore(stack: Stack, api: h
     stack.compose(*TOOL, "restore", file)
     assert "is intact" in stack.compose(*TOOL, "verify")
     stack.wait_until_complete()
-    with at_work(project) as team:
-        team.has_finished(50)
-    team.check(api)
+    with agents_working(project) as agents:
+        agents.wait_until_finished(50)
+    agents.check(api)
 
 
 def test_a_damaged_backup_is_not_restored(stack: Stack) -> None:

@@ -11,7 +11,7 @@ from websockets.sync.client import ClientConnection
 
 from tests.deploy.mcp_session import Session
 from tests.deploy.stack import API, SERVICE, Container, Stack, docker, http, updates_of, wait_until
-from tests.deploy.team import at_work, make_tasks
+from tests.deploy.worker_agents import agents_working, make_tasks
 
 TEXT = "x" * 64 * 1024
 BACKEND = "project-manager_backend"
@@ -39,49 +39,49 @@ def test_a_killed_instance_costs_no_work_and_comes_back(stack: Stack, api: httpx
     make_tasks(api, project, 3000)
     victim = stack.instances[0]
     before = starts(victim)
-    with at_work(project) as team:
-        team.has_finished(50)
+    with agents_working(project) as agents:
+        agents.wait_until_finished(50)
         victim.signal("KILL")
-        team.has_finished(100)
+        agents.wait_until_finished(100)
         wait_until("it was started again", lambda: starts(victim) != before, 15)
         wait_until("it answers again", victim.answers, 15)
-    team.check(api)
+    agents.check(api)
 
 
 def test_a_stopped_process_costs_no_work(stack: Stack, api: httpx.Client, project: int) -> None:
     make_tasks(api, project, 3000)
     victim = stack.instances[1]
-    with at_work(project) as team:
-        team.has_finished(50)
+    with agents_working(project) as agents:
+        agents.wait_until_finished(50)
         victim.signal("STOP")
         try:
-            wait_until("the load balancer has noticed", lambda: team.faults or not victim.answers(), 10)
+            wait_until("the load balancer has noticed", lambda: agents.faults or not victim.answers(), 10)
         finally:
             victim.signal("CONT")
-        team.has_finished(100)
-    team.check(api)
+        agents.wait_until_finished(100)
+    agents.check(api)
 
 
 def test_an_instance_cut_off_the_network_costs_no_work(stack: Stack, api: httpx.Client, project: int) -> None:
     make_tasks(api, project, 3000)
     victim = stack.instances[2]
-    with at_work(project) as team:
-        team.has_finished(50)
+    with agents_working(project) as agents:
+        agents.wait_until_finished(50)
         docker("network", "disconnect", BACKEND, victim.id)
-        team.has_finished(100)
+        agents.wait_until_finished(100)
         docker("network", "connect", "--alias", SERVICE, BACKEND, victim.id)
         wait_until("it answers again", victim.answers, 15)
-        team.has_finished(50)
-    team.check(api)
+        agents.wait_until_finished(50)
+    agents.check(api)
 
 
 def test_a_restart_of_the_load_balancer_costs_no_work(stack: Stack, api: httpx.Client, project: int) -> None:
     make_tasks(api, project, 3000)
-    with at_work(project) as team:
-        team.has_finished(50)
+    with agents_working(project) as agents:
+        agents.wait_until_finished(50)
         stack.compose("restart", "lb")
-        team.has_finished(100)
-    team.check(api)
+        agents.wait_until_finished(100)
+    agents.check(api)
 
 
 def test_a_full_disk_refuses_writes_and_serves_reads_until_space_is_freed(small_disk: Stack) -> None:

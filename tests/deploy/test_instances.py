@@ -12,7 +12,7 @@ from websockets.sync.client import ClientConnection
 
 from tests.deploy.mcp_session import Session
 from tests.deploy.stack import API, MCP, Container, Stack, docker, http, updates_of, wait_until
-from tests.deploy.team import at_work, make_tasks
+from tests.deploy.worker_agents import agents_working, make_tasks
 
 
 @contextmanager
@@ -47,10 +47,10 @@ def test_exactly_one_of_several_agents_at_different_instances_gets_a_task(
 
 def test_a_team_behind_the_load_balancer_does_every_task_once(api: httpx.Client, project: int) -> None:
     make_tasks(api, project, 300)
-    with at_work(project, agents=8) as team:
-        team.has_finished(300)
-    assert team.faults == []
-    team.check(api)
+    with agents_working(project, number=8) as agents:
+        agents.wait_until_finished(300)
+    assert agents.faults == []
+    agents.check(api)
 
 
 def test_an_event_made_at_one_instance_reaches_subscribers_of_the_others(
@@ -188,15 +188,15 @@ def test_an_added_instance_gets_its_share_and_removing_one_fails_no_request(
     stack: Stack, api: httpx.Client, project: int
 ) -> None:
     make_tasks(api, project, 3000)
-    with at_work(project) as team:
-        team.has_finished(20)
+    with agents_working(project) as agents:
+        agents.wait_until_finished(20)
         stack.up(4)
         wait_until("four instances are reached", lambda: len(served_by()) == 4, 15)
-        team.has_finished(20)
+        agents.wait_until_finished(20)
         stack.up(2)
-        team.has_finished(20)
+        agents.wait_until_finished(20)
         wait_until("two instances are reached", lambda: len(served_by()) == 2, 15)
-    team.check(api)
+    agents.check(api)
 
 
 def served_by() -> set[str]:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.deploy.stack import CHECKOUT, SERVICE, Stack, docker, http, run, wait_until
-from tests.deploy.team import at_work, make_tasks
+from tests.deploy.worker_agents import agents_working, make_tasks
 
 PROMETHEUS = "http://127.0.0.1:9090"
 STAND_IN = "project-manager-test-prometheus"
@@ -59,8 +59,8 @@ def expressions_of_dashboard() -> list[str]:
 
 def test_the_metrics_page_is_valid_for_prometheus(stack: Stack, api: httpx.Client, project: int) -> None:
     make_tasks(api, project, 20)
-    with at_work(project) as team:
-        team.has_finished(20)
+    with agents_working(project) as agents:
+        agents.wait_until_finished(20)
     for instance in stack.instances:
         page = http.get(f"{instance.api}/metrics")
         assert page.headers["content-type"].startswith("text/plain; version=0.0.4")

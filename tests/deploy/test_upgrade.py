@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.deploy.stack import SERVICE, Stack, docker, run
-from tests.deploy.team import at_work, make_tasks
+from tests.deploy.worker_agents import agents_working, make_tasks
 
 IMAGE = "project-manager:latest"
 PACKAGED = "/opt/venv/lib/python3.13/site-packages/project_manager/_migrations/versions"
@@ -66,19 +66,19 @@ def test_instances_are_replaced_one_by_one_forth_and_back_while_no_claim_fails(
 ) -> None:
     make_tasks(api, project, 12_000)
     old = images_of(stack)
-    with at_work(project) as team:
-        team.has_finished(50)
+    with agents_working(project) as agents:
+        agents.wait_until_finished(50)
         build_next_release(tmp_path, NEW_COLUMN)
         said = run("deploy/upgrade.sh", timeout=180)
-        team.has_finished(50)
+        agents.wait_until_finished(50)
         assert "Done: 3 instances" in said.stderr
         assert images_of(stack).isdisjoint(old)
         assert "upgraded" in columns(stack)
         docker("tag", release, IMAGE)
         run("deploy/upgrade.sh", timeout=180)
-        team.has_finished(50)
-    assert team.faults == [], stack.compose("logs", "--no-log-prefix", "--tail", "80", "lb")
-    team.check(api)
+        agents.wait_until_finished(50)
+    assert agents.faults == [], stack.compose("logs", "--no-log-prefix", "--tail", "80", "lb")
+    agents.check(api)
     assert images_of(stack) == old
     assert len(stack.instances) == 3
     assert "upgraded" in columns(stack)
@@ -137,14 +137,14 @@ def test_a_migration_that_fails_leaves_the_old_state_in_service(
     make_tasks(api, project, 2000)
     before = [instance.id for instance in stack.instances]
     build_next_release(tmp_path, HALF_AND_THEN_A_FAULT)
-    with at_work(project) as team:
+    with agents_working(project) as agents:
         done = run("deploy/upgrade.sh", timeout=180, check=False)
-        team.has_finished(50)
+        agents.wait_until_finished(50)
     assert done.returncode != 0
     assert "the second half does not work" in done.stdout + done.stderr
     assert "The migration failed and changed nothing." in done.stderr
-    assert team.faults == [], stack.compose("logs", "--no-log-prefix", "--tail", "80", "lb")
-    team.check(api)
+    assert agents.faults == [], stack.compose("logs", "--no-log-prefix", "--tail", "80", "lb")
+    agents.check(api)
     assert [instance.id for instance in stack.instances] == before
     assert "upgraded" not in columns(stack)
 

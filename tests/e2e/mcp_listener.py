@@ -25,7 +25,7 @@ from project_manager.mcp.transport.http import McpHttpTransport
 ACCEPT = "application/json, text/event-stream"
 MODERN = "2026-07-28"
 HANDSHAKE = "2025-11-25"
-PATIENCE = 20.0
+TIMEOUT = 20.0
 TRANSPORTS = ("/mcp", "/sse", "legacy /sse")
 MODES = {"auto": MODERN, "legacy": HANDSHAKE}
 
@@ -270,7 +270,7 @@ class Wire:
 async def wire(listener: Listener) -> AsyncIterator[Wire]:
     headers = {"accept": ACCEPT, "content-type": "application/json"}
     async with httpx.AsyncClient(
-        base_url=listener.url, headers=headers, timeout=PATIENCE, trust_env=False, verify=False
+        base_url=listener.url, headers=headers, timeout=TIMEOUT, trust_env=False, verify=False
     ) as http:
         yield Wire(http)
 
@@ -287,12 +287,12 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
 
 
 async def soon(event: anyio.Event) -> None:
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         await event.wait()
 
 
 async def data_of(lines: Any) -> str:
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         async for line in lines:
             if line.startswith("data: "):
                 return str(line[6:])

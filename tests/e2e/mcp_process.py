@@ -11,7 +11,7 @@ import anyio
 import anyio.abc
 import httpx
 
-from tests.e2e.mcp_listener import PATIENCE, free_socket
+from tests.e2e.mcp_listener import TIMEOUT, free_socket
 
 _SERVE = """
 import sys
@@ -35,9 +35,9 @@ class Service:
     api: str
     mcp: str
 
-    async def stop(self, sent: signal.Signals = signal.SIGTERM, patience: float = PATIENCE) -> int:
+    async def stop(self, sent: signal.Signals = signal.SIGTERM, timeout: float = TIMEOUT) -> int:
         self.process.send_signal(sent)
-        with anyio.fail_after(patience):
+        with anyio.fail_after(timeout):
             return await self.process.wait()
 
 

@@ -15,7 +15,7 @@ import httpx
 
 CHECKOUT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "project_manager"]
-PATIENCE = 20.0
+TIMEOUT = 20.0
 START_SECONDS = 20.0
 POLL_INTERVAL = 0.01
 BELOW_EPHEMERAL = range(20_000, 32_000)
@@ -119,9 +119,9 @@ class Service:
             )
 
     def http(self, **headers: str) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False, verify=False)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, trust_env=False, verify=False)
 
-    def client(self, timeout: float = PATIENCE) -> httpx.AsyncClient:
+    def client(self, timeout: float = TIMEOUT) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self.url, timeout=timeout, trust_env=False, verify=False)
 
     def signal(self, number: signal.Signals) -> None:
@@ -130,18 +130,18 @@ class Service:
     def stop(self) -> int:
         """Send SIGTERM and return the exit status. The process must end within the promised five seconds."""
         self.signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT)
 
     def end(self) -> None:
         """End the process in any state."""
         if self._process is not None and self._process.poll() is None:
             self.kill()
 
-    def wait_until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
+    def wait_until(self, condition: Callable[[], object], seconds: float = TIMEOUT) -> None:
         """Poll the condition until it is true. Fail when the process ends first or the time is over."""
         for _ in range(int(seconds / POLL_INTERVAL)):
             if condition():
@@ -155,6 +155,6 @@ class Service:
 
     def is_healthy(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/healthz", timeout=PATIENCE, trust_env=False).status_code == 200
+            return httpx.get(f"{self.url}/healthz", timeout=TIMEOUT, trust_env=False).status_code == 200
         except httpx.TransportError:
             return False

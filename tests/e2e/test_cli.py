@@ -19,7 +19,7 @@ import yaml
 from project_manager.cli.main import main
 from project_manager.config.settings import SETTINGS
 from tests.e2e.command_line import COMMAND, PLAN, CommandLine
-from tests.e2e.service import CHECKOUT, PATIENCE, environment
+from tests.e2e.service import CHECKOUT, TIMEOUT, environment
 
 DATABASE = "data/tasks.db"
 HEAVY = ("alembic", "anyio", "mcp", "pydantic", "sqlalchemy", "starlette", "uvicorn", "yaml")
@@ -140,7 +140,7 @@ def test_an_import_in_a_terminal_shows_its_progress(cli: CommandLine) -> None:
 
 def until_closed(terminal: int, encoding: str = "utf-8") -> str:
     shown = b""
-    while select.select([terminal], [], [], 4 * PATIENCE)[0]:
+    while select.select([terminal], [], [], 4 * TIMEOUT)[0]:
         try:
             shown += os.read(terminal, 65536)
         except OSError:  # the terminal reports in this way that no process has it open for writing

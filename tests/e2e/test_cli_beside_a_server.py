@@ -9,7 +9,7 @@ import httpx
 
 from tests.e2e.command_line import COMMAND, CommandLine
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, START_SECONDS, Service, environment
+from tests.e2e.service import START_SECONDS, TIMEOUT, Service, environment
 
 PLAN = "projects:\n- name: Shop\n  tasks:\n  - name: Cart\n  - {name: Pay, depends_on: Cart}\n"
 
@@ -27,9 +27,9 @@ def test_clients_of_a_running_server_see_an_import_at_once(start_service: Start)
         command_line_for(service)
         with subprocess.Popen(words, cwd=service.folder, env=environment(), stdout=subprocess.DEVNULL) as importing:
             awaited = {"since": head, "types": "import.finished", "wait_seconds": int(START_SECONDS)}
-            told = client.get("/api/events", params=awaited, timeout=START_SECONDS + PATIENCE).json()
-            assert importing.wait(PATIENCE) == 0
-        assert told["items"][0]["created"] == 3
+            page = client.get("/api/events", params=awaited, timeout=START_SECONDS + TIMEOUT).json()
+            assert importing.wait(TIMEOUT) == 0
+        assert page["items"][0]["created"] == 3
         assert [task["name"] for task in client.get("/api/board/state").json()["tasks"]] == ["Cart", "Pay"]
 
 
@@ -93,7 +93,7 @@ def test_a_metric_has_the_time_of_the_last_verified_backup_from_any_process(star
         assert verified(client) == 0
         cli.says("backup", "good.db", "--db-path", str(service.database))
     with service.http() as client:
-        service.wait_until(lambda: verified(client) > 0, 2 * PATIENCE)
+        service.wait_until(lambda: verified(client) > 0, 2 * TIMEOUT)
 
 
 def verified(client: httpx.Client) -> float:

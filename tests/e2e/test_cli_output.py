@@ -11,7 +11,7 @@ from shutil import copyfile
 import pytest
 
 from tests.e2e.command_line import COMMAND, SECONDS, CommandLine
-from tests.e2e.service import PATIENCE, environment
+from tests.e2e.service import TIMEOUT, environment
 from tests.e2e.test_cli import until_closed
 
 FULL = Path("/dev/full")
@@ -144,7 +144,7 @@ def test_a_server_starts_when_standard_output_cannot_be_written(prepared: Path, 
             assert server.stderr is not None
             assert any("started" in line for line in server.stderr)
             server.terminate()
-            assert server.wait(PATIENCE) == 0
+            assert server.wait(TIMEOUT) == 0
 
 
 def test_a_plan_is_exported_in_utf_8_with_any_locale(prepared: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_terminal_gets_replacement_characters_for_unsupported_characters(prepa
     ) as process:
         os.close(other_end)
         shown = until_closed(terminal, "latin-1")
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
     assert "Café ??" in shown
 
 
@@ -213,7 +213,7 @@ def test_text_from_a_client_cannot_control_a_terminal(prepared: Path, tmp_path: 
     ) as process:
         os.close(other_end)
         shown = until_closed(terminal, "utf-8").replace("\r\n", "\n")
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
     assert [letter for letter in shown if letter in "\r\x1b" or "\x7f" <= letter <= "\x9f" or letter == "\u202e"] == []
     assert "\\u" in shown or "\\x" in shown
 

@@ -5,7 +5,7 @@ import socket
 import subprocess
 
 from tests.e2e.command_line import COMMAND, CommandLine
-from tests.e2e.service import PATIENCE, environment, free_port
+from tests.e2e.service import TIMEOUT, environment, free_port
 
 
 def test_a_busy_port_ends_the_start_with_a_sentence_and_no_other_port_is_tried(cli: CommandLine) -> None:
@@ -48,7 +48,7 @@ def test_a_predecessors_command_line_still_starts_and_finds_its_plan(cli: Comman
         assert str(port) in serving.stdout.readline()
         assert "healthy" in cli.says("healthcheck", "--port", str(port))
         serving.terminate()
-        assert serving.wait(PATIENCE) == 0
+        assert serving.wait(TIMEOUT) == 0
     assert cli.says("tasks", "--db-path", "team.db").splitlines()[0].endswith("Cart  (ready)")
 
 
@@ -68,7 +68,7 @@ def test_the_log_lists_the_addresses_and_standard_output_stays_empty(cli: Comman
         lines = (line for line in map(json.loads, serving.stderr) if line["action"] not in any_time)
         said = next(lines)
         serving.terminate()
-        assert serving.wait(PATIENCE) == 0
+        assert serving.wait(TIMEOUT) == 0
         assert serving.stdout.read() == ""
         assert [line["action"] for line in lines] == ["stopping", "stopped"]
     assert (said["action"], said["dashboard"]) == ("started", f"http://127.0.0.1:{port}/")

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, Service
+from tests.e2e.service import TIMEOUT, Service
 
 MEBIBYTE = 1024 * 1024
 BODY = b"x" * (4 * MEBIBYTE)
@@ -68,7 +68,7 @@ def by_urllib(port: int, method: str, path: str, headers: dict[str, str]) -> int
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", BODY, headers, method=method)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with pytest.raises(urllib.error.HTTPError) as refused:
-        opener.open(request, timeout=PATIENCE)
+        opener.open(request, timeout=TIMEOUT)
     with refused.value as answer:
         answer.read()
     return refused.value.code
@@ -76,7 +76,7 @@ def by_urllib(port: int, method: str, path: str, headers: dict[str, str]) -> int
 
 def by_http_client(port: int, method: str, path: str, headers: dict[str, str]) -> int:
     """Send a request that keeps the connection open."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     connection.request(method, path, BODY, headers)
     answer = connection.getresponse()
     answer.read()
@@ -86,7 +86,7 @@ def by_http_client(port: int, method: str, path: str, headers: dict[str, str]) -
 
 def by_chunks(port: int, method: str, path: str, headers: dict[str, str]) -> int:
     """Send a body of unknown length to a server that closes the connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     pieces = (BODY[start : start + 65536] for start in range(0, len(BODY), 65536))
     connection.request(method, path, pieces, {**headers, "Connection": "close"}, encode_chunked=True)
     answer = connection.getresponse()
@@ -124,7 +124,7 @@ def test_curl_gets_a_rejection_without_expect_100_continue(
     address = f"{services['true'].url}/api/tasks"
     command = ["curl", "--silent", "--show-error", "--header", "Expect:", *more, "--data-binary", f"@{body}", address]
     for _ in range(SEVERAL):
-        run = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
+        run = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=True)
         assert b'"code":"unauthorized"' in run.stdout
 
 
@@ -132,14 +132,14 @@ def test_curl_gets_a_rejection_without_expect_100_continue(
 def test_a_request_that_is_not_http_gets_a_readable_rejection(services: dict[str, Service]) -> None:
     service = services["true"]
     for _ in range(SEVERAL):
-        with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE) as raw:
+        with socket.create_connection(("127.0.0.1", service.port), timeout=TIMEOUT) as raw:
             raw.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: many\r\n\r\n" + BODY)
             assert raw.recv(65536).startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.promise("request:early")
 def test_a_connection_is_reused_after_the_rejected_body_has_been_sent(services: dict[str, Service]) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", services["true"].port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", services["true"].port, timeout=TIMEOUT)
     connection.connect()
     own = connection.sock.getsockname()
     for _ in range(SEVERAL):
@@ -160,7 +160,7 @@ def test_data_sent_after_a_rejection_is_not_kept_in_memory(start_service: Start)
     before = process.memory_info().rss
     head = b"POST /api/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n%s\r\n" % (100 * MEBIBYTE, b"%s")
     for header in (b"", b"Connection: close\r\n"):
-        with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE) as raw:
+        with socket.create_connection(("127.0.0.1", service.port), timeout=TIMEOUT) as raw:
             raw.sendall(head % header)
             for _ in range(25):
                 raw.sendall(BODY)
@@ -172,7 +172,7 @@ def test_data_sent_after_a_rejection_is_not_kept_in_memory(start_service: Start)
 @pytest.mark.promise("request:early")
 def test_shutdown_does_not_wait_for_a_rejected_body(start_service: Start) -> None:
     service = start_service(AUTH_REQUIRED="true")
-    with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE) as raw:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=TIMEOUT) as raw:
         raw.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nConnection: close\r\n\r\n1")
         assert raw.recv(65536).startswith(b"HTTP/1.1 405 ")
         assert service.stop() == 0

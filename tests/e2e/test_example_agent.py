@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, START_SECONDS, Service, environment, sample
+from tests.e2e.service import START_SECONDS, TIMEOUT, Service, environment, sample
 
 AGENT = Path(__file__).parents[2] / "examples" / "agent.py"
 WORK_UNTIL_INPUT = """
@@ -22,7 +22,7 @@ example = runpy.run_path(sys.argv[0])
 async def work(task):
     print("working", flush=True)
     await anyio.to_thread.run_sync(sys.stdin.readline)
-    return "done when told"
+    return "done after the signal"
 example["finish"].__globals__["work"] = work
 example["main"]()
 """
@@ -83,8 +83,8 @@ class Printing:
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.kill()
-        self.process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
+        self.process.wait(TIMEOUT)
+        self._reader.join(TIMEOUT)
 
 
 def plan(service: Service) -> None:
@@ -154,7 +154,7 @@ def test_the_example_agent_survives_server_restarts_while_it_waits_and_while_it_
 
     def end_server() -> None:
         service.signal(ending)
-        service.process.wait(PATIENCE)
+        service.process.wait(TIMEOUT)
 
     try:
         service.wait_until(lambda: waiting(service), START_SECONDS)
@@ -176,7 +176,10 @@ def test_the_example_agent_survives_server_restarts_while_it_waits_and_while_it_
     assert "Traceback" not in "".join(agent.lines)
     assert [task["attempts"] for task in tasks_of(service)] == [0, 0]
     reports = [httpx.get(f"{service.url}/api/tasks/{number}/log").json()["items"] for number in (1, 2)]
-    assert [[entry["body"] for entry in report] for report in reports] == [["done when told"], ["done when told"]]
+    assert [[entry["body"] for entry in report] for report in reports] == [
+        ["done after the signal"],
+        ["done after the signal"],
+    ]
 
 
 def waiting(service: Service) -> bool:

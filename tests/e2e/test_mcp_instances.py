@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.mcp_listener import ACCEPT, PATIENCE, Wire, modern
+from tests.e2e.mcp_listener import ACCEPT, TIMEOUT, Wire, modern
 from tests.e2e.mcp_process import Service, free_ports, service
 
 
@@ -21,7 +21,7 @@ async def client_of(running: Service, session: str = "") -> AsyncIterator[Wire]:
     """Return a client of this instance. It continues `session` if one is given."""
     headers = {"accept": ACCEPT, "content-type": "application/json"}
     async with httpx.AsyncClient(
-        base_url=running.mcp, headers=headers, timeout=PATIENCE, trust_env=False, verify=False
+        base_url=running.mcp, headers=headers, timeout=TIMEOUT, trust_env=False, verify=False
     ) as http:
         wire = Wire(http)
         wire.session = session
@@ -111,7 +111,7 @@ async def test_revoking_a_token_ends_its_streams_on_every_instance(tmp_path: Pat
     async with (
         service(database, free_ports()) as first,
         service(database, free_ports()) as second,
-        httpx.AsyncClient(base_url=first.api, timeout=PATIENCE, trust_env=False, verify=False) as http,
+        httpx.AsyncClient(base_url=first.api, timeout=TIMEOUT, trust_env=False, verify=False) as http,
     ):
         anonymous = Caller("")
         anonymous.headers = {}
@@ -126,7 +126,7 @@ async def test_revoking_a_token_ends_its_streams_on_every_instance(tmp_path: Pat
                 await lasting.open_all(tasks, running, name)
             revoked = await http.delete(f"/api/tokens/{agent['id']}", headers=authorization)
             assert revoked.status_code == 200
-            with anyio.fail_after(2 * PATIENCE):
+            with anyio.fail_after(2 * TIMEOUT):
                 await revoked_agent.everything_ended.wait()
                 await anonymous.everything_ended.wait()
             assert revoked_agent.ended == {

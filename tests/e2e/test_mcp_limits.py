@@ -16,7 +16,7 @@ from tests.e2e.mcp_listener import (
     HANDSHAKE,
     MODERN,
     MODES,
-    PATIENCE,
+    TIMEOUT,
     Settings,
     Wire,
     Work,
@@ -77,7 +77,7 @@ async def test_trailing_spaces_in_routing_headers_are_ignored() -> None:
         lines += [f"{name}: {value}   " for name, value in headers.items()]
         async with await anyio.connect_tcp("127.0.0.1", listener.port) as stream:
             await stream.send("\r\n".join([*lines, "", ""]).encode() + body)
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 received = b"".join([chunk async for chunk in stream])
         assert received.startswith(b"HTTP/1.1 200")
 

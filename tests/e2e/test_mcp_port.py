@@ -6,7 +6,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE
+from tests.e2e.service import TIMEOUT
 
 
 @pytest.mark.parametrize("path", ["/ws/updates", "/mcp"])
@@ -27,6 +27,6 @@ def test_a_websocket_on_the_mcp_port_is_authenticated_first(start_service: Start
     service = start_service(AUTH_REQUIRED="true")
     with connect(f"{service.mcp_url.replace('http', 'ws')}/ws/updates", proxy=None) as websocket:
         with pytest.raises(ConnectionClosed) as closed:
-            websocket.recv(PATIENCE)
+            websocket.recv(TIMEOUT)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 4401

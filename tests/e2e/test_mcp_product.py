@@ -12,13 +12,13 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 
-from tests.e2e.mcp_listener import ACCEPT, PATIENCE, Wire, call
+from tests.e2e.mcp_listener import ACCEPT, TIMEOUT, Wire, call
 from tests.e2e.mcp_process import Service, free_ports, service, stdio_command
 
 
 def bare(address: str) -> httpx.AsyncClient:
     headers = {"accept": ACCEPT, "content-type": "application/json"}
-    return httpx.AsyncClient(base_url=address, headers=headers, timeout=PATIENCE, trust_env=False, verify=False)
+    return httpx.AsyncClient(base_url=address, headers=headers, timeout=TIMEOUT, trust_env=False, verify=False)
 
 
 def clients(running: Service, database: Path) -> list[AbstractAsyncContextManager[Client]]:

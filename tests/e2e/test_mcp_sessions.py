@@ -12,7 +12,7 @@ from mcp.server import streamable_http_manager
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tests.e2e.mcp_listener import (
-    PATIENCE,
+    TIMEOUT,
     Work,
     as_operator,
     call,
@@ -49,7 +49,7 @@ async def test_the_official_client_continues_after_a_restart_without_any_action(
             await client.call_tool("echo", {})
             await stop()
             stop = await tasks.start(_serve_until_stopped, port)
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 assert (await client.call_tool("echo", {"words": "again"})).content
         await stop()
 

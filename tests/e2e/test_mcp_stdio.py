@@ -12,7 +12,7 @@ import orjson
 import pytest
 from mcp import Client, StdioServerParameters
 
-from tests.e2e.mcp_listener import HANDSHAKE, MODERN, PATIENCE, call, modern
+from tests.e2e.mcp_listener import HANDSHAKE, MODERN, TIMEOUT, call, modern
 
 COMMAND = [sys.executable, "-c", "import anyio; from tests.e2e.mcp_stdio_server import main; anyio.run(main)"]
 START_SECONDS = 20.0
@@ -25,7 +25,7 @@ class Pipe:
     def __init__(self, process: anyio.abc.Process) -> None:
         self.process = process
         self._rest = b""
-        self._patience = START_SECONDS
+        self._timeout = START_SECONDS
 
     async def send(self, *messages: Any) -> None:
         assert self.process.stdin is not None
@@ -33,10 +33,10 @@ class Pipe:
 
     async def read(self) -> Any:
         assert self.process.stdout is not None
-        with anyio.fail_after(self._patience):
+        with anyio.fail_after(self._timeout):
             while b"\n" not in self._rest:
                 self._rest += await self.process.stdout.receive()
-        self._patience = PATIENCE
+        self._timeout = TIMEOUT
         line, self._rest = self._rest.split(b"\n", 1)
         return orjson.loads(line)
 
@@ -95,7 +95,7 @@ async def test_requests_sent_before_the_end_of_the_input_are_answered() -> None:
                     assert text_of(message) == "quiet_hold"
                     found.add(message["id"])
             assert found == {1, 2, 3, 4, 5}
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 assert await end.process.wait() == 0
 
 
@@ -108,7 +108,7 @@ async def test_the_process_does_not_wait_for_a_subscribed_client_that_disconnect
             assert (await end.read())["method"] == "notifications/subscriptions/acknowledged"
             await end.close()
             assert (await end.read())["id"] == 1
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 assert await end.process.wait() == 0
 
 
@@ -119,7 +119,7 @@ async def test_a_signal_ends_the_process_while_its_input_stays_open(sent: signal
             await end.send(modern(call("echo"))[0])
             await end.read()
             end.process.send_signal(sent)
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 assert await end.process.wait() == 0
 
 

@@ -7,18 +7,7 @@ import anyio.abc
 import httpx
 import pytest
 
-from tests.e2e.mcp_listener import (
-    MODES,
-    PATIENCE,
-    TRANSPORTS,
-    Work,
-    call,
-    client_of,
-    listening,
-    soon,
-    tool_server,
-    wire,
-)
+from tests.e2e.mcp_listener import MODES, TIMEOUT, TRANSPORTS, Work, call, client_of, listening, soon, tool_server, wire
 
 
 @pytest.mark.parametrize("tool", ["hold", "quiet_hold"])
@@ -57,7 +46,7 @@ async def test_a_call_that_lasts_too_long_gets_a_complete_response(mode: str) ->
 
         tasks.start_soon(ask)
         await soon(work.started)
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             await listener.stop(window=0.05)
             await work.cancelled.wait()
     assert len(answers) == 1
@@ -72,7 +61,7 @@ async def test_an_open_stream_ends_cleanly_at_shutdown(path: str) -> None:
             received = stream.aiter_bytes()
             if path == "/sse":
                 assert b"endpoint" in await anext(received)
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 await listener.stop()
                 async for _ in received:
                     pass

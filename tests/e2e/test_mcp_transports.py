@@ -12,7 +12,7 @@ from mcp.types import ElicitResult
 
 from tests.e2e.mcp_listener import (
     MODES,
-    PATIENCE,
+    TIMEOUT,
     TRANSPORTS,
     Work,
     call,
@@ -47,7 +47,7 @@ async def test_progress_reaches_a_client_that_asked_for_it(transport: str, mode:
             work.finish.set()
 
     async with listening(tool_server(work)) as listener, client_of(listener, transport, mode) as client:
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             await client.call_tool("hold", {}, progress_callback=progressed)
         assert seen.is_set()
 

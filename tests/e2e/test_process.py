@@ -18,14 +18,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, Service, sample
+from tests.e2e.service import TIMEOUT, Service, sample
 from tests.e2e.sockets import stalled_websocket
 
 LONG = 55
 
 
 async def wait_for(condition: Callable[[], Any]) -> None:
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         while not await condition():
             await anyio.lowlevel.checkpoint()
 
@@ -48,7 +48,7 @@ async def read_until_closed(websocket: ClientConnection) -> int:
 
 async def ended(service: Service) -> int:
     """Return the exit status. The process must end within the promised five seconds."""
-    return await anyio.to_thread.run_sync(service.process.wait, PATIENCE)
+    return await anyio.to_thread.run_sync(service.process.wait, TIMEOUT)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -60,8 +60,8 @@ async def test_a_signal_shuts_the_process_down_in_order_while_everything_is_open
 
     async def claim() -> None:
         async with service.client(timeout=LONG) as http:
-            wish = {"agent_id": "rest", "wait_seconds": LONG}
-            answers["claim"] = await http.post("/api/tasks/claim", json=wish)
+            filters = {"agent_id": "rest", "wait_seconds": LONG}
+            answers["claim"] = await http.post("/api/tasks/claim", json=filters)
 
     async def watch() -> None:
         async with service.client(timeout=LONG) as http:
@@ -152,12 +152,12 @@ async def test_a_second_signal_forces_the_shutdown(start_service: Start) -> None
 async def test_a_second_signal_forces_the_shutdown_during_the_load_balancer_notice(start_service: Start) -> None:
     service = start_service()
     place = ("127.0.0.2", 0)
-    asked = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE, source_address=place)
+    asked = http.client.HTTPConnection("127.0.0.1", service.port, timeout=TIMEOUT, source_address=place)
     asked.request("GET", "/healthz")
     assert asked.getresponse().status == 200
     asked.close()
     service.signal(signal.SIGTERM)
-    service.wait_until(lambda: service.lines("stopping"), PATIENCE)
+    service.wait_until(lambda: service.lines("stopping"), TIMEOUT)
     service.signal(signal.SIGTERM)
     await ended(service)
     assert service.lines("forced")

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import COMMAND, PATIENCE, START_SECONDS, Service, environment, sample
+from tests.e2e.service import COMMAND, START_SECONDS, TIMEOUT, Service, environment, sample
 from tests.e2e.sockets import read_frames, stalled_websocket
 
 DAY_MS = 24 * 3600 * 1000
@@ -33,7 +33,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def answers_at(address: str, port: int) -> bool:
     try:
-        socket.create_connection((address, port), PATIENCE).close()
+        socket.create_connection((address, port), TIMEOUT).close()
     except ConnectionRefusedError:
         return False
     return True
@@ -64,7 +64,7 @@ def mcp_statuses(service: Service) -> dict[str, int]:
     for port, base in (("mcp", service.mcp_url), ("api", service.url)):
         for path, method in (("/mcp", "POST"), ("/sse", "GET")):
             try:
-                with httpx.stream(method, base + path, timeout=PATIENCE, trust_env=False) as answer:
+                with httpx.stream(method, base + path, timeout=TIMEOUT, trust_env=False) as answer:
                     found[port + path] = answer.status_code
             except httpx.ConnectError:
                 found[port + path] = 0
@@ -108,7 +108,7 @@ def test_mcp_connections_over_the_limit_are_refused(start_service: Start, plain:
 @contextmanager
 def mcp_stream(service: Service) -> Iterator[int]:
     """Open an SSE stream for the duration of the block and yield its status."""
-    with httpx.stream("GET", f"{service.mcp_url}/sse", timeout=PATIENCE, trust_env=False) as answer:
+    with httpx.stream("GET", f"{service.mcp_url}/sse", timeout=TIMEOUT, trust_env=False) as answer:
         yield answer.status_code
 
 
@@ -279,7 +279,7 @@ def test_the_log_also_goes_to_a_file_when_one_is_named(start_service: Start, pla
 def connected_websocket(service: Service) -> Iterator[ClientConnection]:
     """Open a WebSocket and wait for the first message."""
     with connect(service.websocket_url, proxy=None) as websocket:
-        websocket.recv(PATIENCE)
+        websocket.recv(TIMEOUT)
         yield websocket
 
 
@@ -310,7 +310,7 @@ def test_websockets_are_pinged_and_closed_when_they_do_not_answer(start_service:
     with connected_websocket(lively) as answering, lively.http() as http:
         lively.wait_until(lambda: closed(http, "lost") + closed(http, "client") >= 1)
         http.post("/api/tasks", json={"name": "still there"})
-        assert json.loads(answering.recv(PATIENCE))["type"] == "project.created"
+        assert json.loads(answering.recv(TIMEOUT))["type"] == "project.created"
     with stalled_websocket(plain.port) as silent, plain.http() as http:
         http.post("/api/tasks", json={"name": "the next frame after hello", "project_name": "pings"})
         frames = read_frames(silent)

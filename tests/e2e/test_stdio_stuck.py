@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.service import PATIENCE, POLL_INTERVAL, environment, free_port
+from tests.e2e.service import POLL_INTERVAL, TIMEOUT, environment, free_port
 
 COMMAND = [sys.executable, "-m", "project_manager"]
 PIPE_BYTES = 4096
-ENDED = 2 * PATIENCE
+ENDED = 2 * TIMEOUT
 """Seconds: two for the client to read, the rest for the exit of an interpreter with many libraries."""
 HELLO = {
     "jsonrpc": "2.0",
@@ -56,7 +56,7 @@ def send(process: subprocess.Popen[bytes], message: object) -> None:
 
 
 def wait_until_full(process: subprocess.Popen[bytes], wire: int) -> None:
-    for _ in range(int(PATIENCE / POLL_INTERVAL)):
+    for _ in range(int(TIMEOUT / POLL_INTERVAL)):
         if unread(wire) == PIPE_BYTES:
             return
         with suppress(subprocess.TimeoutExpired):

@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, START_SECONDS
+from tests.e2e.service import START_SECONDS, TIMEOUT
 
 
 def test_the_service_reports_its_state_to_the_service_manager(prepare_service: Start, tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_the_service_reports_its_state_to_the_service_manager(prepare_service: S
         service.signal(signal.SIGTERM)
         while not (last := manager.recv(4096).decode()).startswith("STOPPING=1"):
             assert last == "WATCHDOG=1"
-        assert service.process.wait(PATIENCE) == 0
+        assert service.process.wait(TIMEOUT) == 0
     assert f"READY=1\nSTATUS=Serving on {service.url}/" in reports
     assert reports.count("WATCHDOG=1") == 3
 

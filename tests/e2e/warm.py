@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.service import CHECKOUT, PATIENCE, START_SECONDS, Service, environment
+from tests.e2e.service import CHECKOUT, START_SECONDS, TIMEOUT, Service, environment
 
 FORKS = """
 import json, os, signal, sys
@@ -96,7 +96,7 @@ def forks() -> Iterator[Forks]:
         made = Forks(process)
         assert made.line() == "ready\n"
         yield made
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TIMEOUT)
 
 
 class WarmService(Service):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.command_line import CommandLine
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, Service, sample
+from tests.e2e.service import TIMEOUT, Service, sample
 
 PAGE = 4096
 TASKS = 100
@@ -75,5 +75,5 @@ def test_a_restored_database_is_served_again(service: Service) -> None:
     CommandLine(service.folder).says("restore", "good.db", "--db-path", str(service.database))
     service.start()
     with service.http() as http:
-        assert http.post("/api/projects", json={"name": "More"}, timeout=PATIENCE).status_code == 201
+        assert http.post("/api/projects", json={"name": "More"}, timeout=TIMEOUT).status_code == 201
         assert sample(http.get("/metrics").text, METRIC) == 0

@@ -17,7 +17,7 @@ import pytest
 from project_manager.runtime import disk_failure
 from tests.e2e.command_line import CommandLine
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, START_SECONDS, Service, sample
+from tests.e2e.service import START_SECONDS, TIMEOUT, Service, sample
 from tests.faults import history
 from tests.faults.shim import Shim
 
@@ -44,11 +44,11 @@ def small_disk(tmp_path: Path, shim: Shim) -> Iterator[SmallDisk]:
     folder, filler = tmp_path / "disk", tmp_path / "disk" / "filler"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(folder)]
-    if os.geteuid() == 0 and subprocess.run(mount, capture_output=True, timeout=PATIENCE).returncode == 0:
+    if os.geteuid() == 0 and subprocess.run(mount, capture_output=True, timeout=TIMEOUT).returncode == 0:
         try:
             yield SmallDisk(folder, lambda: fill(filler), filler.unlink, {})
         finally:
-            subprocess.run(["umount", "--lazy", folder], check=True, timeout=PATIENCE)
+            subprocess.run(["umount", "--lazy", folder], check=True, timeout=TIMEOUT)
     else:
         says_so = shim.variables(folder / "pm.db")
         yield SmallDisk(folder, lambda: shim.fill_disk(True), lambda: shim.fill_disk(False), says_so)
@@ -111,7 +111,7 @@ async def test_a_full_disk_refuses_writes_and_nothing_else(prepare_service: Star
         assert health["database_connected"] is True
         service.wait_until(lambda: not http.get("/readyz").json()["checks"]["disk"])
         small_disk.free()
-        service.wait_until(lambda: not is_unhealthy(http), 2 * PATIENCE)
+        service.wait_until(lambda: not is_unhealthy(http), 2 * TIMEOUT)
         service.wait_until(lambda: http.get("/readyz").json()["checks"]["disk"])
         assert create(http, "after").status_code == 201
         assert names(http) == ["before", *kept, "after"]
@@ -136,9 +136,9 @@ def test_a_service_that_starts_on_a_full_disk_serves_reads(
         assert names(http) == ["before", *kept]
         service.wait_until(lambda: create(http, "full").status_code == 507)
         small_disk.free()
-        service.wait_until(lambda: create(http, "after").status_code == 201, 2 * PATIENCE)
+        service.wait_until(lambda: create(http, "after").status_code == 201, 2 * TIMEOUT)
         assert names(http)[-1] == "after"
-        service.wait_until(lambda: not is_unhealthy(http), 2 * PATIENCE)
+        service.wait_until(lambda: not is_unhealthy(http), 2 * TIMEOUT)
     assert service.stop() == 0
 
 
@@ -183,7 +183,7 @@ async def test_a_failed_fsync_ends_the_service_without_an_answer(prepare_service
     shim.fail_sync(True)
     together = [f"together {number}" for number in range(10)]
     assert set((await create_together(service, together)).values()) == {NO_ANSWER}
-    assert service.process.wait(PATIENCE) == disk_failure.STATUS
+    assert service.process.wait(TIMEOUT) == disk_failure.STATUS
     assert [line["level"] for line in service.lines("write_lost")] == ["CRITICAL"]
     shim.fail_sync(False)
     service.start(**shim.variables(service.database))
@@ -222,14 +222,14 @@ async def test_writes_that_wait_for_a_slow_disk_are_answered_before_the_end(prep
     async with service.client() as http, anyio.create_task_group() as tasks:
         for number in range(10):
             tasks.start_soon(create, http, number)
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             while not sample((await http.get("/metrics")).text, "pm_writer_queue_depth"):
                 await anyio.lowlevel.checkpoint()
         service.signal(signal.SIGTERM)
         service.wait_until(lambda: service.lines("stopping"))
         shim.hold_sync(False)
     assert answers == [201] * 10
-    assert service.process.wait(PATIENCE) == 0
+    assert service.process.wait(TIMEOUT) == 0
 
 
 async def test_a_write_without_an_answer_may_be_sent_again_with_its_key(prepare_service: Start, shim: Shim) -> None:
@@ -240,7 +240,7 @@ async def test_a_write_without_an_answer_may_be_sent_again_with_its_key(prepare_
         shim.fail_sync(True)
         with pytest.raises(httpx.TransportError):
             http.post("/api/tasks", json={"name": "once"}, headers=key)
-    assert service.process.wait(PATIENCE) == disk_failure.STATUS
+    assert service.process.wait(TIMEOUT) == disk_failure.STATUS
     shim.fail_sync(False)
     service.start(**shim.variables(service.database))
     with service.http() as http:

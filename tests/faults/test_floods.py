@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, Service, sample
+from tests.e2e.service import TIMEOUT, Service, sample
 from tests.faults.flooding import Flood, poured, run_flood
 from tests.faults.floods import FLOODS, Flooded, flooded_service, sized
 
@@ -59,7 +59,7 @@ def test_connections_that_cannot_be_accepted_wait_and_are_warned_about_once(star
         http.get("/livez")
     allowed = resource.prlimit(service.pid, resource.RLIMIT_NOFILE)
     opened = max(int(name) for name in os.listdir(f"/proc/{service.pid}/fd"))  # noqa: PTH208
-    with httpx.Client(base_url=service.url, timeout=PATIENCE, trust_env=False) as http:
+    with httpx.Client(base_url=service.url, timeout=TIMEOUT, trust_env=False) as http:
         resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (opened, allowed[1]))
         with poured(service.port, Flood(b"", connections=50)):
             service.wait_until(lambda: service.lines("accept_failed"))

@@ -14,7 +14,7 @@ from tests.e2e.service import Service
 
 TASKS, TEXT_BYTES, AT_A_TIME = 2_000, 32 * 1024, 30
 AT_ONCE = 8
-ATTEMPTS, PATIENCE = 20, 30.0
+ATTEMPTS, TIMEOUT = 20, 30.0
 IDENTITY = {"accept-encoding": "identity"}
 PEAK_MB = 220
 """Limit of the peak memory in MB.
@@ -53,7 +53,7 @@ def peak_mb(service: Service) -> float:
 def fetched(service: Service, path: str) -> tuple[int, str]:
     """Return size and digest of the whole response. Repeat the request while the service is busy."""
     for _ in range(ATTEMPTS):
-        with httpx.stream("GET", service.url + path, headers=IDENTITY, timeout=PATIENCE) as answer:
+        with httpx.stream("GET", service.url + path, headers=IDENTITY, timeout=TIMEOUT) as answer:
             if answer.status_code == 503:
                 assert answer.headers["retry-after"]
                 assert json.loads(answer.read())["code"] == "queue_full"
@@ -82,5 +82,5 @@ def test_many_large_answers_at_once_do_not_fill_the_memory(start_service: Start)
     assert size["/api/export"] > TASKS * TEXT_BYTES
     assert size["/api/board/state"] < TASKS * 2048
     with service.http() as http:
-        document = http.get("/api/export", timeout=PATIENCE).json()["document"]
+        document = http.get("/api/export", timeout=TIMEOUT).json()["document"]
     assert {line_of(number) for number in range(TASKS)} <= {line.strip() for line in document.splitlines()}

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from project_manager.store.sqlite.driver import several_processes_are_safe
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, START_SECONDS, Service, environment
+from tests.e2e.service import START_SECONDS, TIMEOUT, Service, environment
 from tests.faults import history
 from tests.faults.shim import Shim
 
@@ -109,7 +109,7 @@ async def test_two_servers_on_one_file_never_give_a_task_to_both(pair: tuple[Ser
                 await all_at_work.wait()
 
     with connect(pair[0].websocket_url, proxy=None) as first, connect(pair[1].websocket_url, proxy=None) as second:
-        hellos = [json.loads(watcher.recv(PATIENCE)) for watcher in (first, second)]
+        hellos = [json.loads(watcher.recv(TIMEOUT)) for watcher in (first, second)]
         with anyio.fail_after(30):
             async with anyio.create_task_group() as tasks:
                 for number in range(6):
@@ -127,7 +127,7 @@ async def test_two_servers_on_one_file_never_give_a_task_to_both(pair: tuple[Ser
 def received(watcher: Any, first: int, last: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     while not found or found[-1]["seq"] < last:
-        event = json.loads(watcher.recv(PATIENCE))
+        event = json.loads(watcher.recv(TIMEOUT))
         if event["seq"] >= first:
             found.append(event)
     return found

@@ -10,7 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, Service, sample
+from tests.e2e.service import TIMEOUT, Service, sample
 from tests.e2e.sockets import read_frames, stalled_websocket
 from tests.faults import history
 
@@ -48,7 +48,7 @@ def write_much(http: httpx.Client) -> None:
 
 
 async def received(websocket: ClientConnection) -> str:
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         return str(await websocket.recv())
 
 

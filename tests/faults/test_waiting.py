@@ -8,7 +8,7 @@ import anyio.lowlevel
 import httpx
 
 from tests.e2e.conftest import Start
-from tests.e2e.service import PATIENCE, Service
+from tests.e2e.service import TIMEOUT, Service
 
 LONG = 55
 FORGOTTEN_SECONDS = 20
@@ -25,7 +25,7 @@ async def wait_until_queued(service: Service, agent: str) -> None:
 
 
 async def is_queued(service: Service) -> None:
-    with closing(sqlite3.connect(service.database)) as database, anyio.fail_after(PATIENCE):
+    with closing(sqlite3.connect(service.database)) as database, anyio.fail_after(TIMEOUT):
         while not database.execute("SELECT count(*) FROM waiters").fetchone()[0]:
             await anyio.lowlevel.checkpoint()
 

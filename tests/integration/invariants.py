@@ -109,13 +109,13 @@ def check_events(events: list[Row], tasks: dict[int, Row]) -> None:
     """Assert that event numbers have no gap and that a replay gives each task's status, holder, fence and version."""
     assert [row["seq"] for row in events] == list(range(1, len(events) + 1))
     assert [row["at"] for row in events] == sorted(row["at"] for row in events)
-    told: dict[int, Row] = {}
+    states: dict[int, Row] = {}
     for row in events:
         if row["task_id"] is not None:
-            replay(told, row["task_id"], row["type"], json.loads(row["data"]))
+            replay(states, row["task_id"], row["type"], json.loads(row["data"]))
     kept = {number: {name: row[name] for name in ("status", "lock_holder")} for number, row in tasks.items()}
-    assert {number: {"status": one["status"], "lock_holder": one["holder"]} for number, one in told.items()} == kept
-    for number, one in told.items():
+    assert {number: {"status": one["status"], "lock_holder": one["holder"]} for number, one in states.items()} == kept
+    for number, one in states.items():
         assert one["version"] == tasks[number]["version"], f"version of task {number}"
         assert one["fence"] <= tasks[number]["fence"], f"fence of task {number}"
 
@@ -140,15 +140,15 @@ def check_compact_rows(path: Path, events: list[Row], tasks: dict[int, Row], *, 
         }, f"compact row of task {number}"
 
 
-def replay(told: dict[int, Row], task: int, kind: str, data: Row) -> None:
+def replay(states: dict[int, Row], task: int, kind: str, data: Row) -> None:
     if kind == "task.created":
-        assert task not in told
-        told[task] = {"status": data["status"], "holder": None, "fence": 0, "version": data["version"]}
+        assert task not in states
+        states[task] = {"status": data["status"], "holder": None, "fence": 0, "version": data["version"]}
         return
-    one = told[task]
+    one = states[task]
     if kind == "task.deleted":
         assert one["holder"] is None, f"task {task} was deleted while it was held"
-        del told[task]
+        del states[task]
         return
     assert data.get("version", one["version"]) >= one["version"], f"version of task {task} in {kind}"
     one["version"] = data.get("version", one["version"])

@@ -22,7 +22,7 @@ from project_manager.runtime.open import open_runtime
 from project_manager.store.migrations import upgrade
 
 PROTOCOLS = {"2026-07-28": "2026-07-28", "legacy": "2025-11-25"}
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 
 @dataclass

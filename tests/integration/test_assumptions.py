@@ -36,7 +36,7 @@ async def judged(api: OperationsClient, task_id: int, assumption_id: int, verdic
     return done
 
 
-async def standing(api: OperationsClient, task_id: int, verdict: str | None = None) -> list[int]:
+async def listed(api: OperationsClient, task_id: int, verdict: str | None = None) -> list[int]:
     return [item["id"] for item in (await api.call("list_assumptions", task_id=task_id, verdict=verdict))["items"]]
 
 
@@ -63,8 +63,8 @@ async def test_assumptions_are_recorded_with_the_task_and_reported_in_the_respon
     assert [(item["id"], item["author"], item["file_path"]) for item in reversed(found)] == [
         (item["id"], "ann", None) for item in noted
     ]
-    told = await api.events(0, "assumption.recorded")
-    assert [event["assumption_id"] for event in told] == [item["id"] for item in noted]
+    events = await api.events(0, "assumption.recorded")
+    assert [event["assumption_id"] for event in events] == [item["id"] for item in noted]
 
 
 async def test_a_task_without_assumptions_has_the_same_response_as_before(api: OperationsClient) -> None:
@@ -78,14 +78,14 @@ async def test_an_edit_records_assumptions_too_and_may_do_nothing_else(api: Oper
     task = await api.create_task(assumptions=[TAG])
     edited = await api.update_task(task["id"], ra_tags='["#PATTERN: as elsewhere"]')
     assert [item["type"] for item in edited["assumptions"]] == ["PATTERN"]
-    assert len(await standing(api, task["id"])) == 2
+    assert len(await listed(api, task["id"])) == 2
 
 
 async def test_an_edit_by_another_agent_records_no_assumption(api: OperationsClient) -> None:
     task = await api.create_task()
     await api.claim(task["id"], "ann")
     await api.call_error(LockHeld, "update_task", task_id=task["id"], agent_id="bob", assumptions=[TAG])
-    assert await standing(api, task["id"]) == []
+    assert await listed(api, task["id"]) == []
 
 
 @pytest.mark.parametrize("sent", [[7], [{"text": "x"}], "[not json", ["#"], [" "], ["x"] * (limits.LABELS + 1)])
@@ -154,7 +154,7 @@ async def test_a_tag_of_another_form_is_refused_with_an_example(api: OperationsC
     task = await api.create_task()
     refusal = await api.call_error(Invalid, "add_ra_tag", task_id=task["id"], text=written)
     assert "#ASSUMPTION: the list is sorted" in refusal.message
-    assert await standing(api, task["id"]) == []
+    assert await listed(api, task["id"]) == []
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ async def test_while_an_agent_holds_the_task_only_it_and_people_record(api: Oper
     await assumed(api, task["id"], agent_id="ann", fence=lock["fence"])
     await api.call_error(FenceRequired, "add_ra_tag", task_id=task["id"], text=TAG, agent_id="ann")
     await assumed(api, task["id"])
-    assert len(await standing(api, task["id"])) == 2
+    assert len(await listed(api, task["id"])) == 2
 
 
 async def test_the_holders_record_renews_its_lease(api: OperationsClient) -> None:
@@ -202,7 +202,7 @@ async def test_the_holders_record_renews_its_lease(api: OperationsClient) -> Non
 async def test_a_repeated_record_is_made_once(api: OperationsClient) -> None:
     task = await api.create_task()
     assert await assumed(api, task["id"], request_id="r") == await assumed(api, task["id"], request_id="r")
-    assert len(await standing(api, task["id"])) == 1
+    assert len(await listed(api, task["id"])) == 1
 
 
 # Judging
@@ -269,7 +269,7 @@ async def test_a_verdict_out_of_bounds_is_refused_by_name(
     given = {"task_id": task["id"], "assumption_id": item, "verdict": "validated", "reason": "x", field: value}
     refusal = await api.call_error(Invalid, "capture_assumption_validation", **given)
     assert words in refusal.message
-    assert await standing(api, task["id"], "open") == [item]
+    assert await listed(api, task["id"], "open") == [item]
 
 
 async def test_assumptions_are_listed_by_how_they_stand(api: OperationsClient) -> None:
@@ -278,11 +278,11 @@ async def test_assumptions_are_listed_by_how_they_stand(api: OperationsClient) -
     await judged(api, task["id"], items[0], "rejected")
     await judged(api, task["id"], items[0], "validated")
     await judged(api, task["id"], items[1], "rejected")
-    assert await standing(api, task["id"]) == list(reversed(items))
-    assert await standing(api, task["id"], "open") == [items[3], items[2]]
-    assert await standing(api, task["id"], "validated") == [items[0]]
-    assert await standing(api, task["id"], "rejected") == [items[1]]
-    assert await standing(api, task["id"], "partial") == []
+    assert await listed(api, task["id"]) == list(reversed(items))
+    assert await listed(api, task["id"], "open") == [items[3], items[2]]
+    assert await listed(api, task["id"], "validated") == [items[0]]
+    assert await listed(api, task["id"], "rejected") == [items[1]]
+    assert await listed(api, task["id"], "partial") == []
 
 
 async def test_assumptions_are_read_page_by_page(api: OperationsClient) -> None:
@@ -331,7 +331,7 @@ async def test_a_viewer_neither_records_nor_judges(api: OperationsClient) -> Non
     task = await api.create_task()
     item = await assumed(api, task["id"])
     viewer = api.acting_as(Actor("vic", "human", Role.VIEWER))
-    assert await standing(viewer, task["id"]) == [item]
+    assert await listed(viewer, task["id"]) == [item]
     await viewer.call_error(RoleRequired, "add_ra_tag", task_id=task["id"], text=TAG)
     with pytest.raises(RoleRequired):
         await judged(viewer, task["id"], item, "rejected")

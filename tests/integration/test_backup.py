@@ -240,8 +240,8 @@ def test_an_agent_with_a_lease_from_before_is_refused_and_the_task_is_offered_ag
     with pytest.raises(StaleFence):
         do(database, lambda tx: statuses.update_status(tx, late), ADA, NOW + 2000)
     assert claim(database, task_id, Actor("bob", "agent", Role.AGENT), NOW + 2000).holder == "bob"
-    told = do(database, lambda tx: [event.type for event in events.after(tx, 0, 100)])
-    assert told[-4:] == ["task.status_changed", "task.unlocked", "task.locked", "task.status_changed"]
+    types = do(database, lambda tx: [event.type for event in events.after(tx, 0, 100)])
+    assert types[-4:] == ["task.status_changed", "task.unlocked", "task.locked", "task.status_changed"]
 
 
 def test_a_task_that_a_restore_releases_is_found_by_its_label(database: Path, tmp_path: Path) -> None:
@@ -249,8 +249,10 @@ def test_a_task_that_a_restore_releases_is_found_by_its_label(database: Path, tm
     task_id = do(database, lambda tx: tasks.create(tx, new)).id
     claim(database, task_id)
     restore(backup.back_up(database, tmp_path / "copy.db").path, database, NOW + 1000)
-    wish = ClaimNextTask.model_validate({"labels": ["wood"]})
-    claimed = do(database, lambda tx: claim_queue.claim_next(tx, wish), Actor("bob", "agent", Role.AGENT), NOW + 2000)
+    command = ClaimNextTask.model_validate({"labels": ["wood"]})
+    claimed = do(
+        database, lambda tx: claim_queue.claim_next(tx, command), Actor("bob", "agent", Role.AGENT), NOW + 2000
+    )
     assert claimed.lock.task_id == task_id
 
 

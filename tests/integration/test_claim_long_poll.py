@@ -48,7 +48,7 @@ class Waiting:
         self.got: dict[str, str | None] = {}
         self.changed = anyio.Event()
 
-    async def come(self, agent: str, **filters: Any) -> anyio.CancelScope:
+    async def enqueue(self, agent: str, **filters: Any) -> anyio.CancelScope:
         """Return when the agent has its place in the queue. Leaving the scope disconnects it."""
         scope = anyio.CancelScope()
         queued = len(queue(self.api))
@@ -86,23 +86,23 @@ class OrphanWaiter:
         return task_id, True
 
 
-async def come(api: OperationsClient, *claims: ClaimNextTask) -> list[OrphanWaiter]:
+async def enqueue(api: OperationsClient, *claims: ClaimNextTask) -> list[OrphanWaiter]:
     """Put claims into the queue, without a process that serves them."""
 
     def enter(tx: Tx) -> list[OrphanWaiter]:
         return [
             OrphanWaiter(
-                waiters.enqueue(replace(tx, actor=Actor(claim.agent_id or "ghost", "agent")), claim_filters(tx, claim))
+                waiters.enqueue(replace(tx, actor=Actor(claim.agent_id or "orphan", "agent")), claim_filters(tx, claim))
             )
             for claim in claims
         ]
 
-    return await api.runtime.database.writer.run("come", enter, LOCAL, "test")
+    return await api.runtime.database.writer.run("enqueue", enter, LOCAL, "test")
 
 
-async def serve(api: OperationsClient, ghosts: list[OrphanWaiter]) -> dict[int, int]:
+async def serve(api: OperationsClient, orphans: list[OrphanWaiter]) -> dict[int, int]:
     """Run one pass over the queue and return the tasks given to these waiters, by id."""
-    local_waiters = {ghost.id: ghost for ghost in ghosts}
+    local_waiters = {orphan.id: orphan for orphan in orphans}
     work = partial(claim_queue.serve_waiters, local_waiters=local_waiters)
     service: claim_queue.ServeResult[int] = await api.runtime.database.writer.run("serve", work, LOCAL, "test")
     return service.results
@@ -113,7 +113,7 @@ async def test_waiters_are_served_in_the_order_of_arrival(api: OperationsClient)
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
         for agent in ("ann", "bob", "cid"):
-            await waiting.come(agent)
+            await waiting.enqueue(agent)
         for number, agent in enumerate(("ann", "bob", "cid"), 1):
             await api.create_task(f"task {number}")
             await waiting.until_served(number)
@@ -126,7 +126,7 @@ async def test_waiters_are_served_in_the_order_of_arrival(api: OperationsClient)
 async def test_a_claim_without_a_wait_does_not_overtake_waiters(api: OperationsClient) -> None:
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
-        await waiting.come("ann")
+        await waiting.enqueue("ann")
         async with anyio.create_task_group() as rush:
             rush.start_soon(api.create_task, "task 1")
             for _ in range(5):
@@ -139,8 +139,8 @@ async def test_a_claim_without_a_wait_does_not_overtake_waiters(api: OperationsC
 async def test_no_agent_waits_for_a_task_that_the_first_in_the_queue_does_not_want(api: OperationsClient) -> None:
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
-        picky = await waiting.come("ann", labels=["iron"])
-        await waiting.come("bob")
+        picky = await waiting.enqueue("ann", labels=["iron"])
+        await waiting.enqueue("bob")
         await api.create_task("wooden", labels=["wood"])
         await waiting.until_served(1)
         assert waiting.got == {"bob": "wooden"}
@@ -153,11 +153,11 @@ async def test_no_waiter_is_overtaken_in_a_queue_of_any_length(api: OperationsCl
     picky = [validation.read(ClaimNextTask, {"agent_id": f"picky{n}", "labels": ["iron"]}) for n in range(204)]
     last = validation.read(ClaimNextTask, {"agent_id": "last", "labels": ["wood"]})
 
-    ghosts = await come(api, *picky, last)
+    orphans = await enqueue(api, *picky, last)
     await api.create_task("wooden", labels=["wood"])
     assert await taken(api, "hasty") is None
-    assert await serve(api, ghosts[:204]) == {}
-    assert await serve(api, ghosts) == {ghosts[204].id: 1}
+    assert await serve(api, orphans[:204]) == {}
+    assert await serve(api, orphans) == {orphans[204].id: 1}
 
 
 @pytest.mark.promise("claim:first-come")
@@ -176,7 +176,7 @@ async def test_any_change_that_makes_a_task_ready_wakes_waiters(api: OperationsC
         await api.call("update_project", project_id=first["project_id"], archived=True)
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
-        await waiting.come("ann")
+        await waiting.enqueue("ann")
         match change:
             case "created":
                 await api.create_task("target")
@@ -198,8 +198,8 @@ async def test_any_change_that_makes_a_task_ready_wakes_waiters(api: OperationsC
 async def test_a_waiter_that_has_disconnected_gets_no_task_and_the_next_is_served(api: OperationsClient) -> None:
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
-        gone = await waiting.come("ann")
-        await waiting.come("bob")
+        gone = await waiting.enqueue("ann")
+        await waiting.enqueue("bob")
         gone.cancel()
         await until_queue_has(api, 1)
         await api.create_task("task")
@@ -212,13 +212,13 @@ async def test_a_waiter_that_has_disconnected_gets_no_task_and_the_next_is_serve
 async def test_a_task_kept_for_a_waiter_that_disconnects_is_offered_to_the_next_at_once(api: OperationsClient) -> None:
     command = validation.read(ClaimNextTask, {"wait_seconds": 55})
     writer = api.runtime.database.writer
-    [ghost] = await come(api, command)
+    [orphan] = await enqueue(api, command)
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
-        await waiting.come("bob")
+        await waiting.enqueue("bob")
         await api.create_task("task")
         assert await taken(api, "cid") is None
-        await writer.run("dequeue", partial(claim_queue.dequeue, waiter_id=ghost.id), api.actor, "")
+        await writer.run("dequeue", partial(claim_queue.dequeue, waiter_id=orphan.id), api.actor, "")
         await waiting.until_served(1)
     assert waiting.got == {"bob": "task"}
 
@@ -299,7 +299,7 @@ async def test_a_claim_is_answered_although_its_place_in_the_queue_cannot_be_rem
     monkeypatch.setattr(claim_queue, "dequeue", busy)
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
-        await waiting.come("ann")
+        await waiting.enqueue("ann")
         await api.create_task("task")
         await waiting.until_served(1)
     assert waiting.got == {"ann": "task"}
@@ -314,7 +314,7 @@ async def test_serving_a_waiter_causes_no_extra_event_and_no_count_of_blockers(
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
         for name in names:
-            await waiting.come(name)
+            await waiting.enqueue(name)
         for name in names:
             await api.create_task(name)
         await waiting.until_served(5)

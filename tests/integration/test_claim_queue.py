@@ -93,20 +93,20 @@ def claim_of(**fields: Any) -> ClaimNextTask:
     return validation.read(ClaimNextTask, fields)
 
 
-def come(large: Large, number: int, wish: Callable[[int], dict[str, Any]]) -> dict[int, OrphanWaiter]:
+def enqueue(large: Large, number: int, filters: Callable[[int], dict[str, Any]]) -> dict[int, OrphanWaiter]:
     """Put waiters into the queue and return them by id."""
     tx = large.tx()
     found = [
         OrphanWaiter(
-            waiters.enqueue(replace(tx, actor=Actor(f"agent-{n}", "agent")), claim_filters(tx, claim_of(**wish(n))))
+            waiters.enqueue(replace(tx, actor=Actor(f"agent-{n}", "agent")), claim_filters(tx, claim_of(**filters(n))))
         )
         for n in range(number)
     ]
-    return {ghost.id: ghost for ghost in found}
+    return {orphan.id: orphan for orphan in found}
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "filters",
     [
         {"labels": ["rare"]},
         {"labels": ["common", "rare"]},
@@ -118,9 +118,9 @@ def come(large: Large, number: int, wish: Callable[[int], dict[str, Any]]) -> di
     ],
     ids=str,
 )
-def test_a_claim_in_vain_does_not_walk_the_ready_tasks(large: Large, wish: dict[str, Any]) -> None:
+def test_a_claim_without_a_result_does_not_walk_the_ready_tasks(large: Large, filters: dict[str, Any]) -> None:
     with large.counted():
-        assert claim_queue.claim_next(large.tx(), claim_of(**wish)).task is None
+        assert claim_queue.claim_next(large.tx(), claim_of(**filters)).task is None
     assert large.steps < FEW_STEPS + 2 * STEP * TASKS // 1000  # the tasks of a common label are counted to 1,000
 
 
@@ -135,7 +135,7 @@ def test_a_task_with_all_labels_is_found_behind_many_that_have_one_of_them(large
 
 
 def test_one_pass_over_the_queue_serves_a_new_task_to_the_waiter_that_wants_it(large: Large) -> None:
-    local_waiters = come(large, WAITERS, lambda n: {"labels": [f"label-{n}"]})
+    local_waiters = enqueue(large, WAITERS, lambda n: {"labels": [f"label-{n}"]})
     tx = large.tx()
     with large.counted():
         tasks.create(tx, validation.read(CreateTask, {"name": "new", "project_id": 2, "labels": ["label-140"]}))
@@ -146,7 +146,7 @@ def test_one_pass_over_the_queue_serves_a_new_task_to_the_waiter_that_wants_it(l
 
 
 def test_a_claim_with_many_waiters_queries_none_of_their_filters(large: Large) -> None:
-    come(large, WAITERS, lambda n: {"labels": [f"label-{n}"]})
+    enqueue(large, WAITERS, lambda n: {"labels": [f"label-{n}"]})
     tx = large.tx()
     with large.counted():
         assert claim_queue.claim_next(tx, claim_of()).task is not None
@@ -157,7 +157,7 @@ def test_a_claim_with_many_waiters_queries_none_of_their_filters(large: Large) -
 def test_the_waiters_of_a_process_that_was_killed_cost_other_claims_a_walk_and_not_its_square(
     large: Large, number: int
 ) -> None:
-    come(large, number, lambda _: {})
+    enqueue(large, number, lambda _: {})
     with large.counted():
         claimed = claim_queue.claim_next(large.tx(), claim_of())
     assert claimed.task is not None

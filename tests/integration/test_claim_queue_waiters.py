@@ -17,7 +17,7 @@ from project_manager.services.claim_queue import ClaimGrantor
 from project_manager.store.transaction import Tx
 from tests.integration.invariants import check, read
 from tests.integration.test_claim_long_poll import Waiting, queue, serve, until_queue_has
-from tests.integration.test_claim_long_poll import come as queued
+from tests.integration.test_claim_long_poll import enqueue as queued
 from tests.integration.test_claim_queue import claim_of
 from tests.operations_client import TIMEOUT, OperationsClient, run_due_jobs
 
@@ -44,7 +44,7 @@ async def test_each_of_many_waiters_gets_the_task_with_its_label_and_a_task_caus
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
         for n in range(number):
-            await waiting.come(f"agent-{n}", labels=[f"label-{n}"])
+            await waiting.enqueue(f"agent-{n}", labels=[f"label-{n}"])
         passes.clear()
         for n in reversed(range(number)):
             await api.create_task(f"task {n}", labels=[f"label-{n}"])
@@ -62,7 +62,7 @@ async def test_changes_that_make_no_task_ready_cause_no_pass(api: OperationsClie
             await run_due_jobs(api.runtime)
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
-        await waiting.come("ann", labels=["late"])
+        await waiting.enqueue("ann", labels=["late"])
         with anyio.fail_after(TIMEOUT):
             while not passes:
                 await run_due_jobs(api.runtime)
@@ -79,7 +79,7 @@ async def test_a_process_subscribes_once_for_all_of_its_waiters_and_not_without_
     before = api.runtime.hub.subscribers
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
-        scopes = [await waiting.come(f"agent-{n}") for n in range(3)]
+        scopes = [await waiting.enqueue(f"agent-{n}") for n in range(3)]
         assert api.runtime.hub.subscribers == before + 1
         for scope in scopes:
             scope.cancel()
@@ -93,8 +93,8 @@ async def test_a_process_subscribes_once_for_all_of_its_waiters_and_not_without_
 async def test_the_second_call_with_a_key_gets_the_answer_of_the_first_while_both_wait(api: OperationsClient) -> None:
     got = []
 
-    async def wait(**wish: Any) -> None:
-        got.append(await api.claim_next("ann", wait_seconds=4, key="k", **wish))
+    async def wait(**filters: Any) -> None:
+        got.append(await api.claim_next("ann", wait_seconds=4, key="k", **filters))
 
     async with anyio.create_task_group() as agents:
         for number in (1, 2):
@@ -119,10 +119,10 @@ async def test_a_waiter_that_is_refused_delays_no_other(api: OperationsClient) -
 
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
-        await waiting.come("ann", labels=["a"], key="k")
+        await waiting.enqueue("ann", labels=["a"], key="k")
         agents.start_soon(mismatch)
         await until_queue_has(api, 2)
-        await waiting.come("cid", labels=["b"])
+        await waiting.enqueue("cid", labels=["b"])
         async with anyio.create_task_group() as makers:
             makers.start_soon(lambda: api.create_task("a", labels=["a"]))
             makers.start_soon(lambda: api.create_task("b", labels=["b"]))
@@ -155,7 +155,7 @@ async def test_a_waiter_with_an_internal_error_delays_no_other(
         waiting = Waiting(api, agents)
         agents.start_soon(fail)
         await until_queue_has(api, 1)
-        await waiting.come("bob")
+        await waiting.enqueue("bob")
         await api.create_task("task")
         await waiting.until_served(1)
     assert (refused, waiting.got) == (["ann"], {"bob": "task"})
@@ -166,7 +166,7 @@ async def test_a_waiter_with_an_internal_error_delays_no_other(
 async def test_a_waiter_with_an_expired_place_is_served_after_its_process_was_stopped(api: OperationsClient) -> None:
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
-        await waiting.come("ann", ttl_seconds=60)
+        await waiting.enqueue("ann", ttl_seconds=60)
         await api.advance(20)
         await api.runtime.database.writer.run("forget", claim_queue.drop_expired_waiters, api.actor, "")
         assert queue(api) == []
@@ -211,7 +211,7 @@ async def test_a_waiter_that_is_served_while_the_hub_stops_gets_its_task(
     monkeypatch.setattr(claim_queue, "serve_waiters", serve)
     async with anyio.create_task_group() as agents:
         waiting = Waiting(api, agents)
-        await waiting.come("ann")
+        await waiting.enqueue("ann")
         await api.create_task("task")
         await waiting.until_served(1)
     assert waiting.got == {"ann": "task"}

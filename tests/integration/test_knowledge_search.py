@@ -16,20 +16,20 @@ async def test_instructions_bring_the_most_important_items_of_the_project(api: O
     plain = await api.call("get_instructions")
     assert "claim_next_task" in plain["instructions"]
     assert (plain["knowledge"], plain["knowledge_total"]) == ([], 0)
-    told = await api.call("get_instructions", project_id=str(project_id))
-    assert [item["title"] for item in told["knowledge"]] == ["of the epic", "fact 3", "fact 2"]
-    assert (told["knowledge_total"], told["instructions"]) == (5, plain["instructions"])
-    told = await api.call("get_instructions", epic_id=epic_id, include_knowledge_context="false")
-    assert told == plain
+    instructions = await api.call("get_instructions", project_id=str(project_id))
+    assert [item["title"] for item in instructions["knowledge"]] == ["of the epic", "fact 3", "fact 2"]
+    assert (instructions["knowledge_total"], instructions["instructions"]) == (5, plain["instructions"])
+    instructions = await api.call("get_instructions", epic_id=epic_id, include_knowledge_context="false")
+    assert instructions == plain
 
 
 async def test_instructions_stay_short_with_any_amount_of_knowledge(api: OperationsClient) -> None:
     project_id = await project(api)
     for number in range(5):
         await saved_knowledge(api, project_id=project_id, title=f"fact {number}", content="x" * 20_000)
-    told = await api.call("get_instructions", project_id=project_id)
-    assert [item["content_cut"] for item in told["knowledge"]] == [True, True, True]
-    assert sum(len(item["content"]) for item in told["knowledge"]) < 4000
+    instructions = await api.call("get_instructions", project_id=project_id)
+    assert [item["content_cut"] for item in instructions["knowledge"]] == [True, True, True]
+    assert sum(len(item["content"]) for item in instructions["knowledge"]) < 4000
 
 
 async def test_instructions_for_a_project_that_is_not_there_are_refused(api: OperationsClient) -> None:

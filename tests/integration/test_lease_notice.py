@@ -24,9 +24,9 @@ async def test_with_less_than_a_third_of_the_lease_left_every_response_names_its
     await api.advance(190)
     assert "your_leases_end_soon" not in await asked_by_agent(api, "get_context", agent_id="agent-1")
     await api.advance(20)
-    told = await asked_by_agent(api, "get_context", agent_id="agent-1")
+    context = await asked_by_agent(api, "get_context", agent_id="agent-1")
     notice = {"task_id": task["id"], "fence": lock["fence"], "expires_at": lock["expires_at"]}
-    assert told["your_leases_end_soon"] == [notice]
+    assert context["your_leases_end_soon"] == [notice]
     assert (await asked_by_agent(api, "create_task", name="x", agent_id="agent-1"))["your_leases_end_soon"] == [notice]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from project_manager.store.sqlite import backup, private_files
 from project_manager.store.sqlite.database import prepare
-from tests.e2e.service import PATIENCE, environment
+from tests.e2e.service import TIMEOUT, environment
 from tests.integration.test_backup import NOW
 from tests.integration.test_foreign_logs import options
 
@@ -52,7 +52,7 @@ def test_the_next_start_removes_only_the_leftovers_of_killed_processes(database:
         assert hidden(database.parent) == [other, left]
         for process in (killed, of_another):
             process.send_signal(signal.SIGKILL)
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
     assert hidden(database.parent) == [other, left]
     prepare(options(database))
     assert hidden(database.parent) == [other]
@@ -65,7 +65,7 @@ def test_the_next_backup_removes_the_leftovers_of_a_killed_one_in_its_folder(dat
         backup.back_up(database, backup.backup_name(kept, database, NOW))
         assert len(hidden(kept)) == 1
         killed.kill()
-        killed.wait(PATIENCE)
+        killed.wait(TIMEOUT)
     backup.back_up(database, backup.backup_name(kept, database, NOW))
     assert hidden(kept) == []
 

@@ -15,7 +15,7 @@ from project_manager.domain.errors import AgentRequired
 from project_manager.runtime import revocation
 from project_manager.runtime.calls import Caller
 from project_manager.web.application import with_middleware
-from tests.e2e.mcp_listener import PATIENCE, Wire, call, listening, wire
+from tests.e2e.mcp_listener import TIMEOUT, Wire, call, listening, wire
 from tests.integration.mcp_product import Agent, Product, agent, product
 
 
@@ -68,11 +68,11 @@ async def test_a_session_of_legacy_sse_accepts_messages_of_its_own_token_only(tm
         mine, other = await token(made, "agent"), await token(made, "operator")
         async with bare.http.stream("GET", "/sse", headers={**mine, "accept": "text/event-stream"}) as stream:
             lines = stream.aiter_lines()
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 address = (await first_data(lines)).removeprefix("data: ")
             message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
             answers = [await bare.http.post(address, json=message, headers=headers) for headers in (other, mine)]
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 received = await first_data(lines)
     assert [answer.status_code for answer in answers] == [404, 202]
     assert received == 'data: {"jsonrpc":"2.0","id":1,"result":{}}'
@@ -124,7 +124,7 @@ async def test_a_wait_ends_with_its_token(tmp_path: Path, protocol: str, monkeyp
             answer = await post(call("claim_next_task", agent_id="ann", wait_seconds=50), headers)
             said.append(answer.text)
 
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             async with anyio.create_task_group() as tasks:
                 before = made.runtime.hub.subscribers
                 tasks.start_soon(wait)

@@ -22,7 +22,7 @@ from project_manager.mcp import subscriptions
 from project_manager.runtime.calls import Caller
 from project_manager.runtime.event_hub import QUEUE
 from tests.e2e.mcp_listener import Listener, Wire, call, listening, modern, wire
-from tests.integration.mcp_product import PATIENCE, Product, product
+from tests.integration.mcp_product import TIMEOUT, Product, product
 
 
 class Subscriber:
@@ -33,7 +33,7 @@ class Subscriber:
 
     def __init__(self, bare: Wire, path: str) -> None:
         self.uris: list[str] = []
-        self.told = anyio.Event()
+        self.notified_any = anyio.Event()
         self._bare = bare
         self._path = path
         self._opened = anyio.Event()
@@ -67,7 +67,7 @@ class Subscriber:
         if message.get("method") == "notifications/resources/updated":
             uri = message["params"]["uri"]
             self.uris.append(uri)
-            self.told.set()
+            self.notified_any.set()
             self.notified(uri).set()
         elif "id" in message:
             assert "error" not in message
@@ -86,7 +86,7 @@ class Subscriber:
 
 
 async def _soon(event: anyio.Event) -> None:
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         await event.wait()
 
 
@@ -96,9 +96,9 @@ async def subscribed(listener: Listener, path: str) -> AsyncIterator[Subscriber]
         if path == "/mcp":
             await bare.initialize()
         async with bare.http.stream("GET", path, headers=bare.headers) as stream, anyio.create_task_group() as tasks:
-            ear = Subscriber(bare, path)
-            tasks.start_soon(ear.listen, stream.aiter_lines())
-            yield ear
+            subscriber = Subscriber(bare, path)
+            tasks.start_soon(subscriber.listen, stream.aiter_lines())
+            yield subscriber
             tasks.cancel_scope.cancel()
 
 
@@ -109,25 +109,25 @@ async def product_with_subscriber(tmp_path: Path, path: str) -> AsyncIterator[tu
         product(tmp_path) as made,
         listening(made.server) as listener,
         wire(listener) as bare,
-        subscribed(listener, path) as ear,
+        subscribed(listener, path) as subscriber,
     ):
         await bare.post_modern(call("create_task", name="one", project_name="p"))
-        yield made, bare, ear
+        yield made, bare, subscriber
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/sse"])
 async def test_a_change_reaches_a_2025_subscriber(tmp_path: Path, path: str) -> None:
-    async with product_with_subscriber(tmp_path, path) as (_, bare, ear):
-        await ear.subscribe("pm://task/1")
+    async with product_with_subscriber(tmp_path, path) as (_, bare, subscriber):
+        await subscriber.subscribe("pm://task/1")
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
-        await _soon(ear.told)
-        assert set(ear.uris) == {"pm://task/1"}
+        await _soon(subscriber.notified_any)
+        assert set(subscriber.uris) == {"pm://task/1"}
 
 
 async def test_a_failed_notification_does_not_affect_other_clients(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told = Connection.send_resource_updated
+    send = Connection.send_resource_updated
     failed: list[Connection] = []
 
     async def fail_at_first(connection: Connection, uri: str) -> None:
@@ -135,26 +135,26 @@ async def test_a_failed_notification_does_not_affect_other_clients(
             failed.append(connection)
         if connection in failed:
             raise ZeroDivisionError
-        await told(connection, uri)
+        await send(connection, uri)
 
     monkeypatch.setattr(Connection, "send_resource_updated", fail_at_first)
     async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
         await bare.post_modern(call("create_task", name="one", project_name="p"))
         async with subscribed(listener, "/sse") as first, subscribed(listener, "/sse") as second:
-            for ear in (first, second):
-                await ear.subscribe("pm://task/1")
+            for subscriber in (first, second):
+                await subscriber.subscribe("pm://task/1")
             await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
-            await _soon(second.told)
+            await _soon(second.notified_any)
             assert first.uris == []
     assert "cannot notify a client" in caplog.messages
 
 
 async def test_the_official_client_of_2025_is_notified_of_a_change(tmp_path: Path) -> None:
-    told = anyio.Event()
+    notified = anyio.Event()
 
     async def hear(message: Any) -> None:
         if isinstance(message, ResourceUpdatedNotification) and str(message.params.uri) == "pm://task/1":
-            told.set()
+            notified.set()
 
     async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
         await bare.post_modern(call("create_task", name="one", project_name="p"))
@@ -162,7 +162,7 @@ async def test_the_official_client_of_2025_is_notified_of_a_change(tmp_path: Pat
             await subscribe(client, "pm://task/1")
             await _until_streaming(listener)
             await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
-            await _soon(told)
+            await _soon(notified)
 
 
 async def subscribe(client: Client, uri: str) -> None:
@@ -172,7 +172,7 @@ async def subscribe(client: Client, uri: str) -> None:
 
 async def _until_streaming(listener: Listener, streams: int = 1) -> None:
     """Wait until the client has opened its stream. Earlier notifications have no destination."""
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         while len(listener.transport.streams) < streams:
             await anyio.lowlevel.checkpoint()
 
@@ -185,13 +185,13 @@ async def test_a_change_reaches_a_2026_subscriber(tmp_path: Path) -> None:
             client.listen(resource_subscriptions=["pm://project/1/board"]) as events,
         ):
             await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 event = await anext(aiter(events))
         assert event == ResourceUpdated(uri="pm://project/1/board")
 
 
 def hold_the_loop_up_until_read(made: Product, head: int) -> None:
-    give_up = time.monotonic() + PATIENCE
+    give_up = time.monotonic() + TIMEOUT
     while made.runtime.database.tail.head < head:
         assert time.monotonic() < give_up
 
@@ -211,40 +211,40 @@ async def test_a_change_in_a_crowd_of_others_reaches_a_2026_subscriber_too(tmp_p
             head = await made.runtime.latest_seq() + of_the_import
             await made.runtime.run(BY_NAME["import_plan"], {"document": orjson.dumps(plan).decode()}, person)
             hold_the_loop_up_until_read(made, head)
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 event = await anext(aiter(events))
         assert event == ResourceUpdated(uri="pm://task/1")
 
 
 async def test_an_agent_is_notified_that_its_own_lease_ended(tmp_path: Path) -> None:
-    async with product_with_subscriber(tmp_path, "/sse") as (made, bare, ear):
+    async with product_with_subscriber(tmp_path, "/sse") as (made, bare, subscriber):
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
-        await ear.subscribe("pm://agent/ann")
+        await subscriber.subscribe("pm://agent/ann")
         ended = Caller(LOCAL, "rest", "a person")
         await made.runtime.run(BY_NAME["release_task_lock"], {"task_id": 1, "force": True}, ended)
-        await _soon(ear.told)
-        assert set(ear.uris) == {"pm://agent/ann"}
+        await _soon(subscriber.notified_any)
+        assert set(subscriber.uris) == {"pm://agent/ann"}
 
 
 @pytest.mark.parametrize("written", ["team/one", "team%2fone", "team%2Fone", "te%61m%2Fone"])
 async def test_an_agent_with_a_slash_in_its_id_is_notified_in_every_form_of_escaping(
     tmp_path: Path, written: str
 ) -> None:
-    async with product_with_subscriber(tmp_path, "/sse") as (_, bare, ear):
-        await ear.subscribe(f"pm://agent/{written}")
+    async with product_with_subscriber(tmp_path, "/sse") as (_, bare, subscriber):
+        await subscriber.subscribe(f"pm://agent/{written}")
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="team/one"))
-        await _soon(ear.notified("pm://agent/team%2Fone"))
+        await _soon(subscriber.notified("pm://agent/team%2Fone"))
 
 
 async def test_an_unsubscribed_resource_causes_no_notification(tmp_path: Path) -> None:
-    async with product_with_subscriber(tmp_path, "/sse") as (_, bare, ear):
+    async with product_with_subscriber(tmp_path, "/sse") as (_, bare, subscriber):
         for uri in ("pm://task/1", "pm://agent/ann"):
-            await ear.subscribe(uri)
-        await ear.unsubscribe("pm://task/1")
-        ear.uris.clear()
+            await subscriber.subscribe(uri)
+        await subscriber.unsubscribe("pm://task/1")
+        subscriber.uris.clear()
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
-        await _soon(ear.notified("pm://agent/ann"))
-        assert "pm://task/1" not in ear.uris
+        await _soon(subscriber.notified("pm://agent/ann"))
+        assert "pm://task/1" not in subscriber.uris
 
 
 async def test_nothing_is_kept_of_subscribers_that_left(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ async def test_nothing_is_kept_of_subscribers_that_left(tmp_path: Path) -> None:
 
 
 async def _until_known(made: Product, number: int) -> None:
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         while len(made.subscriptions) != number:
             await anyio.lowlevel.checkpoint()
 
@@ -283,7 +283,7 @@ async def test_a_session_of_another_instance_can_subscribe_again(tmp_path: Path)
         async with bare.http.stream("GET", "/mcp", headers=bare.headers) as stream:
             assert '"error"' not in (await bare.post(subscribing("pm://task/1"))).text
             await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 async for line in stream.aiter_lines():
                     if "notifications/resources/updated" in line:
                         break
@@ -298,20 +298,20 @@ async def test_a_subscriber_that_does_not_read_delays_no_other(tmp_path: Path) -
         async with (
             listening(server, stuck_seconds=0.3) as listener,
             wire(listener) as bare,
-            subscribed(listener, "/sse") as ear,
+            subscribed(listener, "/sse") as subscriber,
         ):
             await bare.initialize()
             for uri in uris:
                 params = {"uri": uri}
                 await bare.post({"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": params})
-            await ear.subscribe("pm://task/1")
+            await subscriber.subscribe("pm://task/1")
             with deaf_stream(listener, bare.session), anyio.fail_after(20):
                 await _until_streaming(listener, 2)
                 while len(listener.transport.streams) > 1:
                     await made.subscriptions.announce(uris)
-                    ear.told = anyio.Event()
+                    subscriber.notified_any = anyio.Event()
                     await made.subscriptions.announce(["pm://task/1"])
-                    await _soon(ear.told)
+                    await _soon(subscriber.notified_any)
                 assert (await bare.post(call("list_projects"))).status_code == 200
 
 

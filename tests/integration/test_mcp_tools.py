@@ -14,7 +14,7 @@ from mcp.types import ToolAnnotations
 from project_manager.catalogue import BY_NAME
 from project_manager.schemas.instructions import INSTRUCTIONS
 from tests.e2e.mcp_listener import call, listening, wire
-from tests.integration.mcp_product import PATIENCE, PROTOCOLS, agent, product
+from tests.integration.mcp_product import PROTOCOLS, TIMEOUT, agent, product
 
 CORE = [
     "get_available_tasks",
@@ -86,12 +86,12 @@ async def test_every_tool_has_a_plain_name_a_title_a_line_and_the_hints_that_no_
         row = BY_NAME[tool["name"]].tool
         assert row is not None
         hints = row.hints
-        told = ToolAnnotations.model_validate(tool["annotations"])
-        assert bool(told.read_only_hint) is hints.read_only
-        assert told.open_world_hint is False
+        annotations = ToolAnnotations.model_validate(tool["annotations"])
+        assert bool(annotations.read_only_hint) is hints.read_only
+        assert annotations.open_world_hint is False
         if not hints.read_only:
-            assert bool(told.idempotent_hint) is hints.idempotent
-            assert (told.destructive_hint is None) is hints.destructive
+            assert bool(annotations.idempotent_hint) is hints.idempotent
+            assert (annotations.destructive_hint is None) is hints.destructive
 
 
 @pytest.mark.promise("interface:stable")
@@ -171,8 +171,8 @@ async def test_the_predecessors_other_tools_answer(tmp_path: Path) -> None:
         await someone.ok("create_task", name="one", project_name="p")
         assert (await someone.ok("get_instructions", format="concise"))["instructions"] == INSTRUCTIONS
         await someone.ok("upsert_knowledge", project_id=1, title="convention", content="two spaces")
-        told = await someone.ok("get_instructions", project_id="1", include_knowledge_context="true")
-        assert [item["content"] for item in told["knowledge"]] == ["two spaces"]
+        instructions = await someone.ok("get_instructions", project_id="1", include_knowledge_context="true")
+        assert [item["content"] for item in instructions["knowledge"]] == ["two spaces"]
         tag = {"ra_tag_text": "#ASSUMPTION: it fits", "file_path": "a.py", "line_number": 3, "agent_id": "ann"}
         assert "it fits" in str(await someone.ok("add_ra_tag", task_id="1", **tag))
         assert "items" in str(await someone.ok("get_knowledge", project_id="1"))
@@ -265,7 +265,7 @@ async def test_a_waiting_claim_is_given_the_task_that_appears(tmp_path: Path, pr
             result = await waiter.client.call_tool("claim_next_task", arguments, progress_callback=progressed)
             claimed.append(result.structured_content)
 
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(wait)
                 await waits.wait()
@@ -286,7 +286,7 @@ async def test_a_cancelled_wait_claims_nothing(tmp_path: Path) -> None:
                 arguments = {"agent_id": "ann", "wait_seconds": 50}
                 await waiter.client.call_tool("claim_next_task", arguments, progress_callback=progressed)
 
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(wait)
                 await waits.wait()
@@ -299,7 +299,7 @@ async def test_a_cancelled_wait_claims_nothing(tmp_path: Path) -> None:
 async def test_a_wait_ends_with_an_error_text_when_the_server_stops(tmp_path: Path) -> None:
     async with product(tmp_path) as made, agent(made.server) as waiter:
         made.server.draining.set()
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             text = await waiter.fails("claim_next_task", agent_id="ann", wait_seconds=50)
         assert text.startswith("SHUTTING_DOWN: ")
 
@@ -312,7 +312,7 @@ async def test_waiting_for_events_returns_new_events(tmp_path: Path) -> None:
         async def wait() -> None:
             found.append(await waiter.ok("wait_for_events", since=head, wait_seconds=50))
 
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(wait)
                 await maker.ok("create_task", name="one", project_name="p")

@@ -83,8 +83,8 @@ async def test_a_plan_brings_knowledge_with_its_links_and_assumptions_with_their
     assert (dry["text"], dry["author"], dry["verdict"]) == ("the wood is dry", "local", None)
     assert (pattern["file_path"], pattern["line_number"], pattern["verdicts"]) == ("fence.md", 3, 2)
     assert (pattern["verdict"]["verdict"], pattern["verdict"]["reviewer"]) == ("validated", "ada")
-    told = [event["knowledge_id"] for event in await api.events(0, "knowledge.created")]
-    assert told == [colours["id"], rules["id"]]
+    ids = [event["knowledge_id"] for event in await api.events(0, "knowledge.created")]
+    assert ids == [colours["id"], rules["id"]]
 
 
 async def test_importing_knowledge_again_changes_nothing(api: OperationsClient) -> None:

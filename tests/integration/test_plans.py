@@ -64,8 +64,8 @@ async def test_a_dry_run_lists_the_changes_by_name_and_writes_nothing(api: Opera
     since = await seq(api)
     changed = PLAN.replace("White.", "Green.").replace("Admire", "Sit down")
     view = await import_plan(api, changed, dry_run=True)
-    told = {(change["change"], change["kind"], change["name"], *change["fields"]) for change in view["changes"]}
-    assert told == {
+    changes = {(change["change"], change["kind"], change["name"], *change["fields"]) for change in view["changes"]}
+    assert changes == {
         ("unchanged", "project", "Garden"),
         ("unchanged", "epic", "Garden / Fence"),
         ("unchanged", "task", "Garden / Fence / Buy paint"),
@@ -89,8 +89,8 @@ async def test_only_the_fields_that_the_plan_names_change(api: OperationsClient)
         ["outside"],
         30,
     )
-    told = (await events_since(api, since))[0]
-    assert (told["type"], told["changes"], told["previous"]) == (
+    event = (await events_since(api, since))[0]
+    assert (event["type"], event["changes"], event["previous"]) == (
         "task.updated",
         {"description": "Green."},
         {"description": "White."},

@@ -172,8 +172,8 @@ async def test_the_other_task_of_a_conflict_gets_an_event_and_is_not_overwritten
     first = await api.create_task("first")
     since = await api.last_seq()
     second = await api.create_task("second", conflicts_with=[first["id"]])
-    (told,) = await api.events(since, "task.updated")
-    assert (told["task_id"], told["changes"], told["previous"]) == (
+    (event,) = await api.events(since, "task.updated")
+    assert (event["task_id"], event["changes"], event["previous"]) == (
         first["id"],
         {"conflicts_with": [second["id"]]},
         {"conflicts_with": []},
@@ -196,8 +196,8 @@ async def test_a_conflict_from_another_task_leaves_a_claimed_task_at_its_version
     read = await api.get_task(held["id"])
     since = await api.last_seq()
     await api.update_task(other["id"], "zed", conflicts_with=[held["id"]])
-    told = [event for event in await api.events(since, "task.updated") if event["task_id"] == held["id"]]
-    assert [(event["version"], event["changes"]) for event in told] == [
+    updates = [event for event in await api.events(since, "task.updated") if event["task_id"] == held["id"]]
+    assert [(event["version"], event["changes"]) for event in updates] == [
         (read["version"], {"conflicts_with": [other["id"]]})
     ]
     seen = await api.get_task(held["id"])
@@ -318,8 +318,8 @@ async def test_a_dependency_named_twice_between_tasks_created_together_is_one(ap
 
 @pytest.mark.parametrize("ref", ["\u00b2", "\u0667", "#", "#x", "##"])
 async def test_a_reference_that_only_looks_like_a_number_is_none(api: OperationsClient, ref: str) -> None:
-    wish = {"name": "a", "depends_on": [ref]}
-    refusal = await api.call_error(Invalid, "create_tasks", project_name="Garden", tasks=[wish])
+    fields = {"name": "a", "depends_on": [ref]}
+    refusal = await api.call_error(Invalid, "create_tasks", project_name="Garden", tasks=[fields])
     assert refusal.details["errors"][0]["field"] == "tasks.0.depends_on"  # type: ignore[index]
 
 

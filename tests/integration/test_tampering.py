@@ -298,10 +298,14 @@ def restored(path: Path, tmp_path: Path) -> Path:
     replaced = head_of(path)
     done = restore(made.path, path, MovableClock().instant + 1000)
     row = asked(path, "SELECT data FROM events WHERE type = 'database.restored'")
-    told = orjson.loads(row)
-    assert told["replaced"] == {"epoch": told["backup"]["epoch"], "seq": replaced.seq, "hash": replaced.hash.hex()}
-    assert Head(told["backup"]["seq"], bytes.fromhex(told["backup"]["hash"])) == made.head
-    assert (told["epoch"], told["fence_floor"]) == (done.epoch, done.fence_floor)
+    details = orjson.loads(row)
+    assert details["replaced"] == {
+        "epoch": details["backup"]["epoch"],
+        "seq": replaced.seq,
+        "hash": replaced.hash.hex(),
+    }
+    assert Head(details["backup"]["seq"], bytes.fromhex(details["backup"]["hash"])) == made.head
+    assert (details["epoch"], details["fence_floor"]) == (done.epoch, done.fence_floor)
     return path
 
 

@@ -74,22 +74,22 @@ def test_a_new_database_begins_with_the_wall_clock(process: Process, clock: Mova
     assert process.time.difference() == 0
 
 
-@pytest.mark.parametrize("slip", [1, JUMP_MS])
+@pytest.mark.parametrize("jump", [1, JUMP_MS])
 def test_the_wall_clock_is_followed_forward_at_once_up_to_an_hour(
-    process: Process, clock: MovableClock, slip: int
+    process: Process, clock: MovableClock, jump: int
 ) -> None:
-    clock.wall_error = slip
+    clock.wall_error = jump
     assert process.time.now() == process.batch() == clock.now()
 
 
-@pytest.mark.parametrize("slip", [-1, -HOUR, -YEARS])
-def test_after_a_jump_back_time_continues_at_its_pace(process: Process, clock: MovableClock, slip: int) -> None:
+@pytest.mark.parametrize("jump", [-1, -HOUR, -YEARS])
+def test_after_a_jump_back_time_continues_at_its_pace(process: Process, clock: MovableClock, jump: int) -> None:
     before = process.batch()
-    clock.wall_error = slip
+    clock.wall_error = jump
     assert process.batch() == before
     assert process.batches(100) == before + 100_000
-    assert process.time.difference() == -slip
-    assert process.time.is_in_sync() is (-slip <= JUMP_MS)
+    assert process.time.difference() == -jump
+    assert process.time.is_in_sync() is (-jump <= JUMP_MS)
 
 
 def test_a_clock_that_was_wrong_for_a_moment_has_no_lasting_effect(process: Process, clock: MovableClock) -> None:

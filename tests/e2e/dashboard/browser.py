@@ -118,7 +118,7 @@ def dashboard(service: Service, browser: Browser, **options: Any) -> Iterator[Da
         context.close()
 
 
-class Team:
+class RestClient:
     """Changes that agents and scripts make over REST while the dashboard is open."""
 
     def __init__(self, service: Service) -> None:
@@ -130,20 +130,20 @@ class Team:
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
 
-    def head(self) -> int:
+    def last_seq(self) -> int:
         """Return the number of the last event. It changes with every change of the data."""
         return int(self.send("GET", "/api/events?limit=1")["head"])
 
-    def project(self, name: str = "Checkout", **fields: object) -> int:
+    def create_project(self, name: str = "Checkout", **fields: object) -> int:
         return int(self.send("POST", "/api/projects", {"name": name, **fields})["id"])
 
-    def epic(self, project: int, name: str) -> int:
+    def create_epic(self, project: int, name: str) -> int:
         return int(self.send("POST", "/api/epics", {"project_id": project, "name": name})["id"])
 
-    def task(self, project: int, name: str, **fields: object) -> int:
+    def create_task(self, project: int, name: str, **fields: object) -> int:
         return int(self.send("POST", "/api/tasks", {"project_id": project, "name": name, **fields})["id"])
 
-    def read(self, task: int) -> dict[str, Any]:
+    def get_task(self, task: int) -> dict[str, Any]:
         return dict(self.send("GET", f"/api/tasks/{task}"))
 
     def claim(self, task: int, agent: str, seconds: int = 600) -> dict[str, Any]:
@@ -153,8 +153,8 @@ class Team:
     def release(self, task: int, agent: str, **fields: object) -> None:
         self.send("DELETE", f"/api/tasks/{task}/lock", {"agent_id": agent, **fields})
 
-    def move(self, task: int, status: str, **fields: object) -> None:
+    def set_status(self, task: int, status: str, **fields: object) -> None:
         self.send("POST", f"/api/tasks/{task}/status", {"status": status, **fields})
 
-    def log(self, task: int, body: str, **fields: object) -> None:
+    def add_log(self, task: int, body: str, **fields: object) -> None:
         self.send("POST", f"/api/tasks/{task}/log", {"body": body, **fields})

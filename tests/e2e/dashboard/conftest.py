@@ -6,7 +6,7 @@ from shutil import copyfile
 import pytest
 from playwright.sync_api import Browser
 
-from tests.e2e.dashboard.browser import Team, chromium
+from tests.e2e.dashboard.browser import RestClient, chromium
 from tests.e2e.service import Service
 from tests.e2e.warm import Forks, WarmService, forks
 
@@ -38,8 +38,8 @@ def service(start_service: Start) -> Service:
 
 
 @pytest.fixture
-def team(service: Service) -> Team:
-    return Team(service)
+def client(service: Service) -> RestClient:
+    return RestClient(service)
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +55,13 @@ def shared_service(tmp_path_factory: pytest.TempPathFactory, template: Path, war
 
 
 @pytest.fixture(scope="module")
-def shared_team(shared_service: Service) -> Team:
-    return Team(shared_service)
+def shared_client(shared_service: Service) -> RestClient:
+    return RestClient(shared_service)
 
 
 @pytest.fixture
-def shared(shared_service: Service, shared_team: Team) -> Iterator[Service]:
+def shared(shared_service: Service, shared_client: RestClient) -> Iterator[Service]:
     """Return one server for all read-only tests of a module. A test that changes its data fails."""
-    before = shared_team.head()
+    before = shared_client.last_seq()
     yield shared_service
-    assert shared_team.head() == before
+    assert shared_client.last_seq() == before

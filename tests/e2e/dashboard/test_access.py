@@ -5,18 +5,18 @@ import re
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
 VIEWS = ("board", "needs", "agents", "activity", "graph", "projects")
 PHONE = {"viewport": {"width": 320, "height": 640}}
 
 
-def create_plan(team: Team) -> int:
+def create_plan(client: RestClient) -> int:
     """Create a project with a task of every kind. Return the id of the first task, which is claimed and has a log."""
-    project = team.project("Checkout", description="Move the shop to the new payment service.")
-    epic = team.epic(project, "Payments")
-    held = team.task(
+    project = client.create_project("Checkout", description="Move the shop to the new payment service.")
+    epic = client.create_epic(project, "Payments")
+    held = client.create_task(
         project,
         "Hosted card fields",
         epic_id=epic,
@@ -25,20 +25,20 @@ def create_plan(team: Team) -> int:
         acceptance=["Tests pass"],
         description="# Plan\n\n- [x] sandbox\n- [ ] `webhooks`\n\n```\ncode\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |",
     )
-    team.claim(held, "claude-7", 3000)
-    team.log(held, "Half **done**", agent_id="claude-7")
-    team.task(project, "Refunds", depends_on=[held], epic_id=epic)
-    ready = team.task(project, "Ready one", due_at="2020-01-01T00:00:00Z")
-    team.task(project, "Later", defer_until="2099-01-01T00:00:00Z", conflicts_with=[ready])
+    client.claim(held, "claude-7", 3000)
+    client.add_log(held, "Half **done**", agent_id="claude-7")
+    client.create_task(project, "Refunds", depends_on=[held], epic_id=epic)
+    ready = client.create_task(project, "Ready one", due_at="2020-01-01T00:00:00Z")
+    client.create_task(project, "Later", defer_until="2099-01-01T00:00:00Z", conflicts_with=[ready])
     for status in ("BACKLOG", "REVIEW", "BLOCKED", "DONE", "CANCELLED", "IN_PROGRESS"):
-        task = team.task(project, f"Is {status.lower()}")
-        team.move(task, status) if status != "REVIEW" else team.move(task, status, note="Please look")
+        task = client.create_task(project, f"Is {status.lower()}")
+        client.set_status(task, status) if status != "REVIEW" else client.set_status(task, status, note="Please look")
     return held
 
 
 @pytest.fixture(scope="module")
-def plan(shared_team: Team) -> int:
-    return create_plan(shared_team)
+def plan(shared_client: RestClient) -> int:
+    return create_plan(shared_client)
 
 
 def sideways(tab: Dashboard) -> list[str]:
@@ -83,9 +83,9 @@ def test_every_dialog_meets_wcag(shared: Service, browser: Browser, plan: int, s
 
 
 def test_enter_opens_the_last_focused_card_after_it_loses_the_focus(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "At hand")
+    task = client.create_task(client.create_project(), "At hand")
     with dashboard(service, browser) as tab:
         tab.open()
         tab.page.keyboard.press("j")
@@ -96,9 +96,9 @@ def test_enter_opens_the_last_focused_card_after_it_loses_the_focus(
 
 
 def test_a_task_is_found_opened_moved_and_closed_without_a_mouse(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    create_plan(team)
+    create_plan(client)
     with dashboard(service, browser) as tab:
         tab.open()
         keys = tab.page.keyboard
@@ -122,14 +122,14 @@ def test_a_task_is_found_opened_moved_and_closed_without_a_mouse(
         expect(tab.drawer).to_have_count(0)
         expect(tab.card_in("REVIEW", task)).to_be_focused()
         expect(tab.toast("to Review")).to_be_visible()
-        assert team.read(task)["status"] == "REVIEW"
+        assert client.get_task(task)["status"] == "REVIEW"
 
 
-def test_arrow_keys_move_the_focus_between_cards(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    top, below = team.task(project, "Top", priority=0), team.task(project, "Below", priority=1)
-    beside = team.task(project, "Beside")
-    team.move(beside, "REVIEW")
+def test_arrow_keys_move_the_focus_between_cards(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
+    top, below = client.create_task(project, "Top", priority=0), client.create_task(project, "Below", priority=1)
+    beside = client.create_task(project, "Beside")
+    client.set_status(beside, "REVIEW")
     with dashboard(service, browser) as tab:
         tab.open()
         tab.card(top).focus()
@@ -157,11 +157,11 @@ def test_the_palette_finds_commands_tasks_and_views(shared: Service, browser: Br
 
 
 def test_the_palette_finds_an_agent_before_any_view_shows_it_without_blocking(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Done with it")
-    team.claim(task, "quiet-otter")
-    team.move(task, "DONE", agent_id="quiet-otter")
+    task = client.create_task(client.create_project(), "Done with it")
+    client.claim(task, "quiet-otter")
+    client.set_status(task, "DONE", agent_id="quiet-otter")
     waiting: list[Route] = []
     with dashboard(service, browser) as tab:
         tab.page.route("**/api/agents?*", lambda route: waiting.append(route))
@@ -182,9 +182,9 @@ def test_the_palette_finds_an_agent_before_any_view_shows_it_without_blocking(
 
 
 def test_a_palette_with_a_choice_list_does_not_request_the_agents(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Move me")
+    task = client.create_task(client.create_project(), "Move me")
     asked: list[str] = []
     with dashboard(service, browser) as tab:
         tab.page.on("request", lambda request: asked.append(request.url) if "/api/agents" in request.url else None)
@@ -220,8 +220,8 @@ def test_the_theme_is_chosen_and_remembered(shared: Service, browser: Browser, p
         expect(root).to_have_attribute("data-theme", "dark")
 
 
-def test_a_phone_shows_one_column_and_the_whole_task(service: Service, browser: Browser, team: Team) -> None:
-    create_plan(team)
+def test_a_phone_shows_one_column_and_the_whole_task(service: Service, browser: Browser, client: RestClient) -> None:
+    create_plan(client)
     with dashboard(service, browser, **PHONE, has_touch=True) as tab:
         tab.open()
         expect(tab.column("TODO")).to_be_visible()
@@ -235,12 +235,12 @@ def test_a_phone_shows_one_column_and_the_whole_task(service: Service, browser: 
 
 
 def test_a_click_on_a_graph_that_is_too_small_to_use_zooms_in_at_that_point(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    project = team.project()
-    root = team.task(project, "Root")
+    project = client.create_project()
+    root = client.create_task(project, "Root")
     tasks = [{"name": f"Leaf {number}", "depends_on": [str(root)]} for number in range(120)]
-    team.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
+    client.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
     with dashboard(service, browser) as tab:
         tab.open("/?view=graph")
         node = tab.page.get_by_test_id("node")

@@ -9,7 +9,7 @@ from shutil import copyfile
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.dashboard.layout import FONTS, SPACED, TEXT_SIZES, letters, overlaps, resize, rows_of_the_bar, wider
 from tests.e2e.service import Service
 from tests.e2e.warm import Forks, WarmService
@@ -20,12 +20,12 @@ def crowded(tmp_path_factory: pytest.TempPathFactory, template: Path, warm: Fork
     """Start a server that fills the bar with every possible element. Yield it and the token to sign in with."""
     service = WarmService(warm, tmp_path_factory.mktemp("crowded"))
     copyfile(template, service.database)
-    team = Team(service.start())
-    project = team.project("A project of some length")
+    client = RestClient(service.start())
+    project = client.create_project("A project of some length")
     for number in range(6):
-        team.claim(team.task(project, f"Task {number}"), f"agent-{number}", 3000)
+        client.claim(client.create_task(project, f"Task {number}"), f"agent-{number}", 3000)
     try:
-        yield service, team.send("POST", "/api/tokens", {"name": "ada", "role": "operator"})["secret"]
+        yield service, client.send("POST", "/api/tokens", {"name": "ada", "role": "operator"})["secret"]
     finally:
         service.end()
 
@@ -75,8 +75,10 @@ def test_the_bar_shows_all_labels_in_a_wide_window_and_folds_in_a_narrow_one(
             expect(tab.page.get_by_test_id("more")).to_be_visible(visible=rows == 2)
 
 
-def test_the_bar_adapts_when_its_text_grows_or_an_agent_appears(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project("A project of some length"), "First")
+def test_the_bar_adapts_when_its_text_grows_or_an_agent_appears(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project("A project of some length"), "First")
     with dashboard(service, browser) as tab:
         tab.page.add_init_script("addEventListener('error', (event) => console.error(event.message))")
         tab.open()
@@ -88,7 +90,7 @@ def test_the_bar_adapts_when_its_text_grows_or_an_agent_appears(service: Service
             narrow, wide = (narrow, width) if bar.get_attribute("data-fit") == "" else (width, wide)
         resize(tab, wide)
         expect(bar).to_have_attribute("data-fit", "")
-        team.claim(task, "ada", 3000)
+        client.claim(task, "ada", 3000)
         expect(tab.page.get_by_test_id("active-agents")).to_be_visible()
         expect(bar).not_to_have_attribute("data-fit", "")
         assert (wider(tab), overlaps(tab)) == ([], [])

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
 PENDING = re.compile(r"\bpending\b")
@@ -30,30 +30,32 @@ def selected(tab: Dashboard) -> Locator:
 
 
 def test_the_move_list_has_the_order_of_the_board_and_its_first_enter_changes_nothing(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Move me")
+    task = client.create_task(client.create_project(), "Move me")
     with dashboard(service, browser) as tab:
         tab.open()
         assert names(ask(tab, task, "m")) == ORDER
         expect(selected(tab)).to_contain_text("To do")
         expect(selected(tab)).to_contain_text("now")
-        before = team.head()
+        before = client.last_seq()
         tab.page.keyboard.press("Enter")
         expect(tab.dialog).to_have_count(0)
         ask(tab, task, "m")
         tab.page.keyboard.press("ArrowDown")
         tab.page.keyboard.press("Enter")
         expect(tab.card_in("IN_PROGRESS", task)).not_to_have_class(PENDING)
-        assert team.head() == before + 1
-        assert team.read(task)["status"] == "IN_PROGRESS"
+        assert client.last_seq() == before + 1
+        assert client.get_task(task)["status"] == "IN_PROGRESS"
 
 
-def test_no_status_that_closes_a_task_is_preselected(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    tasks = {status: team.task(project, status) for status in ("BACKLOG", "REVIEW", "BLOCKED", "DONE", "CANCELLED")}
+def test_no_status_that_closes_a_task_is_preselected(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
+    tasks = {
+        status: client.create_task(project, status) for status in ("BACKLOG", "REVIEW", "BLOCKED", "DONE", "CANCELLED")
+    }
     for status, task in tasks.items():
-        team.move(task, status)
+        client.set_status(task, status)
     with dashboard(service, browser) as tab:
         for status, task in tasks.items():
             tab.open(f"/?status={status}")
@@ -67,9 +69,9 @@ def test_no_status_that_closes_a_task_is_preselected(service: Service, browser: 
 
 
 def test_a_closing_status_is_selected_when_only_its_name_matches(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Finish me")
+    task = client.create_task(client.create_project(), "Finish me")
     with dashboard(service, browser) as tab:
         tab.open()
         ask(tab, task, "m")
@@ -79,31 +81,35 @@ def test_a_closing_status_is_selected_when_only_its_name_matches(
         expect(tab.card_in("DONE", task)).to_be_visible()
 
 
-def test_priorities_are_in_order_and_a_digit_chooses_one(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Weigh me", priority=1)
+def test_priorities_are_in_order_and_a_digit_chooses_one(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Weigh me", priority=1)
     with dashboard(service, browser) as tab:
         tab.open()
-        before = team.head()
+        before = client.last_seq()
         assert names(ask(tab, task, "p")) == PRIORITIES
         expect(selected(tab)).to_contain_text("P1 High")
         tab.page.keyboard.press("Enter")
         expect(tab.dialog).to_have_count(0)
-        assert team.head() == before
+        assert client.last_seq() == before
         ask(tab, task, "p")
         tab.page.keyboard.press("0")
         expect(tab.dialog).to_have_count(0)
         expect(tab.card(task).locator(".priority")).to_contain_text("P0")
         expect(tab.card(task)).not_to_have_class(PENDING)
-        assert team.read(task)["priority"] == 0
+        assert client.get_task(task)["priority"] == 0
         ask(tab, task, "p")
         tab.page.keyboard.press("ArrowDown")
         tab.page.keyboard.press("Enter")
         expect(tab.card(task).locator(".priority")).to_contain_text("P1")
 
 
-def test_the_task_page_lists_statuses_in_the_order_of_the_board(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Move me")
-    team.move(task, "REVIEW")
+def test_the_task_page_lists_statuses_in_the_order_of_the_board(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Move me")
+    client.set_status(task, "REVIEW")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         select = tab.page.get_by_test_id("move")

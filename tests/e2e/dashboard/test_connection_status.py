@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, WebSocketRoute, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
 Start = Callable[..., Service]
@@ -24,10 +24,10 @@ def press_until_live(tab: Dashboard) -> None:
 
 
 def test_the_page_reconnects_to_a_restarted_server_without_a_reload(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    project = team.project()
-    before = team.task(project, "Before")
+    project = client.create_project()
+    before = client.create_task(project, "Before")
     with dashboard(service, browser) as tab:
         tab.open()
         tab.page.evaluate(MARK)
@@ -35,8 +35,8 @@ def test_the_page_reconnects_to_a_restarted_server_without_a_reload(
         tab.expect_status("reconnecting")
         expect(tab.connection).to_have_text(re.compile(r"Reconnecting (now|in \d+ s)"))
         service.start()
-        after = team.task(project, "After")
-        team.move(before, "DONE")
+        after = client.create_task(project, "After")
+        client.set_status(before, "DONE")
         press_until_live(tab)
         expect(tab.card_in("TODO", after)).to_be_visible()
         expect(tab.card_in("DONE", before)).to_be_visible()
@@ -75,9 +75,9 @@ def test_the_page_reconnects_with_backoff_to_a_server_that_refuses(start_service
 
 
 def test_a_long_outage_is_shown_as_stale_with_its_time_and_ends_by_itself(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Meanwhile")
+    task = client.create_task(client.create_project(), "Meanwhile")
     with dashboard(service, browser) as tab:
         tab.page.clock.install()
         tab.open()
@@ -88,7 +88,7 @@ def test_a_long_outage_is_shown_as_stale_with_its_time_and_ends_by_itself(
         tab.expect_status("stale")
         expect(tab.connection).to_have_text(re.compile(r"Stale since \d\d:\d\d"))
         expect(tab.page.get_by_test_id("stale")).to_contain_text("Next attempt")
-        team.claim(task, "claude-7")
+        client.claim(task, "claude-7")
         tab.context.set_offline(False)
         tab.expect_status("live")
         expect(tab.card_in("IN_PROGRESS", task)).to_contain_text("claude-7")
@@ -96,9 +96,11 @@ def test_a_long_outage_is_shown_as_stale_with_its_time_and_ends_by_itself(
         expect_no_reload(tab)
 
 
-def test_a_stale_page_shows_the_remaining_lease_time_as_unknown(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Held")
-    team.claim(task, "claude-7", 3600)
+def test_a_stale_page_shows_the_remaining_lease_time_as_unknown(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Held")
+    client.claim(task, "claude-7", 3600)
     with dashboard(service, browser) as tab:
         tab.page.clock.install()
         tab.open(f"/?task={task}")
@@ -118,9 +120,9 @@ def test_a_stale_page_shows_the_remaining_lease_time_as_unknown(service: Service
 
 
 def test_a_write_while_offline_shows_an_error_and_is_rolled_back(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Not now")
+    task = client.create_task(client.create_project(), "Not now")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.context.set_offline(True)
@@ -131,9 +133,9 @@ def test_a_write_while_offline_shows_an_error_and_is_rolled_back(
 
 
 def test_the_page_reloads_its_data_when_the_database_is_replaced(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    old = team.task(team.project("Old"), "Of the old database")
+    old = client.create_task(client.create_project("Old"), "Of the old database")
     with dashboard(service, browser) as tab:
         tab.open()
         expect(tab.card(old)).to_contain_text("Of the old database")
@@ -141,7 +143,7 @@ def test_the_page_reloads_its_data_when_the_database_is_replaced(
         for left in service.folder.glob("pm.db*"):
             left.unlink()
         service.start()
-        team.task(team.project("New"), "Of the new database")
+        client.create_task(client.create_project("New"), "Of the new database")
         press_until_live(tab)
         expect(tab.column("TODO")).to_contain_text("Of the new database")
         expect(tab.column("TODO")).not_to_contain_text("Of the old database")
@@ -159,8 +161,10 @@ def test_a_full_server_is_shown_as_the_reason_and_the_page_connects_when_possibl
         expect(second.connection).to_have_attribute("data-status", "live", timeout=30_000)
 
 
-def test_a_silently_dead_connection_is_detected_and_replaced(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
+def test_a_silently_dead_connection_is_detected_and_replaced(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
     lines: list[WebSocketRoute] = []
 
     def dead_at_first(line: WebSocketRoute) -> None:
@@ -173,7 +177,7 @@ def test_a_silently_dead_connection_is_detected_and_replaced(service: Service, b
         tab.page.clock.install()
         tab.page.route_web_socket(re.compile("/ws/updates"), dead_at_first)
         tab.open()
-        unseen = team.task(project, "Nobody told the page")
+        unseen = client.create_task(project, "Nobody told the page")
         expect(tab.card(unseen)).to_have_count(0)
         tab.page.clock.fast_forward(60_000)
         expect(tab.card(unseen)).to_be_visible()
@@ -193,10 +197,10 @@ def test_an_idle_connection_that_works_is_kept(service: Service, browser: Browse
 
 
 def test_a_running_lease_is_polled_because_a_renewal_emits_no_event(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Long work")
-    team.claim(task, "claude-7", 3600)
+    task = client.create_task(client.create_project(), "Long work")
+    client.claim(task, "claude-7", 3600)
     with dashboard(service, browser) as tab:
         tab.page.clock.install()
         tab.open()
@@ -205,21 +209,21 @@ def test_a_running_lease_is_polled_because_a_renewal_emits_no_event(
             tab.page.clock.run_for(10_000)
 
 
-def test_events_are_polled_when_websockets_are_blocked(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Behind a proxy")
+def test_events_are_polled_when_websockets_are_blocked(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Behind a proxy")
     with dashboard(service, browser) as tab:
         tab.page.route_web_socket(re.compile("/ws/updates"), lambda line: line.close())
         tab.open()
-        team.claim(task, "claude-7")
+        client.claim(task, "claude-7")
         expect(tab.card_in("IN_PROGRESS", task)).to_contain_text("claude-7")
         tab.expect_status("live")
 
 
 def test_the_remaining_time_is_computed_with_the_clock_of_the_server(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "In another year")
-    team.claim(task, "claude-7", 600)
+    task = client.create_task(client.create_project(), "In another year")
+    client.claim(task, "claude-7", 600)
     with dashboard(service, browser) as tab:
         tab.page.clock.install(time="2001-02-03T04:05:06Z")
         tab.open()
@@ -228,23 +232,23 @@ def test_the_remaining_time_is_computed_with_the_clock_of_the_server(
         expect(tab.page.get_by_test_id("lease")).to_contain_text("since just now")
 
 
-def test_a_burst_of_changes_is_read_in_few_requests(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
+def test_a_burst_of_changes_is_read_in_few_requests(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
     calls: list[str] = []
     with dashboard(service, browser) as tab:
         tab.open()
         tab.page.on("request", lambda request: calls.append(request.url) if "/api/tasks?ids" in request.url else None)
         tasks = [{"name": f"Task {number}"} for number in range(400)]
-        team.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
+        client.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
         expect(tab.column("TODO").get_by_test_id("count")).to_have_text("400")
         assert len(calls) <= 5
 
 
 def test_a_server_with_tokens_asks_for_one_and_hides_it_from_scripts(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Behind the door")
-    operator = team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
+    task = client.create_task(client.create_project(), "Behind the door")
+    operator = client.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
     with service.http(Authorization=f"Bearer {operator}") as root:
         secret = root.post("/api/tokens", json={"name": "ada", "role": "viewer"}).json()["secret"]
     with service.http() as stranger:
@@ -272,10 +276,10 @@ def sign_in(tab: Dashboard, secret: str) -> None:
 
 
 def test_text_typed_before_the_session_ended_is_restored_only_for_the_same_user(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    team.project()
-    root = team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
+    client.create_project()
+    root = client.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
     with service.http(Authorization=f"Bearer {root}") as operator, dashboard(service, browser) as tab:
 
         def token_of(name: str) -> dict[str, Any]:
@@ -314,12 +318,12 @@ def test_text_typed_before_the_session_ended_is_restored_only_for_the_same_user(
 
 
 def test_the_sign_in_page_shows_a_reason_only_when_access_was_lost(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
     with dashboard(service, browser) as tab:
         why = tab.page.get_by_test_id("why-sign-in")
         tab.open()
-        root = team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
+        root = client.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
         expect(why).to_have_text("This server now requires a token.")
         with service.http(Authorization=f"Bearer {root}") as operator:
             made = operator.post("/api/tokens", json={"name": "ada", "role": "viewer"}).json()

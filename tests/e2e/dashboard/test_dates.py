@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
 # West of Greenwich, east of it, and fourteen hours ahead.
@@ -33,12 +33,12 @@ AGO = """async (seconds) => {
 
 
 @pytest.fixture(scope="module")
-def due(shared_team: Team) -> int:
+def due(shared_client: RestClient) -> int:
     """Create a task that is due on a day, after a change from the day after. A second task is one day overdue."""
-    project = shared_team.project()
-    task = shared_team.task(project, "Due on a day", due_at="2099-12-02T00:00:00Z")
-    shared_team.send("PATCH", f"/api/tasks/{task}", {"due_at": DAY})
-    shared_team.task(project, "Overdue", due_at="2020-03-01T00:00:00.000Z")
+    project = shared_client.create_project()
+    task = shared_client.create_task(project, "Due on a day", due_at="2099-12-02T00:00:00Z")
+    shared_client.send("PATCH", f"/api/tasks/{task}", {"due_at": DAY})
+    shared_client.create_task(project, "Overdue", due_at="2020-03-01T00:00:00.000Z")
     return task
 
 
@@ -110,9 +110,9 @@ def test_a_due_date_with_a_time_is_an_exact_time(shared: Service, browser: Brows
     ],
 )
 def test_a_typed_due_date_is_stored_and_shown_again_unchanged(
-    service: Service, browser: Browser, team: Team, zone: str, time: str, stored: str
+    service: Service, browser: Browser, client: RestClient, zone: str, time: str, stored: str
 ) -> None:
-    task = team.task(team.project(), "When")
+    task = client.create_task(client.create_project(), "When")
     with local(service, browser, zone) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("edit").click()
@@ -121,29 +121,29 @@ def test_a_typed_due_date_is_stored_and_shown_again_unchanged(
         tab.dialog.get_by_label("Due time").fill(time)
         tab.page.get_by_test_id("save").click()
         expect(fact(tab, "Due")).to_have_text("1 Dec 2099")
-        assert team.read(task)["due_at"] == stored
+        assert client.get_task(task)["due_at"] == stored
         tab.page.get_by_test_id("edit").click()
         expect(tab.dialog.get_by_label("Due", exact=True)).to_have_value("2099-12-01")
         expect(tab.dialog.get_by_label("Due time")).to_have_value(time)
         tab.dialog.get_by_label("Name").fill("Whenever")
         tab.page.get_by_test_id("save").click()
         expect(tab.drawer).to_contain_text("Whenever")
-        assert team.read(task)["due_at"] == stored
+        assert client.get_task(task)["due_at"] == stored
         tab.page.get_by_test_id("edit").click()
         tab.dialog.get_by_label("Due", exact=True).fill("")
         tab.page.get_by_test_id("save").click()
         expect(fact(tab, "Due")).to_have_count(0)
-    assert team.read(task)["due_at"] is None
+    assert client.get_task(task)["due_at"] is None
 
 
 def test_a_day_that_another_user_set_in_the_meantime_is_shown_as_a_day(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Shared")
+    task = client.create_task(client.create_project(), "Shared")
     with local(service, browser, "America/Los_Angeles") as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("edit").click()
-        team.send("PATCH", f"/api/tasks/{task}", {"due_at": DAY})
+        client.send("PATCH", f"/api/tasks/{task}", {"due_at": DAY})
         tab.dialog.get_by_label("Name").fill("Shared by two")
         tab.page.get_by_test_id("save").click()
         expect(tab.dialog.get_by_test_id("form-error")).to_contain_text("Due is now: 1 Dec 2099")
@@ -171,9 +171,9 @@ def test_a_relative_time_is_rounded_to_its_largest_suitable_unit(shared: Service
     ids=["due", "defer"],
 )
 def test_a_mistyped_year_is_reported_at_its_field_and_can_be_corrected(
-    service: Service, browser: Browser, team: Team, label: str, typed: str, more: dict[str, str]
+    service: Service, browser: Browser, client: RestClient, label: str, typed: str, more: dict[str, str]
 ) -> None:
-    task = team.task(team.project(), "When")
+    task = client.create_task(client.create_project(), "When")
     with local(service, browser, ZONES[0]) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("edit").click()

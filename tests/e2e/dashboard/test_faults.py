@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
 LONGEST_WAIT_MS = 20_000
@@ -94,9 +94,9 @@ def asked_without_hurry(tab: Dashboard, asked: list[str]) -> int:
 
 @pytest.mark.parametrize("order", ["epoch", "resync"])
 def test_a_failing_board_reload_is_retried_with_backoff_on_one_websocket(
-    service: Service, browser: Browser, team: Team, order: str
+    service: Service, browser: Browser, client: RestClient, order: str
 ) -> None:
-    project = team.project()
+    project = client.create_project()
     with with_websockets(service, browser, order) as (tab, lines, asked):
         tab.page.route(BOARD, refuse)
         lines.outdate()
@@ -104,7 +104,7 @@ def test_a_failing_board_reload_is_retried_with_backoff_on_one_websocket(
         tab.expect_status("stale")
         assert lines.most == 1
         before = asked_without_hurry(tab, asked)
-        unseen = team.task(project, "Meanwhile")
+        unseen = client.create_task(project, "Meanwhile")
         lines.outdated = False
         tab.page.unroute(BOARD)
         wait_until_asked(tab, asked, before + 1)
@@ -115,9 +115,9 @@ def test_a_failing_board_reload_is_retried_with_backoff_on_one_websocket(
 
 @pytest.mark.parametrize(("order", "words"), [("epoch", "reach different databases"), ("resync", "requests a resync")])
 def test_a_board_that_stays_outdated_is_shown_as_stale_and_reloaded_with_backoff(
-    service: Service, browser: Browser, team: Team, order: str, words: str
+    service: Service, browser: Browser, client: RestClient, order: str, words: str
 ) -> None:
-    project = team.project()
+    project = client.create_project()
     with with_websockets(service, browser, order) as (tab, lines, asked):
         lines.outdate()
         wait_until_asked(tab, asked, 2)
@@ -127,7 +127,7 @@ def test_a_board_that_stays_outdated_is_shown_as_stale_and_reloaded_with_backoff
             wait_until_asked(tab, asked, times)
             tab.expect_status("stale")
         before = asked_without_hurry(tab, asked)
-        unseen = team.task(project, "Meanwhile")
+        unseen = client.create_task(project, "Meanwhile")
         lines.outdated = False
         wait_until_asked(tab, asked, before + 1)
         tab.expect_status("live")
@@ -137,9 +137,9 @@ def test_a_board_that_stays_outdated_is_shown_as_stale_and_reloaded_with_backoff
 
 @pytest.mark.parametrize("kind", ["projects", "epics"])
 def test_a_new_project_or_epic_that_fails_to_load_is_loaded_later(
-    service: Service, browser: Browser, team: Team, kind: str
+    service: Service, browser: Browser, client: RestClient, kind: str
 ) -> None:
-    project = team.project("There before")
+    project = client.create_project("There before")
     each = f"**/api/{kind}/*"
     with dashboard(service, browser) as tab:
         tab.page.clock.install()
@@ -148,14 +148,14 @@ def test_a_new_project_or_epic_that_fails_to_load_is_loaded_later(
         expect(main).to_contain_text("There before")
         tab.page.route(each, refuse)
         with tab.page.expect_response(each):
-            team.project("Newcomer") if kind == "projects" else team.epic(project, "Newcomer")
+            client.create_project("Newcomer") if kind == "projects" else client.create_epic(project, "Newcomer")
         tab.page.unroute(each)
         tab.page.clock.fast_forward(LONGEST_WAIT_MS)
         expect(main).to_contain_text("Newcomer")
 
 
-def secret_of(team: Team) -> str:
-    return str(team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"])
+def secret_of(client: RestClient) -> str:
+    return str(client.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"])
 
 
 def only_reads(answer: Callable[[Route], None]) -> Callable[[Route], None]:
@@ -171,9 +171,9 @@ def only_reads(answer: Callable[[Route], None]) -> Callable[[Route], None]:
     ids=["failed", "no cookie"],
 )
 def test_a_failed_sign_in_with_a_valid_token_shows_the_reason(
-    service: Service, browser: Browser, team: Team, answer: Callable[[Route], None], words: str
+    service: Service, browser: Browser, client: RestClient, answer: Callable[[Route], None], words: str
 ) -> None:
-    secret = secret_of(team)
+    secret = secret_of(client)
     with dashboard(service, browser) as tab:
         tab.page.goto(service.url)
         tab.page.get_by_test_id("token").fill(secret)

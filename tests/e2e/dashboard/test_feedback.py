@@ -2,17 +2,17 @@
 
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
 PHONE = {"width": 320, "height": 640}
 
 
-def reviews(team: Team, count: int, name: str = "Look at it") -> list[int]:
-    project = team.project()
-    tasks = [team.task(project, f"{name} {number}") for number in range(count)]
+def reviews(client: RestClient, count: int, name: str = "Look at it") -> list[int]:
+    project = client.create_project()
+    tasks = [client.create_task(project, f"{name} {number}") for number in range(count)]
     for task in tasks:
-        team.move(task, "REVIEW")
+        client.set_status(task, "REVIEW")
     return tasks
 
 
@@ -31,9 +31,9 @@ def overlaps(one: Locator, other: Locator) -> bool:
 
 
 def test_actions_of_one_kind_share_one_message_with_a_count_and_are_undone_together(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    tasks = reviews(team, 3)
+    tasks = reviews(client, 3)
     with dashboard(service, browser) as tab:
         tab.open("/?view=needs")
         toast = tab.page.get_by_test_id("toast")
@@ -44,16 +44,16 @@ def test_actions_of_one_kind_share_one_message_with_a_count_and_are_undone_toget
             accept(tab, task)
         expect(toast).to_have_count(1)
         expect(toast).to_contain_text("Moved 3 tasks to Done")
-        assert [team.read(task)["status"] for task in tasks] == ["DONE"] * 3
+        assert [client.get_task(task)["status"] for task in tasks] == ["DONE"] * 3
         toast.get_by_role("button", name="Undo all").click()
         expect(toast).to_contain_text("3 changes undone")
-    assert [team.read(task)["status"] for task in tasks] == ["REVIEW"] * 3
+    assert [client.get_task(task)["status"] for task in tasks] == ["REVIEW"] * 3
 
 
 def test_undo_returns_a_task_that_moved_twice_to_its_first_status(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Wanders")
+    task = client.create_task(client.create_project(), "Wanders")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         for status, name in (("BLOCKED", "Blocked"), ("REVIEW", "Review")):
@@ -62,11 +62,11 @@ def test_undo_returns_a_task_that_moved_twice_to_its_first_status(
             expect(tab.toast(f"to {name}")).to_be_visible()
         tab.page.get_by_test_id("toast").get_by_role("button", name="Undo", exact=True).click()
         expect(tab.toast("is back in To do")).to_be_visible()
-    assert team.read(task)["status"] == "TODO"
+    assert client.get_task(task)["status"] == "TODO"
 
 
-def test_a_double_click_on_undo_undoes_once(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Wanders")
+def test_a_double_click_on_undo_undoes_once(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Wanders")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("move").select_option("BLOCKED")
@@ -75,12 +75,14 @@ def test_a_double_click_on_undo_undoes_once(service: Service, browser: Browser, 
         undo = tab.page.get_by_test_id("toast").get_by_role("button", name="Undo", exact=True)
         undo.evaluate("(button) => { button.click(); button.click(); }")
         expect(tab.toast("is back in To do")).to_be_visible()
-    events = team.send("GET", "/api/events?limit=50")["items"]
+    events = client.send("GET", "/api/events?limit=50")["items"]
     assert [event["type"] for event in events].count("task.status_changed") == 2
 
 
-def test_a_message_with_undo_is_not_displaced_by_new_messages(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Once")
+def test_a_message_with_undo_is_not_displaced_by_new_messages(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Once")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("move").select_option("BLOCKED")
@@ -94,23 +96,23 @@ def test_a_message_with_undo_is_not_displaced_by_new_messages(service: Service, 
         expect(tab.toast("to Blocked")).to_be_visible()
 
 
-def test_a_change_of_priority_can_be_undone(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Urgent?", priority=2)
+def test_a_change_of_priority_can_be_undone(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Urgent?", priority=2)
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("priority").select_option("0")
         toast = tab.toast("is P0 Urgent now")
         expect(toast).to_be_visible()
-        assert team.read(task)["priority"] == 0
+        assert client.get_task(task)["priority"] == 0
         toast.get_by_role("button", name="Undo").click()
         expect(tab.toast("is P2 Normal again")).to_be_visible()
-    assert team.read(task)["priority"] == 2
+    assert client.get_task(task)["priority"] == 2
 
 
 def test_messages_appear_at_the_end_of_the_window_away_from_the_last_click(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    tasks = reviews(team, 12, "x" * 150)
+    tasks = reviews(client, 12, "x" * 150)
     for size in ({"width": 1440, "height": 900}, PHONE):
         with dashboard(service, browser, viewport=size) as tab:
             tab.open("/?view=needs")
@@ -133,8 +135,8 @@ def test_messages_appear_at_the_end_of_the_window_away_from_the_last_click(
                 assert words == "Moved 2 tasks" or tab.violations() == []
 
 
-def test_a_message_stays_while_its_button_has_the_focus(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Once")
+def test_a_message_stays_while_its_button_has_the_focus(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Once")
     with dashboard(service, browser) as tab:
         tab.page.clock.install()
         tab.open(f"/?task={task}")

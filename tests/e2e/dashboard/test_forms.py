@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 from playwright.sync_api import Browser, Route, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
 Start = Callable[..., Service]
@@ -22,7 +22,7 @@ def filled(tab: Dashboard, name: str) -> None:
     tab.dialog.get_by_label("Name").fill(name)
 
 
-def test_control_enter_sends_every_form(service: Service, browser: Browser, team: Team) -> None:
+def test_control_enter_sends_every_form(service: Service, browser: Browser, client: RestClient) -> None:
     with dashboard(service, browser) as tab:
         tab.open("/?view=projects")
         tab.page.get_by_role("button", name="New project").click()
@@ -50,22 +50,22 @@ def test_control_enter_sends_every_form(service: Service, browser: Browser, team
             }))"""
         )
         expect(tab.dialog).to_be_visible()
-    assert (team.read(1)["name"], team.read(1)["status"]) == ("By the keyboard again", "TODO")
+    assert (client.get_task(1)["name"], client.get_task(1)["status"]) == ("By the keyboard again", "TODO")
 
 
 def test_a_task_that_is_created_and_claimed_is_not_given_to_a_waiting_agent(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    project = team.project()
+    project = client.create_project()
     with dashboard(service, browser) as tab, ThreadPoolExecutor(1) as threads:
         tab.open()
         body = {"agent_id": "waiter", "wait_seconds": 50}
         waiting = threads.submit(httpx.post, f"{service.url}/api/tasks/claim", json=body, timeout=60, trust_env=False)
-        service.wait_until(lambda: team.send("GET", "/api/agents")["items"])
+        service.wait_until(lambda: client.send("GET", "/api/agents")["items"])
         filled(tab, "Half written")
         tab.page.get_by_test_id("create-and-hold").click()
         expect(tab.page.get_by_test_id("lease")).to_contain_text("(you)")
-        held = team.read(1)
+        held = client.get_task(1)
         assert (held["status"], held["lock"]["holder"], held["lock"]["fence"]) == ("IN_PROGRESS", "local", 1)
         assert not waiting.done()
         tab.page.get_by_test_id("release").click()
@@ -80,13 +80,13 @@ def test_a_task_that_is_created_and_claimed_is_not_given_to_a_waiting_agent(
         expect(tab.dialog).to_contain_text("Agents cannot claim it.")
         save(tab)
         expect(tab.card_in("BACKLOG", 3)).to_be_visible()
-    assert project == team.read(3)["project_id"]
+    assert project == client.get_task(3)["project_id"]
 
 
 def test_create_and_hold_without_a_name_does_not_affect_the_next_save(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    team.project()
+    client.create_project()
     with dashboard(service, browser) as tab:
         tab.open()
         tab.page.get_by_test_id("new-task").click()
@@ -95,11 +95,11 @@ def test_create_and_hold_without_a_name_does_not_affect_the_next_save(
         tab.dialog.get_by_label("Name").fill("For agents")
         save(tab)
         expect(tab.card_in("TODO", 1)).to_be_visible()
-    assert team.read(1)["lock"] is None
+    assert client.get_task(1)["lock"] is None
 
 
-def test_a_project_shows_its_description_as_markdown(service: Service, browser: Browser, team: Team) -> None:
-    team.project("Move", description="Move **all** of it:\n\n- shop\n- till\n\n## Later\n\n<b>x</b>")
+def test_a_project_shows_its_description_as_markdown(service: Service, browser: Browser, client: RestClient) -> None:
+    client.create_project("Move", description="Move **all** of it:\n\n- shop\n- till\n\n## Later\n\n<b>x</b>")
     with dashboard(service, browser) as tab:
         tab.open("/?view=projects")
         shown = tab.page.get_by_test_id("project")
@@ -110,9 +110,9 @@ def test_a_project_shows_its_description_as_markdown(service: Service, browser: 
         assert tab.violations() == []
 
 
-def test_headings_of_a_text_descend_one_level_at_a_time(service: Service, browser: Browser, team: Team) -> None:
+def test_headings_of_a_text_descend_one_level_at_a_time(service: Service, browser: Browser, client: RestClient) -> None:
     text = "## Two\n\n#### Four\n\n##### Five\n\n### Three\n\n# One"
-    task = team.task(team.project(), "Structured", description=text)
+    task = client.create_task(client.create_project(), "Structured", description=text)
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         for level, names in ((3, ["Two", "One"]), (4, ["Four", "Three"]), (5, ["Five"])):
@@ -122,7 +122,7 @@ def test_headings_of_a_text_descend_one_level_at_a_time(service: Service, browse
 
 
 def test_a_project_an_epic_and_a_task_are_created_on_an_empty_server(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
     with dashboard(service, browser) as tab:
         tab.open("/?view=projects")
@@ -140,14 +140,19 @@ def test_a_project_an_epic_and_a_task_are_created_on_an_empty_server(
         tab.dialog.get_by_label("Labels").fill("pci, frontend")
         save(tab)
         expect(tab.drawer).to_contain_text("Hosted fields")
-        task = team.read(1)
+        task = client.get_task(1)
     assert (task["name"], task["priority"], task["labels"]) == ("Hosted fields", 0, ["pci", "frontend"])
     assert (task["epic_id"], task["created_by"]) == (1, "local")
 
 
-def test_a_task_is_edited_field_by_field_with_its_dependencies(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    first, task = team.task(project, "Design the schema"), team.task(project, "Build", external_key="B-1")
+def test_a_task_is_edited_field_by_field_with_its_dependencies(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
+    first, task = (
+        client.create_task(project, "Design the schema"),
+        client.create_task(project, "Build", external_key="B-1"),
+    )
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("edit").click()
@@ -158,13 +163,15 @@ def test_a_task_is_edited_field_by_field_with_its_dependencies(service: Service,
         save(tab)
         expect(tab.drawer).to_contain_text("1 h 30 min")
         expect(tab.drawer).to_contain_text("Not ready:depends on unfinished task")
-    after = team.read(task)
+    after = client.get_task(task)
     assert after["acceptance"] == ["Tests pass", "Reviewed"]
     assert (after["depends_on"], after["estimate_minutes"], after["external_key"]) == ([first], 90, "B-1")
 
 
-def test_a_validation_error_of_the_server_is_shown_at_its_field(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Labelled")
+def test_a_validation_error_of_the_server_is_shown_at_its_field(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Labelled")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("edit").click()
@@ -175,13 +182,13 @@ def test_a_validation_error_of_the_server_is_shown_at_its_field(service: Service
         tab.dialog.get_by_label("Labels").fill("short")
         save(tab)
         expect(tab.dialog).to_have_count(0)
-    assert team.read(task)["labels"] == ["short"]
+    assert client.get_task(task)["labels"] == ["short"]
 
 
-def test_a_dependency_cycle_is_refused_with_the_cycle(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    first = team.task(project, "First")
-    second = team.task(project, "Second", depends_on=[first])
+def test_a_dependency_cycle_is_refused_with_the_cycle(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
+    first = client.create_task(project, "First")
+    second = client.create_task(project, "Second", depends_on=[first])
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={first}")
         tab.page.get_by_test_id("edit").click()
@@ -189,29 +196,31 @@ def test_a_dependency_cycle_is_refused_with_the_cycle(service: Service, browser:
         tab.page.keyboard.press("Enter")
         save(tab)
         expect(tab.dialog.get_by_test_id("form-error")).to_contain_text("cycle")
-    assert team.read(first)["depends_on"] == []
+    assert client.get_task(first)["depends_on"] == []
 
 
 def test_a_conflicting_edit_is_shown_and_untouched_fields_are_kept(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Shared", priority=3)
+    task = client.create_task(client.create_project(), "Shared", priority=3)
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("edit").click()
-        team.send("PATCH", f"/api/tasks/{task}", {"priority": 0})
+        client.send("PATCH", f"/api/tasks/{task}", {"priority": 0})
         tab.dialog.get_by_label("Name").fill("Shared by two")
         save(tab)
         expect(tab.dialog.get_by_test_id("form-error")).to_contain_text("Priority is now: 0")
         save(tab)
         expect(tab.dialog).to_have_count(0)
-    after = team.read(task)
+    after = client.get_task(task)
     assert (after["name"], after["priority"]) == ("Shared by two", 0)
 
 
-def test_a_task_that_an_agent_claimed_is_edited_after_a_warning(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Held")
-    team.claim(task, "claude-7")
+def test_a_task_that_an_agent_claimed_is_edited_after_a_warning(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Held")
+    client.claim(task, "claude-7")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("edit").click()
@@ -219,15 +228,15 @@ def test_a_task_that_an_agent_claimed_is_edited_after_a_warning(service: Service
         tab.dialog.get_by_label("Name").fill("Held, but renamed")
         save(tab)
         expect(tab.drawer.get_by_role("heading", level=2)).to_have_text("Held, but renamed")
-    after = team.read(task)
+    after = client.get_task(task)
     assert (after["name"], after["lock"]["holder"]) == ("Held, but renamed", "claude-7")
 
 
 def test_a_rename_reloads_only_the_project_and_archiving_reloads_the_whole_board(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    project = team.project()
-    task = team.task(project, "Needed")
+    project = client.create_project()
+    task = client.create_task(project, "Needed")
     asked: list[str] = []
 
     def times(tab: Dashboard) -> int:
@@ -244,20 +253,20 @@ def test_a_rename_reloads_only_the_project_and_archiving_reloads_the_whole_board
         for archived, name in ((False, "Till"), (True, "Old till")):
             if archived:
                 with tab.page.expect_response("**/api/board/state"):
-                    team.send("PATCH", f"/api/projects/{project}", {"archived": True})
+                    client.send("PATCH", f"/api/projects/{project}", {"archived": True})
                 expect(tab.card(task)).to_have_count(0)
             before = times(tab)
-            team.send("PATCH", f"/api/projects/{project}", {"name": name})
+            client.send("PATCH", f"/api/projects/{project}", {"name": name})
             expect(chosen).to_contain_text(name)
             assert times(tab) == before
         with tab.page.expect_response("**/api/board/state"):
-            team.send("PATCH", f"/api/projects/{project}", {"archived": False})
+            client.send("PATCH", f"/api/projects/{project}", {"archived": False})
         expect(tab.card(task)).to_contain_text("Ready")
 
 
-def test_a_project_is_archived_and_restored(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    task = team.task(project, "Waiting")
+def test_a_project_is_archived_and_restored(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
+    task = client.create_task(project, "Waiting")
     with dashboard(service, browser) as tab:
         tab.open("/?view=projects")
         tab.page.get_by_role("button", name="Archive", exact=True).click()
@@ -272,10 +281,12 @@ def test_a_project_is_archived_and_restored(service: Service, browser: Browser, 
         expect(tab.card(task)).to_contain_text("Ready")
 
 
-def test_a_project_is_deleted_with_its_contents_after_a_warning(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    team.task(project, "One")
-    team.task(project, "Two")
+def test_a_project_is_deleted_with_its_contents_after_a_warning(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
+    client.create_task(project, "One")
+    client.create_task(project, "Two")
     with dashboard(service, browser) as tab:
         tab.open("/?view=projects")
         tab.page.get_by_role("button", name="Delete project Checkout").click()
@@ -286,11 +297,13 @@ def test_a_project_is_deleted_with_its_contents_after_a_warning(service: Service
         expect(tab.page.get_by_text("No tasks yet")).to_be_visible()
 
 
-def test_agents_are_listed_with_their_leases_and_last_activity(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Write the parser")
+def test_agents_are_listed_with_their_leases_and_last_activity(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Write the parser")
     with dashboard(service, browser) as tab:
         tab.open("/?view=agents")
-        team.claim(task, "claude-7")
+        client.claim(task, "claude-7")
         row = tab.page.get_by_test_id("agent").filter(has_text="claude-7")
         expect(row).to_contain_text("Write the parser")
         expect(row).to_contain_text("Working")
@@ -300,17 +313,17 @@ def test_agents_are_listed_with_their_leases_and_last_activity(service: Service,
         expect(tab.page).to_have_url(re.compile("holder=claude-7"))
 
 
-def test_the_activity_view_shows_events_live(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Write the parser")
+def test_the_activity_view_shows_events_live(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Write the parser")
     with dashboard(service, browser) as tab:
         tab.open("/?view=activity")
-        team.claim(task, "claude-7")
-        team.move(task, "REVIEW", agent_id="claude-7")
+        client.claim(task, "claude-7")
+        client.set_status(task, "REVIEW", agent_id="claude-7")
         feed = tab.page.get_by_test_id("event")
         expect(feed.nth(1)).to_have_text(re.compile(rf"claude-7\s*claimed\s*#{task}\s*Write the parser"))
         expect(feed.first).to_contain_text("to Review")
         tab.page.get_by_role("button", name="Pause").click()
-        team.move(task, "DONE")
+        client.set_status(task, "DONE")
         expect(tab.page.get_by_role("button", name=re.compile(r"Resume \([1-9]"))).to_be_visible()
         expect(feed.first).to_contain_text("to Review")
         tab.page.get_by_role("button", name="Resume").click()
@@ -321,10 +334,10 @@ def test_a_task_that_failed_too_often_needs_a_person_and_can_be_offered_again(
     start_service: Start, browser: Browser
 ) -> None:
     service = start_service(MAX_ATTEMPTS=1)
-    team = Team(service)
-    task = team.task(team.project(), "Crashes")
-    team.claim(task, "flaky")
-    team.release(task, "flaky", failed=True, handoff="Out of memory")
+    client = RestClient(service)
+    task = client.create_task(client.create_project(), "Crashes")
+    client.claim(task, "flaky")
+    client.release(task, "flaky", failed=True, handoff="Out of memory")
     with dashboard(service, browser) as tab:
         tab.open("/?view=needs")
         group = tab.page.get_by_test_id("need-attempts")
@@ -333,16 +346,16 @@ def test_a_task_that_failed_too_often_needs_a_person_and_can_be_offered_again(
         tab.page.get_by_test_id("send-comment").click()
         tab.page.mouse.move(3, 3)
         expect(tab.page.get_by_text("Nothing waits for you")).to_be_visible()
-    after = team.read(task)
+    after = client.get_task(task)
     assert (after["status"], after["attempts"], after["ready"]) == ("TODO", 0, True)
 
 
-def test_the_graph_draws_the_dependencies(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    first = team.task(project, "First")
-    second = team.task(project, "Second", depends_on=[first])
-    third = team.task(project, "Third", depends_on=[second, first])
-    team.task(project, "Alone")
+def test_the_graph_draws_the_dependencies(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
+    first = client.create_task(project, "First")
+    second = client.create_task(project, "Second", depends_on=[first])
+    third = client.create_task(project, "Third", depends_on=[second, first])
+    client.create_task(project, "Alone")
     with dashboard(service, browser) as tab:
         tab.open("/?view=graph")
         expect(tab.page.get_by_test_id("node")).to_have_count(3)
@@ -351,17 +364,17 @@ def test_the_graph_draws_the_dependencies(service: Service, browser: Browser, te
         tab.page.get_by_test_id("node").filter(has_text="Third").click()
         expect(tab.drawer).to_contain_text("Waits for")
         assert str(third) in tab.page.url
-        team.move(first, "DONE")
+        client.set_status(first, "DONE")
         expect(tab.page.get_by_test_id("node")).to_have_count(2)
 
 
-def test_ten_thousand_tasks_are_rendered_as_a_few_cards(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
+def test_ten_thousand_tasks_are_rendered_as_a_few_cards(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
     for start in range(0, 10_000, 500):
         tasks = [
             {"name": f"Task {number}", "labels": ["even"] * (1 - number % 2)} for number in range(start, start + 500)
         ]
-        team.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
+        client.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
     with dashboard(service, browser) as tab:
         tab.open()
         expect(tab.column("TODO").get_by_test_id("count")).to_have_text("10,000")
@@ -374,15 +387,15 @@ def test_ten_thousand_tasks_are_rendered_as_a_few_cards(service: Service, browse
         expect(tab.page.get_by_test_id("shown")).to_have_text("5,000 of 10,000 tasks")
         tab.page.get_by_test_id("search").fill("task 9998")
         expect(tab.page.get_by_test_id("shown")).to_have_text("1 of 10,000 tasks")
-        team.claim(9999, "claude-7")
+        client.claim(9999, "claude-7")
         expect(tab.card_in("IN_PROGRESS", 9999)).to_be_visible()
 
 
 def test_a_long_project_description_is_shown_on_request_and_survives_a_rename(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
     text = "Move the shop. " * 100 + "Then celebrate."
-    project = team.project("Move", description=text)
+    project = client.create_project("Move", description=text)
     with dashboard(service, browser) as tab:
         tab.open("/?view=projects")
         shown = tab.page.get_by_test_id("project")
@@ -391,18 +404,18 @@ def test_a_long_project_description_is_shown_on_request_and_survives_a_rename(
         tab.dialog.get_by_label("Name").fill("Moved")
         tab.dialog.get_by_role("button", name="Save").click()
         expect(tab.toast("Saved")).to_be_visible()
-        assert team.send("GET", f"/api/projects/{project}")["description"] == text
+        assert client.send("GET", f"/api/projects/{project}")["description"] == text
         tab.page.reload()
         shown.get_by_role("button", name="Show all of it").click()
         expect(shown).to_contain_text("Then celebrate.")
 
 
 def test_a_long_task_description_is_complete_in_search_drawer_and_form(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
     text = "It begins here. " + "And so on. " * 200 + "It ends with zanzibar."
-    project = team.project()
-    long, other = team.task(project, "Long", description=text), team.task(project, "Other")
+    project = client.create_project()
+    long, other = client.create_task(project, "Long", description=text), client.create_task(project, "Other")
     with dashboard(service, browser) as tab:
         tab.open()
         tab.page.get_by_test_id("search").fill("zanzibar")
@@ -417,12 +430,14 @@ def test_a_long_task_description_is_complete_in_search_drawer_and_form(
         tab.dialog.get_by_label("Description").fill(f"{text} Really.")
         tab.dialog.get_by_role("button", name="Save").click()
         expect(tab.toast("Saved")).to_be_visible()
-        assert team.read(long)["description"] == f"{text} Really."
+        assert client.get_task(long)["description"] == f"{text} Really."
 
 
-def test_a_task_can_be_created_once_the_projects_are_loaded(service: Service, browser: Browser, team: Team) -> None:
+def test_a_task_can_be_created_once_the_projects_are_loaded(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
     """Without the projects, the page would ask for a first project although one exists."""
-    team.project("Website")
+    client.create_project("Website")
     held: list[Route] = []
     with dashboard(service, browser) as tab:
         tab.page.route("**/api/board/state", lambda route: held.append(route))

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, CDPSession, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
 MOST_A_SECOND = 5
@@ -43,11 +43,11 @@ def rates(tab: Dashboard, countdown: str) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def claimed(shared_team: Team) -> int:
-    project = shared_team.project()
-    tasks = [shared_team.task(project, f"Task {number}") for number in range(12)]
+def claimed(shared_client: RestClient) -> int:
+    project = shared_client.create_project()
+    tasks = [shared_client.create_task(project, f"Task {number}") for number in range(12)]
     for number, task in enumerate(tasks):
-        shared_team.claim(task, f"agent-{number}", 3000)
+        shared_client.claim(task, f"agent-{number}", 3000)
     return tasks[0]
 
 
@@ -82,13 +82,13 @@ COUNTDOWNS = """() => {
 
 
 def test_the_countdown_of_a_new_lease_never_exceeds_its_duration(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    tasks = [team.task(team.project(f"Project {number}"), "Claimed") for number in range(5)]
+    tasks = [client.create_task(client.create_project(f"Project {number}"), "Claimed") for number in range(5)]
     with dashboard(service, browser) as tab:
         for task in tasks:
             tab.open(f"/?task={task}")
             tab.page.evaluate(COUNTDOWNS)
-            team.claim(task, "claude-7", seconds=600)
+            client.claim(task, "claude-7", seconds=600)
             expect(tab.page.get_by_test_id("countdown")).to_have_text(re.compile(r"^9:5\d$"))
             assert "10:01" not in tab.page.evaluate("[...window.countdowns]")

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Route, expect
 
 from project_manager.domain import errors
 from project_manager.web.errors import response_of, status_of
-from tests.e2e.dashboard.browser import Team, dashboard
+from tests.e2e.dashboard.browser import RestClient, dashboard
 from tests.e2e.service import Service
 
 CRITERIA = ["😀" * 200] * 64
@@ -16,21 +16,21 @@ TASKS = 660
 
 
 @pytest.fixture
-def crowd(service: Service, team: Team) -> int:
+def crowd(service: Service, client: RestClient) -> int:
     """Create a project with more than 32 MB of tasks, numbered from 1. The last task has a long description."""
-    project = team.project()
+    project = client.create_project()
     for first in range(1, TASKS, 20):
         tasks = [{"name": f"Task {number}", "acceptance": CRITERIA} for number in range(first, first + 20)]
-        team.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
-    team.send("PATCH", f"/api/tasks/{TASKS}", {"description": "And so on. " * 100 + "It ends with zanzibar."})
-    with service.http() as client:
-        refusal = client.get("/api/board/state")
+        client.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
+    client.send("PATCH", f"/api/tasks/{TASKS}", {"description": "And so on. " * 100 + "It ends with zanzibar."})
+    with service.http() as http:
+        refusal = http.get("/api/board/state")
     assert (refusal.status_code, refusal.json()["code"]) == (413, "response_too_large")
     return project
 
 
 def test_a_board_too_large_for_one_response_is_read_in_pages_without_gaps(
-    service: Service, browser: Browser, team: Team, crowd: int
+    service: Service, browser: Browser, client: RestClient, crowd: int
 ) -> None:
     pages: list[Route] = []
 
@@ -45,9 +45,9 @@ def test_a_board_too_large_for_one_response_is_read_in_pages_without_gaps(
             tab.page.goto(service.url)
         expect(tab.page.get_by_test_id("loading")).to_contain_text(f"of {TASKS} tasks")
         tab.expect_status("connecting")
-        team.claim(1, "claude-7")
-        team.send("DELETE", "/api/tasks/2")
-        late = team.task(team.project("Later"), "Made meanwhile")
+        client.claim(1, "claude-7")
+        client.send("DELETE", "/api/tasks/2")
+        late = client.create_task(client.create_project("Later"), "Made meanwhile")
         pages[0].continue_()
         tab.expect_status("live")
         expect(tab.page.get_by_test_id("loading")).to_have_count(0)
@@ -58,16 +58,16 @@ def test_a_board_too_large_for_one_response_is_read_in_pages_without_gaps(
         expect(tab.card_in("TODO", late)).to_contain_text("Ready")
         tab.page.get_by_test_id("search").fill("zanzibar")
         expect(tab.card(TASKS)).to_be_visible()
-        team.claim(TASKS, "codex-2")
+        client.claim(TASKS, "codex-2")
         expect(tab.card_in("IN_PROGRESS", TASKS)).to_contain_text("codex-2")
         tab.card(TASKS).click()
         expect(tab.drawer).to_contain_text("It ends with zanzibar.")
 
 
 def test_any_other_board_error_is_shown_and_no_pages_are_requested(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    team.task(team.project(), "Out of sight")
+    client.create_task(client.create_project(), "Out of sight")
     refusal = errors.BodyTooLarge("the board was refused")
     read: list[str] = []
     with dashboard(service, browser) as tab:

@@ -5,7 +5,7 @@ from contextlib import closing
 
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
 EXPIRED_MS = 20_000
@@ -27,25 +27,25 @@ def set_reason(service: Service, agent: str, reason: str) -> None:
         assert changed.rowcount == 1
 
 
-def ended(service: Service, team: Team, project: int) -> dict[str, str]:
+def ended(service: Service, client: RestClient, project: int) -> dict[str, str]:
     """End one lease in each possible way, each of another agent. Return the text of each end by agent."""
     for status in ("DONE", "REVIEW", "BLOCKED", "CANCELLED"):
-        task = team.task(project, f"To {status}")
-        team.claim(task, f"a-{status.lower()}")
-        team.move(task, status, agent_id=f"a-{status.lower()}")
-    task = team.task(project, "Handed around")
-    team.claim(task, "a-released")
-    team.release(task, "a-released")
-    team.claim(task, "a-failed")
-    team.release(task, "a-failed", failed=True)
-    team.claim(task, "a-forced")
-    team.send("DELETE", f"/api/tasks/{task}/lock", {"force": True})
-    team.claim(task, "a-unconfirmed")
-    team.release(task, "a-unconfirmed")
+        task = client.create_task(project, f"To {status}")
+        client.claim(task, f"a-{status.lower()}")
+        client.set_status(task, status, agent_id=f"a-{status.lower()}")
+    task = client.create_task(project, "Handed around")
+    client.claim(task, "a-released")
+    client.release(task, "a-released")
+    client.claim(task, "a-failed")
+    client.release(task, "a-failed", failed=True)
+    client.claim(task, "a-forced")
+    client.send("DELETE", f"/api/tasks/{task}/lock", {"force": True})
+    client.claim(task, "a-unconfirmed")
+    client.release(task, "a-unconfirmed")
     set_reason(service, "a-unconfirmed", "unconfirmed")
-    team.claim(task, "a-running")
-    silent = team.task(project, "Silent")
-    team.claim(silent, "a-expired", 1)
+    client.claim(task, "a-running")
+    silent = client.create_task(project, "Silent")
+    client.claim(silent, "a-expired", 1)
     return {
         "a-done": "done",
         "a-review": "sent to review",
@@ -61,9 +61,9 @@ def ended(service: Service, team: Team, project: int) -> dict[str, str]:
 
 
 def test_each_end_reason_of_a_lease_has_a_separate_colour_and_text(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    wanted = ended(service, team, team.project())
+    wanted = ended(service, client, client.create_project())
     with dashboard(service, browser) as tab:
         tab.open("/?view=agents")
         expect(bars(tab, ".expired")).to_be_attached(timeout=EXPIRED_MS)
@@ -79,47 +79,47 @@ def test_each_end_reason_of_a_lease_has_a_separate_colour_and_text(
         assert tab.violations() == []
 
 
-def test_a_lease_is_shown_after_many_later_events(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    task = team.task(project, "Long ago")
-    team.claim(task, "early")
-    team.move(task, "DONE", agent_id="early")
+def test_a_lease_is_shown_after_many_later_events(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
+    task = client.create_task(project, "Long ago")
+    client.claim(task, "early")
+    client.set_status(task, "DONE", agent_id="early")
     for _ in range(3):
         tasks = [{"name": f"Filler {number}"} for number in range(500)]
-        team.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
+        client.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
     with dashboard(service, browser) as tab:
         tab.open("/?view=agents")
         expect(bars(tab, ".done title")).to_contain_text("Long ago: done")
 
 
-def test_the_lanes_are_updated_live(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Followed")
-    team.claim(task, "claude-7")
+def test_the_lanes_are_updated_live(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Followed")
+    client.claim(task, "claude-7")
     with dashboard(service, browser) as tab:
         tab.open("/?view=agents")
         expect(bars(tab, ".running")).to_have_count(1)
-        team.move(task, "BLOCKED", agent_id="claude-7")
+        client.set_status(task, "BLOCKED", agent_id="claude-7")
         expect(bars(tab, ".blocked")).to_have_count(1)
         expect(bars(tab, ".running")).to_have_count(0)
 
 
-def test_time_without_lease_data_is_shown_as_unknown(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Unseen")
-    team.claim(task, "claude-7")
+def test_time_without_lease_data_is_shown_as_unknown(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Unseen")
+    client.claim(task, "claude-7")
     with dashboard(service, browser) as tab:
         tab.page.route("**/api/leases?*", lambda route: route.abort())
         tab.open("/?view=agents")
         expect(tab.page.get_by_test_id("lane-unknown")).to_be_visible()
         expect(tab.page.get_by_test_id("lane-key")).to_contain_text("unknown")
         tab.page.unroute_all()
-        team.move(task, "DONE", agent_id="claude-7")
+        client.set_status(task, "DONE", agent_id="claude-7")
         expect(bars(tab, ".done")).to_have_count(1)
         expect(tab.page.get_by_test_id("lane-unknown")).to_have_count(0)
 
 
-def test_the_list_of_leases_is_readable_on_a_phone(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "A task with a name that is longer than a phone is wide")
-    team.claim(task, "an-agent-with-a-name-of-some-letters")
+def test_the_list_of_leases_is_readable_on_a_phone(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "A task with a name that is longer than a phone is wide")
+    client.claim(task, "an-agent-with-a-name-of-some-letters")
     with dashboard(service, browser, viewport={"width": 320, "height": 700}) as tab:
         tab.open("/?view=agents")
         leases = tab.page.get_by_test_id("lane-list")

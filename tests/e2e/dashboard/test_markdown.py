@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, CDPSession, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
 # Renders texts with the modules of the page, under its policy. The outline has tags and addresses only.
@@ -109,10 +109,10 @@ HOSTILE_SECONDS = 4.0
 
 
 @pytest.fixture(scope="module")
-def two(shared_team: Team) -> None:
-    project = shared_team.project()
+def two(shared_client: RestClient) -> None:
+    project = shared_client.create_project()
     for number in range(2):
-        shared_team.task(project, f"Task {number}")
+        shared_client.create_task(project, f"Task {number}")
 
 
 @pytest.fixture
@@ -160,8 +160,10 @@ def test_a_text_nested_deeper_than_the_parser_limit_is_shown_as_plain_text(tab: 
     assert found["shown"] == f"<p>{text}</p>"
 
 
-def test_text_is_plain_until_the_markdown_parser_is_loaded(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Written", description="Some **bold** words")
+def test_text_is_plain_until_the_markdown_parser_is_loaded(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Written", description="Some **bold** words")
     with dashboard(service, browser) as tab:
         held = []
         tab.page.route("**/vendor/markdown-it.js", lambda route: held.append(route))

@@ -6,11 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
 Start = Callable[..., Service]
-ODD_NAMES = ("team/one", '50%25 #1?a&b=c+"q"\\<b>x</b>')
+ODD_NAMES = ("client/one", '50%25 #1?a&b=c+"q"\\<b>x</b>')
 
 
 def save(tab: Dashboard) -> None:
@@ -25,9 +25,9 @@ def expect_query(tab: Dashboard, query: dict[str, list[str]]) -> None:
 
 @pytest.mark.parametrize("labels", [["needs, review", "plain"], ['"now"', 'say "no", please', ",", '"', '5" disk']])
 def test_labels_survive_an_edit_of_the_labels(
-    service: Service, browser: Browser, team: Team, labels: list[str]
+    service: Service, browser: Browser, client: RestClient, labels: list[str]
 ) -> None:
-    task = team.task(team.project(), "Labelled", labels=labels)
+    task = client.create_task(client.create_project(), "Labelled", labels=labels)
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("edit").click()
@@ -36,13 +36,13 @@ def test_labels_survive_an_edit_of_the_labels(
         field.type(", third")
         save(tab)
         expect(tab.drawer.locator(".label").filter(has_text="third")).to_be_visible()
-    assert team.read(task)["labels"] == [*labels, "third"]
+    assert client.get_task(task)["labels"] == [*labels, "third"]
 
 
 def test_a_quoted_label_is_one_label_and_an_unclosed_quote_is_part_of_it(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    team.project()
+    client.create_project()
     with dashboard(service, browser) as tab:
         tab.open()
         tab.page.get_by_test_id("new-task").click()
@@ -50,29 +50,31 @@ def test_a_quoted_label_is_one_label_and_an_unclosed_quote_is_part_of_it(
         tab.dialog.get_by_label("Labels").fill('"now, or never" , "open, b,, b')
         save(tab)
         expect(tab.drawer).to_contain_text("Labelled")
-    assert team.read(1)["labels"] == ["now, or never", '"open', "b"]
+    assert client.get_task(1)["labels"] == ["now, or never", '"open', "b"]
 
 
-def test_an_edit_of_another_field_keeps_a_label_with_a_comma(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Labelled", labels=["needs, review"])
+def test_an_edit_of_another_field_keeps_a_label_with_a_comma(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Labelled", labels=["needs, review"])
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("edit").click()
-        team.send("PATCH", f"/api/tasks/{task}", {"labels": ["needs, review", "theirs"]})
+        client.send("PATCH", f"/api/tasks/{task}", {"labels": ["needs, review", "theirs"]})
         tab.dialog.get_by_label("Name").fill("Renamed")
         tab.page.get_by_test_id("save").click()
         expect(tab.dialog.get_by_test_id("form-error")).to_contain_text('Labels is now: "needs, review", theirs')
         save(tab)
-    after = team.read(task)
+    after = client.get_task(task)
     assert (after["name"], after["labels"]) == ("Renamed", ["needs, review", "theirs"])
 
 
 @pytest.mark.parametrize("label", ["needs, review", *ODD_NAMES])
 def test_a_filter_by_any_label_survives_in_the_address(
-    service: Service, browser: Browser, team: Team, label: str
+    service: Service, browser: Browser, client: RestClient, label: str
 ) -> None:
-    project = team.project()
-    labelled, other = team.task(project, "Labelled", labels=[label]), team.task(project, "Other")
+    project = client.create_project()
+    labelled, other = client.create_task(project, "Labelled", labels=[label]), client.create_task(project, "Other")
     with dashboard(service, browser) as tab:
         tab.open()
         tab.page.get_by_test_id("filter-label").select_option(label)
@@ -85,14 +87,16 @@ def test_a_filter_by_any_label_survives_in_the_address(
         tab.dialog.get_by_label("Name").fill("Another")
         save(tab)
         expect(tab.drawer).to_contain_text("Another")
-    assert team.read(3)["labels"] == [label]
+    assert client.get_task(3)["labels"] == [label]
 
 
 @pytest.mark.parametrize("agent", ODD_NAMES)
-def test_every_link_to_an_agent_leads_to_its_tasks(service: Service, browser: Browser, team: Team, agent: str) -> None:
-    project = team.project()
-    held, other = team.task(project, "Held"), team.task(project, "Other")
-    team.claim(held, agent)
+def test_every_link_to_an_agent_leads_to_its_tasks(
+    service: Service, browser: Browser, client: RestClient, agent: str
+) -> None:
+    project = client.create_project()
+    held, other = client.create_task(project, "Held"), client.create_task(project, "Other")
+    client.claim(held, agent)
 
     def expect_its_tasks(tab: Dashboard) -> None:
         tab.page.wait_for_url(lambda url: parse_qs(urlsplit(url).query).get("holder") == [agent])
@@ -119,8 +123,10 @@ def test_every_link_to_an_agent_leads_to_its_tasks(service: Service, browser: Br
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_a_project_of_any_name_is_chosen_and_renamed(service: Service, browser: Browser, team: Team, name: str) -> None:
-    task = team.task(team.project(name), "Inside")
+def test_a_project_of_any_name_is_chosen_and_renamed(
+    service: Service, browser: Browser, client: RestClient, name: str
+) -> None:
+    task = client.create_task(client.create_project(name), "Inside")
     with dashboard(service, browser) as tab:
         tab.open("/?view=projects")
         tab.page.get_by_test_id("project").get_by_role("link", name=name, exact=True).click()
@@ -133,12 +139,14 @@ def test_a_project_of_any_name_is_chosen_and_renamed(service: Service, browser: 
         expect(tab.page.get_by_test_id("project")).to_contain_text(f"{name}, renamed")
 
 
-def test_filters_are_kept_only_in_the_views_that_support_them(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    epic = team.epic(project, "Payments")
-    here = team.task(project, "Here", epic_id=epic, labels=["pci"])
-    away = team.task(project, "Away")
-    team.move(away, "REVIEW")
+def test_filters_are_kept_only_in_the_views_that_support_them(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
+    epic = client.create_epic(project, "Payments")
+    here = client.create_task(project, "Here", epic_id=epic, labels=["pci"])
+    away = client.create_task(project, "Away")
+    client.set_status(away, "REVIEW")
     query = f"project={project}&epic={epic}&label=pci&q=here"
     filters = parse_qs(query)
 
@@ -164,7 +172,7 @@ def test_filters_are_kept_only_in_the_views_that_support_them(service: Service, 
         tab.page.go_back()
         expect(tab.card(here)).to_be_visible()
         expect(tab.card(away)).to_have_count(0)
-        team.claim(away, "claude-7")
+        client.claim(away, "claude-7")
         tab.page.get_by_test_id("nav-agents").click()
         tab.page.get_by_test_id("agent").get_by_role("link", name="claude-7", exact=True).click()
         expect(tab.card(away)).to_be_visible()

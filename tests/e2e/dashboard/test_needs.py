@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
 Start = Callable[..., Service]
@@ -18,10 +18,10 @@ INSERT_ABOVE = """(row) => {
 """JavaScript that moves a row to the position of the next one."""
 
 
-def review(team: Team, project: int, name: str, **fields: object) -> int:
-    task = team.task(project, name, **fields)
-    team.claim(task, "codex-3")
-    team.move(task, "REVIEW", agent_id="codex-3", note=f"{name} is done")
+def review(client: RestClient, project: int, name: str, **fields: object) -> int:
+    task = client.create_task(project, name, **fields)
+    client.claim(task, "codex-3")
+    client.set_status(task, "REVIEW", agent_id="codex-3", note=f"{name} is done")
     return task
 
 
@@ -68,16 +68,16 @@ def needs(service: Service, browser: Browser, **options: object) -> Iterator[Das
 
 
 def test_a_click_acts_on_the_row_under_the_pointer_when_new_rows_arrive(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    project = team.project()
-    aimed = review(team, project, "Aimed at")
+    project = client.create_project()
+    aimed = review(client, project, "Aimed at")
     with needs(service, browser) as tab:
         expect_last_words(tab, aimed)
         point_at(tab, button(tab, "Accept", aimed))
-        urgent = team.task(project, "Urgent", priority=0)
-        team.task(project, "Waits for it", depends_on=[urgent])
-        team.move(urgent, "REVIEW")
+        urgent = client.create_task(project, "Urgent", priority=0)
+        client.create_task(project, "Waits for it", depends_on=[urgent])
+        client.set_status(urgent, "REVIEW")
         news = tab.page.get_by_test_id("needs-news")
         expect(news).to_have_text("1 new")
         press(tab)
@@ -85,27 +85,29 @@ def test_a_click_acts_on_the_row_under_the_pointer_when_new_rows_arrive(
         expect(row(tab, aimed).get_by_role("button")).to_have_count(0)
         assert names(tab) == ["Aimed at"]
         press(tab)
-        service.wait_until(lambda: team.read(aimed)["status"] == "DONE")
-        assert team.read(urgent)["status"] == "REVIEW"
+        service.wait_until(lambda: client.get_task(aimed)["status"] == "DONE")
+        assert client.get_task(urgent)["status"] == "REVIEW"
         news.click()
         expect(row(tab, urgent)).to_be_visible()
         expect(row(tab, aimed)).to_have_count(0)
 
 
-def test_a_completed_row_keeps_its_details_and_its_height(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    first = team.task(project, "First")
-    team.claim(first, "codex-3")
-    team.release(first, "codex-3", failed=True)
-    team.claim(first, "codex-3")
-    team.move(first, "REVIEW", agent_id="codex-3", note="All of it is done. " * 30)
-    second = review(team, project, "Second")
+def test_a_completed_row_keeps_its_details_and_its_height(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
+    first = client.create_task(project, "First")
+    client.claim(first, "codex-3")
+    client.release(first, "codex-3", failed=True)
+    client.claim(first, "codex-3")
+    client.set_status(first, "REVIEW", agent_id="codex-3", note="All of it is done. " * 30)
+    second = review(client, project, "Second")
     with needs(service, browser) as tab:
         expect_last_words(tab, first, second)
         expect(row(tab, first).get_by_test_id("attempts")).to_have_text("tried once")
         point_at(tab, button(tab, "Accept", second))
         before = row(tab, second).bounding_box()
-        team.move(first, "DONE", note="Fine")
+        client.set_status(first, "DONE", note="Fine")
         expect(row(tab, first).get_by_test_id("need-outcome")).to_have_text("Done")
         expect(row(tab, first).get_by_test_id("attempts")).to_have_text("tried once")
         expect(row(tab, first).get_by_test_id("latest-log-entry")).to_contain_text("All of it is done.")
@@ -113,12 +115,12 @@ def test_a_completed_row_keeps_its_details_and_its_height(service: Service, brow
         assert row(tab, second).bounding_box() == before
 
 
-def test_the_buttons_of_all_rows_end_at_the_same_edge(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    short = review(team, project, "Short")
-    long = team.task(project, "Long")
-    team.claim(long, "an-agent-with-a-name-" + "x" * 60)
-    team.move(long, "REVIEW", force=True, note="Long is done")
+def test_the_buttons_of_all_rows_end_at_the_same_edge(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
+    short = review(client, project, "Short")
+    long = client.create_task(project, "Long")
+    client.claim(long, "an-agent-with-a-name-" + "x" * 60)
+    client.set_status(long, "REVIEW", force=True, note="Long is done")
     for width in (1440, 900):
         with needs(service, browser, viewport={"width": width, "height": 800}) as tab:
             expect_last_words(tab, short, long)
@@ -130,17 +132,19 @@ def test_the_buttons_of_all_rows_end_at_the_same_edge(service: Service, browser:
             assert ends[0] == ends[1]
 
 
-def test_the_list_is_refreshed_when_the_pointer_leaves_it(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    first, second = review(team, project, "First"), review(team, project, "Second")
+def test_the_list_is_refreshed_when_the_pointer_leaves_it(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
+    first, second = review(client, project, "First"), review(client, project, "Second")
     with needs(service, browser) as tab:
         expect_last_words(tab, first, second)
         point_at(tab, button(tab, "Accept", second))
         before = row(tab, second).bounding_box()
-        team.move(first, "DONE")
+        client.set_status(first, "DONE")
         expect(row(tab, first).get_by_test_id("need-outcome")).to_have_text("Done")
         assert row(tab, second).bounding_box() == before
-        third = review(team, project, "Third")
+        third = review(client, project, "Third")
         expect(tab.page.get_by_test_id("needs-news")).to_have_text("1 new")
         assert names(tab) == ["First", "Second"]
         leave(tab)
@@ -148,50 +152,50 @@ def test_the_list_is_refreshed_when_the_pointer_leaves_it(service: Service, brow
         assert names(tab) == ["Second", "Third"]
 
 
-def test_a_completed_row_that_returns_counts_as_new(service: Service, browser: Browser, team: Team) -> None:
-    task = review(team, team.project(), "Twice")
+def test_a_completed_row_that_returns_counts_as_new(service: Service, browser: Browser, client: RestClient) -> None:
+    task = review(client, client.create_project(), "Twice")
     with needs(service, browser) as tab:
         expect_last_words(tab, task)
         point_at(tab, button(tab, "Accept", task))
-        team.move(task, "TODO", note="Not yet")
+        client.set_status(task, "TODO", note="Not yet")
         expect(row(tab, task).get_by_test_id("need-outcome")).to_have_text("To do")
-        team.move(task, "REVIEW")
+        client.set_status(task, "REVIEW")
         expect(tab.page.get_by_test_id("needs-news")).to_have_text("1 new")
         press(tab)
         expect(row(tab, task).get_by_role("button")).to_have_count(0)
         leave(tab)
         expect(button(tab, "Accept", task)).to_be_visible()
-        assert team.read(task)["status"] == "REVIEW"
+        assert client.get_task(task)["status"] == "REVIEW"
 
 
 def test_a_click_does_not_act_on_a_row_that_moved_under_a_resting_pointer(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    project = team.project()
-    first, second = review(team, project, "First"), review(team, project, "Second")
+    project = client.create_project()
+    first, second = review(client, project, "First"), review(client, project, "Second")
     with needs(service, browser) as tab:
         expect_last_words(tab, first, second)
         point_at(tab, button(tab, "Accept", second))
         row(tab, first).evaluate(INSERT_ABOVE)
         press(tab)
         expect(tab.toast("The list changed while you clicked")).to_be_visible()
-        assert [team.read(task)["status"] for task in (first, second)] == ["REVIEW", "REVIEW"]
+        assert [client.get_task(task)["status"] for task in (first, second)] == ["REVIEW", "REVIEW"]
         leave(tab)
         point_at(tab, button(tab, "Accept", first))
         press(tab)
         expect(row(tab, first).get_by_test_id("need-outcome")).to_have_text("Done")
-        assert team.read(second)["status"] == "REVIEW"
+        assert client.get_task(second)["status"] == "REVIEW"
 
 
-def test_a_tap_acts_on_the_list_as_it_is_shown(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    first = review(team, project, "First")
+def test_a_tap_acts_on_the_list_as_it_is_shown(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
+    first = review(client, project, "First")
     phone = {"viewport": {"width": 320, "height": 700}, "has_touch": True, "is_mobile": True}
     with needs(service, browser, **phone) as tab:
         expect(button(tab, "Accept", first)).to_be_visible()
-        second = team.task(project, "Second", priority=0)
-        team.task(project, "Waits for it", depends_on=[second])
-        team.move(second, "REVIEW")
+        second = client.create_task(project, "Second", priority=0)
+        client.create_task(project, "Waits for it", depends_on=[second])
+        client.set_status(second, "REVIEW")
         expect(tab.page.get_by_test_id("needs-news")).to_have_text("1 new")
         button(tab, "Accept", first).tap()
         expect(row(tab, first).get_by_test_id("need-outcome")).to_have_text("Done")
@@ -200,9 +204,9 @@ def test_a_tap_acts_on_the_list_as_it_is_shown(service: Service, browser: Browse
         expect(row(tab, first)).to_have_count(0)
 
 
-def test_the_keyboard_focus_moves_from_row_to_row(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    tasks = [review(team, project, name) for name in ("One", "Two", "Three")]
+def test_the_keyboard_focus_moves_from_row_to_row(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
+    tasks = [review(client, project, name) for name in ("One", "Two", "Three")]
     with dashboard(service, browser) as tab:
         tab.open()
         tab.page.keyboard.press("g")
@@ -224,17 +228,17 @@ def test_the_keyboard_focus_moves_from_row_to_row(service: Service, browser: Bro
         tab.page.keyboard.press("Enter")
         expect(tab.page.get_by_text("Nothing waits for you")).to_be_visible()
         expect(tab.page.locator("#page-title")).to_be_focused()
-        service.wait_until(lambda: [team.read(task)["status"] for task in tasks] == ["DONE", "DONE", "TODO"])
+        service.wait_until(lambda: [client.get_task(task)["status"] for task in tasks] == ["DONE", "DONE", "TODO"])
 
 
 def test_a_blocked_task_after_one_failed_attempt_is_not_listed_as_failed_too_often(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Which rounding?")
-    team.claim(task, "codex-3")
-    team.release(task, "codex-3", failed=True)
-    team.claim(task, "codex-3")
-    team.move(task, "BLOCKED", agent_id="codex-3", note="Half-even or half-up?")
+    task = client.create_task(client.create_project(), "Which rounding?")
+    client.claim(task, "codex-3")
+    client.release(task, "codex-3", failed=True)
+    client.claim(task, "codex-3")
+    client.set_status(task, "BLOCKED", agent_id="codex-3", note="Half-even or half-up?")
     with needs(service, browser) as tab:
         expect(tab.page.get_by_test_id("need-blocked")).to_contain_text("Half-even or half-up?")
         expect(tab.page.get_by_test_id("need-attempts")).to_have_count(0)
@@ -242,7 +246,7 @@ def test_a_blocked_task_after_one_failed_attempt_is_not_listed_as_failed_too_oft
         expect(tab.dialog).to_contain_text("Half-even or half-up?")
         tab.page.keyboard.press("Escape")
         expect(tab.dialog).to_have_count(0)
-        assert team.read(task)["status"] == "BLOCKED"
+        assert client.get_task(task)["status"] == "BLOCKED"
 
 
 @pytest.mark.parametrize("cap", [2, 0])
@@ -250,27 +254,27 @@ def test_a_task_is_listed_as_failed_too_often_at_the_attempt_limit(
     start_service: Start, browser: Browser, cap: int
 ) -> None:
     service = start_service(MAX_ATTEMPTS=cap)
-    team = Team(service)
-    task = team.task(team.project(), "Crashes")
+    client = RestClient(service)
+    task = client.create_task(client.create_project(), "Crashes")
     for _ in range(cap or 1):
-        team.claim(task, "flaky")
-        team.release(task, "flaky", failed=True)
+        client.claim(task, "flaky")
+        client.release(task, "flaky", failed=True)
     group = "need-attempts" if cap else "need-lost"
     with needs(service, browser) as tab:
         expect(tab.page.get_by_test_id(group)).to_contain_text("Crashes")
         expect(tab.page.get_by_test_id("need")).to_have_count(1)
 
 
-def newest(team: Team, task: int) -> tuple[str, str]:
+def newest(client: RestClient, task: int) -> tuple[str, str]:
     """Return the author and the text of the last log entry."""
-    entry = max(team.send("GET", f"/api/tasks/{task}/details")["logs"], key=lambda log: int(log["id"]))
+    entry = max(client.send("GET", f"/api/tasks/{task}/details")["logs"], key=lambda log: int(log["id"]))
     return str(entry["author"]), str(entry["body"])
 
 
 def test_a_task_is_sent_back_with_a_comment_that_gives_the_reason(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = review(team, team.project(), "Halfway")
+    task = review(client, client.create_project(), "Halfway")
     with needs(service, browser) as tab:
         button(tab, "Send back", task).click()
         tab.page.keyboard.press("Enter")
@@ -279,69 +283,73 @@ def test_a_task_is_sent_back_with_a_comment_that_gives_the_reason(
         tab.page.keyboard.type("The tests ")
         tab.page.keyboard.press("Escape")
         expect(tab.dialog).to_have_count(0)
-        assert team.read(task)["status"] == "REVIEW"
+        assert client.get_task(task)["status"] == "REVIEW"
         button(tab, "Send back", task).click()
         expect(tab.page.get_by_test_id("move-comment")).to_have_value("The tests ")
         tab.page.get_by_test_id("move-comment").press("End")
-        team.log(task, "One more thing", agent_id="codex-3")
+        client.add_log(task, "One more thing", agent_id="codex-3")
         expect(tab.dialog.get_by_test_id("latest-log-entry")).to_contain_text("One more thing")
         tab.page.keyboard.type("are missing")
         tab.page.keyboard.press("Control+Enter")
-        service.wait_until(lambda: newest(team, task) == ("local", "The tests are missing"))
-        events = team.send("GET", f"/api/tasks/{task}/events?limit=500")["items"]
+        service.wait_until(lambda: newest(client, task) == ("local", "The tests are missing"))
+        events = client.send("GET", f"/api/tasks/{task}/events?limit=500")["items"]
         logged, moved = [event for event in events if event["type"] in ("task.logged", "task.status_changed")][-2:]
         assert (logged["type"], moved["type"]) == ("task.logged", "task.status_changed")
         assert logged["timestamp"] == moved["timestamp"]
 
 
-def test_the_comment_is_optional_when_a_task_is_unblocked(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    silent, answered = team.task(project, "Silent"), team.task(project, "Answered")
+def test_the_comment_is_optional_when_a_task_is_unblocked(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
+    silent, answered = client.create_task(project, "Silent"), client.create_task(project, "Answered")
     for task in (silent, answered):
-        team.move(task, "BLOCKED", note="How?")
+        client.set_status(task, "BLOCKED", note="How?")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={silent}")
         tab.page.get_by_test_id("decisions").get_by_role("button", name="Unblock").click()
         tab.page.get_by_test_id("send-comment").click()
         expect(tab.card_in("TODO", silent)).to_be_visible()
-        service.wait_until(lambda: team.read(silent)["status"] == "TODO")
-        assert newest(team, silent) == ("local", "How?")
+        service.wait_until(lambda: client.get_task(silent)["status"] == "TODO")
+        assert newest(client, silent) == ("local", "How?")
         tab.open(f"/?task={answered}")
         tab.page.get_by_test_id("move").select_option("TODO")
         tab.page.get_by_test_id("move-comment").fill("Like this")
         tab.page.get_by_test_id("move-comment").press("Enter")
         expect(tab.card_in("TODO", answered)).to_be_visible()
-        service.wait_until(lambda: newest(team, answered) == ("local", "Like this"))
+        service.wait_until(lambda: newest(client, answered) == ("local", "Like this"))
 
 
-def test_enter_of_an_input_method_does_not_submit(service: Service, browser: Browser, team: Team) -> None:
-    task = review(team, team.project(), "Composed")
+def test_enter_of_an_input_method_does_not_submit(service: Service, browser: Browser, client: RestClient) -> None:
+    task = review(client, client.create_project(), "Composed")
     with needs(service, browser) as tab:
         button(tab, "Send back", task).click()
         line = tab.page.get_by_test_id("move-comment")
         line.fill("テスト")
         line.dispatch_event("keydown", {"key": "Enter", "isComposing": True, "bubbles": True, "cancelable": True})
         expect(line).to_have_value("テスト")
-        assert team.read(task)["status"] == "REVIEW"
+        assert client.get_task(task)["status"] == "REVIEW"
 
 
-def test_dragging_a_task_out_of_review_asks_for_a_comment(service: Service, browser: Browser, team: Team) -> None:
-    task = review(team, team.project(), "Dragged")
+def test_dragging_a_task_out_of_review_asks_for_a_comment(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = review(client, client.create_project(), "Dragged")
     with dashboard(service, browser) as tab:
         tab.open()
         tab.card(task).drag_to(tab.column("TODO"))
         tab.page.get_by_test_id("move-comment").fill("Again, please")
         tab.page.get_by_test_id("send-comment").click()
         expect(tab.card_in("TODO", task)).to_be_visible()
-        service.wait_until(lambda: newest(team, task) == ("local", "Again, please"))
+        service.wait_until(lambda: newest(client, task) == ("local", "Again, please"))
 
 
 def test_a_row_shows_project_agent_waiting_time_and_number_of_dependents(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    project = team.project("Checkout")
-    light, heavy = review(team, project, "Light", priority=0), review(team, project, "Heavy")
-    team.task(project, "Waits", depends_on=[heavy])
+    project = client.create_project("Checkout")
+    light, heavy = review(client, project, "Light", priority=0), review(client, project, "Heavy")
+    client.create_task(project, "Waits", depends_on=[heavy])
     with needs(service, browser) as tab:
         for words in ("Checkout", "codex-3", "waiting under a minute", "blocks 1"):
             expect(row(tab, heavy)).to_contain_text(words)
@@ -349,10 +357,10 @@ def test_a_row_shows_project_agent_waiting_time_and_number_of_dependents(
         assert names(tab) == ["Heavy", "Light"]
 
 
-def test_the_last_report_contains_its_links(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Reported")
+def test_the_last_report_contains_its_links(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Reported")
     note = "**Done**, see https://example.org/a_(b). The [request](https://example.org/pull/12) waits"
-    team.move(task, "REVIEW", note=note)
+    client.set_status(task, "REVIEW", note=note)
     with needs(service, browser) as tab:
         word = row(tab, task).get_by_test_id("latest-log-entry")
         expect(word).to_contain_text("Done, see https://example.org/a_(b). The request waits")
@@ -363,43 +371,47 @@ def test_the_last_report_contains_its_links(service: Service, browser: Browser, 
         expect(links.last).to_have_attribute("rel", "noopener noreferrer nofollow")
 
 
-def test_an_overdue_task_shows_its_date_and_can_be_postponed(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Late", due_at="2020-03-04T05:06:00Z")
+def test_an_overdue_task_shows_its_date_and_can_be_postponed(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Late", due_at="2020-03-04T05:06:00Z")
     with needs(service, browser, timezone_id="UTC", locale="en-GB") as tab:
         expect(row(tab, task).get_by_test_id("due")).to_have_text("due 4 Mar 2020, 05:06")
         button(tab, "Postpone by a week", task).click()
         expect(row(tab, task).get_by_test_id("due")).to_have_text("due 11 Mar 2020, 05:06")
-        service.wait_until(lambda: team.read(task)["due_at"] == "2020-03-11T05:06:00.000Z")
+        service.wait_until(lambda: client.get_task(task)["due_at"] == "2020-03-11T05:06:00.000Z")
 
 
-def test_a_task_that_depends_on_a_cancelled_task_needs_a_person(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    cancelled, kept = team.task(project, "Given up"), team.task(project, "Kept")
-    task = team.task(project, "Stuck behind it", depends_on=[cancelled, kept])
+def test_a_task_that_depends_on_a_cancelled_task_needs_a_person(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
+    cancelled, kept = client.create_task(project, "Given up"), client.create_task(project, "Kept")
+    task = client.create_task(project, "Stuck behind it", depends_on=[cancelled, kept])
     with needs(service, browser) as tab:
         expect(tab.page.get_by_text("Nothing waits for you")).to_be_visible()
-        team.move(cancelled, "CANCELLED")
+        client.set_status(cancelled, "CANCELLED")
         group = tab.page.get_by_test_id("need-cancelled")
         expect(group).to_contain_text(f"waits for #{cancelled}, cancelled")
         button(tab, "Remove dependency", task).click()
         expect(row(tab, task).get_by_role("button")).to_have_count(0)
-        service.wait_until(lambda: team.read(task)["depends_on"] == [kept])
+        service.wait_until(lambda: client.get_task(task)["depends_on"] == [kept])
 
 
 @pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, {"viewport": {"width": 320, "height": 700}}])
 def test_the_list_and_its_dialog_meet_wcag(
-    service: Service, browser: Browser, team: Team, options: dict[str, object]
+    service: Service, browser: Browser, client: RestClient, options: dict[str, object]
 ) -> None:
-    project = team.project("A project with a name that is long enough to be cut somewhere")
-    tasks = [review(team, project, name) for name in ("One", "Two https://example.org/" + "x" * 80)]
-    team.move(team.task(project, "Late", due_at="2020-03-04T05:06:00Z"), "IN_PROGRESS")
+    project = client.create_project("A project with a name that is long enough to be cut somewhere")
+    tasks = [review(client, project, name) for name in ("One", "Two https://example.org/" + "x" * 80)]
+    client.set_status(client.create_task(project, "Late", due_at="2020-03-04T05:06:00Z"), "IN_PROGRESS")
     with needs(service, browser, **options) as tab:
         expect_last_words(tab, *tasks)
         point_at(tab, button(tab, "Accept", tasks[0]))
         press(tab)
         expect(row(tab, tasks[0]).get_by_test_id("need-outcome")).to_be_visible()
         expect(tab.toast("to Done")).to_be_visible()
-        review(team, project, "Three")
+        review(client, project, "Three")
         expect(tab.page.get_by_test_id("needs-news")).to_be_visible()
         assert tab.violations() == []
         assert tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.dashboard.layout import wider
 from tests.e2e.service import Service
 
@@ -46,10 +46,10 @@ def press(tab: Dashboard, key: str, **more: object) -> None:
 
 @pytest.mark.parametrize("mark", COMPOSING, ids=["isComposing", "229"])
 def test_keys_that_end_a_composition_do_not_select_send_or_close(
-    service: Service, browser: Browser, team: Team, mark: Mapping[str, object]
+    service: Service, browser: Browser, client: RestClient, mark: Mapping[str, object]
 ) -> None:
-    project = team.project()
-    task, other = team.task(project, "テスト"), team.task(project, "テスト二")
+    project = client.create_project()
+    task, other = client.create_task(project, "テスト"), client.create_task(project, "テスト二")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         expect(tab.drawer).to_be_focused()
@@ -78,7 +78,7 @@ def test_keys_that_end_a_composition_do_not_select_send_or_close(
         tab.page.get_by_test_id("discard-changes").click()
         log = tab.page.get_by_test_id("log-body")
         log.fill("テスト")
-        before = team.head()
+        before = client.last_seq()
         for key, more in (("Enter", {"ctrlKey": True}), ("Escape", {})):
             press(tab, key, **more, **mark)
         expect(log).to_be_focused()
@@ -87,7 +87,7 @@ def test_keys_that_end_a_composition_do_not_select_send_or_close(
             press(tab, key, **mark)
         expect(tab.dialog).to_have_count(0)
         expect(tab.drawer).to_be_visible()
-        assert team.head() == before
+        assert client.last_seq() == before
 
 
 def test_every_key_handler_ignores_compositions() -> None:
@@ -101,15 +101,17 @@ def test_every_key_handler_ignores_compositions() -> None:
     assert unguarded == {"stable_list.js"}, "stable_list.js records key presses and handles none"
 
 
-def test_letter_shortcuts_work_on_layouts_without_latin_letters(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
+def test_letter_shortcuts_work_on_layouts_without_latin_letters(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
     layouts = {
         "Cyrillic": ("ь", "л", "1"),
         "Greek": ("μ", "κ", "1"),
         "Hebrew": ("צ", "ל", "1"),
         "Arabic": ("ة", "ن", "\u0661"),
     }
-    tasks = {layout: team.task(project, layout) for layout in layouts}
+    tasks = {layout: client.create_task(project, layout) for layout in layouts}
     with dashboard(service, browser) as tab:
         tab.open()
         for layout, (move, palette, digit) in layouts.items():
@@ -142,12 +144,14 @@ def test_shortcuts_on_a_latin_layout_use_the_letter_and_not_the_key_position(sha
 
 @pytest.mark.parametrize("width", [320, 1280])
 def test_right_to_left_names_do_not_reorder_the_words_around_them(
-    service: Service, browser: Browser, team: Team, width: int
+    service: Service, browser: Browser, client: RestClient, width: int
 ) -> None:
-    project = team.project("פרויקט (א)", description="תיאור של הפרויקט")
-    task = team.task(project, NAME, description="שלום, *world*.", epic_id=team.epic(project, "אפיק"), labels=["תג"])
-    team.claim(task, ADA, 3000)
-    team.log(task, "עובד על #1", agent_id=ADA)
+    project = client.create_project("פרויקט (א)", description="תיאור של הפרויקט")
+    task = client.create_task(
+        project, NAME, description="שלום, *world*.", epic_id=client.create_epic(project, "אפיק"), labels=["תג"]
+    )
+    client.claim(task, ADA, 3000)
+    client.add_log(task, "עובד על #1", agent_id=ADA)
     with dashboard(service, browser, viewport={"width": width, "height": 800}) as tab:
         tab.open(f"/?task={task}&status=IN_PROGRESS")
         expect(tab.page.get_by_test_id("log-entry")).to_be_visible()
@@ -178,8 +182,8 @@ def test_right_to_left_names_do_not_reorder_the_words_around_them(
         assert tab.violations() == []
 
 
-def test_messages_isolate_right_to_left_names(service: Service, browser: Browser, team: Team) -> None:
-    team.task(team.project(), NAME, due_at="2020-03-04")
+def test_messages_isolate_right_to_left_names(service: Service, browser: Browser, client: RestClient) -> None:
+    client.create_task(client.create_project(), NAME, due_at="2020-03-04")
     with dashboard(service, browser) as tab:
         tab.open("/?view=needs")
         tab.page.get_by_role("button", name="Postpone by a week").click()
@@ -191,8 +195,10 @@ def test_messages_isolate_right_to_left_names(service: Service, browser: Browser
         expect(tab.toast(f"Saved #1 \u2068{NAME}\u2069")).to_be_visible()
 
 
-def test_a_form_field_follows_the_direction_of_the_typed_text(service: Service, browser: Browser, team: Team) -> None:
-    team.project()
+def test_a_form_field_follows_the_direction_of_the_typed_text(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    client.create_project()
     with dashboard(service, browser) as tab:
         tab.open()
         tab.page.get_by_test_id("new-task").click()

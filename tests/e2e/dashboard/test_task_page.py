@@ -2,17 +2,19 @@
 
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.dashboard.browser import Team, dashboard
+from tests.e2e.dashboard.browser import RestClient, dashboard
 from tests.e2e.service import Service
 
 LOG_PAGE = 50
 
 
-def test_the_log_comes_before_a_description_that_is_folded(service: Service, browser: Browser, team: Team) -> None:
+def test_the_log_comes_before_a_description_that_is_folded(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
     lines = "\n\n".join(f"Line {number}" for number in range(60))
-    task = team.task(team.project(), "Long", description=lines)
+    task = client.create_task(client.create_project(), "Long", description=lines)
     for number in range(5):
-        team.log(task, f"Step {number}", agent_id="claude-7")
+        client.add_log(task, f"Step {number}", agent_id="claude-7")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         entries = tab.page.get_by_test_id("log-entry")
@@ -37,17 +39,19 @@ def test_the_log_comes_before_a_description_that_is_folded(service: Service, bro
         expect(entries).to_have_count(5)
 
 
-def test_a_short_description_is_not_folded(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Short", description="\n".join(f"- item {number}" for number in range(8)))
+def test_a_short_description_is_not_folded(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(
+        client.create_project(), "Short", description="\n".join(f"- item {number}" for number in range(8))
+    )
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         expect(tab.page.get_by_test_id("description").get_by_role("listitem")).to_have_count(8)
         expect(tab.page.get_by_role("button", name="Show all")).to_have_count(0)
 
 
-def test_a_task_in_review_is_accepted_on_its_page(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Handed in")
-    team.move(task, "REVIEW")
+def test_a_task_in_review_is_accepted_on_its_page(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Handed in")
+    client.set_status(task, "REVIEW")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         decision = tab.page.get_by_test_id("decisions")
@@ -55,15 +59,15 @@ def test_a_task_in_review_is_accepted_on_its_page(service: Service, browser: Bro
         decision.get_by_role("button", name="Accept").click()
         expect(tab.card_in("DONE", task)).to_be_visible()
         expect(decision).to_have_count(0)
-        service.wait_until(lambda: team.read(task)["status"] == "DONE")
+        service.wait_until(lambda: client.get_task(task)["status"] == "DONE")
 
 
-def test_cards_of_review_and_done_name_the_agent(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    review, done, free = (team.task(project, name) for name in ("Handed in", "Finished", "Free"))
+def test_cards_of_review_and_done_name_the_agent(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
+    review, done, free = (client.create_task(project, name) for name in ("Handed in", "Finished", "Free"))
     for task, status in ((review, "REVIEW"), (done, "DONE"), (free, "TODO")):
-        team.claim(task, "codex-3")
-        team.move(task, status, agent_id="codex-3")
+        client.claim(task, "codex-3")
+        client.set_status(task, status, agent_id="codex-3")
     with dashboard(service, browser) as tab:
         tab.open()
         for status, task in (("REVIEW", review), ("DONE", done)):
@@ -73,12 +77,12 @@ def test_cards_of_review_and_done_name_the_agent(service: Service, browser: Brow
 
 
 def test_the_log_has_no_gap_after_more_entries_than_one_page_arrived_offline(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Busy")
+    task = client.create_task(client.create_project(), "Busy")
     entries = [f"entry {number}" for number in range(2 * (LOG_PAGE + 1))]
     for body in entries[: LOG_PAGE + 1]:
-        team.log(task, body)
+        client.add_log(task, body)
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         shown = tab.page.get_by_test_id("log-entry")
@@ -86,7 +90,7 @@ def test_the_log_has_no_gap_after_more_entries_than_one_page_arrived_offline(
         tab.context.set_offline(True)
         tab.expect_status("reconnecting")
         for body in entries[LOG_PAGE + 1 :]:
-            team.log(task, body)
+            client.add_log(task, body)
         tab.context.set_offline(False)
         tab.expect_status("live")
         expect(shown.first).to_contain_text(entries[-1])

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.e2e.dashboard.browser import Dashboard, Team, dashboard
+from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
 
 @pytest.fixture(scope="module")
-def task(shared_team: Team) -> int:
-    return shared_team.task(shared_team.project(), "As it was")
+def task(shared_client: RestClient) -> int:
+    return shared_client.create_task(shared_client.create_project(), "As it was")
 
 
 def question(tab: Dashboard) -> Locator:
@@ -70,8 +70,8 @@ def test_an_unchanged_form_closes_at_once(
         expect(tab.drawer).to_be_visible()
 
 
-def test_repeated_escape_never_loses_the_text(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Edited")
+def test_repeated_escape_never_loses_the_text(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Edited")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_test_id("edit").click()
@@ -85,7 +85,7 @@ def test_repeated_escape_never_loses_the_text(service: Service, browser: Browser
         expect(tab.dialog.get_by_label("Description")).to_have_value("An hour of work")
         tab.page.get_by_test_id("save").click()
         expect(tab.toast("Saved")).to_be_visible()
-    assert team.read(task)["description"] == "An hour of work"
+    assert client.get_task(task)["description"] == "An hour of work"
 
 
 def test_a_forced_close_of_the_dialog_restores_the_text(shared: Service, browser: Browser, task: int) -> None:
@@ -113,9 +113,9 @@ def test_escape_in_an_unsent_comment_leaves_the_field_and_keeps_the_task_open(
         expect(tab.drawer).to_have_count(0)
 
 
-def test_an_unsent_comment_is_kept_with_its_task(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    task, other = team.task(project, "One"), team.task(project, "Other")
+def test_an_unsent_comment_is_kept_with_its_task(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
+    task, other = client.create_task(project, "One"), client.create_task(project, "Other")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         box = tab.page.get_by_test_id("log-body")
@@ -136,7 +136,7 @@ def test_an_unsent_comment_is_kept_with_its_task(service: Service, browser: Brow
 
 
 def test_the_first_task_can_be_created_together_with_its_project(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
     with dashboard(service, browser) as tab:
         tab.open()
@@ -150,5 +150,5 @@ def test_the_first_task_can_be_created_together_with_its_project(
         tab.dialog.get_by_label("Name").fill("Write the parser")
         tab.page.get_by_test_id("save").click()
         expect(tab.drawer).to_contain_text("Write the parser")
-        after = team.read(1)
+        after = client.get_task(1)
     assert (after["name"], after["project_id"]) == ("Write the parser", 1)

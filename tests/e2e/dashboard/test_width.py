@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.dashboard.browser import Team, dashboard
+from tests.e2e.dashboard.browser import RestClient, dashboard
 from tests.e2e.dashboard.layout import wider
 from tests.e2e.service import Service
 
@@ -15,11 +15,11 @@ HOLDER = "agent-" + "h" * 100
 
 
 @pytest.fixture(scope="module")
-def nasty(shared_team: Team) -> int:
+def nasty(shared_client: RestClient) -> int:
     """Create names of a hundred characters without a space everywhere. Return the claimed task that has all of them."""
-    project = shared_team.project("P" * 100, description="d" * 300)
-    epic, endless = shared_team.epic(project, EPIC), shared_team.epic(project, "E" * 100)
-    task = shared_team.task(
+    project = shared_client.create_project("P" * 100, description="d" * 300)
+    epic, endless = shared_client.create_epic(project, EPIC), shared_client.create_epic(project, "E" * 100)
+    task = shared_client.create_task(
         project,
         "N" * 100,
         epic_id=epic,
@@ -31,14 +31,14 @@ def nasty(shared_team: Team) -> int:
         due_at="2020-01-01T00:00:00Z",
         estimate_minutes=90,
     )
-    shared_team.claim(task, HOLDER, 3000)
-    shared_team.log(task, "b" * 300, agent_id=HOLDER)
-    below = shared_team.task(project, "S" * 100, depends_on=[task], epic_id=endless)
-    shared_team.task(project, "Third", depends_on=[below], conflicts_with=[task], epic_id=epic)
+    shared_client.claim(task, HOLDER, 3000)
+    shared_client.add_log(task, "b" * 300, agent_id=HOLDER)
+    below = shared_client.create_task(project, "S" * 100, depends_on=[task], epic_id=endless)
+    shared_client.create_task(project, "Third", depends_on=[below], conflicts_with=[task], epic_id=epic)
     for status in ("BACKLOG", "REVIEW", "BLOCKED", "DONE", "CANCELLED", "IN_PROGRESS"):
-        other = shared_team.task(project, status.lower() + "x" * 90, epic_id=epic)
-        shared_team.move(other, status, note="q" * 200)
-    shared_team.task(shared_team.project("Q" * 100), "Of another project", labels=["l" * 64])
+        other = shared_client.create_task(project, status.lower() + "x" * 90, epic_id=epic)
+        shared_client.set_status(other, status, note="q" * 200)
+    shared_client.create_task(shared_client.create_project("Q" * 100), "Of another project", labels=["l" * 64])
     return task
 
 
@@ -81,9 +81,9 @@ def test_no_dialog_is_wider_than_the_window(shared: Service, browser: Browser, n
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_sign_in_page_fits_and_explains_a_rejected_token_in_plain_words(
-    service: Service, browser: Browser, team: Team, width: int
+    service: Service, browser: Browser, client: RestClient, width: int
 ) -> None:
-    team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})
+    client.send("POST", "/api/tokens", {"name": "root", "role": "operator"})
     with dashboard(service, browser, viewport={"width": width, "height": 640}) as tab:
         tab.page.goto(service.url)
         tab.page.get_by_test_id("token").fill("not-a-token")
@@ -100,10 +100,10 @@ def test_the_sign_in_page_fits_and_explains_a_rejected_token_in_plain_words(
         assert (wider(tab), tab.violations()) == ([], [])
 
 
-def test_the_sign_in_page_with_a_reason_fits_a_phone(service: Service, browser: Browser, team: Team) -> None:
+def test_the_sign_in_page_with_a_reason_fits_a_phone(service: Service, browser: Browser, client: RestClient) -> None:
     with dashboard(service, browser, viewport={"width": 320, "height": 640}) as tab:
         tab.open()
-        secret = team.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
+        secret = client.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
         tab.page.get_by_test_id("token").fill(secret)
         tab.page.get_by_role("button", name="Sign in").click()
         tab.expect_status("live")
@@ -170,8 +170,10 @@ def test_the_lanes_show_the_current_time_and_the_lease_on_a_phone(
         expect(lanes.locator(".lane-bar").first).to_be_in_viewport(ratio=0.5)
 
 
-def test_a_phone_has_theme_help_and_sign_out_in_one_menu(service: Service, browser: Browser, team: Team) -> None:
-    secret = team.send("POST", "/api/tokens", {"name": "ada", "role": "operator"})["secret"]
+def test_a_phone_has_theme_help_and_sign_out_in_one_menu(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    secret = client.send("POST", "/api/tokens", {"name": "ada", "role": "operator"})["secret"]
     with dashboard(service, browser, viewport={"width": 320, "height": 640}, color_scheme="light") as tab:
         tab.page.goto(service.url)
         tab.page.get_by_test_id("token").fill(secret)
@@ -216,15 +218,15 @@ def test_a_view_has_margins_and_a_readable_line_length(
 
 
 @pytest.mark.parametrize("width", [1280, 1000])
-def test_a_graph_opens_completely_visible(service: Service, browser: Browser, team: Team, width: int) -> None:
-    project = team.project()
-    first = [team.task(project, f"Root {number}") for number in range(3)]
-    middle = [team.task(project, f"Middle {number}", depends_on=first) for number in range(7)]
+def test_a_graph_opens_completely_visible(service: Service, browser: Browser, client: RestClient, width: int) -> None:
+    project = client.create_project()
+    first = [client.create_task(project, f"Root {number}") for number in range(3)]
+    middle = [client.create_task(project, f"Middle {number}", depends_on=first) for number in range(7)]
     for number in range(9):
-        team.task(project, f"Leaf {number}", depends_on=middle[number % 7 :])
+        client.create_task(project, f"Leaf {number}", depends_on=middle[number % 7 :])
     chain = first[0]
     for number in range(4):
-        chain = team.task(project, f"Chain {number}", depends_on=[chain])
+        chain = client.create_task(project, f"Chain {number}", depends_on=[chain])
     with dashboard(service, browser, viewport={"width": width, "height": 720}) as tab:
         tab.open("/?view=graph")
         expect(tab.page.get_by_test_id("node")).to_have_count(23)
@@ -240,12 +242,12 @@ def test_a_graph_opens_completely_visible(service: Service, browser: Browser, te
 
 
 def test_a_large_graph_opens_without_empty_areas_and_fits_on_request(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    project = team.project()
-    last = team.task(project, "Link 0")
+    project = client.create_project()
+    last = client.create_task(project, "Link 0")
     for number in range(1, 14):
-        last = team.task(project, f"Link {number}", depends_on=[last])
+        last = client.create_task(project, f"Link {number}", depends_on=[last])
     with dashboard(service, browser, viewport={"width": 320, "height": 640}) as tab:
         tab.open("/?view=graph")
         expect(tab.page.get_by_test_id("node")).to_have_count(14)

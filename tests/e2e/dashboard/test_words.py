@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.command_line import CommandLine
-from tests.e2e.dashboard.browser import Team, dashboard
+from tests.e2e.dashboard.browser import RestClient, dashboard
 from tests.e2e.service import Service
 
 Start = Callable[..., Service]
@@ -16,16 +16,16 @@ FOR_PROGRAMS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
 
 @pytest.fixture(scope="module")
-def other(shared_team: Team) -> int:
-    return shared_team.task(shared_team.project("Elsewhere"), "Something else")
+def other(shared_client: RestClient) -> int:
+    return shared_client.create_task(shared_client.create_project("Elsewhere"), "Something else")
 
 
 @pytest.fixture(scope="module")
-def wanted(shared_team: Team, other: int) -> int:
+def wanted(shared_client: RestClient, other: int) -> int:
     """Create task 2 with a value in every field that the search covers."""
     fields = {"external_key": "SHOP-117", "description": "Half of the cents vanish", "labels": ["urgent-label"]}
-    task = shared_team.task(shared_team.project(), "Rounding error", **fields)
-    shared_team.claim(task, "codex-3", 3000)
+    task = shared_client.create_task(shared_client.create_project(), "Rounding error", **fields)
+    shared_client.claim(task, "codex-3", 3000)
     return task
 
 
@@ -37,13 +37,15 @@ def back_up_and_restore(service: Service, folder: Path) -> None:
     service.start()
 
 
-def test_the_badge_shows_the_number_of_tasks_in_the_list(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
+def test_the_badge_shows_the_number_of_tasks_in_the_list(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
     for status in ("REVIEW", "BLOCKED", "IN_PROGRESS"):
-        team.move(team.task(project, status), status, note="Please look")
-    lost = team.task(project, "Lost")
-    team.claim(lost, "flaky")
-    team.release(lost, "flaky", failed=True)
+        client.set_status(client.create_task(project, status), status, note="Please look")
+    lost = client.create_task(project, "Lost")
+    client.claim(lost, "flaky")
+    client.release(lost, "flaky", failed=True)
     with dashboard(service, browser) as tab:
         tab.open("/?view=needs")
         expect(tab.page.get_by_test_id("need")).to_have_count(4)
@@ -51,24 +53,26 @@ def test_the_badge_shows_the_number_of_tasks_in_the_list(service: Service, brows
 
 
 def test_a_task_that_needs_a_person_shows_its_last_log_entry_in_plain_text(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    project = team.project()
-    stuck, lost = team.task(project, "Stuck one"), team.task(project, "Lost one")
-    team.move(stuck, "BLOCKED", note="**Stuck** on `parse`, see [this](https://example.org/a)\n\n- [ ] ask\n> a_b_c")
-    team.claim(lost, "flaky")
-    team.log(lost, "Got to line 40", agent_id="flaky")
-    team.release(lost, "flaky", failed=True)
-    silent = team.task(project, "Silent one")
+    project = client.create_project()
+    stuck, lost = client.create_task(project, "Stuck one"), client.create_task(project, "Lost one")
+    client.set_status(
+        stuck, "BLOCKED", note="**Stuck** on `parse`, see [this](https://example.org/a)\n\n- [ ] ask\n> a_b_c"
+    )
+    client.claim(lost, "flaky")
+    client.add_log(lost, "Got to line 40", agent_id="flaky")
+    client.release(lost, "flaky", failed=True)
+    silent = client.create_task(project, "Silent one")
     with dashboard(service, browser) as tab:
         tab.open("/?view=needs")
         word = tab.page.get_by_test_id("need-blocked").get_by_test_id("latest-log-entry")
         expect(word).to_contain_text("Stuck on parse, see this ask a_b_c")
         row = tab.page.get_by_test_id("need-lost").get_by_test_id("need")
         expect(row.filter(has_text="Lost one").get_by_test_id("latest-log-entry")).to_contain_text("Got to line 40")
-        team.claim(silent, "gone", 1)
+        client.claim(silent, "gone", 1)
         expect(row.filter(has_text="Silent one").get_by_test_id("latest-log-entry")).to_contain_text("gone")
-        team.log(lost, "Now at line 50")
+        client.add_log(lost, "Now at line 50")
         expect(row.filter(has_text="Lost one").get_by_test_id("latest-log-entry")).to_contain_text("Now at line 50")
 
 
@@ -76,9 +80,9 @@ def test_a_lease_that_a_restore_ended_gives_the_restore_as_the_reason(
     start_service: Start, browser: Browser, tmp_path: Path
 ) -> None:
     service = start_service()
-    team = Team(service)
-    task = team.task(team.project(), "Held over a restore")
-    team.claim(task, "heir")
+    client = RestClient(service)
+    task = client.create_task(client.create_project(), "Held over a restore")
+    client.claim(task, "heir")
     back_up_and_restore(service, tmp_path)
     with dashboard(service, browser) as tab:
         tab.open("/?view=activity")
@@ -86,10 +90,10 @@ def test_a_lease_that_a_restore_ended_gives_the_restore_as_the_reason(
         expect(lost).to_contain_text("because the database was restored")
 
 
-def test_a_lease_that_a_person_ended_names_the_person(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Taken away")
-    team.claim(task, "heir")
-    team.send("DELETE", f"/api/tasks/{task}/lock", {"force": True})
+def test_a_lease_that_a_person_ended_names_the_person(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Taken away")
+    client.claim(task, "heir")
+    client.send("DELETE", f"/api/tasks/{task}/lock", {"force": True})
     with dashboard(service, browser) as tab:
         tab.open("/?view=activity")
         lost = tab.page.get_by_test_id("event").filter(has_text="lost")
@@ -99,9 +103,9 @@ def test_a_lease_that_a_person_ended_names_the_person(service: Service, browser:
 
 def test_a_human_lease_holder_is_shown_as_human(start_service: Start, browser: Browser, tmp_path: Path) -> None:
     service = start_service()
-    team = Team(service)
-    task = team.task(team.project(), "Held by hand")
-    team.send("POST", f"/api/tasks/{task}/lock", {})
+    client = RestClient(service)
+    task = client.create_task(client.create_project(), "Held by hand")
+    client.send("POST", f"/api/tasks/{task}/lock", {})
     back_up_and_restore(service, tmp_path)
     with dashboard(service, browser) as tab:
         for address in ("/?view=activity", f"/?task={task}"):
@@ -131,13 +135,13 @@ def test_a_link_to_an_unknown_project_or_epic_explains_it_and_offers_a_way_back(
 
 
 def test_a_project_that_is_deleted_while_shown_is_reported_as_missing(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    project = team.project()
-    team.task(project, "Doomed")
+    project = client.create_project()
+    client.create_task(project, "Doomed")
     with dashboard(service, browser) as tab:
         tab.open(f"/?project={project}")
-        team.send("DELETE", f"/api/projects/{project}", {"force": True})
+        client.send("DELETE", f"/api/projects/{project}", {"force": True})
         expect(tab.page.get_by_test_id("not-found")).to_contain_text("Project not found")
 
 
@@ -166,22 +170,22 @@ def test_the_search_finds_a_task_by_every_documented_field(
 
 
 def test_the_knowledge_and_the_assumptions_of_a_project_can_be_read(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    project, bare = team.project(), team.project("Nothing known")
-    task, plain = team.task(project, "Write the parser"), team.task(bare, "Plain")
+    project, bare = client.create_project(), client.create_project("Nothing known")
+    task, plain = client.create_task(project, "Write the parser"), client.create_task(bare, "Plain")
     about = {"file_path": "src/parse.py", "line_number": 12, "code_snippet": "x = 1"}
-    noted = team.send("POST", f"/api/tasks/{task}/assumptions", {"text": "#ASSUMPTION: ids are unique", **about})
+    noted = client.send("POST", f"/api/tasks/{task}/assumptions", {"text": "#ASSUMPTION: ids are unique", **about})
     verdict = {"verdict": "rejected", "reason": "They **repeat** in March"}
     known = {"project_id": project, "title": "Use half-even", "content": "Round **half-even**.", "category": "rule"}
-    team.send("PUT", "/api/knowledge", known)
+    client.send("PUT", "/api/knowledge", known)
     with dashboard(service, browser, viewport={"width": 1280, "height": 900}) as tab:
         tab.open(f"/?task={task}")
         assumptions = tab.page.get_by_test_id("assumptions")
         expect(assumptions).to_contain_text("ids are unique")
         expect(assumptions).to_contain_text("src/parse.py:12")
         expect(assumptions).to_contain_text("No verdict yet.")
-        team.send("POST", f"/api/tasks/{task}/assumptions/{noted['ra_tag_id']}/verdicts", verdict)
+        client.send("POST", f"/api/tasks/{task}/assumptions/{noted['ra_tag_id']}/verdicts", verdict)
         tab.page.reload()
         expect(assumptions).to_contain_text("does not hold")
         expect(assumptions.locator("strong")).to_have_text("repeat")
@@ -197,12 +201,12 @@ def test_the_knowledge_and_the_assumptions_of_a_project_can_be_read(
         expect(assumptions.or_(tab.page.get_by_test_id("knowledge-section"))).to_have_count(0)
 
 
-def test_long_knowledge_is_shown_completely_on_request(service: Service, browser: Browser, team: Team) -> None:
-    project = team.project()
-    task = team.task(project, "Write the parser")
+def test_long_knowledge_is_shown_completely_on_request(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
+    task = client.create_task(project, "Write the parser")
     for number in range(10):
         content = "It is so. " * 6_000 + f"The end of {number}."
-        team.send("PUT", "/api/knowledge", {"project_id": project, "title": f"Item {number}", "content": content})
+        client.send("PUT", "/api/knowledge", {"project_id": project, "title": f"Item {number}", "content": content})
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_text("Known: 10 items").click()
@@ -213,9 +217,9 @@ def test_long_knowledge_is_shown_completely_on_request(service: Service, browser
         expect(item).to_contain_text("The end of 9.")
 
 
-def test_a_log_that_fails_to_load_is_not_shown_as_empty(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Talkative")
-    team.log(task, "Here I am")
+def test_a_log_that_fails_to_load_is_not_shown_as_empty(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Talkative")
+    client.add_log(task, "Here I am")
     with dashboard(service, browser) as tab:
         tab.open()
         tab.page.route("**/details*", lambda route: route.abort())
@@ -227,12 +231,12 @@ def test_a_log_that_fails_to_load_is_not_shown_as_empty(service: Service, browse
         expect(tab.page.get_by_test_id("log-entry")).to_contain_text("Here I am")
 
 
-def test_a_time_is_shown_once_and_in_a_local_format(service: Service, browser: Browser, team: Team) -> None:
+def test_a_time_is_shown_once_and_in_a_local_format(service: Service, browser: Browser, client: RestClient) -> None:
     dates = {"due_at": "2098-03-04T05:06:00Z", "defer_until": "2097-03-04T05:06:00Z"}
-    task = team.task(team.project(), "Later", **dates)
-    silent = team.task(team.project("Elsewhere"), "Silent one")
-    team.send("PATCH", f"/api/tasks/{task}", {"due_at": "2099-03-04T05:06:00Z"})
-    team.claim(silent, "gone", 1)
+    task = client.create_task(client.create_project(), "Later", **dates)
+    silent = client.create_task(client.create_project("Elsewhere"), "Silent one")
+    client.send("PATCH", f"/api/tasks/{task}", {"due_at": "2099-03-04T05:06:00Z"})
+    client.claim(silent, "gone", 1)
     with dashboard(service, browser, locale="en-GB", timezone_id="UTC") as tab:
         tab.open(f"/?task={task}")
         body = tab.page.locator("body")
@@ -250,7 +254,7 @@ def test_a_time_is_shown_once_and_in_a_local_format(service: Service, browser: B
         expect(tab.page.locator(".event-fields")).to_contain_text("4 Mar 2098, 05:06 → 4 Mar 2099, 05:06")
         expect(body).not_to_contain_text(FOR_PROGRAMS)
         tab.page.get_by_test_id("edit").click()
-        team.send("PATCH", f"/api/tasks/{task}", {"due_at": "2096-03-04T05:06:00Z"})
+        client.send("PATCH", f"/api/tasks/{task}", {"due_at": "2096-03-04T05:06:00Z"})
         tab.dialog.get_by_label("Name").fill("Much later")
         tab.page.get_by_test_id("save").click()
         expect(tab.page.get_by_test_id("form-error")).to_contain_text("Due is now: 4 Mar 2096, 05:06")
@@ -260,10 +264,10 @@ def test_a_time_is_shown_once_and_in_a_local_format(service: Service, browser: B
             expect(body).not_to_contain_text(FOR_PROGRAMS)
 
 
-def test_times_in_text_from_users_are_not_reformatted(service: Service, browser: Browser, team: Team) -> None:
-    task = team.task(team.project(), "Quoted", description="Seen at 2020-03-04T05:06:00Z")
-    team.log(task, "Again at 2021-03-04T05:06:00Z", agent_id="claude-7")
-    team.send("PATCH", f"/api/tasks/{task}", {"description": "Seen at 2022-03-04T05:06:00Z"})
+def test_times_in_text_from_users_are_not_reformatted(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Quoted", description="Seen at 2020-03-04T05:06:00Z")
+    client.add_log(task, "Again at 2021-03-04T05:06:00Z", agent_id="claude-7")
+    client.send("PATCH", f"/api/tasks/{task}", {"description": "Seen at 2022-03-04T05:06:00Z"})
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         expect(tab.drawer).to_contain_text("Seen at 2022-03-04T05:06:00Z")
@@ -274,15 +278,15 @@ def test_times_in_text_from_users_are_not_reformatted(service: Service, browser:
 
 
 def test_expired_leases_and_failed_releases_both_count_as_attempts(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Both")
+    task = client.create_task(client.create_project(), "Both")
     with dashboard(service, browser) as tab:
         tab.open()
-        team.claim(task, "flaky")
-        team.release(task, "flaky", failed=True)
+        client.claim(task, "flaky")
+        client.release(task, "flaky", failed=True)
         expect(tab.card_in("TODO", task).get_by_test_id("attempts")).to_have_text("tried once")
-        team.claim(task, "gone", 1)
+        client.claim(task, "gone", 1)
         expect(tab.card_in("TODO", task).get_by_test_id("attempts")).to_have_text("tried twice")
         tab.open(f"/?task={task}")
         expect(tab.drawer.get_by_test_id("attempts")).to_have_text("tried twice")
@@ -291,11 +295,11 @@ def test_expired_leases_and_failed_releases_both_count_as_attempts(
 
 
 def test_the_history_of_a_task_is_complete_and_starts_with_the_newest_event(
-    service: Service, browser: Browser, team: Team
+    service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = team.task(team.project(), "Much done")
+    task = client.create_task(client.create_project(), "Much done")
     for number in range(600):
-        team.log(task, f"Step {number}")
+        client.add_log(task, f"Step {number}")
     with dashboard(service, browser) as tab:
         tab.open(f"/?task={task}")
         tab.page.get_by_role("tab", name="History").click()

@@ -5,12 +5,12 @@ import anyio.lowlevel
 
 from project_manager.mcp.server import Calls
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 
 async def test_waiting_ends_with_the_last_call() -> None:
     calls = Calls()
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         async with anyio.create_task_group() as tasks:
             calls.begin()
             calls.begin()

@@ -14,7 +14,7 @@ import httpx
 
 from tests.deploy.stack import API, wait_until
 
-PATIENCE = 40
+MAX_ATTEMPTS = 40
 """Number of repetitions after a failed request. The wait before each repetition is short."""
 
 PACE = 0.05
@@ -26,8 +26,8 @@ class Refused(AssertionError):
 
 
 @dataclass
-class Team:
-    """The work of a team of agents. `errors` are requests that were repeated with the same Idempotency-Key."""
+class WorkerAgents:
+    """Agents that claim and finish tasks. `errors` are requests that were repeated with the same Idempotency-Key."""
 
     project_id: int
     claimed: list[tuple[str, int, int]] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Team:
 
     def _send(self, client: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
         key = {"Idempotency-Key": secrets.token_hex(8)}
-        for _ in range(PATIENCE):
+        for _ in range(MAX_ATTEMPTS):
             try:
                 answer = client.post(path, json=body, headers=key)
             except httpx.HTTPError as error:
@@ -71,9 +71,9 @@ class Team:
                     raise Refused(f"{path} answered {answer.status_code}: {answer.text}")
                 self.faults.append(f"{datetime.now(UTC):%H:%M:%S.%f} {path}: {answer.status_code} {answer.text[:200]}")
             self.stop.wait(0.25)
-        raise Refused(f"{path} failed {PATIENCE} times: {self.faults[-1]}")
+        raise Refused(f"{path} failed {MAX_ATTEMPTS} times: {self.faults[-1]}")
 
-    def has_finished(self, more: int) -> None:
+    def wait_until_finished(self, more: int) -> None:
         """Wait until this number of further tasks is done."""
         goal = len(self.finished) + more
         wait_until(f"{more} more tasks are done", lambda: len(self.finished) >= goal or self.ended, 30)
@@ -107,16 +107,16 @@ def make_tasks(client: httpx.Client, project_id: int, count: int) -> list[int]:
 
 
 @contextmanager
-def at_work(project_id: int, agents: int = 6) -> Iterator[Team]:
-    """Run a team until the block ends. All agents have stopped afterwards."""
-    team = Team(project_id)
-    threads = [threading.Thread(target=team.work, args=(f"agent-{number}",)) for number in range(agents)]
+def agents_working(project_id: int, number: int = 6) -> Iterator[WorkerAgents]:
+    """Run agents until the block ends. All of them have stopped afterwards."""
+    agents = WorkerAgents(project_id)
+    threads = [threading.Thread(target=agents.work, args=(f"agent-{index}",)) for index in range(number)]
     for thread in threads:
         thread.start()
     try:
-        yield team
+        yield agents
     finally:
-        team.stop.set()
+        agents.stop.set()
         for thread in threads:
             thread.join(30)
     assert not any(thread.is_alive() for thread in threads)
