@@ -58,8 +58,8 @@ async def delete_events(runtime: Runtime, *, days: int) -> None:
 
 def clear_identities(runtime: Runtime) -> None:
     """Clear the cache of authenticated callers."""
-    runtime._identities._actors._kept.clear()
-    runtime._identities._bound._kept.clear()
+    runtime._identities._actors._entries.clear()
+    runtime._identities._bound._entries.clear()
 
 
 @dataclass(frozen=True)

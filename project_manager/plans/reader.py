@@ -248,7 +248,7 @@ class _Reader:
     def _define(self, identity: tuple[str | None, ...], position: Position, message: str, hint: str = "") -> None:
         earlier = self._defined.setdefault(identity, position)
         if earlier is not position:
-            self._report(position, "name", f"{label} is already defined on line {earlier.line}", hint)
+            self._report(position, "name", f"{message} is already defined on line {earlier.line}", hint)
 
     def _project(self, node: Node, path: str) -> None:
         project = self._parse(PlanProject, node, path, "epics", "tasks", "knowledge")

@@ -25,7 +25,7 @@ class Enqueued(ClaimView):
     waiter: Waiter | None = None
 
 
-class ClaimGrantor(Protocol[GrantResult_co]):
+class LocalWaiter(Protocol[GrantResult_co]):
     """A waiter of this process, which `serve_waiters` calls back with a task. See `runtime.long_poll.WaitingCall`."""
 
     @property
@@ -135,7 +135,7 @@ class _CandidateCache:
         return task_id
 
 
-def serve_waiters(tx: Tx, *, local_waiters: Mapping[int, ClaimGrantor[GrantResult]]) -> ServeResult[GrantResult]:
+def serve_waiters(tx: Tx, *, local_waiters: Mapping[int, LocalWaiter[GrantResult]]) -> ServeResult[GrantResult]:
     """Claim ready tasks for the waiters of this process, by id, in the order of the arrival of all waiters."""
     results = _replay(tx, local_waiters, {})
     unavailable: set[int] = set()
@@ -156,7 +156,7 @@ def serve_waiters(tx: Tx, *, local_waiters: Mapping[int, ClaimGrantor[GrantResul
 
 
 def _replay(
-    tx: Tx, local_waiters: Mapping[int, ClaimGrantor[GrantResult]], served: Mapping[int, GrantResult]
+    tx: Tx, local_waiters: Mapping[int, LocalWaiter[GrantResult]], served: Mapping[int, GrantResult]
 ) -> dict[int, GrantResult]:
     """Serve the waiters with an idempotency key that another call has answered. Return the results by id."""
     keyed = {
@@ -173,7 +173,7 @@ def _replay(
     return results
 
 
-def _ordered_waiters(tx: Tx, local_waiters: Mapping[int, ClaimGrantor[GrantResult]]) -> list[Waiter]:
+def _ordered_waiters(tx: Tx, local_waiters: Mapping[int, LocalWaiter[GrantResult]]) -> list[Waiter]:
     """Return the waiters in the order of arrival, with those of this process that expired meanwhile."""
     queue = claim_queue.queue(tx).waiters
     present = {waiter.id for waiter in queue}

@@ -67,7 +67,7 @@ async def test_a_field_names_the_acting_agent_at_the_terminal_only_if_declared(
 ) -> None:
     settings = load({"DATABASE_PATH": str(database)}, {}).settings
     async with open_runtime(settings, kind="command") as runtime:
-        answer = await local.Operations(runtime).run("name_actor", {"agent_id": "ann"})
+        answer = await operations.Operations(runtime).run("name_actor", {"agent_id": "ann"})
     assert answer == (ANN if operation.acts_as else LOCAL_PERSON)
 
 

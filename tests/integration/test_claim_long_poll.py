@@ -19,7 +19,7 @@ from project_manager.schemas import validation
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.schemas.tasks import CreateTask
 from project_manager.services import claim_blockers, claim_queue, tasks
-from project_manager.services.claim_queue import ClaimGrantor, claim_filters
+from project_manager.services.claim_queue import LocalWaiter, claim_filters
 from project_manager.store import claim_queue as waiters
 from project_manager.store.claim_queue import Waiter
 from project_manager.store.transaction import Tx
@@ -260,7 +260,7 @@ def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) ->
     """Run `meanwhile` in the first pass over the queue after a task became ready."""
     real = claim_queue.serve_waiters
 
-    def slow(tx: Tx, *, local_waiters: Mapping[int, ClaimGrantor[Any]]) -> claim_queue.ServeResult[Any]:
+    def slow(tx: Tx, *, local_waiters: Mapping[int, LocalWaiter[Any]]) -> claim_queue.ServeResult[Any]:
         if not held_up:
             held_up.append(True)
             tasks.create(tx, validation.read(CreateTask, {"name": "late"}))

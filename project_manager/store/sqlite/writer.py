@@ -239,7 +239,7 @@ class Writer:
     def _write_events(self, tx: Tx, shared: BatchState, is_sole_writer: bool) -> Head | None:
         """Insert the events of the batch and return the head of the hash chain, or None when it is unknown.
 
-        `is_sole_writer` means that no other process has committed since the last batch, so the last head is still valid.
+        `is_sole_writer` means that no other process has committed since the last batch. The last head is then valid.
         """
         head = self._head if is_sole_writer else None
         if not shared.outbox:
@@ -311,7 +311,7 @@ class Writer:
         return job.error is None or (shared.mark == mark and self._connection.total_changes == changes)
 
     def _set_time(self, tx: Tx, is_sole_writer: bool) -> ClockMark | None:
-        """Set the instant of the batch and return its mark when stored. `is_sole_writer`: no other process has written."""
+        """Set the time of the batch and return its mark if stored. `is_sole_writer` is that of `_write_events`."""
         if not is_sole_writer:
             self.clock.load(meta.clock_mark(tx))
         tx.now, tx.wall = self.clock.tick(), self.clock.wall_clock_if_different()
