@@ -129,7 +129,7 @@ def prepare(options: Options) -> None:
     """Check the file and migrate it when allowed. Raises DatabaseOpenError, and then nothing was changed."""
     path = options.path
     check_access(path)
-    exists = files.size(path) > 0
+    exists = path.exists() and path.stat().st_size > 0
     if not exists:
         _create_folder(path)
     _remove_leftovers(path)
