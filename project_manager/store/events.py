@@ -1,7 +1,7 @@
 """The outbox: events, inserted in the transaction of the change and read in the order of commits."""
 
 import json
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -12,7 +12,7 @@ from project_manager.domain.events import OPERATOR_ONLY_TYPES, TASK_TYPES, Event
 from project_manager.store import chain, compact_rows, pages
 from project_manager.store.chain import Head
 from project_manager.store.seals import Digests
-from project_manager.store.statement import Statement, bound, elements
+from project_manager.store.statement import Statement, elements
 from project_manager.store.tables import events, meta
 from project_manager.store.transaction import Tx
 
@@ -56,9 +56,10 @@ class EventRow(NamedTuple):
 
 
 _COLUMNS = [events.c[name] for name in EventRow._fields]
+_WRITTEN = (*chain.COLUMNS, "hash")
 _TYPE, _TASK_ID, _DATA = (chain.COLUMNS.index(name) - 1 for name in ("type", "task_id", "data"))
 """Positions in a row of the outbox, which has no `seq` yet."""
-_ADD = Statement(insert(events).values(bound(*chain.COLUMNS, "hash")))
+_AT_ONCE = (16, 4, 2, 1)
 _AFTER = Statement(
     select(*_COLUMNS).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("limit"))
 )
@@ -102,12 +103,25 @@ def add_compact_rows(tx: Tx, rows: list[list[Any]]) -> None:
 
 
 def write(tx: Tx, rows: list[list[Any]], head: Head) -> Head:
-    """Insert events in this order behind `head` and return the new head."""
-    for row in rows:
-        numbered = (head.seq + 1, *row)
-        head = Head(head.seq + 1, chain.link(head.hash, numbered))
-        _ADD.run_in_order(tx, (*numbered, head.hash))
+    """Insert events in this order behind `head`, many per statement, and return the new head."""
+    start = 0
+    for size in _AT_ONCE:
+        while len(rows) - start >= size:
+            values: list[Any] = []
+            for row in rows[start : start + size]:
+                numbered = (head.seq + 1, *row)
+                head = Head(numbered[0], chain.link(head.hash, numbered))
+                values += numbered
+                values.append(head.hash)
+            _add(size).run_in_order(tx, values)
+            start += size
     return head
+
+
+@cache
+def _add(size: int) -> Statement:
+    rows: list[dict[str, Any]] = [{name: bindparam(f"{name}_{number}") for name in _WRITTEN} for number in range(size)]
+    return Statement(insert(events).values(rows))
 
 
 def after(tx: Tx, since: int, limit: int) -> list[EventRow]:
