@@ -14,6 +14,8 @@ from project_manager.web.middleware import session_cookie
 from tests.http_service import HttpService, frame
 from tests.operations_client import OperationsClient, clear_identities
 
+pytestmark = pytest.mark.slow
+
 ELSEWHERE = ["http://evil.example", "null", "http://localhost:1", "https://localhost.evil.example", "file://", "x"]
 MALFORMED = ["http://[", "http://[::1", "http://]", "http://[v1.x]:1", "http://\u00bd.example", ""]
 

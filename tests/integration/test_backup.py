@@ -28,6 +28,8 @@ from project_manager.store.sqlite.database import this_host
 from project_manager.store.sqlite.restore import restore
 from project_manager.store.transaction import Tx
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_763_892_000_000
 ADA = Actor("ada", "agent", Role.AGENT)
 HOLDER = """

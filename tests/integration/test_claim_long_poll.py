@@ -28,6 +28,8 @@ from tests.integration.invariants import check, read
 from tests.integration.test_claim_next import taken
 from tests.operations_client import TIMEOUT, Json, OperationsClient, run_due_jobs
 
+pytestmark = pytest.mark.slow
+
 
 def queue(api: OperationsClient) -> list[str]:
     return [row["agent_id"] for row in read(api.runtime.database.path, "SELECT agent_id FROM waiters ORDER BY id")]

@@ -26,7 +26,7 @@ CLAIM = b'{"agent_id": "a", "wait_seconds": 50}'
 WAITING = POST.replace(b"tasks", b"tasks/claim") % len(CLAIM) + CLAIM
 SMALL = 4096
 
-pytestmark = pytest.mark.promise("connection:limits")
+pytestmark = [pytest.mark.promise("connection:limits"), pytest.mark.slow]
 
 
 def seconds_pass(service: HttpService, seconds: int) -> None:

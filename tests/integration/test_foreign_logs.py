@@ -17,6 +17,8 @@ from project_manager.store.sqlite.restore import restore
 from tests.e2e.command_line import SECONDS
 from tests.integration.test_backup import HOLDER, NOW, make, names, opened
 
+pytestmark = pytest.mark.slow
+
 PROBE = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('SELECT count(*) FROM tasks')"
 
 

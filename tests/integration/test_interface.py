@@ -20,6 +20,8 @@ from project_manager.web.errors import status_of
 from project_manager.web.openapi import document
 from tests.http_service import HttpService
 
+pytestmark = pytest.mark.slow
+
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 
 

@@ -25,6 +25,8 @@ from project_manager.runtime.open import open_runtime
 from project_manager.web.errors import response_of, status_of
 from tests.operations_client import TIMEOUT, Json, MovableClock, OperationsClient
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 15
 ODD: dict[str, list[Any]] = {
     "integer": [

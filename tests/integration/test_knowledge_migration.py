@@ -12,6 +12,8 @@ from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.database import DatabaseOpenError, Options, prepare
 
+pytestmark = pytest.mark.slow
+
 FIRST = (
     "INSERT INTO projects (id, name, description, version, created_at, updated_at) "
     "VALUES (1, 'Garden', 'green', 3, 10, 20)",

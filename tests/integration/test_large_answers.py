@@ -23,6 +23,8 @@ from project_manager.web import streaming
 from tests.http_service import HttpService
 from tests.operations_client import TIMEOUT, Json, OperationsClient
 
+pytestmark = pytest.mark.slow
+
 LONG = "0123456789abcde\n" * 4096
 """The maximum length of a description."""
 

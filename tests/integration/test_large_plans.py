@@ -20,6 +20,8 @@ from tests.http_service import HttpService
 from tests.integration.test_access import bearer, token
 from tests.operations_client import TIMEOUT, OperationsClient
 
+pytestmark = pytest.mark.slow
+
 COMMENT = "# " + "words that nobody reads " * 1000
 TASKS = 5
 TASKS_TEXT = "".join(f"- name: Task {number}\n" for number in range(TASKS))

@@ -18,6 +18,8 @@ from tests.http_service import HttpService, run_http_service
 from tests.integration.mcp_product import agent, product
 from tests.operations_client import Json, OperationsClient
 
+pytestmark = pytest.mark.slow
+
 RESPONSE_BYTES = 16 * 1024
 
 

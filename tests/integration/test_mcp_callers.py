@@ -18,6 +18,8 @@ from project_manager.web.application import with_middleware
 from tests.e2e.mcp_listener import TIMEOUT, Wire, call, listening, wire
 from tests.integration.mcp_product import Agent, Product, agent, product
 
+pytestmark = pytest.mark.slow
+
 
 @asynccontextmanager
 async def guarded_server(folder: Path, **settings: object) -> AsyncIterator[tuple[Product, Wire]]:

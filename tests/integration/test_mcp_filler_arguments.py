@@ -11,6 +11,8 @@ from mcp.client.sse import sse_client
 from tests.e2e.mcp_listener import call, listening, wire
 from tests.integration.mcp_product import PROTOCOLS, Agent, agent, product
 
+pytestmark = pytest.mark.slow
+
 FILLED = {
     "name": "one",
     "description": "",

@@ -8,6 +8,8 @@ import pytest
 from tests.e2e.mcp_listener import call, listening, wire
 from tests.integration.mcp_product import product
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("protocol", ["2025", "2026"])
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from project_manager.mcp.results import shorten
 from tests.e2e.mcp_listener import listening
 from tests.integration.mcp_product import PROTOCOLS, Agent, agent, product
 
+pytestmark = pytest.mark.slow
+
 
 async def plan(someone: Agent) -> None:
     await someone.ok("create_task", name="write", project_name="book", epic_name="draft")

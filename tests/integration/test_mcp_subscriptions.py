@@ -24,6 +24,8 @@ from project_manager.runtime.event_hub import QUEUE
 from tests.e2e.mcp_listener import Listener, Wire, call, listening, modern, wire
 from tests.integration.mcp_product import TIMEOUT, Product, product
 
+pytestmark = pytest.mark.slow
+
 
 class Subscriber:
     """A subscriber of protocol version 2025 and its notifications.

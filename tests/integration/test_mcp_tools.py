@@ -16,6 +16,8 @@ from project_manager.schemas.instructions import INSTRUCTIONS
 from tests.e2e.mcp_listener import call, listening, wire
 from tests.integration.mcp_product import PROTOCOLS, TIMEOUT, agent, product
 
+pytestmark = pytest.mark.slow
+
 CORE = [
     "get_available_tasks",
     "claim_next_task",

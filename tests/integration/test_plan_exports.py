@@ -13,6 +13,8 @@ from project_manager.runtime.open import open_runtime
 from tests.integration.plan_helpers import EXAMPLES, export, import_plan
 from tests.operations_client import MovableClock, OperationsClient
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def other(template: Path, tmp_path: Path, clock: MovableClock) -> AsyncIterator[OperationsClient]:

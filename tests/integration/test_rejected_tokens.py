@@ -16,6 +16,8 @@ from tests.http_service import HttpService, frame
 from tests.integration.test_audit import bearer
 from tests.operations_client import TIMEOUT, Json, OperationsClient
 
+pytestmark = pytest.mark.slow
+
 WRONG = {"authorization": "Bearer pm_wrong"}
 Attempt = Callable[[HttpService], Coroutine[Any, Any, None]]
 

@@ -14,6 +14,8 @@ from project_manager.domain.limits import BODY_BYTES
 from tests.http_service import HttpService
 from tests.operations_client import TIMEOUT, Json, OperationsClient
 
+pytestmark = pytest.mark.slow
+
 DEEP = b"[" * 100_000 + b"]" * 100_000
 LONG = "x" * 201
 BIG = 2**64

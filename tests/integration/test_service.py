@@ -17,6 +17,8 @@ from tests.http_service import HttpService
 from tests.integration.invariants import read
 from tests.operations_client import TIMEOUT, Json, MovableClock, OperationsClient
 
+pytestmark = pytest.mark.slow
+
 # the board
 
 

@@ -27,6 +27,8 @@ from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.operations_client import DAY_MS, MovableClock, OperationsClient
 
+pytestmark = pytest.mark.slow
+
 DAY = 24 * 3600
 PLAN = """
 projects:

@@ -18,6 +18,8 @@ from tests.integration.test_claim_long_poll import queue, until_queue_has
 from tests.integration.test_lease_history import explained, listed
 from tests.operations_client import TIMEOUT, Json, OperationsClient
 
+pytestmark = pytest.mark.slow
+
 
 async def waited(api: OperationsClient, seconds: float = 5, agent: str = "ann", **more: Any) -> Json:
     """Return the response to a claim that waited this long for the task."""

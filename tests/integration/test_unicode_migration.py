@@ -21,6 +21,8 @@ from tests.e2e.command_line import CommandLine
 from tests.integration.test_knowledge_migration import configuration
 from tests.operations_client import Json, MovableClock, OperationsClient
 
+pytestmark = pytest.mark.slow
+
 CAFE = "Caf\u00e9"
 APART = unicodedata.normalize("NFD", CAFE)
 TASK = (

@@ -21,6 +21,8 @@ from project_manager.web import websocket
 from tests.http_service import HttpService, frame, frames
 from tests.operations_client import TIMEOUT, OperationsClient, delete_events
 
+pytestmark = pytest.mark.slow
+
 
 async def closed(wire: ClientConnection) -> tuple[int, str]:
     """Read until the server closes the connection and return the code and the reason."""

@@ -6,6 +6,8 @@ from tests.http_service import HttpService
 from tests.operations_client import OperationsClient
 from tests.raw import Raw, connected, until
 
+pytestmark = pytest.mark.slow
+
 HANDSHAKE = (
     b"GET /ws/updates HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n%s\r\n"

@@ -12,6 +12,8 @@ from project_manager.domain.errors import Invalid
 from project_manager.plans import diagnostics, reader, writer, yaml_tree
 from project_manager.plans.yaml_tree import Position, SyntaxProblem
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[2]
 PLANS = sorted((CHECKOUT / "examples").glob("*.yaml"))
 TRICKY = "ab \n\t:#-'\"\\|>&*!%@`{}[],?~.01\r\x85\u2028\xa0\ufeffé😀nullyesno"
