@@ -6,7 +6,7 @@ from types import FrameType
 
 
 def main() -> None:
-    """Run the command line. A signal ends the process even while it loads its libraries, which takes a second.
+    """Run the command line. A signal ends the process even while the libraries load, which takes a second.
 
     In a container without an init, process 1 receives only signals for which it has a handler.
     """
@@ -19,9 +19,9 @@ def main() -> None:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    """End the process by the signal's default action.
+    """End the process by the default action of the signal.
 
-    That action does not end process 1, which exits with the shell's status for the signal instead.
+    Process 1 ignores that action. So it exits with 128 plus the number of the signal, as a shell reports it.
     """
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)

@@ -19,7 +19,7 @@ _TIME_NAMESPACE = Path("/proc/self/ns/time")
 
 
 class Clock(Protocol):
-    """Interface of the wall clock and the boot time clock, which cannot be set. Tests set their own time."""
+    """Interface of the wall clock, and of the boot time clock, which cannot be set. Tests pass a clock of their own."""
 
     def now(self) -> int:
         """Return the wall clock in milliseconds since the epoch."""
@@ -88,10 +88,10 @@ class OutOfRange(ValueError):
 
 
 def parse_rfc3339(text: str) -> int:
-    """Return the milliseconds since the epoch.
+    """Parse an RFC 3339 time or date and return the milliseconds since the epoch.
 
-    A date without a time is midnight UTC. A leap second is the last millisecond before it. Raises ValueError for a time
-    without an offset, and OutOfRange for one before 1970 or after 9999.
+    A date without a time is midnight UTC. The leap second `:60` counts as the last millisecond of `:59`. Raises
+    ValueError for another text or a time without an offset, and OutOfRange for one before 1970 or after 9999.
     """
     text = text.strip().upper()
     moment = datetime.fromisoformat(_LEAP_SECOND.sub(":59.999", text))

@@ -1,4 +1,4 @@
-"""The commands serve and mcp, which run the service itself."""
+"""The commands `serve` and `mcp`, which run the service itself."""
 
 import logging
 import sys
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def serve(flags: Mapping[str, object], env_file: Path | None, project: str | None) -> int:
-    """Run the service until a signal, and return the exit status."""
+    """Import the plan file `project`, if any, run the service until a signal, and return the exit status."""
     with start_errors.log_json(flags, env_file, unset="json"):
         loaded = operations.load(flags, env_file)
         _configure_logging(loaded)

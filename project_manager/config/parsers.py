@@ -51,7 +51,10 @@ def matching(accepts: str, form: str) -> Parser:
 
 
 def items(accepts: str, form: str) -> Parser:
-    """Return the parser of items between commas that match the regular expression `form`. Case does not count."""
+    """Return the parser of comma-separated items. Each item matches the regular expression `form` in any case.
+
+    The value is a tuple of the items in lower case, without a slash at the end.
+    """
     return Parser(
         accepts, lambda text: tuple(_match(form, item).lower().rstrip("/") for item in _split(text)), ",".join
     )

@@ -29,7 +29,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """The text of a setting. `layer` is its source, and `source` also names the file of a secret."""
+    """The text of a setting. `layer` names its source, and `source` adds the file when the value is read from one."""
 
     text: str
     layer: str
@@ -39,7 +39,7 @@ class Value:
 def resolve_setting(layers: Iterable[Layer], name: str, *, default: str, secret: bool) -> Value:
     """Return the text of a setting from the first layer that sets it, else the default. Raises ConfigError.
 
-    An empty text counts as not set unless the default is empty. NAME_FILE names a file with a secret.
+    An empty text counts as not set unless the default is empty. NAME_FILE names the file with the value of a secret.
     """
     for layer in layers:
         text = layer.texts.get(name)
@@ -55,7 +55,7 @@ def resolve_setting(layers: Iterable[Layer], name: str, *, default: str, secret:
 
 
 def _read_secret(name: str, file: str) -> str:
-    """Return the stripped content of a file. Raises ConfigError; its message contains nothing of the content."""
+    """Return the stripped content of a file. Raises ConfigError with a message that never shows the content."""
     try:
         with Path(paths.expand(file)).open("rb") as opened:
             content = opened.read(SECRET_BYTES + 1)
@@ -75,7 +75,7 @@ def _read_secret(name: str, file: str) -> str:
 def unknown_setting_warnings(env_file: Layer, environment: Layer, known: Iterable[str]) -> list[str]:
     """Return a sentence for each name that is not a setting.
 
-    Names of the environment are included only if they resemble a setting, or the file of one that is not a secret.
+    A name of the environment counts only if it resembles a setting, or is NAME_FILE of a setting that is not a secret.
     """
     names = sorted(known)
     unknown = [name for name in dict.fromkeys((*env_file.texts, *environment.texts)) if name not in names]

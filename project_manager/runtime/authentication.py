@@ -1,4 +1,7 @@
-"""Identities of callers, cached for IDENTITY_SECONDS: actors of tokens, and the agent ids of bound tokens."""
+"""Identities of callers, cached for IDENTITY_SECONDS.
+
+These are the actors of tokens, and the agent ids of bound tokens. A bound token acts only as its agent.
+"""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -27,7 +30,10 @@ class IdentityCache:
         self._bound = _TtlCache()
 
     async def identify(self, secret: str | None) -> Actor:
-        """Return the actor of a token, up to IDENTITY_SECONDS after its revocation. Raises Unauthorized."""
+        """Return the actor of a token. Raises Unauthorized.
+
+        A revoked token keeps its actor for up to IDENTITY_SECONDS.
+        """
         actor: Actor | None = self._actors.find(secret)
         if actor is None:
             actor = await self._read("identify", partial(tokens.identify, secret=secret, required=self._required))
@@ -35,7 +41,7 @@ class IdentityCache:
         return actor
 
     async def check_agent(self, caller: Actor, agent: Actor) -> None:
-        """Raise AgentMismatch when the agent id belongs to a bound token of another caller that is not an operator."""
+        """Raise AgentMismatch when the agent id is bound to the token of another caller. Operators may use any id."""
         if not _is_free(caller, agent):
             return
         bound: bool | None = self._bound.find(agent.id)
@@ -53,7 +59,7 @@ def check_agent_in_transaction(tx: Tx, caller: Actor, agent: Actor) -> None:
 
 
 def _is_free(caller: Actor, agent: Actor) -> bool:
-    """Return whether the caller chooses the agent id itself. Its token is neither bound nor an operator's."""
+    """Return whether the caller chose the agent id, with a token that is neither bound nor an operator's."""
     return not caller.bound and caller.role < Role.OPERATOR and agent.is_agent and not is_reserved(agent.id)
 
 

@@ -8,7 +8,7 @@ from project_manager.store.transaction import Tx
 
 
 def overrides_lease(tx: Tx, row: TaskRow, *, force: bool) -> bool:
-    """Return whether the write overrides the lease of another actor. The caller has checked the use of `force`."""
+    """Return whether the write overrides the lease of another actor. Call `lookup.check_force` first."""
     lease = lease_of(row, tx.now)
     return force and lease is not None and lease.holder != tx.actor.id
 

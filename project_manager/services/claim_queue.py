@@ -112,7 +112,10 @@ def _reserved_task_ids(tx: Tx, queue: Queue) -> set[int]:
 
 
 def _with_conflicts(tx: Tx, task_id: int) -> set[int]:
-    """Return the id of the task and of those that its lease makes not ready: an earlier search may have them."""
+    """Return the id of the task and of the tasks that conflict with it. Its lease makes all of them not ready.
+
+    An earlier search may have found them while they were ready.
+    """
     return {task_id, *links.conflicts_of(tx, task_id)}
 
 
@@ -174,7 +177,10 @@ def _replay(
 
 
 def _ordered_waiters(tx: Tx, local_waiters: Mapping[int, LocalWaiter[GrantResult]]) -> list[Waiter]:
-    """Return the waiters in the order of arrival, with those of this process that expired meanwhile."""
+    """Return the waiters in the order of arrival.
+
+    Waiters of this process are included even if their heartbeat expired while the process was suspended.
+    """
     queue = claim_queue.queue(tx).waiters
     present = {waiter.id for waiter in queue}
     expired = [local.waiter for waiter_id, local in local_waiters.items() if waiter_id not in present]
@@ -182,7 +188,7 @@ def _ordered_waiters(tx: Tx, local_waiters: Mapping[int, LocalWaiter[GrantResult
 
 
 def dequeue(tx: Tx, waiter_id: int) -> None:
-    """Remove a waiter from the queue. Emit `task.ready` for a task that was promised to it."""
+    """Remove a waiter from the queue. Emit `task.ready` for a task reserved for it, which a later waiter may get."""
     waiter = claim_queue.dequeue(tx, waiter_id)
     if waiter is None or not claim_queue.after(tx, waiter_id):
         return

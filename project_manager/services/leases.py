@@ -54,7 +54,10 @@ def _take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
 
 
 def check_claimable_by_id(tx: Tx, row: TaskRow) -> None:
-    """Check that the task can be claimed by id. Raises NotReady with every blocker, or InvalidTransition."""
+    """Check that the task can be claimed by id.
+
+    Raises NotReady with every blocker, and InvalidTransition for a finished task.
+    """
     status = Status(row.status)
     if status not in CLAIMABLE_BY_ID:
         raise InvalidTransition(
@@ -130,7 +133,10 @@ def has_unconfirmed(tx: Tx, called_at: int) -> bool:
 
 
 def confirm(tx: Tx, called_at: int) -> bool:
-    """Extend the actor's unconfirmed leases that began before the call. Return whether there were any."""
+    """Extend the actor's unconfirmed leases to their full length. Return whether there were any.
+
+    A call confirms only leases that began before it. A claim that still waits does not confirm the others.
+    """
     if not leases.has_unconfirmed(tx):
         return False
     found = leases.unconfirmed_of(tx, tx.actor.id, called_at=called_at)
@@ -147,7 +153,10 @@ def next_to_expire(tx: Tx) -> list[Lease]:
 
 
 def expire_due(tx: Tx) -> None:
-    """End expired leases and undefer tasks that are due, at the start of each batch of writes."""
+    """End expired leases, and make deferred tasks ready when they are due.
+
+    The writer calls it at the start of a batch, so that readiness never depends on a background job.
+    """
     for task_id in leases.expired(tx):
         _expire(tx, lookup.task(tx, task_id))
     for task_id in tasks.due_deferred(tx):
@@ -156,7 +165,10 @@ def expire_due(tx: Tx) -> None:
 
 
 def next_due(tx: Tx) -> int | None:
-    """Return when the next lease expires or deferred task is due, in ms since the epoch, or None."""
+    """Return the instant at which the next lease expires or the next deferred task is due, or None.
+
+    The instant is in milliseconds since the epoch.
+    """
     deferred_until = tasks.next_deferred(tx)
     # Users set deferred_until by the wall clock (tx.date); the result is on the clock of tx.now.
     wakes_at = None if deferred_until is None else deferred_until + tx.now - tx.date

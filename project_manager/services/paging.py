@@ -12,7 +12,10 @@ Item = TypeVar("Item")
 
 
 def start(command: Paged, filters: Mapping[str, object], length: int) -> tuple[int, ...] | None:
-    """Return the position before the page, `length` integers, or None for the first page. Raises MalformedCursor."""
+    """Return the position after which the page begins (`length` integers), or None for the first page.
+
+    Raises MalformedCursor.
+    """
     return cursor.read(command.cursor, filters, length) if command.cursor else None
 
 

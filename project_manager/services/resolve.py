@@ -1,4 +1,7 @@
-"""Find projects and epics by name, and suggest a name. Names are compared on readers only, as it takes time."""
+"""Find projects and epics by name, and suggest a name where none is found.
+
+Comparing a name with all others takes time, so it happens on a reader and never in the writer's transaction.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +19,10 @@ from project_manager.store.transaction import Tx
 
 
 class TypoCheckRequired(ProjectManagerError):
-    """A new name. The caller runs `check` on a reader, and repeats the call with `name` in `tx.new_names`.
+    """A new name that must be compared with the existing names first.
 
-    `check` raises Invalid for a probable typing error.
+    The caller runs `check` on a reader, which raises Invalid for a probable typing error. Then it repeats the call with
+    `name` in `tx.new_names`.
     """
 
     def __init__(self, kind: str, name: str, check: Callable[[Tx], None]) -> None:
@@ -156,5 +160,5 @@ def conflicting_fields_error(field: str, message: str) -> Invalid:
     return Invalid.of(field, message, "Send one of the two.")
 
 
-# The inbox counts also before it exists.
+# A new name is compared with the inbox even before the inbox exists.
 PROJECT_NAMES = Names("project", project, lambda tx, name: [INBOX, *projects.names_like(tx, name)])

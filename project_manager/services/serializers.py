@@ -141,7 +141,10 @@ def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
 
 @lru_cache(maxsize=4096)
 def _why_not_ready(present: ReadinessInput, max_attempts: int) -> tuple[str, ...]:
-    """Return the messages of the blockers, cached: computing them costs more than the rest of a task."""
+    """Return the messages of the blockers.
+
+    They are cached: few combinations are in use, and computing them costs more than the rest of a task.
+    """
     return tuple(reason.message for reason in readiness_blockers(present, max_attempts=max_attempts))
 
 

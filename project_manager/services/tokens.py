@@ -24,9 +24,10 @@ _ROLES = {"viewer": Role.VIEWER, "agent": Role.AGENT, "operator": Role.OPERATOR}
 
 
 def authorize_create(command: schemas.CreateToken, actor: Actor, interface: str) -> None:
-    """Raise OperatorTokenRequired unless the first token is an operator's: others could not create tokens.
+    """Raise OperatorTokenRequired when a caller without a token creates a token that is not an operator's.
 
-    The CLI needs no token, so it is exempt.
+    The first token turns authentication on, and only an operator may create further tokens. The CLI needs no token, so
+    it is exempt.
     """
     if actor is LOCAL and interface != "cli" and command.role != "operator":
         raise OperatorTokenRequired(
@@ -89,7 +90,8 @@ def clear(tx: Tx, command: schemas.ClearTokens) -> schemas.ClearedTokensView:
 def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
     """Authenticate a secret and return its actor. Raises Unauthorized.
 
-    Unless `required`, every caller is the local person until the first token is created. Revoking all opens nothing.
+    Unless `required`, every caller is the local person until the first token is created. Access stays closed when all
+    tokens are revoked.
     """
     if secret is None:
         if required or tokens.count_all(tx):
@@ -110,7 +112,7 @@ def is_bound(tx: Tx, agent_id: str) -> bool:
 
 
 def digest(secret: str) -> str:
-    """Return the stored hash of a secret: 256 random bits, so a plain hash resists brute force."""
+    """Return the hash of a secret, as it is stored. Secrets have 256 random bits, so a plain hash is safe."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The transitions of a task: take, renew or end a lease, or set a status without one.
+"""The transitions of a task: claim, renew or end a lease, or set a status without one.
 
 Each is a guarded statement with its events and its effects on dependent and conflicting tasks.
 """
@@ -69,7 +69,8 @@ def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
 def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     """End the present lease with reason `forced` and give the actor a new one of `ttl` milliseconds.
 
-    The status stays IN_PROGRESS, so that no waiting claim gets the task. A release restores the first status.
+    The status stays IN_PROGRESS, so that no waiting claim gets the task. A later release returns the task to the status
+    before the first claim.
     """
     released = leases.set_status(tx, row, Status.IN_PROGRESS.value, attempts=row.attempts)
     if released is None:
@@ -95,7 +96,10 @@ def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts:
 
 
 def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_lease: bool = False) -> TaskRow:
-    """Set the status of a task without a holder. `records_lease` makes older fences of the task stale."""
+    """Set the status of a task without a holder.
+
+    With `records_lease` the actor gets a lease that ends at once, so that older fences of the task become stale.
+    """
     agent = tx.actor.id if records_lease else None
     updated = leases.set_status(tx, row, target.value, attempts=attempts, records_lease_of=agent)
     if updated is None:

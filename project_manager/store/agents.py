@@ -98,7 +98,10 @@ def _listed(active: bool | None) -> tuple[Statement, Statement]:
 
 
 def page(tx: Tx, *, active: bool | None, offset: int, limit: int) -> tuple[list[AgentRow], int]:
-    """Return a page of agents, the last seen first, and the number of all. `active` filters by live leases."""
+    """Return a page of agents, the last seen first, and the number of agents that match.
+
+    `active` selects agents with a live lease (True), without one (False), or all (None).
+    """
     rows, count = _listed(active)
     now = {} if active is None else {"now": tx.now}
     return rows.all(tx, AgentRow._make, offset=offset, limit=limit, **now), int(count.value(tx, **now))

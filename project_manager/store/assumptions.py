@@ -131,7 +131,7 @@ def _listed(verdict: str | None) -> tuple[Statement, Statement]:
 def page(
     tx: Tx, task_id: int, limit: int, *, before: int, verdict: str | None = None
 ) -> tuple[list[AssumptionRow], bool, int]:
-    """Return a page of a task's assumptions with ids below `before`, whether more follow, and the number of all.
+    """Return a page of a task's assumptions with ids below `before`, whether more follow, and the number that match.
 
     `verdict` selects by the newest verdict, or with OPEN the assumptions without one. None selects all.
     """

@@ -1,4 +1,7 @@
-"""Reads and writes of many rows at once, for plans. After the writes, `recount` sets the counters of tasks."""
+"""Reads and writes of many rows at once, for plans.
+
+The writes leave the counters of tasks as they are. Call `recount` afterwards.
+"""
 
 import json
 from collections.abc import Iterator

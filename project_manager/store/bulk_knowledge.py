@@ -67,7 +67,10 @@ def of_project(tx: Tx, project_id: int) -> list[KnowledgeRow]:
 
 
 def add_item(tx: Tx, values: dict[str, Any]) -> int:
-    """Insert an item without parent and first version, index its texts and return its id."""
+    """Insert an item, index its texts and return its id.
+
+    The caller sets the parent with `set_parent`. When the item is complete, it calls `knowledge.add_version`.
+    """
     knowledge_id = bulk.add(tx, "knowledge_items", {**values, "version": 1})
     search.index_knowledge(tx, knowledge_id, *[values[name] for name in search.KNOWLEDGE_TEXTS])
     return knowledge_id

@@ -1,7 +1,8 @@
 """Database time: the clock that decides when leases expire, for every process on one database.
 
 It never goes back. It advances at the rate of CLOCK_BOOTTIME and follows the wall clock forward: a lead of up to
-JUMP_MS at once, a larger one only after SETTLE_MS. So a wall clock that is wrong for a moment does no harm.
+JUMP_MS at once, a larger one only if the wall clock still has it SETTLE_MS later. So leases still expire when the wall
+clock is set back, or is wrong for a moment.
 """
 
 import logging

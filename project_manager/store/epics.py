@@ -86,7 +86,10 @@ def by_key(tx: Tx, project_id: int, key: str) -> EpicRow | None:
 
 
 def names_like(tx: Tx, project_id: int | None, name: str) -> list[str]:
-    """Return up to CANDIDATES names in the project (or all) with about the length of `name`, equal length first."""
+    """Return up to CANDIDATES names of epics with about the length of `name`, equal length first.
+
+    A `project_id` of None selects the epics of all projects.
+    """
     least, most = length_range(name)
     return [row[0] for row in _LIKE.rows(tx, project_id=project_id, least=least, most=most, size=len(name))]
 
@@ -158,5 +161,5 @@ def _listed(filters: frozenset[str]) -> tuple[Statement, Statement]:
 
 
 def page(tx: Tx, filters: dict[str, Any], *, after: tuple[int, ...], limit: int) -> tuple[list[EpicRow], bool, int]:
-    """Return a page of epics by project, position and id, whether more follow, and the number of all."""
+    """Return a page of epics by project, position and id, whether more follow, and the number that match."""
     return pages.counted(tx, EpicRow._make, _listed(frozenset(filters)), filters, pages.after(after), limit)

@@ -82,7 +82,10 @@ def add(
     task_id: int | None = None,
     sealed: Digests | None = None,
 ) -> None:
-    """Emit an event of the actor at `tx.now`, before the commit. `sealed` are facts for the hash chain alone."""
+    """Emit an event of the actor at `tx.now`. It is inserted before the commit.
+
+    The hash chain covers the facts in `sealed`. The public event does not contain them.
+    """
     data, actor = orjson.dumps(vars(event)).decode(), tx.actor
     caused_by = (actor.token_id, tx.request_id or None)
     facts = None if sealed is None else orjson.dumps(sealed).decode()

@@ -9,7 +9,10 @@ from project_manager.domain.limits import EXCERPT_CHARACTERS
 
 
 def with_excerpt(columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
-    """Return the columns with `description` cut to EXCERPT_CHARACTERS + 1, which shows that it is longer."""
+    """Return the columns with `description` cut to EXCERPT_CHARACTERS + 1.
+
+    The extra character shows that the description is longer.
+    """
     return [
         func.substr(column, 1, EXCERPT_CHARACTERS + 1).label("description") if column.name == "description" else column
         for column in columns

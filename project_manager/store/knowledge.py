@@ -131,7 +131,10 @@ def add(tx: Tx, project_id: int, values: dict[str, Any], *, reason: str | None) 
 
 
 def write(tx: Tx, read: KnowledgeRow, values: dict[str, Any], *, reason: str | None) -> KnowledgeRow | None:
-    """Update the item `read`, insert the new version, and return the new row. Return None when it has changed."""
+    """Update the item `read` with `values`, insert the new version, and return the new row.
+
+    Return None when the row has changed since it was read.
+    """
     fields = {name: getattr(read, name) for name in WRITABLE}
     row = _WRITE.row(
         tx, **{**fields, **values}, knowledge_id=read.id, read_version=read.version, author=tx.actor.id, now=tx.now
@@ -166,7 +169,10 @@ def add_version(tx: Tx, row: KnowledgeRow, *, changed: list[str] | None = None, 
 
 
 def versions(tx: Tx, knowledge_id: int, limit: int, *, before: int) -> tuple[list[VersionRow], bool]:
-    """Return up to `limit` versions below `before`, newest first, fewer when long, and whether more follow."""
+    """Return up to `limit` versions with a number below `before`, newest first, and whether more follow.
+
+    Long texts make the page shorter.
+    """
     return pages.page(tx, VersionRow._make, _VERSIONS, {"knowledge_id": knowledge_id, "before": before}, limit)
 
 
@@ -200,7 +206,7 @@ def _logged(by_action: bool) -> tuple[Statement, Statement]:
 def logs(
     tx: Tx, knowledge_id: int, limit: int, *, before: int, action_type: str | None
 ) -> tuple[list[KnowledgeLogRow], bool, int]:
-    """Return a page of an item's log with ids below `before`, whether more follow, and the number of all."""
+    """Return a page of an item's log with ids below `before`, whether more follow, and the number that match."""
     filters: dict[str, Any] = {"knowledge_id": knowledge_id}
     if action_type is not None:
         filters["action_type"] = action_type
@@ -243,7 +249,7 @@ def _listed(filters: frozenset[str], after: bool) -> tuple[Statement, Statement]
 def page(
     tx: Tx, filters: dict[str, Any], *, after: tuple[int, ...] | None, limit: int
 ) -> tuple[list[KnowledgeRow], bool, int]:
-    """Return a page of items by priority (5 first) and last change, whether more follow, and the number of all.
+    """Return a page of items by priority (5 first) and last change, whether more follow, and the number that match.
 
     The filter `epic_id` also matches items of the whole project. The filter `labels` matches tags.
     """

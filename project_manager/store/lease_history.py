@@ -1,4 +1,7 @@
-"""History of leases: ended ones in `ended_leases`, inserted at their end, and live ones in `tasks`."""
+"""History of leases: ended ones in `ended_leases`, live ones in `tasks`.
+
+A lease is inserted into `ended_leases` when it ends. So a claim costs the same as without a history.
+"""
 
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -136,7 +139,10 @@ def lost_by(
 def page_of_live(
     tx: Tx, filters: dict[str, Any], after: tuple[int, int] | None, limit: int
 ) -> tuple[list[LeaseRow], bool]:
-    """Return up to `limit` live leases after (acquired_at, task_id), the newest first, and whether more follow."""
+    """Return up to `limit` live leases, the newest first, and whether more follow.
+
+    `after` is (acquired_at, task_id) of the last lease of the previous page.
+    """
     statement = _live(frozenset(filters), after is not None)[0]
     position = {} if after is None else {"after_instant": after[0], "after_task": after[1]}
     return pages.page(tx, LeaseRow._make, statement, {**filters, **position}, limit, texts=())
@@ -145,7 +151,10 @@ def page_of_live(
 def page_of_ended(
     tx: Tx, filters: dict[str, Any], after: tuple[int, int, int] | None, limit: int
 ) -> tuple[list[LeaseRow], bool]:
-    """Return up to `limit` ended leases after (ended_at, task_id, fence), newest first, and whether more follow."""
+    """Return up to `limit` ended leases, the last to end first, and whether more follow.
+
+    `after` is (ended_at, task_id, fence) of the last lease of the previous page.
+    """
     statement = _past(frozenset(filters), after is not None)[0]
     position = {} if after is None else dict(zip(("after_instant", "after_task", "after_fence"), after, strict=True))
     return pages.page(tx, LeaseRow._make, statement, {**filters, **position}, limit, texts=())

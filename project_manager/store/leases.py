@@ -1,4 +1,7 @@
-"""Writes of leases. Each write is one statement. Its conditions on holder, fence and expiry are the guarantee."""
+"""Writes of leases.
+
+Each write is one statement. Its conditions on holder, fence and expiry guarantee that a task has one holder.
+"""
 
 from sqlalchemy import bindparam, case, func, null, select, update
 from sqlalchemy.sql.expression import literal_column

@@ -80,7 +80,10 @@ def set_dependencies(tx: Tx, task_id: int, ids: list[int], *, open_task: bool) -
 
 
 def adjust_open_dependencies(tx: Tx, task_id: int, step: int) -> list[int]:
-    """Add `step` to `open_dependencies` of the dependents. Return the ids of those that now have none."""
+    """Add `step` (+1 or -1) to `open_dependencies` of the tasks that depend on this one.
+
+    Return the ids of those that now have no open dependency.
+    """
     return sorted(row[0] for row in _SHIFT_OPEN.rows(tx, task_id=task_id, step=step) if row[1] == 0)
 
 

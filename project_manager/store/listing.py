@@ -1,4 +1,7 @@
-"""Pages of tasks by filter, and their number. Filters are a dict from the names in `_condition` to values."""
+"""Pages of tasks by filter, and the number of tasks that match.
+
+Filters are a dict from the names in `_condition` to their values. All of them must match.
+"""
 
 import json
 from functools import lru_cache

@@ -52,7 +52,10 @@ def add(tx: Tx, task_id: int, author: str, kind: str, body: str) -> LogRow:
 
 
 def newest(tx: Tx, task_id: int, limit: int, *, before: int, kind: str | None = None) -> tuple[list[LogRow], bool]:
-    """Return up to `limit` entries below `before`, newest first, fewer when long, and whether more follow."""
+    """Return up to `limit` entries with an id below `before`, newest first, and whether more follow.
+
+    Long texts make the page shorter.
+    """
     values = {} if kind is None else {"kind": kind}
     return pages.page(
         tx, LogRow._make, _newest(kind is not None), {"task_id": task_id, "before": before, **values}, limit

@@ -49,7 +49,10 @@ def raise_clock(tx: Tx, now: int) -> None:
 
 
 def _latest(high: int, last_event: int) -> int:
-    """Return the later instant, or `high` when the event is STEP_MS later and thus from before a restore."""
+    """Return the later instant. Return `high` when the last event is STEP_MS or more after it.
+
+    A batch at that instant raises `high`. Such an event is therefore older than a restore that has lowered `high`.
+    """
     return max(high, last_event) if last_event < high + STEP_MS else high
 
 

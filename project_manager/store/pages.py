@@ -43,7 +43,10 @@ def counted(
     position: dict[str, Any],
     limit: int,
 ) -> tuple[list[Made], bool, int]:
-    """Return a page, whether more follow, and the number of all rows. `statements` read the page and the number."""
+    """Return a page, whether more follow, and the number of rows that match `filters`.
+
+    `statements` read the page and that number. `position` has the parameters of `after`.
+    """
     rows, more = page(tx, make, statements[0], {**filters, **position}, limit)
     return rows, more, int(statements[1].value(tx, **filters))
 

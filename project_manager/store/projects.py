@@ -109,5 +109,8 @@ def _listed(archived: bool | None) -> tuple[Statement, Statement]:
 
 
 def page(tx: Tx, *, archived: bool | None, after: int, limit: int) -> tuple[list[ProjectRow], bool, int]:
-    """Return a page of projects by id, whether more follow, and the number of all. `archived` None selects all."""
+    """Return a page of projects by id, whether more follow, and the number that match.
+
+    `archived` selects archived projects (True), others (False), or all (None).
+    """
     return pages.counted(tx, ProjectRow._make, _listed(archived), {}, {"after": after}, limit)

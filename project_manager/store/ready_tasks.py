@@ -23,7 +23,11 @@ RARE_LABEL_LIMIT = 1000
 
 
 class ClaimContext(NamedTuple):
-    """Facts about a task for the agent that claims it, which may hold other tasks. `entries` counts log entries."""
+    """Facts about a task for the agent that claims it.
+
+    `entries` is the number of log entries. `handoff_id` is the id of the newest handoff note. `holds_others` is true
+    when the agent has leases on other tasks.
+    """
 
     entries: int
     handoff_id: int | None
@@ -195,7 +199,10 @@ def _ids(names: frozenset[str], more_labels: bool, capped: bool) -> Statement:
 
 @lru_cache(maxsize=8)
 def _counts(names: frozenset[str], capped: bool) -> tuple[Statement, Statement]:
-    """Return counts of claimable tasks and of those in conflict. One statement for both costs twice as much."""
+    """Return statements that count claimable tasks, and those of them that conflict with a leased task.
+
+    One statement that checks the conflicts of each task costs twice as much.
+    """
     conditions = [*ready_conditions(tasks, with_attempt_limit=capped, conflicts=False), *_scope(tasks.c, names)]
     all_of_them = select(func.count()).select_from(tasks).with_hint(tasks, ready_index(names), "sqlite")
     held = tasks.alias("held")

@@ -1,7 +1,8 @@
 """Removal of the oldest events.
 
-`meta.floor_hash` keeps the hash of the newest removed event, where the chain can be checked from then on.
-`meta.floor_facts` keeps the newest `fence_floor` and the highest id by table. A row with a higher id needs an event.
+`meta.floor_hash` keeps the hash of the newest removed event, so that the rest of the chain can be checked.
+`meta.floor_facts` keeps the newest `fence_floor`, and for each table the highest id in a removed event. A row with a
+higher id must have an event, and an older row may have lost its events.
 """
 
 from typing import Any

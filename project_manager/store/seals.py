@@ -1,7 +1,7 @@
 """Digests of rows, covered by the hash chain, that make edits of the stored rows detectable.
 
-A digest covers columns that the event itself does not contain. `sealed` of an event has the new digests as JSON, from
-table to row id to digest. It is no part of the public event.
+A digest covers columns that the event itself does not contain. The column `sealed` of an event is a JSON object from
+table to row id to digest, with the new digests of the rows that the event describes. It is no part of the public event.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
-"""SQLAlchemy Core statements, compiled once and run on the driver's connection (figures in docs/performance.md).
+"""SQLAlchemy Core statements, compiled once and run on the driver's connection.
 
-There are no type processors, so columns hold integers, text and bytes only. For IN over a list use `elements`.
+Compiling at each call costs more than SQLite itself (figures in docs/performance.md). There are no type processors, so
+columns hold integers, text and bytes only. For IN over a list use `elements`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,10 @@ Made = TypeVar("Made")
 
 
 class Statement:
-    """A statement built once at module level. Parameters are named at a call, and positional for SQLite's speed."""
+    """A statement built once at module level, with parameters by name at each call.
+
+    The driver gets the parameters by position, because SQLite finds a name by a search through all names.
+    """
 
     __slots__ = ("_defaults", "_extract", "sql")
 

@@ -22,8 +22,9 @@ ROW_FIELDS: tuple[str, ...] = (*tasks.c.keys(), *LINKS)
 class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
     """A stored task: all columns of its table, then its links as JSON arrays of ids. Instants are in milliseconds.
 
-    Only columns with rules of their own are annotated. `worked_by` is the agent of the newest ended lease.
-    `unconfirmed_fence` equals `fence` until the first call of the holder.
+    The annotations are for the type checker. Only columns with rules of their own need one.
+    `worked_by` is the agent of the newest lease that has ended. `unconfirmed_fence` equals `fence` until the first call
+    of the holder.
     """
 
     __slots__ = ()
@@ -201,14 +202,20 @@ def by_external_key(tx: Tx, project_id: int, external_key: str) -> TaskRow | Non
 
 
 def add(tx: Tx, values: dict[str, Any]) -> int:
-    """Insert a task without links, index its texts and return its id. `values` are all columns but the counters."""
+    """Insert a task without links, index its texts and return its id.
+
+    `values` also have `project_id`, `status`, `created_by`, `created_at`, `completed_at`, `fence` and `archived`.
+    """
     task_id = int(_INSERT.value(tx, **_to_columns(tx, values), now=tx.now))
     search.index_task(tx, task_id, *[values[name] for name in search.TASK_TEXTS])
     return task_id
 
 
 def write(tx: Tx, read: TaskRow, values: dict[str, Any]) -> None:
-    """Update the fields in `values` and increment the version. Raises RuntimeError when `read` is outdated."""
+    """Update the fields in `values` and increment the version.
+
+    Raises RuntimeError when version, fence or holder have changed since `read`.
+    """
     fields = {**{name: getattr(read, name) for name in WRITABLE}, **_to_columns(tx, values)}
     written = _UPDATE.run(
         tx,
@@ -298,9 +305,10 @@ def ids_in_project(tx: Tx, project_id: int) -> list[int]:
 
 
 def ready_conditions(source: Any, *, with_attempt_limit: bool, conflicts: bool = True) -> list[ColumnElement[bool]]:
-    """Return the conditions under which a task is ready, also without running `conflicts`, and below the attempt limit.
+    """Return the conditions under which a task is ready.
 
-    The first four have the same text as in the partial indexes, so that SQLite can use these.
+    The first four have the same text as in the partial indexes, so that SQLite can use these. With `conflicts` no
+    conflicting task may be leased. With `with_attempt_limit` the attempts must be below `max_attempts`.
     """
     conditions = [
         source.c.status == literal_column("'TODO'"),

@@ -39,8 +39,9 @@ class BatchState:
 class Tx:
     """A transaction for use cases, which pass it to store functions and never call `execute` themselves.
 
-    `now` is in milliseconds since the epoch, one per batch. `wall` is the wall clock while it is far from `now`.
-    `max_attempts` is 0 for no cap. `new_names` were compared with the existing names before the transaction.
+    `now` is in milliseconds since the epoch, one per batch. `wall` is the wall clock while it is far from `now`, else
+    None. `max_attempts` is 0 for no cap. Without `batch` each event is inserted at once. `new_names` were compared with
+    the existing names before the transaction.
     """
 
     execute: Callable[..., Any] = field(repr=False)

@@ -5,7 +5,10 @@ from pathlib import Path
 
 
 def permission_problem(database: Path) -> str | None:
-    """Return why this user cannot create, read or write the database, with a remedy, or None. Follows links."""
+    """Return why this user cannot create, read or write the database, or None when permissions allow it.
+
+    The sentence contains a remedy. The function follows symbolic links, as SQLite does.
+    """
     real = Path(os.path.realpath(database))
     folder = next(folder for folder in real.parents if os.path.lexists(folder))
     if reason := folder_problem(folder):

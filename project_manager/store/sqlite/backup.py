@@ -24,7 +24,10 @@ _CHUNK = 1024 * 1024
 
 
 class BackupError(Exception):
-    """Error with one sentence on why there is no backup, or why it is not used. See also `RestoreNotVerified`."""
+    """Error with one sentence on why no backup was taken or why a backup is not used.
+
+    Nothing was changed, except for `RestoreNotVerified`.
+    """
 
 
 class RestoreNotVerified(BackupError):
@@ -49,7 +52,10 @@ class NewerRelease(CheckNotPossible):
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A verified backup with its newest event. With `differences` from its events it is kept, to lose no work."""
+    """A verified backup. `head` is its newest event.
+
+    A backup with `differences` between its contents and its events is kept, so that later work is not lost.
+    """
 
     path: Path
     bytes: int
@@ -70,7 +76,8 @@ class Verified:
 def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -> Backup:
     """Copy the database to `target`, check the copy, and return the backup. Raises BackupError.
 
-    The copy gets the permissions `mode`, and when an administrator runs the backup, the owner of its folder.
+    An existing file is replaced only when the copy is intact. The copy gets the permissions `mode`. When an
+    administrator runs the backup, the copy also gets the owner of its folder.
     """
     if not database.is_file():
         raise BackupError(f"no database at {database}")
@@ -144,8 +151,9 @@ def disk_full(what: str, folder: Path) -> TemporaryBackupError:
 def check_file(path: Path, *, sealed: bool = True, published: Iterable[Head] = ()) -> CheckResult:
     """Check a database file from end to end without changes and return the result.
 
-    `sealed` compares the checksum file. The hash chain must contain `published`. Raises CheckNotPossible, and
-    NewerRelease for a database of a newer release without a fault.
+    `sealed` marks the file as a backup, so the checksum file next to it is compared. The hash chain must contain the
+    heads in `published`. Raises CheckNotPossible when a check could not run. Raises NewerRelease when a database of a
+    newer release has no fault.
     """
     try:
         if not files.is_database(path):
@@ -287,7 +295,10 @@ def _text(raw: bytes) -> str:
 
 
 def _cannot_change(path: Path) -> bool:
-    """Return whether to open the file as immutable: SQLite cannot create shared memory and no process has a log."""
+    """Return whether the file must be opened as immutable because SQLite cannot create its shared memory there.
+
+    A log, even an empty one, shows that a process may be writing. Such a file is not opened as immutable.
+    """
     real = path.resolve()
     return not os.access(real.parent, os.W_OK) and not files.logs_of(real)
 

@@ -18,7 +18,8 @@ class CheckResult:
     """Result of the checks of a database file with the schema `revision` and the newest event `head`.
 
     `problems` are damage. `differences` from the events, the hash chain or the schema show changes by another program.
-    `unchecked` is the number of tasks without a retained event. With `newer` only some checks have run.
+    `unchecked` is the number of tasks without a retained event. `newer` is true when a newer release created the
+    schema. Then only some checks have run.
     """
 
     revision: str | None

@@ -202,7 +202,10 @@ def open_error(path: Path, error: BaseException) -> DatabaseOpenError:
 
 
 def move_foreign_logs(path: Path) -> None:
-    """Rename logs of another database, which SQLite would apply or delete. Raises DatabaseOpenError."""
+    """Rename leftover logs of another database, because SQLite would delete them or apply them to this database.
+
+    Raises DatabaseOpenError while a process has the other database open.
+    """
     try:
         if not files.foreign_logs(path):
             return
@@ -298,7 +301,10 @@ def create(path: Path) -> None:
 def register(
     tx: Tx, *, database: Database, version: str, kind: str, gone: Collection[instances.InstanceRow] = ()
 ) -> None:
-    """Insert this process, without the `gone` instances of other machines. Raises DatabaseOpenError."""
+    """Insert this process into the instances. Raises DatabaseOpenError when sharing the file is not safe.
+
+    `gone` are the rows of instances on another machine that showed no sign of life.
+    """
     instances.delete_expired(tx)
     others = check_sharing(tx, database=database, gone=gone)
     for other in instances.live(tx):
@@ -330,7 +336,10 @@ def check_sharing(
 
 
 def running_instances(tx: Tx) -> list[instances.InstanceRow]:
-    """Return the live instances, without rows of killed processes on this host. Their ids may be in use again."""
+    """Return the live instances, without rows of killed processes on this host.
+
+    Another process, even this one, may have the process id of a killed process now.
+    """
     host = this_host()
     return [
         other

@@ -69,14 +69,18 @@ _WRITE_FAILURES = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR
 
 
 def several_processes_are_safe(version: tuple[int, ...] = SQLITE_VERSION) -> bool:
-    """Return whether two processes may write, without the WAL-reset bug of SQLite (sqlite.org/wal.html)."""
+    """Return whether this SQLite version has the fix for the WAL-reset bug (sqlite.org/wal.html).
+
+    Without the fix, two processes that write and checkpoint at the same moment can corrupt the database.
+    """
     return version >= _FIXED_SINCE or version in _FIXED_BACKPORTS
 
 
 def connect(path: str, *, read_only: bool = False, immutable: bool = False) -> Any:
-    """Open and return a driver connection in autocommit mode. `read_only` never writes or runs a checkpoint.
+    """Open and return a driver connection in autocommit mode. The caller executes BEGIN and COMMIT.
 
-    `immutable` keeps the settings of the file, which may belong to another program.
+    A `read_only` connection cannot write and never runs a checkpoint. `immutable` keeps the settings of the file, which
+    may belong to another program.
     """
     connection = driver.connect(
         f"file:{_quoted(path)}?mode=rw",
@@ -125,7 +129,10 @@ def is_full(error: BaseException) -> bool:
 
 
 def is_write_failure(error: BaseException) -> bool:
-    """Return whether a write or fsync may have failed. The bundled driver reports reads alike."""
+    """Return whether a write or fsync of the log may have failed. Then the state of the log on disk is unknown.
+
+    The bundled driver does not distinguish write errors from read errors.
+    """
     name = error_name(error)
     return name == "SQLITE_IOERR" or name.startswith(_WRITE_FAILURES)
 

@@ -27,7 +27,10 @@ class FileChange:
 
 
 class FileWatch:
-    """Comparison of the files with those at the start. `change` is the last result, `damage` SQLite's first report."""
+    """Comparison of the files with those at the start. `change` is the result of the last `refresh`.
+
+    `damage` is the text of the first SQLite error that reported damage. It stays until the process ends.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -55,7 +58,10 @@ class FileWatch:
         return first is not None and self._opened[""] == first
 
     def refresh(self) -> FileChange | None:
-        """Compare all files with three `stat` calls and return the difference, or the last one without access."""
+        """Compare all files with three `stat` calls and return the difference.
+
+        Without access to the folder, return the last result.
+        """
         try:
             found = {suffix: _identity(path) for suffix, path in self._paths.items()}
         except OSError:

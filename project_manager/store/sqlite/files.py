@@ -36,14 +36,20 @@ def is_database(path: Path) -> bool:
 
 @contextmanager
 def exclusive_locks(database: Path) -> Iterator[bool]:
-    """Hold the locks of every connection, also of a missing file. Yield False when one is open. Raises OSError."""
+    """Hold the locks that every connection needs. The database file may be missing.
+
+    Yield False when a process has the database open, also when its file was removed meanwhile. Raises OSError.
+    """
     with ExitStack() as held:
         free = [_lock(held, log_path(database, suffix), *place) for suffix, place in _LOCKED_BYTES.items()]
         yield all(free) and not is_open_after_removal(database)
 
 
 def is_open_after_removal(database: Path) -> bool:
-    """Return whether a process of this user has a removed file of this path open, by /proc of Linux."""
+    """Return whether a process on this machine has a removed file of this path open, according to /proc of Linux.
+
+    Only an administrator can see the processes of other users.
+    """
     removed = {f"{log_path(database, suffix)} (deleted)" for suffix in ("", "-wal")}
     return any(removed.intersection(_files_of(process)) for process in PROCESSES.glob("[0-9]*"))
 
@@ -84,7 +90,10 @@ def move_logs(database: Path, name: str) -> list[Path]:
 
 
 def copy_ownership(path: Path, model: Path, *, mode: bool = False) -> None:
-    """Set the owner and group of `model`, and with `mode` its permissions. Only an administrator can do it."""
+    """Set the owner and group of `model` on the file, and with `mode` also its permissions.
+
+    Only an administrator can change the owner. For other users the file keeps it, without an error.
+    """
     owner, present = model.stat(), path.stat()
     if (owner.st_uid, owner.st_gid) != (present.st_uid, present.st_gid):
         with suppress(PermissionError):

@@ -20,7 +20,7 @@ _LEFTOVER = re.compile(r"\.(?P<target>.+)\.(?:restoring|unfinished)-\w+")
 
 
 def create(path: Path) -> None:
-    """Create an empty file with mode 0600, no symbolic link followed. Raises FileExistsError, OSError."""
+    """Create an empty file with mode 0600 without following a symbolic link. Raises FileExistsError, OSError."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR, FILE_MODE))
 
 
@@ -63,7 +63,10 @@ def workspace(target: Path, word: str) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path, is_target: Callable[[str], bool]) -> list[Path]:
-    """Delete workspaces of killed processes for such targets, and return their paths. Raises OSError."""
+    """Delete workspaces of killed processes in a folder when `is_target` is true for the name of the target.
+
+    Workspaces of live processes stay. Return the deleted paths. Raises OSError when the folder cannot be read.
+    """
     found = [(entry, match) for entry in folder.iterdir() if (match := _LEFTOVER.fullmatch(entry.name))]
     return [entry for entry, match in found if is_target(match["target"]) and _remove_folder(entry)]
 

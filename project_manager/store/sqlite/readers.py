@@ -86,7 +86,10 @@ class Readers:
         return await future
 
     def has_progressed_since(self, instant: float) -> bool:
-        """Return whether a reader has progressed after this instant. One that waits for the disk does not."""
+        """Return whether a reader has progressed after this instant of `monotonic`.
+
+        A long read progresses while it runs. A read that waits for the disk does not.
+        """
         return self._progressed > instant
 
     def close(self) -> None:

@@ -244,6 +244,7 @@ def _start_epoch(prepared: Path, now: int, present: _CurrentState) -> Restored:
         connection.execute(driver.BEGIN_WRITE)
         tx = Tx(connection.execute, now, SYSTEM, "", 0)
         high = max(present.high, meta.clock_high(tx))
+        # Database time begins at its last instant, unless that is so far ahead that the clock was probably wrong.
         tx.now = now if high - now > JUMP_MS else max(now, high)
         floor = max(high, present.fence_floor, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
         epoch = secrets.token_hex(8)
@@ -270,7 +271,10 @@ def _lower_clock(tx: Tx) -> None:
 
 
 def _end_leases(tx: Tx) -> int:
-    """End all leases, which agents may have finished since the backup, and return their number."""
+    """End all leases and reset their tasks to the status before the claim. Return the number of leases.
+
+    The agents of the backup may have finished or released the tasks since then.
+    """
     held = _HELD.rows(tx)
     _RELEASE_ALL.run(tx, now=tx.now)
     for task_id, project_id, epic_id, holder, status, fence, name, acquired_at, expires_at, attempts, version in held:

@@ -1,9 +1,11 @@
 """Single writer thread with group commit.
 
 The thread takes the waiting jobs of a bounded queue, opens one transaction, ends expired leases, runs each job, and
-commits once. All jobs share the cost of the fsync. The writes of a failed job are rolled back alone. When SQLite aborts
-the transaction, such as on a full disk, every job gets the error. After a failed write or fsync every job gets
-OutcomeUnknown, and the writer refuses all further jobs.
+commits once. Each job returns only after its result is durable, and all jobs share the cost of the fsync.
+
+The writes of a failed job are rolled back without an effect on other jobs. When SQLite aborts the transaction, such as
+on a full disk, every job gets the error, because no write was kept. After a failed write or fsync the outcome is
+unknown: every job gets OutcomeUnknown, and the writer refuses all further jobs.
 """
 
 import asyncio
@@ -70,9 +72,10 @@ class Job(Generic[Result]):
 class WriterHooks:
     """Callbacks of the writer besides jobs. Durations are in seconds, instants in milliseconds since the epoch.
 
-    `due` runs at the start of a batch when `next_due` has passed, and logs its own errors. `on_commit` gets the
-    outcomes of leases after each commit with changes. `on_lost_write` runs when a disk failure leaves the outcome of
-    each job unknown.
+    `due` runs at the start of a batch when work may be due, and logs its own errors. `next_due` returns the instant of
+    the next due work, or None. `on_commit` runs after each commit with changes and gets the outcomes of its leases.
+    `on_batch` gets (jobs, seconds) of a batch, and `on_query` gets (job name, seconds). `on_lost_write` runs when a
+    disk failure leaves the outcome of each job unknown.
     """
 
     due: Callable[[Tx], None]
@@ -248,7 +251,10 @@ class Writer:
         return events.write(tx, shared.outbox, head or chain.head(tx))
 
     def _run_due(self, tx: Tx, shared: BatchState) -> bool:
-        """Run the due work and return whether it succeeded. The statements of the jobs are safe without it."""
+        """Run the due work and return whether it has succeeded.
+
+        A failure does not stop the jobs, because their own statements decide which tasks can be claimed.
+        """
         tx.execute("SAVEPOINT due")
         try:
             self._hooks.due(tx)
@@ -311,7 +317,10 @@ class Writer:
         return job.error is None or (shared.mark == mark and self._connection.total_changes == changes)
 
     def _set_time(self, tx: Tx, is_sole_writer: bool) -> ClockMark | None:
-        """Set the time of the batch and return its mark if stored. `is_sole_writer` is that of `_write_events`."""
+        """Set the instant of the batch. Return the mark of the clock when it was stored.
+
+        `is_sole_writer` has the meaning that it has in `_write_events`.
+        """
         if not is_sole_writer:
             self.clock.load(meta.clock_mark(tx))
         tx.now, tx.wall = self.clock.tick(), self.clock.wall_clock_if_different()
