@@ -41,13 +41,13 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def boottime(self) -> int:
-        return time.clock_gettime_ns(_MONOTONIC_CLOCK) // 1_000_000
+        return time.clock_gettime_ns(_BOOT_CLOCK) // 1_000_000
 
     def boot_id(self) -> str:
         return _boot_id()
 
 
-_MONOTONIC_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 @cache
@@ -73,7 +73,7 @@ def rfc3339(instant: int) -> str:
     return f"{_format_seconds(seconds)}.{milliseconds:03d}Z"
 
 
-def stamp(instant: int) -> str:
+def sortable_timestamp(instant: int) -> str:
     """Return an instant in the form `20261123T100000123Z`, for names that sort by time."""
     return re.sub(r"[-:.]", "", rfc3339(instant))
 

@@ -45,18 +45,18 @@ def choice(words: Iterable[str], aliases: Iterable[tuple[str, str]] = ()) -> Par
     return Parser("one of " + ", ".join(known), lambda text: _look_up(known, text))
 
 
-def matching(accepts: str, form: str) -> Parser:
-    """Return the parser of a text that matches the regular expression `form`."""
-    return Parser(accepts, lambda text: _match(form, text))
+def matching(accepts: str, pattern: str) -> Parser:
+    """Return the parser of a text that matches the regular expression `pattern`."""
+    return Parser(accepts, lambda text: _match(pattern, text))
 
 
-def items(accepts: str, form: str) -> Parser:
-    """Return the parser of comma-separated items. Each item matches the regular expression `form` in any case.
+def items(accepts: str, pattern: str) -> Parser:
+    """Return the parser of comma-separated items. Each item matches the regular expression `pattern` in any case.
 
     The value is a tuple of the items in lower case, without a slash at the end.
     """
     return Parser(
-        accepts, lambda text: tuple(_match(form, item).lower().rstrip("/") for item in _split(text)), ",".join
+        accepts, lambda text: tuple(_match(pattern, item).lower().rstrip("/") for item in _split(text)), ",".join
     )
 
 
@@ -90,8 +90,8 @@ def _split(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
-def _match(form: str, text: str) -> str:
-    if not re.fullmatch(form, text, re.IGNORECASE | re.ASCII):
+def _match(pattern: str, text: str) -> str:
+    if not re.fullmatch(pattern, text, re.IGNORECASE | re.ASCII):
         raise ValueError(text)
     return text
 

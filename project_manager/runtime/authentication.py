@@ -42,7 +42,7 @@ class IdentityCache:
 
     async def check_agent(self, caller: Actor, agent: Actor) -> None:
         """Raise AgentMismatch when the agent id is bound to the token of another caller. Operators may use any id."""
-        if not _is_free(caller, agent):
+        if not _chooses_agent_id(caller, agent):
             return
         bound: bool | None = self._bound.find(agent.id)
         if bound is None:
@@ -54,11 +54,11 @@ class IdentityCache:
 
 def check_agent_in_transaction(tx: Tx, caller: Actor, agent: Actor) -> None:
     """Raise AgentMismatch like `IdentityCache.check_agent`, but in the transaction of a call that has waited."""
-    if _is_free(caller, agent) and tokens.is_bound(tx, agent.id):
+    if _chooses_agent_id(caller, agent) and tokens.is_bound(tx, agent.id):
         raise _agent_mismatch(agent)
 
 
-def _is_free(caller: Actor, agent: Actor) -> bool:
+def _chooses_agent_id(caller: Actor, agent: Actor) -> bool:
     """Return whether the caller chose the agent id, with a token that is neither bound nor an operator's."""
     return not caller.bound and caller.role < Role.OPERATOR and agent.is_agent and not is_reserved(agent.id)
 

@@ -49,7 +49,8 @@ def write(tx: Tx, row: EpicRow, values: dict[str, Any]) -> EpicRow:
     stored = {name: str(value) if name == "status" else value for name, value in values.items()}
     written = epics.write(tx, row, stored)
     changes = {name: getattr(written, name) for name in EPIC_PLAIN if getattr(row, name) != getattr(written, name)}
-    event, sealed = EpicUpdated(written.name, changes, written.version), seals.digests_of("epics", written)
+    event = EpicUpdated(name=written.name, changes=changes, version=written.version)
+    sealed = seals.digests_of("epics", written)
     events.add(tx, event, project_id=row.project_id, epic_id=row.id, sealed=sealed)
     return written
 

@@ -147,6 +147,7 @@ def create_epic(
     """Insert an epic, by default last in its project, emit `epic.created`, and return the epic."""
     place = epics.next_position(tx, project_id) if position is None else position
     row = epics.add(tx, project_id, name, description, status.value, place)
-    event, sealed = EpicCreated(name, row.status, row.version), seals.digests_of("epics", row)
+    event = EpicCreated(name=name, status=row.status, version=row.version)
+    sealed = seals.digests_of("epics", row)
     events.add(tx, event, project_id=project_id, epic_id=row.id, sealed=sealed)
     return row

@@ -80,18 +80,19 @@ def delete(tx: Tx, command: schemas.DeleteProject) -> DeletedView:
     lookup.check_force(tx, command.force)
     row = lookup.project(tx, command.project_id)
     lookup.check_version("project", row.version, command.version)
-    inside = tasks.ids_in_project(tx, row.id)
-    parts = epics.page(tx, {"project_id": row.id}, after=(0, -1, 0), limit=1)[2]
-    known = knowledge.page(tx, {"project_id": row.id}, after=None, limit=1)[2]
-    if (inside or parts or known) and not command.force:
-        message = f"project {row.id} has {parts} epics, {len(inside)} tasks and {known} items of knowledge"
-        raise NotEmpty(message, epics=parts, tasks=len(inside), knowledge=known)
-    freed = [other for task_id in inside for other in delete_task(tx, lookup.task(tx, task_id))]
+    task_ids = tasks.ids_in_project(tx, row.id)
+    epic_count = epics.page(tx, {"project_id": row.id}, after=(0, -1, 0), limit=1)[2]
+    knowledge_count = knowledge.page(tx, {"project_id": row.id}, after=None, limit=1)[2]
+    if (task_ids or epic_count or knowledge_count) and not command.force:
+        content = f"{epic_count} epics, {len(task_ids)} tasks and {knowledge_count} items of knowledge"
+        message = f"project {row.id} has {content}"
+        raise NotEmpty(message, epics=epic_count, tasks=len(task_ids), knowledge=knowledge_count)
+    freed = [other for task_id in task_ids for other in delete_task(tx, lookup.task(tx, task_id))]
     transitions.emit_ready(tx, sorted(set(freed)))
     projects.remove(tx, row.id)
-    event = ProjectDeleted(name=row.name, tasks=len(inside), epics=parts, knowledge=known)
+    event = ProjectDeleted(name=row.name, tasks=len(task_ids), epics=epic_count, knowledge=knowledge_count)
     events.add(tx, event, project_id=row.id)
-    return DeletedView(success=True, deleted="project", id=row.id, name=row.name, epics=parts, tasks=len(inside))
+    return DeletedView(success=True, deleted="project", id=row.id, name=row.name, epics=epic_count, tasks=len(task_ids))
 
 
 def list_projects(tx: Tx, command: schemas.ListProjects) -> Page[schemas.ProjectView]:

@@ -39,7 +39,7 @@ def time_or_none(instant: int | None) -> str | None:
     return None if instant is None else rfc3339(instant)
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("acquired_at", "archived_at", "created_at", "ended_at", "expires_at"), time_or_none),
     **dict.fromkeys(("revoked_at", "updated_at"), time_or_none),
     **dict.fromkeys(("changed", "metadata", "tags"), orjson.loads),
@@ -50,10 +50,11 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 
 def view_of(view: type[View], row: NamedTuple, **computed: Any) -> View:
     """Return a view with the fields of the row that have the same names. `computed` are the other fields."""
-    stored = row._asdict()
-    for name in stored.keys() & view.__dataclass_fields__.keys() - computed.keys():  # type: ignore[attr-defined]
-        read = _READERS.get(name)
-        computed[name] = stored[name] if read is None else read(stored[name])
+    missing = view.__dataclass_fields__.keys() - computed.keys()  # type: ignore[attr-defined]
+    for name, value in row._asdict().items():
+        if name in missing:
+            convert = _CONVERTERS.get(name)
+            computed[name] = value if convert is None else convert(value)
     return view(**computed)
 
 
@@ -167,8 +168,9 @@ def links(found: list[tuple[int, str, str]]) -> list[LinkView]:
 
 def chosen(view: TaskView, names: list[str]) -> dict[str, Any]:
     """Return only these fields of a task. `holder` and `expires_at` are taken from its lock."""
-    owners = {"holder": view.lock, "expires_at": view.lock}
-    return {name: getattr(owners.get(name, view), name, None) for name in names}
+    lock = view.lock
+    of_lock = {"holder": lock and lock.holder, "expires_at": lock and lock.expires_at}
+    return {name: of_lock[name] if name in of_lock else getattr(view, name) for name in names}
 
 
 def _parse_ids(text: str) -> tuple[int, ...]:

@@ -69,9 +69,9 @@ def change_status(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, re
         why = blockers(serializers.readiness_input(tx, row))
         if why:
             raise not_ready_error(row.id, why)
-    placed = transitions.set_status(tx, row, target, attempts=attempts, records_lease=tx.actor.is_agent)
+    updated = transitions.set_status(tx, row, target, attempts=attempts, records_lease=tx.actor.is_agent)
     transitions.emit_ready(tx, [row.id])
-    return placed
+    return updated
 
 
 def _change_status_of_leased(
@@ -82,10 +82,10 @@ def _change_status_of_leased(
     if forced:
         transitions.log_forced_release(tx, row)
     reason = UnlockReason.FORCED if forced else UnlockReason.AUTO_RELEASE
-    placed = transitions.end(tx, row, target, reason, attempts=attempts)
+    updated = transitions.end(tx, row, target, reason, attempts=attempts)
     if target not in LEASE_ENDING_STATUSES:
         transitions.emit_ready(tx, [row.id])
-    return placed
+    return updated
 
 
 def _claim(tx: Tx, row: TaskRow) -> TaskRow:

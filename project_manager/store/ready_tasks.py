@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, func, 
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.statement import Row, Statement, each
-from project_manager.store.tables import READY_INDEX, claimable_labels, task_conflicts, task_logs, tasks
+from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, task_conflicts, task_logs, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, ready_conditions, ready_index, with_empty_links, written_links
 from project_manager.store.transaction import Tx
 
@@ -83,7 +83,9 @@ _listed = select(null()).where(
 )
 _UNLISTED = Statement(
     select(tasks.c.id)
-    .where(READY_INDEX, select(_own_label.c.value).where(~_listed.correlate(tasks, _own_label).exists()).exists())
+    .where(
+        READY_INDEX_CONDITION, select(_own_label.c.value).where(~_listed.correlate(tasks, _own_label).exists()).exists()
+    )
     .order_by(tasks.c.id)
     .limit(bindparam("limit"))
 )

@@ -86,16 +86,16 @@ tasks = Table(
     sqlite_autoincrement=True,
 )
 
-READY_INDEX = text("status = 'TODO' AND open_dependencies = 0 AND deferred = 0 AND archived = 0")
+READY_INDEX_CONDITION = text("status = 'TODO' AND open_dependencies = 0 AND deferred = 0 AND archived = 0")
 
-Index("ix_tasks_claimable", tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id, sqlite_where=READY_INDEX)
+Index("ix_tasks_claimable", tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id, sqlite_where=READY_INDEX_CONDITION)
 Index(
     "ix_tasks_claimable_in_project",
     tasks.c.project_id,
     tasks.c.priority,
     tasks.c.unblocks.desc(),
     tasks.c.id,
-    sqlite_where=READY_INDEX,
+    sqlite_where=READY_INDEX_CONDITION,
 )
 Index(
     "ix_tasks_claimable_in_epic",
@@ -103,7 +103,7 @@ Index(
     tasks.c.priority,
     tasks.c.unblocks.desc(),
     tasks.c.id,
-    sqlite_where=text(f"{READY_INDEX} AND epic_id IS NOT NULL"),
+    sqlite_where=text(f"{READY_INDEX_CONDITION} AND epic_id IS NOT NULL"),
 )
 Index("ix_tasks_lock_expires_at", tasks.c.lock_expires_at, sqlite_where=text("lock_holder IS NOT NULL"))
 Index(

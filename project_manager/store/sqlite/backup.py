@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from project_manager.clock import stamp
+from project_manager.clock import sortable_timestamp
 from project_manager.store import revisions
 from project_manager.store.chain import Head
 from project_manager.store.sqlite import access, checks, driver, files, private_files
@@ -122,7 +122,7 @@ def _set_ownership(path: Path, folder: Path, mode: int) -> None:
 
 def backup_name(folder: Path, database: Path, now: int) -> Path:
     """Return the path of a backup taken at `now` (milliseconds since the epoch)."""
-    return folder / f"{database.stem}-{stamp(now)}.db"
+    return folder / f"{database.stem}-{sortable_timestamp(now)}.db"
 
 
 def keep_newest(folder: Path, database: Path, count: int) -> list[Path]:

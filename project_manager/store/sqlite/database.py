@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from project_manager.clock import Clock, SystemClock, monotonic, stamp
+from project_manager.clock import Clock, SystemClock, monotonic, sortable_timestamp
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.store import claim_queue, instances, revisions
 from project_manager.store.database_clock import DatabaseClock
@@ -222,7 +222,11 @@ def move_foreign_logs(path: Path) -> None:
                     )
                 return  # another process is creating the database at this moment
             found = files.foreign_logs(path, opened)
-            moved = files.move_logs(path, f"{path.name}.left-over-{stamp(SystemClock().now())}") if found else []
+            moved = (
+                files.move_logs(path, f"{path.name}.left-over-{sortable_timestamp(SystemClock().now())}")
+                if found
+                else []
+            )
     except OSError as error:
         raise DatabaseOpenError(f"the log next to the database {path} cannot be moved: {error.strerror}") from error
     if moved:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import bindparam, delete, func, literal_column, select, update
 
-from project_manager.clock import rfc3339, stamp
+from project_manager.clock import rfc3339, sortable_timestamp
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import DatabaseRestored, HeadFields, TaskStatusChanged, TaskUnlocked
 from project_manager.domain.leases import UnlockReason
@@ -293,7 +293,7 @@ def _end_leases(tx: Tx) -> int:
 
 def _backup_name_of_current(database: Path, now: int) -> str:
     """Return an unused file name in the folder of the database."""
-    name = f"{database.name}.before-restore-{stamp(now)}"
+    name = f"{database.name}.before-restore-{sortable_timestamp(now)}"
     names = (name if number == 1 else f"{name}-{number}" for number in count(1))
     return next(free for free in names if not database.with_name(free).exists())
 

@@ -222,14 +222,14 @@ class Writer:
         shared = BatchState()
         tx = Tx(execute, 0, SYSTEM, "", self._max_attempts, shared)
         version = driver.data_version(self._connection)
-        is_sole_writer = version == self._known_version
-        mark = self._set_time(tx, is_sole_writer)
+        no_foreign_commit = version == self._known_version
+        mark = self._set_time(tx, no_foreign_commit)
         changes = self._connection.total_changes
         done = True
-        if not is_sole_writer or (self._next_due is not None and self._next_due <= tx.now):
+        if not no_foreign_commit or (self._next_due is not None and self._next_due <= tx.now):
             done = self._run_due(tx, shared)
         self._run_all(batch, tx, shared)
-        head = self._write_events(tx, shared, is_sole_writer)
+        head = self._write_events(tx, shared, no_foreign_commit)
         self._next_due = self._hooks.next_due(tx) if done else tx.now + RETRY_MS
         changed = self._connection.total_changes != changes
         execute("COMMIT")
@@ -239,12 +239,12 @@ class Writer:
         if changed:
             self._hooks.on_commit(shared.lease_outcomes)
 
-    def _write_events(self, tx: Tx, shared: BatchState, is_sole_writer: bool) -> Head | None:
+    def _write_events(self, tx: Tx, shared: BatchState, no_foreign_commit: bool) -> Head | None:
         """Insert the events of the batch and return the head of the hash chain, or None when it is unknown.
 
-        `is_sole_writer` means that no other process has committed since the last batch. The last head is then valid.
+        `no_foreign_commit` means that no other process has committed since the last batch. The last head is then valid.
         """
-        head = self._head if is_sole_writer else None
+        head = self._head if no_foreign_commit else None
         if not shared.outbox:
             return head
         events.add_compact_rows(tx, shared.outbox)
@@ -316,12 +316,12 @@ class Writer:
         self._hooks.on_query(job.name, time.perf_counter() - started)
         return job.error is None or (shared.mark == mark and self._connection.total_changes == changes)
 
-    def _set_time(self, tx: Tx, is_sole_writer: bool) -> ClockMark | None:
+    def _set_time(self, tx: Tx, no_foreign_commit: bool) -> ClockMark | None:
         """Set the instant of the batch. Return the mark of the clock when it was stored.
 
-        `is_sole_writer` has the meaning that it has in `_write_events`.
+        `no_foreign_commit` has the meaning that it has in `_write_events`.
         """
-        if not is_sole_writer:
+        if not no_foreign_commit:
             self.clock.load(meta.clock_mark(tx))
         tx.now, tx.wall = self.clock.tick(), self.clock.wall_clock_if_different()
         mark = self.clock.mark_due(tx.now)
