@@ -76,7 +76,7 @@ async def read(scope: Scope, receive: Receive) -> tuple[bytes, Rpc]:
         raise Refused(415, "UNSUPPORTED_MEDIA_TYPE: post JSON with Content-Type: application/json.")
     declared = header(scope, b"content-length")
     size = int(declared[:18]) if declared.isascii() and declared.isdigit() else 0
-    body, more = b"", True
+    body, more = bytearray(), True
     while more and max(size, len(body)) <= MAX_BODY:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -85,7 +85,8 @@ async def read(scope: Scope, receive: Receive) -> tuple[bytes, Rpc]:
         more = message.get("more_body", False)
     if max(size, len(body)) > MAX_BODY:
         raise Refused(413, "BODY_TOO_LARGE: the request body is larger than 1 MiB. Send a smaller one.")
-    return body, parse(body)
+    raw = bytes(body)
+    return raw, parse(raw)
 
 
 def header(scope: Scope, name: bytes) -> str:

@@ -1,17 +1,32 @@
 """Reading one posted message."""
 
+from time import process_time
 from typing import Any
 
 import orjson
 import pytest
 
-from project_manager.mcp.transport.exchange import Refused, parse
+from project_manager.mcp.transport.exchange import MAX_BODY, Refused, parse, read
 
 REQUEST = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "x"}}
 
 
 def raw(**changes: Any) -> bytes:
     return orjson.dumps({key: value for key, value in {**REQUEST, **changes}.items() if value != "(none)"})
+
+
+async def test_a_body_in_small_pieces_is_read_in_linear_time() -> None:
+    whole = raw(params={"name": "x" * (MAX_BODY - 100)})
+    pieces = iter([whole[start : start + 8] for start in range(0, len(whole), 8)])
+
+    async def receive() -> dict[str, Any]:
+        piece = next(pieces)
+        return {"type": "http.request", "body": piece, "more_body": not piece.endswith(b"}}")}
+
+    started = process_time()
+    body, found = await read({"headers": [(b"content-type", b"application/json")]}, receive)
+    assert (body, found.id) == (whole, 7)
+    assert process_time() - started < 2
 
 
 def test_a_request_is_read() -> None:
