@@ -56,6 +56,20 @@ def test_the_course_of_a_lease_is_shown_from_events_without_reads(
         assert reads == []
 
 
+def test_a_move_by_another_person_resets_the_failed_attempts_on_the_board(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Flaky work")
+    client.claim(task, "claude-7")
+    client.release(task, "claude-7", failed=True)
+    with dashboard(service, browser) as tab:
+        tab.open()
+        expect(tab.card_in("TODO", task).get_by_test_id("attempts")).to_have_text("tried once")
+        client.set_status(task, "BACKLOG")
+        expect(tab.card_in("BACKLOG", task)).to_be_visible()
+        expect(tab.card(task).get_by_test_id("attempts")).to_have_count(0)
+
+
 def test_a_waiting_task_names_its_dependency_and_becomes_ready_live(
     service: Service, browser: Browser, client: RestClient
 ) -> None:

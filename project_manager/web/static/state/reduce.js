@@ -115,7 +115,7 @@ function applyToTask(/** @type {State} */ state, /** @type {OutboxEvent} */ even
   const next = task && !state.pending.has(task.id) && taskAfterEvent(task, event);
   if (!next) return false;
   putTask(state, next);
-  return isComplete(next, event);
+  return isComplete(task, next, event);
 }
 
 const itemsWithin = (/** @type {Map<number, any>} */ map, /** @type {string} */ field, /** @type {number} */ id) =>

@@ -31,6 +31,20 @@ export function taskAfterEvent(/** @type {Task} */ task, /** @type {OutboxEvent}
   };
 }
 
-/** Return whether `task`, the task after the event, has all that the event changed. Otherwise it must be read. */
-export const isComplete = (/** @type {Task} */ task, /** @type {OutboxEvent} */ event) =>
-  COMPLETE.has(event.type) && (task.ready || (task.status !== "TODO" && otherBlockers(task).length === 0));
+/**
+ * Return whether the failed attempts may be others than those of `task`, the task after the event. Only the end of a
+ * lease has their number: a person who moves a task resets them. At their limit they are a blocker of a BLOCKED task.
+ * @param {Task} before @param {Task} task @param {OutboxEvent} event
+ */
+const mayHaveOtherAttempts = (before, task, event) =>
+  task.attempts > 0
+  && (task.status === "BLOCKED" || (event.type === "task.status_changed" && !before.lock && !task.lock));
+
+/**
+ * Return whether `task`, the task after the event, has all that the event changed. Otherwise it must be read.
+ * @param {Task} before @param {Task} task @param {OutboxEvent} event
+ */
+export const isComplete = (before, task, event) =>
+  COMPLETE.has(event.type)
+  && (task.ready || (task.status !== "TODO" && otherBlockers(task).length === 0))
+  && !mayHaveOtherAttempts(before, task, event);
