@@ -373,18 +373,18 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
 class _GatedFlowControl(FlowControl):
     """Flow control that stays paused while input is held, even when the application requests more."""
 
-    is_leased = False
+    is_held = False
 
     def hold(self) -> None:
         """Pause reading until `release`."""
         self.pause_reading()
-        self.is_leased = True
+        self.is_held = True
 
     def release(self) -> None:
         """Resume reading after `hold`."""
-        self.is_leased = False
+        self.is_held = False
         self.resume_reading()
 
     def resume_reading(self) -> None:
-        if not self.is_leased:
+        if not self.is_held:
             super().resume_reading()
