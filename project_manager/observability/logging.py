@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 from pythonjsonlogger.core import RESERVED_ATTRS
@@ -38,7 +39,7 @@ def configure(level: str, format: str, file: str = "", *, quiet: bool = False) -
     wanted = logging.getLevelNamesMapping()[level]
     if quiet and not file:
         wanted = max(wanted, logging.WARNING)
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers: list[logging.Handler] = [BufferedStreamHandler(sys.stderr)]
     handlers[0].setLevel(logging.WARNING if quiet else logging.NOTSET)
     if file:
         with suppress(FileExistsError):  # opening the file below reports a parent that is not a folder
@@ -122,6 +123,46 @@ class ActionRecord(logging.LogRecord):
         self.created = time.time()  # noqa: TID251 like every record of `logging`
         self.msecs = self.created % 1 * 1000
         self.fields = fields
+
+
+class BufferedStreamHandler(logging.StreamHandler[TextIO]):
+    """A handler that writes the lines of one event loop iteration together at its end.
+
+    A line from WARNING on, or without a running loop, is written at once.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+        self._flushed_by: asyncio.AbstractEventLoop | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record))
+            if record.levelno >= logging.WARNING:
+                self.flush()
+            else:
+                self._flush_later()
+        except Exception:  # noqa: BLE001 like every handler: a failed write must not stop the caller
+            self.handleError(record)
+
+    def flush(self) -> None:
+        with self.lock or nullcontext():
+            lines, self._lines = self._lines, []
+            self._flushed_by = None
+            if lines:
+                self.stream.write("\n".join(lines) + "\n")
+        super().flush()
+
+    def _flush_later(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if self._flushed_by is not loop:  # a loop that has ended does not run its pending flush
+            self._flushed_by = loop
+            loop.call_soon(self.flush)
 
 
 def _add_context(record: logging.LogRecord) -> bool:

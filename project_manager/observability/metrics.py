@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
+from threading import Lock
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     Info,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from project_manager import __version__
 
@@ -76,23 +79,24 @@ class Metrics:
         self._make_streams()
 
     def _make_requests(self) -> None:
-        self._operations = self._counter(
-            "pm_operations", "Total number of operations by interface and outcome.", "operation", "interface", "outcome"
+        self._operations = self._timed(
+            _Series(
+                "pm_operations",
+                "Total number of operations by interface and outcome.",
+                ("operation", "interface", "outcome"),
+            ),
+            _Series("pm_operation_duration_seconds", "Duration of operations in seconds.", ("operation", "interface")),
+            SECONDS,
         )
-        self._operation_seconds = self._histogram(
-            "pm_operation_duration_seconds", "Duration of operations in seconds.", SECONDS, "operation", "interface"
+        self._requests = self._timed(
+            _Series("pm_http_requests", "Total number of HTTP requests.", ("method", "route", "status")),
+            _Series("pm_http_request_duration_seconds", "Duration of HTTP requests in seconds.", ("method", "route")),
+            SECONDS,
         )
-        self._requests = self._counter(
-            "pm_http_requests", "Total number of HTTP requests.", "method", "route", "status"
-        )
-        self._request_seconds = self._histogram(
-            "pm_http_request_duration_seconds", "Duration of HTTP requests in seconds.", SECONDS, "method", "route"
-        )
-        self._mcp_calls = self._counter(
-            "pm_mcp_calls", "Total number of MCP tool calls.", "tool", "protocol_version", "outcome"
-        )
-        self._mcp_call_seconds = self._histogram(
-            "pm_mcp_call_duration_seconds", "Duration of MCP tool calls in seconds.", SECONDS, "tool"
+        self._mcp_calls = self._timed(
+            _Series("pm_mcp_calls", "Total number of MCP tool calls.", ("tool", "protocol_version", "outcome")),
+            _Series("pm_mcp_call_duration_seconds", "Duration of MCP tool calls in seconds.", ("tool",)),
+            SECONDS,
         )
         self._tokens_refused = self._counter(
             "project_manager_tokens_refused", "Total number of requests with an invalid token."
@@ -101,26 +105,27 @@ class Metrics:
         self._mcp_closed = self._counter("pm_mcp_sessions_closed", "Total number of MCP sessions closed.")
 
     def _make_storage(self) -> None:
-        self._batch_jobs = self._histogram("pm_writer_batch_jobs", "Number of write jobs per transaction.", JOBS)
-        self._batch_seconds = self._histogram(
-            "pm_writer_batch_duration_seconds", "Duration of write transactions in seconds.", SECONDS
+        jobs = _Series("pm_writer_batch_jobs", "Number of write jobs per transaction.", ())
+        self._batch_jobs = self._timed(None, jobs, JOBS)
+        took = _Series("pm_writer_batch_duration_seconds", "Duration of write transactions in seconds.", ())
+        self._batch_seconds = self._timed(None, took, SECONDS)
+        self._queries = self._timed(
+            None, _Series("pm_query_duration_seconds", "Duration of queries in seconds.", ("query",)), QUERY_SECONDS
         )
-        self._query_seconds = self._histogram(
-            "pm_query_duration_seconds", "Duration of queries in seconds.", QUERY_SECONDS, "query"
-        )
-        self._background_jobs = self._counter(
-            "project_manager_background_jobs",
-            "Total number of runs of background jobs by outcome.",
-            "background_job",
-            "outcome",
-        )
-        self._background_seconds = self._histogram(
-            "project_manager_background_job_duration_seconds",
-            "Duration of runs of background jobs in seconds.",
+        self._background = self._timed(
+            _Series(
+                "project_manager_background_jobs",
+                "Total number of runs of background jobs by outcome.",
+                ("background_job", "outcome"),
+            ),
+            _Series(
+                "project_manager_background_job_duration_seconds",
+                "Duration of runs of background jobs in seconds.",
+                ("background_job",),
+            ),
             BACKGROUND_SECONDS,
-            "background_job",
         )
-        self._leases = self._counter("pm_leases", "Total number of lease outcomes.", "outcome")
+        self._leases = _LabelledCounter(self._counter("pm_leases", "Total number of lease outcomes.", "outcome"))
         self._tasks = self._gauge("pm_tasks", "Number of tasks by status.", "status")
         self._backup_verified = self._gauge(
             "pm_backup_verified_timestamp_seconds", "Unix time of the last verified backup; 0 if there is none."
@@ -132,8 +137,8 @@ class Metrics:
     def _make_streams(self) -> None:
         self._websockets = self._gauge("pm_websocket_connections", "Number of open WebSockets.")
         self._websockets_opened = self._counter("pm_websocket_opened", "Total number of WebSockets opened.")
-        self._websockets_closed = self._counter(
-            "pm_websocket_closed", "Total number of WebSockets closed by reason.", "reason"
+        self._websockets_closed = _LabelledCounter(
+            self._counter("pm_websocket_closed", "Total number of WebSockets closed by reason.", "reason")
         )
         self._websockets_refused = self._counter(
             "pm_websocket_refused", "Total number of WebSockets rejected at the connection limit."
@@ -162,9 +167,13 @@ class Metrics:
         self._described(MetricInfo(name, "gauge", labels, doc))
         return Gauge(name, doc, labels, registry=self.registry)
 
-    def _histogram(self, name: str, doc: str, bounds: tuple[float, ...], *labels: str) -> Histogram:
-        self._described(MetricInfo(name, "histogram", labels, doc))
-        return Histogram(name, doc, labels, registry=self.registry, buckets=bounds)
+    def _timed(self, counted: _Series | None, took: _Series, bounds: tuple[float, ...]) -> _TimedFamily:
+        timed = _TimedFamily(counted, took, bounds)
+        if counted is not None:
+            self._described(MetricInfo(f"{counted.name}_total", "counter", counted.labels, counted.doc))
+        self._described(MetricInfo(took.name, "histogram", took.labels, took.doc))
+        self.registry.register(timed)
+        return timed
 
     def set_expected_instances(self, count: int) -> None:
         """Set the number of instances that should run; 0 means that the number is not checked."""
@@ -172,14 +181,11 @@ class Metrics:
 
     def operation(self, operation: str, interface: str, outcome: str, seconds: float) -> None:
         """Record a call of an operation. `outcome` is "ok" or the code of the error."""
-        self._operations.labels(operation, interface, outcome).inc()
-        self._operation_seconds.labels(operation, interface).observe(seconds)
+        self._operations((operation, interface, outcome), seconds)
 
     def http_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Record an HTTP request. `route` is the template of the route, never the path of the request."""
-        known = method if method in METHODS else "OTHER"
-        self._requests.labels(known, route, status).inc()
-        self._request_seconds.labels(known, route).observe(seconds)
+        self._requests((method if method in METHODS else "OTHER", route, str(status)), seconds)
 
     def token_rejected(self) -> None:
         """Count a request with a token that is unknown or revoked."""
@@ -187,8 +193,7 @@ class Metrics:
 
     def mcp_call(self, tool: str, protocol_version: str, outcome: str, seconds: float) -> None:
         """Record a tool call. `tool` is the name of an existing tool, never an unknown name from a client."""
-        self._mcp_calls.labels(tool, protocol_version, outcome).inc()
-        self._mcp_call_seconds.labels(tool).observe(seconds)
+        self._mcp_calls((tool, protocol_version, outcome), seconds)
 
     def mcp_session_opened(self) -> None:
         self._mcp_opened.inc()
@@ -198,21 +203,20 @@ class Metrics:
 
     def batch(self, jobs: int, seconds: float) -> None:
         """Record one transaction of the writer."""
-        self._batch_jobs.observe(jobs)
-        self._batch_seconds.observe(seconds)
+        self._batch_jobs((), jobs)
+        self._batch_seconds((), seconds)
 
     def query(self, name: str, seconds: float) -> None:
         """Record one read or write of the store by its name."""
-        self._query_seconds.labels(name).observe(seconds)
+        self._queries((name,), seconds)
 
     def background_job(self, name: str, outcome: str, seconds: float) -> None:
         """Record a run of a background job. `outcome` is "ok" or the code of the error."""
-        self._background_jobs.labels(name, outcome).inc()
-        self._background_seconds.labels(name).observe(seconds)
+        self._background((name, outcome), seconds)
 
     def lease(self, outcome: str) -> None:
         """Count an outcome of a lease: acquired, renewed, released, expired and so on, or the code of a refusal."""
-        self._leases.labels(outcome).inc()
+        self._leases(outcome)
 
     def tasks_by_status(self, counts: Mapping[str, int]) -> None:
         for status, count in counts.items():
@@ -228,7 +232,7 @@ class Metrics:
         self._websockets.inc()
 
     def websocket_closed(self, reason: str) -> None:
-        self._websockets_closed.labels(reason).inc()
+        self._websockets_closed(reason)
         self._websockets.dec()
 
     def websocket_refused(self) -> None:
@@ -261,14 +265,100 @@ class Metrics:
 
     def average_query_ms(self) -> float:
         """Return the mean duration of all reads and writes of the store so far, in milliseconds."""
-        samples = [sample for family in self._query_seconds.collect() for sample in family.samples]
-        count = sum(sample.value for sample in samples if sample.name.endswith("_count"))
-        seconds = sum(sample.value for sample in samples if sample.name.endswith("_sum"))
-        return seconds / count * 1000 if count else 0.0
+        return self._queries.mean() * 1000
 
     def render(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
         return generate_latest(self.registry)
+
+
+class _LabelledCounter:
+    """A counter with one label that caches its children, because finding one costs more than counting."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._children: dict[str, Callable[[], None]] = {}
+
+    def __call__(self, label: str) -> None:
+        increment = self._children.get(label)
+        if increment is None:
+            increment = self._children[label] = self._counter.labels(label).inc
+        increment()
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """The name, help text and labels of a metric family."""
+
+    name: str
+    doc: str
+    labels: tuple[str, ...]
+
+
+class _Buckets:
+    """A histogram of durations. `times` has the count of each bucket, the last without a bound."""
+
+    __slots__ = ("seconds", "times")
+
+    def __init__(self, buckets: int) -> None:
+        self.times = [0] * buckets
+        self.seconds = 0.0
+
+    def add(self, other: _Buckets) -> None:
+        self.times = [mine + theirs for mine, theirs in zip(self.times, other.times, strict=True)]
+        self.seconds += other.seconds
+
+
+class _TimedFamily(Collector):
+    """A counter, and a histogram over the first of its labels, updated by one call.
+
+    The metric families are built at each scrape. Every request counts, and counting in the library's own objects takes
+    five times as long.
+    """
+
+    def __init__(self, counted: _Series | None, took: _Series, bounds: tuple[float, ...]) -> None:
+        self._counted = counted
+        self._took = took
+        self._bounds = bounds
+        self._names = [*(floatToGoString(bound) for bound in bounds), "+Inf"]  # type: ignore[no-untyped-call]
+        self._tallies: dict[tuple[str, ...], _Buckets] = {}
+        self._lock = Lock()
+
+    def __call__(self, labels: tuple[str, ...], seconds: float) -> None:
+        place = bisect_left(self._bounds, seconds)
+        with self._lock:
+            tally = self._tallies.get(labels)
+            if tally is None:
+                tally = self._tallies[labels] = _Buckets(len(self._names))
+            tally.times[place] += 1
+            tally.seconds += seconds
+
+    def mean(self) -> float:
+        """Return the mean duration in seconds, or 0 when nothing was recorded yet."""
+        with self._lock:
+            count = sum(sum(tally.times) for tally in self._tallies.values())
+            return sum(tally.seconds for tally in self._tallies.values()) / count if count else 0.0
+
+    def collect(self) -> Iterable[Metric]:
+        with self._lock:
+            times = {labels: sum(tally.times) for labels, tally in self._tallies.items()}
+            took = self._by_first_labels()
+        if self._counted is not None:
+            counter = CounterMetricFamily(self._counted.name, self._counted.doc, labels=self._counted.labels)
+            for labels, count in times.items():
+                counter.add_metric(labels, count)
+            yield counter
+        histogram = HistogramMetricFamily(self._took.name, self._took.doc, labels=self._took.labels)
+        for labels, tally in took.items():
+            buckets = list(zip(self._names, accumulate(tally.times), strict=True))
+            histogram.add_metric(labels, buckets, tally.seconds)
+        yield histogram
+
+    def _by_first_labels(self) -> dict[tuple[str, ...], _Buckets]:
+        found: dict[tuple[str, ...], _Buckets] = {}
+        for labels, tally in self._tallies.items():
+            found.setdefault(labels[: len(self._took.labels)], _Buckets(len(self._names))).add(tally)
+        return found
 
 
 class _CallbackCollector(Collector):

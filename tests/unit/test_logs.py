@@ -1,3 +1,4 @@
+import asyncio
 import io
 import json
 import logging
@@ -7,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from project_manager.observability import logging as logs
@@ -126,6 +129,35 @@ def test_text_lines_show_a_traceback(configure: Configure) -> None:
         LOGGER.exception("write failed")
     assert "Traceback" in stream.getvalue()
     assert stream.getvalue().endswith("RuntimeError: disk gone\n")
+
+
+async def test_the_lines_of_one_iteration_of_the_loop_are_written_in_the_next(configure: Configure) -> None:
+    stream = configure()
+    logs.log_action(LOGGER, "first")
+    logs.log_action(LOGGER, "second")
+    assert lines(stream) == []
+    await anyio.lowlevel.checkpoint()
+    assert [line["message"] for line in lines(stream)] == ["first", "second"]
+
+
+def test_a_loop_that_ended_with_a_pending_line_delays_no_line_of_the_next_loop(configure: Configure) -> None:
+    async def leave_a_line() -> None:
+        logs.log_action(LOGGER, "left behind")
+        asyncio.get_running_loop().stop()
+
+    async def log_line() -> None:
+        logs.log_action(LOGGER, "said")
+        await anyio.lowlevel.checkpoint()
+        assert [line["message"] for line in lines(stream)] == ["left behind", "said"]
+
+    stream = configure()
+    ended = asyncio.new_event_loop()
+    left = ended.create_task(leave_a_line())
+    ended.run_forever()
+    ended.close()
+    assert left.done()
+    assert lines(stream) == []
+    asyncio.run(log_line())
 
 
 def test_a_log_file_gets_the_same_lines(configure: Configure, tmp_path: Path) -> None:
