@@ -177,7 +177,7 @@ def test_a_silently_dead_connection_is_detected_and_replaced(
         tab.page.clock.install()
         tab.page.route_web_socket(re.compile("/ws/updates"), dead_at_first)
         tab.open()
-        unseen = client.create_task(project, "Nobody told the page")
+        unseen = client.create_task(project, "Changed while the page was offline")
         expect(tab.card(unseen)).to_have_count(0)
         tab.page.clock.fast_forward(60_000)
         expect(tab.card(unseen)).to_be_visible()
@@ -247,7 +247,7 @@ def test_a_burst_of_changes_is_read_in_few_requests(service: Service, browser: B
 def test_a_server_with_tokens_asks_for_one_and_hides_it_from_scripts(
     service: Service, browser: Browser, client: RestClient
 ) -> None:
-    task = client.create_task(client.create_project(), "Behind the door")
+    task = client.create_task(client.create_project(), "Needs a token")
     operator = client.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
     with service.http(Authorization=f"Bearer {operator}") as root:
         secret = root.post("/api/tokens", json={"name": "ada", "role": "viewer"}).json()["secret"]

@@ -368,29 +368,6 @@ def test_the_graph_draws_the_dependencies(service: Service, browser: Browser, cl
         expect(tab.page.get_by_test_id("node")).to_have_count(2)
 
 
-def test_ten_thousand_tasks_are_rendered_as_a_few_cards(service: Service, browser: Browser, client: RestClient) -> None:
-    project = client.create_project()
-    for start in range(0, 10_000, 500):
-        tasks = [
-            {"name": f"Task {number}", "labels": ["even"] * (1 - number % 2)} for number in range(start, start + 500)
-        ]
-        client.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
-    with dashboard(service, browser) as tab:
-        tab.open()
-        expect(tab.column("TODO").get_by_test_id("count")).to_have_text("10,000")
-        assert tab.page.get_by_test_id("card").count() < 40
-        tab.page.get_by_test_id("card").first.focus()
-        tab.page.keyboard.press("End")
-        expect(tab.card(10_000)).to_be_focused()
-        assert tab.page.get_by_test_id("card").count() < 40
-        tab.page.get_by_test_id("filter-label").select_option("even")
-        expect(tab.page.get_by_test_id("shown")).to_have_text("5,000 of 10,000 tasks")
-        tab.page.get_by_test_id("search").fill("task 9998")
-        expect(tab.page.get_by_test_id("shown")).to_have_text("1 of 10,000 tasks")
-        client.claim(9999, "claude-7")
-        expect(tab.card_in("IN_PROGRESS", 9999)).to_be_visible()
-
-
 def test_a_long_project_description_is_shown_on_request_and_survives_a_rename(
     service: Service, browser: Browser, client: RestClient
 ) -> None:

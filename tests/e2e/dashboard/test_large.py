@@ -1,4 +1,4 @@
-"""A board that is too large for one response is read in pages and updated like any other."""
+"""Large boards: one that is too large for one response is read in pages, and only the visible cards are rendered."""
 
 import re
 
@@ -79,3 +79,26 @@ def test_any_other_board_error_is_shown_and_no_pages_are_requested(
         tab.page.goto(service.url)
         expect(tab.page.get_by_test_id("failure")).to_contain_text("the board was refused")
         assert read == []
+
+
+def test_ten_thousand_tasks_are_rendered_as_a_few_cards(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
+    for start in range(0, 10_000, 500):
+        tasks = [
+            {"name": f"Task {number}", "labels": ["even"] * (1 - number % 2)} for number in range(start, start + 500)
+        ]
+        client.send("POST", "/api/tasks/bulk", {"project_id": project, "tasks": tasks})
+    with dashboard(service, browser) as tab:
+        tab.open()
+        expect(tab.column("TODO").get_by_test_id("count")).to_have_text("10,000")
+        assert tab.page.get_by_test_id("card").count() < 40
+        tab.page.get_by_test_id("card").first.focus()
+        tab.page.keyboard.press("End")
+        expect(tab.card(10_000)).to_be_focused()
+        assert tab.page.get_by_test_id("card").count() < 40
+        tab.page.get_by_test_id("filter-label").select_option("even")
+        expect(tab.page.get_by_test_id("shown")).to_have_text("5,000 of 10,000 tasks")
+        tab.page.get_by_test_id("search").fill("task 9998")
+        expect(tab.page.get_by_test_id("shown")).to_have_text("1 of 10,000 tasks")
+        client.claim(9999, "claude-7")
+        expect(tab.card_in("IN_PROGRESS", 9999)).to_be_visible()
