@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, case, func, null, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import ready_tasks
-from project_manager.store.statement import Row, Statement
+from project_manager.store.statement import Statement
 from project_manager.store.tables import tasks
 from project_manager.store.tasks import COLUMNS, TaskRow
 from project_manager.store.transaction import Tx
@@ -30,10 +30,8 @@ _claim_update = update(tasks).where(
     tasks.c.version == bindparam("read_version"),
     (tasks.c.lock_holder.is_(None)) | (tasks.c.lock_expires_at <= bindparam("now")),
 )
-_CLAIM = Statement(_claim_update.values(_LEASE).returning(*COLUMNS))
-_CLAIM_UNCONFIRMED = Statement(
-    _claim_update.values({**_LEASE, "unconfirmed_fence": tasks.c.fence + 1}).returning(*COLUMNS)
-)
+_CLAIM = Statement(_claim_update.values(_LEASE))
+_CLAIM_UNCONFIRMED = Statement(_claim_update.values({**_LEASE, "unconfirmed_fence": tasks.c.fence + 1}))
 _RENEW = Statement(
     update(tasks)
     .where(
@@ -48,7 +46,6 @@ _RENEW = Statement(
         lock_fenced=func.max(tasks.c.lock_fenced, bindparam("fenced")),
         unconfirmed_fence=null(),
     )
-    .returning(*COLUMNS)
 )
 _SET_STATUS = Statement(
     update(tasks)
@@ -74,8 +71,8 @@ _SET_STATUS = Statement(
         version=tasks.c.version + 1,
         updated_at=bindparam("now"),
     )
-    .returning(*COLUMNS)
 )
+_WRITTEN = Statement(select(*COLUMNS).where(tasks.c.id == bindparam("task_id")))
 _EXPIRED = Statement(
     select(tasks.c.id).where(tasks.c.lock_holder.is_not(None), tasks.c.lock_expires_at <= bindparam("now"))
 )
@@ -106,7 +103,7 @@ def claim(
     """
     expires_at = tx.now + (ttl if unconfirmed_ttl is None else unconfirmed_ttl)
     statement = _CLAIM if unconfirmed_ttl is None else _CLAIM_UNCONFIRMED
-    row = statement.row(
+    changed = statement.run(
         tx,
         task_id=read.id,
         read_version=read.version,
@@ -116,16 +113,16 @@ def claim(
         ttl=ttl,
         return_status=return_status,
     )
-    if row is not None:
+    if changed:
         ready_tasks.drop_labels(tx, read)
         if unconfirmed_ttl is not None and tx.batch is not None:
             tx.batch.unconfirmed = True
-    return _with_links_of(read, row)
+    return _written(tx, read) if changed else None
 
 
 def renew(tx: Tx, read: TaskRow, *, ttl: int, fenced: bool) -> TaskRow | None:
     """Extend the holder's live lease to `ttl` milliseconds from now. Return None when it has ended."""
-    row = _RENEW.row(
+    changed = _RENEW.run(
         tx,
         task_id=read.id,
         agent=read.lock_holder,
@@ -135,7 +132,7 @@ def renew(tx: Tx, read: TaskRow, *, ttl: int, fenced: bool) -> TaskRow | None:
         ttl=ttl,
         fenced=int(fenced),
     )
-    return _with_links_of(read, row)
+    return _written(tx, read) if changed else None
 
 
 def set_status(
@@ -145,7 +142,7 @@ def set_status(
 
     With `records_lease_of` an agent claims, writes and releases the task at once, so the fence grows by one.
     """
-    row = _SET_STATUS.row(
+    changed = _SET_STATUS.run(
         tx,
         task_id=read.id,
         read_version=read.version,
@@ -158,11 +155,15 @@ def set_status(
         worked_by=records_lease_of or read.lock_holder or read.worked_by,
         now=tx.now,
     )
-    return _with_links_of(read, row)
+    return _written(tx, read) if changed else None
 
 
-def _with_links_of(read: TaskRow, row: Row | None) -> TaskRow | None:
-    """Return the written columns with the links of `read`, which a lease does not change."""
+def _written(tx: Tx, read: TaskRow) -> TaskRow | None:
+    """Return the row as it is now, with the links of `read`, which a lease does not change.
+
+    A second statement, because RETURNING with all columns costs more: 46 us against 16 us for both.
+    """
+    row = _WRITTEN.row(tx, task_id=read.id)
     return None if row is None else TaskRow._make((*row, *read[len(COLUMNS) :]))
 
 
