@@ -279,9 +279,9 @@ class LongPolls:
         except anyio.get_cancelled_exc_class():
             if _has_task(call, result) and not result.replayed and call.key is None:
                 release = self._writer.run(
-                    "release_unclaimed", _release_command(result), call.actor, call.caller.request_id
+                    "release_disconnected", _release_command(result), call.actor, call.caller.request_id
                 )
-                with _log_errors("release_unclaimed"):
+                with _log_errors("release_disconnected"):
                     await _shielded(release)
             raise
 
