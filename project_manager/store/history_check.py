@@ -82,7 +82,7 @@ def check(tx: Tx, published: Iterable[Head] = ()) -> HistoryCheckResult:
     found, history = _Differences(), History()
     head = _walk(tx, history, published, found.add)
     known = retention.facts(tx)
-    _compare_floors(tx, history, known, found.add)
+    _compare_fence_floor_and_epoch(tx, history, known, found.add)
     unchecked = _compare_tasks(tx, history, known, found.add)
     for table in seals.COLUMNS:
         _compare_rows(tx, table, history, known.get(table, 0), found.add)
@@ -155,7 +155,7 @@ def _compare_sequence(tx: Tx, head: Head, report: Report) -> None:
         report(f"the last event is {head.seq}, but the last assigned number is {last}")
 
 
-def _compare_floors(tx: Tx, history: History, known: retention.Facts, report: Report) -> None:
+def _compare_fence_floor_and_epoch(tx: Tx, history: History, known: retention.Facts, report: Report) -> None:
     stored, expected = meta.fence_floor(tx), known.get("fence_floor", 0)
     if history.fence_floor is not None:
         expected = history.fence_floor
