@@ -50,7 +50,7 @@ class RevocationWatch:
         if not self._ends:
             return
         find = partial(_invalid_tokens, secrets=list(self._ends), required=self._required)
-        for secret in await self._read("who_is_let_in", find):
+        for secret in await self._read("invalid_tokens", find):
             ends = list(self._ends.get(secret, {}).values())
             for end in ends:
                 try:
