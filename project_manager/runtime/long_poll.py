@@ -36,7 +36,7 @@ from project_manager.store.transaction import Tx, savepoint
 
 log = logging.getLogger(__name__)
 
-PROJECTS_COUNTED = 1000
+MAX_CACHED_COUNTS = 1000
 
 Written = TypeVar("Written")
 
@@ -80,15 +80,18 @@ class WaitingCall:
         self.served.set()
 
 
-class BlockerCache:
-    """Views for claims for which no task is ready. Calls at the same time share a count, because counts are slow."""
+class TaskCountCache:
+    """Cache of task counts for the responses to claims without a ready task.
+
+    Concurrent calls share one count, because counting is slow.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._counts: dict[int | None, tuple[int, TaskCounts]] = {}
         self._counting = anyio.Lock()
 
-    async def get(self, call: Call) -> NothingReadyView:
+    async def get_view(self, call: Call) -> NothingReadyView:
         """Return the result, with counts that are not older than the claim. Raises ProjectNotFound, EpicNotFound."""
         command, since = call.command, self._generation
         read = partial(self._database.readers.run, "nothing_ready", actor=call.actor, request_id=call.caller.request_id)
@@ -114,7 +117,7 @@ class BlockerCache:
         if cached is None or cached[0] < since:
             if generation is None:
                 return None
-            if len(self._counts) > PROJECTS_COUNTED:
+            if len(self._counts) > MAX_CACHED_COUNTS:
                 self._counts.clear()
             cached = self._counts[project_id] = (generation, claim_blockers.count(tx, project_id))
         return claim_blockers.nothing_ready(tx, cached[1])
@@ -128,7 +131,7 @@ class LongPolls:
         self._hub = hub
         self._writer = database.writer
         self._executor = executor
-        self._blockers = BlockerCache(database)
+        self._task_counts = TaskCountCache(database)
         self._pass = anyio.Lock()
         self._pass_due = anyio.Event()
         jobs.register(Job("claim_queue", self._serve, self._wait_until_due, stop=partial(self._cancel_all, Closed)))
@@ -145,7 +148,7 @@ class LongPolls:
         claim = self._wait_for_task(call) if call.wait_seconds else self._executor.write(call, call.operation.use_case)
         result = await claim
         if not _has_task(call, result):
-            result.view = await self._blockers.get(call)
+            result.view = await self._task_counts.get_view(call)
         return result
 
     async def _wait_for_task(self, call: Call) -> OperationResult:
