@@ -1,7 +1,7 @@
 """Long polls for tasks, served in the order of arrival, and for events. They wait on the event loop, not on a thread.
 
 `LongPolls` keeps the waiting calls of this process and runs `claim_queue.serve_waiters` on the writer. That use case
-picks a task for each waiter and calls `WaitingCall.grant` back in its transaction.
+picks a task for each waiter and calls `WaitingCall.claim` back in its transaction.
 """
 
 import logging
@@ -56,11 +56,11 @@ class WaitingCall:
         """The actor id and its idempotency key, or None. One key takes effect once."""
         return None if self.call.key is None else (self.call.actor.id, self.call.key)
 
-    def grant(self, tx: Tx, task_id: int) -> tuple[OperationResult | ProjectManagerError, bool]:
+    def claim(self, tx: Tx, task_id: int) -> tuple[OperationResult | ProjectManagerError, bool]:
         """Claim the task. Return the result, which can be a refusal, and whether the task was claimed."""
         own = replace(tx, actor=self.call.actor, request_id=self.call.caller.request_id)
         bind_context(own.request_id, own.actor.token_id)
-        use_case = partial(claim_queue.grant, task_id=task_id, called_at=self.call.called_at)
+        use_case = partial(claim_queue.claim_found, task_id=task_id, called_at=self.call.called_at)
         try:
             with savepoint(tx):
                 # A token may have been bound to the agent id during the wait.

@@ -95,7 +95,7 @@ def _lost_leases_sentence(lost: list[tuple[int, str, str]]) -> str:
     if not lost:
         return ""
     named = ", ".join(f"#{task_id}" for task_id, _, _ in lost[:5]) + (", .." if len(lost) > 5 else "")
-    return f" Your lease ended on {named}: stop that work unless acquire_task_lock grants a new lease."
+    return f" Your lease ended on {named}: stop that work unless acquire_task_lock returns a new lease."
 
 
 def _view(tx: Tx, row: AgentRow) -> AgentView:

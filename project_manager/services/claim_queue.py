@@ -11,11 +11,11 @@ from project_manager.store.claim_queue import Queue, Waiter
 from project_manager.store.ready_tasks import Candidates, Search
 from project_manager.store.transaction import Tx
 
-GRANTS_AT_ONCE = 64
+CLAIMS_PER_PASS = 64
 """Maximum number of tasks that one job claims for waiters, so that other writes do not wait long."""
 
-GrantResult = TypeVar("GrantResult")
-GrantResult_co = TypeVar("GrantResult_co", covariant=True)
+ClaimResult = TypeVar("ClaimResult")
+ClaimResult_co = TypeVar("ClaimResult_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Enqueued(ClaimView):
     waiter: Waiter | None = None
 
 
-class LocalWaiter(Protocol[GrantResult_co]):
+class LocalWaiter(Protocol[ClaimResult_co]):
     """A waiter of this process, which `serve_waiters` calls back with a task. See `runtime.long_poll.WaitingCall`."""
 
     @property
@@ -35,15 +35,15 @@ class LocalWaiter(Protocol[GrantResult_co]):
     def key(self) -> tuple[str, str] | None:
         """The actor id and the idempotency key of the claim, or None without a key."""
 
-    def grant(self, tx: Tx, task_id: int) -> tuple[GrantResult_co, bool]:
+    def claim(self, tx: Tx, task_id: int) -> tuple[ClaimResult_co, bool]:
         """Claim the task for the waiter. Return the result and whether the task was claimed."""
 
 
 @dataclass(frozen=True, slots=True)
-class ServeResult(Generic[GrantResult]):
+class ServeResult(Generic[ClaimResult]):
     """The results of the served waiters, by id. If `has_more` is true, a further pass may serve other waiters."""
 
-    results: dict[int, GrantResult]
+    results: dict[int, ClaimResult]
     has_more: bool
 
 
@@ -89,15 +89,15 @@ def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int) -> Cl
     if queue.accepts(found[0]):
         free = Candidates(search).first(tx, _reserved_task_ids(tx, queue))
         found = None if free is None else ready_tasks.get_with_context(tx, free)
-    return Enqueued(None, None, "") if found is None else leases.grant(tx, command, *found, called_at=called_at)
+    return Enqueued(None, None, "") if found is None else leases.claim(tx, command, *found, called_at=called_at)
 
 
-def grant(tx: Tx, command: ClaimNextTask, *, task_id: int, called_at: int) -> ClaimView:
+def claim_found(tx: Tx, command: ClaimNextTask, *, task_id: int, called_at: int) -> ClaimView:
     """Claim a task that a search has found for this command, and return the claim."""
     found = ready_tasks.get_with_context(tx, task_id)
     if found is None:
         raise RuntimeError(f"task {task_id} was found in this transaction, but not read")
-    return leases.grant(tx, command, *found, called_at=called_at)
+    return leases.claim(tx, command, *found, called_at=called_at)
 
 
 def _reserved_task_ids(tx: Tx, queue: Queue) -> set[int]:
@@ -138,7 +138,7 @@ class _CandidateCache:
         return task_id
 
 
-def serve_waiters(tx: Tx, *, local_waiters: Mapping[int, LocalWaiter[GrantResult]]) -> ServeResult[GrantResult]:
+def serve_waiters(tx: Tx, *, local_waiters: Mapping[int, LocalWaiter[ClaimResult]]) -> ServeResult[ClaimResult]:
     """Claim ready tasks for the waiters of this process, by id, in the order of the arrival of all waiters."""
     results = _replay(tx, local_waiters, {})
     unavailable: set[int] = set()
@@ -149,18 +149,18 @@ def serve_waiters(tx: Tx, *, local_waiters: Mapping[int, LocalWaiter[GrantResult
             continue
         claimed = True
         if waiter.id in local_waiters:
-            results[waiter.id], claimed = local_waiters[waiter.id].grant(tx, task_id)
+            results[waiter.id], claimed = local_waiters[waiter.id].claim(tx, task_id)
             claim_queue.dequeue(tx, waiter.id)
         if claimed:
             unavailable |= _with_conflicts(tx, task_id)
-        if len(results) >= GRANTS_AT_ONCE:
+        if len(results) >= CLAIMS_PER_PASS:
             return ServeResult(results, True)
     return ServeResult(results | _replay(tx, local_waiters, results), False)
 
 
 def _replay(
-    tx: Tx, local_waiters: Mapping[int, LocalWaiter[GrantResult]], served: Mapping[int, GrantResult]
-) -> dict[int, GrantResult]:
+    tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]], served: Mapping[int, ClaimResult]
+) -> dict[int, ClaimResult]:
     """Serve the waiters with an idempotency key that another call has answered. Return the results by id."""
     keyed = {
         waiter_id: local
@@ -170,13 +170,13 @@ def _replay(
     if not keyed:
         return {}
     answered = idempotency.find_present(tx, {local.key for local in keyed.values() if local.key is not None})
-    results = {waiter_id: local.grant(tx, 0)[0] for waiter_id, local in keyed.items() if local.key in answered}
+    results = {waiter_id: local.claim(tx, 0)[0] for waiter_id, local in keyed.items() if local.key in answered}
     for waiter_id in results:
         claim_queue.dequeue(tx, waiter_id)
     return results
 
 
-def _ordered_waiters(tx: Tx, local_waiters: Mapping[int, LocalWaiter[GrantResult]]) -> list[Waiter]:
+def _ordered_waiters(tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]]) -> list[Waiter]:
     """Return the waiters in the order of arrival.
 
     Waiters of this process are included even if their heartbeat expired while the process was suspended.

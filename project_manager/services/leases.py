@@ -114,7 +114,7 @@ def release(tx: Tx, command: schemas.ReleaseTaskLock) -> schemas.ReleasedView:
     )
 
 
-def grant(
+def claim(
     tx: Tx, command: schemas.ClaimNextTask, row: TaskRow, context: ClaimContext, *, called_at: int
 ) -> schemas.ClaimedView:
     """Claim a ready task for the actor. After a long wait since `called_at` the lease begins unconfirmed."""

@@ -81,10 +81,10 @@ class OrphanWaiter:
     def id(self) -> int:
         return self.waiter.id
 
-    def grant(self, tx: Tx, task_id: int) -> tuple[int, bool]:
+    def claim(self, tx: Tx, task_id: int) -> tuple[int, bool]:
         command = validation.read(ClaimNextTask, {})
         actor = Actor(self.waiter.agent_id, "agent")
-        claim_queue.grant(replace(tx, actor=actor), command, task_id=task_id, called_at=tx.now)
+        claim_queue.claim_found(replace(tx, actor=actor), command, task_id=task_id, called_at=tx.now)
         return task_id, True
 
 

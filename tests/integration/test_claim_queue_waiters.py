@@ -135,15 +135,15 @@ async def test_a_waiter_that_is_refused_delays_no_other(api: OperationsClient) -
 async def test_a_waiter_with_an_internal_error_delays_no_other(
     api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = claim_queue.grant
+    real = claim_queue.claim_found
 
     def broken(tx: Tx, command: ClaimNextTask, **more: Any) -> Any:
-        granted = real(tx, command, **more)
+        claimed = real(tx, command, **more)
         if tx.actor.id == "ann":
             raise ValueError("a fault")
-        return granted
+        return claimed
 
-    monkeypatch.setattr(claim_queue, "grant", broken)
+    monkeypatch.setattr(claim_queue, "claim_found", broken)
     refused: list[str] = []
 
     async def fail() -> None:
