@@ -109,7 +109,7 @@ class Runtime:
         try:
             check_role(operation, caller.actor)
             self._rate_limits.check(caller.actor, rate_limit_actor(operation, raw, caller), started)
-            command = await _read(operation, raw)
+            command = await _validate(operation, raw)
             if operation.authorize is not None:
                 operation.authorize(command, caller.actor, caller.interface)
             agent = effective_actor(caller, operation, command)
@@ -306,7 +306,7 @@ def database_options(settings: Settings) -> Options:
     )
 
 
-async def _read(operation: Operation, raw: Mapping[str, object]) -> Command:
+async def _validate(operation: Operation, raw: Mapping[str, object]) -> Command:
     """Return the validated command. A thread validates large input, so that the event loop is not blocked."""
     if operation.prepare is None and not validation.is_large(raw):
         return validation.read(operation.command, raw)
