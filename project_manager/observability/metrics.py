@@ -187,7 +187,7 @@ class Metrics:
         """Record an HTTP request. `route` is the template of the route, never the path of the request."""
         self._requests((method if method in METHODS else "OTHER", route, str(status)), seconds)
 
-    def token_rejected(self) -> None:
+    def token_refused(self) -> None:
         """Count a request with a token that is unknown or revoked."""
         self._tokens_refused.inc()
 

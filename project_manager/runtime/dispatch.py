@@ -37,7 +37,7 @@ from project_manager.runtime.event_hub import Closed, Event, Hub, Resync, Subscr
 from project_manager.runtime.execution import CallExecutor
 from project_manager.runtime.long_poll import LongPolls
 from project_manager.runtime.rate_limit import RateLimits
-from project_manager.runtime.rejected_tokens import RejectedTokens
+from project_manager.runtime.refused_tokens import RefusedTokens
 from project_manager.runtime.revocation import RevocationWatch
 from project_manager.runtime.snapshots import Snapshots
 from project_manager.schemas import validation
@@ -74,7 +74,7 @@ class Runtime:
         self.jobs = BackgroundJobs(metrics)
         self._rate_limits = RateLimits(settings.rate_limit_per_second)
         self._identities = IdentityCache(self.read, required=settings.auth_required)
-        self.refused_tokens = RejectedTokens(metrics.token_rejected)
+        self.refused_tokens = RefusedTokens(metrics.token_refused)
         self._snapshots = Snapshots()
         self._prepare_limiter = anyio.CapacityLimiter(1)
         self.database = Database(

@@ -47,7 +47,7 @@ def with_middleware(app: ASGIApp, runtime: Runtime) -> ASGIApp:
     """Wrap an application in the gate. CORS is outermost, so that refusals carry its headers too."""
     settings = runtime.settings
     cookie = session_cookie(runtime.hub.epoch)
-    gate = AuthMiddleware(app, settings, runtime.identify, send_error, cookie, runtime.refused_tokens.record_rejection)
+    gate = AuthMiddleware(app, settings, runtime.identify, send_error, cookie, runtime.refused_tokens.record_refusal)
     if not settings.cors_origins:
         return gate
     return CORSMiddleware(

@@ -39,7 +39,7 @@ class SessionEndpoint:
         except Unauthorized:
             actor = None
             if asks and has_token(headers, self._cookie):
-                await self._runtime.refused_tokens.record_rejection(client_address(request.scope))
+                await self._runtime.refused_tokens.record_refusal(client_address(request.scope))
         if actor is not None or asks or self._cookie not in request.cookies:
             return self._described(actor, auth_required=asks)
         # All tokens were deleted, so no request needs one. The stale cookie would still lock the dashboard out.
@@ -54,7 +54,7 @@ class SessionEndpoint:
             actor = await self._runtime.identify(token)
         except ProjectManagerError as error:
             if isinstance(error, Unauthorized):
-                await self._runtime.refused_tokens.record_rejection(client_address(request.scope))
+                await self._runtime.refused_tokens.record_refusal(client_address(request.scope))
             return response_of(error, request.scope["state"]["request_id"])
         response = self._described(actor, auth_required=True)
         secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"

@@ -54,7 +54,7 @@ class AuthMiddleware:
     """Pure ASGI middleware that checks and authenticates requests.
 
     It sets `request_id`, `headers` by name, `actor` and its `secret` in scope["state"]. It passes refused requests to
-    `refuse`. For a refused token it first awaits `reject_token` with the client's address.
+    `refuse`. For a refused token it first awaits `on_refused_token` with the client's address.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class AuthMiddleware:
         identify: Callable[[str | None], Awaitable[Actor]],
         refuse: SendError,
         cookie: str = "",
-        reject_token: Callable[[str], Awaitable[None]] | None = None,
+        on_refused_token: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._app = app
         self._hosts = frozenset(_split(host)[0] for host in (*settings.allowed_hosts, settings.host))
@@ -73,7 +73,7 @@ class AuthMiddleware:
         self._cookie = cookie
         self._identify = identify
         self._refuse = refuse
-        self._reject_token = reject_token
+        self._on_refused_token = on_refused_token
         self._seen_hosts: set[bytes] = set()
         self._numbers = count(secrets.randbits(63))
 
@@ -98,8 +98,8 @@ class AuthMiddleware:
                 state["actor"] = actor = await self._identify(secret)
                 bind_context(request_id, actor.token_id)
         except ProjectManagerError as error:
-            if self._reject_token and isinstance(error, Unauthorized) and has_token(headers, self._cookie):
-                await self._reject_token(client_address(scope))
+            if self._on_refused_token and isinstance(error, Unauthorized) and has_token(headers, self._cookie):
+                await self._on_refused_token(client_address(scope))
             await self._refuse(scope, receive, send_with_id, error)
             return
         await self._app(scope, receive, send_with_id)

@@ -80,7 +80,7 @@ def test_no_dialog_is_wider_than_the_window(shared: Service, browser: Browser, n
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_sign_in_page_fits_and_explains_a_rejected_token_in_plain_words(
+def test_the_sign_in_page_fits_and_explains_a_refused_token_in_plain_words(
     service: Service, browser: Browser, client: RestClient, width: int
 ) -> None:
     client.send("POST", "/api/tokens", {"name": "root", "role": "operator"})

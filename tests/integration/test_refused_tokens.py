@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 
 from project_manager.clock import monotonic
 from project_manager.observability.logging import ActionRecord
-from project_manager.runtime import rejected_tokens
+from project_manager.runtime import refused_tokens
 from project_manager.web.middleware import session_cookie
 from tests.http_service import HttpService, frame
 from tests.integration.test_audit import bearer
@@ -97,14 +97,14 @@ async def test_repeated_failures_delay_refusals_and_no_valid_token(
 ) -> None:
     """The valid token is answered while the refusal waits. That delay is longer than the timeout of the test."""
     operator = await bearer(api, "operator")
-    monkeypatch.setattr(rejected_tokens, "FAILURES_WITHOUT_DELAY", 1)
-    monkeypatch.setattr(rejected_tokens, "FIRST_DELAY_SECONDS", 0.1)
+    monkeypatch.setattr(refused_tokens, "FAILURES_WITHOUT_DELAY", 1)
+    monkeypatch.setattr(refused_tokens, "FIRST_DELAY_SECONDS", 0.1)
     await attempt(service)
     began = monotonic()
     await attempt(service)
     assert monotonic() - began >= 0.1
-    monkeypatch.setattr(rejected_tokens, "FIRST_DELAY_SECONDS", 10 * TIMEOUT)
-    monkeypatch.setattr(rejected_tokens, "LONGEST_DELAY_SECONDS", 10 * TIMEOUT)
+    monkeypatch.setattr(refused_tokens, "FIRST_DELAY_SECONDS", 10 * TIMEOUT)
+    monkeypatch.setattr(refused_tokens, "LONGEST_DELAY_SECONDS", 10 * TIMEOUT)
     with anyio.fail_after(TIMEOUT):
         async with anyio.create_task_group() as attempts:
             attempts.start_soon(attempt, service)

@@ -35,7 +35,7 @@ class _Failures:
     logged: float = 0.0
 
 
-class RejectedTokens:
+class RefusedTokens:
     """The refused tokens of one process. `count` increments the metric."""
 
     def __init__(self, count: Callable[[], None]) -> None:
@@ -48,7 +48,7 @@ class RejectedTokens:
         """Send the delayed answers at once for the shutdown. Later answers are not delayed."""
         self._ended.set()
 
-    async def record_rejection(self, address: str) -> None:
+    async def record_refusal(self, address: str) -> None:
         """Record a refused token of this address, and return when its answer may be sent."""
         delay = self.record(address, monotonic())
         if delay and self._delayed < DELAYED_AT_ONCE:

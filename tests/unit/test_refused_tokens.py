@@ -3,22 +3,22 @@ import logging
 import pytest
 
 from project_manager.observability.logging import ActionRecord
-from project_manager.runtime import rejected_tokens
-from project_manager.runtime.rejected_tokens import (
+from project_manager.runtime import refused_tokens
+from project_manager.runtime.refused_tokens import (
     ADDRESSES_REMEMBERED,
     FORGET_SECONDS,
     LOG_AGAIN_SECONDS,
-    RejectedTokens,
+    RefusedTokens,
 )
 
 ADA, BOB = "192.0.2.1", "192.0.2.2"
 
 
-def refused() -> RejectedTokens:
-    return RejectedTokens(lambda: None)
+def refused() -> RefusedTokens:
+    return RefusedTokens(lambda: None)
 
 
-def delays(tokens: RejectedTokens, address: str, number: int, now: float = 100.0) -> list[float]:
+def delays(tokens: RefusedTokens, address: str, number: int, now: float = 100.0) -> list[float]:
     return [tokens.record(address, now) for _ in range(number)]
 
 
@@ -71,7 +71,7 @@ def test_memory_is_bounded_and_the_longest_unseen_address_is_forgotten_first() -
 
 def test_each_failure_counts_and_a_flood_leaves_few_lines(caplog: pytest.LogCaptureFixture) -> None:
     counted: list[None] = []
-    tokens = RejectedTokens(lambda: counted.append(None))
+    tokens = RefusedTokens(lambda: counted.append(None))
     with caplog.at_level(logging.WARNING):
         delays(tokens, ADA, 1000)
         delays(tokens, ADA, 1000, 100.0 + LOG_AGAIN_SECONDS)
@@ -84,9 +84,9 @@ def test_each_failure_counts_and_a_flood_leaves_few_lines(caplog: pytest.LogCapt
 
 @pytest.mark.anyio
 async def test_only_a_limited_number_of_answers_waits_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejected_tokens, "DELAYED_AT_ONCE", 0)
-    monkeypatch.setattr(rejected_tokens, "FIRST_DELAY_SECONDS", 3600.0)
-    monkeypatch.setattr(rejected_tokens, "LONGEST_DELAY_SECONDS", 3600.0)
+    monkeypatch.setattr(refused_tokens, "DELAYED_AT_ONCE", 0)
+    monkeypatch.setattr(refused_tokens, "FIRST_DELAY_SECONDS", 3600.0)
+    monkeypatch.setattr(refused_tokens, "LONGEST_DELAY_SECONDS", 3600.0)
     tokens = refused()
     for _ in range(10):
-        await tokens.record_rejection(ADA)
+        await tokens.record_refusal(ADA)
