@@ -70,7 +70,7 @@ class Runtime:
         self.clock = clock
         self.metrics = metrics
         self.started_at = monotonic()
-        self.failed_disk = DiskFailureHandler()
+        self.disk_failure_handler = DiskFailureHandler()
         self.jobs = BackgroundJobs(metrics)
         self._rate_limits = RateLimits(settings.rate_limit_per_second)
         self._identities = IdentityCache(self.read, required=settings.auth_required)
@@ -86,14 +86,14 @@ class Runtime:
                 on_commit=self._committed,
                 on_batch=metrics.batch,
                 on_query=self._timed,
-                on_lost_write=self.failed_disk,
+                on_lost_write=self.disk_failure_handler,
             ),
             self._timed,
         )
         self.hub = Hub(self.database.tail, metrics.subscriber_dropped)
         self._executor = CallExecutor(self.database, self._identities)
         self.long_polls = LongPolls(self.hub, self.database, self._executor, self.jobs)
-        self.open_streams = RevocationWatch(self.read, self.jobs, required=settings.auth_required)
+        self.revocation_watch = RevocationWatch(self.read, self.jobs, required=settings.auth_required)
 
     async def run(self, operation: Operation, raw: Mapping[str, object], caller: Caller) -> OperationResult:
         """Run an operation for a caller and return its result.
@@ -232,7 +232,7 @@ class Runtime:
     async def _until_revoked(self, caller: Caller, wait: Awaitable[OperationResult]) -> OperationResult:
         """Return the result of the wait. Raises Unauthorized without effect when the token is revoked meanwhile."""
         result: OperationResult | None = None
-        with anyio.CancelScope() as scope, self.open_streams.registered(caller.secret, scope.cancel):
+        with anyio.CancelScope() as scope, self.revocation_watch.registered(caller.secret, scope.cancel):
             result = await wait
         if result is None:
             raise Unauthorized("access was revoked while the request was waiting; nothing was changed")

@@ -35,7 +35,7 @@ async def open_runtime(
     database.start()
     try:
         async with instances.registered(database, kind):
-            runtime.failed_disk.ends_process = kind != "command"
+            runtime.disk_failure_handler.ends_process = kind != "command"
             async with runtime.jobs.running(kind):
                 try:
                     yield runtime

@@ -111,7 +111,7 @@ class EventsWebSocket:
         secret: str | None = state.get("secret")
         actor: Actor = state["actor"]
         try:
-            with anyio.CancelScope() as revoked, self._runtime.open_streams.registered(secret, revoked.cancel):
+            with anyio.CancelScope() as revoked, self._runtime.revocation_watch.registered(secret, revoked.cancel):
                 await self._follow(command, send, is_traced=actor.role >= Role.OPERATOR)
             outcome[0] = "revoked" if secret is not None else "uninvited"
             await _close(send, UNAUTHORIZED_CLOSE, _CLOSE_REASONS[secret is not None])
