@@ -58,8 +58,8 @@ LEASE_ERROR_OUTCOMES = {
 }
 """Error codes that the lease metric counts, with their outcome label."""
 SLOW_SECONDS = 0.1
-MAX_REPLAYED_EVENTS = 20_000
-MAX_REPLAYED_CHARACTERS = 8 * 1024 * 1024
+MAX_OLDER_EVENTS = 20_000
+MAX_OLDER_CHARACTERS = 8 * 1024 * 1024
 
 
 class Runtime:
@@ -201,7 +201,7 @@ class Runtime:
         if epoch is not None and epoch != self.hub.epoch:
             raise Resync
         is_in_memory = self.hub.has_since(since) and since <= self.hub.head
-        older = [] if is_in_memory else await self.read("older_events", partial(_replay_events, since=since))
+        older = [] if is_in_memory else await self.read("older_events", partial(_read_older_events, since=since))
         async with self.hub.subscribe(since, project_id=project_id, types=types, older=older) as subscription:
             yield subscription
 
@@ -313,10 +313,10 @@ async def _validate(operation: Operation, raw: Mapping[str, object]) -> Command:
     return await anyio.to_thread.run_sync(validation.read, operation.command, raw)
 
 
-def _replay_events(tx: Tx, *, since: int) -> list[Event]:
+def _read_older_events(tx: Tx, *, since: int) -> list[Event]:
     if since > events.head(tx) or since < meta.event_floor(tx):
         raise Resync
-    rows = events.all_after(tx, since, number=MAX_REPLAYED_EVENTS, characters=MAX_REPLAYED_CHARACTERS)
+    rows = events.all_after(tx, since, number=MAX_OLDER_EVENTS, characters=MAX_OLDER_CHARACTERS)
     if rows is None:
         raise Resync
     return [Event(row) for row in rows]

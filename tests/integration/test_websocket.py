@@ -305,7 +305,7 @@ async def test_frames_from_a_client_are_ignored(service: HttpService, api: Opera
 async def test_too_much_to_catch_up_is_answered_with_resync(
     service: HttpService, api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "MAX_REPLAYED_EVENTS", 3)
+    monkeypatch.setattr(dispatch, "MAX_OLDER_EVENTS", 3)
     for number in range(5):
         await api.create_task(f"task {number}")
     await all_published(api)
