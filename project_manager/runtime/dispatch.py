@@ -57,7 +57,7 @@ LEASE_ERROR_OUTCOMES = {
     LockRequired.code: "lock_required",
 }
 """Error codes that the lease metric counts, with their outcome label."""
-SLOW_SECONDS = 0.1
+SLOW_QUERY_SECONDS = 0.1
 MAX_OLDER_EVENTS = 20_000
 MAX_OLDER_CHARACTERS = 8 * 1024 * 1024
 
@@ -260,7 +260,7 @@ class Runtime:
 
     def _timed(self, name: str, seconds: float) -> None:
         self.metrics.query(name, seconds)
-        if seconds > SLOW_SECONDS:
+        if seconds > SLOW_QUERY_SECONDS:
             log_action(log, "slow_query", logging.WARNING, query=name, milliseconds=round(seconds * 1000, 1))
 
     def _record(

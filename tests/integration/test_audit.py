@@ -125,7 +125,7 @@ async def test_a_log_line_names_token_task_and_request(
 async def test_a_line_of_a_database_thread_names_the_request_that_it_works_for(
     api: OperationsClient, thread: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "SLOW_SECONDS", -1.0)
+    monkeypatch.setattr(dispatch, "SLOW_QUERY_SECONDS", -1.0)
     records: list[logging.LogRecord] = []
     handler = logging.Handler(logging.WARNING)
     handler.addFilter(logs._add_context)
