@@ -43,12 +43,12 @@ Written = TypeVar("Written")
 
 @dataclass(slots=True)
 class WaitingCall:
-    """A call that waits in the claim queue. `result` is set when `served` is."""
+    """A call that waits in the claim queue. `result` is set before the event `settled`."""
 
     call: Call
     waiter: Waiter
     executor: CallExecutor
-    served: anyio.Event = field(default_factory=anyio.Event)
+    settled: anyio.Event = field(default_factory=anyio.Event)
     result: OperationResult | ProjectManagerError | type[Closed] | None = None
 
     @property
@@ -77,7 +77,7 @@ class WaitingCall:
 
     def settle(self, result: OperationResult | ProjectManagerError | type[Closed]) -> None:
         self.result = result
-        self.served.set()
+        self.settled.set()
 
 
 class TaskCountCache:
@@ -252,7 +252,7 @@ class LongPolls:
             self._pass_due.set()
         try:
             with anyio.move_on_after(waiting.call.wait_seconds):
-                await waiting.served.wait()
+                await waiting.settled.wait()
         except anyio.get_cancelled_exc_class():
             await _shielded(self._dequeue(waiting))
             if isinstance(waiting.result, OperationResult):
