@@ -141,7 +141,7 @@ class LongPolls:
         waits = call.operation.waits
         if waits is not None and waits.waits_for is WaitsFor.TASK:
             return await self._claim(call)
-        return await self._events(call)
+        return await self._wait_for_events(call)
 
     async def _claim(self, call: Call) -> OperationResult:
         """Claim the next task. When no task is ready, the result has the blockers."""
@@ -164,7 +164,7 @@ class LongPolls:
         await self._release_if_disconnected(result, call)
         return result
 
-    async def _events(self, call: Call) -> OperationResult:
+    async def _wait_for_events(self, call: Call) -> OperationResult:
         """Return the next events, or an empty page at the end of the wait."""
         if not call.wait_seconds:
             return await self._executor.read(call)
@@ -209,16 +209,16 @@ class LongPolls:
             if not await self._serve_once() and self.waiting_calls:
                 await self._pass_due.wait()
 
-    async def _listen(self, subscription: Subscription, listening: anyio.CancelScope) -> None:
+    async def _listen(self, subscription: Subscription, scope: anyio.CancelScope) -> None:
         """Start a pass after each event that may make a task ready."""
         try:
             while True:
-                if self._may_serve(await subscription.next_batch()):
+                if self._needs_pass(await subscription.next_batch()):
                     self._pass_due.set()
         except (Closed, Overflow):  # a pass is shielded, so its results reach their waiters
-            listening.cancel()
+            scope.cancel()
 
-    def _may_serve(self, events: list[Event]) -> bool:
+    def _needs_pass(self, events: list[Event]) -> bool:
         """Return whether a pass is due. A claim makes no task ready, but may answer a waiter with the same key."""
         return any(waiting.key for waiting in self.waiting_calls.values()) or any(
             event.type != TaskStatusChanged.type or event.field("status") != Status.IN_PROGRESS for event in events
