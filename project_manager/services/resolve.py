@@ -59,13 +59,13 @@ def project_id_of(tx: Tx, project_id: int | None, project_name: str | None) -> i
 def project_not_found(name: str) -> ProjectNotFound:
     """Return a ProjectNotFound error, which can look up a suggestion later on a reader."""
     error = ProjectNotFound(f"project `{name}` not found", project_name=name)
-    error.suggest = partial(_suggest, error, name, projects.names_like)
+    error.suggest = partial(_suggest, error, name, projects.names_of_similar_length)
     return error
 
 
-def _suggest(error: ProjectManagerError, name: str, names_like: Callable[[Tx, str], list[str]], tx: Tx) -> None:
+def _suggest(error: ProjectManagerError, name: str, names: Callable[[Tx, str], list[str]], tx: Tx) -> None:
     """Put the most similar existing name into the hint of the error."""
-    near = suggestion(name, names_like(tx, name))
+    near = suggestion(name, names(tx, name))
     if near is not None:
         error.hint = f"Did you mean `{near}`?"
 
@@ -99,7 +99,7 @@ def epic_in_scope(tx: Tx, project_id: int | None, epic_id: int | None, epic_name
 
 def _epic_not_found(project_id: int | None, name: str) -> EpicNotFound:
     error = EpicNotFound(f"epic `{name}` not found", epic_name=name)
-    error.suggest = partial(_suggest, error, name, lambda tx, name: epics.names_like(tx, project_id, name))
+    error.suggest = partial(_suggest, error, name, lambda tx, name: epics.names_of_similar_length(tx, project_id, name))
     return error
 
 
@@ -150,7 +150,7 @@ def epic_names(project_id: int) -> Names:
     return Names(
         "epic",
         lambda tx, name: epic(tx, project_id, name),
-        lambda tx, name: epics.names_like(tx, project_id, name),
+        lambda tx, name: epics.names_of_similar_length(tx, project_id, name),
         " of this project",
     )
 
@@ -161,4 +161,4 @@ def conflicting_fields_error(field: str, message: str) -> Invalid:
 
 
 # A new name is compared with the inbox even before the inbox exists.
-PROJECT_NAMES = Names("project", project, lambda tx, name: [INBOX, *projects.names_like(tx, name)])
+PROJECT_NAMES = Names("project", project, lambda tx, name: [INBOX, *projects.names_of_similar_length(tx, name)])

@@ -35,7 +35,7 @@ _GET = Statement(select(*_COLUMNS).where(epics.c.id == bindparam("epic_id")))
 _BY_KEY = Statement(
     select(*_COLUMNS).where(epics.c.project_id == bindparam("project_id"), epics.c.name_key == bindparam("key"))
 )
-_LIKE = Statement(
+_SIMILAR_LENGTH = Statement(
     select(epics.c.name)
     .where(
         func.coalesce(bindparam("project_id"), epics.c.project_id) == epics.c.project_id,
@@ -85,13 +85,13 @@ def by_key(tx: Tx, project_id: int, key: str) -> EpicRow | None:
     return _BY_KEY.one(tx, EpicRow._make, project_id=project_id, key=key)
 
 
-def names_like(tx: Tx, project_id: int | None, name: str) -> list[str]:
-    """Return up to CANDIDATES names of epics with about the length of `name`, equal length first.
+def names_of_similar_length(tx: Tx, project_id: int | None, name: str) -> list[str]:
+    """Return up to CANDIDATES names of epics of similar length to `name`, the closest length first.
 
     A `project_id` of None selects the epics of all projects.
     """
     least, most = length_range(name)
-    return [row[0] for row in _LIKE.rows(tx, project_id=project_id, least=least, most=most, size=len(name))]
+    return [row[0] for row in _SIMILAR_LENGTH.rows(tx, project_id=project_id, least=least, most=most, size=len(name))]
 
 
 def called(tx: Tx, name: str) -> list[EpicRow]:

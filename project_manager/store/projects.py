@@ -29,7 +29,7 @@ _COLUMNS = [projects.c[name] for name in ProjectRow._fields]
 _GET = Statement(select(*_COLUMNS).where(projects.c.id == bindparam("project_id")))
 _BY_KEY = Statement(select(*_COLUMNS).where(projects.c.name_key == bindparam("key")))
 _ALL = Statement(select(*_COLUMNS).order_by(projects.c.id))
-_LIKE = Statement(
+_SIMILAR_LENGTH = Statement(
     select(projects.c.name)
     .where(func.length(projects.c.name).between(bindparam("least"), bindparam("most")))
     .order_by(func.abs(func.length(projects.c.name) - bindparam("size")), projects.c.id)
@@ -65,10 +65,10 @@ def by_key(tx: Tx, key: str) -> ProjectRow | None:
     return _BY_KEY.one(tx, ProjectRow._make, key=key)
 
 
-def names_like(tx: Tx, name: str) -> list[str]:
-    """Return up to CANDIDATES names with about the length of `name`, equal length first."""
+def names_of_similar_length(tx: Tx, name: str) -> list[str]:
+    """Return up to CANDIDATES names of similar length to `name`, the closest length first."""
     least, most = length_range(name)
-    return [row[0] for row in _LIKE.rows(tx, least=least, most=most, size=len(name))]
+    return [row[0] for row in _SIMILAR_LENGTH.rows(tx, least=least, most=most, size=len(name))]
 
 
 def everything(tx: Tx) -> list[ProjectRow]:
