@@ -33,12 +33,12 @@ class TypoCheckRequired(ProjectManagerError):
 
 def project(tx: Tx, name: str) -> ProjectRow | None:
     """Return the project with the key of this name, or None."""
-    return projects.by_key(tx, name_key(name))
+    return projects.get_by_key(tx, name_key(name))
 
 
 def epic(tx: Tx, project_id: int, name: str) -> EpicRow | None:
     """Return the epic of the project with the key of this name, or None."""
-    return epics.by_key(tx, project_id, name_key(name))
+    return epics.get_by_key(tx, project_id, name_key(name))
 
 
 def project_id_of(tx: Tx, project_id: int | None, project_name: str | None) -> int | None:

@@ -268,7 +268,7 @@ def emit_edit(tx: Tx, row: TaskRow) -> TaskRow:
 
 
 def _check_key(tx: Tx, project_id: int, key: str | None, task_id: int | None) -> None:
-    found = None if key is None else tasks.by_external_key(tx, project_id, key)
+    found = None if key is None else tasks.get_by_external_key(tx, project_id, key)
     if found is not None and found.id != task_id:
         raise ExternalKeyTaken(
             f"external_key {key!r} is already used by task {found.id}", task_id=found.id, external_key=key

@@ -44,7 +44,7 @@ def create(tx: Tx, command: schemas.CreateToken) -> schemas.TokenView:
     """
     if command.agent_id is not None:
         check_agent_id(command.agent_id)
-    if tokens.by_name(tx, command.name) is not None:
+    if tokens.get_by_name(tx, command.name) is not None:
         raise NameTaken(
             f"the token name {command.name!r} is already used",
             hint=f"Choose another name, or revoke that one first: `project-manager token revoke {command.name}`.",
@@ -97,7 +97,7 @@ def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
         if required or tokens.count_all(tx):
             raise Unauthorized("authentication required")
         return LOCAL
-    row = tokens.by_hash(tx, digest(secret))
+    row = tokens.get_by_hash(tx, digest(secret))
     if row is None:
         raise Unauthorized("the token is unknown or revoked")
     role = _ROLES[row.role]

@@ -80,7 +80,7 @@ def get(tx: Tx, epic_id: int) -> EpicRow | None:
     return _GET.one(tx, EpicRow._make, epic_id=epic_id)
 
 
-def by_key(tx: Tx, project_id: int, key: str) -> EpicRow | None:
+def get_by_key(tx: Tx, project_id: int, key: str) -> EpicRow | None:
     """Return the epic of the project with this name key (see `name_key`), or None."""
     return _BY_KEY.one(tx, EpicRow._make, project_id=project_id, key=key)
 

@@ -60,7 +60,7 @@ def get(tx: Tx, project_id: int) -> ProjectRow | None:
     return _GET.one(tx, ProjectRow._make, project_id=project_id)
 
 
-def by_key(tx: Tx, key: str) -> ProjectRow | None:
+def get_by_key(tx: Tx, key: str) -> ProjectRow | None:
     """Return the project with this name key (see `name_key`), or None."""
     return _BY_KEY.one(tx, ProjectRow._make, key=key)
 

@@ -197,7 +197,7 @@ def get(tx: Tx, task_id: int) -> TaskRow | None:
     return _GET.one(tx, TaskRow._make, task_id=task_id, now=tx.now)
 
 
-def by_external_key(tx: Tx, project_id: int, external_key: str) -> TaskRow | None:
+def get_by_external_key(tx: Tx, project_id: int, external_key: str) -> TaskRow | None:
     return _BY_KEY.one(tx, TaskRow._make, project_id=project_id, external_key=external_key, now=tx.now)
 
 

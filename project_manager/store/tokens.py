@@ -42,12 +42,12 @@ _REVOKE = Statement(
 _CLEAR = Statement(delete(tokens))
 
 
-def by_hash(tx: Tx, digest: str) -> TokenRow | None:
+def get_by_hash(tx: Tx, digest: str) -> TokenRow | None:
     """Return the token with this hash that is not revoked, or None."""
     return _BY_HASH.one(tx, TokenRow._make, hash=digest)
 
 
-def by_name(tx: Tx, name: str) -> TokenRow | None:
+def get_by_name(tx: Tx, name: str) -> TokenRow | None:
     """Return the token with this name that is not revoked, or None."""
     return _BY_NAME.one(tx, TokenRow._make, name=name)
 
