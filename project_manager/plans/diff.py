@@ -39,7 +39,7 @@ class Comparison:
         LinkComparison(tx, self.difference, self.references, self.diagnostics).run(is_readable=not plan.diagnostics)
 
     def _compare_projects(self, plan: Plan) -> None:
-        present = {row.name: row for row in projects.everything(self._tx)}
+        present = {row.name: row for row in projects.list_all(self._tx)}
         planned = {project.spec.name: project for project in plan.projects}
         positions = {task.project: task.position for task in reversed(plan.tasks)}
         positions |= {name: project.position for name, project in planned.items()}
@@ -55,7 +55,7 @@ class Comparison:
 
     def _compare_epics(self, plan: Plan) -> None:
         parents = {project.name: project for project in self.difference.projects}
-        present = {(row.project_id, row.name): row for row in epics.everything(self._tx)}
+        present = {(row.project_id, row.name): row for row in epics.list_all(self._tx)}
         names = {project.id: project.name for project in parents.values()}
         reference = {(names[parent], name) for parent, name in present if parent in names}
         # Matched rows leave `present`, so that the remaining rows can be pruned.
@@ -123,7 +123,7 @@ class Comparison:
 
     def _find_unplanned(self) -> None:
         """Register existing tasks that are not in the plan, for pruning or for references."""
-        names = {row.id: row.name for row in epics.everything(self._tx)}
+        names = {row.id: row.name for row in epics.list_all(self._tx)}
         for project in self.difference.projects:
             for row in project.rows:
                 if row.id in self.references.by_id:

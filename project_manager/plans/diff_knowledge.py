@@ -69,7 +69,7 @@ class KnowledgeComparison:
         difference = comparison.difference
         parents = {project.name: project for project in difference.projects}
         gone = {row.id for row in difference.pruned_epics}
-        self._present = {(row.project_id, row.name): row.id for row in epics.everything(tx) if row.id not in gone}
+        self._present = {(row.project_id, row.name): row.id for row in epics.list_all(tx) if row.id not in gone}
         self._homes = {(epic.project.name, epic.name): epic for epic in difference.epics}
         for project_id in {parents[item.project].id for item in plan.knowledge} - {0}:
             self._rows[project_id] = bulk_knowledge.of_project(tx, project_id)

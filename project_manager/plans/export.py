@@ -32,7 +32,7 @@ def document(tx: Tx, only: str | None) -> dict[str, Any]:
     Raises ProjectNotFound, Invalid.
     """
     project_id = resolve.project_id_of(tx, None, only)
-    chosen = [row for row in projects.outlines(tx) if project_id in (None, row.id)]
+    chosen = [row for row in projects.list_with_excerpts(tx) if project_id in (None, row.id)]
     return _Export(tx, chosen).document()
 
 
@@ -43,7 +43,7 @@ class _Export:
         self._tx = tx
         self._projects = chosen
         self._epics: dict[int, list[EpicRow]] = {}
-        for epic in epics.outlines(tx):
+        for epic in epics.list_with_excerpts(tx):
             self._epics.setdefault(epic.project_id, []).append(epic)
         self._dependencies = bulk.dependencies(tx)
         self._conflicts = bulk.conflicts(tx)

@@ -65,14 +65,14 @@ def _encoded(things: Iterator[Any]) -> Iterator[Any]:
 
 
 def _epics(tx: Tx, chosen: int | None) -> Iterator[Any]:
-    for row in epics.outlines(tx):
+    for row in epics.list_with_excerpts(tx):
         if chosen in (None, row.project_id):
             yield _with_excerpt(serializers.epic(row))
 
 
 def _projects(tx: Tx, chosen: int | None) -> Iterator[Any]:
     counts = tasks.counts_by_project(tx)
-    for row in projects.outlines(tx):
+    for row in projects.list_with_excerpts(tx):
         if chosen in (None, row.id):
             yield _with_excerpt(serializers.project(row, counts.get(row.id, {})))
 

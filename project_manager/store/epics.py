@@ -49,7 +49,7 @@ _WITH_KEY = Statement(
     select(*_COLUMNS).where(epics.c.name_key == bindparam("key")).order_by(epics.c.id).limit(NAMESAKES)
 )
 _ALL = Statement(select(*_COLUMNS).order_by(epics.c.project_id, epics.c.position, epics.c.id))
-_OUTLINES = Statement(select(*with_excerpt(_COLUMNS)).order_by(epics.c.project_id, epics.c.position, epics.c.id))
+_WITH_EXCERPTS = Statement(select(*with_excerpt(_COLUMNS)).order_by(epics.c.project_id, epics.c.position, epics.c.id))
 _NEXT_POSITION = Statement(
     select(func.coalesce(func.max(epics.c.position) + 1, 0)).where(epics.c.project_id == bindparam("project_id"))
 )
@@ -104,14 +104,14 @@ def with_key(tx: Tx, key: str) -> list[EpicRow]:
     return _WITH_KEY.all(tx, EpicRow._make, key=key)
 
 
-def everything(tx: Tx) -> list[EpicRow]:
+def list_all(tx: Tx) -> list[EpicRow]:
     """Return all epics, ordered by project, position and id."""
     return _ALL.all(tx, EpicRow._make)
 
 
-def outlines(tx: Tx) -> list[EpicRow]:
+def list_with_excerpts(tx: Tx) -> list[EpicRow]:
     """Return all epics with excerpts of their descriptions (see `with_excerpt`)."""
-    return _OUTLINES.all(tx, EpicRow._make)
+    return _WITH_EXCERPTS.all(tx, EpicRow._make)
 
 
 def next_position(tx: Tx, project_id: int) -> int:

@@ -35,7 +35,7 @@ _SIMILAR_LENGTH = Statement(
     .order_by(func.abs(func.length(projects.c.name) - bindparam("size")), projects.c.id)
     .limit(CANDIDATES)
 )
-_OUTLINES = Statement(select(*with_excerpt(_COLUMNS)).order_by(projects.c.id))
+_WITH_EXCERPTS = Statement(select(*with_excerpt(_COLUMNS)).order_by(projects.c.id))
 _ADD = Statement(
     insert(projects)
     .values(
@@ -71,14 +71,14 @@ def names_of_similar_length(tx: Tx, name: str) -> list[str]:
     return [row[0] for row in _SIMILAR_LENGTH.rows(tx, least=least, most=most, size=len(name))]
 
 
-def everything(tx: Tx) -> list[ProjectRow]:
+def list_all(tx: Tx) -> list[ProjectRow]:
     """Return all projects, ordered by id."""
     return _ALL.all(tx, ProjectRow._make)
 
 
-def outlines(tx: Tx) -> list[ProjectRow]:
+def list_with_excerpts(tx: Tx) -> list[ProjectRow]:
     """Return all projects with excerpts of their descriptions (see `with_excerpt`)."""
-    return _OUTLINES.all(tx, ProjectRow._make)
+    return _WITH_EXCERPTS.all(tx, ProjectRow._make)
 
 
 def add(tx: Tx, name: str, description: str) -> ProjectRow:
