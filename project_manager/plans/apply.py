@@ -227,7 +227,7 @@ class PlanWriter:
         if "epic_id" in values:
             values["epic_id"] = None if task.epic is None else task.epic.id
         if not task.changes_status_only:
-            tasks.write(self._tx, row, values)
+            tasks.update_row(self._tx, row, values)
 
     def _link(self) -> None:
         difference = self._difference

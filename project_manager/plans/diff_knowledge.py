@@ -233,7 +233,7 @@ def _rewrite(tx: Tx, change: KnowledgeChange, fields: list[str]) -> None:
         values["task_id"] = None if change.task is None else change.task.task_id
     if "parent" in fields:
         values["parent_id"] = None if change.above is None else change.above.id
-    row = None if change.row is None else knowledge.write(tx, change.row, values, reason="imported")
+    row = None if change.row is None else knowledge.update_row(tx, change.row, values, reason="imported")
     if row is None:
         raise RuntimeError(f"knowledge {change.id} changed within its own transaction")
     using.emit(tx, KnowledgeUpdated(*using.event_fields(row), list(values)), row)

@@ -47,7 +47,7 @@ def update(tx: Tx, command: schemas.UpdateEpic) -> schemas.EpicView:
 def write(tx: Tx, row: EpicRow, values: dict[str, Any]) -> EpicRow:
     """Write the fields, emit `epic.updated`, and return the epic."""
     stored = {name: str(value) if name == "status" else value for name, value in values.items()}
-    written = epics.write(tx, row, stored)
+    written = epics.update_row(tx, row, stored)
     changes = {name: getattr(written, name) for name in EPIC_PLAIN if getattr(row, name) != getattr(written, name)}
     event = EpicUpdated(name=written.name, changes=changes, version=written.version)
     sealed = seals.digests_of("epics", written)

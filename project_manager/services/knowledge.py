@@ -136,7 +136,7 @@ def _change(tx: Tx, row: KnowledgeRow, sent: dict[str, Any], reason: str | None)
     if not values:
         return _saved_view("no_changes", row)
     _check_links(tx, row.project_id, row.id, values)
-    written = knowledge.write(tx, row, values, reason=reason)
+    written = knowledge.update_row(tx, row, values, reason=reason)
     if written is None:
         raise RuntimeError(f"knowledge {row.id} changed within its own transaction")
     emit(tx, KnowledgeUpdated(*event_fields(written), list(values)), written)

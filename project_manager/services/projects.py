@@ -53,7 +53,7 @@ def write(tx: Tx, row: ProjectRow, values: dict[str, Any], *, archived: bool | N
     archiving = archived is not None and archived != (row.archived_at is not None)
     if archiving:
         values = {**values, "archived_at": tx.now if archived else None}
-    written = projects.write(tx, row, values)
+    written = projects.update_row(tx, row, values)
     is_archived = written.archived_at is not None
     changed = [name for name in PROJECT_PLAIN if getattr(row, name) != getattr(written, name)]
     kind = ProjectArchived if archiving and is_archived else ProjectUpdated

@@ -140,7 +140,7 @@ def _emit_conflict_change(tx: Tx, other: TaskRow, task_id: int) -> None:
     previous = sorted({*present} ^ {task_id})
     changes, version = {"conflicts_with": present}, other.version
     if lease_of(other, tx.now) is None:
-        tasks.write(tx, other, {})
+        tasks.update_row(tx, other, {})
         version += 1
     event = TaskUpdated(changes=changes, previous={"conflicts_with": previous}, version=version)
     transitions.emit(tx, event, other)
@@ -243,7 +243,7 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
         lookup.get_or_create_epic(tx, lookup.project(tx, row.project_id), changes["epic_id"], None)
     if "external_key" in changes:
         _check_key(tx, row.project_id, changes["external_key"], row.id)
-    tasks.write(tx, row, {name: value for name, value in changes.items() if name in tasks.WRITABLE})
+    tasks.update_row(tx, row, {name: value for name, value in changes.items() if name in tasks.WRITABLE})
     if "depends_on" in changes:
         set_dependencies(tx, row, changes["depends_on"])
     if "conflicts_with" in changes:

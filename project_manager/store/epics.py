@@ -63,7 +63,7 @@ _ADD = Statement(
     )
     .returning(*_COLUMNS)
 )
-_WRITE = Statement(
+_UPDATE = Statement(
     update(epics)
     .where(epics.c.id == bindparam("epic_id"))
     .values(
@@ -133,11 +133,11 @@ def add(tx: Tx, project_id: int, name: str, description: str, status: str, posit
     return EpicRow._make(row or ())
 
 
-def write(tx: Tx, read: EpicRow, values: dict[str, Any]) -> EpicRow:
-    """Update the epic `read` with `values` and return the new row."""
-    fields = {"name": read.name, "description": read.description, "status": read.status, "position": read.position}
-    fields |= {**values, "name_key": name_key(values.get("name", read.name))}
-    return EpicRow._make(_WRITE.row(tx, **fields, epic_id=read.id, now=tx.now) or ())
+def update_row(tx: Tx, current: EpicRow, values: dict[str, Any]) -> EpicRow:
+    """Update the epic `current` with `values` and return the new row."""
+    fields = {name: getattr(current, name) for name in ("name", "description", "status", "position")}
+    fields |= {**values, "name_key": name_key(values.get("name", current.name))}
+    return EpicRow._make(_UPDATE.row(tx, **fields, epic_id=current.id, now=tx.now) or ())
 
 
 def remove(tx: Tx, epic_id: int) -> None:

@@ -94,7 +94,7 @@ _ADD = Statement(
     )
     .returning(*_COLUMNS)
 )
-_WRITE = Statement(
+_UPDATE = Statement(
     update(_items)
     .where(_items.c.id == bindparam("knowledge_id"), _items.c.version == bindparam("read_version"))
     .values(
@@ -130,19 +130,19 @@ def add(tx: Tx, project_id: int, values: dict[str, Any], *, reason: str | None) 
     return row
 
 
-def write(tx: Tx, read: KnowledgeRow, values: dict[str, Any], *, reason: str | None) -> KnowledgeRow | None:
-    """Update the item `read` with `values`, insert the new version, and return the new row.
+def update_row(tx: Tx, current: KnowledgeRow, values: dict[str, Any], *, reason: str | None) -> KnowledgeRow | None:
+    """Update the item `current` with `values`, insert the new version, and return the new row.
 
     Return None when the row has changed since it was read.
     """
-    fields = {name: getattr(read, name) for name in WRITABLE}
-    row = _WRITE.row(
-        tx, **{**fields, **values}, knowledge_id=read.id, read_version=read.version, author=tx.actor.id, now=tx.now
+    fields = {**{name: getattr(current, name) for name in WRITABLE}, **values}
+    row = _UPDATE.row(
+        tx, **fields, knowledge_id=current.id, read_version=current.version, author=tx.actor.id, now=tx.now
     )
     if row is None:
         return None
     written = KnowledgeRow._make(row)
-    if any(getattr(written, name) != getattr(read, name) for name in search.KNOWLEDGE_TEXTS):
+    if any(getattr(written, name) != getattr(current, name) for name in search.KNOWLEDGE_TEXTS):
         _index(tx, written)
     add_version(tx, written, changed=list(values), reason=reason)
     return written

@@ -95,7 +95,7 @@ _HELD = Statement(select(func.count()).select_from(tasks).where(tasks.c.lock_hol
 
 
 def claim(
-    tx: Tx, read: TaskRow, agent: str, *, ttl: int, return_status: str, unconfirmed_ttl: int | None = None
+    tx: Tx, current: TaskRow, agent: str, *, ttl: int, return_status: str, unconfirmed_ttl: int | None = None
 ) -> TaskRow | None:
     """Give `agent` a new lease and return the new row. Return None when the task has changed or is held.
 
@@ -105,8 +105,8 @@ def claim(
     statement = _CLAIM if unconfirmed_ttl is None else _CLAIM_UNCONFIRMED
     changed = statement.run(
         tx,
-        task_id=read.id,
-        read_version=read.version,
+        task_id=current.id,
+        read_version=current.version,
         agent=agent,
         now=tx.now,
         expires_at=expires_at,
@@ -114,29 +114,29 @@ def claim(
         return_status=return_status,
     )
     if changed:
-        ready_tasks.drop_labels(tx, read)
+        ready_tasks.drop_labels(tx, current)
         if unconfirmed_ttl is not None and tx.batch is not None:
             tx.batch.unconfirmed = True
-    return _written(tx, read) if changed else None
+    return _written(tx, current) if changed else None
 
 
-def renew(tx: Tx, read: TaskRow, *, ttl: int, fenced: bool) -> TaskRow | None:
+def renew(tx: Tx, current: TaskRow, *, ttl: int, fenced: bool) -> TaskRow | None:
     """Extend the holder's live lease to `ttl` milliseconds from now. Return None when it has ended."""
     changed = _RENEW.run(
         tx,
-        task_id=read.id,
-        agent=read.lock_holder,
-        read_fence=read.fence,
+        task_id=current.id,
+        agent=current.lock_holder,
+        read_fence=current.fence,
         now=tx.now,
         expires_at=tx.now + ttl,
         ttl=ttl,
         fenced=int(fenced),
     )
-    return _written(tx, read) if changed else None
+    return _written(tx, current) if changed else None
 
 
 def set_status(
-    tx: Tx, read: TaskRow, status: str, *, attempts: int, records_lease_of: str | None = None
+    tx: Tx, current: TaskRow, status: str, *, attempts: int, records_lease_of: str | None = None
 ) -> TaskRow | None:
     """Set the status and end the lease, if any. Return None when version, fence or holder have changed.
 
@@ -144,27 +144,27 @@ def set_status(
     """
     changed = _SET_STATUS.run(
         tx,
-        task_id=read.id,
-        read_version=read.version,
-        read_fence=read.fence,
-        read_holder=read.lock_holder,
+        task_id=current.id,
+        read_version=current.version,
+        read_fence=current.fence,
+        read_holder=current.lock_holder,
         status=status,
         status_again=status,
         attempts=attempts,
         fence_step=int(records_lease_of is not None),
-        worked_by=records_lease_of or read.lock_holder or read.worked_by,
+        worked_by=records_lease_of or current.lock_holder or current.worked_by,
         now=tx.now,
     )
-    return _written(tx, read) if changed else None
+    return _written(tx, current) if changed else None
 
 
-def _written(tx: Tx, read: TaskRow) -> TaskRow | None:
-    """Return the row as it is now, with the links of `read`, which a lease does not change.
+def _written(tx: Tx, before: TaskRow) -> TaskRow | None:
+    """Return the row as it is now, with the links of `before`, which a lease does not change.
 
     A second statement, because RETURNING with all columns costs more: 46 us against 16 us for both.
     """
-    row = _WRITTEN.row(tx, task_id=read.id)
-    return None if row is None else TaskRow._make((*row, *read[len(COLUMNS) :]))
+    row = _WRITTEN.row(tx, task_id=before.id)
+    return None if row is None else TaskRow._make((*row, *before[len(COLUMNS) :]))
 
 
 def expired(tx: Tx) -> list[int]:

@@ -43,7 +43,7 @@ _ADD = Statement(
     )
     .returning(*_COLUMNS)
 )
-_WRITE = Statement(
+_UPDATE = Statement(
     update(projects)
     .where(projects.c.id == bindparam("project_id"))
     .values(
@@ -86,11 +86,11 @@ def add(tx: Tx, name: str, description: str) -> ProjectRow:
     return ProjectRow._make(row or ())
 
 
-def write(tx: Tx, read: ProjectRow, values: dict[str, Any]) -> ProjectRow:
-    """Update the project `read` with `values` and return the new row."""
-    fields = {"name": read.name, "description": read.description, "archived_at": read.archived_at}
-    fields |= {**values, "name_key": name_key(values.get("name", read.name))}
-    return ProjectRow._make(_WRITE.row(tx, **fields, project_id=read.id, now=tx.now) or ())
+def update_row(tx: Tx, current: ProjectRow, values: dict[str, Any]) -> ProjectRow:
+    """Update the project `current` with `values` and return the new row."""
+    fields = {"name": current.name, "description": current.description, "archived_at": current.archived_at}
+    fields |= {**values, "name_key": name_key(values.get("name", current.name))}
+    return ProjectRow._make(_UPDATE.row(tx, **fields, project_id=current.id, now=tx.now) or ())
 
 
 def remove(tx: Tx, project_id: int) -> None:

@@ -109,11 +109,11 @@ def get_with_context(tx: Tx, task_id: int) -> tuple[TaskRow, ClaimContext] | Non
     return _WITH_CONTEXT.one(tx, _split, task_id=task_id, agent=tx.actor.id, now=tx.now)
 
 
-def drop_labels(tx: Tx, read: TaskRow) -> None:
+def drop_labels(tx: Tx, current: TaskRow) -> None:
     """Delete the labels of a claimed task, because no trigger watches the columns that a claim sets."""
-    if read.labels != "[]":
-        for label in orjson.loads(read.labels):
-            _DROP_LABEL.run(tx, label=label, priority=read.priority, unblocks=read.unblocks, task_id=read.id)
+    if current.labels != "[]":
+        for label in orjson.loads(current.labels):
+            _DROP_LABEL.run(tx, label=label, priority=current.priority, unblocks=current.unblocks, task_id=current.id)
 
 
 def missing_label_entries(tx: Tx, limit: int) -> list[int]:

@@ -211,25 +211,25 @@ def add(tx: Tx, values: dict[str, Any]) -> int:
     return task_id
 
 
-def write(tx: Tx, read: TaskRow, values: dict[str, Any]) -> None:
+def update_row(tx: Tx, current: TaskRow, values: dict[str, Any]) -> None:
     """Update the fields in `values` and increment the version.
 
-    Raises RuntimeError when version, fence or holder have changed since `read`.
+    Raises RuntimeError when version, fence or holder have changed since `current`.
     """
-    fields = {**{name: getattr(read, name) for name in WRITABLE}, **_to_columns(tx, values)}
+    fields = {**{name: getattr(current, name) for name in WRITABLE}, **_to_columns(tx, values)}
     written = _UPDATE.run(
         tx,
         **fields,
-        task_id=read.id,
-        read_version=read.version,
-        read_fence=read.fence,
-        read_holder=read.lock_holder,
+        task_id=current.id,
+        read_version=current.version,
+        read_fence=current.fence,
+        read_holder=current.lock_holder,
         now=tx.now,
     )
     if not written:
-        raise RuntimeError(f"task {read.id} changed within its own transaction")
-    if any(fields[name] != getattr(read, name) for name in search.TASK_TEXTS):
-        search.index_task(tx, read.id, *[fields[name] for name in search.TASK_TEXTS])
+        raise RuntimeError(f"task {current.id} changed within its own transaction")
+    if any(fields[name] != getattr(current, name) for name in search.TASK_TEXTS):
+        search.index_task(tx, current.id, *[fields[name] for name in search.TASK_TEXTS])
 
 
 def _to_columns(tx: Tx, values: dict[str, Any]) -> dict[str, Any]:
