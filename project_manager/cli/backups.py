@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from project_manager.cli import operations
-from project_manager.cli.failures import CommandError, Exit, NotFoundError
+from project_manager.cli.failures import CommandError, Exit, MissingTargetError
 from project_manager.clock import SystemClock, monotonic
 from project_manager.config.settings import Settings
 from project_manager.store.chain import Head
@@ -24,7 +24,7 @@ TAMPERED_HINT = (
 def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_json: bool) -> Exit:
     """Back up the database to a file, or to a new name in a folder that keeps the newest `keep` backups, or all for 0.
 
-    Raises NotFoundError, CommandError, BackupError.
+    Raises MissingTargetError, CommandError, BackupError.
     """
     database, now, started = settings.database_path, SystemClock().now(), monotonic()
     operations.check_database_exists(database)
@@ -93,10 +93,10 @@ def _backups_beside(database: Path, mode: int) -> Path:
 
 
 def _check_target(target: Path, database: Path, into_folder: bool, force: bool) -> None:
-    """Raise CommandError for a target that would replace a file, and NotFoundError for one in a missing folder."""
+    """Raise CommandError for a target that would replace a file, and MissingTargetError for one in a missing folder."""
     folder = target if into_folder else target.parent
     if not folder.is_dir():
-        raise NotFoundError(f"folder {folder} not found")
+        raise MissingTargetError(f"folder {folder} not found")
     if into_folder or not target.exists():
         return
     if database.exists() and target.samefile(database):
@@ -106,9 +106,9 @@ def _check_target(target: Path, database: Path, into_folder: bool, force: bool) 
 
 
 def restore_backup(settings: Settings, source: Path, force: bool, as_json: bool) -> Exit:
-    """Replace the database with the backup `source`. Raises NotFoundError, BackupError."""
+    """Replace the database with the backup `source`. Raises MissingTargetError, BackupError."""
     if not source.is_file():
-        raise NotFoundError(f"backup {source} not found")
+        raise MissingTargetError(f"backup {source} not found")
     done = restore.restore(source, settings.database_path, SystemClock().now(), force=force)
     if as_json:
         operations.show_json(
@@ -147,7 +147,7 @@ def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json:
     if file is None:
         operations.check_database_exists(path)
     elif not path.is_file():
-        raise NotFoundError(f"file {path} not found")
+        raise MissingTargetError(f"file {path} not found")
     found = backup.check_file(path, sealed=file is not None, published=published)
     if as_json:
         operations.show_json(

@@ -33,7 +33,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 5
 
 
-class NotFoundError(Exception):
+class MissingTargetError(Exception):
     """An object that the command names does not exist. The message is one sentence."""
 
 
@@ -48,13 +48,13 @@ _HINTS: dict[type[ProjectManagerError], str] = {
 
 _STATUSES = (
     (ConfigError, Exit.USAGE),
-    ((NotFoundError, NotFound), Exit.NOT_FOUND),
+    ((MissingTargetError, NotFound), Exit.NOT_FOUND),
     (DatabaseDamaged, Exit.FAILED),
     ((TemporaryBackupError, Unavailable, StorageFull, DatabaseTemporarilyUnavailable), Exit.UNAVAILABLE),
 )
 """Exit statuses of expected errors; the first match counts, and any other error has FAILED."""
 
-EXPECTED_ERRORS = (ProjectManagerError, ConfigError, DatabaseOpenError, BackupError, NotFoundError, CommandError)
+EXPECTED_ERRORS = (ProjectManagerError, ConfigError, DatabaseOpenError, BackupError, MissingTargetError, CommandError)
 
 
 @dataclass(frozen=True, slots=True)

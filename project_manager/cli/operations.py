@@ -12,7 +12,7 @@ import click
 import orjson
 
 from project_manager.catalogue import BY_NAME
-from project_manager.cli.failures import CommandError, NotFoundError
+from project_manager.cli.failures import CommandError, MissingTargetError
 from project_manager.config import settings as config
 from project_manager.config.settings import LoadedSettings, Settings
 from project_manager.domain.actors import LOCAL
@@ -66,7 +66,7 @@ class Operations:
 
 
 def check_database_exists(database: Path) -> None:
-    """Raise NotFoundError if the database is missing or empty, and CommandError if it is not accessible."""
+    """Raise MissingTargetError if the database is missing or empty, and CommandError if it is not accessible."""
     try:
         is_there = database.exists() and database.stat().st_size > 0
     except OSError as error:
@@ -74,7 +74,7 @@ def check_database_exists(database: Path) -> None:
             access.permission_problem(database) or f"cannot read database {database}: {error.strerror}"
         ) from error
     if not is_there:
-        raise NotFoundError(
+        raise MissingTargetError(
             f"no database at {database}; set --db-path or DATABASE_PATH, or create one with `project-manager migrate`"
         )
 
@@ -82,8 +82,8 @@ def check_database_exists(database: Path) -> None:
 def perform(settings: Settings, work: Callable[[Operations], Awaitable[Result]], *, may_create: bool = False) -> Result:
     """Open the database, run `work` with the operations, and return its result.
 
-    Without `may_create`, a mistyped path does not create an empty database. Raises NotFoundError, DatabaseOpenError,
-    ProjectManagerError.
+    Without `may_create`, a mistyped path does not create an empty database. Raises MissingTargetError,
+    DatabaseOpenError, ProjectManagerError.
     """
 
     async def run_on_database() -> Result:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from project_manager.cli import operations, output
-from project_manager.cli.failures import NotFoundError
+from project_manager.cli.failures import MissingTargetError
 from project_manager.config.settings import Settings
 from project_manager.domain.limits import NAME_CHARACTERS
 from project_manager.plans.progress import ProgressListener, report_to
@@ -24,7 +24,7 @@ _READING_SHARE = 0.4
 
 
 def import_file(settings: Settings, file: str, *, dry_run: bool, status: str, prune: bool, quiet: bool) -> ImportView:
-    """Import the plan in `file` and return the view. The name `-` is standard input. Raises NotFoundError."""
+    """Import the plan in `file` and return the view. The name `-` is standard input. Raises MissingTargetError."""
     document = _read(file)
     request_id = secrets.token_hex(8)
     source = "standard input" if file == "-" else file if len(file) <= NAME_CHARACTERS else Path(file).name
@@ -84,7 +84,7 @@ def _read(file: str) -> str:
     try:
         content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except FileNotFoundError as error:
-        raise NotFoundError(f"file {file} not found") from error
+        raise MissingTargetError(f"file {file} not found") from error
     except OSError as error:
         raise click.FileError(file, error.strerror or "") from error
     try:

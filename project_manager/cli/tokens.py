@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from project_manager.cli import operations
-from project_manager.cli.failures import CommandError, Exit, NotFoundError, sentence
+from project_manager.cli.failures import CommandError, Exit, MissingTargetError, sentence
 from project_manager.cli.operations import Operations
 from project_manager.config.settings import Settings
 from project_manager.domain.limits import PAGE_MAXIMUM
@@ -74,12 +74,12 @@ def list_tokens(settings: Settings, as_json: bool) -> Exit:
 
 
 def revoke_token(settings: Settings, token: str) -> Exit:
-    """Revoke a token by id or by name. Raises NotFoundError."""
+    """Revoke a token by id or by name. Raises MissingTargetError."""
 
     async def revoke(client: Operations) -> Any:
         known = _find_token(await _all_tokens(client), token)
         if known is None:
-            raise NotFoundError(f"token {token!r} not found")
+            raise MissingTargetError(f"token {token!r} not found")
         return await client.run("revoke_token", {"token_id": known.id})
 
     revoked = operations.perform(settings, revoke)
