@@ -67,12 +67,12 @@ class CommandFailure:
 
 def report_error(error: Exception) -> Exit:
     """Write the reason of the refusal, after the traceback of an unexpected exception. Return the exit status."""
-    ending = describe(error)
+    failure = describe(error)
     if not isinstance(error, EXPECTED_ERRORS):
         click.echo("".join(traceback.format_exception(error)), nl=False, err=True)
-    for line in ending.lines:
+    for line in failure.lines:
         click.echo(line, err=True)
-    return ending.status
+    return failure.status
 
 
 def describe(error: Exception) -> CommandFailure:
@@ -80,28 +80,28 @@ def describe(error: Exception) -> CommandFailure:
     if not isinstance(error, EXPECTED_ERRORS):
         return CommandFailure(Exit.FAILED, (f"Internal error: {error!r}.",))
     if not isinstance(error, ProjectManagerError):
-        return CommandFailure(_status(error), (sentence(str(error)),))
+        return CommandFailure(_status(error), (as_sentence(str(error)),))
     errors: Any = error.details.get("errors")
     if isinstance(error, Invalid) and errors:
-        return CommandFailure(Exit.INVALID_INPUT, tuple(_field_errors(error, errors)))
+        return CommandFailure(Exit.INVALID_INPUT, tuple(_field_error_lines(error, errors)))
     hint = _HINTS.get(type(error), error.hint) if error.hint == error.default_hint else error.hint
-    return CommandFailure(_status(error), (sentence(error.message), *([hint] if hint else [])))
+    return CommandFailure(_status(error), (as_sentence(error.message), *([hint] if hint else [])))
 
 
 def _status(error: Exception) -> Exit:
     return next((status for kinds, status in _STATUSES if isinstance(error, kinds)), Exit.FAILED)
 
 
-def _field_errors(error: Invalid, errors: list[dict[str, Any]]) -> Iterator[str]:
+def _field_error_lines(error: Invalid, errors: list[dict[str, Any]]) -> Iterator[str]:
     for entry in errors:
         place = f"{entry['source']}:{entry['line']}:{entry['column']}: " if "line" in entry else ""
         yield f"{place}{entry['message']}" + (f" ({entry['hint']})" if entry["hint"] else "")
     total = int(str(error.details.get("total", len(errors))))
     more = f", {total - len(errors)} not shown" if total > len(errors) else ""
-    ends = "Nothing was written." if "line" in errors[0] else "Nothing was changed."
-    yield f"{total} error{'' if total == 1 else 's'}{more}. {ends}"
+    outcome = "Nothing was written." if "line" in errors[0] else "Nothing was changed."
+    yield f"{total} error{'' if total == 1 else 's'}{more}. {outcome}"
 
 
-def sentence(text: str) -> str:
+def as_sentence(text: str) -> str:
     """Return the text with a capital letter and a full stop."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ")")) else ".")

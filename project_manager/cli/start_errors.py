@@ -30,8 +30,8 @@ def log_json(flags: Mapping[str, object], env_file: Path | None, *, unset: LogFo
         form = settings.log_format(flags, settings.read_environment(), env_file, unset=unset)
         if form == "text" or sys.stderr.isatty():
             raise
-        ending = failures.describe(error)
+        failure = failures.describe(error)
         logs.configure("ERROR", form)
         unexpected = None if isinstance(error, failures.EXPECTED_ERRORS) else error
-        log.error("%s", "\n".join(ending.lines), exc_info=unexpected, extra={"action": "start_refused"})
-        raise click.exceptions.Exit(ending.status) from error
+        log.error("%s", "\n".join(failure.lines), exc_info=unexpected, extra={"action": "start_refused"})
+        raise click.exceptions.Exit(failure.status) from error

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from project_manager.cli import operations
-from project_manager.cli.failures import CommandError, Exit, MissingTargetError, sentence
+from project_manager.cli.failures import CommandError, Exit, MissingTargetError, as_sentence
 from project_manager.cli.operations import Operations
 from project_manager.config.settings import Settings
 from project_manager.domain.limits import PAGE_MAXIMUM
@@ -69,7 +69,7 @@ def list_tokens(settings: Settings, as_json: bool) -> Exit:
     if not found:
         click.echo(f"No tokens. {_access_without_tokens(settings)}", err=True)
     elif all(token.revoked_at for token in found):
-        click.echo(sentence(ALL_REVOKED), err=True)
+        click.echo(as_sentence(ALL_REVOKED), err=True)
     return Exit.DONE
 
 
@@ -85,7 +85,7 @@ def revoke_token(settings: Settings, token: str) -> Exit:
     revoked = operations.perform(settings, revoke)
     click.echo(f"Token {revoked.id} {revoked.name!r} is revoked.")
     if revoked.notice is not None:
-        click.echo(sentence(revoked.notice), err=True)
+        click.echo(as_sentence(revoked.notice), err=True)
     return Exit.DONE
 
 
