@@ -18,7 +18,7 @@ from project_manager.plans.progress import ProgressListener, report_to
 from project_manager.schemas.plans import ImportView
 from project_manager.store.sqlite import backup, files, private_files
 
-_SHOWS_PROGRESS_FROM = 100_000
+_PROGRESS_FROM_CHARACTERS = 100_000
 _CHANGE_SYMBOLS = {"created": "+", "changed": "~", "deleted": "-", "unchanged": "="}
 _READING_SHARE = 0.4
 
@@ -29,9 +29,10 @@ def import_file(settings: Settings, file: str, *, dry_run: bool, status: str, pr
     request_id = secrets.token_hex(8)
     source = "standard input" if file == "-" else file if len(file) <= NAME_CHARACTERS else Path(file).name
     raw = {"document": document, "source": source, "dry_run": dry_run, "status": status, "prune": prune}
-    with _progress_listener(quiet or len(document) < _SHOWS_PROGRESS_FROM) as listener, report_to(request_id, listener):
+    is_small = len(document) < _PROGRESS_FROM_CHARACTERS
+    with _progress_listener(quiet or is_small) as listener, report_to(request_id, listener):
         view: ImportView = operations.perform(
-            settings, lambda operations: operations.run("import_plan", raw, request_id), may_create=True
+            settings, lambda client: client.run("import_plan", raw, request_id), may_create=True
         )
         return view
 
@@ -46,19 +47,17 @@ def report(view: ImportView) -> None:
     click.echo(f"Dry run: {numbers}. Nothing was written." if view.dry_run else f"Imported: {numbers}.")
 
 
-def export_file(settings: Settings, project: str | None, form: str, output: str) -> None:
+def export_file(settings: Settings, project: str | None, form: str, target: str) -> None:
     """Export to a file, which is replaced atomically, or to standard output, a pipe or a device."""
     raw = {"format": form, **({} if project is None else {"project": project})}
-    if output == "-":
-        operations.perform(
-            settings, lambda operations: operations.stream("export_plan", raw, partial(click.echo, nl=False))
-        )
+    if target == "-":
+        operations.perform(settings, lambda client: client.stream("export_plan", raw, partial(click.echo, nl=False)))
         return
     try:
-        with _atomic_writer(Path(output)) as write:
-            operations.perform(settings, lambda operations: operations.stream("export_plan", raw, write))
+        with _atomic_writer(Path(target)) as write:
+            operations.perform(settings, lambda client: client.stream("export_plan", raw, write))
     except OSError as error:
-        raise click.FileError(output, error.strerror or "") from error
+        raise click.FileError(target, error.strerror or "") from error
 
 
 @contextmanager
