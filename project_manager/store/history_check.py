@@ -15,7 +15,7 @@ from project_manager.store.statement import Statement
 from project_manager.store.tables import ended_leases, events, tasks
 from project_manager.store.transaction import Tx
 
-SHOWN = 20
+MAX_SHOWN = 20
 LEASE_MARGIN_MS = 60_000
 """Tolerance for `meta.clock_high`, which batches without events raise only once a second."""
 
@@ -43,14 +43,14 @@ class HistoryCheckResult:
 
 @dataclass(slots=True)
 class _Differences:
-    """The texts of the first SHOWN differences, and the number of all differences."""
+    """The texts of the first MAX_SHOWN differences, and the number of all differences."""
 
     shown: list[str] = field(default_factory=list)
     number: int = 0
 
     def add(self, difference: str) -> None:
         self.number += 1
-        if self.number <= SHOWN:
+        if self.number <= MAX_SHOWN:
             self.shown.append(difference)
 
     def texts(self) -> tuple[str, ...]:
@@ -81,11 +81,11 @@ def check(tx: Tx, published: Iterable[Head] = ()) -> HistoryCheckResult:
     """
     found, history = _Differences(), History()
     head = _walk(tx, history, published, found.add)
-    known = retention.facts(tx)
-    _compare_fence_floor_and_epoch(tx, history, known, found.add)
-    unchecked = _compare_tasks(tx, history, known, found.add)
+    removed = retention.facts(tx)
+    _compare_fence_floor_and_epoch(tx, history, removed, found.add)
+    unchecked = _compare_tasks(tx, history, removed, found.add)
     for table in seals.COLUMNS:
-        _compare_rows(tx, table, history, known.get(table, 0), found.add)
+        _compare_rows(tx, table, history, removed.get(table, 0), found.add)
     return HistoryCheckResult(found.texts(), head, unchecked)
 
 
@@ -94,8 +94,8 @@ Report = Callable[[str], None]
 
 def _walk(tx: Tx, history: History, published: Iterable[Head], report: Report) -> Head:
     """Check each link of the chain, apply each event to `history`, and return the head."""
+    expected = {head.seq: head.hash for head in published}
     floor = head = chain.floor(tx)
-    expected = {known.seq: known.hash for known in published}
     _compare_published(expected, head, report)
     for row in _EVENTS.each(tx):
         seq, stored = row[0], row[-1]
@@ -155,8 +155,8 @@ def _compare_sequence(tx: Tx, head: Head, report: Report) -> None:
         report(f"the last event is {head.seq}, but the last assigned number is {last}")
 
 
-def _compare_fence_floor_and_epoch(tx: Tx, history: History, known: retention.Facts, report: Report) -> None:
-    stored, expected = meta.fence_floor(tx), known.get("fence_floor", 0)
+def _compare_fence_floor_and_epoch(tx: Tx, history: History, removed: retention.Facts, report: Report) -> None:
+    stored, expected = meta.fence_floor(tx), removed.get("fence_floor", 0)
     if history.fence_floor is not None:
         expected = history.fence_floor
     if stored != expected:
@@ -166,7 +166,7 @@ def _compare_fence_floor_and_epoch(tx: Tx, history: History, known: retention.Fa
         report(f"the epoch is {epoch}, but the newest restore began {history.epoch}")
 
 
-def _compare_tasks(tx: Tx, history: History, known: retention.Facts, report: Report) -> int:
+def _compare_tasks(tx: Tx, history: History, removed: retention.Facts, report: Report) -> int:
     """Compare the tasks with their events. Return the number of tasks without any remaining event."""
     unchecked = 0
     ended: dict[int, int] = {row[0]: row[1] for row in _ENDED.each(tx)}
@@ -176,7 +176,7 @@ def _compare_tasks(tx: Tx, history: History, known: retention.Facts, report: Rep
     for task_id, *stored, fence, expires_at in _TASKS.each(tx):
         state = history.tasks.get(task_id)
         missing.discard(task_id)
-        if state is None and task_id > known.get("tasks", 0):
+        if state is None and task_id > removed.get("tasks", 0):
             report(f"task {task_id} exists without an event")
         elif state is None:
             unchecked += 1
@@ -201,13 +201,13 @@ def _compare_state(task_id: int, stored: list[Any], state: TaskState, report: Re
             report(f"task {task_id} has {name} {value}, but {expected} in its events")
 
 
-def _compare_rows(tx: Tx, table: str, history: History, known: int, report: Report) -> None:
-    """Compare the rows of a table with their digests. Rows with ids up to `known` need no remaining event."""
+def _compare_rows(tx: Tx, table: str, history: History, newest_removed_id: int, report: Report) -> None:
+    """Compare the rows of a table with their digests. Ids up to `newest_removed_id` need no remaining event."""
     # `_compare_tasks` reports missing and unexpected tasks.
     sealed = history.seals.pop(table, {})
     for row_id, digest in seals.digests_of_table(tx, table):
         seal = sealed.pop(row_id, None)
-        if seal is None and row_id > known and table != "tasks":
+        if seal is None and row_id > newest_removed_id and table != "tasks":
             report(f"{TABLE_NOUNS[table]} {row_id} exists without an event")
         elif seal is not None and seal.digest != digest:
             report(f"{TABLE_NOUNS[table]} {row_id} was changed without an event")
