@@ -7,7 +7,7 @@ from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.statement import Statement, bound
+from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import agents, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
 from project_manager.store.transaction import Tx
@@ -25,8 +25,8 @@ class AgentRow(NamedTuple):
 _COLUMNS = [agents.c[name] for name in AgentRow._fields]
 _TOUCH = Statement(
     insert(agents)
-    .values(**bound("id", "kind"), first_seen_at=bindparam("now"), last_seen_at=bindparam("now"))
-    .on_conflict_do_update(index_elements=[agents.c.id], set_={"last_seen_at": bindparam("now"), **bound("kind")})
+    .values(**bindparams("id", "kind"), first_seen_at=bindparam("now"), last_seen_at=bindparam("now"))
+    .on_conflict_do_update(index_elements=[agents.c.id], set_={"last_seen_at": bindparam("now"), **bindparams("kind")})
 )
 _GET = Statement(select(*_COLUMNS).where(agents.c.id == bindparam("agent_id")))
 _HELD_BY = Statement(

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, bindparam, func, insert, select
 
 from project_manager.domain.assumptions import WITHOUT_VERDICT
 from project_manager.store import pages
-from project_manager.store.statement import Statement, bound
+from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables_knowledge import assumption_verdicts, assumptions
 from project_manager.store.transaction import Tx
 
@@ -63,12 +63,12 @@ _ROW = select(
     *[_newest.c[name].label(f"newest_{name}") for name in VerdictRow._fields],
 ).select_from(_assumptions.outerjoin(_newest, _newest.c.id == _LAST))
 
-_ADD = Statement(insert(_assumptions).values(bound(*_STORED[1:])).returning(_assumptions.c.id))
+_ADD = Statement(insert(_assumptions).values(bindparams(*_STORED[1:])).returning(_assumptions.c.id))
 _GET = Statement(
     _ROW.where(_assumptions.c.task_id == bindparam("task_id"), _assumptions.c.id == bindparam("assumption_id"))
 )
 _JUDGE = Statement(
-    insert(_verdicts).values(bound("assumption_id", *VerdictRow._fields[1:])).returning(*_VERDICT_COLUMNS)
+    insert(_verdicts).values(bindparams("assumption_id", *VerdictRow._fields[1:])).returning(*_VERDICT_COLUMNS)
 )
 _HISTORY = Statement(
     select(*_VERDICT_COLUMNS)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, u
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import CLOSED, Status
-from project_manager.store.statement import Statement, bound, elements
+from project_manager.store.statement import Statement, bindparams, elements
 from project_manager.store.tables import epics, metadata, projects, task_conflicts, task_dependencies, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
 from project_manager.store.transaction import Tx
@@ -187,7 +187,7 @@ def _grouped(pairs: list[tuple[Any, ...]]) -> dict[int, list[int]]:
 @lru_cache(maxsize=16)
 def _insert(table: str, columns: tuple[str, ...]) -> Statement:
     into = metadata.tables[table]
-    return Statement(insert(into).values(bound(*columns)).returning(into.c.id))
+    return Statement(insert(into).values(bindparams(*columns)).returning(into.c.id))
 
 
 @lru_cache(maxsize=16)

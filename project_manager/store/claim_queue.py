@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from project_manager.store.ready_tasks import Search
-from project_manager.store.statement import Statement, bound, elements
+from project_manager.store.statement import Statement, bindparams, elements
 from project_manager.store.tables import waiters
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -86,7 +86,7 @@ _AFTER = Statement(
 )
 _INSERT = Statement(
     insert(waiters)
-    .values(bound("agent_id", "project_id", "epic_id", "labels", "priority", "expires_at"))
+    .values(bindparams("agent_id", "project_id", "epic_id", "labels", "priority", "expires_at"))
     .returning(waiters.c.id)
 )
 _DELETE = Statement(delete(waiters).where(waiters.c.id == bindparam("waiter_id")).returning(*_COLUMNS))

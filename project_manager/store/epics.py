@@ -8,7 +8,7 @@ from sqlalchemy import Select, bindparam, delete, func, insert, select, text, up
 from project_manager.domain.names import CANDIDATES, length_range, name_key
 from project_manager.store import pages
 from project_manager.store.excerpts import with_excerpt
-from project_manager.store.statement import Statement, bound
+from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import epics
 from project_manager.store.transaction import Tx
 
@@ -56,7 +56,7 @@ _NEXT_POSITION = Statement(
 _ADD = Statement(
     insert(epics)
     .values(
-        **bound("project_id", "name", "name_key", "description", "status", "position"),
+        **bindparams("project_id", "name", "name_key", "description", "status", "position"),
         version=1,
         created_at=bindparam("now"),
         updated_at=bindparam("now"),
@@ -67,7 +67,7 @@ _UPDATE = Statement(
     update(epics)
     .where(epics.c.id == bindparam("epic_id"))
     .values(
-        **bound("name", "name_key", "description", "status", "position"),
+        **bindparams("name", "name_key", "description", "status", "position"),
         version=epics.c.version + 1,
         updated_at=bindparam("now"),
     )

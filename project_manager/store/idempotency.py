@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from sqlalchemy import bindparam, delete, func, insert, select, tuple_
 
 from project_manager.domain.limits import DELETE_BATCH_SIZE
-from project_manager.store.statement import Statement, bound, each
+from project_manager.store.statement import Statement, bindparams, json_elements
 from project_manager.store.tables import answers
 from project_manager.store.transaction import Tx
 
@@ -15,10 +15,10 @@ _FIND = Statement(
         answers.c.actor_id == bindparam("actor_id"), answers.c.key == bindparam("key")
     )
 )
-_INSERT = Statement(insert(answers).values(bound("actor_id", "key", "request_hash", "body", "created_at")))
+_INSERT = Statement(insert(answers).values(bindparams("actor_id", "key", "request_hash", "body", "created_at")))
 _FIND_MANY = Statement(
     select(answers.c.actor_id, answers.c.key)
-    .select_from(_asked := each(bindparam("asked")).alias("asked"))
+    .select_from(_asked := json_elements(bindparam("asked")).alias("asked"))
     .join(
         answers,
         (answers.c.actor_id == func.json_extract(_asked.c.value, "$[0]"))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from project_manager.store.statement import Statement, bound
+from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import instances
 from project_manager.store.transaction import Tx
 
@@ -25,7 +25,7 @@ class InstanceRow(NamedTuple):
 
 
 _COLUMNS = [instances.c[name] for name in InstanceRow._fields]
-_INSERT = Statement(insert(instances).values(bound(*InstanceRow._fields)))
+_INSERT = Statement(insert(instances).values(bindparams(*InstanceRow._fields)))
 _BEAT = Statement(
     update(instances).where(instances.c.id == bindparam("instance")).values(heartbeat_at=bindparam("now"))
 )

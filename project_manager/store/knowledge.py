@@ -9,7 +9,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import pages
 from project_manager.store.sqlite import search
-from project_manager.store.statement import Statement, bound, has_labels
+from project_manager.store.statement import Statement, bindparams, has_labels
 from project_manager.store.tables_knowledge import knowledge_items, knowledge_logs, knowledge_versions
 from project_manager.store.transaction import Tx
 
@@ -83,7 +83,7 @@ _ADD = Statement(
     insert(_items)
     .values(
         {
-            **bound(*WRITABLE),
+            **bindparams(*WRITABLE),
             "project_id": bindparam("project_id"),
             "version": 1,
             "created_by": bindparam("author"),
@@ -99,7 +99,7 @@ _UPDATE = Statement(
     .where(_items.c.id == bindparam("knowledge_id"), _items.c.version == bindparam("read_version"))
     .values(
         {
-            **bound(*WRITABLE),
+            **bindparams(*WRITABLE),
             "version": _items.c.version + 1,
             "updated_by": bindparam("author"),
             "updated_at": bindparam("now"),
@@ -107,14 +107,14 @@ _UPDATE = Statement(
     )
     .returning(*_COLUMNS)
 )
-_INSERT_VERSION = Statement(insert(_versions).values(bound(*VersionRow._fields)))
+_INSERT_VERSION = Statement(insert(_versions).values(bindparams(*VersionRow._fields)))
 _VERSIONS = Statement(
     select(*_VERSION_COLUMNS)
     .where(_versions.c.knowledge_id == bindparam("knowledge_id"), _versions.c.version < bindparam("before"))
     .order_by(_versions.c.version.desc())
     .limit(bindparam("limit"))
 )
-_ADD_LOG = Statement(insert(_logs).values(bound(*KnowledgeLogRow._fields[1:])).returning(*_LOG_COLUMNS))
+_ADD_LOG = Statement(insert(_logs).values(bindparams(*KnowledgeLogRow._fields[1:])).returning(*_LOG_COLUMNS))
 
 
 def get(tx: Tx, knowledge_id: int) -> KnowledgeRow | None:

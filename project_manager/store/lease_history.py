@@ -12,7 +12,7 @@ from sqlalchemy.sql.expression import literal_column
 from project_manager.domain.leases import LOSS_REASONS
 from project_manager.domain.limits import DELETE_BATCH_SIZE
 from project_manager.store import pages
-from project_manager.store.statement import Statement, bound
+from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import ended_leases, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -47,7 +47,7 @@ _LIVE: list[ColumnElement[Any]] = [
     null(),
     null(),
 ]
-_ADD = Statement(insert(ended_leases).values(bound(*LeaseRow._fields)))
+_ADD = Statement(insert(ended_leases).values(bindparams(*LeaseRow._fields)))
 _oldest = (
     select(_ended.task_id, _ended.fence)
     .where(_ended.ended_at < bindparam("before"))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, insert, select
 
 from project_manager.store import pages
-from project_manager.store.statement import Statement, bound
+from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import task_logs
 from project_manager.store.transaction import Tx
 
@@ -23,7 +23,7 @@ class LogRow(NamedTuple):
 
 
 _COLUMNS = [task_logs.c[name] for name in LogRow._fields]
-_ADD = Statement(insert(task_logs).values(bound(*LogRow._fields[1:])).returning(task_logs.c.id))
+_ADD = Statement(insert(task_logs).values(bindparams(*LogRow._fields[1:])).returning(task_logs.c.id))
 
 
 _GET = Statement(select(*_COLUMNS).where(task_logs.c.id == bindparam("log_id")))

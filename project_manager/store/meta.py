@@ -4,7 +4,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.database_clock import STEP_MS, ClockMark
-from project_manager.store.statement import Statement, bound
+from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import events, meta
 from project_manager.store.transaction import Tx
 
@@ -13,7 +13,7 @@ _CLOCK_COLUMNS = [meta.c[name] for name in ("clock_offset", "clock_boot", "clock
 _CLOCK = Statement(select(meta.c.clock_high, func.coalesce(_LAST_EVENT, literal_column("0")), *_CLOCK_COLUMNS))
 _RAISE_CLOCK = Statement(update(meta).values(clock_high=bindparam("now")))
 _STORE_CLOCK = Statement(
-    update(meta).values(bound("clock_high", "clock_offset", "clock_boot", "clock_jump_at", "clock_followed_at"))
+    update(meta).values(bindparams("clock_high", "clock_offset", "clock_boot", "clock_jump_at", "clock_followed_at"))
 )
 _EPOCH = Statement(select(meta.c.epoch))
 _FENCE_FLOOR = Statement(select(meta.c.fence_floor))

@@ -4,25 +4,25 @@ from collections.abc import Callable
 from typing import Any
 
 from project_manager.domain.limits import PAGE_CHARACTERS
-from project_manager.store.statement import Made, Row, Statement
+from project_manager.store.statement import Converted, Row, Statement
 from project_manager.store.transaction import Tx
 
 
 def page(
     tx: Tx,
-    make: Callable[[Row], Made],
+    make: Callable[[Row], Converted],
     statement: Statement,
     parameters: dict[str, Any],
     limit: int,
     *,
     texts: tuple[int, ...] | None = None,
-) -> tuple[list[Made], bool]:
+) -> tuple[list[Converted], bool]:
     """Return up to `limit` rows of a statement with the parameter `limit`, and whether more follow.
 
     The page has at least one row, and ends early when its texts reach PAGE_CHARACTERS. `texts` are the indexes of the
     columns that can be long, or None for all columns with text.
     """
-    rows: list[Made] = []
+    rows: list[Converted] = []
     size = 0
     for row in statement.each(tx, **parameters, limit=limit + 1):
         if len(rows) == limit or size >= PAGE_CHARACTERS:
@@ -37,12 +37,12 @@ def page(
 
 def counted(
     tx: Tx,
-    make: Callable[[Row], Made],
+    make: Callable[[Row], Converted],
     statements: tuple[Statement, Statement],
     filters: dict[str, Any],
     position: dict[str, Any],
     limit: int,
-) -> tuple[list[Made], bool, int]:
+) -> tuple[list[Converted], bool, int]:
     """Return a page, whether more follow, and the number of rows that match `filters`.
 
     `statements` read the page and that number. `position` has the parameters of `after`.

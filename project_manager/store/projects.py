@@ -8,7 +8,7 @@ from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from project_manager.domain.names import CANDIDATES, length_range, name_key
 from project_manager.store import pages
 from project_manager.store.excerpts import with_excerpt
-from project_manager.store.statement import Statement, bound
+from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import projects
 from project_manager.store.transaction import Tx
 
@@ -39,7 +39,10 @@ _WITH_EXCERPTS = Statement(select(*with_excerpt(_COLUMNS)).order_by(projects.c.i
 _ADD = Statement(
     insert(projects)
     .values(
-        **bound("name", "name_key", "description"), version=1, created_at=bindparam("now"), updated_at=bindparam("now")
+        **bindparams("name", "name_key", "description"),
+        version=1,
+        created_at=bindparam("now"),
+        updated_at=bindparam("now"),
     )
     .returning(*_COLUMNS)
 )
@@ -47,7 +50,7 @@ _UPDATE = Statement(
     update(projects)
     .where(projects.c.id == bindparam("project_id"))
     .values(
-        **bound("name", "name_key", "description", "archived_at"),
+        **bindparams("name", "name_key", "description", "archived_at"),
         version=projects.c.version + 1,
         updated_at=bindparam("now"),
     )

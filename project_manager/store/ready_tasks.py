@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, func, null, select
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.statement import Row, Statement, each
+from project_manager.store.statement import Row, Statement, json_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, task_conflicts, task_logs, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, ready_conditions, ready_index, with_empty_links, written_links
 from project_manager.store.transaction import Tx
@@ -62,7 +62,7 @@ _DROP_LABEL = Statement(
     )
 )
 _counted = claimable_labels.alias("counted")
-_label = each(bindparam("labels")).alias("label")
+_label = json_elements(bindparam("labels")).alias("label")
 _tasks_with_label = (
     select(null()).where(_counted.c.label == _label.c.value).correlate(_label).limit(bindparam("rare")).subquery()
 )
@@ -72,7 +72,7 @@ _RAREST_LABEL = Statement(
     .limit(literal_column("1"))
 )
 
-_own_label = each(tasks.c.labels).alias("own_label")
+_own_label = json_elements(tasks.c.labels).alias("own_label")
 _listed = select(null()).where(
     _labelled.label == _own_label.c.value,
     _labelled.priority == tasks.c.priority,
@@ -242,7 +242,7 @@ def _in_labels(names: frozenset[str], more_labels: bool, capped: bool) -> Select
 
 
 def _has_all_labels() -> ColumnElement[bool]:
-    wanted, same = each(bindparam("labels")).alias("wanted"), claimable_labels.alias("same")
+    wanted, same = json_elements(bindparam("labels")).alias("wanted"), claimable_labels.alias("same")
     present = select(null()).where(
         same.c.label == wanted.c.value,
         same.c.priority == _labelled.priority,

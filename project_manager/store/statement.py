@@ -17,7 +17,7 @@ from project_manager.store.sqlite.driver import compiler
 from project_manager.store.transaction import Tx
 
 Row = tuple[Any, ...]
-Made = TypeVar("Made")
+Converted = TypeVar("Converted")
 
 
 class Statement:
@@ -52,12 +52,12 @@ class Statement:
         rows: list[Row] = tx.execute(self.sql, self._values(parameters)).fetchall()
         return rows
 
-    def one(self, tx: Tx, make: Callable[[Row], Made], **parameters: Any) -> Made | None:
+    def one(self, tx: Tx, make: Callable[[Row], Converted], **parameters: Any) -> Converted | None:
         """Return the first row as `make` converts it, or None."""
         row = self.row(tx, **parameters)
         return None if row is None else make(row)
 
-    def all(self, tx: Tx, make: Callable[[Row], Made], **parameters: Any) -> list[Made]:
+    def all(self, tx: Tx, make: Callable[[Row], Converted], **parameters: Any) -> list[Converted]:
         """Return all rows as `make` converts them."""
         return [make(row) for row in self.rows(tx, **parameters)]
 
@@ -82,24 +82,24 @@ def _value_extractor(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Seque
     return lambda parameters: [parameters[name] for name in names]
 
 
-def bound(*columns: str) -> dict[str, Any]:
+def bindparams(*columns: str) -> dict[str, Any]:
     """Return a bound parameter of the same name for each column, as the values of an INSERT or UPDATE."""
     return {name: bindparam(name) for name in columns}
 
 
 def elements(name: str) -> Select[Any]:
     """Select the elements of the parameter `name`, a JSON array."""
-    return select(each(bindparam(name)).c.value)
+    return select(json_elements(bindparam(name)).c.value)
 
 
-def each(array: ColumnElement[Any] | Column[Any]) -> TableValuedAlias:
+def json_elements(array: ColumnElement[Any] | Column[Any]) -> TableValuedAlias:
     """Return the elements of a JSON array as rows with one column `value`."""
     return func.json_each(array).table_valued(column("value"))
 
 
 def has_labels(labels: ColumnElement[str]) -> ColumnElement[bool]:
     """Return the condition that `labels` contains every label of the parameter `labels` (a JSON array)."""
-    wanted = each(bindparam("labels")).alias("wanted")
-    present = each(labels).alias("present")
+    wanted = json_elements(bindparam("labels")).alias("wanted")
+    present = json_elements(labels).alias("present")
     missing = select(null()).select_from(wanted).where(wanted.c.value.not_in(select(present.c.value)))
     return ~missing.exists()

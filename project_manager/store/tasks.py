@@ -10,7 +10,7 @@ from sqlalchemy.sql.expression import literal_column
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import TASK_FIELDS
 from project_manager.store.sqlite import search
-from project_manager.store.statement import Statement, bound, elements
+from project_manager.store.statement import Statement, bindparams, elements
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
@@ -142,8 +142,8 @@ _INSERT = Statement(
     insert(tasks)
     .values(
         {
-            **bound(*WRITABLE),
-            **bound("project_id", "status", "created_by", "created_at", "completed_at"),
+            **bindparams(*WRITABLE),
+            **bindparams("project_id", "status", "created_by", "created_at", "completed_at"),
             "updated_at": bindparam("now"),
             "version": 1,
             "fence": bindparam("fence"),
@@ -163,7 +163,7 @@ _UPDATE = Statement(
         tasks.c.fence == bindparam("read_fence"),
         tasks.c.lock_holder.is_not_distinct_from(bindparam("read_holder")),
     )
-    .values({**bound(*WRITABLE), "version": tasks.c.version + 1, "updated_at": bindparam("now")})
+    .values({**bindparams(*WRITABLE), "version": tasks.c.version + 1, "updated_at": bindparam("now")})
 )
 _DELETE = Statement(delete(tasks).where(tasks.c.id == bindparam("task_id")))
 _DEFERRED_DUE = Statement(

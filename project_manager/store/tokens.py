@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.statement import Statement, bound
+from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import tokens
 from project_manager.store.transaction import Tx
 
@@ -35,7 +35,9 @@ _PAGE = Statement(
 )
 _COUNT = Statement(select(func.count()).select_from(tokens))
 _LIVE = Statement(select(func.count()).select_from(tokens).where(tokens.c.revoked_at.is_(None)))
-_ADD = Statement(insert(tokens).values(**bound("name", "role", "agent_id", "hash", "created_at")).returning(*_COLUMNS))
+_ADD = Statement(
+    insert(tokens).values(**bindparams("name", "role", "agent_id", "hash", "created_at")).returning(*_COLUMNS)
+)
 _REVOKE = Statement(
     update(tokens).where(tokens.c.id == bindparam("token_id")).values(revoked_at=bindparam("now")).returning(*_COLUMNS)
 )

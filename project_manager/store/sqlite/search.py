@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import column, insert, table
 
 from project_manager.domain.words import index_words, query_phrases
-from project_manager.store.statement import Statement, bound
+from project_manager.store.statement import Statement, bindparams
 from project_manager.store.transaction import Tx
 
 TASK_TEXTS = ("name", "description", "external_key")
@@ -16,7 +16,7 @@ knowledge_fts = table("knowledge_fts", column("rowid"), *[column(name) for name 
 
 
 def _replace(index: Any) -> Statement:
-    return Statement(insert(index).prefix_with("OR REPLACE").values(bound(*index.c.keys())))
+    return Statement(insert(index).prefix_with("OR REPLACE").values(bindparams(*index.c.keys())))
 
 
 _INDEX_TASK = _replace(tasks_fts)
