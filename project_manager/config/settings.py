@@ -245,7 +245,7 @@ def _resolve_database_path(
     """Return the fields that DATABASE_URL changes if its source precedes that of DATABASE_PATH. Raises ConfigError."""
     if not values["database_url"]:
         return {}
-    rank = {layer.source: number for number, layer in enumerate(layers)} | {"default": len(layers)}
+    rank = {layer.name: number for number, layer in enumerate(layers)} | {"default": len(layers)}
     by_path, by_url = (rank[chosen[name].layer] for name in ("DATABASE_PATH", "DATABASE_URL"))
     path = _path_of_url(values["database_url"])
     if by_path == by_url and path != values["database_path"]:

@@ -23,7 +23,7 @@ _MIN_SIMILAR_LENGTH = 6
 class Layer:
     """One source of settings. `texts` maps names of settings to their texts."""
 
-    source: str
+    name: str
     texts: Mapping[str, str]
 
 
@@ -46,11 +46,11 @@ def resolve_setting(layers: Iterable[Layer], name: str, *, default: str, secret:
         file = layer.texts.get(name + FILE_SUFFIX, "").strip() if secret else ""
         # The two values of a secret may differ, and neither has precedence.
         if file and text and text.strip():
-            raise ConfigError(f"{name} and {name}{FILE_SUFFIX} are both set in the {layer.source}; set only one.")
+            raise ConfigError(f"{name} and {name}{FILE_SUFFIX} are both set in the {layer.name}; set only one.")
         if file:
-            return Value(_read_secret(name + FILE_SUFFIX, file), layer.source, f"{layer.source}, file {file}")
+            return Value(_read_secret(name + FILE_SUFFIX, file), layer.name, f"{layer.name}, file {file}")
         if text is not None and (text.strip() or default == ""):
-            return Value(text.strip(), layer.source, layer.source)
+            return Value(text.strip(), layer.name, layer.name)
     return Value(default, "default", "default")
 
 
@@ -81,7 +81,7 @@ def unknown_setting_warnings(env_file: Layer, environment: Layer, known: Iterabl
     unknown = [name for name in dict.fromkeys((*env_file.texts, *environment.texts)) if name not in names]
     remedies = {name: _suggestion(name, names) for name in unknown}
     return [
-        f"Unknown setting {name} in the {layer.source}{remedy or '.'}"
+        f"Unknown setting {name} in the {layer.name}{remedy or '.'}"
         for layer in (env_file, environment)
         for name, remedy in remedies.items()
         if name in layer.texts and (remedy or layer is env_file)
