@@ -47,7 +47,7 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
     of others. `lost` lists the tasks not DONE on which your lease expired or was forced in the last 24 hours.
     """
     about = resolve.scope(tx, command)
-    held = agents.held_by(tx, tx.actor.id)
+    held = agents.leased_by(tx, tx.actor.id)
     held = [row for row in held if all(getattr(row, name) == number for name, number in about.items())]
     room = budget.characters(command.budget_tokens) // max(1, len(held))
     holding = [_held_task(tx, row, room=room) for row in held]
@@ -99,7 +99,7 @@ def _lost_leases_sentence(lost: list[tuple[int, str, str]]) -> str:
 
 
 def _view(tx: Tx, row: AgentRow) -> AgentView:
-    leases = [lease_of(held, tx.now) for held in agents.held_by(tx, row.id)]
+    leases = [lease_of(held, tx.now) for held in agents.leased_by(tx, row.id)]
     return AgentView(
         id=row.id,
         kind=row.kind,

@@ -15,7 +15,7 @@ class Stats:
     """Numbers of tasks by status, leased, and completed since midnight UTC. `head` is the newest event."""
 
     by_status: dict[str, int]
-    held: int
+    leased: int
     completed_today: int
     head: Head
 

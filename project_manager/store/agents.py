@@ -75,7 +75,7 @@ def other_leases(tx: Tx, task_id: int, limit: int) -> list[tuple[int, int, int]]
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-def held_by(tx: Tx, agent_id: str, limit: int = 100) -> list[TaskRow]:
+def leased_by(tx: Tx, agent_id: str, limit: int = 100) -> list[TaskRow]:
     """Return up to `limit` tasks that the agent holds now, ordered by id. Links are not filled in."""
     return _HELD_BY.all(tx, with_empty_links, agent_id=agent_id, now=tx.now, limit=limit)
 

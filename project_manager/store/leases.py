@@ -91,7 +91,7 @@ _UNCONFIRMED_OF = Statement(
         tasks.c.lock_expires_at > bindparam("now"),
     )
 )
-_HELD = Statement(select(func.count()).select_from(tasks).where(tasks.c.lock_holder.is_not(None)))
+_LEASED = Statement(select(func.count()).select_from(tasks).where(tasks.c.lock_holder.is_not(None)))
 
 
 def claim(
@@ -193,5 +193,5 @@ def has_unconfirmed(tx: Tx) -> bool:
 
 
 def count(tx: Tx) -> int:
-    """Return the number of held tasks."""
-    return int(_HELD.value(tx))
+    """Return the number of leased tasks."""
+    return int(_LEASED.value(tx))

@@ -49,8 +49,8 @@ class HealthEndpoints:
         self._drain_state = drain_state
         self._health = Health(runtime)
         self._sockets = sockets
-        self._held = 0
-        runtime.metrics.register_gauge("leases_held", lambda: self._held)
+        self._leased = 0
+        runtime.metrics.register_gauge("leases_held", lambda: self._leased)
 
     def routes(self) -> list[Route]:
         health = [Route("/healthz", self.healthz), Route("/livez", self.livez), Route("/readyz", self.readyz)]
@@ -110,7 +110,7 @@ class HealthEndpoints:
             },
             "tasks": {
                 "total": sum(figures.by_status.values()),
-                "locked": figures.held,
+                "locked": figures.leased,
                 "completed_today": figures.completed_today,
                 "open": sum(number for status, number in figures.by_status.items() if Status(status) not in CLOSED),
                 "by_status": figures.by_status,
@@ -139,7 +139,7 @@ class HealthEndpoints:
         except ProjectManagerError:
             log.warning("cannot count tasks for the metrics", extra={"action": "metrics_incomplete"})
         else:
-            self._held = figures.held
+            self._leased = figures.leased
             self._runtime.metrics.tasks_by_status(figures.by_status)
         rendered = await anyio.to_thread.run_sync(self._runtime.metrics.render)
         return Response(rendered, headers={"Content-Type": CONTENT_TYPE})
