@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, literal_column, select, update
 
@@ -30,20 +31,25 @@ from project_manager.store.tables import instances as instances_table
 from project_manager.store.tables import tasks, waiters
 from project_manager.store.transaction import Tx
 
-_HELD = Statement(
-    select(
-        tasks.c.id,
-        tasks.c.project_id,
-        tasks.c.epic_id,
-        tasks.c.lock_holder,
-        tasks.c.lock_from,
-        tasks.c.fence,
-        tasks.c.name,
-        tasks.c.lock_acquired_at,
-        tasks.c.lock_expires_at,
-        tasks.c.attempts,
-        tasks.c.version,
-    )
+
+class _LeasedTask(NamedTuple):
+    """The columns of a task with a lease that all schemas from OLDEST_REVISION on have."""
+
+    id: int
+    project_id: int
+    epic_id: int | None
+    lock_holder: str
+    lock_from: str
+    fence: int
+    name: str
+    lock_acquired_at: int
+    lock_expires_at: int
+    attempts: int
+    version: int
+
+
+_LEASED = Statement(
+    select(*[tasks.c[name] for name in _LeasedTask._fields])
     .where(tasks.c.lock_holder.is_not(None))
     .order_by(tasks.c.id)
 )
@@ -248,7 +254,7 @@ def _start_epoch(prepared: Path, now: int, present: _CurrentState) -> Restored:
         tx.now = now if high - now > JUMP_MS else max(now, high)
         floor = max(high, present.fence_floor, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
         epoch = secrets.token_hex(8)
-        events.add(tx, DatabaseRestored(epoch, floor, _head_of(tx), present.head))
+        events.add(tx, DatabaseRestored(epoch, floor, backup=_head_of(tx), replaced=present.head))
         released = _end_leases(tx)
         meta.begin_epoch(tx, epoch, floor)
         _lower_clock(tx)
@@ -275,20 +281,19 @@ def _end_leases(tx: Tx) -> int:
 
     The agents of the backup may have finished or released the tasks since then.
     """
-    held = _HELD.rows(tx)
+    leased, reason = _LEASED.all(tx, _LeasedTask._make), UnlockReason.FORCED.value
     _RELEASE_ALL.run(tx, now=tx.now)
-    for task_id, project_id, epic_id, holder, status, fence, name, acquired_at, expires_at, attempts, version in held:
-        reason = UnlockReason.FORCED.value
-        lease = LeaseRow(task_id, fence, holder, project_id, name, acquired_at, expires_at, tx.now, reason, status)
-        lease_history.record(tx, lease)
-        about = {"project_id": project_id, "epic_id": epic_id, "task_id": task_id}
+    for row in leased:
+        agent, status, version = row.lock_holder, row.lock_from, row.version + 1
+        times = (row.lock_acquired_at, row.lock_expires_at, tx.now)
+        lease_history.record(tx, LeaseRow(row.id, row.fence, agent, row.project_id, row.name, *times, reason, status))
         moved = TaskStatusChanged(
-            status=status, previous_status="IN_PROGRESS", agent_id=holder, lock_released=True, version=version + 1
+            status=status, previous_status="IN_PROGRESS", agent_id=agent, lock_released=True, version=version
         )
-        unlocked = TaskUnlocked(agent_id=holder, reason=reason, status=status, attempts=attempts, version=version + 1)
+        unlocked = TaskUnlocked(agent_id=agent, reason=reason, status=status, attempts=row.attempts, version=version)
         for event in (moved, unlocked):
-            events.add(tx, event, **about)
-    return len(held)
+            events.add(tx, event, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id)
+    return len(leased)
 
 
 def _backup_name_of_current(database: Path, now: int) -> str:
