@@ -203,7 +203,7 @@ def write(tx: Tx, changes: list[KnowledgeChange]) -> None:
                 },
             )
         sealed = seals.stored(tx, "knowledge_logs", "knowledge_id", row.id) if change.planned.spec.log else None
-        using.emit(tx, KnowledgeCreated(*using.event_fields(row)), row, sealed=sealed)
+        using.emit(tx, KnowledgeCreated(**using.event_fields(row)), row, sealed=sealed)
     for change, fields in changed:
         _rewrite(tx, change, fields)
 
@@ -236,7 +236,7 @@ def _rewrite(tx: Tx, change: KnowledgeChange, fields: list[str]) -> None:
     row = None if change.row is None else knowledge.update_row(tx, change.row, values, reason="imported")
     if row is None:
         raise RuntimeError(f"knowledge {change.id} changed within its own transaction")
-    using.emit(tx, KnowledgeUpdated(*using.event_fields(row), list(values)), row)
+    using.emit(tx, KnowledgeUpdated(**using.event_fields(row), changed=list(values)), row)
 
 
 def write_assumptions(tx: Tx, planned: PlannedTask, task_id: int) -> None:

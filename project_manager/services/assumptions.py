@@ -106,7 +106,8 @@ def _add(tx: Tx, row: TaskRow, tag: str, place: dict[str, Any]) -> schemas.Noted
     tag_type, text = parse_tag(tag)
     assumption_id = assumptions.add(tx, row.id, {"type": tag_type, "text": text, **place})
     sealed = seals.stored(tx, "assumptions", "id", assumption_id)
-    transitions.emit(tx, AssumptionRecorded(assumption_id, tag_type, tx.actor.id), row, sealed=sealed)
+    event = AssumptionRecorded(assumption_id=assumption_id, assumption_type=tag_type, author=tx.actor.id)
+    transitions.emit(tx, event, row, sealed=sealed)
     return schemas.NotedView(assumption_id, tag_type, text)
 
 

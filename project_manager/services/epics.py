@@ -66,7 +66,7 @@ def delete(tx: Tx, command: schemas.DeleteEpic) -> DeletedView:
     freed = [other for task_id in inside for other in delete_task(tx, lookup.task(tx, task_id))]
     transitions.emit_ready(tx, sorted(set(freed)))
     epics.remove(tx, row.id)
-    events.add(tx, EpicDeleted(row.name, len(inside)), project_id=row.project_id, epic_id=row.id)
+    events.add(tx, EpicDeleted(name=row.name, tasks=len(inside)), project_id=row.project_id, epic_id=row.id)
     return DeletedView(success=True, deleted="epic", id=row.id, name=row.name, epics=1, tasks=len(inside))
 
 

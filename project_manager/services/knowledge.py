@@ -100,7 +100,7 @@ def append_log(tx: Tx, command: schemas.AppendKnowledgeLog) -> schemas.Knowledge
     metadata = to_json(command.metadata)
     entry = knowledge.add_log(tx, row.id, command.action_type, command.change_reason, metadata)
     sealed = seals.digests_of("knowledge_logs", entry)
-    emit(tx, KnowledgeLogged(*event_fields(row), entry.id, entry.action_type), row, sealed=sealed)
+    emit(tx, KnowledgeLogged(**event_fields(row), log_id=entry.id, action_type=entry.action_type), row, sealed=sealed)
     return schemas.KnowledgeLoggedView(success=True, knowledge_id=row.id, log_id=entry.id, log=_entry(entry))
 
 
@@ -127,7 +127,7 @@ def _create(tx: Tx, command: schemas.UpsertKnowledge) -> schemas.KnowledgeSavedV
     values = _values(command, list(WRITABLE))
     _check_links(tx, project_id, None, values)
     row = knowledge.add(tx, project_id, values, reason=command.change_reason)
-    emit(tx, KnowledgeCreated(*event_fields(row)), row)
+    emit(tx, KnowledgeCreated(**event_fields(row)), row)
     return _saved_view("created", row)
 
 
@@ -139,7 +139,7 @@ def _change(tx: Tx, row: KnowledgeRow, sent: dict[str, Any], reason: str | None)
     written = knowledge.update_row(tx, row, values, reason=reason)
     if written is None:
         raise RuntimeError(f"knowledge {row.id} changed within its own transaction")
-    emit(tx, KnowledgeUpdated(*event_fields(written), list(values)), written)
+    emit(tx, KnowledgeUpdated(**event_fields(written), changed=list(values)), written)
     return _saved_view("updated", written)
 
 
@@ -271,9 +271,9 @@ def _saved_view(operation: Any, row: KnowledgeRow) -> schemas.KnowledgeSavedView
     )
 
 
-def event_fields(row: KnowledgeRow) -> tuple[int, str, str | None, int]:
-    """Return the first fields of each event about the item."""
-    return row.id, row.title, row.category, row.version
+def event_fields(row: KnowledgeRow) -> dict[str, Any]:
+    """Return the common fields of the events about the item."""
+    return {"knowledge_id": row.id, "title": row.title, "category": row.category, "version": row.version}
 
 
 def emit(tx: Tx, event: KnowledgeEvent, row: KnowledgeRow, *, sealed: Digests | None = None) -> None:

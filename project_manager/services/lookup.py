@@ -137,7 +137,7 @@ def create_project(tx: Tx, name: str, description: str) -> ProjectRow:
     """Insert a project, emit `project.created`, and return the project."""
     row = projects.add(tx, name, description)
     sealed = seals.digests_of("projects", row)
-    events.add(tx, ProjectCreated(name, row.version), project_id=row.id, sealed=sealed)
+    events.add(tx, ProjectCreated(name=name, version=row.version), project_id=row.id, sealed=sealed)
     return row
 
 

@@ -233,7 +233,7 @@ def delete_task(tx: Tx, row: TaskRow) -> list[int]:
         links.adjust_unblocks(tx, row.id, -1)
     tasks.remove(tx, row.id)
     links.recount_open(tx, waiting)
-    transitions.emit(tx, TaskDeleted(row.name), row)
+    transitions.emit(tx, TaskDeleted(name=row.name), row)
     return [*conflicting_ids, *waiting]
 
 

@@ -83,7 +83,7 @@ def clear(tx: Tx, command: schemas.ClearTokens) -> schemas.ClearedTokensView:
     """Delete every token, at the command line only. Without AUTH_REQUIRED every interface is then open."""
     cleared = tokens.clear(tx)
     if cleared:
-        events.add(tx, TokensCleared(cleared))
+        events.add(tx, TokensCleared(tokens=cleared))
     return schemas.ClearedTokensView(cleared)
 
 

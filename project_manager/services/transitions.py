@@ -136,7 +136,7 @@ def note(tx: Tx, row: TaskRow, author: str, kind: str, body: str) -> logs.LogRow
     """Add an entry to the log of the task and emit `task.logged`."""
     entry = logs.add(tx, row.id, author, kind, body)
     sealed = seals.digests_of("task_logs", entry)
-    emit(tx, TaskLogged(entry.id, author, kind), row, sealed=sealed)
+    emit(tx, TaskLogged(log_id=entry.id, author=author, kind=kind), row, sealed=sealed)
     return entry
 
 
@@ -153,7 +153,7 @@ def log_forced_release(tx: Tx, row: TaskRow) -> None:
 def emit_ready(tx: Tx, task_ids: Iterable[int]) -> None:
     """Emit `task.ready` for each ready task of `task_ids`."""
     for row in _ready_rows(tx, task_ids):
-        emit(tx, TaskReady(row.status, row.version), row)
+        emit(tx, TaskReady(status=row.status, version=row.version), row)
 
 
 def ready_among(tx: Tx, task_ids: Iterable[int]) -> list[int]:
@@ -165,7 +165,7 @@ def emit_not_ready(tx: Tx, were_ready: list[int]) -> None:
     """Emit `task.not_ready` for each task that is no longer ready. `were_ready` were ready before the change."""
     for row in _existing(tx, were_ready):
         if not is_ready(tx, row):
-            emit(tx, TaskNotReady(row.status, row.version), row)
+            emit(tx, TaskNotReady(status=row.status, version=row.version), row)
 
 
 def _ready_rows(tx: Tx, task_ids: Iterable[int]) -> Iterator[TaskRow]:

@@ -254,7 +254,7 @@ def _start_epoch(prepared: Path, now: int, present: _CurrentState) -> Restored:
         tx.now = now if high - now > JUMP_MS else max(now, high)
         floor = max(high, present.fence_floor, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
         epoch = secrets.token_hex(8)
-        events.add(tx, DatabaseRestored(epoch, floor, backup=_head_of(tx), replaced=present.head))
+        events.add(tx, DatabaseRestored(epoch=epoch, fence_floor=floor, backup=_head_of(tx), replaced=present.head))
         released = _end_leases(tx)
         meta.begin_epoch(tx, epoch, floor)
         _lower_clock(tx)
