@@ -44,14 +44,14 @@ def api_application(
 
 
 def with_middleware(app: ASGIApp, runtime: Runtime) -> ASGIApp:
-    """Wrap an application in the gate. CORS is outermost, so that refusals carry its headers too."""
+    """Wrap an application in authentication. CORS is outermost, so that refusals have its headers too."""
     settings = runtime.settings
     cookie = session_cookie(runtime.hub.epoch)
-    gate = AuthMiddleware(app, settings, runtime.identify, send_error, cookie, runtime.refused_tokens.record_refusal)
+    auth = AuthMiddleware(app, settings, runtime.identify, send_error, cookie, runtime.refused_tokens.record_refusal)
     if not settings.cors_origins:
-        return gate
+        return auth
     return CORSMiddleware(
-        gate,
+        auth,
         allow_origins=[origin_of(origin) for origin in settings.cors_origins],
         allow_credentials=settings.cors_allow_credentials,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],

@@ -48,9 +48,9 @@ def declared_length(headers: dict[bytes, bytes], limit: int) -> int:
 
 
 class LargeBodyReader:
-    """Receiver of bodies of up to `limit` bytes, one beyond BODY_BYTES at a time.
+    """Receiver of bodies of up to `limit` bytes. Only one body at a time may be larger than BODY_BYTES.
 
-    Such a body is spooled to a file in `folder`, the directory of the database. A container's /tmp may have no space.
+    That body is spooled to a file in `folder`, the directory of the database. A container's /tmp may have no space.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -62,8 +62,8 @@ class LargeBodyReader:
     async def received(self, headers: dict[bytes, bytes], receive: Receive) -> AsyncIterator[bytes]:
         """Yield the received body.
 
-        Raises BodyTooLarge, ImportInProgress, StorageFull, DatabaseUnavailable, RequestTimeout when the client stalls,
-        and MalformedBody after a disconnect.
+        Raises BodyTooLarge, ImportInProgress, StorageFull, DatabaseUnavailable, MalformedHeader, RequestTimeout when
+        the client stalls, and MalformedBody after a disconnect.
         """
         declared = declared_length(headers, self._limit)
         with ExitStack() as held:

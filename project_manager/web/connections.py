@@ -1,7 +1,7 @@
 """Open connections of both listeners, and the limits on their number, memory and time.
 
 A client needs no token to open a connection, to begin a request or to leave a response unread. At a limit for all
-connections, the server closes the one that has waited longest: a working client is served within milliseconds.
+connections, the server closes one that waits for its client, oldest first. A working client causes no such wait.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 KIBIBYTE = 1024
 
 MAX_CONNECTIONS = 4096
-"""Connections of an instance: both listeners and all WebSockets. Settings that allow more streams raise it."""
+"""Limit on connections of an instance, WebSockets included. Settings that allow more streams raise it."""
 FILES_KEPT = 128
 """File descriptors reserved for the database, its readers and the log."""
 REFUSED_KEPT = 32
-"""Connections beyond the limit that stay open until the client has read the refusal."""
+"""Number of connections beyond the limit that stay open until the client has read the refusal."""
 
 HEAD_BYTES = 64 * KIBIBYTE
 HEADER_LINES = 128
@@ -33,7 +33,7 @@ PROGRESS_BYTES = 64 * KIBIBYTE
 BODY_SECONDS = 30
 """Time within which a body must progress by PROGRESS_BYTES or end."""
 RESPONSE_SECONDS = 30
-"""Time within which the client must read PROGRESS_BYTES of an unread response, or its rest."""
+"""Time within which the client must read PROGRESS_BYTES of an unread response, or the rest of it."""
 LINGER_SECONDS = 10
 """Time for the client to read the last UNSENT_BYTES of the last response of a connection."""
 KEEP_ALIVE_SECONDS = 75
@@ -163,7 +163,7 @@ class Connections:
         self.make_room()
 
     def accept_succeeded(self) -> None:
-        """End the log warning of `accept_failed`."""
+        """Log that connections are accepted again, if `accept_failed` has logged a warning."""
         self._accept_warning.recovered()
 
     def make_room(self) -> bool:
@@ -194,8 +194,8 @@ class Connections:
         self.remove(connection)
 
     def _forget(self, connection: Connection) -> None:
-        for waiting in (self._open, self.draining, self.heads, self.idle, self._rejected):
-            waiting.pop(connection, None)
+        for queue in (self._open, self.draining, self.heads, self.idle, self._rejected):
+            queue.pop(connection, None)
         self.requests.release(connection)
         self.responses.release(connection)
 

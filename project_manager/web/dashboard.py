@@ -117,7 +117,7 @@ def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
 
 
 def modules(found: Tree) -> list[str]:
-    """Return the modules that the entry imports, directly or not, for the browser to load at once."""
+    """Return the entry and all modules that it imports, directly or not, for the browser to load at once."""
     reached = [ENTRY]
     for path in reached:
         for wanted in _IMPORT.findall(found.files[path].decode()):

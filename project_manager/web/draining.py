@@ -13,7 +13,7 @@ DISCARDED_BYTES = 128 * 1024 * 1024
 DISCARD_SECONDS = 30.0
 DISCARD_IDLE_SECONDS = 5.0
 JOINED_BYTES = 16 * 1024
-"""Limit above which a body is not copied behind its head, so that a thousand slow clients share one body."""
+"""Size above which a body is not joined to its head in a copy, so that a thousand slow clients share one body."""
 
 
 class BodyDiscarder:

@@ -138,7 +138,7 @@ class PathEndpoint:
         return operation
 
     async def _stream(self, method: str, scope: Scope, receive: Receive, send: Send) -> int:
-        """Send the response of a streamed operation and return its status. An error after its begin cuts it off."""
+        """Send the response of a streamed operation and return its status. A later error cuts the response off."""
         outgoing = StreamedResponse(send)
         try:
             operation = self._operation(method)
@@ -197,7 +197,7 @@ class PathEndpoint:
     ) -> OperationResult:
         """Run the operation with one version of If-Match after another, because a write compares with one version.
 
-        With an idempotency key, only the version that succeeded first replays the stored answer.
+        With an idempotency key, only the version that succeeded first replays the stored result.
         """
         for version in versions[:-1]:
             try:
@@ -237,7 +237,7 @@ async def _arguments(
 
 
 def _merged(operation: Operation, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> dict[str, Any]:
-    """Return the arguments of query, body and path as one dict. Raises Invalid when they differ."""
+    """Return the arguments of query, body and path as one dict. Raises MalformedBody, and Invalid if they differ."""
     raw = _from_query(scope["query_string"])
     if body:
         _merge(raw, _from_body(operation, headers, body), "body")
@@ -347,7 +347,7 @@ def _header_text(given: bytes) -> str:
 
 
 def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> list[int]:
-    """Return the versions of If-Match, one of which has to match. An empty list matches every version.
+    """Return the versions of If-Match, one of which must match. An empty list matches every version.
 
     Raises VersionMismatch when no tag is a version, and MalformedHeader for an operation that compares no versions.
     """
@@ -368,7 +368,7 @@ def _expected_versions(operation: Operation, headers: dict[bytes, bytes]) -> lis
 
 
 def _reply(operation: Operation, result: OperationResult) -> RawResponse:
-    """Return the response with the view. A view with a version has it as its entity tag."""
+    """Return the response with the view. The version of the view, if it has one, is the entity tag."""
     version = result.view.get("version") if isinstance(result.view, dict) else getattr(result.view, "version", None)
     extra = [] if version is None else _cache_headers(f'"{version}"')
     if result.replayed:
@@ -377,7 +377,7 @@ def _reply(operation: Operation, result: OperationResult) -> RawResponse:
 
 
 def _large_reply(operation: Operation, large: Representation, if_none_match: bytes | None) -> RawResponse:
-    """Return the response with a large answer, or with 304 when the client has it."""
+    """Return the response with a large result, or with status 304 when the client has that result."""
     extra = [*_cache_headers(large.etag), (b"vary", b"accept-encoding")]
     if etag.matches(if_none_match, large.etag):
         return RawResponse(304, extra, b"")

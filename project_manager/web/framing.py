@@ -80,7 +80,7 @@ class SizedBody:
 
 
 class ChunkedBody:
-    """Body in chunks. The parser gets no bytes after a blank line, which may end it: it would keep a part of a head."""
+    """Body in chunks. A blank line may end it. The parser gets no bytes after one: it would keep a part of a head."""
 
     def __init__(self) -> None:
         self._tail = b""
@@ -99,13 +99,13 @@ class ChunkedBody:
 
 
 def body_of(headers: list[tuple[bytes, bytes]]) -> SizedBody | ChunkedBody:
-    """Return the framing of a body that these headers announce."""
+    """Return the framing of the body that these headers announce."""
     size = next((int(value) for name, value in headers if name == b"content-length"), None)
     return ChunkedBody() if size is None else SizedBody(size)
 
 
 class DroppedTrailers(list[tuple[bytes, bytes]]):
-    """List that drops the trailers of a chunked body, which the application must not take for headers."""
+    """List that drops the trailers of a chunked body, which the application must not mistake for headers."""
 
     def append(self, field: tuple[bytes, bytes]) -> None:
         pass

@@ -1,4 +1,4 @@
-"""HTTP connections: uvicorn's protocol, one request at a time, with the limits of all connections."""
+"""HTTP connections: uvicorn's protocol, with one request at a time and the limits of `Connections`."""
 
 import asyncio
 from collections import OrderedDict
@@ -25,16 +25,16 @@ from project_manager.web.framing import (
 )
 from project_manager.web.rejections import malformed, response, too_large
 
-REST_BYTES = 64 * 1024
+READ_AHEAD_BYTES = 64 * 1024
 """Limit on input read ahead while a request is processed. Reading ahead detects a disconnect of the client."""
 
 
 class CoalescingHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which sends the head of a response with the beginning of its body, within limits.
+    """uvicorn's protocol with limits. It sends the head of a response together with the beginning of the body.
 
-    Sent separately they are two system calls, a tenth of a small request. Input is parsed to the end of one request.
-    Further input waits, unread as far as possible, for the response. When a response is complete before its request,
-    the rest of the body is dropped within the limits of `BodyDiscarder`, so that the client receives the response.
+    A second system call for the body would cost a tenth of a small request. Input is parsed to the end of one request.
+    Further input stays unread as far as possible until the response is complete. When a response is complete before its
+    request, the rest of the body is dropped within the limits of `BodyDiscarder`, so that the client gets the response.
     """
 
     transport: Any  # a CoalescingTransport until a WebSocket takes over
@@ -45,7 +45,7 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
         self.ws_protocol_class = cast(Any, partial(cast(Any, self.ws_protocol_class), limits=limits, listener=listener))
         self.listener = listener
         self.is_receiving = False
-        """State between the head of a request and the end of its body."""
+        """Whether the head of a request is complete and its body is not."""
         self._limits = limits
         self._wait_queue: OrderedDict[Connection, None] | None = None
         self._since = 0
@@ -93,7 +93,7 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
         return self.is_receiving or self._is_aborted or len(self._rest) > 0
 
     def start_draining(self) -> None:
-        """Mark the connection as draining: only the end of the client's request is awaited."""
+        """Mark the connection as draining: it waits only for the end of the client's request."""
         self.connections.discard(self)  # a shutdown does not wait for it
         self._rest.clear()
         self._limits.requests.release(self)
@@ -106,7 +106,7 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
         parsed = 0 if self._rest else self._parse(data)
         if parsed < len(data):
             self._rest += data[parsed:]
-            if len(self._rest) > REST_BYTES:
+            if len(self._rest) > READ_AHEAD_BYTES:
                 self.flow.hold()
         if self.is_receiving or self._head or self._rest or self._holds_bytes:
             self._account()
@@ -237,7 +237,7 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
         if self._rest:
             del self._rest[: self._parse(self._rest)]
             self._account()
-        if len(self._rest) <= REST_BYTES:
+        if len(self._rest) <= READ_AHEAD_BYTES:
             self.flow.release()
 
     def _stop_discarding(self) -> bool:
@@ -284,7 +284,7 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
             self._end_body()
 
     def _check_end(self) -> None:
-        """Abort a closed connection if its client reads no last bytes. While paused, `_check_response` decides."""
+        """Abort a closed connection if the client does not read the rest. `_check_response` does so while paused."""
         if self.flow.write_paused or self._closing_since is None:
             self._closing_since = self._limits.now
         elif self._limits.now - self._closing_since > limits.LINGER_SECONDS:

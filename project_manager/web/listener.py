@@ -15,14 +15,14 @@ PAUSE_SECONDS = 0.5
 class Listener:
     """Listening socket that accepts connections and creates a protocol for each.
 
-    Without files or memory, uvloop's servers close their socket forever or drop connections. Here they wait in the
-    backlog.
+    When the process has no file descriptors or memory left, uvloop's servers close their socket or drop connections.
+    This listener leaves the connections in the backlog and tries again later.
     """
 
-    def __init__(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol], report: Connections) -> None:
+    def __init__(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol], limits: Connections) -> None:
         self._socket = listening
         self._protocol = protocol
-        self._report = report
+        self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[object]] = set()
         self._pause: asyncio.TimerHandle | None = None
@@ -56,9 +56,9 @@ class Listener:
             except OSError as error:
                 self._loop.remove_reader(self._socket.fileno())
                 self._pause = self._loop.call_later(PAUSE_SECONDS, self.start)
-                self._report.accept_failed(error)
+                self._limits.accept_failed(error)
                 return
-            self._report.accept_succeeded()
+            self._limits.accept_succeeded()
             accepted.setblocking(False)
             task = self._loop.create_task(self._open(accepted))
             self._opening.add(task)

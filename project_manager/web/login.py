@@ -31,24 +31,24 @@ class SessionEndpoint:
         return await self._methods[request.method](request)
 
     async def show(self, request: Request) -> Response:
-        """Return the actor of this session, whether the server requires a token, and the limit of attempts."""
-        asks = await self._auth_required()
+        """Return the actor of this session, whether a token is required, and the failed attempts that block a task."""
+        required = await self._auth_required()
         headers = dict(request.scope["headers"])
         try:
             actor: Actor | None = await self._runtime.identify(bearer_or_cookie(headers, self._cookie))
         except Unauthorized:
             actor = None
-            if asks and has_token(headers, self._cookie):
+            if required and has_token(headers, self._cookie):
                 await self._runtime.refused_tokens.record_refusal(client_address(request.scope))
-        if actor is not None or asks or self._cookie not in request.cookies:
-            return self._described(actor, auth_required=asks)
-        # All tokens were deleted, so no request needs one. The stale cookie would still lock the dashboard out.
+        if actor is not None or required or self._cookie not in request.cookies:
+            return self._described(actor, auth_required=required)
+        # All tokens were deleted, so no request needs one. Requests with the stale cookie would still be refused.
         response = self._described(await self._runtime.identify(None), auth_required=False)
         response.delete_cookie(self._cookie, path="/", httponly=True, samesite="strict")
         return response
 
     async def sign_in(self, request: Request) -> Response:
-        """Check the token of the body and set it as a cookie. A refused token delays the response."""
+        """Check the token of the body and set it as a cookie. After repeated refusals the response is delayed."""
         try:
             token = _token(await read_body(dict(request.scope["headers"]), request.receive))
             actor = await self._runtime.identify(token)
@@ -70,7 +70,7 @@ class SessionEndpoint:
         return response
 
     def _described(self, actor: Actor | None, *, auth_required: bool) -> Response:
-        """Return the session as JSON. Only authenticated actors see settings."""
+        """Return the session as JSON. Without an actor, it contains no settings."""
         body: dict[str, object] = {"actor": _shown(actor), "auth_required": auth_required}
         if actor is not None:
             body["max_attempts"] = self._runtime.settings.max_attempts

@@ -1,9 +1,9 @@
-"""Middleware in front of every interface: check of Host and Origin, request id, authentication.
+"""Middleware of both ports: check of Host and Origin, request id, authentication.
 
 A web page of another site can make a browser send requests here, directly or by DNS rebinding. With DNS rebinding the
-site points its own host name at this machine. So a Host is accepted only when no other party can own it. Such a Host
-is an address, a name without a dot, or one of ALLOWED_HOSTS. An Origin is accepted only when it is the same host, or
-one of CORS_ORIGINS.
+site points its own host name at this machine. So a Host is accepted only when no other party can own it: an address, a
+name without a dot or below `.localhost`, HOST, or one of ALLOWED_HOSTS. An Origin is accepted only when it is the host
+and port of the request, or one of CORS_ORIGINS.
 """
 
 import ipaddress
@@ -54,7 +54,7 @@ class AuthMiddleware:
     """Pure ASGI middleware that checks and authenticates requests.
 
     It sets `request_id`, `headers` by name, `actor` and its `secret` in scope["state"]. It passes refused requests to
-    `refuse`. For a refused token it first awaits `on_refused_token` with the client's address.
+    `refuse`. For a refused token, the middleware first awaits `on_refused_token` with the client's address.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ def origin_of(text: str) -> str:
 
 
 def bearer_or_cookie(headers: dict[bytes, bytes], cookie: str) -> str | None:
-    """Return the bearer token, else the cookie of this name, else None. Raises Unauthorized for another scheme."""
+    """Return the bearer token, else the cookie, else None. Raises Unauthorized if Authorization is malformed."""
     authorization = headers.get(b"authorization")
     if authorization is not None:
         scheme, _, secret = authorization.decode("latin-1").partition(" ")
@@ -200,7 +200,7 @@ def _is_public(scope: Scope) -> bool:
 
 
 def _split(authority: str) -> tuple[str, str]:
-    """Return host, in lower case without brackets, and port of `host[:port]`. Other text is returned as the host."""
+    """Return the host, in lower case without brackets, and the port of `host[:port]`. Other text counts as host."""
     authority = authority.strip().lower()
     found = _AUTHORITY.fullmatch(authority)
     return (authority, "") if found is None else (found["host"].strip("[]"), found["port"] or "")

@@ -101,7 +101,7 @@ def document() -> dict[str, Any]:
 
 
 def _with_event_reference(view: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a view with a reference for each event. pydantic knows no definitions but its own."""
+    """Return the schema of a view with a reference for each event. pydantic cannot refer to other definitions."""
     items = view.get("properties", {}).get("items", {})
     if items.get("items") == EVENT_STUB:
         items["items"] = {"$ref": REFERENCE.format(model="Event")}

@@ -65,7 +65,7 @@ class HealthEndpoints:
     async def healthz(self, request: Request) -> Response:
         """Return the health for load balancers: 200 while the instance accepts work, else 503 with the reasons.
 
-        With `?draining=404` a healthy instance in shutdown returns 404, at which haproxy stops new sessions only.
+        With `?draining=404` a healthy instance in shutdown returns 404. haproxy then only stops new sessions.
         """
         self._drain_state.record_probe(request)
         condition = await self._health.condition()

@@ -59,7 +59,7 @@ async def reference(request: Request) -> Response:
 
 @lru_cache(maxsize=1)
 def _described() -> dict[str, Any]:
-    """Return the OpenAPI document. Building it takes a quarter of a second, so call this on a thread. It is cached."""
+    """Return the cached OpenAPI document. Call this on a thread: the first call takes a quarter of a second."""
     return document()
 
 

@@ -20,7 +20,7 @@ def malformed() -> MalformedRequest:
 def response(error: ProjectManagerError, default_headers: list[tuple[bytes, bytes]]) -> bytes:
     """Return a whole HTTP response with the common error body."""
     request_id = secrets.token_hex(8)
-    answer = response_of(error, request_id)
+    rendered = response_of(error, request_id)
     ours = [(b"connection", b"close"), (b"x-request-id", request_id.encode())]
-    lines = b"".join(b"%s: %s\r\n" % pair for pair in (*default_headers, *answer.raw_headers, *ours))
-    return STATUS_LINE[answer.status_code] + lines + b"\r\n" + bytes(answer.body)
+    lines = b"".join(b"%s: %s\r\n" % pair for pair in (*default_headers, *rendered.raw_headers, *ours))
+    return STATUS_LINE[rendered.status_code] + lines + b"\r\n" + bytes(rendered.body)

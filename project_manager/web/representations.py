@@ -1,4 +1,4 @@
-"""Representations of large answers: their entity tags and compressed bodies, computed once for each snapshot."""
+"""Representations of large results: their entity tags and compressed bodies, computed once for each snapshot."""
 
 import gzip
 import hashlib
@@ -33,7 +33,7 @@ class _Forms:
 
 
 class Representations:
-    """The representations of the snapshots in memory. Those of a dropped snapshot are dropped with it."""
+    """A cache of the representations of snapshots. It drops those of a snapshot that is no longer in memory."""
 
     def __init__(self) -> None:
         self._forms: WeakKeyDictionary[Snapshot, _Forms] = WeakKeyDictionary()

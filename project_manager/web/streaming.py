@@ -82,7 +82,7 @@ class Framing:
 
 
 def framing_of(operation: Operation, command: Command, accept: str) -> Framing:
-    """Return the framing of a streamed text: none if the client accepts it, else a JSON object with the command."""
+    """Return the framing of a streamed text: plain if `accept` names its media type, else as a field in JSON."""
     text = operation.streamed
     if text is None:
         raise ValueError(f"{operation.name} is not streamed")

@@ -1,6 +1,6 @@
 """`/ws/updates`: live events, from any `seq` on, without a gap.
 
-The server closes a client that does not read with code 1013. It reconnects with the last `seq` that it received.
+Code 1013 closes the connection of a client that does not read. The client reconnects with the last `seq` it received.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _CLOSE_REASONS = {True: "the token was revoked", False: "authentication required
 
 
 class _SendTimeouts:
-    """Cancel a sender that needs more than SEND_SECONDS for a batch. One timer for all costs less than a frame."""
+    """Timeouts of senders: SEND_SECONDS for a batch. One timer for all senders costs less than a frame."""
 
     def __init__(self) -> None:
         self._since: dict[anyio.CancelScope, float] = {}
@@ -106,7 +106,7 @@ class EventsWebSocket:
         return outcome[0]
 
     async def _feed(
-        self, command: FollowEvents, state: Mapping[str, Any], send: Send, outcome: list[str], whole: anyio.CancelScope
+        self, command: FollowEvents, state: Mapping[str, Any], send: Send, outcome: list[str], scope: anyio.CancelScope
     ) -> None:
         secret: str | None = state.get("secret")
         actor: Actor = state["actor"]
@@ -127,7 +127,7 @@ class EventsWebSocket:
             await _close(send, TRY_AGAIN_LATER, error.message)
         except OSError:
             outcome[0] = "lost"
-        whole.cancel()
+        scope.cancel()
 
     async def _follow(self, command: FollowEvents, send: Send, *, is_traced: bool) -> None:
         head = await self._runtime.latest_seq()

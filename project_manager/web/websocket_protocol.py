@@ -1,4 +1,4 @@
-"""WebSocket connections: uvicorn's protocol, with the limits of all connections."""
+"""WebSocket connections: uvicorn's protocol, with the limits of `Connections`."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from project_manager.web.connections import LINGER_SECONDS, Connections
 MESSAGE_FRAMES = 256
 """Limit on frames of one message. Empty frames count towards no limit in bytes."""
 PIECE_BYTES = 4096
-"""Input that is parsed in one step. Frames of a few bytes cost many times their size."""
+"""Bytes of input that are parsed in one step. A frame of a few bytes costs many times its size."""
 PENDING_BYTES = 64 * 1024
 """Limit on unparsed input. Above it the protocol pauses reading."""
 
@@ -23,7 +23,7 @@ def encode_frame(text: str) -> bytes:
 
 
 class PreframedWebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol, which also accepts `{"type": "websocket.send", "frame": bytes}`, encoded once for all."""
+    """uvicorn's protocol. It also sends encoded frames: `{"type": "websocket.send", "frame": bytes}`."""
 
     def __init__(self, *, limits: Connections, listener: str, **more: Any) -> None:
         super().__init__(**more)
@@ -52,7 +52,7 @@ class PreframedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _parse(self) -> None:
         """Parse input until a message waits for the application, or output waits for the client."""
-        while self._pending and self._may_take():
+        while self._pending and self._may_parse():
             piece = bytes(self._pending[:PIECE_BYTES])
             del self._pending[:PIECE_BYTES]
             super().data_received(piece)
@@ -60,7 +60,7 @@ class PreframedWebSocketProtocol(WebSocketsSansIOProtocol):
                 self.transport.write(b"".join(self.conn.data_to_send()))
                 self.transport.close()
 
-    def _may_take(self) -> bool:
+    def _may_parse(self) -> bool:
         if self.read_paused or not self.writable.is_set() or self.transport.is_closing():
             return False
         return self.handshake_complete or not self.handshake_initiated
@@ -98,7 +98,7 @@ class PreframedWebSocketProtocol(WebSocketsSansIOProtocol):
         frame = message.get("frame")
         if frame is None:
             if self.close_sent and message["type"] in ("websocket.send", "websocket.close"):
-                raise ClientDisconnected  # the protocol has closed it for an invalid frame
+                raise ClientDisconnected  # the protocol has closed the connection for an invalid frame
             await super().send(message)
             if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
                 self.handshake_complete = True  # otherwise uvicorn logs a refusal as an error of the application
