@@ -5,9 +5,9 @@ does not need: `""`, `0`, `[]`, `false`. An edit must not store them. These rule
 
 - An impossible value of an argument counts as absent. Such values are `""`, `[]`, `{}`, the text `null`, and 0 if the
   minimum is 1.
-- A call with such a value is *filled*. In a filled call, 0 and `false` count as absent too. Priority 0 is then `"P0"`.
-- In a schema with nullable optional arguments, null marks an absent argument. There 0 and `false` are real values.
-- Null means absent. `clear` names the fields to empty.
+- A call with such a value is *filled*. In a filled call, 0 and `false` count as absent too. There `"P0"` is priority 0.
+- A schema with nullable optional arguments lets null mark an absent argument. There 0 and `false` are real values.
+- Null always means absent. `clear` names the fields to empty.
 """
 
 from collections.abc import Mapping
@@ -91,19 +91,19 @@ class ToolArguments:
         except ValueError:
             names = None
         if not isinstance(names, list):
-            raise Invalid.of(CLEAR, "`clear` must be a list of field names", self._legal())
+            raise Invalid.of(CLEAR, "`clear` must be a list of field names", self._clear_hint())
         given = {self._fields.get(name) for name in arguments}
         for name in names:
             field = self._fields.get(name) if isinstance(name, str) else None
             if field not in self._clearable:
                 near = closest(name, self._clearable) if isinstance(name, str) else None
                 message = f"`clear` cannot empty {str(name)[:40]!r}{did_you_mean(near)}"
-                raise Invalid.of(CLEAR, message, self._legal())
+                raise Invalid.of(CLEAR, message, self._clear_hint())
             if field in given:
                 raise Invalid.of(CLEAR, f"`{field}` is both sent and cleared", "Send one of the two.")
             arguments[str(field)] = self._clearable[str(field)]
 
-    def _legal(self) -> str:
+    def _clear_hint(self) -> str:
         return f"`clear` accepts {', '.join(self._clearable)}."
 
 

@@ -24,19 +24,19 @@ def actor_of(scope: Scope) -> Actor:
 
 
 def owned(scope: Scope) -> Scope:
-    """Add the actor as `user`. The SDK compares it with the one that opened the session."""
+    """Return the scope with the actor as `user`. The SDK compares it with the user that opened the session."""
     token = AccessToken(token="", client_id=actor_of(scope).id, scopes=[])
     return {**scope, "user": AuthenticatedUser(token)}
 
 
 def secret_of(scope: Scope) -> str | None:
-    """Return the token of a request."""
+    """Return the token of a request, or None."""
     secret = scope.get("state", {}).get("secret")
     return secret if isinstance(secret, str) else None
 
 
 def request_id_of(scope: Scope) -> str:
-    """Return the id of a request in the log."""
+    """Return the id under which the log has the request."""
     return str(scope.get("state", {}).get("request_id", "mcp"))
 
 
@@ -50,4 +50,4 @@ def caller_of(ctx: Context) -> Caller:
 
 def connection_of(ctx: Context) -> Connection:
     """Return the connection of a request. With a protocol version up to 2025-11-25, it can be notified later."""
-    return ctx.session._connection  # the SDK has no public way to notify later
+    return ctx.session._connection  # the SDK has no public API to notify later

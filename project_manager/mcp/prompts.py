@@ -1,4 +1,4 @@
-"""Prompts for recurring jobs. A prompt includes the resource that the agent needs for the job."""
+"""Prompts for recurring work. A prompt includes the resource that the agent needs for it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

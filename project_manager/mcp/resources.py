@@ -104,7 +104,7 @@ class Resources:
         return {"project": project, "tasks": await self.ask(ctx, "list_tasks", filters, uri)}
 
     async def ask(self, ctx: Context, operation: str, raw: Mapping[str, object], uri: str = "") -> dict[str, Any]:
-        """Run a read for this caller and return its answer as JSON values. Raises MCPError."""
+        """Run a read for this caller and return its result as JSON values. Raises MCPError."""
         try:
             result = await self._runtime.run(BY_NAME[operation], raw, caller_of(ctx))
         except NotFound as error:
@@ -115,7 +115,7 @@ class Resources:
         return found
 
     async def subscribe(self, ctx: Context, params: SubscribeRequestParams) -> Result:
-        """Subscribe the connection, with a protocol version up to 2025-11-25, to a resource. Raises MCPError."""
+        """Subscribe the connection to a resource, in protocol versions up to 2025-11-25. Raises MCPError."""
         uri = _canonical(str(params.uri))
         connection = connection_of(ctx)
         if _URI.fullmatch(uri) is None:

@@ -121,7 +121,7 @@ def _renewed(result: Json) -> Json:
     return {"task_id": result["task_id"], "lock": _only(result["lock"], _LEASE)}
 
 
-def _moved(result: Json) -> Json:
+def _changed_status(result: Json) -> Json:
     lock = result["lock"] and _only(result["lock"], _LEASE)
     return {**_only(result, ("task_id", "status", "previous_status")), "lock": lock}
 
@@ -168,8 +168,8 @@ def _described_rows(result: Json) -> Json:
     """Truncate the descriptions of the rows to equal parts of the space that remains in LIST_BYTES."""
     rows = result["items"]
     rest = sum(len(orjson.dumps(_without(row, "description"))) for row in rows)
-    room = max(80, (LIST_BYTES - rest) // max(1, len(rows)))
-    return {**result, "items": [{**row, "description": _cut(row["description"], room)} for row in rows]}
+    size = max(80, (LIST_BYTES - rest) // max(1, len(rows)))
+    return {**result, "items": [{**row, "description": _cut(row["description"], size)} for row in rows]}
 
 
 def _events(result: Json) -> Json:
@@ -186,17 +186,17 @@ def _event(event: Json) -> Json:
     return kept
 
 
-def _cut(text: str, room: int) -> str:
-    """Return the text, truncated with an ellipsis if it has more than `room` bytes."""
+def _cut(text: str, size: int) -> str:
+    """Return the text, truncated with an ellipsis if it has more than `size` bytes."""
     raw = text.encode()
-    return text if len(raw) <= room else raw[: room - 3].decode(errors="ignore") + "…"
+    return text if len(raw) <= size else raw[: size - 3].decode(errors="ignore") + "…"
 
 
 _SHAPES: Mapping[str, Shape] = {
     "claim_next_task": _claimed,
     "acquire_task_lock": _claimed,
     "renew_task_lock": _renewed,
-    "update_task_status": _moved,
+    "update_task_status": _changed_status,
     "release_task_lock": _released,
     "create_task": lambda result: _only(result, _WRITE_FIELDS),
     "update_task": _edited_task,

@@ -21,7 +21,7 @@ from project_manager.operations.definition import CLEAR, Tool
 Schema = dict[str, Any]
 
 _COPIED_KEYWORDS = ("enum", "format")
-_WORDS = {"agent_id": "", "cursor": "", "limit": "", "fence": "lock.fence", "request_id": "idempotency key"}
+_DESCRIPTIONS = {"agent_id": "", "cursor": "", "limit": "", "fence": "lock.fence", "request_id": "idempotency key"}
 """Short descriptions of arguments that many tools have. The instructions explain them once."""
 
 
@@ -73,7 +73,7 @@ def _without_minimum(node: Schema) -> Schema:
 
 
 def _described(name: str, flat: Schema) -> Schema:
-    description = _WORDS.get(name, flat.get("description", ""))
+    description = _DESCRIPTIONS.get(name, flat.get("description", ""))
     bare = {key: value for key, value in flat.items() if key != "description"}
     return {**bare, "description": description} if description else bare
 

@@ -52,7 +52,7 @@ async def _no_direct_calls(_scope: Scope, _version: str, _name: str, _arguments:
 
 
 class Calls:
-    """Number of calls in flight: the call was read, and its response is not written yet."""
+    """Number of calls in flight. A call is in flight after it was read and until its response is written."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -135,7 +135,7 @@ async def check(ctx: Context, call_next: CallNext) -> HandlerResult:
 
 
 def _note_version(ctx: Context) -> None:
-    """Take the protocol version of a session that another instance opened from the header of the request."""
+    """Set the protocol version from the header of the request, if another instance has opened the session."""
     connection = connection_of(ctx)
     if connection.client_params is None and ctx.request is not None:
         connection.protocol_version = ctx.request.headers.get(MCP_PROTOCOL_VERSION_HEADER, DEFAULT_NEGOTIATED_VERSION)
@@ -152,7 +152,7 @@ _PARAMETERS: Mapping[str, tuple[tuple[str, type, bool], ...]] = {
     "prompts/get": (("name", str, True), ("arguments", dict, False)),
     "resources/read": (("uri", str, True),),
 }
-"""Name, type and whether it is required. The SDK refuses a wrong one without its name."""
+"""Name and type of each parameter, and whether it is required. The error of the SDK does not name the parameter."""
 
 
 def check_params(method: str, params: Mapping[str, Any] | None) -> None:

@@ -1,8 +1,8 @@
 """Send changes of resources from the event hub to MCP clients.
 
-A listen stream (2026-07-28) gets the changes from the bus of the SDK. An older connection has its subscriptions in
-memory, with its own pending set and sender, so a client that does not read delays no other client. Several changes of
-one resource may become one notification.
+A listen stream (2026-07-28) gets the changes from the bus of the SDK. For a connection with an older protocol version,
+this module keeps the subscriptions. Each such connection has its own pending set and sender, so a client that does not
+read delays no other client. Several changes of one resource may become one notification.
 """
 
 import logging
@@ -25,7 +25,7 @@ MAX_URIS = 1000
 
 
 class TooManySubscriptions(Exception):
-    """The connection has reached MAX_URIS subscriptions."""
+    """Error of a connection that has MAX_URIS subscriptions."""
 
 
 class _Subscriber:

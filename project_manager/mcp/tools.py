@@ -104,7 +104,7 @@ class Tools:
         return {"type": "object"} if name in self._callable else None
 
     def is_immediate(self, name: str, arguments: Arguments) -> bool:
-        """Return whether the call is not a long poll, and so sends no notifications before its answer."""
+        """Return whether the call is not a long poll, and so sends no notifications before its response."""
         operation = self._callable.get(name)
         return operation is None or operation.waits is None or not operation.waits.is_requested(arguments)
 
@@ -220,7 +220,7 @@ def _annotations(hints: Hints) -> dict[str, bool]:
 
 
 def error_result(error: ProjectManagerError, *, named: bool, hint: str = "") -> Outcome:
-    """Return the outcome with the text of the error and `hint`. Unless `named`, LockHeld asks for an agent id."""
+    """Return the error as an outcome. If the call has not `named` its agent, the text of LockHeld asks for it."""
     text = error_text(error)
     if not named and isinstance(error, LockHeld):
         text += _MISSING_AGENT_HINT
@@ -235,7 +235,7 @@ def _ignored_hint(operation: Operation, ignored: Sequence[str]) -> str:
 
 
 def error_text(error: ProjectManagerError) -> str:
-    """Return the code, so that a truncated text has it, and message, the hint, and the details, one line each."""
+    """Return code and message, hint, and details, one line each. A truncated text still begins with the code."""
     lines = [f"{error.code.upper()}: {error.message}"]
     if error.hint:
         lines.append(error.hint)

@@ -1,8 +1,8 @@
 """The transports of MCP: streamable HTTP, legacy SSE and stdio. No tool, resource or prompt is defined here.
 
-A tool call takes one of these ways. The first calls `Tools.call_directly`, the others `Tools.call`.
+A tool call takes one of these paths. The first one calls `Tools.call_directly`, the others call `Tools.call`.
 
-| way | calls | modules |
+| path | calls | modules |
 |---|---|---|
 | direct | on `/mcp`, in every protocol version, calls that send no message before their response | `http`, `direct` |
 | session | on `/mcp`, other calls up to version 2025-11-25 | `http`, `sessions`: the SDK's session manager |

@@ -29,7 +29,7 @@ class DirectCalls:
         self._in_flight: dict[tuple[str, str], anyio.CancelScope] = {}
 
     def accepts(self, scope: Scope, rpc: Rpc, *, modern: bool) -> bool:
-        """Return whether the call is certainly valid and sends no message before its response. Else the SDK answers."""
+        """Return whether the call is certainly valid and sends no message before its response. The SDK runs others."""
         name, arguments = rpc.params.get("name"), rpc.params.get("arguments")
         is_call = rpc.method == "tools/call" and rpc.id is not None
         if not is_call or not isinstance(name, str) or not isinstance(arguments, dict | None):
@@ -49,7 +49,7 @@ class DirectCalls:
                     scope, version, rpc.params["name"], rpc.params.get("arguments") or {}
                 )
                 body = (await called).response(rpc.id, version, self._server.encoded_info)
-        except Exception as raised:  # noqa: BLE001 any fault of a handler
+        except Exception as raised:  # noqa: BLE001 any error of a handler
             error = raised if isinstance(raised, MCPError) else hidden(raised)
         finally:
             self._in_flight.pop(key, None)

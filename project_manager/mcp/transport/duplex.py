@@ -18,10 +18,10 @@ Params = Mapping[str, Any] | None
 
 
 async def serve_duplex(server: McpSdkServer, read: Any, write: Any) -> None:
-    """Serve a connection of the SDK's stream pair until its input ends.
+    """Serve a connection on the two streams of the SDK until its input ends.
 
     Each request may use another protocol version: some clients ask for the versions with the new one and continue with
-    the old one. No handshake is required, because a client of legacy SSE that reconnects does not repeat it.
+    an old one. No handshake is required, because a client of legacy SSE that reconnects does not repeat it.
     """
     dispatcher = CountingDispatcher(read, write, inline_methods=frozenset({"initialize"}))
     dispatcher.calls = server.calls

@@ -17,11 +17,11 @@ Headers = Iterable[tuple[bytes, bytes]]
 VERSION = MCP_PROTOCOL_VERSION_HEADER.encode()
 MAX_BODY = 1024 * 1024
 LAST_WRITE_SECONDS = 0.5
-"""Time for the client to take the end of a response."""
+"""Time for the client to read the end of a response."""
 
 
 class Refused(Exception):
-    """A request that is answered with a JSON-RPC error. The message starts with a code and ends with the remedy."""
+    """A request that is answered with a JSON-RPC error. The message starts with a code."""
 
     def __init__(
         self, status: int, message: str, code: int = INVALID_REQUEST, headers: Headers = (), call_id: object = None
@@ -48,12 +48,12 @@ class Rpc(NamedTuple):
     params: dict[str, Any]
 
 
-def parse(raw: bytes, what: str = "body") -> Rpc:
-    """Return the message. Raises Refused, under the id of a request. `what` is the unit that has one message."""
+def parse(raw: bytes, unit: str = "body") -> Rpc:
+    """Return the message. Raises Refused with the id of the request, if known. `unit` is "body" or "line"."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        raise Refused(400, f"PARSE_ERROR: the {what} is not JSON in UTF-8.", PARSE_ERROR) from None
+        raise Refused(400, f"PARSE_ERROR: the {unit} is not JSON in UTF-8.", PARSE_ERROR) from None
     message = body if isinstance(body, dict) else {}  # not with the SDK's models, which cost a tenth of a claim
     method, call_id, params = message.get("method", ""), message.get("id"), message.get("params")
     is_id = isinstance(call_id, str | int) and not isinstance(call_id, bool)
@@ -63,7 +63,7 @@ def parse(raw: bytes, what: str = "body") -> Rpc:
     if not valid or not (is_request or is_response):
         raise Refused(
             400,
-            f"INVALID_REQUEST: the {what} is not a JSON-RPC 2.0 message. Send one object; `id` is a string or a "
+            f"INVALID_REQUEST: the {unit} is not a JSON-RPC 2.0 message. Send one object; `id` is a string or a "
             "number, and `params` is an object. Batches are not supported.",
             call_id=call_id if is_id and method else None,
         )
@@ -71,7 +71,7 @@ def parse(raw: bytes, what: str = "body") -> Rpc:
 
 
 async def read(scope: Scope, receive: Receive) -> tuple[bytes, Rpc]:
-    """Return the body of a post and its message. Raises Refused before more than MAX_BODY is in memory."""
+    """Return the body of a POST request and its message. Raises Refused, also for more than MAX_BODY bytes."""
     if header(scope, b"content-type").partition(";")[0].strip().lower() != "application/json":
         raise Refused(415, "UNSUPPORTED_MEDIA_TYPE: post JSON with Content-Type: application/json.")
     declared = header(scope, b"content-length")
@@ -108,7 +108,7 @@ async def respond(send: Send, status: int, body: bytes = b"", headers: Headers =
 class Exchange:
     """The request and response of an app of the SDK, for a body that was read already.
 
-    `ending` ends the app, which receives a disconnect. A client that takes no data for `stuck_seconds` is disconnected.
+    `ending` ends the app, which receives a disconnect. A client that reads no data for `stuck_seconds` is disconnected.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Exchange:
 
     @property
     def abandoned(self) -> bool:
-        """True if the client left before it had the whole response."""
+        """Return whether the client disconnected before the end of the response."""
         return self._gone and not self._complete
 
     async def receive(self) -> Message:
@@ -155,7 +155,7 @@ class Exchange:
             self._ending.set()
 
     async def finish(self) -> None:
-        """Complete a response that was begun, so that the client does not see a broken connection."""
+        """Complete a response, or send an error if the shutdown ended the call before its response began."""
         with suppress(OSError), anyio.move_on_after(LAST_WRITE_SECONDS):
             if self._started:
                 await self.send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -25,7 +25,7 @@ _NOTIFICATIONS, _LISTEN, _SSE = "notifications", "listen", "sse"
 class McpHttpTransport:
     """ASGI app of all HTTP transports of one server. `limit` applies to sessions and to streams.
 
-    A session ends after `idle_seconds` without use, a stream when its client takes no data for `stuck_seconds`. Enter
+    A session ends after `idle_seconds` without use, a stream when its client reads no data for `stuck_seconds`. Enter
     `run()` around the HTTP server. At its shutdown, call `drain`, `wait_inflight` and `terminate` in that order.
     """
 
@@ -62,7 +62,7 @@ class McpHttpTransport:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Keep the sessions alive. Leave the context after the HTTP server has stopped."""
+        """Run the sessions while the context is open. Leave it after the HTTP server has stopped."""
         async with self._sessions.run():
             try:
                 yield
@@ -82,7 +82,7 @@ class McpHttpTransport:
             await self._server.calls.wait_until_none()
 
     async def terminate(self) -> None:
-        """End the remaining calls and streams, each with the end of its response."""
+        """End the remaining calls and streams, and complete their responses."""
         self._server.draining.set()
         for ending in (self._ending, *self.streams):
             ending.set()
@@ -107,7 +107,7 @@ class McpHttpTransport:
 
     @contextmanager
     def _stream(self, scope: Scope, kind: str) -> Iterator[anyio.Event]:
-        """Count an open stream. Yield the event that ends it, also when its token is revoked. Raises Refused."""
+        """Count an open stream. Yield the event that ends it. A revoked token sets the event too. Raises Refused."""
         if self._server.draining.is_set() or len(self.streams) >= self._limit:
             raise busy(
                 "CONNECTION_LIMIT: the limit of MCP streams (MCP_MAX_CONNECTIONS) is reached. Try again in a moment; "
@@ -122,7 +122,7 @@ class McpHttpTransport:
             del self.streams[ending]
 
     async def _sse_or_mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve legacy SSE for a plain GET, and otherwise a client of streamable HTTP with this address."""
+        """Serve legacy SSE for a GET without a session id, and streamable HTTP for all other requests at `/sse`."""
         if scope["method"] == "GET" and not header(scope, SESSION):
             with self._stream(scope, _SSE) as ending:
                 await self._sse.serve(scope, receive, send, ending)
@@ -145,7 +145,7 @@ class McpHttpTransport:
             raise _not_allowed(b"POST" if modern else b"GET, POST, DELETE")
 
     async def _post_modern(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request of protocol version 2026-07-28. It is independent of all others."""
+        """Answer a request of protocol version 2026-07-28, which belongs to no session."""
         body, rpc = await read(scope, receive)
         if rpc.method == "subscriptions/listen":
             with self._stream(scope, _LISTEN) as ending:
@@ -177,7 +177,7 @@ class McpHttpTransport:
     async def _pass_on(
         self, scope: Scope, receive: Receive, send: Send, body: bytes, ending: anyio.Event | None = None
     ) -> bool:
-        """Let the SDK answer until `ending`, and return whether the client left before it had the whole response."""
+        """Let the SDK answer until `ending`. Return whether the client disconnected before the end of the response."""
         exchange = Exchange(receive, send, body, ending or self._ending, inf if ending is None else self._stuck_seconds)
         try:
             await self._sessions.handle_request(owned(scope), exchange.receive, exchange.send)
@@ -187,7 +187,7 @@ class McpHttpTransport:
 
 
 def _cleaned(scope: Scope, dropped: bytes = b"") -> Scope:
-    """Remove the header `dropped`, and blanks after MCP headers, because the SDK compares byte for byte."""
+    """Remove the header `dropped`, and blanks around values of MCP headers, which the SDK compares exactly."""
     pairs = [(key, value.strip() if key.startswith(b"mcp-") else value) for key, value in scope["headers"]]
     return {**scope, "headers": [pair for pair in pairs if pair[0] != dropped]}
 

@@ -1,4 +1,4 @@
-"""Sessions of protocol versions up to 2025-11-25: the SDK's session manager, made to survive restarts and its limit."""
+"""Sessions of protocol versions up to 2025-11-25. Unlike the sessions of the SDK, they continue after a restart."""
 
 import logging
 import re
@@ -37,8 +37,8 @@ class TransportMetrics(Protocol):
 class Sessions(StreamableHTTPSessionManager):
     """The SDK's session manager, which also serves the requests of 2026-07-28.
 
-    An unknown id opens a session with that id. So a session continues after a restart, at another instance, and after
-    it was closed because it was idle. At the limit, the session that was idle for longest is closed.
+    An unknown id opens a session with that id. So a session continues after a restart, on another instance, and after
+    it was closed because it was idle. At the limit, a new session closes the one that was idle for longest.
     """
 
     def __init__(self, server: McpSdkServer, limit: int, idle_seconds: float, metrics: TransportMetrics) -> None:
@@ -79,7 +79,7 @@ class Sessions(StreamableHTTPSessionManager):
             await self._discard_session(session_id, self._server_instances[session_id])
 
     async def cancel(self, scope: Scope, request_id: str | int) -> None:
-        """Cancel a call after its client left. The session would run it to its end, and claim a task."""
+        """Cancel a call after its client has disconnected. Otherwise it would continue, and could claim a task."""
         if header(scope, SESSION) in self._server_instances:
             await self.handle_request(scope, _notification("cancelled", requestId=request_id), _discard)
 
@@ -98,7 +98,7 @@ class Sessions(StreamableHTTPSessionManager):
                 raise
 
     async def _make_room(self) -> None:
-        """Close the session that was idle for longest at the limit. Raises Refused if all sessions are in use."""
+        """At the limit, close the session that was idle for longest. Raises Refused if all sessions are in use."""
         while len(self) >= self._limit:
             ends = {one.idle_scope.deadline: name for name, one in self._server_instances.items() if one.idle_scope}
             first = min(ends, default=inf)
@@ -110,7 +110,7 @@ class Sessions(StreamableHTTPSessionManager):
             await self._discard_session(ends[first], self._server_instances[ends[first]])
 
     async def _continue(self, session_id: str, scope: Scope) -> None:
-        """Open a session of another instance or before a restart. A notification stands for its handshake."""
+        """Open a session of another instance or from before a restart. A notification replaces its handshake."""
         transport = Transport(session_id, idle_timeout=self._idle_seconds)
         headers = [*_JSON, *(pair for pair in scope["headers"] if pair[0] in (SESSION, VERSION))]
         opening = {**scope, "method": "POST", "headers": headers}
@@ -131,7 +131,7 @@ class Sessions(StreamableHTTPSessionManager):
 
 
 def _notification(name: str, **params: object) -> Receive:
-    """Return the receiver of a post of a notification."""
+    """Return an ASGI `receive` for a POST request with this notification."""
     body = orjson.dumps({"jsonrpc": "2.0", "method": f"notifications/{name}", "params": params})
 
     async def receive() -> Message:
@@ -144,7 +144,7 @@ async def _discard(_message: Message) -> None: ...
 
 
 def is_fault(record: logging.LogRecord) -> bool:
-    """Filter the SDK's log: it reports a request at the end of its session as an error."""
+    """Filter the SDK's log. The SDK reports a request that the end of its session interrupts as an error."""
     error: Any = record.exc_info[1] if record.exc_info else None
     if isinstance(error, BaseExceptionGroup):
         return error.split(_CLOSED)[1] is not None

@@ -1,4 +1,4 @@
-"""Legacy HTTP with SSE: a stream of messages to the client, and messages from it in posts."""
+"""Legacy HTTP with SSE: a stream of messages to the client, and a POST request for each message from it."""
 
 import re
 
@@ -37,14 +37,14 @@ class SseConnections:
         await exchange.finish()
 
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take a message of a client."""
+        """Receive a message of a client."""
         with self._server.calls.one():
             await self._transport.handle_post_message(owned(scope), receive, send)
             await anyio.lowlevel.checkpoint()  # until the dispatcher counts the message
 
 
 async def _end(ending: anyio.Event, serving: anyio.CancelScope, cut: anyio.Event) -> None:
-    """End the connection after its last message. Cut it if the client does not read that message."""
+    """End the connection after its last message. Disconnect a client that does not read that message."""
     await ending.wait()
     serving.cancel()
     await anyio.sleep(LAST_WRITE_SECONDS)

@@ -47,7 +47,7 @@ async def _end_at_signal(server: McpSdkServer, lines: "_Input", serving: anyio.C
 
 
 async def _finish(server: McpSdkServer, serving: anyio.CancelScope) -> None:
-    """Answer the calls in flight. A listen stream is no call to wait for."""
+    """Answer the calls in flight. Listen streams are closed, because they would not end."""
     serving.deadline = min(serving.deadline, anyio.current_time() + _LINGER_SECONDS)
     if server.listen is not None:
         server.listen.close()
@@ -55,7 +55,7 @@ async def _finish(server: McpSdkServer, serving: anyio.CancelScope) -> None:
 
 
 class _Input:
-    """The messages of standard input, one per line. A line that is no message is answered with an error."""
+    """The messages of standard input, one per line. The response to a line that is not a message is an error."""
 
     def __init__(self, output: "_Output", at_end: Callable[[], Awaitable[None]]) -> None:
         self._output = output
