@@ -21,7 +21,7 @@ def check_role(operation: Operation, actor: Actor) -> None:
 
 
 def rate_limit_actor(operation: Operation, raw: Mapping[str, object], caller: Caller) -> Actor:
-    """Return the agent that the rate limit counts a call for: the one that the raw input names, else the caller."""
+    """Return the agent for which the rate limit counts a call: the one that the raw input names, else the caller."""
     if not operation.acts_as or caller.actor.bound:
         return caller.actor
     names = aliases_by_field(operation.command)[operation.acts_as]
@@ -64,7 +64,7 @@ def _anonymous_agent(actor: Actor, operation: Operation, command: Command) -> Ac
 
 
 def _check_flags(actor: Actor, tool: Tool, command: Command) -> None:
-    """Raise RoleRequired for a flag of operators that an agent sets: without a token, or with a bound one."""
+    """Raise RoleRequired for a flag of operators if the agent has no token, or a token that is bound to an agent."""
     for flag in tool.operator_only:
         if getattr(command, flag) and (actor is LOCAL or actor.bound):
             raise RoleRequired(

@@ -91,7 +91,7 @@ class BackgroundJobs:
 
     @asynccontextmanager
     async def running(self, kind: ProcessKind) -> AsyncIterator[None]:
-        """Repeat the jobs for a process of this kind while the body runs. Its exception is not raised in a group."""
+        """Repeat the jobs for a process of this kind while the body runs. A single exception is raised as it is."""
         try:
             async with anyio.create_task_group() as tasks:
                 for job in self.by_name.values():

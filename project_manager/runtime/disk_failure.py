@@ -16,7 +16,7 @@ class DiskFailureHandler:
         self.ends_process = False
 
     def __call__(self, error: BaseException) -> None:
-        """End the process without an answer, because the write may be present after the next start or not."""
+        """End the process without a response, because the write may or may not be present after the next start."""
         if not self.ends_process:
             return
         log.critical(

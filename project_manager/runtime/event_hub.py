@@ -17,7 +17,7 @@ from project_manager.store.sqlite.tail import EventReader
 
 QUEUE = 1024
 UNBOUNDED = 1_000_000
-"""The queue limit of readers in this process, which always read. An import emits thousands of events at once."""
+"""The queue limit of subscribers within this process, which always read. An import emits thousands of events."""
 
 QUEUED_CHARACTERS = 8 * 1024 * 1024
 REMEMBERED = 4096
@@ -29,7 +29,7 @@ class Overflow(Exception):
 
 
 class Resync(Exception):
-    """Error when events after `since` are gone. The subscriber reads the present state and subscribes from there."""
+    """Error when events after `since` are gone. The subscriber then reads the present state and subscribes again."""
 
 
 class Closed(Exception):

@@ -1,4 +1,4 @@
-"""Execution of calls on the readers and on the writer. Each call is a heartbeat: it confirms leases after a wait."""
+"""Execution of calls on the readers and the writer. Each call confirms the leases that its agent got by a long poll."""
 
 import logging
 from collections.abc import Callable
@@ -103,7 +103,7 @@ class CallExecutor:
         return result
 
     async def confirm_leases(self, actor: Actor, caller: Caller, called_at: int) -> None:
-        """Renew the leases for which this call is the first one of their holder. Write only when there are any."""
+        """Confirm the leases that the actor got by long polls before this call. Write only if there are any."""
         check = partial(leases.has_unconfirmed, called_at=called_at)
         if await self._database.readers.run("unconfirmed", check, actor, caller.request_id):
             confirm = partial(leases.confirm, called_at=called_at)

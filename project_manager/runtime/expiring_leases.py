@@ -9,7 +9,7 @@ AGENTS_REMEMBERED = 10_000
 
 
 class ExpiringLeases:
-    """The leases that end soon, with the time of each agent before which it has none."""
+    """Reader of the leases that end soon. For each agent, it remembers the time before which no lease ends soon."""
 
     def __init__(self) -> None:
         self._not_before: dict[str, int] = {}
@@ -17,7 +17,7 @@ class ExpiringLeases:
     def of(self, tx: Tx) -> list[LockView]:
         """Return the leases of the actor that end soon. Read the database only when there can be one.
 
-        A lease claimed or renewed from now on, on any instance, is not due for two thirds of the shortest length.
+        A lease that is claimed or renewed later reaches its last third only after two thirds of the minimum length.
         """
         agent = tx.actor.id
         if tx.now < self._not_before.get(agent, 0):

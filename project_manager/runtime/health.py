@@ -1,4 +1,4 @@
-"""Health of the service. The checks never write, and answer within a second even when the database hangs."""
+"""Health of the service. The checks never write, and end within three seconds even when the database hangs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The sizes of the database file and its log, and the number of unfinished write jobs."""
+    """The sizes of the database file and its write-ahead log, and the number of unfinished write jobs."""
 
     database_bytes: int
     wal_bytes: int
@@ -41,7 +41,7 @@ class Health:
 
     async def condition(self) -> Condition:
         """Return the reasons against sending work to this instance."""
-        problem = await self._file_moved()
+        problem = await self._file_problem()
         if problem is not None:
             return Condition([problem], reads=False)
         writer, damage = self._runtime.database.writer, self._runtime.database.watch.damage
@@ -61,7 +61,7 @@ class Health:
         """Return the results of all checks. Work is sent to this instance only when all are true."""
         database = self._runtime.database
         return {
-            "file": await self._file_moved() is None,
+            "file": await self._file_problem() is None,
             "whole": database.watch.damage is None,
             "database": await self.is_database_responsive(),
             "schema": await self._schema_fits(),
@@ -71,7 +71,7 @@ class Health:
             "clock": database.clock.is_in_sync(),
         }
 
-    async def _file_moved(self) -> str | None:
+    async def _file_problem(self) -> str | None:
         """Return the difference between the database files on disk and those that this process has open, or None."""
         watch = self._runtime.database.watch
         with anyio.move_on_after(TIMEOUT_SECONDS / 4):

@@ -59,7 +59,7 @@ async def registered(database: Database, kind: ProcessKind) -> AsyncIterator[Non
 
 
 async def _register(database: Database, kind: ProcessKind) -> None:
-    """Register this process as an instance. On a full disk, the heartbeat of a service does it once there is room."""
+    """Register this process as an instance. On a full disk, a later heartbeat of a server registers it."""
     register_now = partial(register, database=database, version=__version__, kind=kind)
     try:
         await _run_exclusively(database, database.writer.run, "register", register_now)
@@ -76,21 +76,21 @@ async def _run_exclusively(
 ) -> None:
     """Run `work` on the writer or a reader. Raises UsedByAnotherHost when another machine sends a heartbeat.
 
-    An instance of another machine that sends none is taken for this machine before a restart. Its timestamps do not
-    show whether it is alive, because one of the two clocks may be behind.
+    An instance of another machine that sends none is ignored: it may be this machine before a restart. Its timestamps
+    do not show whether it is alive, because one of the two clocks may be behind.
     """
     try:
         await run(name, work, SYSTEM, "")
     except UsedByAnotherHost as refusal:
         log.warning("%s; waiting for its heartbeat", refusal.message, extra={"action": "waiting"})
-        seen = await _all_expired(database)
-        if seen is None:
+        silent = await _silent_instances(database)
+        if silent is None:
             raise
-        await run(name, partial(work, gone=seen), SYSTEM, "")
+        await run(name, partial(work, gone=silent), SYSTEM, "")
 
 
-async def _all_expired(database: Database) -> list[InstanceRow] | None:
-    """Return the instances on other machines, or None when one sends a heartbeat or a new one registers."""
+async def _silent_instances(database: Database) -> list[InstanceRow] | None:
+    """Watch the instances on other machines. Return them, or None if one sends a heartbeat or a new one registers."""
     read_others = partial(instances_on_other_hosts, database=database)
     seen = await database.readers.run("other_hosts", read_others, SYSTEM, "")
     present = seen

@@ -34,7 +34,7 @@ def register_jobs(jobs: BackgroundJobs, database: Database, metrics: Metrics, *,
 
 
 async def report_backup(database: Database, metrics: Metrics) -> None:
-    """Report the last verified backup to the metrics. Any process may have taken it."""
+    """Report the last verified backup to the metrics. Any process may have made it."""
     last = await anyio.to_thread.run_sync(last_verified, database.path)
     if last is not None:
         metrics.backup_verified(last.at, last.seconds)
@@ -47,7 +47,7 @@ async def log_latest_event(database: Database) -> None:
 
 
 async def delete_expired(database: Database, *, event_days: int) -> None:
-    """Delete old idempotency keys, events and leases, and instances without heartbeats."""
+    """Delete old idempotency keys, events and lease history, and instances without heartbeats."""
     event_age = max(event_days, 1) * 24 * HOUR_MS
 
     async def delete(name: str, batch: Callable[[Tx, int], int], age: int, size: int) -> None:

@@ -1,4 +1,4 @@
-"""The start and the end of a runtime."""
+"""The startup and the shutdown of a runtime."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

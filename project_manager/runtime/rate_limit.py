@@ -1,4 +1,4 @@
-"""Rate limit of calls per agent, so that an agent in a tight loop does not slow the others down."""
+"""Rate limit of calls per agent, so that an agent in a tight loop does not slow down other agents."""
 
 from project_manager.domain.actors import Actor, is_reserved
 from project_manager.domain.errors import RateLimited
@@ -11,7 +11,7 @@ class RateLimits:
     """The rate limits of the agents of this process, by the generic cell rate algorithm (ATM Forum TM 4.0, 4.4.2).
 
     `per_second` is the sustained number of calls, with bursts of BURST_SECONDS' worth; 0 means no limit. The state of
-    an agent is the instant at which its calls are paid off. Calls without an agent have an unknown origin and are free.
+    an agent is the instant at which its burst is full again. Calls without an agent id are not limited.
     """
 
     def __init__(self, per_second: int) -> None:
@@ -25,14 +25,14 @@ class RateLimits:
         """
         if not self._per_second or not agent.is_agent or is_reserved(agent.id):
             return
-        who = (caller.id, agent.id)
-        paid_off = max(self._refilled_at.get(who, now), now) + 1 / self._per_second
-        if paid_off - now > BURST_SECONDS:
+        key = (caller.id, agent.id)
+        refilled_at = max(self._refilled_at.get(key, now), now) + 1 / self._per_second
+        if refilled_at - now > BURST_SECONDS:
             raise RateLimited(
                 f"rate limit exceeded: {agent.id!r} may make {self._per_second} calls per second",
                 agent_id=agent.id,
                 calls_per_second=self._per_second,
             )
         if len(self._refilled_at) >= REMEMBERED:
-            self._refilled_at = {key: until for key, until in self._refilled_at.items() if until > now}
-        self._refilled_at[who] = paid_off
+            self._refilled_at = {other: until for other, until in self._refilled_at.items() if until > now}
+        self._refilled_at[key] = refilled_at

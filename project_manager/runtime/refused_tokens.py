@@ -1,4 +1,4 @@
-"""Refused tokens: a log line and a metric for each. Repeated failures of an address delay the answer."""
+"""Refused tokens: each is counted. Repeated failures of an address delay its responses and limit its log lines."""
 
 import ipaddress
 import logging
@@ -18,7 +18,7 @@ LONGEST_DELAY_SECONDS = 1.0
 FORGET_SECONDS = 60.0
 ADDRESSES_REMEMBERED = 10_000
 DELAYED_AT_ONCE = 1_000
-"""Limit of answers that are delayed at the same time. Further ones are sent at once, to bound memory."""
+"""Limit on responses that are delayed at the same time. Further ones are sent at once, to bound memory."""
 
 IPV6_CLIENT_BITS = 64
 LINES_AT_ONCE = 5
@@ -45,11 +45,11 @@ class RefusedTokens:
         self._ended = anyio.Event()
 
     def end_delays(self) -> None:
-        """Send the delayed answers at once for the shutdown. Later answers are not delayed."""
+        """Send the delayed responses at once for the shutdown. Later responses are not delayed."""
         self._ended.set()
 
     async def record_refusal(self, address: str) -> None:
-        """Record a refused token of this address, and return when its answer may be sent."""
+        """Record a refused token of this address, and return when the response may be sent."""
         delay = self.record(address, monotonic())
         if delay and self._delayed < DELAYED_AT_ONCE:
             self._delayed += 1
@@ -60,7 +60,7 @@ class RefusedTokens:
                 self._delayed -= 1
 
     def record(self, address: str, now: float) -> float:
-        """Count and log a failure at `now`, in seconds of `monotonic`. Return the delay of its answer in seconds."""
+        """Count and log a failure at `now`, in seconds of `monotonic`. Return the delay of the response in seconds."""
         self._count()
         network = _client_network(address)
         failures = self._failures.pop(network, None)
@@ -88,7 +88,7 @@ def _delay(failures: int) -> float:
 
 
 def _client_network(address: str) -> str:
-    """Return the network from which one client can take its addresses, or 100 characters of another text."""
+    """Return an IPv4 address as it is, the /64 network of an IPv6 address, or 100 characters of another text."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

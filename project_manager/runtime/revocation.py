@@ -1,6 +1,7 @@
 """Revocation of open streams.
 
-A revoked token ends its streams, also when another process revokes it. The first token ends streams without one.
+A revoked token ends its streams, also when another process revokes it. When the first token is created, the streams
+without a token end.
 """
 
 import logging
@@ -46,7 +47,7 @@ class RevocationWatch:
                 del self._ends[secret]
 
     async def _check_tokens(self) -> None:
-        """End the streams with an invalid token. Streams stay open while the database does not answer."""
+        """End the streams with an invalid token. Streams stay open while the database cannot be read."""
         if not self._ends:
             return
         find = partial(_invalid_tokens, secrets=list(self._ends), required=self._required)

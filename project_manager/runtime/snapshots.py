@@ -18,7 +18,7 @@ class Snapshot:
 
 
 class Snapshots:
-    """A cache of results of the last commit, with a limit of their number and total bytes."""
+    """A cache of results of the last commit, with limits on their number and their total bytes."""
 
     def __init__(self, *, number: int = SNAPSHOTS, size: int = SNAPSHOT_BYTES) -> None:
         self._number = number
