@@ -73,7 +73,7 @@ def log_action(logger: logging.Logger, action: str, level: int = logging.INFO, /
 
 
 class RateLimitedWarning:
-    """A failure that repeats: logged at its start, every `again` seconds (REPEAT_SECONDS if None), and at its end.
+    """A repeated failure, logged at its start, every `again` seconds (REPEAT_SECONDS if None), and at its end.
 
     The message starts with `what`, such as "cannot read events". `action` is its stable name.
     """

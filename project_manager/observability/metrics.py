@@ -38,7 +38,7 @@ GAUGES = {
     "events_head": "Sequence number of the latest event.",
     "mcp_sessions": "Number of open MCP sessions.",
     "database_bytes": "Size of the database file in bytes.",
-    "events_sent_total": "Total number of events delivered to subscribers.",
+    "events_sent_total": "Total number of events sent to WebSocket clients.",
     "wal_bytes": "Size of the write-ahead log in bytes.",
     "project_manager_database_damaged": "1 if damage was found in the database file, else 0.",
     "project_manager_disk_free_bytes": "Free disk space of the database volume in bytes.",
@@ -180,7 +180,7 @@ class Metrics:
         self._expected_instances.set(count)
 
     def operation(self, operation: str, interface: str, outcome: str, seconds: float) -> None:
-        """Record a call of an operation. `outcome` is "ok" or the code of the error."""
+        """Record a call of an operation. `outcome` is "ok", "cancelled", "cut_off" or the code of the error."""
         self._operations((operation, interface, outcome), seconds)
 
     def http_request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -215,7 +215,7 @@ class Metrics:
         self._background((name, outcome), seconds)
 
     def lease(self, outcome: str) -> None:
-        """Count an outcome of a lease: acquired, renewed, released, expired and so on, or the code of a refusal."""
+        """Count an outcome of a lease, such as acquired, renewed or expired, or of a refusal, such as conflict."""
         self._leases(outcome)
 
     def tasks_by_status(self, counts: Mapping[str, int]) -> None:
@@ -246,7 +246,7 @@ class Metrics:
         self._connections.labels(listener).dec()
 
     def connection_refused(self, reason: str) -> None:
-        """Count a connection that is refused or cut. `reason` names the limit."""
+        """Count a connection that is refused or closed. `reason` names the limit or the problem."""
         self._connections_refused.labels(reason).inc()
 
     def events_sent(self, count: int) -> None:
@@ -256,7 +256,7 @@ class Metrics:
         self._dropped.inc()
 
     def register_gauge(self, gauge: str, read: Callable[[], float]) -> None:
-        """Export `pm_<gauge>`, or `project_manager_<name>` as it is, read at each scrape. OSError omits it from one."""
+        """Export the result of `read` at each scrape, unless it raises OSError. `_exported` returns the full name."""
         self._watched.reads[gauge] = read
 
     def value(self, sample: str, **labels: str) -> float:
@@ -296,7 +296,7 @@ class _Series:
 
 
 class _Buckets:
-    """A histogram of durations. `times` has the count of each bucket, the last without a bound."""
+    """A histogram. `times` has the count of each bucket, the last without a bound. `seconds` is the sum of values."""
 
     __slots__ = ("seconds", "times")
 
@@ -362,7 +362,7 @@ class _TimedFamily(Collector):
 
 
 class _CallbackCollector(Collector):
-    """Gauges that are read at each scrape. Those with names that end in `_total` are counters."""
+    """Gauges that are read at each scrape. A gauge with a name that ends in `_total` is exported as a counter."""
 
     def __init__(self) -> None:
         self.reads: dict[str, Callable[[], float]] = {}

@@ -12,7 +12,7 @@ REPORTS_PER_INTERVAL = 2
 
 
 class Supervisor:
-    """The service manager named by NOTIFY_SOCKET and WATCHDOG_USEC. Without these variables nothing is sent."""
+    """The service manager at NOTIFY_SOCKET, with the watchdog WATCHDOG_USEC. Without a socket nothing is sent."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")
@@ -27,7 +27,7 @@ class Supervisor:
         self._send("STOPPING=1\nSTATUS=Stopping")
 
     async def watch(self, is_healthy: Callable[[], bool]) -> None:
-        """Send watchdog messages while `is_healthy` returns true. Return at once when no watchdog is configured."""
+        """Send watchdog messages whenever `is_healthy` returns true. Return at once if no watchdog is configured."""
         while self._interval is not None:
             if is_healthy():
                 self._send("WATCHDOG=1")
