@@ -2,4 +2,4 @@
 
 
 class ConfigError(Exception):
-    """Error of a setting. The message is one sentence with its name, or with its file, and what is valid."""
+    """Error of a setting. The message is one sentence: the setting or its file, the problem, and the remedy."""

@@ -11,7 +11,7 @@ _VARIABLE = re.compile(r"(?:^|/)\$(?:\{\w+\}|[A-Za-z_]\w*)(?:/|$)")
 def expand(text: str) -> str:
     """Return the path with `~` or `~user` at its beginning replaced by that home folder.
 
-    Raises ValueError for an unknown home folder, and for a variable in place of a folder, as it would name a new one.
+    Raises ValueError for an unknown home folder, and for a variable, because a folder with its name would be created.
     """
     if _VARIABLE.search(text):
         raise ValueError(f"the variable in {text!r} is not expanded; write the full path, or start it with ~/")

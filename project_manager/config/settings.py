@@ -84,7 +84,7 @@ class Settings:
         "Endpoints of the MCP port: sse (/sse and /mcp), http (/mcp), or no port (stdio, none).",
         flag="--mcp-transport")]
     mcp_max_connections: Annotated[int, Setting(POSITIVE_INTEGER, "1000",
-        "Maximum number of MCP connections and sessions.")]
+        "Maximum number of MCP sessions, and of MCP streams.")]
     mcp_tools: Annotated[McpTools, Setting(choice(get_args(McpTools)), "core",
         "Tools listed to MCP clients: the core set, or all.")]
     mcp_schema: Annotated[McpSchema, Setting(choice(get_args(McpSchema)), "plain",
@@ -227,12 +227,12 @@ def _parse(setting: Setting, found: Value) -> Any:
 
 
 def _label(setting: Setting, found: Value) -> str:
-    """Return the name by which the user has set the value: the flag, or the name of the setting."""
+    """Return the name under which the user has set the value: the flag, or the name of the setting."""
     return setting.flag if setting.flag and found.layer == "flag" else setting.name
 
 
 def _remedy(setting: Setting, text: str) -> str:
-    """Return the remedy for a value that Kubernetes sets, as MCP_PORT for a service with the name `mcp`, or no text."""
+    """Return the remedy for a port that Kubernetes sets, such as MCP_PORT for a service named `mcp`, else no text."""
     if not setting.name.endswith("_PORT") or not _SERVICE_LINK.fullmatch(text):
         return ""
     service, name = setting.name.removesuffix("_PORT").lower(), setting.name
@@ -242,7 +242,7 @@ def _remedy(setting: Setting, text: str) -> str:
 def _resolve_database_path(
     values: Mapping[str, Any], chosen: Mapping[str, Value], layers: tuple[Layer, ...]
 ) -> dict[str, Any]:
-    """Return the fields that DATABASE_URL changes if its source precedes that of DATABASE_PATH. Raises ConfigError."""
+    """Return the fields to change if DATABASE_URL is set: the source with precedence decides. Raises ConfigError."""
     if not values["database_url"]:
         return {}
     rank = {layer.name: number for number, layer in enumerate(layers)} | {"default": len(layers)}
