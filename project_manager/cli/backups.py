@@ -22,7 +22,7 @@ TAMPERED_HINT = (
 
 
 def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_json: bool) -> Exit:
-    """Back up the database to a file, or to a new name in a folder that keeps the newest `keep` backups, or all for 0.
+    """Back up the database to a file, or to a new file in a folder. Keep the newest `keep` files there, or all for 0.
 
     Raises MissingTargetError, CommandError, BackupError.
     """
@@ -34,7 +34,7 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
     file = backup.backup_name(folder, database, now) if into_folder else folder
     made = backup.back_up(database, file, settings.backup_mode)
     _record_verification(database, backup.Verified(now / 1000, monotonic() - started))
-    # Old backups are removed only after the new one is verified.
+    # Remove old backups only after the new one is verified.
     removed = backup.keep_newest(folder, database, keep) if into_folder and keep else []
     if as_json:
         operations.show_json(

@@ -9,7 +9,7 @@ import click
 
 from project_manager import __version__
 from project_manager.cli.demo import demo
-from project_manager.cli.options import FILE, OUTPUT_PATH, Commands, Source, flags, json_option, settings_options
+from project_manager.cli.options import FILE, TEXT_PATH, Commands, Source, flags, json_option, settings_options
 
 EXITS = """\b
 Exit status:
@@ -48,7 +48,7 @@ def main() -> None:
 @click.option("--mcp-transport", metavar="KIND", help="sse, http, stdio or none.  [MCP_TRANSPORT]")
 @click.option(
     "--project",
-    type=OUTPUT_PATH,
+    type=TEXT_PATH,
     metavar="FILE",
     help="Import this plan first; the server does not start if it is invalid.",
 )
@@ -126,7 +126,7 @@ def migrate(*, source: Source) -> int:
 
 
 @main.command("import")
-@click.argument("file", type=OUTPUT_PATH)
+@click.argument("file", type=TEXT_PATH)
 @click.option("--dry-run", is_flag=True, help="Show the changes without writing them.")
 @click.option(
     "--status",
@@ -176,7 +176,7 @@ def import_(*, file: str, dry_run: bool, status: str, prune: bool, source: Sourc
 @main.command()
 @click.option("--project", metavar="NAME", help="Export only this project.")
 @click.option(
-    "-o", "--output", type=OUTPUT_PATH, default="-", metavar="FILE", help="Write to FILE instead of standard output."
+    "-o", "--output", type=TEXT_PATH, default="-", metavar="FILE", help="Write to FILE instead of standard output."
 )
 @click.option("--format", "form", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
 @settings_options
@@ -197,7 +197,7 @@ def export(*, project: str | None, output: str, form: str, source: Source) -> No
 
 
 @main.command()
-@click.argument("target", type=OUTPUT_PATH, metavar="[FILE|FOLDER]", required=False)
+@click.argument("target", type=TEXT_PATH, metavar="[FILE|FOLDER]", required=False)
 @click.option(
     "--keep",
     type=click.IntRange(0),

@@ -26,12 +26,12 @@ class HomePath(click.Path):
 
 
 FILE = HomePath(dir_okay=False, readable=False, path_type=Path)
-OUTPUT_PATH = HomePath(readable=False)
+TEXT_PATH = HomePath(readable=False)
 """A file or a folder as text, so that `-` and a slash at the end keep their meaning."""
 
 
 class Commands(click.Group):
-    """A command group that reports every refusal as one sentence and an exit status."""
+    """A command group that reports errors of its commands as sentences, with an exit status."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         from project_manager.cli import output

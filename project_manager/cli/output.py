@@ -47,7 +47,7 @@ class _Terminal(io.TextIOWrapper):
 def prepare() -> None:
     """Set up standard output and standard error, unless a test has replaced them. Files and pipes get UTF-8.
 
-    A terminal gets replacements for characters that it lacks, and escapes for control characters.
+    On a terminal, characters that its encoding lacks are replaced, and control characters are escaped.
     """
     if sys.stdout is None:  # closed: the next opened file must not become standard output
         nowhere = os.open(os.devnull, os.O_RDONLY)
@@ -62,7 +62,7 @@ def prepare() -> None:
 
 
 def raw_stream(stream: TextIO) -> TextIO:
-    """Return a stream to the same destination for our own control sequences, such as those of a progress bar."""
+    """Return a stream to the same destination that does not escape our control sequences, as of a progress bar."""
     if not isinstance(stream, _Terminal):
         return stream
     stream.flush()

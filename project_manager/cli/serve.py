@@ -62,7 +62,7 @@ def serve_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
 def _user_database(default: Path) -> Path:
     """Return the database for a client that configures none: the default one if it exists, else one per user.
 
-    A client starts its servers in any folder. A new database there would be a queue that no other agent sees.
+    A client starts its servers in any folder. A new database in that folder would be a queue that no other agent sees.
     """
     if default.exists():
         return default

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def log_json(flags: Mapping[str, object], env_file: Path | None, *, unset: LogFormat) -> Iterator[None]:
-    """Report a refused command as one JSON log line, unless LOG_FORMAT is text or the output is a terminal.
+    """Report a refused command as one JSON log line, unless LOG_FORMAT is text or standard error is a terminal.
 
     Each error in a plan is one line of the message. `unset` is the default of LOG_FORMAT.
     """

@@ -34,7 +34,7 @@ def list_tasks(settings: Settings, project: str | None, filters: dict[str, Any],
 async def _tasks_of_project(
     client: Operations, project: str | None, filters: dict[str, Any], limit: int
 ) -> tuple[list[Any], int]:
-    """List the tasks of the project with this name, else with this id. Raises ProjectNotFound."""
+    """Return tasks of the project with this name, else with this id, and their total. Raises ProjectNotFound."""
     named = {} if project is None else {"project_name": project}
     try:
         return await operations.all_pages(client, "list_tasks", {**filters, **named}, limit)
