@@ -17,7 +17,7 @@ from mcp.server.connection import Connection
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
 from project_manager.domain.events import Resource, touches_of
-from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow, Resync
+from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Subscriptions:
             connection.exit_stack.callback(self._remove, connection)
             if self._tasks is not None:
                 self._tasks.start_soon(subscriber.send_all)
-        if len(subscriber.uris) >= MAX_URIS:
+        if len(subscriber.uris) >= MAX_URIS and uri not in subscriber.uris:
             raise TooManySubscriptions
         subscriber.uris.add(uri)
 
@@ -121,8 +121,9 @@ class Subscriptions:
                         batch = await events.next_batch()
                         if self._subscribers or self._bus._listeners:
                             await self.announce(uris_of(batch))
-            except (Overflow, Resync):  # events were lost: any subscribed resource may have changed
+            except Overflow:  # events were lost: any subscribed resource may have changed
                 await self.announce({uri for subscriber in self._subscribers.values() for uri in subscriber.uris})
+                self.listen.close()  # clients listen and read again
             except Closed:
                 return
 

@@ -126,11 +126,12 @@ class Tools:
         given = compat.drop_obsolete(call.tool, call.arguments)
         reading = ParsedArguments({})
         began = monotonic()
-        outcome = "ok"
+        outcome = "cancelled"
         try:
             reading = self._arguments[operation.name].read(given, nullable=call.profile.schema != "plain")
             result = await self._run(operation, reading.arguments, caller, ctx)
             body = result_text(operation, result, reading.ignored)
+            outcome = "ok"
             return Outcome(body.decode(), body)
         except ProjectManagerError as error:
             outcome = error.code

@@ -218,6 +218,30 @@ async def test_a_change_in_a_crowd_of_others_reaches_a_2026_subscriber_too(tmp_p
         assert event == ResourceUpdated(uri="pm://task/1")
 
 
+async def test_lost_events_notify_a_2025_subscriber_of_its_resources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriptions, "UNBOUNDED", 0)
+    async with product_with_subscriber(tmp_path, "/sse") as (_, bare, subscriber):
+        await subscriber.subscribe("pm://task/1")
+        await bare.post_modern(call("create_task", name="two", project_name="p"))
+        await _soon(subscriber.notified("pm://task/1"))
+
+
+async def test_lost_events_end_the_stream_of_a_2026_subscriber_which_then_reads_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriptions, "UNBOUNDED", 0)
+    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
+        async with (
+            Client(f"{listener.url}/mcp") as client,
+            client.listen(resource_subscriptions=["pm://task/1"]) as events,
+        ):
+            await bare.post_modern(call("create_task", name="one", project_name="p"))
+            with anyio.fail_after(TIMEOUT):
+                assert [event async for event in events] == []
+
+
 async def test_an_agent_is_notified_that_its_own_lease_ended(tmp_path: Path) -> None:
     async with product_with_subscriber(tmp_path, "/sse") as (made, bare, subscriber):
         await bare.post_modern(call("acquire_task_lock", task_id=1, agent_id="ann"))
@@ -270,8 +294,8 @@ async def test_a_connection_subscribes_to_a_bounded_number_of_resources(
     monkeypatch.setattr(subscriptions, "MAX_URIS", 2)
     async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
         await bare.initialize()
-        texts = [(await bare.post(subscribing(f"pm://task/{number}"))).text for number in (1, 2, 3)]
-    assert ["SUBSCRIPTION_REFUSED" in text for text in texts] == [False, False, True]
+        texts = [(await bare.post(subscribing(f"pm://task/{number}"))).text for number in (1, 2, 3, 1)]
+    assert ["SUBSCRIPTION_REFUSED" in text for text in texts] == [False, False, True, False]
 
 
 def subscribing(uri: str) -> dict[str, Any]:

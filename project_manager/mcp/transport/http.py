@@ -108,7 +108,9 @@ class McpHttpTransport:
     @contextmanager
     def _stream(self, scope: Scope, kind: str) -> Iterator[anyio.Event]:
         """Count an open stream. Yield the event that ends it. A revoked token sets the event too. Raises Refused."""
-        if self._server.draining.is_set() or len(self.streams) >= self._limit:
+        if self._server.draining.is_set():
+            raise busy("SHUTTING_DOWN: the server is shutting down. Open the stream again in a moment.")
+        if len(self.streams) >= self._limit:
             raise busy(
                 "CONNECTION_LIMIT: the limit of MCP streams (MCP_MAX_CONNECTIONS) is reached. Try again in a moment; "
                 "calls without a stream still work."
