@@ -1,4 +1,4 @@
-"""Clocks of the program. No other module reads a clock. Instants are integers: milliseconds since the epoch, UTC."""
+"""Clocks of the program. Only logs and metrics read others. Instants are integers: milliseconds since the UTC epoch."""
 
 import re
 import time
@@ -19,7 +19,7 @@ _TIME_NAMESPACE = Path("/proc/self/ns/time")
 
 
 class Clock(Protocol):
-    """Interface of the wall clock, and of the boot time clock, which cannot be set. Tests pass a clock of their own."""
+    """Interface of the wall clock, and of the boot time clock, which cannot be set. Tests implement their own."""
 
     def now(self) -> int:
         """Return the wall clock in milliseconds since the epoch."""
@@ -91,7 +91,7 @@ def parse_rfc3339(text: str) -> int:
     """Parse an RFC 3339 time or date and return the milliseconds since the epoch.
 
     A date without a time is midnight UTC. The leap second `:60` counts as the last millisecond of `:59`. Raises
-    ValueError for another text or a time without an offset, and OutOfRange for one before 1970 or after 9999.
+    ValueError for another text or a time without an offset, and OutOfRange for a time before 1970 or after 9999.
     """
     text = text.strip().upper()
     moment = datetime.fromisoformat(_LEAP_SECOND.sub(":59.999", text))

@@ -1,4 +1,4 @@
-"""The server process: one event loop, two listeners, and a graceful shutdown."""
+"""The server process: one event loop, a listening socket for the API and one for MCP, and a graceful shutdown."""
 
 import errno
 import gc
@@ -45,11 +45,11 @@ Announce = Callable[[str], None]
 
 
 class StartError(Exception):
-    """Error with one sentence on why the service does not start."""
+    """The service cannot start. The message is one sentence with the reason."""
 
 
 def serve(settings: Settings, *, announce: Announce) -> int:
-    """Run the service until SIGTERM or SIGINT and return the exit status. `announce` receives lines with its URLs.
+    """Run the service until SIGTERM or SIGINT and return the exit status. `announce` receives the lines with the URLs.
 
     With the transport stdio, standard input and output serve MCP too. The service continues when that client
     disconnects. Raises StartError, DatabaseOpenError.
@@ -76,7 +76,7 @@ async def _stdio(settings: Settings) -> None:
 
 
 def bind(settings: Settings) -> list[socket.socket]:
-    """Return the listening sockets, the API first. Raises StartError for a port that cannot be used."""
+    """Return the listening sockets: the API, then MCP unless it uses stdio. Raises StartError for an unusable port."""
     ports = [("DEFAULT_PORT", settings.default_port)]
     if settings.mcp_transport in ("sse", "http"):
         ports.append(("MCP_PORT", settings.mcp_port))
@@ -123,8 +123,8 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
         application: ASGIApp = api_application(runtime, updates, mcp_app, transport.paths, drain_state)
         if mcp_app is not None:
             api_port, port = (bound.getsockname()[1] for bound in sockets)
-            beside = mcp_port_app(mcp_app, application, WebSocketNotFound(f"{UPDATES} on port {api_port}"))
-            application = by_port(application, with_middleware(beside, runtime), port)
+            on_mcp_port = mcp_port_app(mcp_app, application, WebSocketNotFound(f"{UPDATES} on port {api_port}"))
+            application = by_port(application, with_middleware(on_mcp_port, runtime), port)
         async with transport.run(), anyio.create_task_group() as tasks:
             streams = settings.websocket_max_connections + settings.mcp_max_connections
             connections = Connections(connection_limit(streams), runtime.metrics)
@@ -140,7 +140,7 @@ async def run(settings: Settings, sockets: list[socket.socket], announce: Announ
 
 
 def by_port(api_app: ASGIApp, mcp_app: ASGIApp, mcp_port: int) -> ASGIApp:
-    """Build the application of both sockets. The port of the request selects its part."""
+    """Build the application of both sockets. The port of the connection selects `api_app` or `mcp_app`."""
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         server = scope.get("server")
@@ -154,8 +154,8 @@ def mcp_port_app(mcp_app: ASGIApp, api_app: ASGIApp, websocket_not_found: ASGIAp
     """Build the application of the MCP port: MCP, health checks, and the refusal of WebSockets."""
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
-        healthy = scope["type"] == "http" and scope["path"] in ("/healthz", "/livez", "/readyz")
-        chosen = websocket_not_found if scope["type"] == "websocket" else api_app if healthy else mcp_app
+        is_health_check = scope["type"] == "http" and scope["path"] in ("/healthz", "/livez", "/readyz")
+        chosen = websocket_not_found if scope["type"] == "websocket" else api_app if is_health_check else mcp_app
         await chosen(scope, receive, send)
 
     return route
@@ -192,8 +192,8 @@ async def _announce_when_up(
         announce(f"{name:<11}{address}")
     log_action(log, "started", version=__version__, database=str(runtime.settings.database_path), **urls)
     supervisor.ready(f"Serving on {urls['dashboard']}")
-    if others := await anyio.to_thread.run_sync(runtime.world_accessible_files):
-        names = " and ".join(str(path.absolute()) for path in others)
+    if files := await anyio.to_thread.run_sync(runtime.world_accessible_files):
+        names = " and ".join(str(path.absolute()) for path in files)
         log.warning(
             "other users of this host have permissions on %s; remove them with `chmod o= PATH`",
             names,
