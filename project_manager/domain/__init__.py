@@ -1,1 +1,1 @@
-"""Pure rules on values and `now`: statuses, leases, readiness, limits, errors. No imports but the standard library."""
+"""Pure rules on values: statuses, leases, readiness, limits, errors. Imports only `clock` and the standard library."""

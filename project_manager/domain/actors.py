@@ -38,11 +38,11 @@ class Actor:
 SYSTEM = Actor("system", "system")
 LOCAL = Actor("local", "human")
 ANONYMOUS = "unnamed"
-"""The name of agents that send no agent id. It is reserved, so that it never holds a lease."""
+"""The id of agents that send no agent id. It is reserved, so that such an agent never gets a lease."""
 
 
 def anonymous_agent(caller: Actor) -> Actor:
-    """Return the agent for a caller without an agent id. It has the caller's role and the name of its token."""
+    """Return the agent of a caller without an agent id: `unnamed`, or `unnamed/TOKEN`, with the role of the caller."""
     name = ANONYMOUS if caller is LOCAL else f"{ANONYMOUS}/{caller.id}"
     return Actor(name, "agent", caller.role, token_id=caller.token_id)
 
@@ -57,7 +57,7 @@ def is_reserved(name: str) -> bool:
 
 
 def check_agent_id(agent_id: str) -> None:
-    """Raise AgentRequired when an agent may not use this id, because it is reserved."""
+    """Raise AgentRequired if the agent id is reserved."""
     if is_reserved(agent_id):
         raise agent_required(f"`agent_id` {agent_id!r} is reserved")
 

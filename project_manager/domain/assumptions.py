@@ -1,4 +1,4 @@
-"""Assumptions of agents, as `#TYPE: text` about a place in the code, and verdicts. The newest one counts."""
+"""Assumptions of agents, as `#TYPE: text` about a place in the code, and their verdicts. The newest verdict counts."""
 
 import re
 from enum import StrEnum

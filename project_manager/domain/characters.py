@@ -7,5 +7,5 @@ _CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u206
 
 
 def escape_control_characters(text: str) -> str:
-    """Return the text with escapes such as `\\u202e` for characters that control a terminal. Valid for JSON."""
+    """Return the text with characters that control a terminal as escapes, such as `\\u202e`. JSON text stays valid."""
     return text if text.isprintable() else _CONTROL_CHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,4 +1,4 @@
-"""Find all cycles of a graph. `graph.py` finds the cycle that a single change would close."""
+"""Find the cycles in a whole graph. `graph.py` finds the cycle that a single change would close."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 

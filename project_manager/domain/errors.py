@@ -1,6 +1,7 @@
 """Errors of the API, as one tree.
 
-`code` is the class name in snake_case. The first level of the tree, the kind, determines the HTTP status.
+`code` is the class name in snake_case. The first level of the tree, the kind, determines the HTTP status. Only
+HeadersTooLarge (431) and RateLimited (429) have their own.
 
 ProjectManagerError
 ├── Malformed            the request cannot be read           MalformedBody, MalformedCursor, MalformedHeader,
@@ -33,7 +34,7 @@ from project_manager.domain.limits import BODY_BYTES, FIELD_ERRORS, MEBIBYTE, PL
 
 
 class ProjectManagerError(Exception):
-    """Base class of all errors. `hint` is the next step for the caller, `details` are the facts."""
+    """Base class of all errors. `hint` is the next step for the caller, `details` are values for programs."""
 
     code: ClassVar[str] = "project_manager_error"
     default_hint: ClassVar[str] = ""
@@ -44,7 +45,7 @@ class ProjectManagerError(Exception):
         self.hint = hint or self.default_hint
         self.details = details
         self.suggest: Callable[[Any], None] | None = None
-        """Function that adds a suggestion to this error. It is slow, so a reader runs it after the transaction."""
+        """Function that adds a suggestion to this error. It is slow, so a reader connection runs it later."""
 
     def replace(self, other: "ProjectManagerError") -> None:
         """Replace message, hint and details by those of another error."""
@@ -220,7 +221,7 @@ class RequestTimeout(ProjectManagerError):
 
 
 class TooLarge(ProjectManagerError):
-    """The request or the answer exceeds a limit of the service."""
+    """The request or the response exceeds a limit of the service."""
 
 
 class BodyTooLarge(TooLarge):
@@ -248,7 +249,7 @@ class Invalid(ProjectManagerError):
 
     @classmethod
     def of_all(cls, found: Sequence[tuple[str, str, str]]) -> Self:
-        """Return the error of several fields, each as (field, message, hint). The message has the first ones only."""
+        """Return the error of several fields, each as (field, message, hint). Its message lists the first ones only."""
         first = found[:FIELD_ERRORS]
         return cls(
             "; ".join(message for _, message, _ in first),
@@ -270,9 +271,9 @@ class AgentRequired(Invalid):
 
 
 class Unavailable(ProjectManagerError):
-    """The service cannot run the request now. Nothing of the request took effect.
+    """The service cannot run the request now. The request has no effect, except perhaps with DatabaseMoved.
 
-    The same request may be sent again after `retry_after` seconds.
+    The client may send the same request again after `retry_after` seconds.
     """
 
     retry_after: ClassVar[int] = 1
@@ -280,7 +281,7 @@ class Unavailable(ProjectManagerError):
 
 
 class QueueFull(Unavailable):
-    """The queue of writes is full."""
+    """A queue is full: of reads, of writes, or of large responses."""
 
 
 class DatabaseBusy(Unavailable):
@@ -292,7 +293,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class DatabaseMoved(Unavailable):
-    """The database file or one of its logs was removed or replaced while the server runs."""
+    """The database file or one of its logs was removed, renamed or replaced while the server runs."""
 
     retry_after: ClassVar[int] = 10
     default_hint = (

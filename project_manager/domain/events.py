@@ -1,7 +1,7 @@
 """Events: one class per type, with its payload and the resources that it touches.
 
 An event is written as a JSON object: an envelope, which is the same for all types, followed by the payload. Events of a
-task also get `task`, the compact row of the task at the end of the transaction.
+task also have `task`, the compact row of the task at the end of the transaction.
 
 Docstrings and annotations are part of the API: docs/events.md and the JSON schema are generated from them. A string in
 an annotation describes the field. An enumeration in an annotation lists its values.
@@ -28,7 +28,7 @@ class Resource(StrEnum):
 
 
 class Touch(NamedTuple):
-    """A resource that an event changes: the one with the id in this field of the event, unless that is null."""
+    """A resource that an event changes. `id_field` names the event field with its id. A null id means no resource."""
 
     resource: Resource
     id_field: str
@@ -47,7 +47,7 @@ class Event:
     """Payload of an event. A subclass is a frozen dataclass, and declares the type and its fields.
 
     `touches` are the resources that an event of the type changes. `is_operator_only` is whether only operators see the
-    payload. `may_make_ready` is whether a task may be ready after the event, so that waiting claims look again.
+    payload. `may_make_ready` is whether the event can make a task ready, so that waiting claims search again.
     """
 
     type: ClassVar[str]
@@ -134,7 +134,7 @@ class EpicDeleted(ProjectEvent):
 
 
 class TaskEvent(Event):
-    """Event of a task. It gets `task`, the compact row."""
+    """Event of a task. It also has `task`, the compact row of the task."""
 
     touches: ClassVar[tuple[Touch, ...]] = (TASK, BOARD, ACTOR)
 
@@ -195,7 +195,7 @@ class TaskUnlocked(TaskEvent):
     agent_id: Annotated[str, "holder of the lease"]
     reason: Annotated[str, UnlockReason]
     status: TaskStatus
-    attempts: Annotated[int, "failed attempts, with this one"]
+    attempts: Annotated[int, "failed attempts, including this lease if it failed"]
     version: int
 
 
@@ -220,7 +220,7 @@ class TaskLogged(TaskEvent):
 class TaskReady(TaskEvent):
     """A task became ready, or a waiter that it was reserved for left the claim queue.
 
-    The reason is another task, its project, the end of its lease, or its `defer_until`.
+    The cause is a change of the task, of another task or of its project, the end of its lease, or its `defer_until`.
     """
 
     type = "task.ready"
@@ -232,7 +232,7 @@ class TaskReady(TaskEvent):
 class TaskNotReady(TaskEvent):
     """A task is no longer ready, although the task itself did not change.
 
-    A dependency was reopened, a conflicting task was claimed, or its project was archived.
+    A dependency was reopened, a conflicting task was claimed, a plan added a conflict, or its project was archived.
     """
 
     type = "task.not_ready"

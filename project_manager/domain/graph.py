@@ -1,4 +1,4 @@
-"""Dependency graphs."""
+"""Find the cycle that new edges would close in a graph."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -7,7 +7,7 @@ Node = TypeVar("Node")
 
 
 def find_cycle(start: Node, links: Iterable[Node], links_of: Callable[[Node], Iterable[Node]]) -> list[Node] | None:
-    """Return the cycle `[start, .., start]` that `start -> links` would close in `links_of`, or None."""
+    """Return the cycle `[start, .., start]` that edges from `start` to `links` would close, or None."""
     previous: dict[Node, Node] = {}
     stack: list[Node] = []
     for link in links:

@@ -1,4 +1,4 @@
-"""Suggestions for unknown words and field names. An uncertain suggestion is not made, because it may mislead."""
+"""Suggestions for unknown words and field names. Uncertain suggestions are omitted, because they may mislead."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -65,7 +65,7 @@ _FOREIGN_NAMES_OF = {
     "cursor": "page offset page_token next_cursor",
     "kind": "type",
 }
-"""Field names of other trackers and of language models, by our names. The first existing name is suggested."""
+"""Names that other trackers and language models use, by our names. The first of our names that exists is suggested."""
 
 _OUR_NAMES = {name: own_name.split() for own_name, names in _FOREIGN_NAMES_OF.items() for name in names.split()}
 
@@ -114,7 +114,7 @@ def _stems(word: str, field: str) -> tuple[str, str]:
 
 
 def closest(word: str, words: Iterable[str]) -> str | None:
-    """Return the closest of `words`, or None. Long words are not compared, because it takes too long."""
+    """Return the closest of `words`, or None. Long words are not compared, because that takes too long."""
     near = get_close_matches(word, words, n=1) if len(word) <= MAX_WORD_LENGTH else []
     return near[0] if near else None
 
@@ -122,7 +122,7 @@ def closest(word: str, words: Iterable[str]) -> str | None:
 def suggest_value(word: str, words: Mapping[str, Value], side: Callable[[Value], object]) -> Value | None:
     """Return the value that a misspelled word probably stands for, or None.
 
-    Opposites differ in `side`. The result is None if the best matches include both, or omit a negation.
+    Opposites differ in `side`. Return None if the best matches have different sides, or lack a negation of `word`.
     """
     if len(word) > MAX_WORD_LENGTH:
         return None

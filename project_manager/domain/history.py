@@ -22,7 +22,7 @@ UNKNOWN: Final = Unknown.UNKNOWN
 
 @dataclass(slots=True)
 class TaskState:
-    """State of a task. `fence` is its highest fence, `lease_fence` that of the live lease, None if unknown."""
+    """State of a task. `fence` is its highest fence, `lease_fence` that of its lease, None if unknown or not leased."""
 
     project_id: int | Literal[Unknown.UNKNOWN] | None = UNKNOWN
     epic_id: int | Literal[Unknown.UNKNOWN] | None = UNKNOWN
@@ -41,7 +41,7 @@ class RowDigest(NamedTuple):
 
 
 class HistoryEvent(NamedTuple):
-    """Parts of an event that determine state. `sealed` has the facts that are not in the public event."""
+    """Parts of an event that determine state. `sealed` has facts that only the hash chain covers."""
 
     type: str
     at: int
@@ -56,7 +56,7 @@ class HistoryEvent(NamedTuple):
 class History:
     """State that a sequence of events describes. Call `apply` with each event, in order.
 
-    `seals` are the newest ones by table and row id. `latest` is the latest time of an event, in ms since the epoch.
+    `seals` are the newest digests by table and row id. `latest` is the latest time of an event, in ms since the epoch.
     """
 
     tasks: dict[int, TaskState] = field(default_factory=dict)
@@ -69,11 +69,11 @@ class History:
 
     def apply(self, event: HistoryEvent) -> None:
         """Apply the next event."""
-        # `sealed` also has the fence of a task. It is a number and not a table of digests, so the loop skips it.
         self.latest = max(self.latest, event.at)
+        # `sealed` can also contain the fence of a task: a number, not a table of digests. The loop skips it.
         for table, rows in event.sealed.items():
             if isinstance(rows, dict):
-                # Knowledge outlives the task of its event.
+                # Knowledge stays when the task of its event is deleted.
                 task_id = event.task_id if table in _OF_TASKS else None
                 found = self.seals.setdefault(table, {})
                 found.update(
@@ -91,7 +91,7 @@ class History:
             self.epoch, self.fence_floor = event.data["epoch"], event.data["fence_floor"]
 
     def is_expected(self, table: str, seal: RowDigest, row_id: int) -> bool:
-        """Return whether a sealed row must still exist, because neither it nor its project or task was deleted."""
+        """Return whether a sealed row must still exist, because neither the row nor its project or task was deleted."""
         if table == "tasks":
             return row_id not in self.deleted_tasks
         if table == "projects":

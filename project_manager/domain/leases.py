@@ -17,7 +17,7 @@ from project_manager.domain.limits import UNCONFIRMED_AFTER_SECONDS, UNCONFIRMED
 
 
 class UnlockReason(StrEnum):
-    """Reason for the end of a lease. FAILED is in the history only: its event has the reason `explicit_release`."""
+    """Reason for the end of a lease. FAILED is only in the lease history; the event has `explicit_release`."""
 
     EXPLICIT_RELEASE = "explicit_release"
     FAILED = "failed"
@@ -29,7 +29,7 @@ class UnlockReason(StrEnum):
 
 
 LOSS_REASONS = frozenset({UnlockReason.LOCK_EXPIRED, UnlockReason.UNCONFIRMED, UnlockReason.FORCED})
-"""Reasons that the holder did not cause."""
+"""Reasons by which a holder loses its lease. In all other cases it gave up the lease, or the task was deleted."""
 
 
 # orjson encodes a dataclass without slots three times as fast.
@@ -47,7 +47,7 @@ class LockView:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Lease of a task. Times and `ttl` are in milliseconds. An `unconfirmed` one is shorter until a call."""
+    """Lease of a task. Times and `ttl` are in ms. An `unconfirmed` lease is short until its holder calls again."""
 
     task_id: int
     holder: str
@@ -67,7 +67,7 @@ class Lease:
 def unconfirmed_length(ttl: int, waited: int) -> int | None:
     """Return the length of a new lease until its holder confirms it, in ms, or None for the full length.
 
-    After a long wait, `waited` ms, the client may be gone, and the task must not stay leased for long.
+    After a long wait (`waited`, in ms) the client may be gone, and the task must not stay leased for long.
     """
     if waited <= UNCONFIRMED_AFTER_SECONDS * 1000:
         return None

@@ -48,7 +48,7 @@ def is_visible(text: str) -> bool:
 
 
 def has_invisible_character(text: str) -> bool:
-    """Return whether the text has an invisible letter, such as U+3164 or U+2800. A space is not a letter."""
+    """Return whether the text has an ignorable character, such as U+3164, or U+2800, which looks like a space."""
     return _BLANK.search(text) is not None
 
 
@@ -96,7 +96,7 @@ def nearest(name: str, others: Iterable[str]) -> str | None:
 
 
 def suggestion(name: str, others: Iterable[str]) -> str | None:
-    """Return the name of similar length to suggest if `name` does not exist, or None. One typo is enough."""
+    """Return an existing name to suggest for the unknown `name`, or None. In a short name it accepts one typo."""
     least, most = length_range(name)
     known = list(islice((other for other in others if least <= len(other) <= most), CANDIDATES))
     return nearest(name, known) or next((other for other in known if _one_letter_off(name_key(name), other)), None)

@@ -93,7 +93,7 @@ def is_closed(status: Status | EpicStatus) -> bool:
 
 
 def check_transition(current: Status, target: Status, *, reopen: bool, task_id: int) -> None:
-    """Raise InvalidTransition unless the table allows it. Leaving DONE or CANCELLED needs `reopen`."""
+    """Raise InvalidTransition unless the table allows the transition. Leaving DONE or CANCELLED needs `reopen`."""
     if current == target:
         return
     legal = TRANSITIONS[current] - {current}

@@ -42,7 +42,7 @@ REQUIRED: Any = ...
 
 
 class Import(StrEnum):
-    """The effect of a field of a plan."""
+    """Rule for when an import writes a field."""
 
     ALWAYS = "always"
     """Each import writes the field, if it differs."""
@@ -71,11 +71,11 @@ class Field:
 
     @property
     def is_plain(self) -> bool:
-        """Return whether every interface and every plan reads and writes the column without a rule of its own."""
+        """Return whether every interface and every plan reads and writes the column without a special rule."""
         return self.column and self.editable and self.plan is Import.ALWAYS
 
     def from_column(self, stored: Any) -> Any:
-        """Return the value of what its column stores."""
+        """Return the value of the field for the content of its column."""
         return json.loads(stored) if self.kind in LISTS else stored
 
 
@@ -97,13 +97,13 @@ TASK_FIELDS = (
         Kind.LABELS,
         "Labels",
         default=[],
-        hint='Separated by commas. A label that contains one goes in quotes: "now, or never".',
+        hint='Separated by commas. Put a label that contains a comma in quotes: "now, or never".',
         sealed=True,
     ),
-    _written("acceptance", Kind.LINES, "Done when", default=[], hint="One criterion a line.", sealed=True),
+    _written("acceptance", Kind.LINES, "Done when", default=[], hint="One criterion per line.", sealed=True),
     _written("depends_on", Kind.TASKS, "Waits for", default=[], column=False),
     _written("conflicts_with", Kind.TASKS, "Never at the same time as", default=[], column=False),
-    _written("defer_until", Kind.INSTANT, "Not before", hint="Not ready before.", sealed=True),
+    _written("defer_until", Kind.INSTANT, "Not before", hint="The task is not ready earlier.", sealed=True),
     _written("due_at", Kind.DUE, "Due", sealed=True),
     _written("estimate_minutes", Kind.MINUTES, "Estimate", sealed=True),
     _written("external_key", Kind.LINE, "Your key", hint="From your tracker; unique in the project.", sealed=True),
@@ -140,4 +140,4 @@ CLEARABLE = {
 
 EPIC_PLAIN = ("name", "description", "status", "position")
 PROJECT_PLAIN = ("name", "description")
-"""The columns that commands and plans write. `archived` has rules of its own: its column holds a time."""
+"""The columns that commands and plans write. `archived` has special rules: its column holds a time."""

@@ -45,7 +45,7 @@ def index_words(text: str) -> list[str]:
 def query_phrases(query: str) -> list[Phrase]:
     """Return the phrases of a query. A text matches if it has all of them. Without phrases no text matches.
 
-    Text between spaces is one phrase, so `foo-bar` is `foo bar`. Pairs of letters are separate phrases.
+    Text between spaces is one phrase, so `foo-bar` is `foo bar`. Letters of unspaced scripts are a separate phrase.
     """
     return [phrase for word in query.split() for phrase in _phrases(_runs(word))]
 
@@ -76,7 +76,7 @@ def _pairs(letters: str) -> list[str]:
 
 
 def _index_terms(run: _Run) -> list[str]:
-    """Return the word, or pairs of letters and the last letter. A query of one letter finds them as prefixes."""
+    """Return the word, or the pairs of letters and the last letter. A query of one letter matches them as a prefix."""
     return [*_pairs(run.text), run.text[-1]] if run.unspaced else [run.text]
 
 
@@ -98,7 +98,7 @@ def _phrases(runs: list[_Run]) -> list[Phrase]:
 
 
 class _Folding(dict[int, str]):
-    """Table for `str.translate` from a character to its folded letters, or to a space outside of words."""
+    """Table for `str.translate` from a character to its folded letters. Characters outside of words become spaces."""
 
     def __missing__(self, code: int) -> str:
         found = _folded(chr(code))
