@@ -38,7 +38,7 @@ class AgentView:
 
 @dataclass(frozen=True, slots=True)
 class LeasedTaskView:
-    """A task that the agent holds, in full, with the newest entries of its log."""
+    """A task that the agent has leased, in full, with the newest entries of its log."""
 
     task: TaskView
     lock: LockView

@@ -18,7 +18,7 @@ def _parsed_tag(value: str) -> str:
 
 
 def _with_tag_prefix(value: object) -> object:
-    """Read a text without a type as a tag of the type BARE."""
+    """Read a text without a type as a tag of the type `TAG`."""
     if not isinstance(value, str):
         return value
     try:

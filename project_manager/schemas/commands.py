@@ -7,7 +7,7 @@ from project_manager.schemas import fields
 
 
 class Command(BaseModel):
-    """Base class of the inputs of operations. Validation refuses unknown fields."""
+    """Base class of the inputs of operations. Validation rejects unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, str_strip_whitespace=False)
 
@@ -15,12 +15,12 @@ class Command(BaseModel):
 class Paged(Command):
     """Base class of commands that return a page of a list."""
 
-    limit: fields.Limit = Field(limits.PAGE_DEFAULT, description="rows a page, 1..500")
+    limit: fields.Limit = Field(limits.PAGE_DEFAULT, description="rows per page, 1..500")
     cursor: fields.Cursor | None = Field(None, description="the previous next_cursor")
 
 
 class IdempotentCommand(Command):
-    """Base class of writes with an idempotency key, so that a replay takes effect once."""
+    """Base class of writes with an idempotency key, so that a repeated request takes effect once."""
 
     request_id: fields.Key | None = Field(
         None, description="idempotency key: a repeated request returns the first response"
@@ -35,7 +35,7 @@ class Leased(IdempotentCommand):
 
 
 def any_as_none(value: object) -> object:
-    """Read the predecessor's words for no filter (`ALL`, `ANY`, an empty text) as None."""
+    """Read the words of the predecessor for "no filter" (`ALL`, `ANY`, an empty text) as None."""
     return None if isinstance(value, str) and value.strip().upper() in {"ALL", "ANY", ""} else value
 
 
@@ -52,6 +52,6 @@ class Scoped(Command):
 
 
 class AgentRead(Command):
-    """Base class of reads with an optional agent id, which confirm its leases and list those that end soon."""
+    """Base class of reads with an optional agent id. They confirm its leases, and list its leases that end soon."""
 
     agent_id: fields.AgentId | None = Field(None, description="your agent id")

@@ -23,7 +23,7 @@ from project_manager.schemas import patterns
 _TYPES_PATTERN = f"^({'|'.join(EVENT_TYPES)})$".replace(".", r"\.")
 """Pattern of the types of events. An `enum` would be repeated in the schemas of tools, and the list is long."""
 _WHOLE = re.compile(r"-?[0-9]{1,24}")
-# Control characters and separators of lines and paragraphs break a line. Overrides of direction change how it reads.
+# Control characters and separators of lines and paragraphs break a line. Overrides change the direction of its text.
 _LINE_BREAKS_AND_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _BIDI_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
 # Categories Cc, Cf, Co, Zl, Zp and Zs except the space. `str.isprintable` also refuses letters newer than Python.
@@ -69,7 +69,7 @@ def _boolean(value: object) -> object:
 
 
 def parse_list(value: object) -> object:
-    """Read a list from a list, from its JSON text, or (in a query) from a comma-separated text. Raises ValueError."""
+    """Read a list from a list, its JSON text, a comma-separated text, or one integer. Raises ValueError."""
     if not isinstance(value, str):
         return [value] if isinstance(value, int) and not isinstance(value, bool) else value
     text = value.strip()
@@ -84,7 +84,7 @@ def parse_list(value: object) -> object:
 
 
 def parse_sentences(value: object) -> object:
-    """Read a list of sentences from a list, from its JSON text, or from one sentence, which may contain commas."""
+    """Read a list of sentences from a list, its JSON text, or one sentence, which can contain commas."""
     if isinstance(value, str) and not value.strip().startswith("["):
         return [value] if value.strip() else []
     return parse_list(value)
@@ -120,7 +120,7 @@ def _one_line(value: str) -> str:
 def nfc_text(most: int) -> BeforeValidator:
     """Return a validator that reads a text in NFC, before the check of its length.
 
-    One composed character is up to four before. Longer texts stay unchanged: composition takes quadratic time.
+    Up to four characters become one. Longer texts stay unchanged, because their composition takes quadratic time.
     """
 
     def read(value: object) -> object:
@@ -231,7 +231,7 @@ def max_items(most: int) -> Any:
     return Field(max_length=most, fail_fast=True)
 
 
-# The bound of the length precedes this validator: after a validator, pydantic checks the length as that of a list.
+# Put the bound of the length before this validator: after a validator, pydantic reports it as the length of a list.
 ONE_LINE = AfterValidator(_one_line)
 
 _ID_SCHEMA = {"type": ["integer", "string"], "minimum": 1, "maximum": limits.ID_MAXIMUM, "pattern": patterns.ID}

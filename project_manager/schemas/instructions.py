@@ -11,7 +11,7 @@ lock.expires_at.
 3. Finish with update_task_status DONE (or REVIEW, or BLOCKED with a note). If you cannot finish, call \
 release_task_lock with a handoff note.
 Choose one agent_id that no other agent uses; send it with every call. After a restart or a lost context \
-get_context(agent_id).
+call get_context(agent_id).
 A call repeated with the same request_id takes effect once.
 An error begins with its code and says what to do. LOCK_HELD: claim another task. STALE_FENCE: the lease \
 has ended, stop.

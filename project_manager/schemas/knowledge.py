@@ -51,7 +51,7 @@ _OWNERS = [fields.required_fields(place) for place in ("project_id", "project_na
 _ITEM: dict[str, Any] = {
     "anyOf": [fields.required_fields("knowledge_id"), {**fields.required_fields("title", "content"), "anyOf": _OWNERS}]
 }
-"""JSON Schema of an upsert: an existing item, or a new item with an id or a name that determines its project."""
+"""JSON Schema of an upsert: an existing item, or a new item with a field that determines its project."""
 
 
 class UpsertKnowledge(IdempotentCommand):
@@ -179,7 +179,7 @@ class KnowledgeSavedView:
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeVersionView:
-    """One version of an item, with the names of the changed fields and the ids of that time."""
+    """One version of an item, with its epic, task and parent at that time, and the names of the changed fields."""
 
     knowledge_id: int
     version: int

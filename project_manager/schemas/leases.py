@@ -15,7 +15,7 @@ _TTL = AliasChoices("ttl_seconds", "timeout", "duration_seconds")
 
 
 def _without_default(schema: dict[str, Any]) -> None:
-    """Remove the default from the schema. A client that sends it would shorten a lease that it renews."""
+    """Remove the default from the schema. A client that sends the default would shorten a lease that it renews."""
     del schema["default"]
 
 
@@ -142,7 +142,7 @@ class BlockerCountView:
 
 @dataclass(frozen=True, slots=True)
 class ClaimView:
-    """The claimed task, with its lease."""
+    """The result of a claim: the task with its lease, or null for both if no task was claimed."""
 
     task: TaskView | None
     lock: LockView | None
@@ -163,7 +163,7 @@ class ClaimedView(ClaimView):
 
 @dataclass(frozen=True, slots=True)
 class NothingReadyView(ClaimView):
-    """The answer if no task is ready: the number of tasks, their blockers, and the leases of the agent."""
+    """The response if no task is ready: the number of tasks, their blockers, and the leases of the agent."""
 
     tasks: int
     blockers: list[BlockerCountView]

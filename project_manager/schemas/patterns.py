@@ -1,6 +1,6 @@
 """Patterns of texts for OpenAPI, in the common syntax of JSON Schema, Python and Rust.
 
-It has no escape for characters beyond U+FFFF, so only validation refuses the invisible ones among them.
+The syntax has no escape for characters beyond U+FFFF, so only validation rejects the invisible ones among them.
 """
 
 _NOT_OF_A_LINE = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"

@@ -15,7 +15,7 @@ class ImportPlan(IdempotentCommand):
     source: fields.Name = Field("document", description="file name in error messages")
     dry_run: fields.Flag = False
     status: Literal["keep", "overwrite"] = "keep"
-    prune: fields.Flag = Field(False, description="delete epics and tasks of its projects that it omits")
+    prune: fields.Flag = Field(False, description="delete the epics and tasks that the plan omits from its projects")
 
 
 class ExportPlan(Command):

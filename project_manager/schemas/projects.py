@@ -29,7 +29,7 @@ class UpdateProject(Command):
 
 class DeleteProject(Command):
     project_id: fields.Id
-    force: fields.Flag = Field(False, description="also delete its epics and tasks")
+    force: fields.Flag = Field(False, description="also delete its epics, tasks and knowledge")
     version: fields.Version | None = None
 
 

@@ -33,7 +33,7 @@ class NewTask(PlainFields):
     """Fields of a new task."""
 
     status: fields.NewStatus = Field(Status.TODO, description="BACKLOG tasks are not ready")
-    conflicts_with: fields.Ids = Field(default_factory=list, description="ids not to run at the same time")
+    conflicts_with: fields.Ids = Field(default_factory=list, description="tasks not to run at the same time")
 
 
 class CreateTask(NewTask, IdempotentCommand):
@@ -234,7 +234,7 @@ class WrittenTaskView(TaskView):
 
 @dataclass(frozen=True, slots=True)
 class LinkView:
-    """A task at the other end of a dependency."""
+    """A task in short: id, name and status."""
 
     id: int
     name: str

@@ -25,7 +25,7 @@ class RevokeToken(Command):
 
 @dataclass(frozen=True, slots=True)
 class TokenView:
-    """A token. `secret` is present only in the answer that creates it."""
+    """A token. `secret` is present only in the response to its creation."""
 
     id: int
     name: str

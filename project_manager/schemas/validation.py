@@ -119,7 +119,7 @@ def aliases_by_field(command: type[BaseModel]) -> dict[str, list[str]]:
 
 
 def _is_unknown(command: type[BaseModel], entry: Any) -> bool:
-    """Return whether the error is about an unknown name, or about the second name of one field."""
+    """Return whether the error is about an unknown name, and not about a second name of the same field."""
     inner = _model_at(command, entry["loc"])
     return entry["type"] == "extra_forbidden" and entry["loc"][-1] not in names_of(inner)
 
@@ -140,7 +140,7 @@ def _field_error(
 
 
 def _is_scalar_for_list(loc: tuple[object, ...], raw: Mapping[str, object]) -> bool:
-    """Return whether the list was sent as one word. The client then knows no index of the entry."""
+    """Return whether the list was sent as one word. The index of the entry then means nothing to the client."""
     if len(loc) != 2 or not isinstance(loc[1], int):
         return False
     given = raw.get(str(loc[0]))

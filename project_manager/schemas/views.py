@@ -8,8 +8,8 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
-    """One page of a list: up to `limit` rows, fewer if their texts reach 1 MiB. `next_cursor` is null on the last page.
-    `total` is the number of all rows that match the filters.
+    """One page of a list: up to `limit` rows, fewer if their texts reach 1,048,576 characters. `next_cursor` is null on
+    the last page. `total` is the number of all rows that match the filters.
     """
 
     items: list[Item]
