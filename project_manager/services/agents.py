@@ -21,7 +21,7 @@ def list_agents(tx: Tx, command: ListAgents) -> Page[AgentView]:
     offset = paging.start_id(command, filters)
     rows, total = agents.page(tx, active=command.active, offset=offset, limit=command.limit + 1)
     page_rows, has_more = rows[: command.limit], len(rows) > command.limit
-    # Agents are listed by the time of their last call, which changes, so the position is a number of rows.
+    # Agents are listed by the time of their last write, which changes, so the position is a number of rows.
     return paging.page(
         page_rows,
         has_more,
@@ -44,7 +44,7 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
     """Resume work after a restart or a lost context: your leases, their expiry, past work, and the next step.
 
     The tasks come in full with their logs, shortened to budget_tokens. Logs include handoff notes and failed attempts
-    of others. `lost` lists the tasks not DONE on which your lease expired or was forced in the last 24 hours.
+    of others. `lost` lists up to 20 tasks, not DONE, on which your lease expired or was forced in the last 24 hours.
     """
     about = resolve.scope(tx, command)
     held = agents.leased_by(tx, tx.actor.id)

@@ -22,7 +22,7 @@ LOCATION_FIELDS = ("file_path", "line_number", "code_snippet")
 
 
 class AssumptionList(NamedTuple):
-    """The newest assumptions on a task that fit into the answer, and the total number of assumptions."""
+    """The newest assumptions on a task that fit into the response, and the total number of assumptions."""
 
     items: list[schemas.AssumptionView]
     total: int
@@ -31,8 +31,8 @@ class AssumptionList(NamedTuple):
 def record(tx: Tx, command: schemas.AddRaTag) -> schemas.RecordedView:
     """Record an assumption about a place in the code, as `#TYPE: text`, so that a reviewer can judge it.
 
-    Only the holder of a leased task (and people) may; the holder's record also renews its lease. The path is stored as
-    text: no file is opened.
+    Only the holder of a leased task (and people) may do so; the holder's record also renews its lease. The path is
+    stored as text: no file is opened.
     """
     row = lookup.task(tx, command.task_id)
     check_write(tx, row, command.fence)

@@ -16,14 +16,15 @@ def overrides_lease(tx: Tx, row: TaskRow, *, force: bool) -> bool:
 def check_write(tx: Tx, row: TaskRow, fence: int | None, *, force: bool = False) -> None:
     """Check that the actor may write about the task. `force` overrides the lease of another actor.
 
-    An agent needs the live lease, if any; a person only with a fence. Raises LockHeld, StaleFence, FenceRequired.
+    If there is a live lease, an agent must have it, a person only if it sends a fence. Raises LockHeld, StaleFence,
+    FenceRequired.
     """
     if (tx.actor.is_agent or fence is not None) and not overrides_lease(tx, row, force=force):
         check_lease(tx, row, fence)
 
 
 def renew_on_write(tx: Tx, row: TaskRow, fence: int | None) -> TaskRow:
-    """Renew the actor's own lease, unless it needs a fence and the write has none. Return the task."""
+    """Renew the lease if the actor has it, unless the lease needs a fence and the write has none. Return the task."""
     lease = lease_of(row, tx.now)
     if lease is None or lease.holder != tx.actor.id or (lease.fenced and fence is None):
         return row

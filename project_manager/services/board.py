@@ -1,4 +1,4 @@
-"""The use case that reads the whole board in one answer, for dashboards."""
+"""The use case that reads the whole board in one response, for dashboards."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -53,10 +53,10 @@ def state(tx: Tx, command: GetBoardState) -> BoardView:
     )
 
 
-def _encoded(things: Iterator[Any]) -> Iterator[Any]:
+def _encoded(items: Iterator[Any]) -> Iterator[Any]:
     """Yield the items as JSON, CHUNK_SIZE in each fragment, to save memory. Raises ResponseTooLarge."""
     size = 0
-    while some := list(islice(things, CHUNK_SIZE)):
+    while some := list(islice(items, CHUNK_SIZE)):
         text = orjson.dumps(some)[1:-1]
         size += len(text)
         if size > BOARD_BYTES:

@@ -1,4 +1,4 @@
-"""Budgets of tokens: the size of an answer, in characters."""
+"""Token budgets: the size of a response, in characters."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 
 
 def characters(tokens: int) -> int:
-    """Return the number of characters in a budget."""
+    """Return the number of characters for a budget of tokens."""
     return tokens * CHARACTERS_PER_TOKEN
 
 

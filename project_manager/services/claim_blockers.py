@@ -11,14 +11,14 @@ from project_manager.store.transaction import Tx
 
 @dataclass(frozen=True, slots=True)
 class TaskCounts:
-    """Numbers of tasks in a project, or in all projects: by status, and of those in TODO that are ready."""
+    """Numbers of tasks in a project, or in all projects: by status, and of the ready ones."""
 
     by_status: dict[str, int]
     ready: int
 
     @property
     def blockers(self) -> list[tuple[str, int]]:
-        """Return each reason why tasks are not claimed, with the number of tasks."""
+        """Return each blocker of a claim, with the number of blocked tasks."""
         number = self.by_status.get
         return [
             ("in progress", number("IN_PROGRESS", 0)),
@@ -45,7 +45,7 @@ def project_of(tx: Tx, command: ClaimNextTask) -> int | None:
 
 
 def nothing_ready(tx: Tx, counts: TaskCounts) -> NothingReadyView:
-    """Return the response to a claim of the actor, with the blockers and the actor's other leases."""
+    """Return the response to a claim of the actor, with the blockers and the actor's leases."""
     blockers = [BlockerCountView(reason, number) for reason, number in counts.blockers if number]
     reasons = ", ".join(f"{entry.tasks} {entry.reason}" for entry in blockers) or "there are no open tasks"
     return NothingReadyView(

@@ -48,7 +48,7 @@ class ServeResult(Generic[ClaimResult]):
 
 
 def has_claimed(result: ClaimView) -> bool:
-    """Return whether the claim took a task. A claim without a task has no effect, so a retry must search again."""
+    """Return whether a task was claimed. A claim without a task has no effect, so a retry must search again."""
     return result.task is not None
 
 
@@ -101,7 +101,7 @@ def claim_found(tx: Tx, command: ClaimNextTask, *, task_id: int, called_at: int)
 
 
 def _reserved_task_ids(tx: Tx, queue: Queue) -> set[int]:
-    """Return the ids of the tasks promised to the waiters, one each, and of the tasks that conflict with them."""
+    """Return the ids of the tasks reserved for the waiters, one each, and of the tasks that conflict with them."""
     reserved: set[int] = set()
     searches = _CandidateCache()
     for waiter in queue.waiters:
@@ -139,7 +139,7 @@ class _CandidateCache:
 
 
 def serve_waiters(tx: Tx, *, local_waiters: Mapping[int, LocalWaiter[ClaimResult]]) -> ServeResult[ClaimResult]:
-    """Claim ready tasks for the waiters of this process, by id, in the order of the arrival of all waiters."""
+    """Claim ready tasks for `local_waiters` (by id), in the order in which the waiters of all instances arrived."""
     results = _replay(tx, local_waiters, {})
     unavailable: set[int] = set()
     searches = _CandidateCache()

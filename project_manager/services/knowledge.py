@@ -48,9 +48,9 @@ def retire(tx: Tx, command: schemas.RetireKnowledge) -> schemas.KnowledgeSavedVi
 def search(tx: Tx, command: schemas.GetKnowledge) -> Page[schemas.KnowledgeView]:
     """Find knowledge about a project or epic: decisions, conventions, findings; or read one item by id.
 
-    By priority (5 first), then changed last. `q` searches title, content, category and tags for all of its words.
-    epic_id selects the items of that epic and of its whole project. budget_tokens shortens contents (`content_cut`).
-    Rows that do not fit are on the next page.
+    Sorted by priority (5 first), then last changed first. `q` searches title, content, category and tags for all of its
+    words. epic_id selects the items of that epic and of its whole project. budget_tokens shortens contents
+    (`content_cut`). Rows that do not fit are on the next page.
     """
     filters = _filters(tx, command)
     after = paging.start(command, filters, 3)
@@ -69,7 +69,7 @@ def search(tx: Tx, command: schemas.GetKnowledge) -> Page[schemas.KnowledgeView]
 def get_instructions(tx: Tx, command: schemas.GetInstructions) -> schemas.InstructionsView:
     """Read how to work: the loop of claiming, working and finishing; with a project, also its main knowledge.
 
-    That is the three items with the highest priority. With epic_id they are from the epic and its project.
+    These are up to three items with the highest priority. With epic_id they are from the epic and its project.
     """
     asked = command.project_id is not None or command.epic_id is not None
     if not asked or not command.include_knowledge:

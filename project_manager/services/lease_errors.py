@@ -26,7 +26,7 @@ _ENDED_BY: Mapping[str, str] = {
 
 
 def check_lease(tx: Tx, row: TaskRow, fence: int | None) -> Lease | None:
-    """Check a write with this fence and return the live lease. Raises LockHeld, StaleFence, FenceRequired."""
+    """Check a write with this fence. Return the live lease, or None. Raises LockHeld, StaleFence, FenceRequired."""
     lease = lease_of(row, tx.now)
     try:
         check_holder(lease, tx.actor.id, fence, task_id=row.id, current_fence=row.fence)
@@ -87,7 +87,7 @@ def _lock_held_error(tx: Tx, row: TaskRow, refusal: LockHeld) -> LockHeld:
 
 
 def _last_lost_lease(tx: Tx, row: TaskRow) -> LeaseRow | None:
-    """Return the newest lease of the actor on the task if it ended by force or by expiry."""
+    """Return the newest lease of the actor on the task if the actor lost it (see LOSS_REASONS), or None."""
     newest = lease_history.newest_of(tx, row.id, tx.actor.id)
     return newest if newest is not None and newest.reason in LOSS_REASONS else None
 

@@ -17,9 +17,9 @@ LIVE, ENDED = 0, 1
 def list_leases(tx: Tx, command: ListLeases) -> Page[LeaseView]:
     """List live leases, then ended ones with their reasons, last ended first.
 
-    `since` and `until` select leases that were live in that time. A status that an agent set in one call is a lease
-    that ended when it began. Ended leases are kept as long as events. A lease that ends between two pages may appear
-    twice; none is left out. `total` is counted for the first page.
+    `since` and `until` select leases that were live in that time. A status that an agent set without a claim is listed
+    as a lease that ended when it began. Ended leases are kept as long as events. A lease that ends between two pages
+    may appear twice; none is left out. `total` is counted for the first page.
     """
     chosen = {"agent_id": command.agent_id, "since": command.since, "until": command.until}
     filters: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}

@@ -147,7 +147,7 @@ def confirm(tx: Tx, called_at: int) -> bool:
 
 
 def next_to_expire(tx: Tx) -> list[Lease]:
-    """Return the few leases of the actor that end first."""
+    """Return the up to five leases of the actor that end first, ordered by task id."""
     found = [lease_of(row, tx.now) for row in agents.ending_first(tx)]
     return [lease for lease in found if lease is not None]
 
@@ -165,7 +165,7 @@ def expire_due(tx: Tx) -> None:
 
 
 def next_due(tx: Tx) -> int | None:
-    """Return the instant at which the next lease expires or the next deferred task is due, or None.
+    """Return the instant when the next lease expires or the next deferred task becomes ready, or None.
 
     The instant is in milliseconds since the epoch.
     """
@@ -177,13 +177,13 @@ def next_due(tx: Tx) -> int | None:
 
 def _expire(tx: Tx, row: TaskRow) -> None:
     """End an expired lease. The end of an unconfirmed lease does not count as an attempt."""
-    held = f"the lease of {row.lock_holder} (fence {row.fence})"
+    lease = f"the lease of {row.lock_holder} (fence {row.fence})"
     if row.unconfirmed_fence == row.fence:
-        waited = f"{held} was not confirmed before {rfc3339(row.lock_expires_at or 0)}"
-        transitions.note_by_system(tx, row, f"{waited}: the claim was queued, and its client may have disconnected")
+        end = f"{lease} was not confirmed before {rfc3339(row.lock_expires_at or 0)}"
+        transitions.note_by_system(tx, row, f"{end}: the claim was queued, and its client may have disconnected")
         _return_task(tx, row, UnlockReason.UNCONFIRMED, attempts=row.attempts)
         return
-    transitions.note_by_system(tx, row, f"{held} expired at {rfc3339(row.lock_expires_at or 0)}")
+    transitions.note_by_system(tx, row, f"{lease} expired at {rfc3339(row.lock_expires_at or 0)}")
     _return_task(tx, row, UnlockReason.LOCK_EXPIRED, attempts=row.attempts + 1)
 
 

@@ -25,8 +25,8 @@ _POSITIONS: dict[Order, tuple[int, Callable[[TaskRow], tuple[int, ...]]]] = {
 def list_tasks(tx: Tx, command: ListTasks) -> Page[Any]:
     """List or search tasks with filters; use get_available_tasks for ready tasks.
 
-    By id. `q` searches names, descriptions and external keys for all of its words. `fields` selects columns, `compact`
-    a short row.
+    Sorted by id. `q` searches names, descriptions and external keys for all of its words. `fields` selects columns;
+    `compact` stands for a short row.
     """
     filters: dict[str, Any] = resolve.scope(tx, command)
     for name in ("holder", "q", "ids"):
@@ -44,7 +44,7 @@ def list_tasks(tx: Tx, command: ListTasks) -> Page[Any]:
 def get_available(tx: Tx, command: GetAvailableTasks) -> Page[Any]:
     """List ready tasks, best first; claim_next_task claims the best one at once.
 
-    With `status` it lists tasks in those statuses instead, without leased tasks unless include_locked is set.
+    A `status` other than TODO lists tasks in those statuses instead, without leased tasks unless include_locked is set.
     """
     filters: dict[str, Any] = resolve.scope(tx, command)
     if command.labels:

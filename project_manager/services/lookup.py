@@ -128,7 +128,7 @@ def get_or_create_epic(
 
 
 def check_not_archived(parent: ProjectRow) -> None:
-    """Check that the project is not archived: users do not look there for new tasks. Raises ProjectArchived."""
+    """Check that the project is not archived, because users would miss new tasks there. Raises ProjectArchived."""
     if parent.archived_at is not None:
         raise ProjectArchived(f"project {parent.id}, `{parent.name}`, is archived", project_id=parent.id)
 

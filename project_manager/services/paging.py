@@ -1,4 +1,4 @@
-"""Pages of lists: the position in the cursor of a command, and the answer with the next cursor."""
+"""Pages of lists: the position in the cursor of a command, and the page with the next cursor."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -34,6 +34,6 @@ def page(
     item: Callable[[Row], Item],
     position: Callable[[Any], tuple[int, ...]] = lambda row: (row.id,),
 ) -> Page[Item]:
-    """Return the page of these rows. `position` is the position of a row, for the cursor of the next page."""
+    """Return the page of these rows. `position` returns the position of a row, for the next cursor."""
     following = cursor.write(position(rows[-1]), filters) if has_more else None
     return Page([item(row) for row in rows], following, total)

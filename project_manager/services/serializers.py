@@ -27,7 +27,7 @@ NO_IDS = "[]"
 View = TypeVar("View")
 
 _VIEW = tuple(TaskView.__dataclass_fields__)
-# Computed fields take the id at first: they keep their place in the answer, and the row is read in one step.
+# The id stands in for computed fields, so that one step reads the row and the order of the fields stays.
 _view_values = itemgetter(*[ROW_FIELDS.index(name) if name in ROW_FIELDS else 0 for name in _VIEW])
 _STORED = [field for field in TASK_FIELDS if field.name in ROW_FIELDS]
 _STORED_LISTS = tuple(field.name for field in _STORED if field.kind in LISTS)
@@ -75,7 +75,7 @@ def lease_of(row: TaskRow, now: int) -> Lease | None:
 
 
 def live_lease_of(row: TaskRow, now: int) -> Lease:
-    """Return the lease of a task that was read or written as held. Raises RuntimeError when it has none."""
+    """Return the lease of a task that must have one. Raises RuntimeError when it has none."""
     lease = lease_of(row, now)
     if lease is None:
         raise RuntimeError(f"task {row.id} has no live lease")
@@ -83,7 +83,7 @@ def live_lease_of(row: TaskRow, now: int) -> Lease:
 
 
 def lock(lease: Lease) -> LockView:
-    """Return the lease as JSON has it, in answers and in events."""
+    """Return the view of the lease, for responses and events."""
     return LockView(
         task_id=lease.task_id,
         holder=lease.holder,
@@ -109,7 +109,7 @@ def readiness_input(tx: Tx, row: TaskRow) -> ReadinessInput:
 
 
 def claim_blockers_of(tx: Tx, row: TaskRow) -> tuple[Blocker, ...]:
-    """Return the reasons that refuse a claim of the task by id."""
+    """Return the blockers of a claim of the task by id."""
     present = readiness_input(tx, row)
     if present.status == Status.TODO:
         return readiness_blockers(present, max_attempts=tx.max_attempts)

@@ -80,7 +80,7 @@ def create_many(tx: Tx, command: schemas.CreateTasks) -> schemas.CreatedTasksVie
 
 
 def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: schemas.NewTask, depends_on: list[int]) -> int:
-    """Insert a task, emit `task.created`, return its id. Raises Invalid, ExternalKeyTaken, DependencyCycle."""
+    """Insert a task, emit `task.created`, and return its id. Raises Invalid, ExternalKeyTaken, DependencyCycle."""
     if new.status in (Status.IN_PROGRESS, Status.REVIEW, Status.BLOCKED):
         hint = "Create it as TODO or BACKLOG, then update it."
         raise Invalid.of("status", f"a new task cannot be {new.status}", hint)
@@ -154,8 +154,8 @@ def get(tx: Tx, command: schemas.GetTask) -> schemas.TaskView:
 def details(tx: Tx, command: schemas.GetTaskDetails) -> schemas.TaskDetailsView:
     """Read a task in full: description, criteria, dependencies, dependents, and its log.
 
-    The log is newest first, handoff notes and failed attempts of others included; older entries with
-    before=logs_before.
+    The log is newest first, and includes handoff notes and failed attempts of others. before=logs_before returns older
+    entries.
     """
     row = lookup.task(tx, command.task_id)
     project = lookup.project(tx, row.project_id)

@@ -37,10 +37,10 @@ def authorize_create(command: schemas.CreateToken, actor: Actor, interface: str)
 
 
 def create(tx: Tx, command: schemas.CreateToken) -> schemas.TokenView:
-    """Create a token. Its secret is only in this answer; the server stores only a hash.
+    """Create a token. Its secret is only in this response; the server stores only a hash.
 
-    With agent_id the token acts only as that agent. From the first token on every interface requires one, even when all
-    are revoked. The name is free again when the token is revoked.
+    With agent_id the token acts only as that agent. From the first token on, REST, WebSocket and MCP over HTTP require
+    one, even when all are revoked. The name is free again when the token is revoked.
     """
     if command.agent_id is not None:
         check_agent_id(command.agent_id)

@@ -98,7 +98,7 @@ def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts:
 def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_lease: bool = False) -> TaskRow:
     """Set the status of a task without a holder.
 
-    With `records_lease` the actor gets a lease that ends at once, so that older fences of the task become stale.
+    With `records_lease` the actor gets a lease that ends at once. It makes older fences of the task stale.
     """
     agent = tx.actor.id if records_lease else None
     updated = leases.set_status(tx, row, target.value, attempts=attempts, records_lease_of=agent)
@@ -177,7 +177,7 @@ def _existing(tx: Tx, task_ids: Iterable[int]) -> Iterator[TaskRow]:
 
 
 def is_ready(tx: Tx, row: TaskRow) -> bool:
-    """Return whether the task can be claimed now."""
+    """Return whether the task is ready."""
     return (
         row.status == Status.TODO
         and row.lock_holder is None
@@ -245,7 +245,7 @@ def _locked(tx: Tx, row: TaskRow, *, renewed: bool = False) -> TaskLocked:
 
 
 def _conflict_error(tx: Tx, row: TaskRow) -> Exception:
-    """Return the error for an allowed write that the guard refused: a bug, unless another actor has the lease."""
+    """Return the error for an allowed write that the guard rejected: a bug, unless another actor has the lease."""
     present = tasks.get(tx, row.id)
     lease = None if present is None else lease_of(present, tx.now)
     if lease is not None and lease.holder != tx.actor.id:
