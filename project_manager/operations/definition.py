@@ -21,7 +21,7 @@ from project_manager.domain.limits import BODY_BYTES
 from project_manager.schemas.commands import Command, IdempotentCommand
 
 CLEAR = "clear"
-"""The argument that empties fields of an edit, in MCP only: MCP treats an empty value as not sent."""
+"""The argument that empties fields of an edit, in MCP only: MCP tools treat an empty value as absent."""
 
 
 class Kind(Enum):
@@ -47,7 +47,7 @@ class WaitsFor(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LongPoll:
-    """A wait that a caller may request. `field` is its length in seconds. Without it the call does not wait."""
+    """A wait that a caller may request. `field` names the field with its length in seconds; by default 0, no wait."""
 
     field: str
     waits_for: WaitsFor
@@ -82,7 +82,7 @@ class Tool:
 
     `listed` names the listed arguments, in order; the tool accepts the others too. `defaults` are added when absent.
     `clearable` maps each field that the argument `clear` can empty to its empty value. `required` ones are required
-    over MCP only; the agent id may come from a bound token. Only an agent with a name may set the fields `named_for`.
+    over MCP only; the agent id may come from a bound token. A call that sets a field of `named_for` needs an agent id.
     `operator_only` flags need the token of an operator that is not bound to an agent.
     """
 
@@ -109,13 +109,13 @@ class Operation:
     `acts_as` is the field with the agent id that the caller acts as. Without it, no field changes the caller's
     identity. `raises` are the errors of the use case. `waits` makes the operation a long poll. `authorize` checks the
     caller beyond its role, as `f(command, actor, interface)`. `has_effect` returns whether a result must be replayed
-    for its idempotency key; by default each one is.
+    for its idempotency key; by default every result is.
 
     `http` is method and path, and `aliases` are other routes to it. `status` is the HTTP status of success.
     `body_bytes` limits the body of the HTTP request. `accepts` is another form of that body.
 
-    A `snapshot` is a large answer that is cached until the next commit. A `streamed` answer has no size limit: its use
-    case yields the text in pieces. `prepare(command, request_id)` does the work before the transaction, on its own
+    A `snapshot` is a large response that is cached until the next commit. A `streamed` response has no size limit: its
+    use case yields the text in pieces. `prepare(command, request_id)` does work before the transaction, on a worker
     thread, and the use case gets its result as `prepared`.
     """
 
