@@ -1,4 +1,4 @@
-"""Import and export of plans: projects with their epics and tasks, written as one document."""
+"""Import and export of plans: projects with their epics, tasks and knowledge, written as one document."""
 
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -42,13 +42,13 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
     Only `prune` deletes. `dry_run` lists the changes without writing them.
     """
     comparison = Comparison(tx, prepared, overwrite=command.status == "overwrite", prune=command.prune)
-    known = KnowledgeComparison(tx, prepared, comparison)
-    if prepared.diagnostics or comparison.diagnostics or known.diagnostics:
+    knowledge = KnowledgeComparison(tx, prepared, comparison)
+    if prepared.diagnostics or comparison.diagnostics or knowledge.diagnostics:
         raise _plan_error(
-            command.source, comparison, [*prepared.diagnostics, *comparison.diagnostics, *known.diagnostics]
+            command.source, comparison, [*prepared.diagnostics, *comparison.diagnostics, *knowledge.diagnostics]
         )
     difference = comparison.difference
-    changes = _changes(difference, known.changes)
+    changes = _changes(difference, knowledge.changes)
     view = ImportView(
         dry_run=command.dry_run,
         created=sum(change.change == "created" for change in changes),
@@ -59,7 +59,7 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
     )
     if not command.dry_run:
         PlanWriter(tx, difference, progress.listener_of(tx.request_id)).run()
-        diff_knowledge.write(tx, known.changes)
+        diff_knowledge.write(tx, knowledge.changes)
         _emit_finished(tx, command, difference, view)
     return view
 
@@ -84,15 +84,15 @@ def _plan_error(source: str, comparison: Comparison, found: list[Diagnostic]) ->
 
 
 def export_plan(tx: Tx, command: ExportPlan) -> Iterator[str]:
-    """Export one project or all of them as a plan that import_plan takes: fields, links, statuses, logs, knowledge.
+    """Export one project or all of them as a plan for import_plan: fields, links, statuses, logs, knowledge.
 
     Equal content always gives equal bytes. The plan omits leases, events, agents, tokens, ids and versions.
     """
     yield from writer.serialize(export.document(tx, command.project), command.format)
 
 
-def _changes(difference: PlanDiff, known: list[KnowledgeChange]) -> list[ChangeView]:
-    """List each change by name in the order of the plan. Deletions come last."""
+def _changes(difference: PlanDiff, knowledge: list[KnowledgeChange]) -> list[ChangeView]:
+    """Return each change with its name: by kind, then in the order of the plan. Deletions come last."""
     found = [
         _change("project", project.name, project.row is None, list(project.changed)) for project in difference.projects
     ]
@@ -101,7 +101,7 @@ def _changes(difference: PlanDiff, known: list[KnowledgeChange]) -> list[ChangeV
         for epic in difference.epics
     ]
     found += [_change("task", task.known.path, task.row is None, task.fields) for task in difference.tasks]
-    found += [_change("knowledge", item.path, item.row is None, item.fields) for item in known]
+    found += [_change("knowledge", item.path, item.row is None, item.fields) for item in knowledge]
     names = {project.id: project.name for project in difference.projects}
     found += [
         ChangeView("deleted", "task", f"{names[row.project_id]} / {row.name}", []) for row in difference.pruned_tasks
@@ -127,7 +127,7 @@ def _emit_finished(tx: Tx, command: ImportPlan, difference: PlanDiff, view: Impo
 class PlanWriter:
     """A writer of a difference to the database.
 
-    New tasks are inserted first, so that links find their ids. Counters are updated once, after all links.
+    New tasks are inserted before all links, which need their ids. Counters are updated once, after all links.
     """
 
     def __init__(self, tx: Tx, difference: PlanDiff, report: progress.ProgressListener) -> None:
@@ -167,7 +167,7 @@ class PlanWriter:
         transitions.emit_ready(self._tx, [row.id for row in before.values() if not transitions.is_ready(self._tx, row)])
 
     def _unchanged_conflicting(self, changed: Collection[int]) -> list[int]:
-        """Return the tasks with a new or removed conflict that the plan does not change otherwise."""
+        """Return the existing tasks with a new or removed conflict, without those in `changed`."""
         pairs = [(one.task_id, other.task_id) for one, other in self._difference.new_conflicts]
         new = {task.known.task_id for task in self._difference.tasks if task.row is None}
         ends = {task_id for pair in (*pairs, *self._difference.old_conflicts) for task_id in pair}
@@ -185,7 +185,7 @@ class PlanWriter:
             if spec is not None and spec.archived:
                 project.row = projects.write(tx, project.row, {}, archived=True)
         elif project.changed:
-            # `archived` is no plain field: its column holds a time, and each task holds a copy.
+            # `archived` is no plain field: its column holds a time, and each task has a copy of the flag.
             values = {name: value for name, value in project.changed.items() if name != "archived"}
             project.row = projects.write(tx, project.row, values, archived=project.changed.get("archived"))
 

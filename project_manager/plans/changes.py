@@ -64,7 +64,7 @@ class TaskChange:
 
 @dataclass(slots=True)
 class PlanDiff:
-    """The complete difference. Conflicts are pairs. Pruned rows exist in the database but not in the plan."""
+    """The complete difference. Conflicts are pairs of tasks. Pruned rows exist in the database but not in the plan."""
 
     projects: list[ProjectChange] = field(default_factory=list)
     epics: list[EpicChange] = field(default_factory=list)

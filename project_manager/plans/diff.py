@@ -57,7 +57,7 @@ class Comparison:
         parents = {project.name: project for project in self.difference.projects}
         present = {(row.project_id, row.name): row for row in epics.list_all(self._tx)}
         names = {project.id: project.name for project in parents.values()}
-        reference = {(names[parent], name) for parent, name in present if parent in names}
+        existing = {(names[parent], name) for parent, name in present if parent in names}
         # Matched rows leave `present`, so that the remaining rows can be pruned.
         for planned in plan.epics:
             project = parents[planned.project]
@@ -67,7 +67,7 @@ class Comparison:
                 epic.changed = _changes(planned.spec, row, EPIC_PLAIN)
             self.difference.epics.append(epic)
         positions = {(epic.project.name, epic.name): epic.planned.position for epic in self.difference.epics}
-        self._check_new_names("epic", positions, reference)
+        self._check_new_names("epic", positions, existing)
         if self._prune:
             ids = {project.id for project in parents.values() if project.planned is not None}
             self.difference.pruned_epics = [row for row in present.values() if row.project_id in ids]
@@ -75,7 +75,7 @@ class Comparison:
     def _check_new_names(
         self, kind: str, positions: dict[tuple[str, str], Position], present: set[tuple[str, str]]
     ) -> None:
-        """Report each new name with the same key as another name in its scope. A lookup of either would find both."""
+        """Report each new name with the same key as another name in its scope. A lookup by name would find both."""
         taken = {(scope, name_key(name)): name for scope, name in present}
         for (scope, name), position in positions.items():
             other = taken.setdefault((scope, name_key(name)), name)
@@ -85,12 +85,12 @@ class Comparison:
 
     def _match_tasks(self, plan: Plan) -> None:
         parents = {project.name: project for project in self.difference.projects}
-        homes = {(epic.project.name, epic.name): epic for epic in self.difference.epics}
+        by_name = {(epic.project.name, epic.name): epic for epic in self.difference.epics}
         names = {epic.id: epic.name for epic in self.difference.epics if epic.id}
         matched = _Matcher(self.difference.projects, names).match(plan.tasks)
         for planned in plan.tasks:
             row = matched.get(planned)
-            epic = None if planned.epic is None else homes[planned.project, planned.epic]
+            epic = None if planned.epic is None else by_name[planned.project, planned.epic]
             # A task without a key in the plan keeps the key of its row, so that references by key still resolve.
             key = planned.spec.external_key or (None if row is None else row.external_key)
             known = TaskRef(planned.project, planned.epic, planned.name, key, 0 if row is None else row.id)
@@ -146,7 +146,7 @@ class Comparison:
 
 
 class _Matcher:
-    """A matcher of planned tasks to rows, by external_key, else by name within the epic."""
+    """A matcher of planned tasks to rows: by external_key, otherwise by name within the epic."""
 
     def __init__(self, parents: list[ProjectChange], epic_names: dict[int, str]) -> None:
         self._by_key: dict[tuple[str, str], TaskRow] = {}

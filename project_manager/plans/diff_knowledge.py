@@ -11,7 +11,7 @@ from project_manager.plans.diagnostics import Diagnostic
 from project_manager.plans.diff import Comparison
 from project_manager.plans.reader import ParsedReference, Plan, PlannedKnowledge, PlannedTask
 from project_manager.plans.references import TaskRef
-from project_manager.services import knowledge as using
+from project_manager.services import knowledge as knowledge_service
 from project_manager.store import bulk, bulk_knowledge, epics, knowledge, seals
 from project_manager.store.knowledge import KnowledgeRow
 from project_manager.store.transaction import Tx
@@ -30,7 +30,7 @@ class KnowledgeChange:
     row: KnowledgeRow | None
     changed: dict[str, Any] = field(default_factory=dict)
     task: TaskRef | None = None
-    above: "KnowledgeChange | KnowledgeRow | None" = None
+    parent: "KnowledgeChange | KnowledgeRow | None" = None
     id: int = 0
 
     @property
@@ -48,15 +48,15 @@ class KnowledgeChange:
         # A link target without an id is new, so -1 makes it differ from every stored id.
         if "task" in spec and (0 if self.task is None else self.task.task_id or -1) != (row.task_id or 0):
             names.append("task")
-        if "parent" in spec and (0 if self.above is None else self.above.id or -1) != (row.parent_id or 0):
+        if "parent" in spec and (0 if self.parent is None else self.parent.id or -1) != (row.parent_id or 0):
             names.append("parent")
         return names
 
 
 class KnowledgeComparison:
-    """A comparison of a plan's knowledge with the database, after its projects, epics and tasks.
+    """A comparison of a plan's knowledge with the database. It needs the comparison of projects, epics and tasks.
 
-    An item matches by title within its epic, or without one. Items with equal titles match in order.
+    An item matches by title within its epic, or among the items without an epic. Equal titles match in order.
     """
 
     def __init__(self, tx: Tx, plan: Plan, comparison: Comparison) -> None:
@@ -69,8 +69,8 @@ class KnowledgeComparison:
         difference = comparison.difference
         parents = {project.name: project for project in difference.projects}
         gone = {row.id for row in difference.pruned_epics}
-        self._present = {(row.project_id, row.name): row.id for row in epics.list_all(tx) if row.id not in gone}
-        self._homes = {(epic.project.name, epic.name): epic for epic in difference.epics}
+        self._epic_ids = {(row.project_id, row.name): row.id for row in epics.list_all(tx) if row.id not in gone}
+        self._epics = {(epic.project.name, epic.name): epic for epic in difference.epics}
         for project_id in {parents[item.project].id for item in plan.knowledge} - {0}:
             self._rows[project_id] = bulk_knowledge.of_project(tx, project_id)
         self._match(plan, parents)
@@ -97,7 +97,7 @@ class KnowledgeComparison:
     def _epic(self, planned: PlannedKnowledge, project: ProjectChange) -> EpicChange | int | None:
         if planned.epic is None:
             return None
-        epic = self._homes.get((project.name, planned.epic.text)) or self._present.get((project.id, planned.epic.text))
+        epic = self._epics.get((project.name, planned.epic.text)) or self._epic_ids.get((project.id, planned.epic.text))
         if epic is None:
             message = f"`epic`: {planned.epic.text!r} not found in project {project.name!r}"
             self.diagnostics.append(Diagnostic(planned.epic.position, f"{planned.path}.epic", message))
@@ -112,7 +112,7 @@ class KnowledgeComparison:
                 message = f"`task`: {change.task.path!r} belongs to another project"
                 self.diagnostics.append(Diagnostic(planned.task.position, path, message))
         if planned.parent is not None:
-            change.above = self._resolve_parent(change, planned.parent)
+            change.parent = self._resolve_parent(change, planned.parent)
 
     def _resolve_parent(self, change: KnowledgeChange, ref: ParsedReference) -> KnowledgeChange | KnowledgeRow | None:
         # Titles need not be unique, so `#N` refers to an item by its number in the project's list.
@@ -139,18 +139,18 @@ class KnowledgeComparison:
         by_id = {change.id: change for change in self.changes if change.id}
         rows = {row.id: row for found in self._rows.values() for row in found}
 
-        def above(item: KnowledgeChange | KnowledgeRow) -> KnowledgeChange | KnowledgeRow | None:
+        def parent_of(item: KnowledgeChange | KnowledgeRow) -> KnowledgeChange | KnowledgeRow | None:
             if isinstance(item, KnowledgeChange):
                 if "parent" in item.planned.spec.model_fields_set or item.row is None:
-                    return item.above
+                    return item.parent
                 item = item.row
             return None if item.parent_id is None else by_id.get(item.parent_id) or rows[item.parent_id]
 
         for change in self.changes:
-            seen, item = {id(change)}, above(change)
+            seen, item = {id(change)}, parent_of(change)
             while item is not None and id(item) not in seen:
                 seen.add(id(item))
-                item = above(item)
+                item = parent_of(item)
             # The database has no cycles, so every cycle has a link in the plan. The error points to that link.
             if item is change and change.planned.parent is not None:
                 message = f"{change.planned.spec.title!r} would become its own ancestor"
@@ -170,7 +170,7 @@ def _changes(planned: PlannedKnowledge, row: KnowledgeRow) -> dict[str, Any]:
         changed["active"] = int(spec.active)
     for name in _JSON_FIELDS:
         if name in spec.model_fields_set and getattr(spec, name) != json.loads(getattr(row, name)):
-            changed[name] = using.to_json(getattr(spec, name))
+            changed[name] = knowledge_service.to_json(getattr(spec, name))
     return changed
 
 
@@ -182,8 +182,8 @@ def write(tx: Tx, changes: list[KnowledgeChange]) -> None:
         change.id = bulk_knowledge.add_item(tx, _new_values(tx, change))
     # A parent can be a new item further down, so parents are set in a second pass.
     for change in new:
-        if change.above is not None:
-            bulk_knowledge.set_parent(tx, change.id, change.above.id)
+        if change.parent is not None:
+            bulk_knowledge.set_parent(tx, change.id, change.parent.id)
     for change in new:
         row = knowledge.get(tx, change.id)
         if row is None:
@@ -198,14 +198,15 @@ def write(tx: Tx, changes: list[KnowledgeChange]) -> None:
                     "action_type": entry.action_type,
                     "change_reason": entry.change_reason,
                     "author": entry.author,
-                    "metadata": using.to_json(entry.metadata),
+                    "metadata": knowledge_service.to_json(entry.metadata),
                     "created_at": entry.at,
                 },
             )
         sealed = seals.stored(tx, "knowledge_logs", "knowledge_id", row.id) if change.planned.spec.log else None
-        using.emit(tx, KnowledgeCreated(**using.event_fields(row)), row, sealed=sealed)
+        event = KnowledgeCreated(**knowledge_service.event_fields(row))
+        knowledge_service.emit(tx, event, row, sealed=sealed)
     for change, fields in changed:
-        _rewrite(tx, change, fields)
+        _update(tx, change, fields)
 
 
 def _new_values(tx: Tx, change: KnowledgeChange) -> dict[str, Any]:
@@ -218,7 +219,7 @@ def _new_values(tx: Tx, change: KnowledgeChange) -> dict[str, Any]:
         "task_id": None if change.task is None else change.task.task_id,
         "title": spec.title,
         **{name: getattr(spec, name) for name in _SCALAR_FIELDS},
-        **{name: using.to_json(getattr(spec, name)) for name in _JSON_FIELDS},
+        **{name: knowledge_service.to_json(getattr(spec, name)) for name in _JSON_FIELDS},
         "active": int(spec.active),
         "created_by": created_by,
         "created_at": created_at,
@@ -227,16 +228,17 @@ def _new_values(tx: Tx, change: KnowledgeChange) -> dict[str, Any]:
     }
 
 
-def _rewrite(tx: Tx, change: KnowledgeChange, fields: list[str]) -> None:
+def _update(tx: Tx, change: KnowledgeChange, fields: list[str]) -> None:
     values = dict(change.changed)
     if "task" in fields:
         values["task_id"] = None if change.task is None else change.task.task_id
     if "parent" in fields:
-        values["parent_id"] = None if change.above is None else change.above.id
+        values["parent_id"] = None if change.parent is None else change.parent.id
     row = None if change.row is None else knowledge.update_row(tx, change.row, values, reason="imported")
     if row is None:
         raise RuntimeError(f"knowledge {change.id} changed within its own transaction")
-    using.emit(tx, KnowledgeUpdated(**using.event_fields(row), changed=list(values)), row)
+    event = KnowledgeUpdated(**knowledge_service.event_fields(row), changed=list(values))
+    knowledge_service.emit(tx, event, row)
 
 
 def write_assumptions(tx: Tx, planned: PlannedTask, task_id: int) -> None:

@@ -15,7 +15,7 @@ _CYCLES = 10
 
 
 class LinkComparison:
-    """A comparison of the links of planned tasks with the database, after their tasks."""
+    """A comparison of the links of planned tasks with the database. It needs the comparison of all tasks."""
 
     def __init__(self, tx: Tx, difference: PlanDiff, references: References, diagnostics: list[Diagnostic]) -> None:
         self._tx = tx
@@ -24,7 +24,7 @@ class LinkComparison:
         self._diagnostics = diagnostics
 
     def run(self, *, is_readable: bool) -> None:
-        """Keep the links that differ from the database, and find errors. `is_readable`: the whole plan was read."""
+        """Collect the links that differ, and report errors. `is_readable` is whether the whole plan could be read."""
         tasks = self._difference.tasks
         depending = [task for task in tasks if "depends_on" in task.planned.spec.model_fields_set]
         conflicting = [task for task in tasks if "conflicts_with" in task.planned.spec.model_fields_set]
@@ -59,7 +59,7 @@ class LinkComparison:
         return found
 
     def _compare_conflicts(self, named: list[TaskChange]) -> None:
-        """Find the pairs to add and to remove. A pair stays if one names the other, or neither lists conflicts."""
+        """Find the pairs to add and to remove. A pair stays if one task names the other, or neither lists conflicts."""
         if not named:
             return
         present = bulk.conflicts(self._tx)

@@ -28,7 +28,7 @@ _TASK_KEYS = list(dict.fromkeys(["name", "external_key", *(field.name for field 
 def document(tx: Tx, only: str | None) -> dict[str, Any]:
     """Return the document with projects by id, epics by position and tasks by id.
 
-    `only` names one project, case-insensitively. Long lists are iterators. Consume them in order while `tx` is open.
+    `only` is the name of one project, in any case. Long lists are iterators. Consume them in order while `tx` is open.
     Raises ProjectNotFound, Invalid.
     """
     project_id = resolve.project_id_of(tx, None, only)
@@ -142,11 +142,11 @@ class _Export:
         return {name: values[name] for name in _TASK_KEYS if values[name] is not None}
 
     def _references(self, task_id: int, links: dict[int, list[int]]) -> list[str] | None:
-        home = self._known[task_id].project
-        return sorted(self._reference(self._known[other], home) for other in links.get(task_id, ())) or None
+        project = self._known[task_id].project
+        return sorted(self._reference(self._known[other], project) for other in links.get(task_id, ())) or None
 
-    def _reference(self, known: TaskRef, home: str) -> str:
-        return self._resolver.reference(known, home) or known.path
+    def _reference(self, known: TaskRef, project: str) -> str:
+        return self._resolver.reference(known, project) or known.path
 
 
 def _resolver_of(known: dict[int, TaskRef]) -> Resolver:

@@ -12,7 +12,7 @@ from project_manager.store.transaction import Tx
 
 
 class KnowledgeIndex:
-    """An index of all knowledge items by title, for an export."""
+    """Ids, titles and tasks of all knowledge items, for the references of an export."""
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
@@ -20,20 +20,20 @@ class KnowledgeIndex:
         self.tasks: list[int] = []
         self._title: dict[int, str] = {}
         self._number: dict[int, int] = {}
-        self._known: dict[tuple[int, str], int] = {}
+        self._title_counts: dict[tuple[int, str], int] = {}
         for row in bulk_knowledge.titles(tx):
             mine = self.ids_by_project.setdefault(row.project_id, [])
             mine.append(row.id)
             self._number[row.id] = len(mine)
             self._title[row.id] = row.title
-            self._known[row.project_id, row.title] = self._known.get((row.project_id, row.title), 0) + 1
+            self._title_counts[row.project_id, row.title] = self._title_counts.get((row.project_id, row.title), 0) + 1
             if row.task_id is not None:
                 self.tasks.append(row.task_id)
 
     def reference(self, project_id: int, knowledge_id: int) -> str:
         """Return the item's title, or `#` and its number if the title is ambiguous or begins with `#`."""
         title = self._title[knowledge_id]
-        if self._known[project_id, title] > 1 or title.startswith("#"):
+        if self._title_counts[project_id, title] > 1 or title.startswith("#"):
             return f"#{self._number[knowledge_id]}"
         return title
 

@@ -168,7 +168,7 @@ class PlannedProject:
 
 @dataclass(slots=True)
 class Plan:
-    """The content of a document as flat lists in document order. With `diagnostics` it is not imported."""
+    """The content of a document as flat lists in document order. A plan with `diagnostics` is not imported."""
 
     source: str
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -290,12 +290,12 @@ class _Reader:
         self.plan.tasks.append(planned)
 
     def _parse(self, kind: type[Spec], node: Node, path: str, *inner: str) -> _ParsedNode[Spec] | None:
-        """Validate one mapping without its lists `inner`, and return it, or None if it cannot be read."""
+        """Validate one mapping without its lists `inner` and return it, or None for another node or too many keys."""
         if not isinstance(node, Mapping):
             hint = syntax_hints.missing_space_hint(node.text or "") if isinstance(node, Scalar) else ""
             self._report(node.position, path or "(document)", f"expected a mapping with {_key_list(kind)}", hint)
             return None
-        if len(node.entries) > limits.MAX_KEYS:  # each unknown key would be an error of its own
+        if len(node.entries) > limits.MAX_KEYS:  # each unknown key would be a separate error
             self._report(node.position, path or "(document)", f"mapping has more than {limits.MAX_KEYS} keys")
             return None
         for key, position, where in _duplicate_keys(node, path, inner):
@@ -313,11 +313,11 @@ class _Reader:
             self._report(_position_of(node, kind, name), _joined(path, name), entry["message"], hint)
         # Read again without the invalid fields, so that errors in nested lists are reported in the same run.
         invalid = {entry["field"] for entry in found} | {entry["field"].split(".")[0] for entry in found}
-        sound = {key: value for key, value in raw.items() if key not in invalid}
+        valid = {key: value for key, value in raw.items() if key not in invalid}
         for name, known in kind.model_fields.items():
             if known.is_required():
-                sound.setdefault(name, f"(line {node.position.line})")
-        return _ParsedNode(validation.read(kind, sound, listed=None), node, path)
+                valid.setdefault(name, f"(line {node.position.line})")
+        return _ParsedNode(validation.read(kind, valid, listed=None), node, path)
 
     def _children(self, parent: _ParsedNode[Any], key: str) -> Iterable[tuple[str, Node]]:
         if key not in parent.node.entries:
@@ -360,11 +360,11 @@ def _without_nulls(kind: type[Command], raw: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
-def _refs(task: _ParsedNode[Any], texts: list[str], *keys: str) -> list[ParsedReference]:
-    node = next((task.node.entries[key][1] for key in keys if key in task.node.entries), None)
+def _refs(parsed: _ParsedNode[Any], texts: list[str], *keys: str) -> list[ParsedReference]:
+    node = next((parsed.node.entries[key][1] for key in keys if key in parsed.node.entries), None)
     if isinstance(node, Sequence):
         return [ParsedReference(text, item.position) for text, item in zip(texts, node.items, strict=True)]
-    return [ParsedReference(text, task.node.position if node is None else node.position) for text in texts]
+    return [ParsedReference(text, parsed.node.position if node is None else node.position) for text in texts]
 
 
 def _position_of(node: Mapping, kind: type[Command], name: str) -> Position:

@@ -1,4 +1,4 @@
-"""References to tasks in a plan, by external key, name, or epic and name. Those to other projects add the project."""
+"""References to tasks in a plan: external key, name, or epic and name; for other projects, the project comes first."""
 
 import re
 from collections.abc import Iterator
@@ -33,23 +33,23 @@ class Resolver:
     """A resolver of references. Key, name, `Epic/Name` and `Project/..` take precedence in this order."""
 
     def __init__(self) -> None:
-        self._near: dict[tuple[str, int, str], list[TaskRef]] = {}
-        self._far: dict[tuple[int, str], list[TaskRef]] = {}
+        self._in_project: dict[tuple[str, int, str], list[TaskRef]] = {}
+        self._across_projects: dict[tuple[int, str], list[TaskRef]] = {}
 
     def add(self, known: TaskRef) -> None:
         """Register the task under every form of reference to it."""
         for rank, form in _spellings(known):
-            self._near.setdefault((known.project, rank, form), []).append(known)
-            self._far.setdefault((rank, f"{_folded(known.project)}/{form}"), []).append(known)
+            self._in_project.setdefault((known.project, rank, form), []).append(known)
+            self._across_projects.setdefault((rank, f"{_folded(known.project)}/{form}"), []).append(known)
 
     def find(self, text: str, project: str) -> list[TaskRef]:
         """Return all tasks that match the reference from `project`. A valid reference matches exactly one."""
         form = _folded(text)
         for rank in _RANKS:
-            if found := self._near.get((project, rank, form)):
+            if found := self._in_project.get((project, rank, form)):
                 return found
         for rank in _RANKS:
-            if found := self._far.get((rank, form)):
+            if found := self._across_projects.get((rank, form)):
                 return found
         return []
 
@@ -94,7 +94,7 @@ class References:
             found = self._resolver.find(ref.text, project)
         if len(found) == 1:
             return found[0]
-        self._diagnostics.append(self._report_ambiguous(ref, path, found))
+        self._diagnostics.append(self._resolution_error(ref, path, found))
         return None
 
     def names(self) -> Iterator[str]:
@@ -107,7 +107,7 @@ class References:
             if row.project not in self._projects:
                 self.add(TaskRef(row.project, row.epic, row.name, row.external_key, row.id))
 
-    def _report_ambiguous(self, ref: ParsedReference, path: str, found: list[TaskRef]) -> Diagnostic:
+    def _resolution_error(self, ref: ParsedReference, path: str, found: list[TaskRef]) -> Diagnostic:
         if found:
             meant = ", ".join(
                 repr(known.path) + (f" (external_key {known.key})" if known.key else "") for known in found[:5]

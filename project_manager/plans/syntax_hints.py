@@ -23,7 +23,7 @@ def yaml_hint(text: str, error: yaml.MarkedYAMLError, last: yaml.Event | None) -
         return ""
     lines = [*_BREAK.split(text), ""]
     before, here = lines[at.line][: at.column], lines[at.line][at.column : at.column + 1]
-    # The context of a scanner error is the incomplete token. A colon instead ends the value before it.
+    # The context of a scanner error is the incomplete token. At a colon, the token is the value before it.
     begin: Any = error.context_mark if isinstance(error, yaml.scanner.ScannerError) else None
     if here == ":" and isinstance(last, yaml.ScalarEvent):
         begin = last.start_mark

@@ -22,7 +22,7 @@ _BARE_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 def serialize(document: dict[str, Any], form: str) -> Iterator[str]:
     """Yield the document in many small pieces in the format `form`, yaml or json.
 
-    An iterator in the document stands for a non-empty list of mappings, and is consumed meanwhile.
+    An iterator in the document stands for a non-empty list of mappings. It is consumed.
     """
     if form == "json":
         for text in _json(document, "\n"):

@@ -76,7 +76,7 @@ def compose(
 ) -> Node:
     """Parse the document and return its tree. `report` is called periodically with the current line.
 
-    `is_json` describes errors as JSON errors. `strict_json` in addition requires valid JSON. Raises SyntaxProblem.
+    With `is_json`, errors are those of a JSON parser. `strict_json` also requires valid JSON. Raises SyntaxProblem.
     """
     # One search of the whole text would block all other threads.
     pieces = (_UNREADABLE.search(text, start, start + SEARCHED) for start in range(0, len(text), SEARCHED))
