@@ -232,14 +232,16 @@ async def test_lost_events_end_the_stream_of_a_2026_subscriber_which_then_reads_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscriptions, "UNBOUNDED", 0)
-    async with product(tmp_path) as made, listening(made.server) as listener, wire(listener) as bare:
-        async with (
-            Client(f"{listener.url}/mcp") as client,
-            client.listen(resource_subscriptions=["pm://task/1"]) as events,
-        ):
-            await bare.post_modern(call("create_task", name="one", project_name="p"))
-            with anyio.fail_after(TIMEOUT):
-                assert [event async for event in events] == []
+    async with (
+        product(tmp_path) as made,
+        listening(made.server) as listener,
+        wire(listener) as bare,
+        Client(f"{listener.url}/mcp") as client,
+        client.listen(resource_subscriptions=["pm://task/1"]) as events,
+    ):
+        await bare.post_modern(call("create_task", name="one", project_name="p"))
+        with anyio.fail_after(TIMEOUT):
+            assert [event async for event in events] == []
 
 
 async def test_an_agent_is_notified_that_its_own_lease_ended(tmp_path: Path) -> None:
