@@ -8,6 +8,8 @@ from project_manager.services import leases, lookup, resolve
 from project_manager.store import ready_tasks, tasks
 from project_manager.store.transaction import Tx
 
+NOT_READY = "not ready (dependencies, defer_until, a conflict, no attempts left or an archived project)"
+
 
 @dataclass(frozen=True, slots=True)
 class TaskCounts:
@@ -22,7 +24,7 @@ class TaskCounts:
         number = self.by_status.get
         return [
             ("in progress", number("IN_PROGRESS", 0)),
-            ("waiting for dependencies, defer_until or a conflicting task", number("TODO", 0) - self.ready),
+            (NOT_READY, number("TODO", 0) - self.ready),
             ("ready but excluded by your filters or reserved for earlier waiters", self.ready),
             ("in review", number("REVIEW", 0)),
             ("blocked", number("BLOCKED", 0)),

@@ -111,7 +111,7 @@ async def test_an_empty_response_counts_the_tasks_and_their_blockers(api: Operat
     counted = {entry["reason"]: entry["tasks"] for entry in answer["blockers"]}
     assert counted == {
         "in progress": 1,
-        "waiting for dependencies, defer_until or a conflicting task": 2,
+        "not ready (dependencies, defer_until, a conflict, no attempts left or an archived project)": 2,
         "in review": 1,
         "in the backlog": 1,
         "finished": 1,
