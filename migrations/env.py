@@ -80,16 +80,16 @@ def migrate(connection: Connection) -> None:
 def note_running_releases(connection: Connection) -> None:
     """Insert the releases that run on the newest schema, unless the database has an older schema.
 
-    A release that does not run on an older schema does not run on a newer one either. This holds even if the newer
-    migration names it.
+    A release that does not run on an older schema does not run on a newer one either, even if the newer migration
+    names it as `oldest_release`.
     """
     newest = context.script.get_current_head()
     if newest is None or context.get_context().get_current_revision() != newest:
         return
     scripts = list(context.script.walk_revisions())
     known = [script.revision for script in scripts]
-    newest_says = getattr(scripts[0].module, "oldest_release", newest)
-    oldest = max(newest_says, *(getattr(script.module, "oldest_release", "") for script in scripts), key=str)
+    oldest_on_newest = getattr(scripts[0].module, "oldest_release", newest)
+    oldest = max(oldest_on_newest, *(getattr(script.module, "oldest_release", "") for script in scripts), key=str)
     for release in known[: known.index(oldest) + 1]:
         connection.execute(insert(running_releases).values(schema=newest, release=release).on_conflict_do_nothing())
 

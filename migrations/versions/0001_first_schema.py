@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("created_at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("actor_id", "key", name=op.f("pk_answers")),
-        comment="first answers, by idempotency key",
+        comment="first responses, by idempotency key",
         sqlite_with_rowid=False,
     )
     op.create_index("ix_answers_created_at", "answers", ["created_at"], unique=False)
@@ -116,7 +116,7 @@ def upgrade() -> None:
         sa.Column("priority", sa.Integer(), nullable=True),
         sa.Column("expires_at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_waiters")),
-        comment="who waits for a task, in the order of coming",
+        comment="claim queue, in order of arrival",
         sqlite_autoincrement=True,
     )
     op.create_table(

@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("used_at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("uri", "session_id", name=op.f("pk_mcp_subscriptions")),
-        comment="of which resources a session wants to hear, whichever instance holds its stream",
+        comment="resources to which each session is subscribed, for all instances",
         sqlite_with_rowid=False,
     )
     op.create_index("ix_mcp_subscriptions_session_id", "mcp_subscriptions", ["session_id"], unique=False)

@@ -21,6 +21,6 @@ def upgrade() -> None:
         sa.Column("schema", sa.Text(), nullable=False),
         sa.Column("release", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("schema", "release", name=op.f("pk_running_releases")),
-        comment="releases, by the newest schema that they know, that run on a schema",
+        comment="releases that run on a schema, by the newest schema that they support",
         sqlite_with_rowid=False,
     )

@@ -1,6 +1,6 @@
 """Make token names unique among active tokens only. A new token can reuse the name of a revoked token.
 
-The previous release runs on the new schema. It looks up a name before it writes, revoked tokens included.
+The previous release runs on the new schema. Before it writes a name, it checks all tokens, revoked ones included.
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
 """Add a history of ended leases, the agent of the newest ended lease of a task, and unconfirmed leases.
 
-An unconfirmed lease is a lease without any later call of its agent.
+An unconfirmed lease is a lease after which its agent has made no call.
 
 The previous release runs on the new schema. It names no new column, no new table and no dropped index. The history does
 not contain leases that the previous release starts and ends.
@@ -22,7 +22,7 @@ UPDATE tasks SET worked_by = (
   ORDER BY seq DESC LIMIT 1)
 """
 
-# A past lease gets the expiry of its claim, or its end when renewals have extended it.
+# The expiry of a past lease is that of its claim, or the end of the lease if that is later, because of renewals.
 PAST_LEASES = """
 INSERT OR IGNORE INTO ended_leases
   (task_id, fence, agent_id, project_id, task_name, acquired_at, expires_at, ended_at, reason, status)
@@ -66,7 +66,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("task_id", "fence", name=op.f("pk_ended_leases")),
         sqlite_with_rowid=False,
-        comment="without foreign keys: the history of a task outlives it",
+        comment="no foreign keys: history is kept after the task is deleted",
     )
     op.create_index(
         "ix_task_logs_handoff", "task_logs", ["task_id", "id"], unique=False, sqlite_where=sa.text("kind = 'handoff'")

@@ -4,7 +4,7 @@ Rows with the same name or key in NFC keep their ids. The oldest row keeps the n
 ` (2)`, ` (3)` .., and a warning in the log names it.
 
 The previous release runs on the new schema, but writes no name keys and no words. Triggers clear the key and insert the
-text into `search_due`. The present release adds both when it starts.
+id into `search_due`. The release of this migration adds the keys and words when it starts.
 """
 
 import json
@@ -76,7 +76,7 @@ def upgrade() -> None:
     _compose_agents(connection)
     _compose_answers(connection)
     _compose_texts(connection)
-    _forget_keys_of_older_releases()
+    _create_key_triggers()
     _create_search()
 
 
@@ -248,7 +248,7 @@ def _compose_texts(connection: sa.Connection) -> None:
     op.execute("UPDATE events SET data = nfc_event(data) WHERE data IS NOT nfc_event(data)")
 
 
-def _forget_keys_of_older_releases() -> None:
+def _create_key_triggers() -> None:
     for table in ("projects", "epics"):
         op.execute(
             f"CREATE TRIGGER {table}_name_key AFTER UPDATE OF name ON {table} WHEN new.name IS NOT old.name BEGIN "

@@ -1,4 +1,4 @@
-"""Add the database clock: its offset from CLOCK_BOOTTIME, and jumps of the wall clock that it has not followed.
+"""Add the database clock: its offset from CLOCK_BOOTTIME, and the last jump of the wall clock that it saw or followed.
 
 The previous release runs on the new schema. It writes only `clock_high`, which the present release reads.
 """

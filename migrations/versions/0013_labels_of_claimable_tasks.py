@@ -4,8 +4,8 @@ Triggers insert the labels when a task becomes ready, and delete them when it ch
 trigger on the columns that a claim sets would cost each claim 2.6 microseconds, even without labels. Each other write
 of a status also sets `attempts`, which fires the triggers.
 
-The previous release runs on the new schema. The labels of tasks that it claims stay until their status changes.
-Searches ignore them.
+The previous release runs on the new schema. When it claims a task, the labels of the task stay in the table until its
+status changes again. Searches ignore these labels.
 """
 
 import sqlalchemy as sa
@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("project_id", sa.Integer(), nullable=False),
         sa.Column("epic_id", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("label", "priority", "rank", "task_id", name=op.f("pk_claimable_labels")),
-        comment="labels of claimable tasks in the order of claims, added by triggers; rank is minus unblocks",
+        comment="labels of ready tasks in claim order, maintained by triggers; rank is minus unblocks",
         sqlite_with_rowid=False,
     )
     op.create_index(

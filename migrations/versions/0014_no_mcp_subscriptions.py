@@ -1,6 +1,6 @@
 """Drop the resource subscriptions of MCP sessions, which are now in the memory of the instance with the session.
 
-Older revisions write to the table, so they do not run on this schema. No release has used it.
+Older revisions write to the table, so they do not run on this schema. No release has used the table.
 """
 
 from alembic import op

@@ -1,7 +1,7 @@
-"""Set the missing name keys, index the missing search words, and drop the triggers for releases without them.
+"""Set missing name keys, index missing search words, and drop the triggers for releases that write neither.
 
 A row without a key and with the name of another row gets a suffix ` (2)`, ` (3)` .., and a warning in the log
-names it. Older revisions write to the dropped table, so they do not run on this schema. No release has used it.
+names it. Older revisions write to the dropped table `search_due`, so they do not run on it. No release has used it.
 """
 
 import logging
@@ -36,7 +36,7 @@ def upgrade() -> None:
 
 
 def _set_missing_keys(connection: sa.Connection, table: str, scope: str) -> None:
-    """Set the key of each row without one. Rows with a key of their own come first, and the others get a number."""
+    """Set the key of each row without one. Rows with a free name come first. Each other row gets a numbered name."""
     missing = sa.text(f"SELECT id, {scope}, name FROM {table} WHERE name_key IS NULL ORDER BY id")
     taken = sa.text(
         f"SELECT 1 FROM {table} WHERE {scope} = :inside AND id <> :id AND (name_key = :key OR name = :name)"
