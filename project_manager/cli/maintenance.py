@@ -72,7 +72,7 @@ def _revision(path: Path) -> str | None:
     if not path.exists() or path.stat().st_size == 0:
         return None
     try:
-        with closing(driver.connect(str(path), immutable=True)) as connection:
+        with closing(driver.connect(str(path), keep_settings=True)) as connection:
             return revisions.current(connection)
     except driver.DriverError:
         return None

@@ -88,7 +88,7 @@ async def refused(readers: Readers) -> None:
         await ask(readers, lambda tx: None)
 
 
-async def test_the_end_of_the_writer_and_a_late_write_may_refuse_the_rest_at_once(runtime: Runtime) -> None:
+async def test_the_end_of_the_writer_and_a_late_write_may_reject_the_rest_at_once(runtime: Runtime) -> None:
     writer = runtime.database.writer
     switch_interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -99,6 +99,6 @@ async def test_the_end_of_the_writer_and_a_late_write_may_refuse_the_rest_at_onc
                 writer._queue.put([])
             async with anyio.create_task_group() as all_at_once:
                 for _ in range(20):
-                    all_at_once.start_soon(anyio.to_thread.run_sync, writer._refuse_the_rest)
+                    all_at_once.start_soon(anyio.to_thread.run_sync, writer._reject_remaining)
     finally:
         sys.setswitchinterval(switch_interval)

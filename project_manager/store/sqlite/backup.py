@@ -26,7 +26,7 @@ _CHUNK = 1024 * 1024
 class BackupError(Exception):
     """Error with one sentence on why no backup was taken or why a backup is not used.
 
-    Nothing was changed, except for `RestoreNotVerified`.
+    The contents of the database are unchanged, except after `RestoreNotVerified`.
     """
 
 
@@ -54,7 +54,7 @@ class NewerRelease(CheckNotPossible):
 class Backup:
     """A verified backup. `head` is its newest event.
 
-    A backup with `differences` between its contents and its events is kept, so that later work is not lost.
+    A backup with `differences` between its contents and its events is kept, because it may have the newest work.
     """
 
     path: Path
@@ -91,7 +91,7 @@ def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -
     try:
         _remove_leftovers(target, database)
         with private_files.workspace(target, "unfinished") as unfinished:
-            digest, found = _copy_whole(database, unfinished)
+            digest, found = _copy_and_check(database, unfinished)
             checksum_path(target).unlink(missing_ok=True)  # a crash must not leave an old checksum next to the new file
             _set_ownership(unfinished, target.parent, mode)
             replace_file(unfinished, target)
@@ -105,7 +105,7 @@ def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -
     return Backup(target, size, digest, revision, found.head, found.differences)
 
 
-def _copy_whole(database: Path, unfinished: Path) -> tuple[str, CheckResult]:
+def _copy_and_check(database: Path, unfinished: Path) -> tuple[str, CheckResult]:
     """Copy the database, check the copy, and return its checksum and the result. Raises BackupError."""
     _copy_in_use(database, unfinished)
     found = check_file(unfinished)
@@ -143,9 +143,9 @@ def write_error(subject: str, folder: Path, error: OSError) -> BackupError:
     return kind(f"{subject} cannot be written to the folder {folder}: {reason or error.strerror}")
 
 
-def disk_full(what: str, folder: Path) -> TemporaryBackupError:
+def disk_full(subject: str, folder: Path) -> TemporaryBackupError:
     """Return the refusal for a file that SQLite cannot write because the disk is full."""
-    return TemporaryBackupError(f"{what} cannot be written to the folder {folder}: the disk is full")
+    return TemporaryBackupError(f"{subject} cannot be written to the folder {folder}: the disk is full")
 
 
 def check_file(path: Path, *, sealed: bool = True, published: Iterable[Head] = ()) -> CheckResult:
@@ -272,13 +272,13 @@ def _checksum_faults(path: Path) -> tuple[str, ...]:
 
 def _examine_contents(path: Path, published: Iterable[Head]) -> CheckResult:
     """Check the contents of the file and return the result. Raises DriverError when a check could not run."""
-    stood_still = _cannot_change(path)
+    was_immutable = _cannot_change(path)
     connection = open_read_only(path)
     connection.text_factory = _text
     try:
         connection.execute("BEGIN")
         found = checks.check_contents(connection, published)
-        if found.problems and stood_still and not _cannot_change(path):
+        if found.problems and was_immutable and not _cannot_change(path):
             raise CheckNotPossible(f"{path} cannot be checked now: another process opened it during the check")
         return found
     except driver.DriverError as error:

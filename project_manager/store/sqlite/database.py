@@ -33,7 +33,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class DatabaseOpenError(ProjectManagerError):
-    """Error with one sentence on why the database is not opened. Nothing was changed."""
+    """Error with one sentence on why the database is not opened. Its contents are unchanged."""
 
 
 class DatabaseTemporarilyUnavailable(DatabaseOpenError):
@@ -126,7 +126,7 @@ class Database:
 
 
 def prepare(options: Options) -> None:
-    """Check the file and migrate it when allowed. Raises DatabaseOpenError, and then nothing was changed."""
+    """Check the file and migrate it when allowed. After a DatabaseOpenError, its contents are unchanged."""
     path = options.path
     check_access(path)
     exists = path.exists() and path.stat().st_size > 0
@@ -244,7 +244,7 @@ def _damaged(path: Path) -> str:
 
 
 def _examine_inside(path: Path) -> tuple[str | None, bool]:
-    connection = driver.connect(str(path), immutable=True)
+    connection = driver.connect(str(path), keep_settings=True)
     try:
         if path.stat().st_size <= QUICK_CHECK_BYTES:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -307,7 +307,7 @@ def register(
 ) -> None:
     """Insert this process into the instances. Raises DatabaseOpenError when sharing the file is not safe.
 
-    `gone` are the rows of instances on another machine that showed no sign of life.
+    `gone` are the rows of instances on other machines that sent no heartbeat during a wait.
     """
     instances.delete_expired(tx)
     others = check_sharing(tx, database=database, gone=gone)

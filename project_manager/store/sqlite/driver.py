@@ -76,11 +76,11 @@ def several_processes_are_safe(version: tuple[int, ...] = SQLITE_VERSION) -> boo
     return version >= _FIXED_SINCE or version in _FIXED_BACKPORTS
 
 
-def connect(path: str, *, read_only: bool = False, immutable: bool = False) -> Any:
+def connect(path: str, *, read_only: bool = False, keep_settings: bool = False) -> Any:
     """Open and return a driver connection in autocommit mode. The caller executes BEGIN and COMMIT.
 
-    A `read_only` connection cannot write and never runs a checkpoint. `immutable` keeps the settings of the file, which
-    may belong to another program.
+    A `read_only` connection cannot write and never runs a checkpoint. `keep_settings` omits all pragmas, because the
+    file may belong to another program.
     """
     connection = driver.connect(
         f"file:{_quoted(path)}?mode=rw",
@@ -90,7 +90,7 @@ def connect(path: str, *, read_only: bool = False, immutable: bool = False) -> A
         cached_statements=512,
         timeout=BUSY_TIMEOUT_MS / 1000,
     )
-    for pragma in () if immutable else _PRAGMAS:
+    for pragma in () if keep_settings else _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     if read_only:
         connection.execute("PRAGMA wal_autocheckpoint=0")
@@ -143,7 +143,10 @@ def ends_transaction(error: BaseException) -> bool:
 
 
 def as_domain_error(error: BaseException) -> ProjectManagerError:
-    """Return the domain error for a driver error. Use cases check constraints before they write."""
+    """Return the domain error for a driver error.
+
+    Constraint errors have no class of their own, because use cases check constraints before they write.
+    """
     name = error_name(error)
     if is_full(error):
         return StorageFull("the disk of the database is full")

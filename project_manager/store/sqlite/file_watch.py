@@ -41,7 +41,7 @@ class FileWatch:
         self.damage: str | None = None
 
     def note(self, error: BaseException) -> None:
-        """Store and log the first driver error that reports damage. Thread-safe."""
+        """Store and log the first driver error that reports damage. Any thread may call it."""
         if self.damage is None and driver.is_damage(error):
             self.damage = str(error)
             log.error(
@@ -70,7 +70,7 @@ class FileWatch:
         return self.change
 
     def check(self) -> None:
-        """Raise DatabaseMoved for a removed or replaced file, and DatabaseDamaged. Takes one `stat` call."""
+        """Raise DatabaseMoved for a removed or replaced file, or DatabaseDamaged. Make one `stat` call if unchanged."""
         try:
             if _identity(self._paths[""]) != self._opened[""]:
                 self.refresh()

@@ -92,7 +92,7 @@ def move_logs(database: Path, name: str) -> list[Path]:
 def copy_ownership(path: Path, model: Path, *, mode: bool = False) -> None:
     """Set the owner and group of `model` on the file, and with `mode` also its permissions.
 
-    Only an administrator can change the owner. For other users the file keeps it, without an error.
+    Only an administrator can change the owner. For other users, the file keeps its owner, without an error.
     """
     owner, present = model.stat(), path.stat()
     if (owner.st_uid, owner.st_gid) != (present.st_uid, present.st_gid):

@@ -1,7 +1,7 @@
 """Reads with a result too large for memory, returned as pieces of text from one snapshot.
 
-Each has its own connection, so a slow client does not occupy a reader thread. Their number is small, because SQLite
-cannot reuse the write-ahead log during an open snapshot.
+Each read has its own connection, so a slow client does not occupy a reader thread. Only a few run at once, because
+SQLite cannot reuse the write-ahead log during an open snapshot.
 """
 
 import logging
@@ -38,7 +38,7 @@ class LongReads:
 
     @asynccontextmanager
     async def open(self, name: str, work: Work, actor: Actor, request_id: str) -> AsyncIterator["ChunkedRead"]:
-        """Yield the pieces of `work` from one snapshot. Raises QueueFull after WAIT_SECONDS without a free place."""
+        """Yield the pieces of `work` from one snapshot. Raises QueueFull after WAIT_SECONDS without a free slot."""
         await self._acquire_slot()
         try:
             pieces = ChunkedRead(name, self._context)
@@ -77,7 +77,7 @@ class ChunkedRead:
     async def next(self) -> str:
         """Return the next piece, or an empty string at the end.
 
-        Raises QueryTimeout, DatabaseUnavailable, Internal, and each ProjectManagerError of the work.
+        Raises DatabaseMoved, the errors of `driver.as_domain_error`, Internal, and each ProjectManagerError of `work`.
         """
         return await anyio.to_thread.run_sync(self._make)
 

@@ -48,7 +48,7 @@ def is_open_to_others(path: Path) -> bool:
 
 @contextmanager
 def workspace(target: Path, word: str) -> Iterator[Path]:
-    """Create a private folder next to `target` and yield an empty file of that name in it. Raises OSError.
+    """Create a private folder next to `target`, and yield an empty file with the same name in it. Raises OSError.
 
     A lock on the folder shows `remove_leftovers` that the process is alive.
     """

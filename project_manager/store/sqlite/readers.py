@@ -22,8 +22,8 @@ PROGRESS_HANDLER_STEPS = 20_000
 LOCK_TIMEOUT_SECONDS = 0.005
 """Maximum wait of a read for the previous read, in seconds.
 
-A read releases the interpreter lock at every row. Two concurrent reads contend for the lock each time, which costs half
-as much again as two sequential reads.
+A read releases the interpreter lock at every row. Two concurrent reads contend for the lock each time, and take 50 %
+longer than two sequential reads.
 """
 
 Result = TypeVar("Result")
@@ -41,7 +41,7 @@ class _Read(Generic[Result]):
 
 @dataclass(frozen=True, slots=True)
 class ReadContext:
-    """The database file and the conditions of its reads: `timeout` in seconds, and `timed` gets (name, seconds)."""
+    """The database file and the conditions of its reads: `timeout` is in seconds, and `timed` gets (name, seconds)."""
 
     path: str
     watch: FileWatch
@@ -78,7 +78,7 @@ class Readers:
     async def run(self, name: str, work: Callable[[Tx], Result], actor: Actor, request_id: str) -> Result:
         """Run `work` on one snapshot and return its result.
 
-        Raises QueueFull, QueryTimeout, ShuttingDown, and each error of `work`.
+        Raises QueueFull, ShuttingDown, DatabaseMoved, the errors of `driver.as_domain_error`, and each error of `work`.
         """
         if self._closing:
             raise ShuttingDown("the server is shutting down")
@@ -134,7 +134,7 @@ class Readers:
             started = monotonic()
             deadline[0] = started + self._context.timeout
             bind_context(read.request_id, read.actor.token_id)
-            outcome, error = self._run_with_turn_lock(connection, read)
+            outcome, error = self._run_after_previous(connection, read)
             self._progressed = finished = monotonic()
             self._context.timed(read.name, finished - started)
             try:
@@ -142,7 +142,7 @@ class Readers:
             except RuntimeError:
                 return  # the event loop has ended, and all callers with it
 
-    def _run_with_turn_lock(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
+    def _run_after_previous(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
         """Run a read after the previous one. Behind a long read, start after LOCK_TIMEOUT_SECONDS."""
         taken = self._run_lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
         try:

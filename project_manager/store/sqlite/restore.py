@@ -134,7 +134,7 @@ def restore(source: Path, database: Path, now: int, *, force: bool = False) -> R
 def _replace(database: Path, prepared: Path, now: int) -> tuple[Path | None, list[Path]]:
     """Rename the prepared file to the database path. Return the paths of the kept database and logs.
 
-    It gets the owner and permissions of the replaced database, else mode 0600 and the owner of its folder.
+    The new file gets the owner and permissions of the replaced database, else mode 0600 and the owner of its folder.
     """
     with _exclusive_access(database):
         name = _backup_name_of_current(database, now)
@@ -186,7 +186,7 @@ def _copy(source: Path, prepared: Path) -> None:
 def _checkpoint_current(database: Path, now: int) -> _CurrentState:
     """Write the log of the present database into its file and return its state. Raises DatabaseInUse.
 
-    For an unreadable database, the usual reason for a restore, `now` is the instant and the fence floor.
+    For a missing or unreadable database, the usual reason for a restore, `now` is the instant and the fence floor.
     """
     with _exclusive_access(database):
         pass
@@ -244,7 +244,7 @@ def _head_of(tx: Tx) -> HeadFields:
 
 
 def _start_epoch(prepared: Path, now: int, present: _CurrentState) -> Restored:
-    """Begin a new epoch in the prepared file and return the result. It starts at `now` or later database time."""
+    """Begin a new epoch in the prepared file and return the result. It starts at `now` or at a later database time."""
     connection = driver.connect(str(prepared))
     try:
         connection.execute(driver.BEGIN_WRITE)
@@ -279,7 +279,7 @@ def _lower_clock(tx: Tx) -> None:
 def _end_leases(tx: Tx) -> int:
     """End all leases and reset their tasks to the status before the claim. Return the number of leases.
 
-    The agents of the backup may have finished or released the tasks since then.
+    The agents may have finished or released the tasks since the backup.
     """
     leased, reason = _LEASED.all(tx, _LeasedTask._make), UnlockReason.FORCED.value
     _RELEASE_ALL.run(tx, now=tx.now)
@@ -336,7 +336,7 @@ def _not_verified(database: Path, problem: str, kept: Path | None) -> RestoreNot
 
 
 def _problem_of(database: Path, epoch: str) -> str | None:
-    """Return the difference between the database at this path and the intact one of this epoch, or None."""
+    """Return the problem of the database at this path, or None when it is intact and has this epoch."""
     found = backup.check_file(database)
     if found.problems:
         return f"is damaged: {'; '.join(found.problems)}"

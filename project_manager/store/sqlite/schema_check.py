@@ -1,6 +1,6 @@
 """Comparison of the schema of a database with the schema that the migrations create in a temporary database.
 
-Spacing, quotes, and the order of columns and constraints depend on the migrations that ran, and are ignored.
+Spacing, quotes, letter case, and the order of columns and constraints depend on past migrations, and are ignored.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Tail of the outbox: reads the events of all processes by number, in the order of commits.
 
-The writer of this process wakes it. Commits of other processes change `PRAGMA data_version`, which it reads every 20 ms
-(figures in docs/performance.md). SQLite has one writer at a time and commits the event numbers in order. Reading by
-number therefore misses no event.
+The writer of this process wakes it. Commits of other processes change `PRAGMA data_version`, which the tail reads every
+20 ms (figures in docs/performance.md). SQLite has one writer at a time and commits the event numbers in order. So
+reading by number misses no event.
 """
 
 import logging

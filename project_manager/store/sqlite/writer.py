@@ -144,7 +144,7 @@ class Writer:
     async def run(self, name: str, work: Work[Result], actor: Actor, request_id: str) -> Result:
         """Run `work` in the next batch and return its result after the commit.
 
-        Raises QueueFull, ShuttingDown, and each error of `work`.
+        Raises QueueFull, ShuttingDown, the errors of a failed batch (see `_error_for_jobs`), and each error of `work`.
         """
         if self._closing:
             raise ShuttingDown("the server is shutting down")
@@ -164,7 +164,7 @@ class Writer:
         for start in range(0, len(jobs), BATCH):
             self._queue.put(jobs[start : start + BATCH])
         if self._ended:
-            self._refuse_the_rest()
+            self._reject_remaining()
 
     def run_due(self) -> None:
         """Run due work now. Another process may have started a lease that expires before the next check."""
@@ -182,16 +182,16 @@ class Writer:
         if self._thread.ident is not None:
             self._thread.join()
         self._ended = True
-        self._refuse_the_rest()
+        self._reject_remaining()
         try:
             self._connection.execute(driver.SHORT_BUSY_TIMEOUT)
             if not self._lost:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except driver.DriverError:
-            log.info("the write-ahead log is kept: another process uses the database")
+        except driver.DriverError as error:
+            log.info("the write-ahead log is kept, because its checkpoint has failed: %s", error)
         self._connection.close()
 
-    def _refuse_the_rest(self) -> None:
+    def _reject_remaining(self) -> None:
         """Fail the jobs queued after the shutdown. The closing thread and the event loop may run it concurrently."""
         with suppress(queue.Empty):
             while True:
@@ -220,7 +220,7 @@ class Writer:
     def _next_batch(self) -> tuple[list[Job[Any]], bool]:
         """Return the waiting jobs and whether to stop.
 
-        The list has fewer than twice BATCH jobs. It is empty when it is only time to check for due work.
+        The list has fewer than twice BATCH jobs. An empty list means that only due work is to be checked.
         """
         batch: list[Job[Any]] = []
         try:
@@ -300,7 +300,7 @@ class Writer:
     def _run_all(self, batch: list[Job[Any]], tx: Tx, shared: BatchState) -> None:
         """Run the jobs without a savepoint for each, because a savepoint costs a tenth of a claim.
 
-        When a failed job has already written, all are rolled back and run again, each in its own savepoint.
+        When a failed job has written, all jobs are rolled back. Several jobs then run again, each in its own savepoint.
         """
         mark = shared.mark
         tx.execute("SAVEPOINT jobs")
@@ -324,7 +324,7 @@ class Writer:
             shared.undo(mark)
         tx.execute("RELEASE job")
 
-    def _run_job(self, job: Job[Any], batch: Tx, shared: BatchState) -> bool:
+    def _run_job(self, job: Job[Any], tx: Tx, shared: BatchState) -> bool:
         """Run a job. Return False when it has failed after writes that must be rolled back."""
         started = time.perf_counter()
         mark, changes = shared.mark, self._connection.total_changes
@@ -332,7 +332,7 @@ class Writer:
         bind_context(job.request_id, job.actor.token_id)
         try:
             job.outcome = job.work(
-                Tx(batch.execute, batch.now, job.actor, job.request_id, self._max_attempts, shared, batch.wall)
+                Tx(tx.execute, tx.now, job.actor, job.request_id, self._max_attempts, shared, tx.wall)
             )
         except ProjectManagerError as error:
             job.error = error
@@ -346,9 +346,9 @@ class Writer:
         return job.error is None or (shared.mark == mark and self._connection.total_changes == changes)
 
     def _set_time(self, tx: Tx, no_foreign_commit: bool) -> ClockMark | None:
-        """Set the instant of the batch. Return the mark of the clock when it was stored.
+        """Set the instant of the batch. Return the mark of the clock if this batch stores it, else None.
 
-        `no_foreign_commit` has the meaning that it has in `_write_events`.
+        `no_foreign_commit` means the same as in `_write_events`.
         """
         if not no_foreign_commit:
             self.clock.load(meta.clock_mark(tx))
@@ -369,9 +369,9 @@ class Writer:
             except driver.DriverError:
                 log.exception("rollback failed", extra={"action": "rollback_failed"})
         self._next_due, self._known_version = self.now() + RETRY_MS, None
-        meaning = self._error_for_jobs(error)
+        reported = self._error_for_jobs(error)
         for job in batch:
-            job.error = meaning
+            job.error = reported
 
     def _error_for_jobs(self, error: Exception) -> ProjectManagerError:
         """Return the error for each job of a failed batch. Log it unless the code that detects it logs it."""
@@ -385,10 +385,10 @@ class Writer:
             self._lost = True
             self._hooks.on_lost_write(error)
             return OutcomeUnknown("the disk failed during the write; the result is unknown")
-        meaning = driver.as_domain_error(error)
-        self.failure = meaning.message
-        log.error("a batch failed: %s", error, extra={"action": "batch_failed", "code": meaning.code})
-        return meaning
+        reported = driver.as_domain_error(error)
+        self.failure = reported.message
+        log.error("a batch failed: %s", error, extra={"action": "batch_failed", "code": reported.code})
+        return reported
 
     def _resolve_futures(self, batch: list[Job[Any]]) -> None:
         """Wake all callers of a batch with one call into the event loop."""
