@@ -29,7 +29,7 @@ _TOUCH = Statement(
     .on_conflict_do_update(index_elements=[agents.c.id], set_={"last_seen_at": bindparam("now"), **bindparams("kind")})
 )
 _GET = Statement(select(*_COLUMNS).where(agents.c.id == bindparam("agent_id")))
-_HELD_BY = Statement(
+_LEASED_BY = Statement(
     select(*COLUMNS)
     .where(tasks.c.lock_holder == bindparam("agent_id"), tasks.c.lock_expires_at > bindparam("now"))
     .order_by(tasks.c.id)
@@ -46,18 +46,18 @@ _LEASES_OF = Statement(
     .limit(bindparam("limit"))
 )
 _held = tasks.alias("held")
-_ENDING_FIRST = (
+_EXPIRING_FIRST = (
     select(_held.c.id)
     .where(_held.c.lock_holder == bindparam("agent_id"), _held.c.lock_expires_at > bindparam("now"))
     .order_by(_held.c.lock_expires_at)
     .limit(literal_column("5"))
 )
-_ENDING_FIRST_ROWS = Statement(select(*COLUMNS).where(tasks.c.id.in_(_ENDING_FIRST)).order_by(tasks.c.id))
+_EXPIRING_FIRST_ROWS = Statement(select(*COLUMNS).where(tasks.c.id.in_(_EXPIRING_FIRST)).order_by(tasks.c.id))
 
 
 def ending_first(tx: Tx) -> list[TaskRow]:
     """Return the tasks of the actor's five leases that expire first, ordered by id. Links are not filled in."""
-    return _ENDING_FIRST_ROWS.all(tx, with_empty_links, agent_id=tx.actor.id, now=tx.now)
+    return _EXPIRING_FIRST_ROWS.all(tx, with_empty_links, agent_id=tx.actor.id, now=tx.now)
 
 
 def touch(tx: Tx) -> None:
@@ -76,8 +76,8 @@ def other_leases(tx: Tx, task_id: int, limit: int) -> list[tuple[int, int, int]]
 
 
 def leased_by(tx: Tx, agent_id: str, limit: int = 100) -> list[TaskRow]:
-    """Return up to `limit` tasks that the agent holds now, ordered by id. Links are not filled in."""
-    return _HELD_BY.all(tx, with_empty_links, agent_id=agent_id, now=tx.now, limit=limit)
+    """Return up to `limit` tasks with a live lease of the agent, ordered by id. Links are not filled in."""
+    return _LEASED_BY.all(tx, with_empty_links, agent_id=agent_id, now=tx.now, limit=limit)
 
 
 @lru_cache(maxsize=4)
@@ -98,7 +98,7 @@ def _listed(active: bool | None) -> tuple[Statement, Statement]:
 
 
 def page(tx: Tx, *, active: bool | None, offset: int, limit: int) -> tuple[list[AgentRow], int]:
-    """Return a page of agents, the last seen first, and the number of agents that match.
+    """Return a page of agents, the most recently seen first, and the number of agents that match.
 
     `active` selects agents with a live lease (True), without one (False), or all (None).
     """

@@ -24,7 +24,7 @@ class VerdictRow(NamedTuple):
 
 
 class AssumptionRow(NamedTuple):
-    """A stored assumption, with its newest verdict and the number of its verdicts."""
+    """A stored assumption. `verdict` is its newest verdict, or None. `verdicts` is the number of its verdicts."""
 
     id: int
     task_id: int
@@ -44,14 +44,14 @@ _STORED = [name for name in AssumptionRow._fields if name in _assumptions.c]
 _verdicts = assumption_verdicts
 _newest = _verdicts.alias("newest")
 _VERDICT_COLUMNS = [_verdicts.c[name] for name in VerdictRow._fields]
-_HOW_MANY = (
+_VERDICT_COUNT = (
     select(func.count())
     .select_from(_verdicts)
     .where(_verdicts.c.assumption_id == _assumptions.c.id)
     .correlate(_assumptions)
     .scalar_subquery()
 )
-_LAST = (
+_NEWEST_ID = (
     select(func.max(_verdicts.c.id))
     .where(_verdicts.c.assumption_id == _assumptions.c.id)
     .correlate(_assumptions)
@@ -59,15 +59,15 @@ _LAST = (
 )
 _ROW = select(
     *[_assumptions.c[name] for name in _STORED],
-    _HOW_MANY.label("verdicts"),
+    _VERDICT_COUNT.label("verdicts"),
     *[_newest.c[name].label(f"newest_{name}") for name in VerdictRow._fields],
-).select_from(_assumptions.outerjoin(_newest, _newest.c.id == _LAST))
+).select_from(_assumptions.outerjoin(_newest, _newest.c.id == _NEWEST_ID))
 
 _ADD = Statement(insert(_assumptions).values(bindparams(*_STORED[1:])).returning(_assumptions.c.id))
 _GET = Statement(
     _ROW.where(_assumptions.c.task_id == bindparam("task_id"), _assumptions.c.id == bindparam("assumption_id"))
 )
-_JUDGE = Statement(
+_ADD_VERDICT = Statement(
     insert(_verdicts).values(bindparams("assumption_id", *VerdictRow._fields[1:])).returning(*_VERDICT_COLUMNS)
 )
 _HISTORY = Statement(
@@ -93,7 +93,7 @@ def get(tx: Tx, task_id: int, assumption_id: int) -> AssumptionRow | None:
 
 def add_verdict(tx: Tx, assumption_id: int, verdict: str, confidence: int, reason: str) -> VerdictRow:
     """Insert a verdict as the newest one and return it."""
-    row = _JUDGE.row(
+    row = _ADD_VERDICT.row(
         tx,
         assumption_id=assumption_id,
         verdict=verdict,
@@ -133,7 +133,7 @@ def page(
 ) -> tuple[list[AssumptionRow], bool, int]:
     """Return a page of a task's assumptions with ids below `before`, whether more follow, and the number that match.
 
-    `verdict` selects by the newest verdict, or with OPEN the assumptions without one. None selects all.
+    `verdict` selects by the newest verdict. WITHOUT_VERDICT selects assumptions without one, and None selects all.
     """
     filters: dict[str, Any] = {"task_id": task_id}
     if verdict not in (None, WITHOUT_VERDICT):

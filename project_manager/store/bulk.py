@@ -18,7 +18,7 @@ from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
 from project_manager.store.transaction import Tx
 
 AT_ONCE = 16
-"""Number of rows with long texts that stay in memory during an export."""
+"""Number of rows with long texts that an export reads at once, so that it needs little memory."""
 
 
 class NameRow(NamedTuple):
@@ -148,7 +148,7 @@ def children(tx: Tx, kind: type[Child], table: str, column: str, parent_id: int)
 
 
 def replace_dependencies(tx: Tx, links: dict[int, list[int]]) -> None:
-    """Replace the dependencies of each task in `links` by the given ids. `recount` sets the counters."""
+    """Replace the dependencies of each task in `links` with the given ids. `recount` sets the counters."""
     _DROP_DEPENDENCIES.run(tx, ids=json.dumps(list(links)))
     for task_id, others in links.items():
         for other_id in others:

@@ -1,7 +1,8 @@
 """The hash chain over the events.
 
 The `hash` of an event is the SHA-256 of the previous hash (32 bytes) and the other columns as a compact JSON array in
-the order of COLUMNS. The first event follows `meta.floor_hash`, the hash of the newest removed event, or 32 zero bytes.
+the order of COLUMNS. Before the first event, the previous hash is `meta.floor_hash`: the hash of the newest removed
+event, or 32 zero bytes.
 """
 
 import re
@@ -68,5 +69,5 @@ def floor(tx: Tx) -> Head:
 
 
 def link(previous: bytes, columns: Sequence[Any]) -> bytes:
-    """Return the hash of an event from the previous hash and its columns, in the order of COLUMNS."""
+    """Return the hash of an event from the previous hash and the columns of the event, in the order of COLUMNS."""
     return sha256(previous + orjson.dumps(columns)).digest()

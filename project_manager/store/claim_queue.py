@@ -12,7 +12,7 @@ from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 WAITER_TTL_MS = 11_000
-"""Time that a waiter stays in the queue without a heartbeat of its process. Heartbeats come every 5 s."""
+"""Time that a waiter stays in the queue without a heartbeat of its process. A process sends one every 5 s."""
 
 
 class Waiter(NamedTuple):
@@ -98,7 +98,7 @@ _DELETE_ALL = Statement(delete(waiters))
 
 
 def queue(tx: Tx) -> Queue:
-    """Return the claim queue. A batch reads it once, and again after a change."""
+    """Return the claim queue. A batch reads it once, and again after `dequeue` or a rollback."""
     if tx.batch is None:
         return _read(tx)
     if tx.batch.queue is None:
@@ -143,7 +143,7 @@ def _invalidate_cache(tx: Tx) -> None:
 
 
 def heartbeat(tx: Tx, waiter_ids: list[int]) -> None:
-    """Set the expiry of waiters of live processes to WAITER_TTL_MS from now."""
+    """Set the expiry of these waiters to WAITER_TTL_MS from now."""
     _HEARTBEAT.run(tx, waiter_ids=json.dumps(waiter_ids), expires_at=tx.now + WAITER_TTL_MS)
 
 

@@ -1,8 +1,8 @@
 """Database time: the clock that decides when leases expire, for every process on one database.
 
-It never goes back. It advances at the rate of CLOCK_BOOTTIME and follows the wall clock forward: a lead of up to
-JUMP_MS at once, a larger one only if the wall clock still has it SETTLE_MS later. So leases still expire when the wall
-clock is set back, or is wrong for a moment.
+It never goes back. It advances at the rate of CLOCK_BOOTTIME and follows the wall clock forward. It follows a lead of
+up to JUMP_MS at once, and a larger lead only if the wall clock still has it SETTLE_MS later. So leases still expire
+when the wall clock is set back, or is wrong for a moment.
 """
 
 import logging
@@ -53,7 +53,7 @@ class DatabaseClock:
         self._stored = ClockMark(0)
 
     def now(self) -> int:
-        """Return the current instant in milliseconds, never before one that a batch has used."""
+        """Return the current instant in milliseconds. It is never earlier than the instant of a previous batch."""
         wall, boot = self._clock.now(), self._clock.boottime()
         if self._offset is None:
             return max(wall, self._last)
@@ -127,11 +127,11 @@ class DatabaseClock:
             self._stored = mark
 
     def _jump_has_settled(self, boot: int) -> bool:
-        """Return whether the wall clock has been too far ahead for SETTLE_MS. Log when this begins."""
+        """Return whether the wall clock has been too far ahead for SETTLE_MS. Log the beginning of the lead."""
         if self._jump_at is None or self._jump_at > boot:
             self._jump_at = boot
             log.warning(
-                "the wall clock jumped ahead; database time follows in %d s unless it is set back",
+                "the wall clock jumped ahead; database time follows in %d s unless the clock is set back",
                 SETTLE_MS // 1000,
                 extra={"action": "clock_jumped"},
             )

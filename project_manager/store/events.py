@@ -18,7 +18,7 @@ from project_manager.store.transaction import Tx
 
 
 class EventRow(NamedTuple):
-    """A stored event. `data` is JSON. `token_id` and `request_id` are of the request that caused it, or None."""
+    """A stored event. `data` is JSON. `token_id` and `request_id` identify its cause, or are None."""
 
     seq: int
     type: str
@@ -59,7 +59,7 @@ _COLUMNS = [events.c[name] for name in EventRow._fields]
 _WRITTEN = (*chain.COLUMNS, "hash")
 _TYPE, _TASK_ID, _DATA = (chain.COLUMNS.index(name) - 1 for name in ("type", "task_id", "data"))
 """Positions in a row of the outbox, which has no `seq` yet."""
-_AT_ONCE = (16, 4, 2, 1)
+_ROWS_PER_INSERT = (16, 4, 2, 1)
 _AFTER = Statement(
     select(*_COLUMNS).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("limit"))
 )
@@ -108,7 +108,7 @@ def add_compact_rows(tx: Tx, rows: list[list[Any]]) -> None:
 def write(tx: Tx, rows: list[list[Any]], head: Head) -> Head:
     """Insert events in this order behind `head`, many per statement, and return the new head."""
     start = 0
-    for size in _AT_ONCE:
+    for size in _ROWS_PER_INSERT:
         while len(rows) - start >= size:
             values: list[Any] = []
             for row in rows[start : start + size]:
@@ -133,7 +133,7 @@ def after(tx: Tx, since: int, limit: int) -> list[EventRow]:
 
 
 def all_after(tx: Tx, since: int, *, number: int, characters: int) -> list[EventRow] | None:
-    """Return all events after `since`, or None above this `number` or total length of data in `characters`."""
+    """Return all events after `since`, or None for more than `number` events or `characters` of data."""
     rows: list[EventRow] = []
     size = 0
     for found in _AFTER.each(tx, since=since, limit=number + 1):

@@ -1,4 +1,4 @@
-"""Responses by idempotency key, for replay. Each is inserted in the transaction of its effect."""
+"""Responses by idempotency key, for replay. Each is inserted in the transaction of its request."""
 
 import json
 from collections.abc import Iterable

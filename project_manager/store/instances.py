@@ -42,7 +42,7 @@ def register(tx: Tx, instance: str, *, host: str, pid: int, version: str, kind: 
 
 
 def heartbeat(tx: Tx, instance: str) -> bool:
-    """Record a heartbeat. Return False when the row is gone because a restore replaced the database."""
+    """Record a heartbeat. Return False when the row is gone, for example after a restore."""
     return bool(_BEAT.run(tx, instance=instance, now=tx.now))
 
 
@@ -52,7 +52,7 @@ def unregister(tx: Tx, instance: str) -> None:
 
 
 def live(tx: Tx) -> list[InstanceRow]:
-    """Return the instances with a heartbeat in the last EXPIRES_AFTER_MS, by start."""
+    """Return the instances with a heartbeat in the last EXPIRES_AFTER_MS, ordered by start."""
     return _LIVE.all(tx, InstanceRow._make, since=tx.now - EXPIRES_AFTER_MS)
 
 

@@ -153,7 +153,7 @@ def _index(tx: Tx, row: KnowledgeRow) -> None:
 
 
 def add_version(tx: Tx, row: KnowledgeRow, *, changed: list[str] | None = None, reason: str | None = None) -> None:
-    """Insert the present contents of the item as its present version. Without `changed` it is the first one."""
+    """Insert the row as its present version. Without `changed`, all fields with a value count as changed."""
     if changed is None:
         changed = [name for name in WRITABLE if getattr(row, name) is not None]
     _INSERT_VERSION.run(
@@ -251,7 +251,7 @@ def page(
 ) -> tuple[list[KnowledgeRow], bool, int]:
     """Return a page of items by priority (5 first) and last change, whether more follow, and the number that match.
 
-    The filter `epic_id` also matches items of the whole project. The filter `labels` matches tags.
+    The filter `epic_id` also matches items without an epic. The filter `labels` matches tags.
     """
     values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
     if "q" in values:

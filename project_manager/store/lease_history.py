@@ -63,7 +63,7 @@ _NEWEST_OF = Statement(
     .limit(literal_column("1"))
 )
 _later = ended_leases.alias("later")
-_taken_again = (
+_claimed_again = (
     select(null())
     .select_from(_later)
     .where(_later.c.task_id == _ended.task_id, _later.c.agent_id == _ended.agent_id, _later.c.fence > _ended.fence)
@@ -81,7 +81,7 @@ _LOST_BY = Statement(
         or_(bindparam("epic_id", type_=Integer).is_(None), tasks.c.epic_id == bindparam("epic_id")),
         tasks.c.status != literal_column("'DONE'"),
         tasks.c.lock_holder.is_distinct_from(_ended.agent_id),
-        ~_taken_again,
+        ~_claimed_again,
     )
     .order_by(_ended.ended_at.desc(), _ended.task_id.desc())
     .limit(bindparam("limit"))
@@ -151,7 +151,7 @@ def page_of_live(
 def page_of_ended(
     tx: Tx, filters: dict[str, Any], after: tuple[int, int, int] | None, limit: int
 ) -> tuple[list[LeaseRow], bool]:
-    """Return up to `limit` ended leases, the last to end first, and whether more follow.
+    """Return up to `limit` ended leases, the most recently ended first, and whether more follow.
 
     `after` is (ended_at, task_id, fence) of the last lease of the previous page.
     """

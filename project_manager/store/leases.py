@@ -1,6 +1,6 @@
 """Writes of leases.
 
-Each write is one statement. Its conditions on holder, fence and expiry guarantee that a task has one holder.
+Each write is one statement. Its conditions on holder, fence and expiry guarantee that a task has at most one holder.
 """
 
 from sqlalchemy import bindparam, case, func, null, select, update
@@ -97,7 +97,7 @@ _LEASED = Statement(select(func.count()).select_from(tasks).where(tasks.c.lock_h
 def claim(
     tx: Tx, current: TaskRow, agent: str, *, ttl: int, return_status: str, unconfirmed_ttl: int | None = None
 ) -> TaskRow | None:
-    """Give `agent` a new lease and return the new row. Return None when the task has changed or is held.
+    """Claim the task for `agent` and return the new row. Return None when the task has changed or has a live lease.
 
     `ttl` is in milliseconds. With `unconfirmed_ttl` (milliseconds) the lease has this length until the first renewal.
     """
@@ -140,7 +140,7 @@ def set_status(
 ) -> TaskRow | None:
     """Set the status and end the lease, if any. Return None when version, fence or holder have changed.
 
-    With `records_lease_of` an agent claims, writes and releases the task at once, so the fence grows by one.
+    With `records_lease_of`, the write counts as a lease of this agent that ends at once, so the fence grows by one.
     """
     changed = _SET_STATUS.run(
         tx,
@@ -161,7 +161,7 @@ def set_status(
 def _written(tx: Tx, before: TaskRow) -> TaskRow | None:
     """Return the row as it is now, with the links of `before`, which a lease does not change.
 
-    A second statement, because RETURNING with all columns costs more: 46 us against 16 us for both.
+    It is read by a second statement: UPDATE with RETURNING takes 46 us, and both statements together take 16 us.
     """
     row = _WRITTEN.row(tx, task_id=before.id)
     return None if row is None else TaskRow._make((*row, *before[len(COLUMNS) :]))

@@ -1,4 +1,4 @@
-"""Dependencies and conflicts between tasks, and the counters that they keep in the task rows."""
+"""Dependencies and conflicts between tasks, and the counters of dependencies in the task rows."""
 
 import json
 
@@ -65,9 +65,9 @@ def dependents_of(tx: Tx, task_id: int) -> list[tuple[int, str, str]]:
 
 
 def set_dependencies(tx: Tx, task_id: int, ids: list[int], *, open_task: bool) -> int:
-    """Replace the dependencies, set the counters at both ends, and return the number that is not DONE.
+    """Replace the dependencies, set the counters of all these tasks, and return the number that are not DONE.
 
-    An `open_task` counts in `unblocks` of its dependencies.
+    With `open_task`, the task counts in `unblocks` of its dependencies.
     """
     if open_task:
         _SHIFT_UNBLOCKS.run(tx, task_id=task_id, step=-1)

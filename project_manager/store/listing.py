@@ -21,7 +21,7 @@ from project_manager.store.transaction import Tx
 
 Order = Literal["id", "claim"]
 DescriptionMode = Literal["whole", "lead", "none"]
-"""The part of descriptions to read. A lead has one character more than EXCERPT_CHARACTERS when there is more."""
+"""The part of descriptions to read. A lead has EXCERPT_CHARACTERS + 1 characters if the description is longer."""
 _TEXT_COLUMN_INDEXES = tuple(ROW_FIELDS.index(field.name) for field in PLAIN if field.kind in (Kind.TEXT, Kind.LINES))
 _ROWS: dict[DescriptionMode, Select[Any]] = {
     "whole": select(*COLUMNS, *links()),

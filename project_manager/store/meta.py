@@ -18,7 +18,7 @@ _STORE_CLOCK = Statement(
 _EPOCH = Statement(select(meta.c.epoch))
 _FENCE_FLOOR = Statement(select(meta.c.fence_floor))
 _EVENT_FLOOR = Statement(select(meta.c.event_floor))
-_RENEW = Statement(update(meta).values(epoch=bindparam("new_epoch"), fence_floor=bindparam("floor")))
+_BEGIN_EPOCH = Statement(update(meta).values(epoch=bindparam("new_epoch"), fence_floor=bindparam("floor")))
 
 
 def clock_high(tx: Tx) -> int:
@@ -49,9 +49,9 @@ def raise_clock(tx: Tx, now: int) -> None:
 
 
 def _latest(high: int, last_event: int) -> int:
-    """Return the later instant. Return `high` when the last event is STEP_MS or more after it.
+    """Return the later instant. Return `high` when the last event is STEP_MS or more after `high`.
 
-    A batch at that instant raises `high`. Such an event is therefore older than a restore that has lowered `high`.
+    A batch at that instant would have raised `high`. So a restore has lowered `high` after such an event.
     """
     return max(high, last_event) if last_event < high + STEP_MS else high
 
@@ -62,7 +62,7 @@ def epoch(tx: Tx) -> str:
 
 
 def fence_floor(tx: Tx) -> int:
-    """Return the number at which fences of new tasks begin, above all that were issued before a restore."""
+    """Return the fence of a new task. It is above all fences that were issued before the last restore."""
     return int(_FENCE_FLOOR.value(tx))
 
 
@@ -73,4 +73,4 @@ def event_floor(tx: Tx) -> int:
 
 def begin_epoch(tx: Tx, new_epoch: str, floor: int) -> None:
     """Set the id of a new history of events, and the fence floor."""
-    _RENEW.run(tx, new_epoch=new_epoch, floor=floor)
+    _BEGIN_EPOCH.run(tx, new_epoch=new_epoch, floor=floor)

@@ -10,7 +10,7 @@ from project_manager.store.revisions import scripts_folder
 def upgrade(path: str, revision: str = "head") -> None:
     """Run the missing migrations up to `revision` in one transaction, so that all are kept, or none.
 
-    Raises the driver's error. Raises DatabaseOpenError when rows would be left without the rows that they belong to.
+    Raises OSError, the driver's error, or DatabaseOpenError, such as when rows would be left without their parents.
     """
     config = Config()
     config.set_main_option("script_location", str(scripts_folder()).replace("%", "%%"))

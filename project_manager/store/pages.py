@@ -19,7 +19,7 @@ def page(
 ) -> tuple[list[Converted], bool]:
     """Return up to `limit` rows of a statement with the parameter `limit`, and whether more follow.
 
-    The page has at least one row, and ends early when its texts reach PAGE_CHARACTERS. `texts` are the indexes of the
+    The page ends early, after one row or more, when its texts reach PAGE_CHARACTERS. `texts` are the indexes of the
     columns that can be long, or None for all columns with text.
     """
     rows: list[Converted] = []
@@ -45,12 +45,12 @@ def counted(
 ) -> tuple[list[Converted], bool, int]:
     """Return a page, whether more follow, and the number of rows that match `filters`.
 
-    `statements` read the page and that number. `position` has the parameters of `after`.
+    `statements` read the page and the number. `position` has the parameters that only the first statement has.
     """
     rows, more = page(tx, make, statements[0], {**filters, **position}, limit)
     return rows, more, int(statements[1].value(tx, **filters))
 
 
 def after(position: tuple[int, ...] | None) -> dict[str, int]:
-    """Return the position after which a page begins as the parameters `after_0`, `after_1` .."""
+    """Return the parameters `after_0`, `after_1` .. for the position after which a page begins."""
     return {f"after_{number}": value for number, value in enumerate(position or ())}

@@ -93,14 +93,14 @@ _UNLISTED = Statement(
 
 def best(tx: Tx, search: Search) -> tuple[TaskRow, ClaimContext] | None:
     """Return the first ready task in claim order with its facts for the actor, or None when none is ready."""
-    statement = _best(frozenset(search), _has_more_labels(search), tx.max_attempts > 0)
+    statement = _best(frozenset(search), _has_several_labels(search), tx.max_attempts > 0)
     row = statement.row(tx, **_values(tx, search), agent=tx.actor.id)
     return None if row is None else _split(row)
 
 
 def ids(tx: Tx, search: Search, limit: int) -> list[int]:
     """Return the ids of the first ready tasks in claim order, `limit` at most."""
-    statement = _ids(frozenset(search), _has_more_labels(search), tx.max_attempts > 0)
+    statement = _ids(frozenset(search), _has_several_labels(search), tx.max_attempts > 0)
     return [row[0] for row in statement.rows(tx, **_values(tx, search), limit=limit)]
 
 
@@ -110,14 +110,14 @@ def get_with_context(tx: Tx, task_id: int) -> tuple[TaskRow, ClaimContext] | Non
 
 
 def drop_labels(tx: Tx, current: TaskRow) -> None:
-    """Delete the labels of a claimed task, because no trigger watches the columns that a claim sets."""
+    """Delete a claimed task from the label index, because no trigger watches the columns that a claim sets."""
     if current.labels != "[]":
         for label in orjson.loads(current.labels):
             _DROP_LABEL.run(tx, label=label, priority=current.priority, unblocks=current.unblocks, task_id=current.id)
 
 
 def missing_label_entries(tx: Tx, limit: int) -> list[int]:
-    """Return the ids of up to `limit` claimable tasks that a claim by one of their labels does not find."""
+    """Return the ids of up to `limit` ready tasks that a claim by one of their labels does not find."""
     return [row[0] for row in _UNLISTED.rows(tx, limit=limit)]
 
 
@@ -146,9 +146,9 @@ class Candidates:
         self._complete = False
 
     def first(self, tx: Tx, without: set[int]) -> int | None:
-        """Return the id of the first task in claim order that is not in `without`, or None. `without` may only grow.
+        """Return the id of the first task in claim order that is not in `without`, or None. `without` must only grow.
 
-        Each further read has four times the limit, so all reads cost about as much as the last one.
+        Each read has four times the limit of the read before, so most of the cost is that of the last read.
         """
         while True:
             while self._at < len(self._ids):
@@ -167,7 +167,7 @@ def _split(row: Row) -> tuple[TaskRow, ClaimContext]:
     return with_empty_links(row[:-size]), ClaimContext._make(row[-size:])
 
 
-def _has_more_labels(search: Search) -> bool:
+def _has_several_labels(search: Search) -> bool:
     return len(search.get("labels", ())) > 1
 
 
@@ -184,24 +184,24 @@ def _values(tx: Tx, search: Search) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _best(names: frozenset[str], more_labels: bool, capped: bool) -> Statement:
+def _best(names: frozenset[str], several_labels: bool, capped: bool) -> Statement:
     if "labels" in names:
-        found = _in_labels(names, more_labels, capped).limit(literal_column("1"))
+        found = _in_labels(names, several_labels, capped).limit(literal_column("1"))
         return Statement(_ROW.where(tasks.c.id == found.scalar_subquery()))
     ordered = _in_tasks(_ROW, names, capped).limit(literal_column("1"))
     return Statement(ordered.with_for_update(skip_locked=True))
 
 
 @lru_cache(maxsize=64)
-def _ids(names: frozenset[str], more_labels: bool, capped: bool) -> Statement:
+def _ids(names: frozenset[str], several_labels: bool, capped: bool) -> Statement:
     labelled = "labels" in names
-    found = _in_labels(names, more_labels, capped) if labelled else _in_tasks(select(tasks.c.id), names, capped)
+    found = _in_labels(names, several_labels, capped) if labelled else _in_tasks(select(tasks.c.id), names, capped)
     return Statement(found.limit(bindparam("limit")))
 
 
 @lru_cache(maxsize=8)
 def _counts(names: frozenset[str], capped: bool) -> tuple[Statement, Statement]:
-    """Return statements that count claimable tasks, and those of them that conflict with a leased task.
+    """Return statements that count the ready tasks without regard to conflicts, and those with a running conflict.
 
     One statement that checks the conflicts of each task costs twice as much.
     """
@@ -227,12 +227,12 @@ def _in_tasks(wanted: Select[Any], names: frozenset[str], capped: bool) -> Selec
     )
 
 
-def _in_labels(names: frozenset[str], more_labels: bool, capped: bool) -> Select[Any]:
-    """Select the ids of ready tasks with the label `label`, and with `more_labels` with all of `labels`."""
+def _in_labels(names: frozenset[str], several_labels: bool, capped: bool) -> Select[Any]:
+    """Select the ids of ready tasks with the label `label`, and with `several_labels` with all of `labels`."""
     task = tasks.alias("candidate")
     ready = select(null()).where(task.c.id == _labelled.task_id, *ready_conditions(task, with_attempt_limit=capped))
     conditions = [_labelled.label == bindparam("label"), *_scope(_labelled, names)]
-    if more_labels:
+    if several_labels:
         conditions.append(_has_all_labels())
     return (
         select(_labelled.task_id)

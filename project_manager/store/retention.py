@@ -43,7 +43,7 @@ _RAISE_FLOOR = Statement(
 
 
 def facts(tx: Tx) -> Facts:
-    """Return the highest id by table that removed events contained, and `fence_floor`."""
+    """Return `meta.floor_facts`: the highest id in a removed event, by table, and the newest `fence_floor`."""
     found: Facts = orjson.loads(_FACTS.value(tx))
     return found
 

@@ -25,7 +25,7 @@ def known_revisions() -> set[str]:
 
 
 def current(connection: Any) -> str | None:
-    """Return the revision of an open database, or None. Raises the driver's error when it is not a database."""
+    """Return the revision of an open database, or None without one. Raises the driver's error for another file."""
     if "alembic_version" not in _tables(connection):
         return None
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()

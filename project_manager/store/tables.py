@@ -1,8 +1,8 @@
 """The tables. Instants are integers (milliseconds since the epoch, UTC). Lists are JSON text.
 
-Only the migrations contain the CHECKs, which exclude invalid states. A lease has all of its parts or none, a leased
-task is IN_PROGRESS, and only a DONE task has `completed_at`. A task keeps the counters that a claim needs at once:
-`open_dependencies`, `unblocks`, `deferred` and `archived`.
+Only the migrations contain the CHECKs, which exclude invalid states. The columns of a lease are all set or all NULL, a
+leased task is IN_PROGRESS, and only a DONE task has `completed_at`. A task row has the counters and flags that a claim
+needs without a join: `open_dependencies`, `unblocks`, `deferred` and `archived`.
 """
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text

@@ -1,4 +1,4 @@
-"""Parts that all tables share: the metadata with the names of constraints, and runs of columns of one type."""
+"""Parts that all tables share: the metadata with the names of constraints, and lists of columns of one type."""
 
 from typing import Any
 

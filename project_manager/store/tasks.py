@@ -23,8 +23,8 @@ class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
     """A stored task: all columns of its table, then its links as JSON arrays of ids. Instants are in milliseconds.
 
     The annotations are for the type checker. Only columns with rules of their own need one.
-    `worked_by` is the agent of the newest lease that has ended. `unconfirmed_fence` equals `fence` until the first call
-    of the holder.
+    `worked_by` is the agent of the newest lease that has ended. `unconfirmed_fence` equals `fence` while the lease is
+    unconfirmed, which means until the first call of its holder.
     """
 
     __slots__ = ()
@@ -75,7 +75,7 @@ _other = tasks.alias("other")
 
 
 def running_conflicts_of(task_id: ColumnElement[int]) -> Select[Any]:
-    """Select the ids of tasks that conflict with the task and are held now."""
+    """Select the ids of tasks that conflict with the task and have a live lease."""
     return (
         select(task_conflicts.c.other_id)
         .join(_other, _other.c.id == task_conflicts.c.other_id)
@@ -105,7 +105,7 @@ def written_links() -> list[ColumnElement[Any]]:
 
 
 def _dependencies_that(condition: ColumnElement[bool]) -> ColumnElement[str]:
-    """Return the ids of dependencies that meet the condition on `_other`. Runs only for tasks with open ones."""
+    """Return a column with the ids of dependencies that meet the condition on `_other`. It is `[]` if none is open."""
     ids = (
         select(func.json_group_array(task_dependencies.c.depends_on_id))
         .join(_other, _other.c.id == task_dependencies.c.depends_on_id)
@@ -186,7 +186,7 @@ _COUNTS_IN_PROJECT = Statement(
     .group_by(tasks.c.status)
 )
 _COMPLETED_SINCE = Statement(select(func.count()).select_from(tasks).where(tasks.c.completed_at >= bindparam("since")))
-_LINKS_OF = Statement(
+_NAMED = Statement(
     select(tasks.c.id, tasks.c.name, tasks.c.status).where(tasks.c.id.in_(elements("ids"))).order_by(tasks.c.id)
 )
 _IN_EPIC = Statement(select(tasks.c.id).where(tasks.c.epic_id == bindparam("epic_id")))
@@ -293,7 +293,7 @@ def completed_since(tx: Tx, since: int) -> int:
 
 def named(tx: Tx, ids: list[int]) -> list[tuple[int, str, str]]:
     """Return (id, name, status) of the existing tasks with these ids, ordered by id."""
-    return [(row[0], row[1], row[2]) for row in _LINKS_OF.rows(tx, ids=json.dumps(ids))]
+    return [(row[0], row[1], row[2]) for row in _NAMED.rows(tx, ids=json.dumps(ids))]
 
 
 def ids_in_epic(tx: Tx, epic_id: int) -> list[int]:
@@ -307,7 +307,7 @@ def ids_in_project(tx: Tx, project_id: int) -> list[int]:
 def ready_conditions(source: Any, *, with_attempt_limit: bool, conflicts: bool = True) -> list[ColumnElement[bool]]:
     """Return the conditions under which a task is ready.
 
-    The first four have the same text as in the partial indexes, so that SQLite can use these. With `conflicts` no
+    The first four have the same text as in the partial indexes, so that SQLite can use them. With `conflicts` no
     conflicting task may be leased. With `with_attempt_limit` the attempts must be below `max_attempts`.
     """
     conditions = [

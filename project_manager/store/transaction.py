@@ -13,8 +13,8 @@ from project_manager.store.sqlite import driver
 class BatchState:
     """State that the jobs of one batch share.
 
-    `outbox` are events to insert before the commit, and `lease_outcomes` are to be counted after it. `queue` and
-    `unconfirmed` (whether any lease is unconfirmed) are cached once read.
+    `outbox` has the events to insert before the commit, and `lease_outcomes` the outcomes to count after it. `queue`
+    and `unconfirmed` (whether any lease is unconfirmed) are cached when they are first read.
     """
 
     outbox: list[list[Any]] = field(default_factory=list)
@@ -39,9 +39,9 @@ class BatchState:
 class Tx:
     """A transaction for use cases, which pass it to store functions and never call `execute` themselves.
 
-    `now` is in milliseconds since the epoch, one per batch. `wall` is the wall clock while it is far from `now`, else
-    None. `max_attempts` is 0 for no cap. Without `batch` each event is inserted at once. `new_names` were compared with
-    the existing names before the transaction.
+    `now` is in milliseconds since the epoch, and the same for a whole batch. `wall` is the wall clock while it is far
+    from `now`, else None. `max_attempts` is 0 for no limit. Without `batch`, each event is inserted at once. The names
+    in `new_names` were compared with the existing names before the transaction.
     """
 
     execute: Callable[..., Any] = field(repr=False)
