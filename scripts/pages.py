@@ -33,9 +33,9 @@ The service takes a setting from the first of these sources that contains it:
 3. the file of `--env-file`;
 4. the default.
 
-`project-manager config` prints each effective value and its source. A malformed value stops the start, with one
-sentence that names the setting. A relative path starts at the working directory of the service. `scripts/server` puts
-its database into the checkout.
+`project-manager config` prints each effective value and its source. With a malformed value, the service does not
+start, and one sentence names the setting. A relative path is relative to the working directory of the service.
+`scripts/server` puts its database into the checkout.
 
 To put `project-manager` on the PATH, run `. .venv/bin/activate` in a checkout, or `pip install .`.
 
@@ -49,8 +49,9 @@ A running server shows all fields at `/docs`, and as OpenAPI 3.1 at `/openapi.js
 `MCP_TOOLS=all`. It can be called with any setting. An operation without route and tool is available on the command
 line only.
 
-A page of a list has at most `limit` rows. It ends earlier when the texts of its rows reach 1 MiB in total. Use
-`next_cursor` to find out if there are more rows, not the number of rows. For events, use `last_seq` and `head`.
+A page of a list has at most `limit` rows. It ends earlier when the texts of its rows reach 1,048,576 characters in
+total. Use `next_cursor` to find out if there are more rows, not the number of rows. For events, use `last_seq` and
+`head`.
 
 `last_seen` of an agent is the time of its last write: a claim, a renewal or a report. Reads do not count. The time is
 updated at most once every 5 s.
@@ -71,7 +72,7 @@ A label in a list may contain a comma. A text of labels, as in a query, is split
 `q` finds rows that contain all of its words, in any column:
 
 - Case and diacritics do not count.
-- The end of a word may be missing.
+- The last letters of a word may be missing.
 - Words joined by punctuation (`foo-bar`) must follow each other in the text.
 - Any part of a Chinese, Japanese, Korean, Thai, Lao, Khmer or Myanmar text matches.
 
