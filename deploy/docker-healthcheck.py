@@ -1,7 +1,7 @@
 """Check the health of this instance: its ports, its /healthz and its database file.
 
-Exit with status 0 if all checks pass, and with status 1 if one fails. The first line of output names the failed check.
-HEALTH_CHECK_VERBOSE=true prints every check with its time. HEALTH_CHECK_TIMEOUT limits the total time (5 seconds).
+Exit with status 0 if all checks pass, and with status 1 if one fails. The last line of output names the failed check.
+HEALTH_CHECK_VERBOSE=true prints each passed check with its time. HEALTH_CHECK_TIMEOUT limits all checks (5 seconds).
 The script imports only small modules of the standard library, because an orchestrator starts it every few seconds.
 """
 
@@ -105,12 +105,12 @@ def request(path: str, deadline: float) -> tuple[int, bytes]:
 def check_healthz(deadline: float) -> str:
     status, body = request("/healthz", deadline)
     try:
-        said = json.loads(body)
+        report = json.loads(body)
     except ValueError as error:
         raise Unhealthy(f"/healthz answered {status}, and the body is not JSON") from error
-    if status != 200 or said.get("status") != "healthy" or said.get("database_connected") is not True:
-        raise Unhealthy(f"/healthz answered {status}: {json.dumps(said)[:400]}")
-    return f"/healthz answered {status}: {said['status']}"
+    if status != 200 or report.get("status") != "healthy" or report.get("database_connected") is not True:
+        raise Unhealthy(f"/healthz answered {status}: {json.dumps(report)[:400]}")
+    return f"/healthz answered {status}: {report['status']}"
 
 
 def check_database_file(_deadline: float) -> str:

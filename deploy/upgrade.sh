@@ -27,7 +27,7 @@ ports() { # COMMAND THAT RUNS ITS ARGUMENTS IN A CONTAINER
   "$@" sh -c 'api=${DEFAULT_PORT:-8080}; echo "ports $api ${MCP_PORT:-$((api + 1))}"' | grep '^ports ' || true
 }
 
-take_back() {
+remove_unhealthy() {
   local id
   say "The new instance is not healthy. Its log:"
   for id in $(containers project-manager); do
@@ -40,12 +40,12 @@ take_back() {
 }
 
 report() { # SERVICE: print one line for each container; status 1 if one does not run the new release
-  local id whole=0
+  local id failed=0
   for id in $(containers "$1"); do
     say "$(docker inspect --format '{{slice .Name 1}}' "$id"): $(state "$id") $(health "$id"), image $(image "$id" | cut -c8-19)"
-    [ "$(image "$id")" = "$new" ] && [ "$(state "$id")" = running ] && [[ "$(health "$id")" =~ ^(healthy|-)$ ]] || whole=1
+    [ "$(image "$id")" = "$new" ] && [ "$(state "$id")" = running ] && [[ "$(health "$id")" =~ ^(healthy|-)$ ]] || failed=1
   done
-  return "$whole"
+  return "$failed"
 }
 
 mapfile -t present < <(containers project-manager)
@@ -85,22 +85,22 @@ for id in "${present[@]}"; do
 done
 for id in "${old[@]}"; do
   say "Replacing ${id:0:12}"
-  scale "$((${#old[@]} + 1))" || { take_back; exit 1; }
+  scale "$((${#old[@]} + 1))" || { remove_unhealthy; exit 1; }
   docker stop "$id" >/dev/null
   docker rm "$id" >/dev/null
 done
-scale "$count" || { take_back; exit 1; }
+scale "$count" || { remove_unhealthy; exit 1; }
 if [ -n "$(docker compose ps --quiet --status running backup 2>/dev/null)" ]; then
   say "Replacing the backup service"
   docker compose up -d --no-deps backup
 fi
 
 say "Running containers:"
-whole=0
-report project-manager || whole=1
-report backup || whole=1
-[ "$(containers project-manager | wc -l)" -eq "$count" ] || whole=1
-if [ "$whole" -ne 0 ]; then
+failed=0
+report project-manager || failed=1
+report backup || failed=1
+[ "$(containers project-manager | wc -l)" -eq "$count" ] || failed=1
+if [ "$failed" -ne 0 ]; then
   say "Not done: not every container runs image ${new:7:12}. Check the list, then run deploy/upgrade.sh again."
   exit 1
 fi

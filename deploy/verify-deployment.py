@@ -97,12 +97,12 @@ class Deployment:
 
 
 def health(deployment: Deployment) -> str:
-    said = deployment.api.expect(200, "GET", "/healthz")
-    if said.get("status") != "healthy" or said.get("database_connected") is not True:
-        raise Failed(f"/healthz answered {said}")
+    report = deployment.api.expect(200, "GET", "/healthz")
+    if report.get("status") != "healthy" or report.get("database_connected") is not True:
+        raise Failed(f"/healthz answered {report}")
     for path in ("/livez", "/readyz"):
         deployment.api.expect(200, "GET", path)
-    return f"healthy, {said.get('active_websocket_connections')} WebSockets at this instance"
+    return f"healthy, {report.get('active_websocket_connections')} WebSockets at this instance"
 
 
 def metrics(deployment: Deployment) -> str:
