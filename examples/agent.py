@@ -20,9 +20,9 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, METHOD_NOT_FOUND
 
-PASSING = {"QUEUE_FULL", "DATABASE_BUSY", "DATABASE_UNAVAILABLE", "QUERY_TIMEOUT", "SHUTTING_DOWN", "RATE_LIMITED"}
-ANSWERED_ONCE = {"claim_next_task", "add_task_log", "update_task_status", "release_task_lock"}
-NOT_LET_IN = {
+TEMPORARY = {"QUEUE_FULL", "DATABASE_BUSY", "DATABASE_UNAVAILABLE", "QUERY_TIMEOUT", "SHUTTING_DOWN", "RATE_LIMITED"}
+WITH_REQUEST_ID = {"claim_next_task", "add_task_log", "update_task_status", "release_task_lock"}
+DENIED = {
     401: "requires a valid token: use --token or the environment variable PM_TOKEN",
     403: "denies access to this caller",
 }
@@ -37,7 +37,7 @@ class Refused(Exception):
     """The service rejected the call. The text has a stable code, the reason and the next step."""
 
 
-class Passing(Exception):
+class TemporaryFailure(Exception):
     """A temporary failure: no response, or an error that asks for a retry."""
 
 
@@ -52,17 +52,17 @@ class Service:
     async def call(self, tool: str, **arguments: Any) -> Json:
         """Return the structured result of a tool. Raises Refused.
 
-        While the server is unavailable, repeat the call with the same request_id. If the first call took effect and
-        its response was lost, the server replays the response.
+        While the server is unavailable, repeat the call. The tools in WITH_REQUEST_ID get the same request_id again:
+        if the first call took effect and its response was lost, the server replays the response.
         """
         sent = {name: value for name, value in arguments.items() if value is not None} | {"agent_id": self.agent}
-        if tool in ANSWERED_ONCE:
+        if tool in WITH_REQUEST_ID:
             sent["request_id"] = str(uuid.uuid4())
         pause = FIRST_PAUSE
         while True:
             try:
                 return await self._call_once(tool, sent)
-            except Passing as reason:
+            except TemporaryFailure as reason:
                 if pause == FIRST_PAUSE:
                     print(f"{self.agent} retries {tool}: {reason}", file=sys.stderr, flush=True)
             await anyio.sleep(pause)
@@ -81,20 +81,20 @@ class Service:
             ):
                 result = await client.call_tool(tool, arguments)
         except (ExceptionGroup, httpx2.TransportError, MCPError) as error:
-            raise self._meaning(_first(error), max(statuses)) from error
+            raise self._classified(_first(error), max(statuses)) from error
         if result.is_error:
             text = "".join(part.text for part in result.content if part.type == "text")
-            raise Passing(text) if text.partition(":")[0] in PASSING else Refused(text)
+            raise TemporaryFailure(text) if text.partition(":")[0] in TEMPORARY else Refused(text)
         return dict(result.structured_content or {})
 
-    def _meaning(self, error: Exception, status: int) -> Exception:
-        """Return the error as Passing if a retry can help, else as Refused or unchanged."""
+    def _classified(self, error: Exception, status: int) -> Exception:
+        """Return the error as TemporaryFailure if a retry can help, else as Refused or unchanged."""
         if 400 <= status < 500:
-            return Refused(f"{self._url} {NOT_LET_IN.get(status, f'answered {status}')}")
+            return Refused(f"{self._url} {DENIED.get(status, f'answered {status}')}")
         if isinstance(error, MCPError) and error.error.code not in (INVALID_PARAMS, METHOD_NOT_FOUND):
-            return Passing(f"{self._url} ended the call ({error})")
+            return TemporaryFailure(f"{self._url} ended the call ({error})")
         if isinstance(error, httpx2.TransportError):
-            return Passing(f"{self._url} does not respond ({error})")
+            return TemporaryFailure(f"{self._url} does not respond ({error})")
         return error
 
 
@@ -141,14 +141,14 @@ async def do_one(service: Service, task: Json, lock: Json) -> None:
         tasks.cancel_scope.cancel()
 
 
-async def finish(service: Service, task: Json, mine: Json) -> None:
+async def finish(service: Service, task: Json, lease: Json) -> None:
     try:
         report = await work(task)
     except Exception as error:  # noqa: BLE001 report every error to the next agent, which may retry
-        await service.call("release_task_lock", **mine, handoff=f"Failed: {error}", failed=True)
+        await service.call("release_task_lock", **lease, handoff=f"Failed: {error}", failed=True)
         return
-    await service.call("add_task_log", **mine, kind="evidence", body=report)
-    await service.call("update_task_status", **mine, status="DONE")
+    await service.call("add_task_log", **lease, kind="evidence", body=report)
+    await service.call("update_task_status", **lease, status="DONE")
 
 
 async def run(service: Service, project: str | None, once: bool) -> None:
@@ -175,11 +175,11 @@ def main() -> None:
     parser.add_argument("--token", default=os.environ.get("PM_TOKEN", ""), help="token (default: PM_TOKEN)")
     parser.add_argument("--project", help="claim only tasks of this project (name or id)")
     parser.add_argument("--once", action="store_true", help="exit when no task is ready, instead of waiting")
-    given = parser.parse_args()
+    options = parser.parse_args()
     try:
-        anyio.run(run, Service(given.url, given.name, given.token), given.project, given.once)
+        anyio.run(run, Service(options.url, options.name, options.token), options.project, options.once)
     except Refused as refusal:
-        sys.exit(f"{given.name} stops: {refusal}")
+        sys.exit(f"{options.name} stops: {refusal}")
     except KeyboardInterrupt:
         sys.exit(130)
 
