@@ -19,7 +19,7 @@ VIEWPORT = {"width": 1200, "height": 720}
 QUALITY = 88
 LONGEST_WAIT_MS = 120_000
 ABOUT_TO_END = re.compile(r"\b0:0\d")
-AGENTS = 4
+CARDS_IN_PROGRESS = 4
 """Least number of cards in progress in the picture."""
 
 
@@ -55,7 +55,7 @@ def wait_for_every_scene(page: Page) -> None:
         page.get_by_test_id("column-BLOCKED").get_by_test_id("card"),
         page.get_by_test_id("column-REVIEW").get_by_test_id("card"),
         in_progress.filter(has_text=ABOUT_TO_END),
-        in_progress.nth(AGENTS - 1),
+        in_progress.nth(CARDS_IN_PROGRESS - 1),
     ):
         expect(scene).to_be_visible(timeout=LONGEST_WAIT_MS)
 

@@ -1,4 +1,4 @@
-"""TypeScript declarations of the API's answers. `scripts/check` checks the scripts of the dashboard against them."""
+"""TypeScript declarations of the API's responses. `scripts/check` checks the scripts of the dashboard against them."""
 
 import re
 from typing import Any

@@ -1,6 +1,6 @@
 // Types that the modules of core/ and their callers share.
 
-/** The answer to GET, with the stricter types of this file. */
+/** The response to GET, with the stricter types of this file. */
 type Answer<Path> =
   Path extends "/api/board/state" ? Board
   : Path extends `/api/tasks/${number}` ? Task
@@ -70,7 +70,7 @@ type UiEvent = Omit<KeyboardEvent & WheelEvent & PointerEvent & DragEvent, "targ
   dataTransfer: DataTransfer;
 };
 
-/** The connection of core/live.js. Instants are of `performance.now()`, except `downSince`. */
+/** The connection of state/live.js. Instants are of `performance.now()`, except `downSince`. */
 interface LiveConnection {
   socket: WebSocket | null;
   helloReceived: boolean;

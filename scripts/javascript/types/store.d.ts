@@ -22,7 +22,7 @@ interface Actor {
   role?: string | number;
 }
 
-/** An event: its envelope, and the fields of its type (docs/events.md). An event of a task has all three ids. */
+/** An event: its envelope, and the fields of its type (docs/events.md). Ids that do not apply are null. */
 interface OutboxEvent {
   seq: number;
   type: string;

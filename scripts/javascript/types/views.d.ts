@@ -65,7 +65,7 @@ interface Group {
   tasks: Task[];
 }
 
-/** A visible task of a group. `before` is the task as it was when the list was held. */
+/** A visible task of a group. `before` is the task as it was when the list was frozen. */
 interface Row {
   key: string;
   gone: boolean;
@@ -76,7 +76,6 @@ interface Row {
 
 type IsMisclick = (event: MouseEvent) => boolean;
 
-/** Values of the task form as its elements have them. */
 /** A field of a task that people edit, as the server describes it in the page. */
 interface TaskField {
   name: string;
@@ -156,7 +155,7 @@ type GraphLinks = Total<GraphKey, GraphKey[]>;
 interface GraphLayout extends Size {
   nodes: { id: number; x: number; y: number }[];
   edges: { from: number; to: number; longest: boolean; points: number[][] }[];
-  /** Middle height of the first layer. */
+  /** Vertical middle of the first layer. */
   beginning: number;
   /** Ids of the tasks on one longest chain. */
   longest: Set<number>;
