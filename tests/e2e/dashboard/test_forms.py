@@ -77,7 +77,7 @@ def test_a_task_that_is_created_and_claimed_is_not_given_to_a_waiting_agent(
         assert waiting.result(10).json()["task"]["id"] == 2
         filled(tab, "For later")
         tab.dialog.get_by_label("Status").select_option("BACKLOG")
-        expect(tab.dialog).to_contain_text("Agents cannot claim it.")
+        expect(tab.dialog).to_contain_text("Agents can claim it only by its id.")
         save(tab)
         expect(tab.card_in("BACKLOG", 3)).to_be_visible()
     assert project == client.get_task(3)["project_id"]
@@ -290,7 +290,9 @@ def test_a_project_is_deleted_with_its_contents_after_a_warning(
     with dashboard(service, browser) as tab:
         tab.open("/?view=projects")
         tab.page.get_by_role("button", name="Delete project Checkout").click()
-        expect(tab.dialog).to_contain_text("2 tasks and their logs are deleted too")
+        expect(tab.dialog).to_contain_text(
+            "2 tasks and their logs are deleted too, including tasks in progress. Its epics and"
+        )
         tab.confirm()
         expect(tab.page.get_by_text("No projects yet")).to_be_visible()
         tab.page.get_by_test_id("nav-board").click()

@@ -12,7 +12,7 @@ export class ApiError extends Error {
     this.requestId = body.request_id ?? "";
   }
 
-  /** Return {field: "message. hint"} for a 422 answer. */
+  /** Return {field: "message. hint"} for a 422 response. */
   get fieldErrors() {
     /** @type {Record<string, string>} */
     const found = {};
@@ -28,12 +28,12 @@ export class ApiError extends Error {
 const OFFLINE = {
   code: "offline",
   message: "The server cannot be reached.",
-  hint: "Nothing was changed. Try again when the connection is back.",
+  hint: "Try again when the connection is back. Check a change first: it may have taken effect.",
 };
 const UNREADABLE = {
   code: "unreadable_answer",
   message: "The server's answer cannot be read.",
-  hint: "Try again; reload the page if it stays.",
+  hint: "Try again. If the error persists, reload the page.",
 };
 const TIMEOUT_MS = 20_000;
 
@@ -89,7 +89,7 @@ function headersOf(/** @type {string} */ method, /** @type {RequestOptions} */ {
   return headers;
 }
 
-/** Return the JSON of the answer. Throw ApiError. Retry a 503 once under the same idempotency key. */
+/** Return the JSON of the response. Throw ApiError. Retry a 503 once; a POST has the same idempotency key again. */
 /** @param {string} method @param {string} path @param {RequestOptions} [options] */
 export async function request(method, path, options = {}) {
   const headers = headersOf(method, options);

@@ -1,4 +1,4 @@
-// Due dates. A due date at midnight UTC is a whole day, the same for all readers. It ends when the reader's day ends.
+// Due dates. A due date at midnight UTC is a whole day, the same for all readers. It ends in the reader's time zone.
 import { DAY, fullTime, instant, momentOr, relative, shortDate, toLocalInput } from "./format.js";
 
 const A_DAY = /^(\d{4})-(\d\d)-(\d\d)T00:00:00(?:\.0+)?Z$/;

@@ -4,7 +4,7 @@ const PREFIX = "project-manager:";
 
 /**
  * Return the result of `use`, or null where the browser refuses storage, as private windows may do. Settings and drafts
- * then last as long as the page.
+ * are then not stored.
  * @template Value @param {() => Value} use
  */
 export function withStorage(use) {

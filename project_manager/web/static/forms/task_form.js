@@ -38,8 +38,8 @@ const INPUTS = {
   instant: { kind: "datetime-local" },
 };
 /** @type {Partial<Record<Status, string>>} */
-const STARTS = { TODO: "Agents can claim it now.", BACKLOG: "Agents cannot claim it." };
-const STARTING = STATUSES.filter((status) => STARTS[status]).reverse();
+const INITIAL_HINTS = { TODO: "Agents can claim it when it is ready.", BACKLOG: "Agents can claim it only by its id." };
+const INITIAL_STATUSES = STATUSES.filter((status) => INITIAL_HINTS[status]).reverse();
 
 const existing = (/** @type {number | null} */ project) => (project && state.projects.has(project) ? project : null);
 
@@ -202,8 +202,8 @@ function Form(/** @type {TaskFormProps} */ props) {
           <${Input} name="epic_id" form=${form} options=${[["", "No epic"], ...epicOptions(project)]} />
           <${Input} name="priority" form=${form} />
           ${!task && html`<${Field} label="Status" kind="select"
-              options=${STARTING.map((name) => [name, STATUS_NAMES[name]])}
-              hint=${STARTS[form.values.status]} ...${form.field("status")} />`}
+              options=${INITIAL_STATUSES.map((name) => [name, STATUS_NAMES[name]])}
+              hint=${INITIAL_HINTS[form.values.status]} ...${form.field("status")} />`}
         </div>
         <${Input} name="labels" form=${form} />
         <${Details} form=${form} self=${task?.id} />

@@ -57,13 +57,14 @@ function remainingTime(/** @type {LockHolder} */ lock) {
   return countdown(Date.parse(lock.expires_at) - serverNow());
 }
 
-/** @param {Task} task @param {LockHolder} lock @param {string} what @param {string} confirm */
-function confirmTakeOver(task, lock, what, confirm) {
+/** Confirm that `action`, such as "Releasing it", ends the lease. `confirm` is the text of the button. */
+/** @param {Task} task @param {LockHolder} lock @param {string} action @param {string} confirm */
+function confirmTakeOver(task, lock, action, confirm) {
   const holder = bidiIsolate(lock.holder);
   const present = `${nameOf(task)} is locked by ${holder} for another ${remainingTime(lock)}.`;
   return confirmDialog({
     title: `${holder} is working on this`,
-    body: `${present} ${what} ends the lease now; later writes of the agent are rejected.`,
+    body: `${present} ${action} ends the lease now; later writes of the agent are rejected.`,
     confirm,
     danger: true,
   });
@@ -80,24 +81,24 @@ async function confirmMove(/** @type {Task} */ task, /** @type {Status} */ statu
     options.reopen = true;
   }
   if (task.lock) {
-    const what = `Moving it to ${STATUS_NAMES[status]}`;
-    if (!(await confirmTakeOver(task, task.lock, what, "Take over and move"))) return null;
+    const action = `Moving it to ${STATUS_NAMES[status]}`;
+    if (!(await confirmTakeOver(task, task.lock, action, "Take over and move"))) return null;
     options.force = true;
   }
   return options;
 }
 
 /**
- * Send the body. If a lease started meanwhile, ask for confirmation of `what` and send it again.
- * @template Body @param {Task} task @param {Body & { force?: boolean }} body @param {string} what
+ * Send the body. If a lease started meanwhile, ask for confirmation of `action` and send it again.
+ * @template Body @param {Task} task @param {Body & { force?: boolean }} body @param {string} action
  * @param {string} confirm @param {(body: Body) => Promise<any>} send
  */
-async function sendOrTakeOver(task, body, what, confirm, send) {
+async function sendOrTakeOver(task, body, action, confirm, send) {
   try {
     return await send(body);
   } catch (error) {
     if (error.code !== "lock_held" || body.force) throw error;
-    const yes = await confirmTakeOver(task, error.details, what, confirm);
+    const yes = await confirmTakeOver(task, error.details, action, confirm);
     return yes ? send({ ...body, force: true }) : null;
   }
 }

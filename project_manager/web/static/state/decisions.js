@@ -56,7 +56,7 @@ function postpone(/** @type {Task} */ task) {
   return change(task, { due_at: due }, `${nameOf(task)} is due a week later`, { due_at: task.due_at });
 }
 
-/** Return whether failed attempts alone block the task. A limit of 0 means no limit. */
+/** Return whether the failed attempts of the task have reached the limit. A limit of 0 means no limit. */
 export function isAtCap(/** @type {Task} */ task) {
   const cap = state.session?.max_attempts ?? 0;
   return cap > 0 && task.attempts >= cap;

@@ -35,13 +35,13 @@ const connection = {
 
 const setStatus = (/** @type {Partial<Connection>} */ changes) => dispatch({ type: "connection", connection: changes });
 
-/** Return the milliseconds until the next attempt. The delay grows only if the server answers and refuses. */
+/** Return the milliseconds until the next attempt. The delay grows longer if the server answers and refuses. */
 function retryDelay(/** @type {number} */ failures, /** @type {boolean} */ refused) {
   const longest = Math.min(refused ? LONGEST_WAIT_MS : ABSENT_WAIT_MS, 500 * 2 ** failures);
   return refused ? longest / 2 + Math.random() * (longest / 2) : longest * (0.8 + Math.random() * 0.2);
 }
 
-/** Return whether the server itself answered. During a restart, a proxy in front of it answers in another format. */
+/** Return whether a server answered in the format of the API. A proxy may answer in another one during a restart. */
 const answered = (/** @type {ApiFailure} */ error) => error.status > 0 && error.code !== "unreadable_answer";
 
 function address() {
@@ -97,7 +97,7 @@ function resync(/** @type {string} */ reason) {
 let reloadTimer;
 let reloadedAt = -RELOAD_PAUSE_MS;
 
-/** Reload at once, but with pauses while an import of many plans is running. */
+/** Reload at once, but with a pause between reloads, for example after several imports. */
 function reloadSoon() {
   const pause = Math.max(0, reloadedAt + RELOAD_PAUSE_MS - performance.now());
   reloadTimer ??= setTimeout(async () => {
@@ -157,7 +157,7 @@ function disconnected(reason, { stale = false, refused = stale } = {}) {
 
 /** @type {Record<number, string>} */
 const REASONS = {
-  1013: "The server is at its limit of live connections.",
+  1013: "The server is busy, or at its limit of live connections.",
   1008: "The server did not accept the connection.",
 };
 const TRY_AGAIN_LATER = 1013;

@@ -5,8 +5,8 @@ export const PER_CALL = 500;
 const EXCERPT_CHARACTERS = 280;
 
 /**
- * Return all rows of a list, each changed by `keep`. `progress(read, total)` runs after each page. Pages with long
- * texts are shorter, so the number of rows does not show the last page.
+ * Return all rows of a list, each changed by `keep`. `progress(read, total)` runs after each page. A page
+ * with long texts is shorter, so a short page is not always the last one.
  */
 /** @param {string} path @param {Query} [query] @param {FetchOptions} options */
 export async function fetchAll(path, query = {}, { keep = (item) => item, progress = () => {} } = {}) {

@@ -72,7 +72,7 @@ function putTask(/** @type {State} */ state, /** @type {Task} */ task) {
   insert(state.columns, task);
 }
 
-/** Return the ids of the tasks that may become ready or not by a change of these tasks. */
+/** Return these ids, and those of the tasks that may become ready or not by a change of these tasks. */
 export function neighbours(/** @type {State} */ state, /** @type {Iterable<number>} */ ids) {
   const found = new Set(ids);
   for (const id of ids) {
@@ -138,8 +138,8 @@ function removeDeleted(/** @type {State} */ state, /** @type {OutboxEvent} */ ev
 }
 
 /**
- * Return whether the event archives or unarchives its project: then all of its tasks must be read again. Each project
- * event has `archived`.
+ * Return whether the event archives or unarchives its project: then all of its tasks must be read again. The events
+ * `project.updated` and `project.archived` have the field `archived`.
  */
 export const changesArchived = (/** @type {State} */ state, /** @type {OutboxEvent} */ event) =>
   "archived" in event && event.archived !== state.archived.has(event.project_id);

@@ -173,7 +173,7 @@ export function applyEvents(/** @type {OutboxEvent[]} */ events) {
   return needsReload;
 }
 
-/** Read leases again after half of their time. A renewal emits no event. */
+/** Read leases again after half of their time, as most renewals emit no event. Read tasks after their `defer_until`. */
 function refreshLeases() {
   const now = serverNow();
   const due = [];

@@ -32,8 +32,8 @@ export function taskAfterEvent(/** @type {Task} */ task, /** @type {OutboxEvent}
 }
 
 /**
- * Return whether the failed attempts may be others than those of `task`, the task after the event. Only the end of a
- * lease has their number: a person who moves a task resets them. At their limit they are a blocker of a BLOCKED task.
+ * Return whether the number of failed attempts may differ from that of `task`, the task after the event. Only
+ * `task.unlocked` has it, and a move by a person resets it. At its limit it is also a blocker of a BLOCKED task.
  * @param {Task} before @param {Task} task @param {OutboxEvent} event
  */
 const mayHaveOtherAttempts = (before, task, event) =>

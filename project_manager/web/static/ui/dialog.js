@@ -18,7 +18,7 @@ function Discard(/** @type {{ onKeep: () => void, onDiscard: () => void }} */ { 
   </div>`;
 }
 
-/** Return the reference of a dialog that is modal while rendered, and then returns the focus. */
+/** Return a reference for a dialog element. The dialog is modal while rendered, and then returns the focus. */
 export function useModal() {
   const element = useRef(null);
   const returnTo = useRef(focusedElement());

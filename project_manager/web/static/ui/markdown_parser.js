@@ -53,7 +53,7 @@ function tokensOf(/** @type {string} */ text) {
   return tokens.some((token) => token.level >= DEEPEST - 1) ? null : markTicks(tokens);
 }
 
-/** Return the tokens of a text. Return null while the parser loads and for text to show unparsed. */
+/** Return the tokens of a text, or null while the parser loads or if the text is nested too deeply. */
 export function useTokens(/** @type {string} */ text) {
   const [ready, setReady] = useState(parser !== null);
   useEffect(() => {

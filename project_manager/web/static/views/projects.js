@@ -74,11 +74,12 @@ async function archive(/** @type {Project} */ project) {
 
 /** @param {"project" | "epic"} kind @param {Project | Epic} item @param {number} tasks */
 async function erase(kind, item, tasks) {
+  const rest = `${kind === "project" ? " Its epics and knowledge are deleted too." : ""} This cannot be undone.`;
   const yes = await confirmDialog({
     title: `Delete the ${kind} ${bidiIsolate(item.name)}?`,
     body: tasks
-      ? `${plural(tasks, "task")} and their logs are deleted too, including tasks in progress. This cannot be undone.`
-      : "It has no tasks. This cannot be undone.",
+      ? `${plural(tasks, "task")} and their logs are deleted too, including tasks in progress.${rest}`
+      : `It has no tasks.${rest}`,
     confirm: tasks ? `Delete with ${plural(tasks, "task")}` : "Delete",
     danger: true,
   });

@@ -24,7 +24,7 @@ const UNKNOWN = "unknown";
 /** @type {Record<string, string>} */
 const NAMES = { ...OUTCOME_NAMES, [UNKNOWN]: "unknown" };
 
-/** Return leases as bars per agent: [[agent, bars]], the agent seen last first. A running lease ends at `until`. */
+/** Return leases as bars per agent: [[agent, bars]], the latest lease first. A running lease ends at `until`. */
 function lanesOf(/** @type {LeaseView[]} */ leases, /** @type {number} */ from, /** @type {number} */ until) {
   /** @type {Map<string, LaneBar[]>} */
   const lanes = new Map();
@@ -61,7 +61,7 @@ function useScale(/** @type {Ref} */ frame) {
 const hatch = (/** @type {string} */ end) => `hatch-${end}`;
 const fillOf = (/** @type {string} */ end) => (HATCHED.has(end) ? `url(#${hatch(end)})` : undefined);
 
-/** The patterns, once a page: the drawing and its legend share them. */
+/** The hatch patterns, once in the page. The drawing and its legend share them. */
 function Hatches() {
   return html`<svg class="hatches" aria-hidden="true" width="0" height="0">
     <defs>
@@ -154,7 +154,7 @@ function Drawing(/** @type {{ lanes: Lane[], from: number, until: number | null 
   const height = Math.max(1, rows.length) * ROW + 24;
   const behind = until === null || from + HOUR - until > SLACK_MS;
   const ends = new Set([...rows.flatMap(([, bars]) => bars.map((bar) => bar.end)), ...(behind ? [UNKNOWN] : [])]);
-  return html`<figure class="lanes" aria-label="Leases of the last hour, one lane an agent">
+  return html`<figure class="lanes" aria-label="Leases of the last hour, one lane for each agent">
     <${Hatches} />
     <div ref=${frame}>
       <svg viewBox=${`0 0 ${scale.width} ${height}`} role="group" aria-label="Leases of the last hour"
@@ -171,7 +171,7 @@ function Drawing(/** @type {{ lanes: Lane[], from: number, until: number | null 
       </svg>
     </div>
     <${Legend} ends=${ends}
-        more=${lanes.length > LANES_SHOWN && html`<i>the ${LANES_SHOWN} seen last of ${lanes.length}</i>`} />
+        more=${lanes.length > LANES_SHOWN && html`<i>the ${LANES_SHOWN} latest of ${lanes.length} agents</i>`} />
     <${AsList} lanes=${lanes} />
   </figure>`;
 }

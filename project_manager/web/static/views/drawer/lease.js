@@ -55,7 +55,7 @@ export function Lease(/** @type {{ task: Task, lock: LockView, writer: boolean }
     </div>
     <progress aria-label="Time left of the lease" max=${lock.ttl_seconds} value=${left / 1000}></progress>
     ${tone === "over" && html`<p class="muted">
-      The lease has expired. The task becomes ready when the server ends it.
+      The lease has expired. The server ends it and returns the task.
     </p>`}
     ${writer && html`<div class="row">
       <${Extend} task=${task} />

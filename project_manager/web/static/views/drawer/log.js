@@ -124,8 +124,7 @@ export function Log(/** @type {{ task: Task }} */ { task }) {
     </p>`}
     <${Entries} entries=${entries} shown=${shown} failed=${failed} />
     ${hidden > 0 && html`<button type="button" class="quiet" onClick=${() => setWhole(true)} data-testid="log-more">
-      Show ${hidden}
-      ${before ? " and more" : ""} older
+      Show ${hidden} older
     </button>`}
     ${hidden === 0
       && before

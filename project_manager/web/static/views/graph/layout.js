@@ -87,7 +87,7 @@ function sweep(/** @type {GraphKey[][]} */ rows, /** @type {GraphLinks} */ links
   }
 }
 
-/** Return heights as near as possible to the middle of the neighbours, without overlap. */
+/** Return vertical positions near the middle of the neighbours, without overlap. */
 function verticals(/** @type {GraphKey[][]} */ rows, /** @type {GraphLinks} */ up, /** @type {GraphLinks} */ down) {
   const step = BOX.height + BOX.gapY;
   const slim = BOX.gapY * 1.6;
@@ -134,7 +134,7 @@ function longestPath(order, before, layer) {
 
 /**
  * Place tasks and their dependencies. Return {nodes: [{id, x, y}], edges: [{from, to, longest, points}], width, height,
- * beginning, longest}. `beginning` is the middle height of the first layer, `longest` the set of ids on one longest
+ * beginning, longest}. `beginning` is the vertical middle of the first layer, `longest` the set of ids on one longest
  * chain.
  */
 export function layout(/** @type {Task[]} */ tasks) {

@@ -35,7 +35,7 @@ const GROUPS = [
     from: ["TODO", "BACKLOG"], test: hasCancelled, actions: [DROP_CANCELLED, CANCEL],
   },
   {
-    id: "lost", title: "Lost leases", explain: "A lease expired or was released as failed; the task is ready again.",
+    id: "lost", title: "Lost leases", explain: "A lease expired or was released as failed; the task is in To do again.",
     from: ["TODO"], test: (task) => task.attempts > 0, actions: [RESET_ATTEMPTS, BLOCK],
   },
   {
