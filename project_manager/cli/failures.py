@@ -52,21 +52,21 @@ _STATUSES = (
     (DatabaseDamaged, Exit.FAILED),
     ((TemporaryBackupError, Unavailable, StorageFull, DatabaseTemporarilyUnavailable), Exit.UNAVAILABLE),
 )
-"""Exit statuses of expected errors; the first match counts, and any other error has FAILED."""
+"""The first match counts. `Invalid` with field errors exits with INVALID_INPUT, and any other error with FAILED."""
 
 EXPECTED_ERRORS = (ProjectManagerError, ConfigError, DatabaseOpenError, BackupError, MissingTargetError, CommandError)
 
 
 @dataclass(frozen=True, slots=True)
 class CommandFailure:
-    """The outcome of a refused command: its exit status, and the lines that explain it."""
+    """A failed command: its exit status, and the lines that explain it."""
 
     status: Exit
     lines: tuple[str, ...]
 
 
 def report_error(error: Exception) -> Exit:
-    """Write the reason of the refusal, after the traceback of an unexpected exception. Return the exit status."""
+    """Write the error to standard error, after the traceback if it is unexpected. Return the exit status."""
     failure = describe(error)
     if not isinstance(error, EXPECTED_ERRORS):
         click.echo("".join(traceback.format_exception(error)), nl=False, err=True)
@@ -103,5 +103,5 @@ def _field_error_lines(error: Invalid, errors: list[dict[str, Any]]) -> Iterator
 
 
 def as_sentence(text: str) -> str:
-    """Return the text with a capital letter and a full stop."""
+    """Return the text with a capital first letter, and a full stop unless it ends with punctuation."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ")")) else ".")

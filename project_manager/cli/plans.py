@@ -24,7 +24,7 @@ _READING_SHARE = 0.4
 
 
 def import_file(settings: Settings, file: str, *, dry_run: bool, status: str, prune: bool, quiet: bool) -> ImportView:
-    """Import the plan in `file` and return the view. The name `-` is standard input. Raises MissingTargetError."""
+    """Import the plan in `file`, or standard input for `-`. Raises click.FileError, and the errors of `perform`."""
     document = _read(file)
     request_id = secrets.token_hex(8)
     source = "standard input" if file == "-" else file if len(file) <= NAME_CHARACTERS else Path(file).name

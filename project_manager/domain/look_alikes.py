@@ -4,9 +4,9 @@ import unicodedata
 
 from project_manager.domain.names import composed, name_key
 
-# From confusables.txt of Unicode (UTS 39): characters with the skeleton of the letter in either case. Characters that
-# compatibility normalization turns into the letter are omitted. U+04CF is the lower case of U+04C0. The table has only
-# the letters of the reserved names.
+# From confusables.txt of Unicode (UTS 39): characters whose skeleton is the upper-case or lower-case letter.
+# Characters that compatibility normalization turns into the letter are omitted. U+04CF is the lower case of U+04C0.
+# The table has only the letters of the reserved names.
 _LOOK_ALIKES = {
     "/": "1735 2041 2044 2215 2571 27cb 29f8 2cc6 3033 30ce 31d3 4e3f 1d23a",
     "a": "0251 0391 03b1 0410 0430 13aa 15c5 237a a4ee 102a0 16f40",
@@ -33,7 +33,7 @@ _LETTERS = {int(code, 16): letter for letter, codes in _LOOK_ALIKES.items() for 
 
 
 def confusable_key(name: str) -> str:
-    """Return the name key of the Latin text that the name looks like, by the table and `rn` for `m`."""
+    """Return a key that is equal for names that look alike. Replace look-alikes by the table, and `rn` by `m`."""
     text = composed(name).translate(_LETTERS)
     # Translate again before case folding: NFKC turns some characters into a capital I, which looks like `l`. After
     # folding it would be `i`, which looks like no other letter.

@@ -17,7 +17,7 @@ MIN_LENGTH_FOR_ONE_EDIT = 5
 MIN_LENGTH_FOR_DOUBLED_LETTER = 3
 MIN_SUGGESTION_LENGTH = 3
 CANDIDATES = 500
-"""Maximum number of names that a suggestion compares. Only the EXAMINED closest by a fast estimate are measured."""
+"""Maximum number of names that a suggestion compares. Only the MAX_COMPARED closest by a fast estimate are measured."""
 MAX_COMPARED = 20
 MEASURED_LENGTH = 60
 """Maximum length of a measured name, because measuring takes up to cubic time.

@@ -1,4 +1,4 @@
-"""The running service without its interfaces. `Runtime.run` and `Runtime.stream` are the only way to a use case."""
+"""The running service. Interfaces run every operation through `Runtime.run` or `Runtime.stream`."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -137,7 +137,7 @@ class Runtime:
     async def stream(
         self, operation: Operation, raw: Mapping[str, object], caller: Caller
     ) -> AsyncIterator[tuple[Any, Callable[[], Awaitable[str]]]]:
-        """Run a streamed operation. Yield its command and a function that returns pieces of text, the last one empty.
+        """Run a streamed operation. Yield its command and a function that returns the next piece, empty at the end.
 
         Raises ProjectManagerError.
         """
@@ -166,7 +166,7 @@ class Runtime:
         return await self.database.readers.run(name, work, actor, "")
 
     async def identify(self, secret: str | None) -> Actor:
-        """Return the actor of a token, up to IDENTITY_SECONDS after its revocation. Raises Unauthorized."""
+        """Return the actor of a token. A revoked token is accepted for up to IDENTITY_SECONDS. Raises Unauthorized."""
         return await self._identities.identify(secret)
 
     def now(self) -> int:
@@ -178,7 +178,7 @@ class Runtime:
         return self.database.is_healthy()
 
     def world_accessible_files(self) -> list[Path]:
-        """Return the paths of the database that other users of this host have permissions on. Blocks."""
+        """Return the database files that other users of this host can access. Blocks on the file system."""
         return self.database.world_accessible_files()
 
     async def latest_seq(self) -> int:
@@ -196,7 +196,7 @@ class Runtime:
     ) -> AsyncIterator[Subscription]:
         """Yield a subscription to the events after `since`, older ones first and then live ones, without a gap.
 
-        Raises Resync when events after `since` are gone, `since` is ahead of the database, or `epoch` differs.
+        Raises Resync if events after `since` are gone or too many, `since` is beyond the head, or `epoch` differs.
         """
         if epoch is not None and epoch != self.hub.epoch:
             raise Resync
@@ -230,22 +230,22 @@ class Runtime:
         return await self._executor.write_with_names(call, use_case)
 
     async def _until_revoked(self, caller: Caller, wait: Awaitable[OperationResult]) -> OperationResult:
-        """Return the result of the wait. Raises Unauthorized without effect when the token is revoked meanwhile."""
+        """Return the result of the wait. Raises Unauthorized when the token is revoked during the wait."""
         result: OperationResult | None = None
         with anyio.CancelScope() as scope, self.revocation_watch.registered(caller.secret, scope.cancel):
             result = await wait
         if result is None:
-            raise Unauthorized("access was revoked while the request was waiting; nothing was changed")
+            raise Unauthorized("access was revoked during the wait; if a task was claimed, its lease ends by itself")
         return result
 
     async def _snapshot(self, call: Call) -> OperationResult:
-        """Return a large result. A reader encodes it once for all callers before the next commit."""
+        """Return a large result. A reader encodes it at most once per commit, and all callers share the result."""
         if call.actor.is_agent:
             await self._executor.confirm_leases(call.actor, call.caller, call.called_at)
-        name = call.operation.name + call.command.model_dump_json()
+        key = call.operation.name + call.command.model_dump_json()
         work = partial(_encoded, call.operation.use_case, call.command)
         encode = partial(self.database.readers.run, call.operation.name, work, call.actor, call.caller.request_id)
-        snapshot = await self._snapshots.get(name, lambda: self.database.tail.generation, encode)
+        snapshot = await self._snapshots.get(key, lambda: self.database.tail.generation, encode)
         return OperationResult(None, snapshot=snapshot)
 
     def _expire_leases(self, tx: Tx) -> None:

@@ -53,11 +53,11 @@ class WaitingCall:
 
     @property
     def key(self) -> tuple[str, str] | None:
-        """The actor id and its idempotency key, or None. One key takes effect once."""
+        """The actor id and the idempotency key, or None without a key."""
         return None if self.call.key is None else (self.call.actor.id, self.call.key)
 
     def claim(self, tx: Tx, task_id: int) -> tuple[OperationResult | ProjectManagerError, bool]:
-        """Claim the task. Return the result, which can be a refusal, and whether the task was claimed."""
+        """Claim the task. Return the result, which can be an error, and whether the task was claimed."""
         own = replace(tx, actor=self.call.actor, request_id=self.call.caller.request_id)
         bind_context(own.request_id, own.actor.token_id)
         use_case = partial(claim_queue.claim_found, task_id=task_id, called_at=self.call.called_at)
@@ -92,7 +92,7 @@ class TaskCountCache:
         self._counting = anyio.Lock()
 
     async def get_view(self, call: Call) -> NothingReadyView:
-        """Return the result, with counts that are not older than the claim. Raises ProjectNotFound, EpicNotFound."""
+        """Return the result, with counts not older than the claim. Raises ProjectNotFound, EpicNotFound, Invalid."""
         command, since = call.command, self._generation
         read = partial(self._database.readers.run, "nothing_ready", actor=call.actor, request_id=call.caller.request_id)
         found: NothingReadyView | None = await read(partial(self._read, command=command, since=since))
@@ -111,7 +111,7 @@ class TaskCountCache:
     def _read(
         self, tx: Tx, *, command: ClaimNextTask, since: int, generation: int | None = None
     ) -> NothingReadyView | None:
-        """Return the view with counts of the commit `since` or later, counted now as of `generation`, or None."""
+        """Return the view, or None if no cached count is as new as `since`. With `generation`, count and cache it."""
         project_id = claim_blockers.project_of(tx, command)
         cached = self._counts.get(project_id)
         if cached is None or cached[0] < since:
@@ -219,7 +219,7 @@ class LongPolls:
             scope.cancel()
 
     def _needs_pass(self, events: list[Event]) -> bool:
-        """Return whether a pass is due. A claim makes no task ready, but may answer a waiter with the same key."""
+        """Return whether a pass is due. A claim can only answer a waiter with the same idempotency key."""
         return any(waiting.key for waiting in self.waiting_calls.values()) or any(
             event.type != TaskStatusChanged.type or event.field("status") != Status.IN_PROGRESS for event in events
         )
@@ -242,7 +242,7 @@ class LongPolls:
             self.waiting_calls.pop(waiter_id).settle(reason)
 
     async def _wait(self, waiting: WaitingCall, head: int) -> OperationResult | None:
-        """Wait in the queue. Return None without a task. `head` is the newest event from before the claim."""
+        """Wait in the queue. Return None without a task. `head` is the number of the newest event before the claim."""
         if self._hub.closed:
             await _shielded(self._dequeue(waiting))
             raise Closed
@@ -301,7 +301,7 @@ def _release_command(result: OperationResult) -> Callable[[Tx], object]:
 
 @contextmanager
 def _log_errors(step: str) -> Iterator[None]:
-    """Log an error of a last step, which must not replace the result. The step happens later by itself."""
+    """Log an error of a cleanup step instead of raising it. The expiry of the waiter or lease does the same later."""
     try:
         yield
     except ProjectManagerError as error:

@@ -45,7 +45,7 @@ def read(
 
 
 def check_number_of_fields(raw: Mapping[str, object]) -> None:
-    """Raise Invalid if the input or an object in a list has more than KEYS fields, to bound the field errors."""
+    """Raise Invalid if the input or an object in a list has more than MAX_KEYS fields, to bound the field errors."""
     for path, fields in _objects(raw):
         if len(fields) > limits.MAX_KEYS:
             field = ".".join(path) or "(body)"

@@ -14,7 +14,7 @@ from project_manager.store.transaction import Tx
 
 
 class AgentRow(NamedTuple):
-    """A stored agent. Instants are in milliseconds."""
+    """A stored agent. Times are in milliseconds since the epoch."""
 
     id: str
     kind: str

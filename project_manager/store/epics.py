@@ -14,7 +14,7 @@ from project_manager.store.transaction import Tx
 
 
 class EpicRow(NamedTuple):
-    """A stored epic. Instants are in milliseconds."""
+    """A stored epic. Times are in milliseconds since the epoch."""
 
     id: int
     project_id: int

@@ -75,7 +75,7 @@ _SEQUENCE = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
 
 
 def check(tx: Tx, published: Iterable[Head] = ()) -> HistoryCheckResult:
-    """Compare the events with their chain and `published` heads, and all rows that they describe with the events.
+    """Compare the events with their hash chain and the `published` heads, and the rows with the events about them.
 
     Memory use grows with the number of tasks and of sealed rows, not with the length of their texts.
     """
@@ -129,11 +129,11 @@ def _link(previous: bytes, columns: tuple[Any, ...]) -> bytes | None:
 
 def _compare_published(expected: dict[int, bytes], head: Head, report: Report) -> None:
     if expected.pop(head.seq, head.hash) != head.hash:
-        report(f"event {head.seq} has another hash than the published head")
+        report(f"the hash of event {head.seq} differs from the published head")
 
 
 def _apply(history: History, row: tuple[Any, ...]) -> bool:
-    """Apply the event to `history`. Return False when it lacks a part that its type requires."""
+    """Apply the event to `history`. Return False when it cannot be parsed or lacks a required part."""
     found = dict(zip(chain.COLUMNS, row, strict=False))
     try:
         data, sealed = orjson.loads(found["data"]), orjson.loads(found["sealed"] or "{}")
@@ -160,10 +160,10 @@ def _compare_fence_floor_and_epoch(tx: Tx, history: History, removed: retention.
     if history.fence_floor is not None:
         expected = history.fence_floor
     if stored != expected:
-        report(f"the fence floor is {stored}, but {expected} in the events")
+        report(f"the fence floor is {stored}, but {expected} according to the events")
     epoch = meta.epoch(tx)
     if history.epoch not in (None, epoch):
-        report(f"the epoch is {epoch}, but the newest restore began {history.epoch}")
+        report(f"the epoch is {epoch}, but the newest restore set it to {history.epoch}")
 
 
 def _compare_tasks(tx: Tx, history: History, removed: retention.Facts, report: Report) -> int:
@@ -177,7 +177,7 @@ def _compare_tasks(tx: Tx, history: History, removed: retention.Facts, report: R
         state = history.tasks.get(task_id)
         missing.discard(task_id)
         if state is None and task_id > removed.get("tasks", 0):
-            report(f"task {task_id} exists without an event")
+            report(f"task {task_id} exists, but no event records its creation")
         elif state is None:
             unchecked += 1
         else:
@@ -190,7 +190,7 @@ def _compare_tasks(tx: Tx, history: History, removed: retention.Facts, report: R
         if expires_at is not None and expires_at > latest:
             report(f"the lease on task {task_id} exceeds the maximum length")
     for task_id in sorted(missing):
-        report(f"task {task_id} is missing without an event")
+        report(f"task {task_id} is missing, but no event records its deletion")
     return unchecked
 
 
@@ -208,9 +208,9 @@ def _compare_rows(tx: Tx, table: str, history: History, newest_removed_id: int, 
     for row_id, digest in seals.digests_of_table(tx, table):
         seal = sealed.pop(row_id, None)
         if seal is None and row_id > newest_removed_id and table != "tasks":
-            report(f"{TABLE_NOUNS[table]} {row_id} exists without an event")
+            report(f"{TABLE_NOUNS[table]} {row_id} exists, but no event records its creation")
         elif seal is not None and seal.digest != digest:
-            report(f"{TABLE_NOUNS[table]} {row_id} was changed without an event")
+            report(f"{TABLE_NOUNS[table]} {row_id} was changed, but no event records the change")
     for row_id, seal in sorted(sealed.items()):
         if table != "tasks" and history.is_expected(table, seal, row_id):
-            report(f"{TABLE_NOUNS[table]} {row_id} is missing without an event")
+            report(f"{TABLE_NOUNS[table]} {row_id} is missing, but no event records its deletion")

@@ -13,7 +13,7 @@ EXPIRES_AFTER_MS = 20_000
 
 
 class InstanceRow(NamedTuple):
-    """A stored instance. `kind` is serve, mcp or command. Instants are in milliseconds."""
+    """A stored instance. `kind` is serve, mcp or command. Times are in milliseconds since the epoch."""
 
     id: str
     host: str

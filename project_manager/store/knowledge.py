@@ -15,7 +15,7 @@ from project_manager.store.transaction import Tx
 
 
 class KnowledgeRow(NamedTuple):
-    """A stored item. Instants are in milliseconds. `tags` and `metadata` are JSON."""
+    """A stored item. Times are in milliseconds since the epoch. `tags` and `metadata` are JSON."""
 
     id: int
     project_id: int

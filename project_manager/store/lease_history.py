@@ -19,7 +19,7 @@ from project_manager.store.transaction import Tx
 
 
 class LeaseRow(NamedTuple):
-    """A lease. Instants are in milliseconds. The last three fields are None until it ends."""
+    """A lease. Times are in milliseconds since the epoch. The last three fields are None until it ends."""
 
     task_id: int
     fence: int

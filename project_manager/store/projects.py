@@ -14,7 +14,7 @@ from project_manager.store.transaction import Tx
 
 
 class ProjectRow(NamedTuple):
-    """A stored project. Instants are in milliseconds."""
+    """A stored project. Times are in milliseconds since the epoch."""
 
     id: int
     name: str

@@ -20,7 +20,7 @@ ROW_FIELDS: tuple[str, ...] = (*tasks.c.keys(), *LINKS)
 
 
 class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
-    """A stored task: all columns of its table, then its links as JSON arrays of ids. Instants are in milliseconds.
+    """A stored task: all columns of its table, then its links as JSON arrays of ids. Times are in ms since the epoch.
 
     The annotations are for the type checker. Only columns with rules of their own need one.
     `worked_by` is the agent of the newest lease that has ended. `unconfirmed_fence` equals `fence` while the lease is

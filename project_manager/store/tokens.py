@@ -11,7 +11,7 @@ from project_manager.store.transaction import Tx
 
 
 class TokenRow(NamedTuple):
-    """A stored token. Instants are in milliseconds."""
+    """A stored token. Times are in milliseconds since the epoch."""
 
     id: int
     name: str

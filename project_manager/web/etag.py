@@ -7,7 +7,7 @@ _TAG = re.compile(r'(?:W/)?"?(?P<opaque>[^"]*?)(?:(?:--?|;)(?:gzip|br|zstd|defla
 
 
 def opaque_tags(header: bytes) -> list[str]:
-    """Return the tags without weak prefix, quotes and suffix of a proxy. A tag of another form stays unchanged."""
+    """Return the tags without `W/`, quotes, and a suffix that a proxy added. A tag of another form stays unchanged."""
     candidates = [candidate.strip() for candidate in header.decode("latin-1").split(",")]
     found = [(candidate, _TAG.fullmatch(candidate)) for candidate in candidates if candidate]
     return [candidate if match is None else match["opaque"] for candidate, match in found]
@@ -18,6 +18,7 @@ def is_any(header: bytes) -> bool:
     return header.strip() == b"*"
 
 
-def matches(header: bytes | None, tag: str) -> bool:
-    """Return whether If-None-Match contains the entity tag `tag`, by weak comparison."""
-    return header is not None and (is_any(header) or opaque_tags(tag.encode("latin-1"))[0] in opaque_tags(header))
+def matches(if_none_match: bytes | None, tag: str) -> bool:
+    """Return whether If-None-Match is `*` or contains `tag`, by weak comparison."""
+    own = opaque_tags(tag.encode("latin-1"))[0]
+    return if_none_match is not None and (is_any(if_none_match) or own in opaque_tags(if_none_match))

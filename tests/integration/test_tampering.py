@@ -123,7 +123,7 @@ TAMPERS: dict[str, tuple[str, ...]] = {
     "events 1 to 2 are missing": ("DELETE FROM events WHERE seq < 3",),
     "event 4 is missing": ("DELETE FROM events WHERE seq = 4",),
     "the last assigned number": (f"DELETE FROM events WHERE seq = {NEWEST}",),
-    "token 1 exists without an event": (
+    "token 1 exists, but no event records its creation": (
         f"DELETE FROM events WHERE seq = {NEWEST}",
         f"UPDATE sqlite_sequence SET seq = {NEWEST} WHERE name = 'events'",
     ),
@@ -138,7 +138,7 @@ TAMPERS: dict[str, tuple[str, ...]] = {
     "task 4 was changed": ("UPDATE tasks SET description = 'Do nothing' WHERE id = 4",),
     "task 5 was changed": ("UPDATE tasks SET priority = 0 WHERE id = 5",),
     "task 4 is missing": ("DELETE FROM tasks WHERE id = 4",),
-    "task 6 exists without an event": (
+    "task 6 exists, but no event records its creation": (
         "INSERT INTO tasks (project_id, name, description, status, priority, labels, acceptance, created_by, "
         "created_at, updated_at, version, fence, attempts, lock_fenced, open_dependencies, unblocks, deferred, "
         "archived) VALUES (1, 'Steal', '', 'TODO', 0, '[]', '[]', 'eve', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0)",
@@ -146,8 +146,8 @@ TAMPERS: dict[str, tuple[str, ...]] = {
     "log entry 1 was changed": ("UPDATE task_logs SET body = 'all done' WHERE id = 1",),
     "log entry 2 was changed": ("UPDATE task_logs SET author = 'eve' WHERE id = 2",),
     "log entry 1 is missing": ("DELETE FROM task_logs",),
-    "log entry 3 exists without an event": FORGED_TOKEN[1:],
-    "token 2 exists without an event": FORGED_TOKEN[:1],
+    "log entry 3 exists, but no event records its creation": FORGED_TOKEN[1:],
+    "token 2 exists, but no event records its creation": FORGED_TOKEN[:1],
     "token 1 was changed": ("UPDATE tokens SET role = 'operator'",),
     "token 1 is missing": ("DELETE FROM tokens",),
     "project 1 was changed": ("UPDATE projects SET archived_at = 1 WHERE id = 1",),
@@ -185,7 +185,7 @@ def test_a_recomputed_chain_does_not_contain_the_published_head(path: Path) -> N
     change(path, "UPDATE events SET actor_id = 'eve' WHERE seq = 4")
     recompute_chain(path)
     assert found(path) == ()
-    assert found(path, published) == (f"event {published.seq} has another hash than the published head",)
+    assert found(path, published) == (f"the hash of event {published.seq} differs from the published head",)
 
 
 def recompute_chain(path: Path) -> None:
@@ -278,16 +278,16 @@ def test_a_changed_backup_is_found_also_with_a_recomputed_or_removed_checksum(pa
     change(made.path, "UPDATE tasks SET description = 'Do nothing' WHERE id = 4")
     sidecar = backup.checksum_path(made.path)
     sidecar.write_text(f"{backup.checksum(made.path)}  copy.db\n")
-    assert found(made.path) == ("task 4 was changed without an event",)
+    assert found(made.path) == ("task 4 was changed, but no event records the change",)
     sidecar.unlink()
-    assert found(made.path) == ("task 4 was changed without an event",)
+    assert found(made.path) == ("task 4 was changed, but no event records the change",)
 
 
 def test_a_backup_of_changed_contents_is_made_and_restored_only_by_force(path: Path, tmp_path: Path) -> None:
     change(path, "UPDATE tasks SET description = 'Do nothing' WHERE id = 4")
     made = backup.back_up(path, tmp_path / "copy.db")
-    assert made.differences == ("task 4 was changed without an event",)
-    with pytest.raises(BackupError, match=r"task 4 was changed .* --force"):
+    assert made.differences == ("task 4 was changed, but no event records the change",)
+    with pytest.raises(BackupError, match=r"task 4 was changed, .* --force"):
         restore(made.path, tmp_path / "new.db", 1)
     assert restore(made.path, tmp_path / "new.db", 1, force=True).released == 1
 
@@ -371,8 +371,8 @@ def test_retention_keeps_the_chain_and_old_tasks_are_counted_as_not_compared(pru
         (("UPDATE tasks SET fence = 0 WHERE id = 1",), "task 1 has fence 0"),
         (("UPDATE tasks SET status = 'TODO', lock_holder = NULL, lock_acquired_at = NULL, lock_expires_at = NULL, "
           "lock_ttl = NULL, lock_from = NULL WHERE id = 4",), "task 4 has status TODO"),
-        (FORGED_TOKEN[:1], "token 2 exists without an event"),
-        (FORGED_TOKEN[1:], "log entry 3 exists without an event"),
+        (FORGED_TOKEN[:1], "token 2 exists, but no event records its creation"),
+        (FORGED_TOKEN[1:], "log entry 3 exists, but no event records its creation"),
     ],
 )  # fmt: skip
 def test_tampering_is_found_after_retention_has_removed_events(
