@@ -1,4 +1,4 @@
-"""SQL statements shared by all databases, one module per resource, and the tables.
+"""SQL statements, in the dialect of SQLite, one module per resource, and the tables.
 
 No other package contains SQL.
 """

@@ -16,6 +16,10 @@ PROSE_LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)[^)]*\)")
 
 PICTURE = re.compile(r'(?:src|srcset)="(?!https?:)([^"]+)"')
 
+PATH = re.compile(r"(?!/)[\w.*-]+(?:/[\w.*-]*)+|[\w.-]+\.(?:py|md|js|cfg|toml|yaml|yml|json|env|txt|in)")
+"""A path in a text: a word with a slash, or with the suffix of a file. A route begins with a slash."""
+GENERATED = ("dist/", ".venv/", "scripts/javascript/node_modules")
+
 each_page = pytest.mark.parametrize("path", PAGES, ids=name_of)
 
 
@@ -80,3 +84,14 @@ def unknown_words(given: list[str]) -> list[str]:
     known = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
     options = [word.partition("=")[0] for word in given if word.startswith("-") and word != "-"]
     return [option for option in options if option not in known | {"--help", "--version"}]
+
+
+def test_a_path_in_the_guide_for_contributors_exists() -> None:
+    prose = FENCE.sub("", (CHECKOUT / "CONTRIBUTING.md").read_text())
+    named = {word for code in re.findall(r"`([^`]+)`", prose) for word in code.split() if PATH.fullmatch(word)}
+    assert {path for path in named if not path.startswith(GENERATED) and not is_there(path)} == set()
+
+
+def is_there(path: str) -> bool:
+    """Return whether a path or pattern matches in the checkout or in the package. A bare name may be in any folder."""
+    return bool(files(path, f"project_manager/{path}" if "/" in path else f"*/{path}"))
