@@ -79,17 +79,19 @@ A label in a list may contain a comma. A text of labels, as in a query, is split
 ## All operations"""
 
 ERRORS_TEXT = """\
-All interfaces return errors with the same fields:
+All interfaces return errors with the same fields. The load balancer has its own codes: see
+[Deployment](deployment.md#load-balancer).
 
 - `code`: a stable identifier;
 - `message`: the problem and its cause;
 - `hint`: the next step;
-- `details`: the facts;
+- `details`: values for programs, such as ids and limits;
 - `request_id`: the id of the request.
 
-`errors` in `details` lists the first 20 field errors of an invalid request. If there are more, `total` is their
-number. An object has at most 256 fields. For a list, the error reports the first invalid entry. A call counts for the
-rate limit before its input is read.
+`errors` in `details` lists the first 20 field errors of an invalid request. If there are more, `total` is the
+number of all field errors. An object has at most 256 fields. For a list, the error reports the first invalid entry.
+The rate limit counts a call before its arguments are validated. A lock, in codes and hints, is a
+[lease](concepts.md#leases-and-fences).
 
 The server can send an error before the body of the request is complete. It then reads and discards the rest, so that
 the client can read the error. It reads at most 128 MiB, for at most 30 seconds, and stops after 5 seconds without a
@@ -122,7 +124,7 @@ def errors() -> str:
         for error in _leaves(ProjectManagerError)
         if error.__module__ == ProjectManagerError.__module__
     ]
-    return _page("Errors", ERRORS_TEXT, ["| code | status | next step |", "|---|---|---|", *rows])
+    return _page("Errors", ERRORS_TEXT, ["| code | status | next step or meaning |", "|---|---|---|", *rows])
 
 
 def events() -> str:
