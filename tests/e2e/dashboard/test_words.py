@@ -7,12 +7,46 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from project_manager.domain.events import EVENT_TYPES
 from tests.e2e.command_line import CommandLine
 from tests.e2e.dashboard.browser import RestClient, dashboard
 from tests.e2e.service import Service
 
 Start = Callable[..., Service]
 FOR_PROGRAMS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
+TASK, PLAN = {"task_id": 7, "project_id": 1}, {"project_id": 1}
+TOKEN = {"id": 1, "name": "ci", "role": "agent", "agent_id": "ada"}
+EVENTS: list[tuple[str, dict[str, object], str]] = [
+    ("project.created", {**PLAN, "name": "Checkout"}, "ada created the project Checkout"),
+    ("project.updated", {**PLAN, "name": "Checkout", "changed": []}, "ada updated the project Checkout"),
+    ("project.archived", {**PLAN, "name": "Checkout", "changed": []}, "ada archived the project Checkout"),
+    ("project.deleted", {**PLAN, "name": "Checkout"}, "ada deleted the project Checkout"),
+    ("epic.created", {**PLAN, "epic_id": 2, "name": "Payments"}, "ada created the epic Payments"),
+    ("epic.updated", {**PLAN, "epic_id": 2, "name": "Payments"}, "ada updated the epic Payments"),
+    ("epic.deleted", {**PLAN, "epic_id": 2, "name": "Payments"}, "ada deleted the epic Payments"),
+    ("task.created", {**TASK, "name": "Parser"}, "ada created #7 Parser"),
+    ("task.updated", {**TASK, "changes": {"priority": 0}}, "ada changed #7 (priority)"),
+    ("task.status_changed", {**TASK, "status": "REVIEW"}, "ada moved #7 to Review"),
+    ("task.locked", {**TASK, "agent_id": "bob"}, "bob claimed #7"),
+    ("task.unlocked", {**TASK, "agent_id": "bob", "reason": "explicit_release"}, "bob released #7"),
+    ("task.deleted", {**TASK, "name": "Parser"}, "ada deleted #7 Parser"),
+    ("task.logged", {**TASK, "author": "bob", "kind": "comment"}, "bob commented on #7"),
+    ("task.ready", {**TASK}, "#7 is ready now"),
+    ("task.not_ready", {**TASK}, "#7 is no longer ready"),
+    ("knowledge.created", {**PLAN, "title": "Rounding"}, "ada created the knowledge item Rounding"),
+    ("knowledge.updated", {**PLAN, "epic_id": 2, "title": "Rounding"}, "ada updated the knowledge item Rounding"),
+    ("knowledge.logged", {"title": "Rounding"}, "ada added a log entry to the knowledge item Rounding"),
+    ("assumption.recorded", {**TASK, "author": "ada"}, "ada recorded an assumption about #7"),
+    ("assumption.validated", {**TASK, "verdict": "partial"}, "ada validated in part an assumption about #7"),
+    ("assumption.validated", {**TASK, "verdict": "rejected"}, "ada rejected an assumption about #7"),
+    ("import.finished", {**PLAN, "source": "plan.yaml"}, "ada imported a plan"),
+    ("database.restored", {}, "ada restored the database from a backup"),
+    ("token.created", {"token": TOKEN}, "ada created the token ci (agent bound to ada)"),
+    ("token.revoked", {"token": TOKEN}, "ada revoked the token ci (agent bound to ada)"),
+    ("tokens.cleared", {"tokens": 3}, "ada cleared all tokens"),
+    ("robot.painted", {}, "ada caused robot.painted"),
+    ("task.painted", {**TASK}, "ada caused task.painted of #7"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +149,25 @@ def test_a_human_lease_holder_is_shown_as_human(start_service: Start, browser: B
             lost = tab.page.get_by_test_id("event").filter(has_text="lost")
             expect(lost.get_by_role("img", name="human")).to_be_visible()
             expect(lost.get_by_role("img", name="agent")).to_have_count(0)
+
+
+def test_each_event_is_shown_as_a_sentence(service: Service, browser: Browser, client: RestClient) -> None:
+    client.create_project()
+    envelope = {"timestamp": "2026-01-01T00:00:00Z", "actor": {"id": "ada", "kind": "agent"}}
+    unset = {"project_id": None, "epic_id": None, "task_id": None}
+    items = [
+        {"seq": -1 - 2 * at, "type": kind, **envelope, **unset, **rest} for at, (kind, rest, _) in enumerate(EVENTS)
+    ]
+    with dashboard(service, browser) as tab:
+        tab.page.route("**/api/events?*", lambda route: route.fulfill(json={"items": items[::-1]}))
+        tab.open("/?view=activity")
+        tab.page.get_by_label("Kind of event").select_option("all")
+        shown = tab.page.get_by_test_id("event").locator("p")
+        expect(shown).to_have_count(len(EVENTS))
+        # The parts of a sentence are elements, and the space between them is a gap of the layout.
+        texts = [re.sub(r"[\s\u2068\u2069]", "", text) for text in shown.all_text_contents()]
+    assert texts == [sentence.replace(" ", "") for _, _, sentence in EVENTS]
+    assert {kind for kind, _, _ in EVENTS} >= set(EVENT_TYPES)
 
 
 @pytest.mark.parametrize(("part", "button"), [("project", "Show all projects"), ("epic", "Show all epics")])

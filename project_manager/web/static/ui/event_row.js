@@ -4,7 +4,6 @@ import { bidiIsolate, momentOr } from "../core/format.js";
 import { html, useState } from "../core/html.js";
 import { STATUS_NAMES } from "../core/vocabulary.js";
 import { kindOf } from "../state/actors.js";
-import { state } from "../state/store.js";
 import { Actor, RelativeTime, TaskLink } from "./chips.js";
 import { Icon } from "./icons.js";
 
@@ -32,8 +31,9 @@ const UNLOCKED = {
 const forcedReason = (/** @type {Actor} */ actor) =>
   (actor.kind === "system" ? "because the database was restored" : `because ${bidiIsolate(actor.id)} ended the lease`);
 
-const nameOf = (/** @type {Map<number, { name: string }>} */ map, /** @type {number} */ id) =>
-  map.get(id)?.name ?? `#${id}`;
+/** @type {Record<string, string>} */
+const VERDICTS = { validated: "validated", rejected: "rejected", partial: "validated in part" };
+
 /** Only operators receive the token of an event. */
 function tokenOf(/** @type {OutboxEvent} */ { token }) {
   if (!token) return "a token";
@@ -42,9 +42,19 @@ function tokenOf(/** @type {OutboxEvent} */ { token }) {
 }
 const statusName = (/** @type {Status} */ status) => STATUS_NAMES[status];
 const changed = (/** @type {OutboxEvent} */ event) => Object.keys(event.changes ?? {}).join(", ");
+/** Return the sentence about a named resource. */
+const named = (/** @type {string} */ words) =>
+  (/** @type {OutboxEvent} */ event) => [`${words} ${bidiIsolate(event.name ?? event.title)}`, ""];
 
 /** @type {Record<string, (event: OutboxEvent) => string[]>} The words before and after the task. */
 const SENTENCES = {
+  "project.created": named("created the project"),
+  "project.updated": named("updated the project"),
+  "project.archived": named("archived the project"),
+  "project.deleted": named("deleted the project"),
+  "epic.created": named("created the epic"),
+  "epic.updated": named("updated the epic"),
+  "epic.deleted": named("deleted the epic"),
   "task.created": () => ["created", ""],
   "task.updated": (event) => ["changed", changed(event) && `(${changed(event)})`],
   "task.status_changed": ({ status }) => ["moved", `to ${statusName(status) ?? status}`],
@@ -55,6 +65,11 @@ const SENTENCES = {
   "task.logged": (event) => [NOTES[event.kind] ?? "wrote on", ""],
   "task.ready": () => ["", "is ready now"],
   "task.not_ready": () => ["", "is no longer ready"],
+  "knowledge.created": named("created the knowledge item"),
+  "knowledge.updated": named("updated the knowledge item"),
+  "knowledge.logged": named("added a log entry to the knowledge item"),
+  "assumption.recorded": () => ["recorded an assumption about", ""],
+  "assumption.validated": ({ verdict }) => [`${VERDICTS[verdict] ?? verdict} an assumption about`, ""],
   "import.finished": () => ["imported a plan", ""],
   "database.restored": () => ["restored the database from a backup", ""],
   "token.created": (event) => [`created ${tokenOf(event)}`, ""],
@@ -62,13 +77,9 @@ const SENTENCES = {
   "tokens.cleared": () => ["cleared all tokens", ""],
 };
 
-function sentence(/** @type {OutboxEvent} */ event) {
-  const known = SENTENCES[event.type];
-  if (known) return known(event);
-  const [kind, verb] = event.type.split(".");
-  const name = kind === "project" ? nameOf(state.projects, event.project_id) : nameOf(state.epics, event.epic_id);
-  return [`${verb} the ${kind} ${bidiIsolate(event.name ?? name)}`, ""];
-}
+/** A newer release may write unknown types. */
+const sentence = (/** @type {OutboxEvent} */ event) =>
+  SENTENCES[event.type]?.(event) ?? [`caused ${event.type}${event.task_id ? " of" : ""}`, ""];
 
 /** @type {Record<string, string>} */
 const TONES = { "task.deleted": "bad", "task.ready": "good", "task.locked": "work" };
