@@ -8,10 +8,11 @@ import { applyTheme } from "./state/theme.js";
 import { startSendKey } from "./forms/send_key.js";
 import { startKeys } from "./views/commands/keys.js";
 import { App } from "./views/page/app.js";
+import { VIEWS } from "./views/views.js";
 
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 applyTheme();
-startRouting();
+startRouting(VIEWS);
 render(html`<${App} version=${root.dataset.version} />`, root);
 startKeys();
 startSendKey();

@@ -70,6 +70,23 @@ type KeptFilters = Partial<Record<RouteName, any>>;
 type RouteName = keyof Route;
 type Query = Record<string, string | number | null | undefined>;
 
+/** The views by name. */
+type Views = Record<string, {
+  component: () => any;
+  title: string;
+  /** Text in the bar, if not the title. */
+  tab?: string;
+  icon: string;
+  /** Second key of the shortcut, after "g". */
+  key: string;
+  /** Text after "Go to", if not the title. */
+  goal?: string;
+  /** The filters in its address. The default is the project. */
+  filters?: RouteName[];
+  /** Shows all projects, whatever the filters are. */
+  unfiltered?: boolean;
+}>;
+
 interface Connection {
   status: "connecting" | "live" | "catching-up" | "reconnecting" | "stale";
   /** Events that are not applied yet. */

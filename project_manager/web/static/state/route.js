@@ -1,17 +1,20 @@
 // The address of the page: view, filters and open task, so that a link restores them.
 import { dispatchNow, state } from "./store.js";
 
-export const VIEWS = ["board", "needs", "agents", "activity", "graph", "projects"];
 const NUMBERS = ["project", "epic", "task"];
 const WORDS = ["label", "holder", "ready", "q", "status", "around", "lane"];
 /** @type {RouteName[]} */
 export const FILTERS = ["project", "epic", "label", "holder", "ready", "q"];
 
+/** The views with their filters. Other filters are kept for later and are not in the address of a view. */
+/** @type {Views} */
+let views = {};
+
 function parse(/** @type {string} */ search) {
   const query = new URLSearchParams(search);
   const view = query.get("view") ?? "";
   /** @type {any} */
-  const route = { view: VIEWS.includes(view) ? view : "board" };
+  const route = { view: Object.hasOwn(views, view) ? view : "board" };
   for (const name of NUMBERS) {
     const number = Number(query.get(name));
     route[name] = Number.isSafeInteger(number) && number > 0 ? number : null;
@@ -20,10 +23,7 @@ function parse(/** @type {string} */ search) {
   return /** @type {Route} */ (route);
 }
 
-// The filters of each view. Other filters are kept for later and are not in its address.
-/** @type {Record<string, RouteName[]>} */
-const FILTERS_BY_VIEW = { board: FILTERS, graph: ["project", "epic", "label"] };
-const filtersOf = (/** @type {string} */ view) => FILTERS_BY_VIEW[view] ?? ["project"];
+const filtersOf = (/** @type {string} */ view) => views[view]?.filters ?? ["project"];
 /** @type {KeptFilters} */
 const kept = {};
 
@@ -83,7 +83,8 @@ export function follow(/** @type {MouseEvent} */ event, /** @type {RouteChanges}
   navigate(changes);
 }
 
-export function startRouting() {
+export function startRouting(/** @type {Views} */ table) {
+  views = table;
   addEventListener("popstate", read);
   read();
 }

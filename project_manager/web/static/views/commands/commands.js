@@ -13,8 +13,8 @@ import { state } from "../../state/store.js";
 import { cycleTheme } from "../../state/theme.js";
 import { moveCursor, moveToEnd, taskAtHand } from "../board/board.js";
 import { focusCard } from "../board/column.js";
+import { VIEWS } from "../views.js";
 
-const view = (/** @type {string} */ name) => () => navigate({ view: name, around: null });
 const onBoard = () => state.route.view === "board";
 const writer = () => canWrite(state.session);
 
@@ -105,12 +105,10 @@ export const COMMANDS = [
     id: "theme", keys: "Shift D", name: "Light, dark, or as the system", group: "Everywhere", icon: "moon",
     run: cycleTheme,
   },
-  { id: "board", keys: "g b", name: "Go to the board", group: "Go to", icon: "board", run: view("board") },
-  { id: "needs", keys: "g n", name: "Go to what needs you", group: "Go to", icon: "inbox", run: view("needs") },
-  { id: "agents", keys: "g a", name: "Go to agents", group: "Go to", icon: "agents", run: view("agents") },
-  { id: "activity", keys: "g l", name: "Go to live activity", group: "Go to", icon: "activity", run: view("activity") },
-  { id: "graph", keys: "g d", name: "Go to dependencies", group: "Go to", icon: "graph", run: view("graph") },
-  { id: "projects", keys: "g p", name: "Go to projects", group: "Go to", icon: "projects", run: view("projects") },
+  ...Object.entries(VIEWS).map(([name, { title, goal = title.toLowerCase(), icon, key }]) => ({
+    id: name, keys: `g ${key}`, name: `Go to ${goal}`, group: "Go to", icon,
+    run: () => navigate({ view: name, around: null }),
+  })),
   {
     id: "down", keys: "j", also: ["ArrowDown"], name: "Next card", group: "Board", board: true, hidden: true,
     run: () => moveCursor(0, 1),

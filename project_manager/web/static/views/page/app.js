@@ -9,25 +9,16 @@ import { Toasts } from "../../ui/toasts.js";
 import { MoveCommentDialog } from "../../forms/move_comment.js";
 import { EpicForm, ProjectForm } from "../../forms/plan_forms.js";
 import { TaskForm } from "../../forms/task_form.js";
-import { Activity } from "../activity.js";
-import { Agents } from "../agents/agents.js";
-import { Board } from "../board/board.js";
 import { FilterBar } from "../board/filter_bar.js";
 import { Help } from "../commands/help.js";
 import { Palette } from "../commands/palette.js";
 import { Drawer } from "../drawer/drawer.js";
-import { Graph } from "../graph/graph.js";
-import { Needs } from "../needs/needs.js";
-import { Projects } from "../projects.js";
+import { VIEWS } from "../views.js";
 import { StaleBanner, UpdateBanner } from "./connection.js";
 import { NotFound, notFoundIn } from "./not_found.js";
 import { SignIn, SignInAgain } from "./signin.js";
 import { TopBar } from "./topbar.js";
 
-/** @type {Record<string, () => any>} */
-const VIEWS = { board: Board, needs: Needs, agents: Agents, activity: Activity, graph: Graph, projects: Projects };
-/** Views that ignore the filters of the address. */
-const VIEWS_OF_ALL = new Set(["agents", "projects"]);
 /** @type {Record<string, (props: any) => any>} */
 const DIALOGS = {
   task: TaskForm,
@@ -75,22 +66,12 @@ function Failure(/** @type {{ error: ApiFailure }} */ { error }) {
   </div>`;
 }
 
-/** @type {Record<string, string>} */
-const TITLES = {
-  board: "Board",
-  needs: "Needs you",
-  agents: "Agents",
-  activity: "Activity",
-  graph: "Dependencies",
-  projects: "Projects",
-};
-
 function titleOf(/** @type {State} */ state) {
   const task = state.tasks.get(state.route.task ?? 0);
   const project = state.projects.get(state.route.project ?? 0);
   const place = task
     ? `#${task.id} ${bidiIsolate(task.name)}`
-    : [TITLES[state.route.view], project && bidiIsolate(project.name)].filter(Boolean).join(", ");
+    : [VIEWS[state.route.view].title, project && bidiIsolate(project.name)].filter(Boolean).join(", ");
   return `${place} · Project Manager`;
 }
 
@@ -105,10 +86,11 @@ function View() {
   const loaded = useStore((state) => state.loaded);
   const failure = useStore((state) => state.failure);
   const view = useStore((state) => state.route.view);
+  const { component, unfiltered } = VIEWS[view];
   const unknown = useStore(notFoundIn);
   if (!loaded) return failure ? html`<${Failure} error=${failure} />` : html`<${Skeleton} />`;
-  if (unknown && !VIEWS_OF_ALL.has(view)) return html`<${NotFound} kind=${unknown} />`;
-  return html`${view === "board" && html`<h1 class="sr">Board</h1><${FilterBar} />`}<${VIEWS[view]} />`;
+  if (unknown && !unfiltered) return html`<${NotFound} kind=${unknown} />`;
+  return html`${view === "board" && html`<h1 class="sr">Board</h1><${FilterBar} />`}<${component} />`;
 }
 
 /** Run `act` when the browser is idle. Safari has no idle callbacks. */

@@ -13,17 +13,10 @@ import { childrenFit, useFit } from "../../ui/fit.js";
 import { Icon } from "../../ui/icons.js";
 import { leasesByHolder } from "../agents/agents.js";
 import { needsCount } from "../needs/groups.js";
+import { VIEWS } from "../views.js";
 import { Connection } from "./connection.js";
 import { MoreMenu } from "./more_menu.js";
 
-const TABS = [
-  ["board", "Board", "board"],
-  ["needs", "Needs you", "inbox"],
-  ["agents", "Agents", "agents"],
-  ["activity", "Activity", "activity"],
-  ["graph", "Graph", "graph"],
-  ["projects", "Projects", "projects"],
-];
 const MAX_AVATARS = 5;
 
 export function Logo() {
@@ -55,11 +48,12 @@ function Nav() {
   useStore((now) => now.route);
   const needs = useThrottled(needsCount, 400);
   return html`<nav class="nav" aria-label="Views">
-    ${TABS.map(([name, title, icon]) => html`<a key=${name} href=${hrefOf({ view: name, around: null, task: null })}
-        title=${title} aria-current=${view === name ? "page" : undefined} data-testid=${`nav-${name}`}
+    ${Object.entries(VIEWS).map(([name, { title, tab = title, icon }]) => html`<a key=${name}
+        href=${hrefOf({ view: name, around: null, task: null })}
+        title=${tab} aria-current=${view === name ? "page" : undefined} data-testid=${`nav-${name}`}
         onClick=${(event) => follow(event, { view: name, around: null })}>
       <${Icon} name=${icon} />
-      <span>${title}</span>
+      <span>${tab}</span>
       ${name === "needs" && needs > 0 && html`<span class="badge">${count(needs)}</span>`}
     </a>`)}
   </nav>`;

@@ -1,0 +1,22 @@
+// The views of the page: one table for the address, the bar, the commands and the title.
+import { FILTERS } from "../state/route.js";
+import { Activity } from "./activity.js";
+import { Agents } from "./agents/agents.js";
+import { Board } from "./board/board.js";
+import { Graph } from "./graph/graph.js";
+import { Needs } from "./needs/needs.js";
+import { Projects } from "./projects.js";
+
+/** The keys are the values of `view` in the address. */
+/** @type {Views} */
+export const VIEWS = {
+  board: { component: Board, title: "Board", icon: "board", key: "b", goal: "the board", filters: FILTERS },
+  needs: { component: Needs, title: "Needs you", icon: "inbox", key: "n", goal: "what needs you" },
+  agents: { component: Agents, title: "Agents", icon: "agents", key: "a", unfiltered: true },
+  activity: { component: Activity, title: "Activity", icon: "activity", key: "l", goal: "live activity" },
+  graph: {
+    component: Graph, title: "Dependencies", tab: "Graph", icon: "graph", key: "d",
+    filters: ["project", "epic", "label"],
+  },
+  projects: { component: Projects, title: "Projects", icon: "projects", key: "p", unfiltered: true },
+};
