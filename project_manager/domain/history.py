@@ -33,7 +33,7 @@ class TaskState:
 
 
 class RowDigest(NamedTuple):
-    """Digest of a row, with its project and its task. Deletion of either deletes the row."""
+    """Digest of a row, with the project and the task of its event."""
 
     digest: str
     project_id: int | None
@@ -73,11 +73,9 @@ class History:
         # `sealed` can also contain the fence of a task: a number, not a table of digests. The loop skips it.
         for table, rows in event.sealed.items():
             if isinstance(rows, dict):
-                # Knowledge stays when the task of its event is deleted.
-                task_id = event.task_id if table in _OF_TASKS else None
                 found = self.seals.setdefault(table, {})
                 found.update(
-                    (int(number), RowDigest(digest, event.project_id, task_id)) for number, digest in rows.items()
+                    (int(number), RowDigest(digest, event.project_id, event.task_id)) for number, digest in rows.items()
                 )
         if event.type.startswith("task.") and event.task_id is not None:
             self._apply_to_task(event, event.task_id)
@@ -90,13 +88,10 @@ class History:
         elif event.type == events.DatabaseRestored.type:
             self.epoch, self.fence_floor = event.data["epoch"], event.data["fence_floor"]
 
-    def is_expected(self, table: str, seal: RowDigest, row_id: int) -> bool:
-        """Return whether a sealed row must still exist, because neither the row nor its project or task was deleted."""
-        if table == "tasks":
-            return row_id not in self.deleted_tasks
-        if table == "projects":
-            return row_id not in self.deleted_projects
-        return seal.project_id not in self.deleted_projects and seal.task_id not in self.deleted_tasks
+    def is_expected(self, seal: RowDigest, *, is_of_task: bool) -> bool:
+        """Return whether a sealed row must still exist. Deletion of a task deletes the rows that are of the task."""
+        is_task_deleted = is_of_task and seal.task_id in self.deleted_tasks
+        return seal.project_id not in self.deleted_projects and not is_task_deleted
 
     def _apply_to_task(self, event: HistoryEvent, task_id: int) -> None:
         data = event.data
@@ -118,4 +113,3 @@ class History:
 _WITH_STATUS = frozenset(
     {events.TaskCreated.type, events.TaskLocked.type, events.TaskStatusChanged.type, events.TaskUnlocked.type}
 )
-_OF_TASKS = frozenset({"tasks", "task_logs", "assumptions", "assumption_verdicts"})

@@ -19,18 +19,6 @@ MAX_SHOWN = 20
 LEASE_MARGIN_MS = 60_000
 """Tolerance for `meta.clock_high`, which batches without events raise only once a second."""
 
-TABLE_NOUNS = {
-    "projects": "project",
-    "epics": "epic",
-    "tasks": "task",
-    "task_logs": "log entry",
-    "tokens": "token",
-    "knowledge_items": "knowledge",
-    "knowledge_logs": "knowledge log entry",
-    "assumptions": "assumption",
-    "assumption_verdicts": "verdict",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class HistoryCheckResult:
@@ -84,7 +72,7 @@ def check(tx: Tx, published: Iterable[Head] = ()) -> HistoryCheckResult:
     removed = retention.facts(tx)
     _compare_fence_floor_and_epoch(tx, history, removed, found.add)
     unchecked = _compare_tasks(tx, history, removed, found.add)
-    for table in seals.COLUMNS:
+    for table in seals.TABLES:
         _compare_rows(tx, table, history, removed.get(table, 0), found.add)
     return HistoryCheckResult(found.texts(), head, unchecked)
 
@@ -204,13 +192,13 @@ def _compare_state(task_id: int, stored: list[Any], state: TaskState, report: Re
 def _compare_rows(tx: Tx, table: str, history: History, newest_removed_id: int, report: Report) -> None:
     """Compare the rows of a table with their digests. Ids up to `newest_removed_id` need no remaining event."""
     # `_compare_tasks` reports missing and unexpected tasks.
-    sealed = history.seals.pop(table, {})
+    sealed, (noun, is_of_task, _) = history.seals.pop(table, {}), seals.TABLES[table]
     for row_id, digest in seals.digests_of_table(tx, table):
         seal = sealed.pop(row_id, None)
         if seal is None and row_id > newest_removed_id and table != "tasks":
-            report(f"{TABLE_NOUNS[table]} {row_id} exists, but no event records its creation")
+            report(f"{noun} {row_id} exists, but no event records its creation")
         elif seal is not None and seal.digest != digest:
-            report(f"{TABLE_NOUNS[table]} {row_id} was changed, but no event records the change")
+            report(f"{noun} {row_id} was changed, but no event records the change")
     for row_id, seal in sorted(sealed.items()):
-        if table != "tasks" and history.is_expected(table, seal, row_id):
-            report(f"{TABLE_NOUNS[table]} {row_id} is missing, but no event records its deletion")
+        if table != "tasks" and history.is_expected(seal, is_of_task=is_of_task):
+            report(f"{noun} {row_id} is missing, but no event records its deletion")

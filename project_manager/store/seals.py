@@ -7,7 +7,7 @@ table to row id to digest, with the new digests of the rows that the event descr
 from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Select, bindparam, select
@@ -19,18 +19,34 @@ from project_manager.store.transaction import Tx
 
 Digests = dict[str, Any]
 
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "projects": ("name", "description", "archived_at"),
-    "epics": ("project_id", "name", "description", "status", "position"),
-    "tasks": SEALED,
-    "task_logs": ("task_id", "author", "kind", "body", "created_at"),
-    "tokens": ("name", "role", "agent_id", "hash", "created_at", "revoked_at"),
-    "knowledge_items": ("project_id", "title", "content", "category", "tags", "priority", "active", "metadata"),
-    "knowledge_logs": ("knowledge_id", "action_type", "change_reason", "author", "metadata", "created_at"),
-    "assumptions": ("task_id", "type", "text", "file_path", "line_number", "code_snippet", "author", "created_at"),
-    "assumption_verdicts": ("assumption_id", "verdict", "confidence", "reason", "reviewer", "created_at"),
+
+class SealedTable(NamedTuple):
+    """A table with digests of its rows.
+
+    `noun` names a row in a report. `is_of_task` is whether the deletion of a task deletes its rows in this table.
+    A digest covers `columns`, in their order. Links that a deletion elsewhere sets to null are left out.
+    """
+
+    noun: str
+    is_of_task: bool
+    columns: tuple[str, ...]
+
+
+_KNOWLEDGE = ("project_id", "title", "content", "category", "tags", "priority", "active", "metadata")
+_KNOWLEDGE_LOG = ("knowledge_id", "action_type", "change_reason", "author", "metadata", "created_at")
+_ASSUMPTION = ("task_id", "type", "text", "file_path", "line_number", "code_snippet", "author", "created_at")
+_VERDICT = ("assumption_id", "verdict", "confidence", "reason", "reviewer", "created_at")
+TABLES = {
+    "projects": SealedTable("project", False, ("name", "description", "archived_at")),
+    "epics": SealedTable("epic", False, ("project_id", "name", "description", "status", "position")),
+    "tasks": SealedTable("task", True, SEALED),
+    "task_logs": SealedTable("log entry", True, ("task_id", "author", "kind", "body", "created_at")),
+    "tokens": SealedTable("token", False, ("name", "role", "agent_id", "hash", "created_at", "revoked_at")),
+    "knowledge_items": SealedTable("knowledge", False, _KNOWLEDGE),
+    "knowledge_logs": SealedTable("knowledge log entry", False, _KNOWLEDGE_LOG),
+    "assumptions": SealedTable("assumption", True, _ASSUMPTION),
+    "assumption_verdicts": SealedTable("verdict", True, _VERDICT),
 }
-"""The columns that a digest covers, in their order. Links that a deletion elsewhere sets to null are left out."""
 
 
 def digest(values: tuple[Any, ...]) -> str:
@@ -40,7 +56,7 @@ def digest(values: tuple[Any, ...]) -> str:
 
 def digests_of(table: str, *rows: Any) -> Digests:
     """Return the digests of rows. Rows have an `id` and the columns of the table as attributes."""
-    names = COLUMNS[table]
+    names = TABLES[table].columns
     return {table: {str(row.id): digest(tuple(getattr(row, name) for name in names)) for row in rows}}
 
 
@@ -74,7 +90,7 @@ def _digests(rows: Any) -> Iterator[tuple[str, str]]:
 
 def _select(table: str) -> Select[Any]:
     columns = metadata.tables[table].c
-    return select(columns.id, *[columns[name] for name in COLUMNS[table]])
+    return select(columns.id, *[columns[name] for name in TABLES[table].columns])
 
 
 @lru_cache(maxsize=16)
