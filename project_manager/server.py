@@ -14,7 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from project_manager import __version__
-from project_manager.config.settings import Settings, read_environment
+from project_manager.config.settings import TRANSPORTS_WITH_PORT, Settings, read_environment
 from project_manager.mcp.server import build_server
 from project_manager.mcp.transport import stdio
 from project_manager.mcp.transport.http import McpHttpTransport
@@ -78,7 +78,7 @@ async def _stdio(settings: Settings) -> None:
 def bind(settings: Settings) -> list[socket.socket]:
     """Return the listening sockets: the API, then MCP unless it uses stdio. Raises StartError for an unusable port."""
     ports = [("DEFAULT_PORT", settings.default_port)]
-    if settings.mcp_transport in ("sse", "http"):
+    if settings.mcp_transport in TRANSPORTS_WITH_PORT:
         ports.append(("MCP_PORT", settings.mcp_port))
     bound: list[socket.socket] = []
     for name, port in ports:

@@ -33,6 +33,7 @@ from project_manager.config.parsers import (
 from project_manager.config.sources import Layer, Value
 
 McpTransport = Literal["sse", "http", "stdio", "none"]
+TRANSPORTS_WITH_PORT = frozenset[McpTransport]({"sse", "http"})
 LogFormat = Literal["json", "text"]
 McpTools = Literal["core", "all"]
 McpSchema = Literal["plain", "nullable", "strict"]
@@ -270,7 +271,7 @@ def _mcp_port(values: Mapping[str, Any], labels: Mapping[str, str]) -> int:
     """Return MCP_PORT or its default. Raises ConfigError when the API and MCP need two different ports."""
     port: int = values["default_port"]
     mcp_port: int | None = values["mcp_port"]
-    is_served = values["mcp_transport"] in ("sse", "http")
+    is_served = values["mcp_transport"] in TRANSPORTS_WITH_PORT
     if mcp_port is None:
         if port == MAXIMUM_PORT and is_served:
             raise ConfigError(f"{labels['default_port']} is {port}, so MCP_PORT has no default; set MCP_PORT.")
