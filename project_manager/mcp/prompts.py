@@ -7,9 +7,10 @@ from typing import Any
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, GetPromptRequestParams, PaginatedRequestParams, PromptArgument
 
+from project_manager.domain.events import Resource
 from project_manager.mcp.callers import Context
-from project_manager.mcp.resources import Resources, task_uri
-from project_manager.mcp.subscriptions import agent_uri
+from project_manager.mcp.resources import Resources
+from project_manager.mcp.uris import uri_of
 
 PromptArguments = dict[str, str]
 
@@ -33,7 +34,7 @@ class Prompt:
 
 def _board(given: PromptArguments) -> str | None:
     project = given.get("project_id", "").strip()
-    return f"pm://project/{project}/board" if project else None
+    return uri_of(Resource.BOARD, project) if project else None
 
 
 PROMPTS = (
@@ -82,7 +83,7 @@ PROMPTS = (
         "Review task {task_id}. Claim it with acquire_task_lock. Check each acceptance criterion against the work "
         "itself, not against the log. Write your findings with add_task_log (kind=evidence). If all criteria are met: "
         "update_task_status DONE. If not: state exactly what is missing and set it back to TODO.",
-        lambda given: task_uri(given["task_id"].strip()),
+        lambda given: uri_of(Resource.TASK, given["task_id"].strip()),
     ),
     Prompt(
         "hand_over",
@@ -92,7 +93,7 @@ PROMPTS = (
         "Hand over all tasks that {agent_id} has locked. Write one handoff note per task: what is done, what is not, "
         "where the work is (branch, files), what was tried and failed, and the next step. Then call release_task_lock "
         "with that note as handoff. Finish with a list of the released tasks.",
-        lambda given: agent_uri(given["agent_id"].strip()),
+        lambda given: uri_of(Resource.AGENT, given["agent_id"].strip()),
     ),
 )
 _BY_NAME = {prompt.name: prompt for prompt in PROMPTS}

@@ -1,9 +1,7 @@
 """MCP resources: tasks, boards and agents. A client can read them and subscribe to them."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
 
 import orjson
 from mcp.shared.exceptions import MCPError
@@ -17,35 +15,18 @@ from mcp.types import (
 
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.errors import NotFound, ProjectManagerError
+from project_manager.domain.events import Resource
 from project_manager.domain.names import composed
 from project_manager.mcp.callers import Context, caller_of, connection_of
-from project_manager.mcp.subscriptions import MAX_URIS, Subscriptions, TooManySubscriptions, agent_uri
+from project_manager.mcp.subscriptions import MAX_URIS, Subscriptions, TooManySubscriptions
 from project_manager.mcp.tools import error_text
+from project_manager.mcp.uris import TEMPLATES, parse, uri_of
 from project_manager.runtime.dispatch import Runtime
 
 Result = dict[str, Any]
 
-_URI = re.compile(r"pm://(?:(task)/(\d{1,19})|(project)/(\d{1,19})/board|(agent)/(.{1,1600}))")
-"""An escaped agent id of 128 characters has up to 1,536 characters. Models do not escape slashes."""
 _BOARD_ROWS = 100
 _OPEN = ["IN_PROGRESS", "REVIEW", "BLOCKED", "TODO"]
-
-
-def _template(uri: str, name: str, title: str, description: str) -> dict[str, str]:
-    return {
-        "uriTemplate": uri,
-        "name": name,
-        "title": title,
-        "description": description,
-        "mimeType": "application/json",
-    }
-
-
-TEMPLATES = (
-    _template("pm://task/{task_id}", "task", "Task", "Task: dependencies, lock, log."),
-    _template("pm://project/{project_id}/board", "board", "Board", "Open tasks of a project by priority, with counts."),
-    _template("pm://agent/{agent_id}", "agent", "Agent", "Leases, lost leases and next step of an agent."),
-)
 
 
 class Resources:
@@ -61,7 +42,7 @@ class Resources:
         page = await self.ask(ctx, "list_projects", {"limit": 50, **({"cursor": cursor} if cursor else {})})
         resources = [
             {
-                "uri": f"pm://project/{project['id']}/board",
+                "uri": uri_of(Resource.BOARD, project["id"]),
                 "name": f"board-{project['id']}",
                 "title": f"Board of {project['name']}",
                 "mimeType": "application/json",
@@ -85,17 +66,17 @@ class Resources:
 
     async def text_of(self, ctx: Context, uri: str) -> str:
         """Return the resource as compact JSON. Raises MCPError."""
-        match = _URI.fullmatch(uri)
-        if match is None:
+        parsed = parse(uri)
+        if parsed is None:
             templates = ", ".join(template["uriTemplate"] for template in TEMPLATES)
             raise no_such_resource(uri, f"unknown URI {uri[:100]}; templates: {templates}")
-        _, task, _, project, _, agent = match.groups()
-        if task is not None:
-            found = await self.ask(ctx, "get_task_details", {"task_id": task}, uri)
-        elif project is not None:
-            found = await self._board(ctx, project, uri)
-        else:
-            found = await self.ask(ctx, "get_context", {"agent_id": unquote(agent)}, uri)
+        match parsed:
+            case Resource.TASK, task_id:
+                found = await self.ask(ctx, "get_task_details", {"task_id": task_id}, uri)
+            case Resource.BOARD, project_id:
+                found = await self._board(ctx, project_id, uri)
+            case Resource.AGENT, agent_id:
+                found = await self.ask(ctx, "get_context", {"agent_id": agent_id}, uri)
         return orjson.dumps(found).decode()
 
     async def _board(self, ctx: Context, project_id: str, uri: str) -> dict[str, Any]:
@@ -118,7 +99,7 @@ class Resources:
         """Subscribe the connection to a resource, in protocol versions up to 2025-11-25. Raises MCPError."""
         uri = _canonical(str(params.uri))
         connection = connection_of(ctx)
-        if _URI.fullmatch(uri) is None:
+        if parse(uri) is None:
             raise no_such_resource(uri, f"{uri[:100]} cannot be subscribed to")
         if not connection.has_standalone_channel:
             raise MCPError(INVALID_PARAMS, "SUBSCRIPTION_REFUSED: this connection has no notification stream.")
@@ -137,15 +118,9 @@ class Resources:
 
 def _canonical(uri: str) -> str:
     """Return the URI in the form that notifications use: an agent id in NFC, with reserved characters escaped."""
-    match = _URI.fullmatch(uri)
-    if match is None or match[6] is None:
-        return uri
-    return agent_uri(composed(unquote(match[6])))
+    found = parse(uri)
+    return uri if found is None else uri_of(found[0], composed(found[1]))
 
 
 def no_such_resource(uri: str, why: str) -> MCPError:
     return MCPError(INVALID_PARAMS, f"Resource not found: {why}", data={"uri": uri})
-
-
-def task_uri(task_id: int | str) -> str:
-    return f"pm://task/{task_id}"

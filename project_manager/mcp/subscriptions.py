@@ -6,17 +6,16 @@ read delays no other client. Several changes of one resource may become one noti
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
-from urllib.parse import quote
 
 import anyio
 import anyio.abc
 from mcp.server.connection import Connection
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
-from project_manager.domain.events import Resource, touches_of
+from project_manager.domain.events import touches_of
+from project_manager.mcp.uris import uri_of
 from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow
 
 log = logging.getLogger(__name__)
@@ -142,16 +141,5 @@ def uris_of(events: Iterable[Event]) -> dict[str, None]:
         for resource, id_field in touches_of(event.type):
             resource_id = event.field(id_field)
             if resource_id is not None:
-                uris[_URIS[resource](resource_id)] = None
+                uris[uri_of(resource, resource_id)] = None
     return uris
-
-
-def agent_uri(agent_id: str) -> str:
-    return f"pm://agent/{quote(agent_id, safe='')}"
-
-
-_URIS: dict[Resource, Callable[[Any], str]] = {
-    Resource.TASK: "pm://task/{}".format,
-    Resource.BOARD: "pm://project/{}/board".format,
-    Resource.AGENT: agent_uri,
-}
