@@ -153,7 +153,7 @@ def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json:
         operations.show_json(
             {
                 "path": str(path),
-                "whole": not found.problems,
+                "integrity": not found.problems,
                 "matches_events": not found.differences,
                 "schema": found.revision,
                 "head": None if found.head is None else str(found.head),

@@ -62,7 +62,7 @@ class Health:
         database = self._runtime.database
         return {
             "file": await self._file_problem() is None,
-            "whole": database.watch.damage is None,
+            "integrity": database.watch.damage is None,
             "database": await self.is_database_responsive(),
             "schema": await self._schema_fits(),
             "writer": database.writer.alive and database.writer.failure is None,

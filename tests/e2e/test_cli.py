@@ -313,7 +313,7 @@ def test_a_backup_without_a_target_is_written_near_the_database_and_old_ones_are
     ]
     assert "is intact" in cli.says("verify", made[2]["path"])
     assert "counters, events and checksum;" in cli.says("verify", made[2]["path"])
-    assert json.loads(cli.says("verify", "--json"))["whole"] is True
+    assert json.loads(cli.says("verify", "--json"))["integrity"] is True
 
 
 def test_a_backup_replaces_a_file_only_with_force_and_never_a_database_in_use(cli: CommandLine) -> None:

@@ -142,5 +142,5 @@ def test_a_database_with_a_missing_table_is_reported_as_damaged(cli: CommandLine
 
 def test_an_outdated_checksum_is_ignored_for_a_database_in_use(cli: CommandLine) -> None:
     (cli.folder / f"{DATABASE}.sha256").write_text("0" * 64 + "  tasks.db\n")
-    assert json.loads(cli.says("verify", "--json"))["whole"] is True
+    assert json.loads(cli.says("verify", "--json"))["integrity"] is True
     assert "its checksum does not match" in cli.refuses(1, "verify", DATABASE)

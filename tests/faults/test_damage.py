@@ -62,7 +62,7 @@ def test_damage_that_a_request_meets_stops_writes_and_not_reads(service: Service
         assert health.status_code == 503
         assert health.json()["database_connected"] is True
         assert "damaged" in health.json()["reasons"][0]
-        assert http.get("/readyz").json()["checks"]["whole"] is False
+        assert http.get("/readyz").json()["checks"]["integrity"] is False
         assert sample(http.get("/metrics").text, METRIC) == 1
     assert [line["level"] for line in service.lines("database_damaged")] == ["ERROR"]
 

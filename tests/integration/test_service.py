@@ -119,7 +119,7 @@ async def test_health_has_the_predecessors_shape_and_writes_nothing(
     }
     assert await service.ok("GET", "/readyz") == {
         "status": "ready",
-        "checks": dict.fromkeys(("file", "whole", "database", "schema", "writer", "events", "disk", "clock"), True),
+        "checks": dict.fromkeys(("file", "integrity", "database", "schema", "writer", "events", "disk", "clock"), True),
     }
     assert (await service.ok("GET", "/livez"))["status"] == "alive"
     assert writes(api) == before
