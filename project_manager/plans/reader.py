@@ -313,7 +313,8 @@ class _Reader:
             self._report(_position_of(node, kind, name), _joined(path, name), entry["message"], hint)
         # Read again without the invalid fields, so that errors in nested lists are reported in the same run.
         invalid = {entry["field"] for entry in found} | {entry["field"].split(".")[0] for entry in found}
-        valid = {key: value for key, value in raw.items() if key not in invalid}
+        known_names = validation.names_of(kind)
+        valid = {key: value for key, value in raw.items() if key in known_names and key not in invalid}
         for name, known in kind.model_fields.items():
             if known.is_required():
                 valid.setdefault(name, f"(line {node.position.line})")
@@ -369,8 +370,10 @@ def _refs(parsed: _ParsedNode[Any], texts: list[str], *keys: str) -> list[Parsed
 
 def _position_of(node: Mapping, kind: type[Command], name: str) -> Position:
     """Return the position of an error in the field `name`: the key if the key is unknown, otherwise the value."""
-    if name in node.entries and name not in validation.names_of(kind):
-        return node.entries[name][0]
+    # `name` is shortened if the key is long.
+    key = name if name in node.entries else next((key for key in node.entries if validation.excerpt(key) == name), None)
+    if key is not None and key not in validation.names_of(kind):
+        return node.entries[key][0]
     here: Node = node
     for part in name.split("."):
         if isinstance(here, Mapping) and part in here.entries:

@@ -130,7 +130,7 @@ def _field_error(
     loc = entry["loc"]
     if _is_scalar_for_list(loc, raw):
         loc = loc[:-1]
-    field = ".".join(map(excerpt, loc)) or "(body)"
+    field = ".".join(map(excerpt, loc)) if loc else "(body)"
     if entry["type"] == "extra_forbidden":
         return _unknown(_model_at(command, loc), field, str(loc[-1]), guessed=with_suggestions)
     message = _message(entry, guessed=with_suggestions)

@@ -134,3 +134,18 @@ def test_a_key_that_is_given_again_is_refused_at_any_depth(source: str) -> None:
         (Position(2, 2), "projects.0.name", "duplicate key `name`"),
         (Position(3, 2), "projects.0.tasks.0.log.0.body", "duplicate key `body`"),
     ]
+
+
+@pytest.mark.parametrize("source", ["plan.json", "plan.yaml"])
+@pytest.mark.parametrize(("key", "shown"), [("", ""), ("k" * 300, "k" * 80 + "..")], ids=["empty", "long"])
+def test_an_unknown_key_has_a_position_at_any_depth_although_it_is_empty_or_long(
+    source: str, key: str, shown: str
+) -> None:
+    text = f'{{\n"{key}": 1, "projects": [{{"name": "A",\n "{key}": 1, "tasks": [{{"name": "T",\n"{key}": 1}}]}}]}}'
+    found = [(fault.position, fault.field, fault.message) for fault in reader.read(text, source).diagnostics]
+    message = f"unknown field `{shown}`"
+    assert found == [
+        (Position(2, 1), shown, message),
+        (Position(3, 2), f"projects.0.{shown}", message),
+        (Position(4, 1), f"projects.0.tasks.0.{shown}", message),
+    ]

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -52,6 +52,14 @@ def test_unknown_names_alone_have_their_own_error() -> None:
     with pytest.raises(UnknownArgument) as refusal:
         validation.read(CreateTask, {"name": "x", "prioritty": 1})
     assert refusal.value.message == "unknown field `prioritty`; did you mean `priority`?"
+
+
+def test_an_empty_name_is_shown_as_an_unknown_name() -> None:
+    with pytest.raises(UnknownArgument) as refusal:
+        validation.read(DeleteTask, {"task_id": 1, "": 1})
+    assert refusal.value.message == "unknown field ``"
+    (named,) = cast(list[dict[str, str]], refusal.value.details["errors"])
+    assert named["field"] == ""
 
 
 def test_an_unknown_name_without_a_near_match_lists_the_valid_names() -> None:
