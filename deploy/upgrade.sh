@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Upgrade to the release that is built or pulled, while agents work: deploy/upgrade.sh
-# Take a backup, migrate, then replace one instance after the other. The script stops at the first step that fails, and
-# the running instances continue. At the end it lists the image of each container. The status is 0 only if every
-# instance and the backup service run the new release. Run it in the folder of compose.yaml. Variables of Compose, such
-# as COMPOSE_FILE, have their usual effect.
+# Check that the running release runs on the new schema, take a backup, migrate, then replace one instance after the
+# other. The script stops at the first step that fails, and the running instances continue. At the end it lists the
+# image of each container. The status is 0 only if every instance and the backup service run the new release. Run it in
+# the folder of compose.yaml. Variables of Compose, such as COMPOSE_FILE, have their usual effect.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
@@ -17,6 +17,8 @@ containers() { # SERVICE
   done
 }
 label() { docker inspect --format "{{index .Config.Labels \"$1\"}}" "$2"; }
+# Print the newest migration of the release in a container.
+schema() { docker exec "$1" alembic heads | cut -d' ' -f1; }
 state() { docker inspect --format '{{.State.Status}}' "$1"; }
 health() { docker inspect --format '{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}' "$1"; }
 image() { docker inspect --format '{{.Image}}' "$1"; }
@@ -66,6 +68,18 @@ balanced=$(ports docker compose exec -T lb)
 if [ -n "$balanced" ] && [ "$wanted" != "$balanced" ]; then
   say "DEFAULT_PORT or MCP_PORT has changed, but the load balancer uses the former ports."
   say "Ports cannot change one instance after the other. Restart all: docker compose up -d --wait"
+  exit 1
+fi
+
+checks=()
+for id in "${old[@]}"; do
+  checks+=(--check "$(schema "$id")")
+done
+if ! docker compose run --rm --no-deps -T migrate project-manager migrate "${checks[@]}" >&2; then
+  say "Nothing was changed, and the instances continue. Upgrade with an interruption:"
+  say "docker compose stop project-manager backup"
+  say "docker compose run --rm --no-deps migrate project-manager backup /app/backups/before-upgrade.db"
+  say "docker compose up -d --wait"
   exit 1
 fi
 

@@ -19,6 +19,7 @@ from project_manager.config.errors import ConfigError
 from project_manager.config.settings import load, log_format, read_environment
 from project_manager.observability import logging as logs
 from project_manager.store import revisions
+from project_manager.store.migrations import oldest_release
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.database import (
     DatabaseOpenError,
@@ -78,19 +79,12 @@ def migrate(connection: Connection) -> None:
 
 
 def note_running_releases(connection: Connection) -> None:
-    """Insert the releases that run on the newest schema, unless the database has an older schema.
-
-    A release that does not run on an older schema does not run on a newer one either, even if the newer migration
-    names it as `oldest_release`.
-    """
+    """Insert the releases that run on the newest schema, unless the database has an older schema."""
     newest = context.script.get_current_head()
     if newest is None or context.get_context().get_current_revision() != newest:
         return
-    scripts = list(context.script.walk_revisions())
-    known = [script.revision for script in scripts]
-    oldest_on_newest = getattr(scripts[0].module, "oldest_release", newest)
-    oldest = max(oldest_on_newest, *(getattr(script.module, "oldest_release", "") for script in scripts), key=str)
-    for release in known[: known.index(oldest) + 1]:
+    known = [script.revision for script in context.script.walk_revisions()]
+    for release in known[: known.index(oldest_release(context.script)) + 1]:
         connection.execute(insert(running_releases).values(schema=newest, release=release).on_conflict_do_nothing())
 
 

@@ -138,15 +138,18 @@ def demo(*, url: str | None, token: str, port: int, speed: float) -> int:
 
 
 @main.command()
+@click.option("--check", "running", multiple=True, metavar="SCHEMA", help="Only check a running release (repeatable).")
 @settings_options
-def migrate(*, source: Source) -> int:
+def migrate(*, running: tuple[str, ...], source: Source) -> int:
     """Migrate the database to the schema of this release.
 
     A missing database is created. An existing database is copied before the migration. The migration is one
-    transaction.
+    transaction. --check changes nothing. It fails if the release with this schema does not run on the new one.
     """
     from project_manager.cli import maintenance
 
+    if running:
+        return maintenance.check_running_releases(running)
     return maintenance.migrate(source.flags(), source.env_file)
 
 

@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from project_manager.cli import operations, start_errors
-from project_manager.cli.failures import Exit
+from project_manager.cli.failures import CommandError, Exit
 from project_manager.config.settings import SETTINGS, LoadedSettings, Settings, show
 from project_manager.runtime.dispatch import database_options
 from project_manager.store import revisions
@@ -31,6 +31,20 @@ def migrate(flags: Mapping[str, object], env_file: Path | None) -> Exit:
         after = _revision(path)
     change = f"already has schema {after}" if before == after else f"now has schema {after} ({before or 'none'} before)"
     click.echo(f"{path} {change}.")
+    return Exit.DONE
+
+
+def check_running_releases(running: Sequence[str]) -> Exit:
+    """Check that the releases with these schemas run on the schema of this release. Raises CommandError."""
+    from project_manager.store.migrations import oldest_release  # noqa: PLC0415 a health check loads no Alembic
+
+    newest, oldest = revisions.head(), oldest_release()
+    if refused := sorted({schema for schema in running if schema < oldest}):
+        raise CommandError(
+            f"the release with schema {', '.join(refused)} does not run on schema {newest}, which needs {oldest} or "
+            "newer: stop all instances, migrate, then start them"
+        )
+    click.echo(f"Releases with schema {oldest} or newer run on schema {newest}.")
     return Exit.DONE
 
 

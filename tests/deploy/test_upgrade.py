@@ -131,6 +131,19 @@ def overriding(folder: Path, services: str) -> dict[str, str]:
     return {"COMPOSE_FILE": f"compose.yaml:{folder}/override.yaml"}
 
 
+def test_a_schema_that_the_running_release_does_not_support_is_refused_before_the_migration(
+    stack: Stack, release: str, tmp_path: Path
+) -> None:
+    before = [instance.id for instance in stack.instances]
+    build_next_release(tmp_path, NEW_COLUMN.replace("oldest_release = {previous!r}", ""))
+    done = run("deploy/upgrade.sh", timeout=180, check=False)
+    assert done.returncode == 1
+    assert "does not run on schema 9001, which needs 9001 or newer" in done.stderr
+    assert "docker compose up -d --wait" in done.stderr
+    assert [instance.id for instance in stack.instances] == before
+    assert "upgraded" not in columns(stack)
+
+
 def test_a_migration_that_fails_leaves_the_old_state_in_service(
     stack: Stack, api: httpx.Client, project: int, release: str, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ import yaml
 
 from project_manager.cli.main import main
 from project_manager.config.settings import SETTINGS
+from project_manager.store import revisions
 from tests.e2e.command_line import COMMAND, PLAN, CommandLine
 from tests.e2e.service import CHECKOUT, TIMEOUT, environment
 
@@ -259,6 +260,14 @@ def test_config_shows_the_effective_settings_without_secrets(cli: CommandLine) -
     said = cli.says("config", DATABASE_URL="sqlite:///secret.db")
     assert "sqlite:///secret.db" not in said
     assert any(line.split() == ["DEFAULT_PORT", "8080", "default"] for line in said.splitlines())
+
+
+def test_migrate_checks_that_running_releases_run_on_the_new_schema(cli: CommandLine) -> None:
+    head = revisions.head()
+    assert f"run on schema {head}" in cli.says("migrate", "--check", head, "--check", "9001", "--db-path", "new.db")
+    refused = cli.refuses(1, "migrate", "--check", head, "--check", "0001", "--db-path", "new.db")
+    assert f"schema 0001 does not run on schema {head}" in refused
+    assert not (cli.folder / "new.db").exists()
 
 
 def test_migrate_creates_the_database_and_reports_when_it_is_up_to_date(cli: CommandLine) -> None:
