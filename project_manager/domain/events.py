@@ -220,7 +220,8 @@ class TaskLogged(TaskEvent):
 class TaskReady(TaskEvent):
     """A task became ready, or a waiter that it was reserved for left the claim queue.
 
-    The cause is a change of the task, of another task or of its project, the end of its lease, or its `defer_until`.
+    The cause is a change of the task, another task or its project. It can also be the end of its lease, or a passed
+    `defer_until`.
     """
 
     type = "task.ready"

@@ -1,4 +1,4 @@
-"""Prompts for recurring work. A prompt includes the resource that the agent needs for it."""
+"""Prompts for recurring work. A prompt can include a resource that the agent needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ PromptArguments = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt. `text` has placeholders for arguments. `resource_uri` returns the URI of a resource to include."""
+    """A prompt. `text` has placeholders for arguments. `resource_uri` returns the URI of a resource to add, or None."""
 
     name: str
     title: str
@@ -48,10 +48,10 @@ PROMPTS = (
         ),
         "Plan this goal as one epic of project {project_id}: {goal}\n"
         "Read the board first to avoid duplicates. Break the goal into tasks that one agent can finish in one session. "
-        "Give each task a name that states the outcome, acceptance criteria that can be checked, a priority (0 most "
-        "urgent .. 4), and depends_on if it needs the result of another task. Use conflicts_with for tasks that change "
-        "the same files. Show the plan as a list and ask for approval. Then create it with create_task "
-        "(project_id={project_id}, the same epic_name for all), dependencies first.",
+        "Give each task a name that states the outcome, and acceptance criteria that can be checked. Set a priority "
+        "(0 most urgent .. 4). Set depends_on if the task needs the result of another task. "
+        "Use conflicts_with for tasks that change the same files. Show the plan as a list and ask for approval. "
+        "Then create it with create_task (project_id={project_id}, the same epic_name for all), dependencies first.",
         _board,
     ),
     Prompt(
@@ -69,8 +69,8 @@ PROMPTS = (
         "Triage",
         "Triage the open tasks of a project.",
         (PromptArgument(name="project_id", description="id of the project", required=True),),
-        "Triage project {project_id}. Review BLOCKED tasks, tasks that lost their lock repeatedly (attempts), tasks "
-        "that wait without a reason, and tasks with neither priority nor acceptance criteria. Propose one change for "
+        "Triage project {project_id}. Review BLOCKED tasks, tasks with failed attempts, ready tasks that no agent "
+        "claims, and tasks without acceptance criteria. Propose one change for "
         "each: priority, split, dependency, defer_until, CANCELLED, or back to TODO, with a short reason. Ask before "
         "you change anything. Then use update_task and update_task_status.",
         _board,
@@ -78,7 +78,7 @@ PROMPTS = (
     Prompt(
         "review_task",
         "Review a task",
-        "Check a finished task against its acceptance criteria.",
+        "Check a task in REVIEW against its acceptance criteria.",
         (PromptArgument(name="task_id", description="id of the task", required=True),),
         "Review task {task_id}. Claim it with acquire_task_lock. Check each acceptance criterion against the work "
         "itself, not against the log. Write your findings with add_task_log (kind=evidence). If all criteria are met: "
@@ -90,9 +90,9 @@ PROMPTS = (
         "Hand over",
         "Hand over your tasks to another agent.",
         (PromptArgument(name="agent_id", description="your agent id", required=True),),
-        "Hand over all tasks that {agent_id} has locked. Write one handoff note per task: what is done, what is not, "
-        "where the work is (branch, files), what was tried and failed, and the next step. Then call release_task_lock "
-        "with that note as handoff. Finish with a list of the released tasks.",
+        "Hand over all tasks that {agent_id} has locked. Write one handoff note per task. State the finished work, "
+        "the open work and its place (branch, files), failed approaches, and the next step. Then call "
+        "release_task_lock with that note as handoff. Finish with a list of the released tasks.",
         lambda given: uri_of(Resource.AGENT, given["agent_id"].strip()),
     ),
 )

@@ -1,4 +1,4 @@
-"""URIs of the MCP resources. A new resource is a row here, and its reader in `resources.py`."""
+"""URIs of the MCP resources. A new kind is a member of `Resource`, a row here, and a reader in `resources.py`."""
 
 import re
 from typing import NamedTuple

@@ -8,7 +8,7 @@ from project_manager.plans.yaml_tree import Position
 MAX_DIAGNOSTICS = 500
 _SHOWN = 10
 _CHARACTERS = 1_000
-"""Maximum length of a message and of a path. Both can repeat document keys, which have no other length limit."""
+"""Length after which a message or a path is truncated. Both can repeat keys, which have no other length limit."""
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class Diagnostic:
 
 
 def plan_error(source: str, found: list[Diagnostic]) -> Invalid:
-    """Return the exception that lists these errors in document order."""
+    """Return the exception with the first `MAX_DIAGNOSTICS` errors in document order."""
     found = sorted(found, key=lambda diagnostic: diagnostic.position)
     errors = [
         {

@@ -1,7 +1,7 @@
 """SQLAlchemy Core statements, compiled once and run on the driver's connection.
 
-Compiling at each call costs more than SQLite itself (figures in docs/performance.md). There are no type processors, so
-columns hold integers, text and bytes only. For IN over a list use `elements`.
+A claim through `Connection.execute` costs four to six times as much CPU (docs/performance.md). There are no type
+processors, so columns hold integers, text and bytes only. For IN over a list use `elements`.
 """
 
 from collections.abc import Callable, Iterator, Sequence

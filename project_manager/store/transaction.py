@@ -14,7 +14,7 @@ class BatchState:
     """State that the jobs of one batch share.
 
     `outbox` has the events to insert before the commit, and `lease_outcomes` the outcomes to count after it. `queue`
-    and `unconfirmed` (whether any lease is unconfirmed) are cached when they are first read.
+    (the claim queue) and `unconfirmed` (whether any lease is unconfirmed) are cached when they are first read.
     """
 
     outbox: list[list[Any]] = field(default_factory=list)
@@ -39,9 +39,9 @@ class BatchState:
 class Tx:
     """A transaction for use cases, which pass it to store functions and never call `execute` themselves.
 
-    `now` is in milliseconds since the epoch, and the same for a whole batch. `wall` is the wall clock while it is far
-    from `now`, else None. `max_attempts` is 0 for no limit. Without `batch`, each event is inserted at once. The names
-    in `new_names` were compared with the existing names before the transaction.
+    `now` is in milliseconds since the epoch, and the same for a whole batch. `wall` is the wall clock if it differs
+    from `now` by more than an hour, else None. `max_attempts` is 0 for no limit. Without `batch`, each event is
+    inserted at once. The names in `new_names` were compared with the existing names before the transaction.
     """
 
     execute: Callable[..., Any] = field(repr=False)
@@ -66,7 +66,7 @@ class Tx:
 
 @contextmanager
 def savepoint(tx: Tx) -> Iterator[None]:
-    """Roll back the writes and events of the body when it raises. A driver's error undoes the whole job."""
+    """Roll back the writes and events of the body when it raises. After a driver error, the writer rolls back all."""
     mark = None if tx.batch is None else tx.batch.mark
     tx.execute("SAVEPOINT step")
     try:

@@ -15,6 +15,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from project_manager.catalogue import OPERATIONS
 from project_manager.mcp.schemas import input_schema
+from project_manager.mcp.tools import tool_list
 from project_manager.schemas import event_schema
 from project_manager.web.errors import status_of
 from project_manager.web.openapi import document
@@ -49,7 +50,11 @@ def described_api() -> dict[str, Any]:
 
 def described() -> dict[str, Any]:
     api = described_api()
-    return {"openapi.json": {**api, "info": {**api["info"], "version": "any"}}, "tools.json": described_tools()}
+    return {
+        "openapi.json": {**api, "info": {**api["info"], "version": "any"}},
+        "tools.json": described_tools(),
+        "mcp_tools.json": tool_list("all", "plain")["tools"],
+    }
 
 
 def text_of(value: Any) -> str:

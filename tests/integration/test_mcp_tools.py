@@ -35,7 +35,7 @@ CORE = [
     "add_task_log",
     "wait_for_events",
 ]
-AGREED = Path(__file__).with_name("mcp_tools.json")
+AGREED = Path(__file__).with_name("snapshots") / "mcp_tools.json"
 PORTABLE = {"type", "properties", "required", "additionalProperties", "items", "enum", "format", "description"}
 
 
@@ -98,9 +98,8 @@ async def test_every_tool_has_a_plain_name_a_title_a_line_and_the_hints_that_no_
 
 @pytest.mark.promise("interface:stable")
 async def test_the_list_of_tools_is_the_one_that_was_agreed(tmp_path: Path) -> None:
-    """After a change on purpose, write the output of this test into the file."""
+    """After a change on purpose, run `python -m tests.integration.test_interface`."""
     tools = await listed(tmp_path, MCP_TOOLS="all")
-    print(orjson.dumps(tools, option=orjson.OPT_INDENT_2).decode())
     assert tools == orjson.loads(AGREED.read_bytes())
 
 

@@ -54,7 +54,7 @@ class Sessions(StreamableHTTPSessionManager):
         return len(self._server_instances)
 
     def check(self, scope: Scope) -> str:
-        """Return the id of the session and note its use. Raises Refused if it is missing, ended or another caller's."""
+        """Return the session id, and extend its idle deadline. Raises Refused unless the caller can use the session."""
         session_id = header(scope, SESSION)
         if not session_id:
             status, headers = (405, [(b"allow", b"POST, DELETE")]) if scope["method"] == "GET" else (400, [])
@@ -71,7 +71,7 @@ class Sessions(StreamableHTTPSessionManager):
         return session_id
 
     async def end(self, session_id: str) -> None:
-        """End a session. Its id is refused from now on."""
+        """End a session. This process then refuses the ids of the last `_ENDED_KEPT` ended sessions."""
         self._ended[session_id] = None
         if len(self._ended) > _ENDED_KEPT:
             self._ended.popitem(last=False)
@@ -144,7 +144,7 @@ async def _discard(_message: Message) -> None: ...
 
 
 def is_fault(record: logging.LogRecord) -> bool:
-    """Filter the SDK's log. The SDK reports a request that the end of its session interrupts as an error."""
+    """Return whether to keep a record of the SDK's log. It drops errors of requests in ended sessions."""
     error: Any = record.exc_info[1] if record.exc_info else None
     if isinstance(error, BaseExceptionGroup):
         return error.split(_CLOSED)[1] is not None
