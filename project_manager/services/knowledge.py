@@ -7,6 +7,7 @@ from project_manager.domain.errors import Invalid, KnowledgeNotFound, VersionMis
 from project_manager.domain.events import KnowledgeCreated, KnowledgeEvent, KnowledgeLogged, KnowledgeUpdated
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.limits import ID_MAXIMUM
+from project_manager.domain.names import name_key
 from project_manager.schemas import knowledge as schemas
 from project_manager.schemas.instructions import INSTRUCTIONS
 from project_manager.schemas.views import Page
@@ -156,9 +157,11 @@ def _project_of_new(tx: Tx, command: schemas.UpsertKnowledge) -> int:
 
 def _check_same_project(tx: Tx, row: KnowledgeRow, command: schemas.UpsertKnowledge) -> None:
     project = lookup.project(tx, row.project_id)
-    if command.project_id not in (None, project.id) or command.project_name not in (None, project.name):
+    is_other_name = command.project_name is not None and name_key(command.project_name) != name_key(project.name)
+    if command.project_id not in (None, project.id) or is_other_name:
         message = f"item {row.id} belongs to project {project.id}, {project.name!r}, and cannot be moved"
-        raise Invalid.of("project_id", message, "Omit the project, or create a new item.")
+        field = "project_name" if is_other_name else "project_id"
+        raise Invalid.of(field, message, "Omit the project, or create a new item.")
 
 
 def _check_links(tx: Tx, project_id: int, knowledge_id: int | None, values: dict[str, Any]) -> None:

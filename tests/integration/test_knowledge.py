@@ -6,6 +6,7 @@ import pytest
 
 from project_manager.domain.errors import (
     IdempotencyMismatch,
+    Invalid,
     KnowledgeNotFound,
     NotEmpty,
     TaskNotFound,
@@ -221,6 +222,13 @@ async def test_every_change_emits_an_event(api: OperationsClient) -> None:
 
 
 # Deletion
+
+
+async def test_an_edit_may_name_the_project_of_the_item_in_any_case_but_no_other_project(api: OperationsClient) -> None:
+    item = (await saved_knowledge(api, project_name="Garden"))["knowledge_id"]
+    await api.call("upsert_knowledge", knowledge_id=item, project_name="garden", content="Blue paint lasts.")
+    error = await api.call_error(Invalid, "upsert_knowledge", knowledge_id=item, project_name="House", content="no")
+    assert "project_name" in str(error.details["errors"])
 
 
 async def test_deleting_a_project_takes_its_knowledge_with_it_and_leaves_the_rest(api: OperationsClient) -> None:
