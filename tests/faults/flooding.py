@@ -21,6 +21,11 @@ PROBE_SECONDS = 20.0
 """Bound on each wait of another client. The flood uses the same processors."""
 RESTS_SECONDS = 0.3
 """Seconds for which all connections of the flood stay open after it, during the probes."""
+PROBES: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("GET", "/livez", {}),
+    ("POST", "/api/tasks", {"agent_id": "probe", "name": "T", "project_name": "probe"}),
+    ("POST", "/api/tasks/claim", {"agent_id": "probe", "project_name": "probe"}),
+)
 
 
 @dataclass(frozen=True)
@@ -147,24 +152,23 @@ def run_flood(service: Service, flood: Flood, secret: str) -> OtherClients:
 
 
 def _probe(service: Service, secret: str, found: OtherClients, over: threading.Event) -> None:
-    """Send requests on new connections until the flood is over, at least one."""
+    """Send requests on new connections until the flood is over, at least one of each. No claim lacks a task."""
     headers = {"Authorization": f"Bearer {secret}"}
     with httpx.Client(base_url=service.url, headers=headers, timeout=PROBE_SECONDS, trust_env=False) as http:
         while True:
-            for method, path in (("GET", "/livez"), ("POST", "/api/tasks/claim")):
+            for method, path, body in PROBES:
                 began = time.monotonic()
                 try:
-                    answer = http.request(method, path, headers={"Connection": "close"}, json={"agent_id": "probe"})
-                    ending = "" if answer.status_code == 200 and answer.json().get("lock", True) else answer.text[:200]
+                    answer = http.request(method, path, headers={"Connection": "close"}, json=body)
+                    served = answer.is_success and answer.json().get("task", True)
+                    ending = "" if served else answer.text[:200]
                 except httpx.HTTPError as error:
                     ending = repr(error)
                 found.slowest = max(found.slowest, time.monotonic() - began)
                 if ending:
                     found.failures.append(f"{path}: {ending}")
-                elif method == "GET":
-                    found.alive += 1
-                else:
-                    found.claims += 1
+                found.alive += path == "/livez" and not ending
+                found.claims += path == "/api/tasks/claim" and not ending
             if over.is_set():
                 return
 
