@@ -35,10 +35,13 @@ def migrate(flags: Mapping[str, object], env_file: Path | None) -> Exit:
 
 
 def check_running_releases(running: Sequence[str]) -> Exit:
-    """Check that the releases with these schemas run on the schema of this release. Raises CommandError."""
+    """Check that releases with these schemas run on the schema of this release. Raises CommandError, BadParameter."""
     from project_manager.store.migrations import oldest_release  # noqa: PLC0415 a health check loads no Alembic
 
     newest, oldest = revisions.head(), oldest_release()
+    for schema in running:
+        if not (len(schema) == len(newest) and schema.isdecimal() and schema.isascii()):
+            raise click.BadParameter(f"{schema!r} is not a schema such as {newest}.", param_hint="--check")
     if refused := sorted({schema for schema in running if schema < oldest}):
         raise CommandError(
             f"the release with schema {', '.join(refused)} does not run on schema {newest}, which needs {oldest} or "

@@ -267,6 +267,8 @@ def test_migrate_checks_that_running_releases_run_on_the_new_schema(cli: Command
     assert f"run on schema {head}" in cli.says("migrate", "--check", head, "--check", "9001", "--db-path", "new.db")
     refused = cli.refuses(1, "migrate", "--check", head, "--check", "0001", "--db-path", "new.db")
     assert f"schema 0001 does not run on schema {head}" in refused
+    for wrong in ("", "15", "00x5", "9" * 1000):
+        assert f"is not a schema such as {head}" in cli.refuses(2, "migrate", "--check", wrong, "--db-path", "new.db")
     assert not (cli.folder / "new.db").exists()
 
 

@@ -83,7 +83,7 @@ type Views = Record<string, {
   goal?: string;
   /** The filters in its address. The default is the project. */
   filters?: RouteName[];
-  /** Shows all projects, whatever the filters are. */
+  /** The view shows all projects, with or without filters. */
   unfiltered?: boolean;
 }>;
 
