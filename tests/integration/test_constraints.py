@@ -1,0 +1,120 @@
+"""The CHECKs of columns with a fixed set of words: each rejects other words, and costs no temporary index."""
+
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+import anyio.to_thread
+import pytest
+
+from project_manager.domain.actors import ActorKind, Role
+from project_manager.domain.assumptions import Verdict
+from project_manager.domain.logs import LogKind
+from project_manager.domain.statuses import EpicStatus, Status
+from project_manager.store import revisions
+from project_manager.store.migrations import upgrade
+from project_manager.store.sqlite import driver, schema_check
+from tests.integration.test_events import everything
+from tests.operations_client import OperationsClient
+
+ROWS = {
+    "projects": "(id, name, description, version, created_at, updated_at) VALUES (1, 'Garden', '', 1, 1, 1)",
+    "epics": "(id, project_id, name, description, status, position, version, created_at, updated_at) "
+    "VALUES (1, 1, 'Fence', '', 'ACTIVE', 0, 1, 1, 1)",
+    "tasks": "(id, project_id, name, description, status, priority, labels, acceptance, created_by, created_at, "
+    "updated_at, version, fence, attempts, lock_fenced, open_dependencies, unblocks, deferred, archived) "
+    "VALUES (1, 1, 'Paint', '', 'TODO', 2, '[]', '[]', 'ann', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0)",
+    "task_logs": "(id, task_id, author, kind, body, created_at) VALUES (1, 1, 'ann', 'comment', 'x', 1)",
+    "agents": "(id, kind, first_seen_at, last_seen_at) VALUES ('ann', 'agent', 1, 1)",
+    "tokens": "(id, name, role, hash, created_at) VALUES (1, 'ann', 'agent', 'h', 1)",
+    "assumptions": "(id, task_id, type, text, author, created_at) VALUES (1, 1, 'weather', 'dry', 'ann', 1)",
+    "assumption_verdicts": "(id, assumption_id, verdict, confidence, reason, reviewer, created_at) "
+    "VALUES (1, 1, 'validated', 90, '', 'bob', 1)",
+}
+WORDS: dict[tuple[str, str], list[str]] = {
+    ("epics", "status"): list(EpicStatus),
+    ("tasks", "status"): list(Status),
+    ("task_logs", "kind"): list(get_args(LogKind)),
+    ("agents", "kind"): list(get_args(ActorKind)),
+    ("tokens", "role"): [role.name.lower() for role in Role],
+    ("assumption_verdicts", "verdict"): list(Verdict),
+}
+BEFORE = "0015"
+"""The last schema with CHECKs that list the words."""
+WITH_VALUE = {"tasks": ", completed_at = CASE WHEN ?1 = 'DONE' THEN 1 END"}
+"""Other columns that depend on the word."""
+
+
+def fill(connection: Any) -> None:
+    for table, row in ROWS.items():
+        connection.execute(f"INSERT INTO {table} {row}")
+
+
+def set_word(connection: Any, table: str, column: str, word: str) -> None:
+    connection.execute(f"UPDATE {table} SET {column} = ?1{WITH_VALUE.get(table, '')}", (word,))
+
+
+def contents(connection: Any) -> dict[str, list[tuple[Any, ...]]]:
+    return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in ROWS}
+
+
+def pages(connection: Any) -> list[tuple[Any, ...]]:
+    """Return the first page of each table and index, and the number of pages."""
+    found = connection.execute("SELECT name, rootpage FROM sqlite_master ORDER BY name").fetchall()
+    return [*found, *connection.execute("PRAGMA page_count").fetchall()]
+
+
+@pytest.mark.parametrize(("table", "column"), WORDS)
+def test_a_column_of_words_accepts_its_words_and_rejects_others(database: Path, table: str, column: str) -> None:
+    with closing(driver.connect(str(database))) as connection:
+        fill(connection)
+        for word in WORDS[table, column]:
+            set_word(connection, table, column, word)
+        for wrong in ("", "other", WORDS[table, column][0].swapcase(), f"{WORDS[table, column][0]} "):
+            with pytest.raises(driver.IntegrityError):
+                set_word(connection, table, column, wrong)
+        with pytest.raises(driver.IntegrityError):
+            connection.execute(f"UPDATE {table} SET {column} = NULL")
+
+
+def indexes_built(path: Path, statements: list[str], *, checked: bool = True) -> int:
+    """Return the number of temporary tables and indexes that the statements open, with or without their CHECKs."""
+    with closing(driver.connect(str(path))) as connection:
+        connection.execute(f"PRAGMA ignore_check_constraints={'OFF' if checked else 'ON'}")
+        connection.text_factory = bytes  # a column may contain the hash of an event
+        steps = [step for text in statements for step in connection.execute(f"EXPLAIN {text}")]
+    return [step[1] for step in steps].count(b"OpenEphemeral")
+
+
+async def test_no_statement_of_the_writer_builds_an_index_for_a_check(api: OperationsClient, database: Path) -> None:
+    statements: list[str] = []
+    api.runtime.database.writer._connection.set_trace_callback(statements.append)
+    await everything(api)
+    await api.create_task()
+    claimed = await api.claim_next("ann")
+    await api.call("renew_task_lock", task_id=claimed["task"]["id"], agent_id="ann")
+    await api.release(claimed["task"]["id"], "ann", handoff="half")
+    api.runtime.database.writer._connection.set_trace_callback(None)
+    writes = [text for text in statements if text.startswith(("INSERT", "UPDATE"))]
+    written = {text.replace("INSERT INTO", "UPDATE").split()[1] for text in writes}
+    assert {table for table, _ in WORDS} <= written
+    built = await anyio.to_thread.run_sync(indexes_built, database, writes)
+    assert built == await anyio.to_thread.run_sync(partial(indexes_built, database, writes, checked=False))
+
+
+def test_an_upgrade_changes_the_checks_without_a_rebuild_of_their_tables(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    updates = [f"UPDATE {table} SET {column} = 'x'" for table, column in WORDS]
+    upgrade(str(path), BEFORE)
+    without_checks = indexes_built(path, updates, checked=False)
+    assert indexes_built(path, updates) == without_checks + len(updates)
+    with closing(driver.connect(str(path))) as of_previous_release:
+        fill(of_previous_release)
+        rows, first_pages = contents(of_previous_release), pages(of_previous_release)
+        upgrade(str(path))
+        assert indexes_built(path, updates) == without_checks
+        assert (contents(of_previous_release), pages(of_previous_release)) == (rows, first_pages)
+        set_word(of_previous_release, "tasks", "status", "DONE")
+        assert of_previous_release.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert schema_check.differences(of_previous_release, revisions.head()) == []
