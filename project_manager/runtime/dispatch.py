@@ -253,8 +253,8 @@ class Runtime:
         with self.jobs.observed("expire_leases"):
             leases.expire_due(tx)
 
-    def _committed(self, lease_outcomes: Sequence[str]) -> None:
-        self.database.tail.wake()
+    def _committed(self, lease_outcomes: Sequence[str], written: events.WrittenEvents) -> None:
+        self.database.tail.committed(written)
         for outcome in lease_outcomes:
             self.metrics.lease(outcome)
 

@@ -55,6 +55,21 @@ class EventRow(NamedTuple):
         return found
 
 
+class WrittenEvents(NamedTuple):
+    """The events of one commit, as rows of the outbox. `first` is the `seq` of the first one."""
+
+    first: int
+    rows: list[list[Any]]
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.rows) - 1
+
+    def event_rows(self) -> list[EventRow]:
+        """Return the events as a read of the database returns them. Only the hash chain needs the sealed facts."""
+        return [EventRow(seq, *row[:-1]) for seq, row in enumerate(self.rows, self.first)]
+
+
 _COLUMNS = [events.c[name] for name in EventRow._fields]
 _WRITTEN = (*chain.COLUMNS, "hash")
 _TYPE, _TASK_ID, _DATA = (chain.COLUMNS.index(name) - 1 for name in ("type", "task_id", "data"))

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
@@ -11,12 +12,18 @@ import anyio.to_thread
 import pytest
 
 from project_manager.config.settings import load
+from project_manager.domain.actors import SYSTEM
+from project_manager.domain.events import ProjectCreated
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
+from project_manager.store import events as outbox
+from project_manager.store.events import EventRow
 from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.tail import EventReader
+from project_manager.store.sqlite.tail import AT_ONCE, KEPT_COMMITS, EventReader
+from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
-from tests.operations_client import TIMEOUT, MovableClock, OperationsClient
+from tests.integration.test_events import everything
+from tests.operations_client import TIMEOUT, MovableClock, OperationsClient, delete_events
 
 
 @pytest.fixture
@@ -25,6 +32,14 @@ async def neighbour(runtime: Runtime, clock: MovableClock) -> AsyncIterator[Oper
     settings = load({"DATABASE_PATH": str(runtime.database.path)}, {}).settings
     async with open_runtime(settings, clock=clock, kind="command") as opened:
         yield OperationsClient(opened, clock)
+
+
+async def drained(api: OperationsClient) -> None:
+    """Wait until the tail has passed on all events."""
+    head = await api.last_seq()
+    with anyio.fail_after(TIMEOUT):
+        while api.runtime.database.tail.head < head:
+            await anyio.lowlevel.checkpoint()
 
 
 async def names_on_board(api: OperationsClient) -> list[str]:
@@ -126,3 +141,108 @@ async def test_a_database_that_cannot_be_read_for_a_while_is_logged_once(
             await anyio.lowlevel.checkpoint()
     first, last = caplog.messages
     assert (first.partition(":")[0], last) == ("cannot read events", "cannot read events: recovered")
+
+
+async def test_the_tail_reads_no_event_of_its_own_process(
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tail = api.runtime.database.tail
+    await drained(api)
+    # Without this, the tail also looks for commits of other processes when this test takes longer than 20 ms.
+    monkeypatch.setattr(tail, "_was_woken", lambda: tail._wakeup.get() is None)
+    statements: list[str] = []
+    async with api.runtime.follow(await api.runtime.latest_seq()) as events:
+        await api.create_task("first")
+        await events.next_batch()
+        tail._connection.set_trace_callback(statements.append)
+        for number in range(20):
+            task = await api.create_task(f"task {number}")
+            await api.claim(task["id"], "ann")
+        head = await api.last_seq()
+        while api.runtime.hub.head < head:
+            await events.next_batch()
+    assert statements == []
+
+
+async def test_events_are_the_same_from_the_writer_and_from_the_database(
+    api: OperationsClient, neighbour: OperationsClient
+) -> None:
+    """The neighbour reads the events that this process hands over."""
+    handed: list[EventRow] = []
+    read: list[EventRow] = []
+    await drained(api)
+    api.runtime.database.tail.follow(handed.extend)
+    neighbour.runtime.database.tail.follow(read.extend)
+    await everything(api)
+    head = await api.last_seq()
+    with anyio.fail_after(TIMEOUT):
+        while not (handed and read and handed[-1].seq == read[-1].seq == head):
+            await anyio.lowlevel.checkpoint()
+    assert handed == read
+    assert [[type(value) for value in row] for row in handed] == [[type(value) for value in row] for row in read]
+
+
+@pytest.mark.promise("outbox:no-gap")
+async def test_events_of_two_processes_reach_both_once_and_in_order(
+    api: OperationsClient, neighbour: OperationsClient
+) -> None:
+    await api.create_task()
+    since = await api.last_seq()
+    clients = (api, neighbour)
+    received: list[list[int]] = [[], []]
+
+    async def create(client: OperationsClient) -> None:
+        for number in range(25):
+            await client.create_task(f"task {number}")
+
+    async with AsyncExitStack() as stack:
+        followed = [await stack.enter_async_context(client.runtime.follow(since)) for client in clients]
+        async with anyio.create_task_group() as together:
+            for client in clients:
+                together.start_soon(create, client)
+        for numbers, events in zip(received, followed, strict=True):
+            with anyio.fail_after(TIMEOUT):
+                while len(numbers) < 50:
+                    numbers += [event.seq for event in await events.next_batch()]
+    assert received == [[*range(since + 1, since + 51)]] * 2
+
+
+@pytest.mark.parametrize(
+    ("size", "commits"), [(1, KEPT_COMMITS + 10), (AT_ONCE, 2), (AT_ONCE + 1, 2)], ids=["many", "full", "too large"]
+)
+async def test_a_tail_that_was_held_up_passes_on_each_event_once(
+    size: int, commits: int, api: OperationsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tail = api.runtime.database.tail
+    was_woken, go_on = tail._was_woken, threading.Event()
+    batches: list[list[int]] = []
+    await drained(api)
+    tail.follow(lambda rows: batches.append([row.seq for row in rows]))
+    monkeypatch.setattr(tail, "_was_woken", lambda: go_on.wait(TIMEOUT) and was_woken())
+    head = await api.last_seq()
+
+    def emit(tx: Tx) -> None:
+        for number in range(size):
+            outbox.add(tx, ProjectCreated(name=f"Shed {number}", version=1))
+
+    for _ in range(commits):
+        await api.runtime.database.writer.run("emit", emit, SYSTEM, "")
+    last = await api.last_seq()
+    go_on.set()
+    await drained(api)
+    assert [seq for batch in batches for seq in batch] == [*range(head + 1, last + 1)]
+    assert last == head + size * commits
+    assert max(len(batch) for batch in batches) <= AT_ONCE
+
+
+async def test_events_are_passed_on_after_retention_has_deleted_all_before(
+    api: OperationsClient, neighbour: OperationsClient
+) -> None:
+    await api.create_task()
+    api.clock.advance(3 * 24 * 3600)
+    await delete_events(neighbour.runtime, days=1)
+    assert await api.events() == []
+    async with api.runtime.follow(await api.runtime.latest_seq()) as events:
+        await api.create_task()
+        with anyio.fail_after(TIMEOUT):
+            assert [event.seq for event in await events.next_batch()] == [3]

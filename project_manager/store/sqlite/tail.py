@@ -1,19 +1,21 @@
-"""Tail of the outbox: reads the events of all processes by number, in the order of commits.
+"""Tail of the outbox: the events of all processes by number, in the order of commits.
 
-The writer of this process wakes it. Commits of other processes change `PRAGMA data_version`, which the tail reads every
-20 ms (figures in docs/performance.md). SQLite has one writer at a time and commits the event numbers in order. So
-reading by number misses no event.
+The writer of this process hands over its own events after each commit. They need not be read when they follow the last
+event that the tail has passed on: then no other process has inserted an event in between. Commits of other processes
+change `PRAGMA data_version`, which the tail reads after 20 ms without an own event (figures in docs/performance.md).
+SQLite has one writer at a time and commits the event numbers in order. So reading by number misses no event.
 """
 
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from project_manager.domain.actors import SYSTEM
 from project_manager.observability.logging import RateLimitedWarning
 from project_manager.store import events, meta
-from project_manager.store.events import EventRow
+from project_manager.store.events import EventRow, WrittenEvents
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.transaction import Tx
@@ -25,6 +27,8 @@ MIN_POLL_INTERVAL = 0.01
 """Seconds between two reads during a series of commits, so that one read gets the events of several commits."""
 
 AT_ONCE = 500
+KEPT_COMMITS = 64
+"""Maximum number of own commits that wait for the tail. It reads the events of older and of large commits."""
 
 Receive = Callable[[list[EventRow]], None]
 
@@ -37,6 +41,7 @@ class EventReader:
         self._connection = driver.connect(path, read_only=True)
         self._on_foreign_commit = foreign_commit
         self._wakeup: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._own_events: deque[WrittenEvents] = deque(maxlen=KEPT_COMMITS)
         # Two counters, because only one thread may increment each of them.
         self._own_commits = 0
         self._commits_seen = 0
@@ -65,11 +70,13 @@ class EventReader:
         """Pass all new events to `receive` from now on. The tail thread calls it."""
         self._receive = receive
 
-    def wake(self) -> None:
-        """Notify the tail that the writer of this process has committed."""
+    def committed(self, written: WrittenEvents) -> None:
+        """Take over the events of a commit of this process. Only the writer's thread calls it."""
         self._own_commits += 1
-        if self._wakeup.empty():
-            self._wakeup.put(None)
+        if 0 < len(written.rows) <= AT_ONCE:
+            self._own_events.append(written)
+            if self._wakeup.empty():
+                self._wakeup.put(None)
 
     def close(self) -> None:
         """Stop the thread and close the connection. Blocks."""
@@ -93,6 +100,10 @@ class EventReader:
             if not self._files_unchanged():
                 continue
             try:
+                if woken and self._pass_own_events():
+                    unsure = True
+                    self._ended.wait(MIN_POLL_INTERVAL)
+                    continue
                 seen = self._data_version()
                 if seen != version:  # checked also after own commits, because another process may have committed too
                     self._commits_seen += 1
@@ -126,16 +137,37 @@ class EventReader:
             return False
         return True
 
+    def _pass_own_events(self) -> bool:
+        """Pass on the events that the writer has handed over. Return False when others have to be read before them.
+
+        A read may have passed on some of them already.
+        """
+        rows: list[EventRow] = []
+        passed = self.head
+        complete = True
+        while complete and self._own_events:
+            written = self._own_events.popleft()
+            if written.first == passed + 1:
+                rows += written.event_rows()
+                passed = written.last
+            else:
+                complete = written.last <= passed
+        for start in range(0, len(rows), AT_ONCE):
+            self._pass_on(rows[start : start + AT_ONCE])
+        return complete
+
     def _read(self) -> None:
         while True:
             rows = events.after(self._tx(), self.head, AT_ONCE)
-            if not rows:
-                return
-            self.head = rows[-1].seq
-            if self._receive is not None:
-                self._receive(rows)
+            if rows:
+                self._pass_on(rows)
             if len(rows) < AT_ONCE:
                 return
+
+    def _pass_on(self, rows: list[EventRow]) -> None:
+        self.head = rows[-1].seq
+        if self._receive is not None:
+            self._receive(rows)
 
     def _data_version(self) -> int:
         return driver.data_version(self._connection)

@@ -32,6 +32,7 @@ from project_manager.observability.logging import bind_context
 from project_manager.store import chain, events, meta
 from project_manager.store.chain import Head
 from project_manager.store.database_clock import ClockMark, DatabaseClock
+from project_manager.store.events import WrittenEvents
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.transaction import BatchState, Tx
@@ -74,14 +75,14 @@ class WriterHooks:
     """Callbacks of the writer besides jobs. Durations are in seconds, instants in milliseconds since the epoch.
 
     `due` runs at the start of a batch when work may be due, and logs its own errors. `next_due` returns the instant of
-    the next due work, or None. `on_commit` runs after each commit with changes and gets the outcomes of its leases.
-    `on_batch` gets (jobs, seconds) of a batch, and `on_query` gets (job name, seconds). `on_lost_write` runs when a
-    disk failure leaves the outcome of each job unknown.
+    the next due work, or None. `on_commit` runs after each commit with changes and gets the outcomes of its leases and
+    its events. `on_batch` gets (jobs, seconds) of a batch, and `on_query` gets (job name, seconds). `on_lost_write`
+    runs when a disk failure leaves the outcome of each job unknown.
     """
 
     due: Callable[[Tx], None]
     next_due: Callable[[Tx], int | None]
-    on_commit: Callable[[Sequence[str]], None]
+    on_commit: Callable[[Sequence[str], WrittenEvents], None]
     on_batch: Callable[[int, float], None]
     on_query: Callable[[str, float], None]
     on_lost_write: Callable[[BaseException], None]
@@ -266,7 +267,8 @@ class Writer:
         self.clock.committed(tx.now, mark)
         self._known_version, self._head = version, head
         if changed:
-            self._hooks.on_commit(shared.lease_outcomes)
+            first = 0 if head is None else head.seq - len(shared.outbox) + 1
+            self._hooks.on_commit(shared.lease_outcomes, WrittenEvents(first, shared.outbox))
 
     def _write_events(self, tx: Tx, shared: BatchState, no_foreign_commit: bool) -> Head | None:
         """Insert the events of the batch and return the head of the hash chain, or None when it is unknown.
