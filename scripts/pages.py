@@ -53,6 +53,9 @@ A page of a list has at most `limit` rows. It ends earlier when the texts of its
 total. Use `next_cursor` to find out if there are more rows, not the number of rows. For events, use `last_seq` and
 `head`.
 
+`total` is the number of rows that match the filters, up to 1,000. If more match, `total` is 1000 and `total_is_minimum`
+is true. With `total=exact`, all rows are counted, which takes longer the more there are.
+
 `last_seen` of an agent is the time of its last write: a claim, a renewal or a report. Reads do not count. The time is
 updated at most once every 5 s.
 

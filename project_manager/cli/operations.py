@@ -106,12 +106,12 @@ def show_json(value: Any) -> None:
 
 
 async def all_pages(client: Operations, operation: str, raw: dict[str, Any], limit: int) -> tuple[list[Any], int]:
-    """Return up to `limit` items, read page by page, and the total number of items."""
-    items: list[Any] = []
-    cursor: dict[str, Any] = {}
-    while True:
-        page = await client.run(operation, {**raw, **cursor, "limit": min(PAGE_MAXIMUM, limit - len(items))})
+    """Return up to `limit` items, read page by page, and the total number of items, which the first page counts."""
+    page = await client.run(operation, {**raw, "total": "exact", "limit": min(PAGE_MAXIMUM, limit)})
+    items, total = page.items, page.total
+    while page.next_cursor is not None and len(items) < limit:
+        page = await client.run(
+            operation, {**raw, "cursor": page.next_cursor, "limit": min(PAGE_MAXIMUM, limit - len(items))}
+        )
         items += page.items
-        if page.next_cursor is None or len(items) >= limit:
-            return items, page.total
-        cursor = {"cursor": page.next_cursor}
+    return items, total

@@ -32,6 +32,8 @@ SHOWN_CHARACTERS = 80
 
 PAGE_DEFAULT = 50
 PAGE_MAXIMUM = 500
+TOTAL_MAXIMUM = 1000
+"""Rows up to which the `total` of a list is exact, because a count of more takes too long."""
 PAGE_CHARACTERS = 1024 * 1024
 EXCERPT_CHARACTERS = 280
 

@@ -25,6 +25,7 @@ _OPAQUE = frozenset({"changes", "previous", "metadata"})
 _DEFAULTS: Mapping[str, object] = {
     "ready": False,
     "resync": False,
+    "total_is_minimum": False,
     "attempts": 0,
     "unblocks": 0,
     "log_entries": 0,

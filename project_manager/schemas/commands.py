@@ -17,6 +17,7 @@ class Paged(Command):
 
     limit: fields.Limit = Field(limits.PAGE_DEFAULT, description="rows per page, 1..500")
     cursor: fields.Cursor | None = Field(None, description="the previous next_cursor")
+    total: fields.CountMode | None = Field(None, description="exact: count all rows, also if they are more than 1,000")
 
 
 class IdempotentCommand(Command):

@@ -7,7 +7,7 @@ strict if an error could pass unnoticed: unknown fields, times without an offset
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
@@ -258,6 +258,7 @@ Labels = Annotated[list[Label], max_items(limits.LABELS), BeforeValidator(parse_
 Acceptance = Annotated[list[Name], max_items(limits.ACCEPTANCE_CRITERIA), BeforeValidator(parse_sentences)]
 Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAXIMUM)]
 Cursor = Annotated[str, Field(max_length=512)]
+CountMode = Literal["exact"]
 _QUERY = Field(max_length=500, json_schema_extra={"pattern": r"^[^\x00]*$"})
 Query = Annotated[str, _QUERY, AfterValidator(_without_controls), AfterValidator(str.strip)]
 _LENGTH = Field(ge=limits.LEASE_SECONDS_MINIMUM, le=limits.LEASE_SECONDS_MAXIMUM)

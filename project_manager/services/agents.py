@@ -1,5 +1,7 @@
 """Use cases of agents: list agents, read an agent, and read the context that an agent needs to resume work."""
 
+from functools import partial
+
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import AgentNotFound
 from project_manager.domain.limits import ID_MAXIMUM, WAIT_SECONDS_RECOMMENDED
@@ -19,16 +21,16 @@ def list_agents(tx: Tx, command: ListAgents) -> Page[AgentView]:
     """List all known agents, last seen first, with their live leases."""
     filters = {"active": command.active}
     offset = paging.start_id(command, filters)
-    rows, total = agents.page(tx, active=command.active, offset=offset, limit=command.limit + 1)
-    page_rows, has_more = rows[: command.limit], len(rows) > command.limit
+    rows, has_more = agents.page(tx, command.active, offset=offset, limit=command.limit)
     # Agents are listed by the time of their last write, which changes, so the position is a number of rows.
     return paging.page(
-        page_rows,
-        has_more,
-        total,
+        command,
         filters,
+        rows,
+        has_more,
+        partial(agents.count, tx, command.active),
         item=lambda row: _view(tx, row),
-        position=lambda row: (offset + command.limit,),
+        position=lambda row: (offset + len(rows),),
     )
 
 

@@ -1,5 +1,6 @@
 """Use cases of assumptions on tasks: record an assumption, and record any number of verdicts on it."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 from project_manager.domain.assumptions import DEFAULT_CONFIDENCE, family_of, parse_tag
@@ -83,8 +84,9 @@ def list_assumptions(tx: Tx, command: schemas.ListAssumptions) -> Page[schemas.A
     row = lookup.task(tx, command.task_id)
     filters = {"assumptions_of": row.id, "verdict": command.verdict}
     before = paging.start_id(command, filters, ID_MAXIMUM)
-    rows, has_more, total = assumptions.page(tx, row.id, command.limit, before=before, verdict=command.verdict)
-    return paging.page(rows, has_more, total, filters, item=_view)
+    rows, has_more = assumptions.page(tx, row.id, command.verdict, before=before, limit=command.limit)
+    count = partial(assumptions.count, tx, row.id, command.verdict)
+    return paging.page(command, filters, rows, has_more, count, item=_view)
 
 
 def get(tx: Tx, command: schemas.GetAssumption) -> schemas.AssumptionHistoryView:
@@ -97,7 +99,8 @@ def get(tx: Tx, command: schemas.GetAssumption) -> schemas.AssumptionHistoryView
 
 def for_task(tx: Tx, task_id: int, *, room: int | None) -> AssumptionList:
     """Return the newest assumptions on the task, in about `room` characters. None limits only the number of rows."""
-    rows, _, total = assumptions.page(tx, task_id, SHOWN_WITH_TASK, before=ID_MAXIMUM)
+    rows, has_more = assumptions.page(tx, task_id, before=ID_MAXIMUM, limit=SHOWN_WITH_TASK)
+    total = assumptions.count(tx, task_id, exact=True).number if has_more else len(rows)
     fitting = budget.within(rows, room, lambda row: len(row.text) + len(row.code_snippet or "") + ROW_CHARACTERS)
     return AssumptionList([_view(row) for row in fitting], total)
 

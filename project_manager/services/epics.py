@@ -1,5 +1,6 @@
 """Use cases of epics: create, read, edit, delete, list."""
 
+from functools import partial
 from typing import Any
 
 from project_manager.domain.errors import NotEmpty
@@ -79,12 +80,13 @@ def list_epics(tx: Tx, command: schemas.ListEpics) -> Page[schemas.EpicView]:
     if command.status is not None:
         filters["status"] = command.status.value
     after = paging.start(command, filters, 3) or (0, -1, 0)
-    rows, has_more, total = epics.page(tx, filters, after=after, limit=command.limit)
+    rows, has_more = epics.page(tx, filters, after=after, limit=command.limit)
     return paging.page(
+        command,
+        filters,
         rows,
         has_more,
-        total,
-        filters,
+        partial(epics.count, tx, filters),
         item=serializers.epic,
         position=lambda row: (row.project_id, row.position, row.id),
     )

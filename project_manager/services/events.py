@@ -1,5 +1,6 @@
 """Use cases of events: list them, and read the history of a task."""
 
+from functools import partial
 from typing import Any
 
 from project_manager.domain.actors import Role
@@ -33,12 +34,18 @@ def list_task_events(tx: Tx, command: ListTaskEvents) -> Page[dict[str, Any]]:
     filters = {"task_id": command.task_id}
     after = paging.start_id(command, filters)
     rows, has_more = events.of_task(tx, command.task_id, after, command.limit)
-    total = events.count_of_task(tx, command.task_id)
-    if not total:
+    count = partial(events.count_of_task, tx, command.task_id)
+    if not rows and not count(exact=False).number:
         lookup.task(tx, command.task_id)
     traced = _is_traced(tx)
     return paging.page(
-        rows, has_more, total, filters, item=lambda row: row.view(traced=traced), position=lambda row: (row.seq,)
+        command,
+        filters,
+        rows,
+        has_more,
+        count,
+        item=lambda row: row.view(traced=traced),
+        position=lambda row: (row.seq,),
     )
 
 

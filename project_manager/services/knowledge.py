@@ -1,6 +1,7 @@
 """Use cases of knowledge about projects and epics: write, find, read versions, and log its use."""
 
 import json
+from functools import partial
 from typing import Any
 
 from project_manager.domain.errors import Invalid, KnowledgeNotFound, VersionMismatch
@@ -15,6 +16,7 @@ from project_manager.services import budget, lookup, paging
 from project_manager.services.serializers import view_of
 from project_manager.store import events, knowledge, seals
 from project_manager.store.knowledge import WRITABLE, KnowledgeLogRow, KnowledgeRow, VersionRow
+from project_manager.store.pages import Total
 from project_manager.store.seals import Digests
 from project_manager.store.transaction import Tx
 
@@ -55,13 +57,14 @@ def search(tx: Tx, command: schemas.GetKnowledge) -> Page[schemas.KnowledgeView]
     """
     filters = _filters(tx, command)
     after = paging.start(command, filters, 3)
-    rows, has_more, total = knowledge.page(tx, filters, after=after, limit=command.limit)
+    rows, has_more = knowledge.page(tx, filters, after=after, limit=command.limit)
     fitting = _within_budget(rows, command.budget_tokens)
     return paging.page(
+        command,
+        filters,
         fitting,
         has_more or len(fitting) < len(rows),
-        total,
-        filters,
+        partial(knowledge.count, tx, filters),
         item=lambda entry: entry[1],
         position=lambda entry: (entry[0].priority, entry[0].updated_at, entry[0].id),
     )
@@ -76,7 +79,7 @@ def get_instructions(tx: Tx, command: schemas.GetInstructions) -> schemas.Instru
     if not asked or not command.include_knowledge:
         return schemas.InstructionsView(INSTRUCTIONS, [], 0)
     about = {"project_id": command.project_id, "epic_id": command.epic_id}
-    sizes = {"limit": INSTRUCTION_ITEMS, "budget_tokens": INSTRUCTION_TOKENS}
+    sizes = {"limit": INSTRUCTION_ITEMS, "budget_tokens": INSTRUCTION_TOKENS, "total": "exact"}
     known = search(tx, schemas.GetKnowledge.model_validate({**about, **sizes}))
     return schemas.InstructionsView(INSTRUCTIONS, known.items, known.total)
 
@@ -92,7 +95,15 @@ def list_versions(tx: Tx, command: schemas.ListKnowledgeVersions) -> Page[schema
     filters = {"versions_of": row.id}
     before = paging.start_id(command, filters, ID_MAXIMUM)
     rows, has_more = knowledge.versions(tx, row.id, command.limit, before=before)
-    return paging.page(rows, has_more, row.version, filters, item=_version, position=lambda row: (row.version,))
+    return paging.page(
+        command,
+        filters,
+        rows,
+        has_more,
+        lambda *, exact: Total(row.version),
+        item=_version,
+        position=lambda version: (version.version,),
+    )
 
 
 def append_log(tx: Tx, command: schemas.AppendKnowledgeLog) -> schemas.KnowledgeLoggedView:
@@ -110,8 +121,11 @@ def list_logs(tx: Tx, command: schemas.ListKnowledgeLogs) -> Page[schemas.Knowle
     row = _find(tx, command.knowledge_id)
     filters = {"log_of": row.id, "action_type": command.action_type}
     before = paging.start_id(command, filters, ID_MAXIMUM)
-    rows, has_more, total = knowledge.logs(tx, row.id, command.limit, before=before, action_type=command.action_type)
-    return paging.page(rows, has_more, total, filters, item=_entry)
+    chosen: dict[str, Any] = {"knowledge_id": row.id}
+    if command.action_type is not None:
+        chosen["action_type"] = command.action_type
+    rows, has_more = knowledge.logs(tx, chosen, before=before, limit=command.limit)
+    return paging.page(command, filters, rows, has_more, partial(knowledge.count_logs, tx, chosen), item=_entry)
 
 
 def _create(tx: Tx, command: schemas.UpsertKnowledge) -> schemas.KnowledgeSavedView:

@@ -19,13 +19,11 @@ def list_leases(tx: Tx, command: ListLeases) -> Page[LeaseView]:
 
     `since` and `until` select leases that were live in that time. A status that an agent set without a claim is listed
     as a lease that ended when it began. Ended leases are kept as long as events. A lease that ends between two pages
-    may appear twice; none is left out. `total` is counted for the first page.
+    may appear twice; none is left out.
     """
     chosen = {"agent_id": command.agent_id, "since": command.since, "until": command.until}
     filters: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-    position = paging.start(command, filters, 5)
-    # The cursor carries the total of the first page, so that later pages do not count again.
-    total = lease_history.count(tx, filters) if position is None else position[4]
+    position = paging.start(command, filters, 4)
     rows: list[LeaseRow] = []
     has_more = False
     ended_after: tuple[int, int, int] | None = None
@@ -37,9 +35,8 @@ def list_leases(tx: Tx, command: ListLeases) -> Page[LeaseView]:
     if not has_more:
         ended, has_more = lease_history.page_of_ended(tx, filters, ended_after, command.limit - len(rows))
         rows += ended
-    return paging.page(
-        rows, has_more, total, filters, item=partial(view_of, LeaseView), position=lambda row: (*_position(row), total)
-    )
+    count = partial(lease_history.count, tx, filters)
+    return paging.page(command, filters, rows, has_more, count, item=partial(view_of, LeaseView), position=_position)
 
 
 def _position(row: LeaseRow) -> tuple[int, int, int, int]:

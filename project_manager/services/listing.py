@@ -1,6 +1,7 @@
 """Use cases that list tasks: pages, filters, columns."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from project_manager.domain.errors import Invalid
@@ -72,7 +73,8 @@ def _page(tx: Tx, command: Paged, filters: dict[str, Any], *, order: Order, colu
         view = serializers.task(tx, row)
         return view if names is None else serializers.chosen(view, names)
 
-    return paging.page(rows, has_more, listing.count(tx, filters), filters, item=item, position=position)
+    count = partial(listing.count, tx, filters)
+    return paging.page(command, filters, rows, has_more, count, item=item, position=position)
 
 
 def _columns(names: list[str] | None) -> list[str] | None:

@@ -1,5 +1,7 @@
 """Use cases of task logs: add an entry, list the entries."""
 
+from functools import partial
+
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
 from project_manager.schemas.views import Page
@@ -28,5 +30,5 @@ def list_logs(tx: Tx, command: ListTaskLogs) -> Page[LogView]:
     before = paging.start_id(command, filters, ID_MAXIMUM)
     row = lookup.task(tx, command.task_id)
     rows, has_more = logs.newest(tx, row.id, command.limit, before=before, kind=command.kind)
-    total = logs.count(tx, row.id, command.kind)
-    return paging.page(rows, has_more, total, filters, item=serializers.log)
+    count = partial(logs.count, tx, row.id, command.kind)
+    return paging.page(command, filters, rows, has_more, count, item=serializers.log)

@@ -1,5 +1,6 @@
 """Use cases of projects: create, read, edit, archive, delete, list."""
 
+from functools import partial
 from typing import Any
 
 from project_manager.domain.errors import NotEmpty
@@ -81,8 +82,8 @@ def delete(tx: Tx, command: schemas.DeleteProject) -> DeletedView:
     row = lookup.project(tx, command.project_id)
     lookup.check_version("project", row.version, command.version)
     task_ids = tasks.ids_in_project(tx, row.id)
-    epic_count = epics.page(tx, {"project_id": row.id}, after=(0, -1, 0), limit=1)[2]
-    knowledge_count = knowledge.page(tx, {"project_id": row.id}, after=None, limit=1)[2]
+    epic_count = epics.count(tx, {"project_id": row.id}, exact=True).number
+    knowledge_count = knowledge.count(tx, {"project_id": row.id}, exact=True).number
     if (task_ids or epic_count or knowledge_count) and not command.force:
         content = f"{epic_count} epics, {len(task_ids)} tasks and {knowledge_count} items of knowledge"
         message = f"project {row.id} has {content}"
@@ -100,8 +101,13 @@ def list_projects(tx: Tx, command: schemas.ListProjects) -> Page[schemas.Project
     archived = command.archived
     filters = {"archived": archived}
     after = paging.start_id(command, filters)
-    rows, has_more, total = projects.page(tx, archived=archived, after=after, limit=command.limit)
+    rows, has_more = projects.page(tx, archived=archived, after=after, limit=command.limit)
     counts = tasks.counts_by_project(tx)
     return paging.page(
-        rows, has_more, total, filters, item=lambda row: serializers.project(row, counts.get(row.id, {}))
+        command,
+        filters,
+        rows,
+        has_more,
+        partial(projects.count, tx, archived),
+        item=lambda row: serializers.project(row, counts.get(row.id, {})),
     )

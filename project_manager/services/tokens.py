@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from functools import partial
 
 from project_manager.domain.actors import LOCAL, Actor, Role, check_agent_id
 from project_manager.domain.errors import NameTaken, OperatorTokenRequired, TokenNotFound, Unauthorized
@@ -59,9 +60,8 @@ def create(tx: Tx, command: schemas.CreateToken) -> schemas.TokenView:
 def list_tokens(tx: Tx, command: schemas.ListTokens) -> Page[schemas.TokenView]:
     """List the tokens, revoked ones included, without their secrets."""
     after = paging.start_id(command, {})
-    rows, total = tokens.page(tx, after=after, limit=command.limit + 1)
-    page_rows, has_more = rows[: command.limit], len(rows) > command.limit
-    return paging.page(page_rows, has_more, total, {}, item=_view)
+    rows, has_more = tokens.page(tx, after=after, limit=command.limit)
+    return paging.page(command, {}, rows, has_more, partial(tokens.count, tx), item=_view)
 
 
 def revoke(tx: Tx, command: schemas.RevokeToken) -> schemas.RevokedTokenView:

@@ -3,10 +3,12 @@
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.expression import literal_column
 
+from project_manager.store import pages
+from project_manager.store.pages import Total
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import agents, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
@@ -94,14 +96,20 @@ def _listed(active: bool | None) -> tuple[Statement, Statement]:
 
     page = select(*_COLUMNS).order_by(agents.c.last_seen_at.desc(), agents.c.id)
     page = page.limit(bindparam("limit")).offset(bindparam("offset"))
-    return Statement(narrowed(page)), Statement(narrowed(select(func.count()).select_from(agents)))
+    return Statement(narrowed(page)), pages.counter(narrowed(select(agents)))
 
 
-def page(tx: Tx, *, active: bool | None, offset: int, limit: int) -> tuple[list[AgentRow], int]:
-    """Return a page of agents, the most recently seen first, and the number of agents that match.
+def page(tx: Tx, active: bool | None, *, offset: int, limit: int) -> tuple[list[AgentRow], bool]:
+    """Return a page of agents, the most recently seen first, and whether more follow.
 
     `active` selects agents with a live lease (True), without one (False), or all (None).
     """
-    rows, count = _listed(active)
-    now = {} if active is None else {"now": tx.now}
-    return rows.all(tx, AgentRow._make, offset=offset, limit=limit, **now), int(count.value(tx, **now))
+    return pages.page(tx, AgentRow._make, _listed(active)[0], {"offset": offset, **_now(tx, active)}, limit)
+
+
+def count(tx: Tx, active: bool | None, *, exact: bool) -> Total:
+    return pages.count(tx, _listed(active)[1], _now(tx, active), exact=exact)
+
+
+def _now(tx: Tx, active: bool | None) -> dict[str, int]:
+    return {} if active is None else {"now": tx.now}

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, bindparam, func, insert, select
 
 from project_manager.domain.assumptions import WITHOUT_VERDICT
 from project_manager.store import pages
+from project_manager.store.pages import Total
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables_knowledge import assumption_verdicts, assumptions
 from project_manager.store.transaction import Tx
@@ -124,18 +125,23 @@ def _listed(verdict: str | None) -> tuple[Statement, Statement]:
         .order_by(_assumptions.c.id.desc())
         .limit(bindparam("limit"))
     )
-    count = found.with_only_columns(func.count(), maintain_column_froms=True)
-    return Statement(page), Statement(count)
+    return Statement(page), pages.counter(found)
 
 
 def page(
-    tx: Tx, task_id: int, limit: int, *, before: int, verdict: str | None = None
-) -> tuple[list[AssumptionRow], bool, int]:
-    """Return a page of a task's assumptions with ids below `before`, whether more follow, and the number that match.
+    tx: Tx, task_id: int, verdict: str | None = None, *, before: int, limit: int
+) -> tuple[list[AssumptionRow], bool]:
+    """Return a page of a task's assumptions with ids below `before`, and whether more follow.
 
     `verdict` selects by the newest verdict. WITHOUT_VERDICT selects assumptions without one, and None selects all.
     """
-    filters: dict[str, Any] = {"task_id": task_id}
-    if verdict not in (None, WITHOUT_VERDICT):
-        filters["verdict"] = verdict
-    return pages.counted(tx, _row, _listed(verdict), filters, {"before": before}, limit)
+    return pages.page(tx, _row, _listed(verdict)[0], {**_filters(task_id, verdict), "before": before}, limit)
+
+
+def count(tx: Tx, task_id: int, verdict: str | None = None, *, exact: bool) -> Total:
+    return pages.count(tx, _listed(verdict)[1], _filters(task_id, verdict), exact=exact)
+
+
+def _filters(task_id: int, verdict: str | None) -> dict[str, Any]:
+    named = {} if verdict in (None, WITHOUT_VERDICT) else {"verdict": verdict}
+    return {"task_id": task_id, **named}

@@ -8,6 +8,7 @@ from sqlalchemy import Select, bindparam, delete, func, insert, select, text, up
 from project_manager.domain.names import CANDIDATES, length_range, name_key
 from project_manager.store import pages
 from project_manager.store.excerpts import with_excerpt
+from project_manager.store.pages import Total
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import epics
 from project_manager.store.transaction import Tx
@@ -157,9 +158,14 @@ def _listed(filters: frozenset[str]) -> tuple[Statement, Statement]:
         .order_by(epics.c.project_id, epics.c.position, epics.c.id)
         .limit(bindparam("limit"))
     )
-    return Statement(narrowed(page)), Statement(narrowed(select(func.count()).select_from(epics)))
+    return Statement(narrowed(page)), pages.counter(narrowed(select(epics)))
 
 
-def page(tx: Tx, filters: dict[str, Any], *, after: tuple[int, ...], limit: int) -> tuple[list[EpicRow], bool, int]:
-    """Return a page of epics by project, position and id, whether more follow, and the number that match."""
-    return pages.counted(tx, EpicRow._make, _listed(frozenset(filters)), filters, pages.after(after), limit)
+def page(tx: Tx, filters: dict[str, Any], *, after: tuple[int, ...], limit: int) -> tuple[list[EpicRow], bool]:
+    """Return a page of epics by project, position and id, and whether more follow."""
+    statement = _listed(frozenset(filters))[0]
+    return pages.page(tx, EpicRow._make, statement, {**filters, **pages.after(after)}, limit)
+
+
+def count(tx: Tx, filters: dict[str, Any], *, exact: bool) -> Total:
+    return pages.count(tx, _listed(frozenset(filters))[1], filters, exact=exact)

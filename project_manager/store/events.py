@@ -11,6 +11,7 @@ from project_manager.clock import rfc3339
 from project_manager.domain.events import OPERATOR_ONLY_TYPES, TASK_TYPES, Event
 from project_manager.store import chain, compact_rows, pages
 from project_manager.store.chain import Head
+from project_manager.store.pages import Total
 from project_manager.store.seals import Digests
 from project_manager.store.statement import Statement, elements
 from project_manager.store.tables import events, meta
@@ -85,7 +86,7 @@ _OF_TASK = Statement(
     .order_by(events.c.seq)
     .limit(bindparam("limit"))
 )
-_COUNT_OF_TASK = Statement(select(func.count()).select_from(events).where(events.c.task_id == bindparam("task_id")))
+_COUNT_OF_TASK = pages.counter(select(events).where(events.c.task_id == bindparam("task_id")))
 
 
 def add(
@@ -198,5 +199,5 @@ def of_task(tx: Tx, task_id: int, after_seq: int, limit: int) -> tuple[list[Even
     return pages.page(tx, EventRow._make, _OF_TASK, {"task_id": task_id, "after": after_seq}, limit)
 
 
-def count_of_task(tx: Tx, task_id: int) -> int:
-    return int(_COUNT_OF_TASK.value(tx, task_id=task_id))
+def count_of_task(tx: Tx, task_id: int, *, exact: bool) -> Total:
+    return pages.count(tx, _COUNT_OF_TASK, {"task_id": task_id}, exact=exact)

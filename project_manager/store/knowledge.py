@@ -4,10 +4,11 @@ import json
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, text, update
+from sqlalchemy import ColumnElement, bindparam, insert, select, text, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import pages
+from project_manager.store.pages import Total
 from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, bindparams, has_labels
 from project_manager.store.tables_knowledge import knowledge_items, knowledge_logs, knowledge_versions
@@ -200,18 +201,20 @@ def _logged(by_action: bool) -> tuple[Statement, Statement]:
         .order_by(_logs.c.id.desc())
         .limit(bindparam("limit"))
     )
-    return Statement(page), Statement(select(func.count()).select_from(_logs).where(*conditions))
+    return Statement(page), pages.counter(select(_logs).where(*conditions))
 
 
-def logs(
-    tx: Tx, knowledge_id: int, limit: int, *, before: int, action_type: str | None
-) -> tuple[list[KnowledgeLogRow], bool, int]:
-    """Return a page of an item's log with ids below `before`, whether more follow, and the number that match."""
-    filters: dict[str, Any] = {"knowledge_id": knowledge_id}
-    if action_type is not None:
-        filters["action_type"] = action_type
-    statements = _logged(action_type is not None)
-    return pages.counted(tx, KnowledgeLogRow._make, statements, filters, {"before": before}, limit)
+def logs(tx: Tx, filters: dict[str, Any], *, before: int, limit: int) -> tuple[list[KnowledgeLogRow], bool]:
+    """Return a page of an item's log with ids below `before`, and whether more follow.
+
+    `filters` has the `knowledge_id`, and optionally an `action_type`.
+    """
+    statement = _logged("action_type" in filters)[0]
+    return pages.page(tx, KnowledgeLogRow._make, statement, {**filters, "before": before}, limit)
+
+
+def count_logs(tx: Tx, filters: dict[str, Any], *, exact: bool) -> Total:
+    return pages.count(tx, _logged("action_type" in filters)[1], filters, exact=exact)
 
 
 def _condition(name: str) -> ColumnElement[bool]:
@@ -243,18 +246,24 @@ def _listed(filters: frozenset[str], after: bool) -> tuple[Statement, Statement]
     if after:
         place = "(knowledge_items.priority, knowledge_items.updated_at, knowledge_items.id)"
         page = page.where(text(f"{place} < (:after_0, :after_1, :after_2)"))
-    return Statement(page), Statement(select(func.count()).select_from(_items).where(*conditions))
+    return Statement(page), pages.counter(select(_items).where(*conditions))
 
 
 def page(
     tx: Tx, filters: dict[str, Any], *, after: tuple[int, ...] | None, limit: int
-) -> tuple[list[KnowledgeRow], bool, int]:
-    """Return a page of items by priority (5 first) and last change, whether more follow, and the number that match.
+) -> tuple[list[KnowledgeRow], bool]:
+    """Return a page of items by priority (5 first) and last change, and whether more follow.
 
     The filter `epic_id` also matches items without an epic. The filter `labels` matches tags.
     """
+    statement = _listed(frozenset(filters), after is not None)[0]
+    return pages.page(tx, KnowledgeRow._make, statement, {**_values(filters), **pages.after(after)}, limit)
+
+
+def count(tx: Tx, filters: dict[str, Any], *, exact: bool) -> Total:
+    return pages.count(tx, _listed(frozenset(filters), False)[1], _values(filters), exact=exact)
+
+
+def _values(filters: dict[str, Any]) -> dict[str, Any]:
     values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
-    if "q" in values:
-        values["q"] = search.match_expression(values["q"])
-    statements = _listed(frozenset(filters), after is not None)
-    return pages.counted(tx, KnowledgeRow._make, statements, values, pages.after(after), limit)
+    return {**values, "q": search.match_expression(values["q"])} if "q" in values else values

@@ -12,6 +12,7 @@ from sqlalchemy.sql.expression import literal_column
 from project_manager.domain.leases import LOSS_REASONS
 from project_manager.domain.limits import DELETE_BATCH_SIZE
 from project_manager.store import pages
+from project_manager.store.pages import Total
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import ended_leases, tasks
 from project_manager.store.tasks import TaskRow
@@ -160,10 +161,10 @@ def page_of_ended(
     return pages.page(tx, LeaseRow._make, statement, {**filters, **position}, limit, texts=())
 
 
-def count(tx: Tx, filters: dict[str, Any]) -> int:
+def count(tx: Tx, filters: dict[str, Any], *, exact: bool) -> Total:
     """Return the number of leases that match `filters`, live and ended."""
     names = frozenset(filters)
-    return sum(int(statement.value(tx, **filters)) for statement in (_live(names, False)[1], _past(names, False)[1]))
+    return pages.count_all(tx, (_live(names, False)[1], _past(names, False)[1]), filters, exact=exact)
 
 
 @lru_cache(maxsize=32)
@@ -182,7 +183,7 @@ def _live(filters: frozenset[str], after: bool) -> tuple[Statement, Statement]:
     if after:
         place = tuple_(bindparam("after_instant"), bindparam("after_task"))
         page = page.where(tuple_(tasks.c.lock_acquired_at, tasks.c.id) < place)
-    return Statement(page), Statement(select(func.count()).select_from(tasks).where(*chosen))
+    return Statement(page), pages.counter(select(tasks).where(*chosen))
 
 
 @lru_cache(maxsize=32)
@@ -205,4 +206,4 @@ def _past(filters: frozenset[str], after: bool) -> tuple[Statement, Statement]:
     if after:
         place = tuple_(bindparam("after_instant"), bindparam("after_task"), bindparam("after_fence"))
         page = page.where(tuple_(_ended.ended_at, _ended.task_id, _ended.fence) < place)
-    return Statement(page), Statement(select(func.count()).select_from(ended_leases).where(*chosen))
+    return Statement(page), pages.counter(select(ended_leases).where(*chosen))

@@ -7,12 +7,13 @@ import json
 from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select, text
+from sqlalchemy import ColumnElement, Select, and_, bindparam, select, text
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.task_fields import PLAIN, Kind
 from project_manager.store import pages
 from project_manager.store.excerpts import with_excerpt
+from project_manager.store.pages import Total
 from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, elements, has_labels
 from project_manager.store.tables import tasks
@@ -45,8 +46,9 @@ def page(
     return pages.page(tx, TaskRow._make, statement, values, limit, texts=_TEXT_COLUMN_INDEXES)
 
 
-def count(tx: Tx, filters: dict[str, Any]) -> int:
-    return int(_count_statement(frozenset(filters), tx.max_attempts > 0).value(tx, **_values(tx, filters)))
+def count(tx: Tx, filters: dict[str, Any], *, exact: bool) -> Total:
+    counter = _counter(frozenset(filters), tx.max_attempts > 0)
+    return pages.count(tx, counter, _values(tx, filters), exact=exact)
 
 
 @lru_cache(maxsize=256)
@@ -70,9 +72,9 @@ def _page_statement(
 
 
 @lru_cache(maxsize=256)
-def _count_statement(filters: frozenset[str], capped: bool) -> Statement:
+def _counter(filters: frozenset[str], capped: bool) -> Statement:
     conditions = [_condition(name, capped=capped) for name in sorted(filters)]
-    return Statement(select(func.count()).select_from(tasks).where(*conditions))
+    return pages.counter(select(tasks).where(*conditions))
 
 
 def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:

@@ -3,9 +3,10 @@
 from functools import lru_cache
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, insert, select
 
 from project_manager.store import pages
+from project_manager.store.pages import Total
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import task_logs
 from project_manager.store.transaction import Tx
@@ -42,8 +43,8 @@ def _newest(by_kind: bool) -> Statement:
 
 @lru_cache(maxsize=8)
 def _count(by_kind: bool) -> Statement:
-    statement = select(func.count()).select_from(task_logs).where(task_logs.c.task_id == bindparam("task_id"))
-    return Statement(statement.where(task_logs.c.kind == bindparam("kind")) if by_kind else statement)
+    statement = select(task_logs).where(task_logs.c.task_id == bindparam("task_id"))
+    return pages.counter(statement.where(task_logs.c.kind == bindparam("kind")) if by_kind else statement)
 
 
 def add(tx: Tx, task_id: int, author: str, kind: str, body: str) -> LogRow:
@@ -62,9 +63,9 @@ def newest(tx: Tx, task_id: int, limit: int, *, before: int, kind: str | None = 
     )
 
 
-def count(tx: Tx, task_id: int, kind: str | None = None) -> int:
+def count(tx: Tx, task_id: int, kind: str | None = None, *, exact: bool) -> Total:
     values = {} if kind is None else {"kind": kind}
-    return int(_count(kind is not None).value(tx, task_id=task_id, **values))
+    return pages.count(tx, _count(kind is not None), {"task_id": task_id, **values}, exact=exact)
 
 
 def get(tx: Tx, log_id: int) -> LogRow | None:

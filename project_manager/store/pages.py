@@ -1,11 +1,23 @@
-"""Pages of rows, limited by the number of rows and the length of their texts."""
+"""Pages of rows, limited by the number of rows and the length of their texts, and the total of a list."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from project_manager.domain.limits import PAGE_CHARACTERS
+from sqlalchemy import Select, bindparam, func, null, select
+
+from project_manager.domain.limits import PAGE_CHARACTERS, TOTAL_MAXIMUM
 from project_manager.store.statement import Converted, Row, Statement
 from project_manager.store.transaction import Tx
+
+_ALL = -1
+"""The LIMIT of SQLite that selects all rows."""
+
+
+class Total(NamedTuple):
+    """The number of rows in a list. If it `is_minimum`, there are more."""
+
+    number: int
+    is_minimum: bool = False
 
 
 def page(
@@ -35,20 +47,24 @@ def page(
     return rows, False
 
 
-def counted(
-    tx: Tx,
-    make: Callable[[Row], Converted],
-    statements: tuple[Statement, Statement],
-    filters: dict[str, Any],
-    position: dict[str, Any],
-    limit: int,
-) -> tuple[list[Converted], bool, int]:
-    """Return a page, whether more follow, and the number of rows that match `filters`.
+def counter(rows: Select[Any]) -> Statement:
+    """Return the statement with which `count` counts the rows of a selection."""
+    counted = rows.with_only_columns(null(), maintain_column_froms=True).limit(bindparam("most")).subquery()
+    return Statement(select(func.count()).select_from(counted))
 
-    `statements` read the page and the number. `position` has the parameters that only the first statement has.
-    """
-    rows, more = page(tx, make, statements[0], {**filters, **position}, limit)
-    return rows, more, int(statements[1].value(tx, **filters))
+
+def count(tx: Tx, counter: Statement, parameters: dict[str, Any], *, exact: bool) -> Total:
+    """Return the number of rows of a selection. Unless `exact`, it reads at most TOTAL_MAXIMUM + 1 of them."""
+    return count_all(tx, (counter,), parameters, exact=exact)
+
+
+def count_all(tx: Tx, counters: Sequence[Statement], parameters: dict[str, Any], *, exact: bool) -> Total:
+    """Return the number of rows of several selections together, as `count` does."""
+    most = _ALL if exact else TOTAL_MAXIMUM + 1
+    number = sum(int(counter.value(tx, **parameters, most=most)) for counter in counters)
+    if exact or number <= TOTAL_MAXIMUM:
+        return Total(number)
+    return Total(TOTAL_MAXIMUM, is_minimum=True)
 
 
 def after(position: tuple[int, ...] | None) -> dict[str, int]:

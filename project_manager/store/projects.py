@@ -8,6 +8,7 @@ from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from project_manager.domain.names import CANDIDATES, length_range, name_key
 from project_manager.store import pages
 from project_manager.store.excerpts import with_excerpt
+from project_manager.store.pages import Total
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import projects
 from project_manager.store.transaction import Tx
@@ -108,12 +109,16 @@ def _listed(archived: bool | None) -> tuple[Statement, Statement]:
         return statement.where(projects.c.archived_at.is_not(None) if archived else projects.c.archived_at.is_(None))
 
     page = select(*_COLUMNS).where(projects.c.id > bindparam("after")).order_by(projects.c.id).limit(bindparam("limit"))
-    return Statement(narrowed(page)), Statement(narrowed(select(func.count()).select_from(projects)))
+    return Statement(narrowed(page)), pages.counter(narrowed(select(projects)))
 
 
-def page(tx: Tx, *, archived: bool | None, after: int, limit: int) -> tuple[list[ProjectRow], bool, int]:
-    """Return a page of projects by id, whether more follow, and the number that match.
+def page(tx: Tx, *, archived: bool | None, after: int, limit: int) -> tuple[list[ProjectRow], bool]:
+    """Return a page of projects by id, and whether more follow.
 
     `archived` selects archived projects (True), others (False), or all (None).
     """
-    return pages.counted(tx, ProjectRow._make, _listed(archived), {}, {"after": after}, limit)
+    return pages.page(tx, ProjectRow._make, _listed(archived)[0], {"after": after}, limit)
+
+
+def count(tx: Tx, archived: bool | None, *, exact: bool) -> Total:
+    return pages.count(tx, _listed(archived)[1], {}, exact=exact)

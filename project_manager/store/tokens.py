@@ -5,6 +5,8 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.expression import literal_column
 
+from project_manager.store import pages
+from project_manager.store.pages import Total
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import tokens
 from project_manager.store.transaction import Tx
@@ -33,6 +35,7 @@ _GET = Statement(select(*_COLUMNS).where(tokens.c.id == bindparam("token_id")))
 _PAGE = Statement(
     select(*_COLUMNS).where(tokens.c.id > bindparam("after")).order_by(tokens.c.id).limit(bindparam("limit"))
 )
+_COUNTER = pages.counter(select(tokens))
 _COUNT = Statement(select(func.count()).select_from(tokens))
 _LIVE = Statement(select(func.count()).select_from(tokens).where(tokens.c.revoked_at.is_(None)))
 _ADD = Statement(
@@ -63,9 +66,13 @@ def get(tx: Tx, token_id: int) -> TokenRow | None:
     return _GET.one(tx, TokenRow._make, token_id=token_id)
 
 
-def page(tx: Tx, *, after: int, limit: int) -> tuple[list[TokenRow], int]:
-    """Return up to `limit` tokens with an id above `after`, and the number of all tokens."""
-    return _PAGE.all(tx, TokenRow._make, after=after, limit=limit), count_all(tx)
+def page(tx: Tx, *, after: int, limit: int) -> tuple[list[TokenRow], bool]:
+    """Return up to `limit` tokens with an id above `after`, and whether more follow."""
+    return pages.page(tx, TokenRow._make, _PAGE, {"after": after}, limit)
+
+
+def count(tx: Tx, *, exact: bool) -> Total:
+    return pages.count(tx, _COUNTER, {}, exact=exact)
 
 
 def count_all(tx: Tx) -> int:

@@ -331,34 +331,34 @@ interface VerdictView {
 }
 
 interface GetAnswers {
-  "/api/leases": { items: Array<LeaseView>; next_cursor: string | null; total: number };
-  "/api/tasks/available": { items: Array<TaskRow>; next_cursor: string | null; total: number };
-  "/api/tasks": { items: Array<TaskRow>; next_cursor: string | null; total: number };
-  "/api/search": { items: Array<TaskRow>; next_cursor: string | null; total: number };
-  "/api/tasks/filtered": { items: Array<TaskRow>; next_cursor: string | null; total: number };
+  "/api/leases": { items: Array<LeaseView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  "/api/tasks/available": { items: Array<TaskRow>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  "/api/tasks": { items: Array<TaskRow>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  "/api/search": { items: Array<TaskRow>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  "/api/tasks/filtered": { items: Array<TaskRow>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/tasks/${number}`]: TaskView;
   [path: `/api/tasks/${number}/details`]: { task_id: number; task: TaskView; project: NamedView; epic: NamedView | null; dependencies: Array<LinkView>; dependents: Array<LinkView>; assumptions: Array<AssumptionView>; assumptions_total: number; logs: Array<LogView>; logs_before: number | null };
-  [path: `/api/tasks/${number}/log`]: { items: Array<LogView>; next_cursor: string | null; total: number };
-  "/api/projects": { items: Array<ProjectView>; next_cursor: string | null; total: number };
+  [path: `/api/tasks/${number}/log`]: { items: Array<LogView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  "/api/projects": { items: Array<ProjectView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/projects/${number}`]: ProjectView;
-  "/api/epics": { items: Array<EpicView>; next_cursor: string | null; total: number };
-  [path: `/api/projects/${number}/epics`]: { items: Array<EpicView>; next_cursor: string | null; total: number };
+  "/api/epics": { items: Array<EpicView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  [path: `/api/projects/${number}/epics`]: { items: Array<EpicView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/epics/${number}`]: EpicView;
   "/api/board/state": { tasks: Array<Record<string, any>>; epics: Array<EpicView>; projects: Array<ProjectView>; seq: number; epoch: string };
   "/api/events": { items: Array<OutboxEvent>; last_seq: number; head: number; epoch: string; resync: boolean };
-  [path: `/api/tasks/${number}/events`]: { items: Array<OutboxEvent>; next_cursor: string | null; total: number };
-  "/api/agents": { items: Array<AgentView>; next_cursor: string | null; total: number };
+  [path: `/api/tasks/${number}/events`]: { items: Array<OutboxEvent>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  "/api/agents": { items: Array<AgentView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/agents/${string}`]: AgentView;
   "/api/context": { agent_id: string; server_time: string; holding: Array<LeasedTaskView>; lost: Array<LinkView>; ready_tasks: number; next_step: string };
-  "/api/knowledge": { items: Array<KnowledgeView>; next_cursor: string | null; total: number };
-  [path: `/api/knowledge/project/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number };
-  [path: `/api/knowledge/project/${number}/epic/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number };
+  "/api/knowledge": { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  [path: `/api/knowledge/project/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  [path: `/api/knowledge/project/${number}/epic/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/knowledge/${number}`]: KnowledgeView;
   "/api/instructions": { instructions: string; knowledge: Array<KnowledgeView>; knowledge_total: number };
-  [path: `/api/knowledge/${number}/versions`]: { items: Array<KnowledgeVersionView>; next_cursor: string | null; total: number };
-  [path: `/api/knowledge/${number}/logs`]: { items: Array<KnowledgeLogView>; next_cursor: string | null; total: number };
-  [path: `/api/tasks/${number}/assumptions`]: { items: Array<AssumptionView>; next_cursor: string | null; total: number };
+  [path: `/api/knowledge/${number}/versions`]: { items: Array<KnowledgeVersionView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  [path: `/api/knowledge/${number}/logs`]: { items: Array<KnowledgeLogView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  [path: `/api/tasks/${number}/assumptions`]: { items: Array<AssumptionView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/tasks/${number}/assumptions/${number}`]: { assumption: AssumptionView; history: Array<VerdictView> };
   "/api/export": { format: string; document: string };
-  "/api/tokens": { items: Array<TokenView>; next_cursor: string | null; total: number };
+  "/api/tokens": { items: Array<TokenView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
 }

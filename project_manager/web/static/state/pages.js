@@ -5,18 +5,21 @@ export const PER_CALL = 500;
 const EXCERPT_CHARACTERS = 280;
 
 /**
- * Return all rows of a list, each changed by `keep`. `progress(read, total)` runs after each page. A page
- * with long texts is shorter, so a short page is not always the last one.
+ * Return all rows of a list, each changed by `keep`. `progress(read, total)` runs after each page; only the first page
+ * counts the total. A page with long texts is shorter, so a short page is not always the last one.
  */
 /** @param {string} path @param {Query} [query] @param {FetchOptions} options */
-export async function fetchAll(path, query = {}, { keep = (item) => item, progress = () => {} } = {}) {
+export async function fetchAll(path, query = {}, { keep = (item) => item, progress } = {}) {
   const items = [];
   let cursor;
+  let total;
   do {
+    const counting = progress && !cursor ? "exact" : undefined;
     /** @type {{ items: any[], total: number, next_cursor: string | null }} */
-    const page = await get(path, { ...query, limit: PER_CALL, cursor });
+    const page = await get(path, { ...query, limit: PER_CALL, cursor, total: counting });
     for (const item of page.items) items.push(keep(item));
-    progress(items.length, page.total);
+    total ??= page.total;
+    progress?.(items.length, total);
     cursor = page.next_cursor;
   } while (cursor);
   return items;

@@ -19,7 +19,7 @@ function usePage(/** @type {string} */ path, /** @type {Query} */ query, /** @ty
   const key = JSON.stringify([path, query]);
   useEffect(() => {
     let current = true;
-    get(path, query).then((found) => current && setPage(found), () => current && setPage(null));
+    get(path, { ...query, total: "exact" }).then((found) => current && setPage(found), () => current && setPage(null));
     return () => {
       current = false;
     };

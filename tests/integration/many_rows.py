@@ -1,0 +1,84 @@
+"""Many rows of each kind, written by SQL, because a call per row would take longer than the tests."""
+
+from typing import Any
+
+from project_manager.catalogue import BY_NAME
+from project_manager.domain.actors import Actor, Role
+from project_manager.schemas import validation
+from project_manager.store.sqlite import search
+from project_manager.store.transaction import Tx
+
+NOW = 1_790_000_000_000
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) "
+ROWS = (
+    "INSERT INTO epics (project_id, name, name_key, description, status, position, version, created_at, updated_at) "
+    "SELECT 1, 'epic ' || i, 'epic ' || i, '', 'ACTIVE', i, 1, 0, 0 FROM n",
+    "INSERT INTO agents (id, kind, first_seen_at, last_seen_at) SELECT 'agent ' || i, 'agent', i, i FROM n",
+    "INSERT INTO tokens (name, role, hash, created_at) SELECT 'token ' || i, 'agent', 'hash ' || i, 0 FROM n",
+    "INSERT INTO task_logs (task_id, author, kind, body, created_at) SELECT 1, 'ann', 'comment', 'x', i FROM n",
+    "INSERT INTO ended_leases (task_id, fence, agent_id, project_id, task_name, acquired_at, expires_at, ended_at, "
+    "reason, status) SELECT 1, i, 'ann', 1, 'task', i, i, i, 'lock_expired', 'TODO' FROM n",
+    "INSERT INTO events (type, at, actor_id, actor_kind, project_id, task_id, data, hash) "
+    "SELECT 'task.updated', i, 'ann', 'agent', 1, 1, '{}', zeroblob(32) FROM n",
+    "INSERT INTO assumptions (task_id, type, text, author, created_at) SELECT 1, 'A', 'text', 'ann', i FROM n",
+    "INSERT INTO knowledge_items (project_id, title, content, tags, priority, active, metadata, version, created_by, "
+    "created_at, updated_by, updated_at) "
+    "SELECT 1, 'item', 'text', '[]', 1, 1, '{}', 1, 'ann', 0, 'ann', i FROM n",
+    "INSERT INTO knowledge_logs (knowledge_id, action_type, author, metadata, created_at) "
+    "SELECT 1, 'used', 'ann', '{}', i FROM n",
+)
+TASK: dict[str, Any] = {
+    "project_id": 1,
+    "epic_id": 1,
+    "name": "Paint the fence",
+    "description": "",
+    "status": "TODO",
+    "priority": 2,
+    "labels": '["wood"]',
+    "acceptance": "[]",
+    "created_by": "ann",
+    "created_at": 0,
+    "updated_at": 0,
+    "version": 1,
+    "fence": 0,
+    "attempts": 0,
+    "lock_fenced": 0,
+    "open_dependencies": 0,
+    "unblocks": 0,
+    "deferred": 0,
+    "archived": 0,
+}
+
+
+def tx_of(connection: Any) -> Tx:
+    return Tx(connection.execute, NOW, Actor("ann", "agent", Role.OPERATOR), "test", 5)
+
+
+def call(connection: Any, operation: str, **raw: Any) -> Any:
+    """Run the use case of an operation and return its view."""
+    row = BY_NAME[operation]
+    return row.use_case(tx_of(connection), validation.read(row.command, raw))
+
+
+def insert_projects(connection: Any, first: int, last: int) -> None:
+    connection.execute(
+        f"{NUMBERS} INSERT INTO projects (id, name, name_key, description, version, created_at, updated_at) "
+        "SELECT i, 'project ' || i, 'project ' || i, '', 1, 0, 0 FROM n",
+        (first, last),
+    )
+
+
+def insert_rows(connection: Any, first: int, last: int) -> None:
+    """Insert the rows with these numbers of every kind, about project 1 and task 1."""
+    for statement in ROWS:
+        connection.execute(NUMBERS + statement, (first, last))
+
+
+def insert_tasks(connection: Any, tasks: list[dict[str, Any]]) -> None:
+    """Insert tasks with the columns of TASK that they do not have, and index their texts."""
+    for changes in tasks:
+        row = {**TASK, **changes}
+        marks = ", ".join("?" * len(row))
+        connection.execute(f"INSERT INTO tasks ({', '.join(row)}) VALUES ({marks})", list(row.values()))
+        (task_id,) = connection.execute("SELECT last_insert_rowid()").fetchone()
+        search.index_task(tx_of(connection), task_id, row["name"], row["description"], None)
