@@ -33,7 +33,7 @@ from project_manager.runtime.authorization import check_role, effective_actor, r
 from project_manager.runtime.background import BackgroundJobs
 from project_manager.runtime.calls import Call, Caller, OperationResult, task_id_of_input, task_of
 from project_manager.runtime.disk_failure import DiskFailureHandler
-from project_manager.runtime.event_hub import Closed, Event, Hub, Resync, Subscription
+from project_manager.runtime.event_hub import Closed, Event, Hub, Resync, Subscription, Write
 from project_manager.runtime.execution import CallExecutor
 from project_manager.runtime.long_poll import LongPolls
 from project_manager.runtime.rate_limit import RateLimits
@@ -193,16 +193,19 @@ class Runtime:
         epoch: str | None = None,
         project_id: int | None = None,
         types: frozenset[str] | None = None,
+        write: Write | None = None,
     ) -> AsyncIterator[Subscription]:
         """Yield a subscription to the events after `since`, older ones first and then live ones, without a gap.
 
-        Raises Resync if events after `since` are gone or too many, `since` is beyond the head, or `epoch` differs.
+        `write` is that of `Hub.subscribe`. Raises Resync if events after `since` are gone or too many, `since` is
+        beyond the head, or `epoch` differs.
         """
         if epoch is not None and epoch != self.hub.epoch:
             raise Resync
         is_in_memory = self.hub.has_since(since) and since <= self.hub.head
         older = [] if is_in_memory else await self.read("older_events", partial(_read_older_events, since=since))
-        async with self.hub.subscribe(since, project_id=project_id, types=types, older=older) as subscription:
+        subscribed = self.hub.subscribe(since, project_id=project_id, types=types, older=older, write=write)
+        async with subscribed as subscription:
             yield subscription
 
     async def _suggest(self, error: ProjectManagerError, caller: Caller) -> None:

@@ -1,12 +1,13 @@
 """Fan-out of events, also those of other processes, from the outbox to the subscribers of this process.
 
-Each event is encoded once and offered to the bounded queue of every subscriber. A subscriber that does not keep up gets
-Overflow, resumes by number, and delays no other subscriber.
+Each event is encoded once and offered to every subscriber. A client that has received all earlier events gets it at
+once. For others it enters a bounded queue. A subscriber that does not keep up gets Overflow, resumes by number, and
+delays no other subscriber.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,6 +21,10 @@ UNBOUNDED = 1_000_000
 """The queue limit of subscribers within this process, which always read. An import emits thousands of events."""
 
 QUEUED_CHARACTERS = 8 * 1024 * 1024
+CLIENTS_AT_ONCE = 100
+EVENTS_AT_ONCE = 32
+"""Clients and events of one iteration of the event loop. A write to a client takes about 10 us."""
+
 REMEMBERED = 4096
 REMEMBERED_CHARACTERS = 4 * 1024 * 1024
 
@@ -71,16 +76,23 @@ class Event:
         return self._traced
 
 
+Write = Callable[[Sequence[Event]], int]
+"""Write the first of these events without waiting, and return how many were written. It raises no error."""
+
+
 class Subscription:
-    """One subscriber, with its filter and its queue."""
+    """One subscriber, with its filter and its queue. A client has a `write`, which sends events without its task."""
 
     __slots__ = (
-        *("_filter_project", "_filter_types", "_limit", "_queue", "_queued", "_room", "_state", "_waiter"),
+        *("_filter_project", "_filter_types", "_limit", "_queue", "_queued", "_room", "_state", "_waiter", "_write"),
         "last_seq",
     )
 
-    def __init__(self, since: int, project_id: int | None, types: frozenset[str] | None, limit: int) -> None:
+    def __init__(
+        self, since: int, project_id: int | None, types: frozenset[str] | None, limit: int, write: Write | None = None
+    ) -> None:
         self.last_seq = since
+        self._write = write
         self._filter_project = project_id
         self._filter_types = types
         self._limit = limit
@@ -90,17 +102,20 @@ class Subscription:
         self._waiter: asyncio.Future[None] | None = None
         self._state: type[Exception] | None = None
 
-    def offer(self, event: Event) -> None:
-        """Queue the event if it is new and passes the filter. A full queue ends the subscription with Overflow."""
-        if event.seq <= self.last_seq or not self._wants(event):
-            return
-        if len(self._queue) >= self._limit or self._queued > self._room > 0:
-            self.end(Overflow)
-            return
-        self._queued += event.size
-        self.last_seq = event.seq
-        self._queue.append(event)
-        self._wake()
+    def offer(self, events: Iterable[Event]) -> bool:
+        """Write the new events that pass the filter as far as the client takes them, and queue the rest.
+
+        Return False when a full queue has ended the subscription with Overflow.
+        """
+        wanted = [event for event in events if self._wants(event)]
+        if wanted and self._waiter is not None and self._write is not None:
+            written = self._write(wanted)
+            if written:
+                self.last_seq = wanted[written - 1].seq
+                del wanted[:written]
+        for event in wanted:
+            self._enqueue(event)
+        return self._state is not Overflow
 
     def end(self, reason: type[Exception]) -> None:
         """End the subscription with the exception that `next_batch` raises."""
@@ -118,8 +133,7 @@ class Subscription:
         while not self._queue:
             if self._state is not None:
                 raise self._state
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+            await self._wait()
         if self._state is Overflow:
             raise Overflow
         batch = list(self._queue)
@@ -127,14 +141,82 @@ class Subscription:
         self._queued = 0
         return batch
 
+    async def _wait(self) -> None:
+        """Wait until `_wake`. Only while `_waiter` is set, the client has all earlier events and may get new ones."""
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _enqueue(self, event: Event) -> None:
+        if len(self._queue) >= self._limit or self._queued > self._room > 0:
+            self.end(Overflow)
+            return
+        self._queued += event.size
+        self.last_seq = event.seq
+        self._queue.append(event)
+        self._wake()
 
     def _wants(self, event: Event) -> bool:
+        if event.seq <= self.last_seq:
+            return False
         if self._filter_project is not None and event.project_id not in (None, self._filter_project):
             return False
         return self._filter_types is None or event.type in self._filter_types
+
+
+class _FanOut:
+    """Delivery of events to the clients, CLIENTS_AT_ONCE in one iteration of the event loop.
+
+    Events that are published meanwhile wait until every client has the events of this round. So each client gets all
+    events in order. A client that subscribes meanwhile ignores the events that it already has.
+    """
+
+    def __init__(self, clients: Set[Subscription], drop: Callable[[Subscription], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._clients = clients
+        self._drop = drop
+        self._round: list[Event] = []
+        self._waiting: list[Event] = []
+        self._remaining: list[Subscription] = []
+
+    def add(self, events: list[Event]) -> None:
+        """Deliver the events to the first clients, and to the others in later iterations of the loop."""
+        is_idle = self._is_idle
+        self._waiting += events
+        if is_idle:
+            self._continue()
+
+    def finish(self) -> None:
+        """Deliver all events to all clients at once."""
+        while not self._is_idle:
+            self._deliver_slice()
+
+    @property
+    def _is_idle(self) -> bool:
+        return not self._remaining and not self._waiting
+
+    def _continue(self) -> None:
+        try:
+            self._deliver_slice()
+        finally:
+            if not self._is_idle:
+                self._loop.call_soon(self._continue)
+
+    def _deliver_slice(self) -> None:
+        if not self._remaining:
+            self._round, self._waiting = self._waiting[:EVENTS_AT_ONCE], self._waiting[EVENTS_AT_ONCE:]
+            self._remaining = list(self._clients)
+        for _ in range(min(CLIENTS_AT_ONCE, len(self._remaining))):
+            client = self._remaining.pop()
+            if client in self._clients and not client.offer(self._round):
+                self._drop(client)
 
 
 class Hub:
@@ -143,7 +225,9 @@ class Hub:
     def __init__(self, tail: EventReader, dropped: Callable[[], None]) -> None:
         self._tail = tail
         self._dropped = dropped
-        self._subscriptions: set[Subscription] = set()
+        self._local: set[Subscription] = set()
+        self._clients: set[Subscription] = set()
+        self._fan_out = _FanOut(self._clients, self._drop)
         self._recent: deque[Event] = deque()
         self._remembered = 0
         self._loop = asyncio.get_running_loop()
@@ -155,7 +239,7 @@ class Hub:
 
     @property
     def subscribers(self) -> int:
-        return len(self._subscriptions)
+        return len(self._local) + len(self._clients)
 
     def has_since(self, since: int) -> bool:
         """Return whether every event after `since` that the hub has seen is still in memory."""
@@ -170,35 +254,37 @@ class Hub:
         types: frozenset[str] | None = None,
         limit: int = QUEUE,
         older: Sequence[Event] = (),
+        write: Write | None = None,
     ) -> AsyncIterator[Subscription]:
         """Yield a subscription to the events after `since`, or to new events when it is None.
 
-        `older` are events that are no longer in memory. Raises Resync for a gap, Closed when the hub has stopped.
+        `older` are events that are no longer in memory. With `write`, events need no task of the subscriber while it
+        waits for the next batch. Raises Resync for a gap, Closed when the hub has stopped.
         """
         if self.closed:
             raise Closed
         start = self.head if since is None else since
-        subscription = Subscription(start, project_id, types, limit + len(self._recent) + len(older))
-        for event in older:
-            subscription.offer(event)
+        subscription = Subscription(start, project_id, types, limit + len(self._recent) + len(older), write)
+        subscription.offer(older)
         reached = max(start, older[-1].seq if older else start)
         if not self.has_since(reached):
             raise Resync
-        for event in self._recent:
-            subscription.offer(event)
+        subscription.offer(self._recent)
         # The limits do not count the events that are already queued.
         subscription._limit = limit + len(subscription._queue)
         subscription._room = limit * QUEUED_CHARACTERS // QUEUE + subscription._queued
-        self._subscriptions.add(subscription)
+        subscriptions = self._local if write is None else self._clients
+        subscriptions.add(subscription)
         try:
             yield subscription
         finally:
-            self._subscriptions.discard(subscription)
+            subscriptions.discard(subscription)
 
     def close(self) -> None:
         """End every subscription. Each one still delivers its queued events."""
         self.closed = True
-        for subscription in list(self._subscriptions):
+        self._fan_out.finish()
+        for subscription in (*self._local, *self._clients):
             subscription.end(Closed)
 
     def _received(self, rows: list[EventRow]) -> None:
@@ -218,9 +304,13 @@ class Hub:
                 self._remembered -= gone.size
                 self._oldest = gone.seq
         self.head = events[-1].seq
-        for subscription in list(self._subscriptions):
-            for event in events:
-                subscription.offer(event)
-            if subscription.is_dropped:
-                self._subscriptions.discard(subscription)
-                self._dropped()
+        # Subscribers within this process come first, because calls wait for them.
+        for subscription in list(self._local):
+            if not subscription.offer(events):
+                self._drop(subscription)
+        self._fan_out.add(events)
+
+    def _drop(self, subscription: Subscription) -> None:
+        self._local.discard(subscription)
+        self._clients.discard(subscription)
+        self._dropped()

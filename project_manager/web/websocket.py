@@ -4,8 +4,10 @@ Code 1013 closes the connection of a client that does not read. The client recon
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,7 +17,7 @@ from starlette.routing import WebSocketRoute
 
 from project_manager import __version__
 from project_manager.clock import monotonic, rfc3339
-from project_manager.domain.actors import Actor, Role
+from project_manager.domain.actors import Role
 from project_manager.domain.errors import ProjectManagerError, RouteNotFound, ShuttingDown
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.event_hub import Closed, Event, Overflow, Resync, Subscription
@@ -23,7 +25,7 @@ from project_manager.schemas import validation
 from project_manager.schemas.events import FollowEvents
 from project_manager.web.errors import POLICY_CLOSE, UNAUTHORIZED_CLOSE, response_of, send_error
 from project_manager.web.middleware import Receive, Scope, Send
-from project_manager.web.websocket_protocol import encode_frame
+from project_manager.web.websocket_protocol import WriteFrame, encode_frame, frame_writer
 
 PATH = "/ws/updates"
 GOING_AWAY = 1001
@@ -62,6 +64,24 @@ class _SendTimeouts:
             self._schedule()
 
 
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """One WebSocket. `send` waits until the client reads. `write` does not wait. It is None on another server."""
+
+    send: Send
+    write: WriteFrame | None
+    is_batched: bool
+    is_traced: bool
+
+    def frames(self, events: Sequence[Event]) -> list[bytes]:
+        """Return one frame for all events, or one for each. Operators get the traced form."""
+        if self.is_traced:
+            events = [event.with_trace for event in events]
+        if self.is_batched:
+            return [encode_frame(_batch(events))]
+        return [event.frame or _frame(event) for event in events]
+
+
 class EventsWebSocket:
     """ASGI application of the WebSocket. `open` is the number of open connections."""
 
@@ -98,7 +118,10 @@ class EventsWebSocket:
             return "refused"
         outcome = ["lost"]
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._feed, params, scope["state"], send, outcome, tasks.cancel_scope)
+            is_traced = scope["state"]["actor"].role >= Role.OPERATOR
+            client = _Client(send, frame_writer(scope), params.batch, is_traced)
+            secret = scope["state"].get("secret")
+            tasks.start_soon(self._feed, params, client, secret, outcome, tasks.cancel_scope)
             while (await receive())["type"] != "websocket.disconnect":
                 pass
             outcome[0] = outcome[0] if outcome[0] != "lost" else "client"
@@ -106,55 +129,51 @@ class EventsWebSocket:
         return outcome[0]
 
     async def _feed(
-        self, command: FollowEvents, state: Mapping[str, Any], send: Send, outcome: list[str], scope: anyio.CancelScope
+        self, command: FollowEvents, client: _Client, secret: str | None, outcome: list[str], scope: anyio.CancelScope
     ) -> None:
-        secret: str | None = state.get("secret")
-        actor: Actor = state["actor"]
         try:
             with anyio.CancelScope() as revoked, self._runtime.revocation_watch.registered(secret, revoked.cancel):
-                await self._follow(command, send, is_traced=actor.role >= Role.OPERATOR)
+                await self._follow(command, client)
             outcome[0] = "revoked" if secret is not None else "uninvited"
-            await _close(send, UNAUTHORIZED_CLOSE, _CLOSE_REASONS[secret is not None])
+            await _close(client.send, UNAUTHORIZED_CLOSE, _CLOSE_REASONS[secret is not None])
         except (Overflow, TimeoutError):
             outcome[0] = "slow"
             reason = "too slow; reconnect with since=<last seq>"
-            await _close(send, TRY_AGAIN_LATER, reason, timeout=SLOW_CLOSE_SECONDS)
+            await _close(client.send, TRY_AGAIN_LATER, reason, timeout=SLOW_CLOSE_SECONDS)
         except (Closed, ShuttingDown):
             outcome[0] = "stopped"
-            await _close(send, GOING_AWAY, "the server is shutting down")
+            await _close(client.send, GOING_AWAY, "the server is shutting down")
         except ProjectManagerError as error:
             outcome[0] = "unavailable"
-            await _close(send, TRY_AGAIN_LATER, error.message)
+            await _close(client.send, TRY_AGAIN_LATER, error.message)
         except OSError:
             outcome[0] = "lost"
         scope.cancel()
 
-    async def _follow(self, command: FollowEvents, send: Send, *, is_traced: bool) -> None:
+    async def _follow(self, command: FollowEvents, client: _Client) -> None:
+        write = None if client.write is None else partial(self._write_events, client, client.write)
+        follow = partial(self._runtime.follow, project_id=command.project_id, write=write)
         head = await self._runtime.latest_seq()
-        await _send(send, self._hello(head))
+        await _send(client.send, self._hello(head))
         since = head if command.since is None else command.since
         try:
-            async with self._runtime.follow(since, epoch=command.epoch, project_id=command.project_id) as subscription:
-                await self._send_events(subscription, send, batched=command.batch, is_traced=is_traced)
+            async with follow(since, epoch=command.epoch) as subscription:
+                await self._send_events(subscription, client)
         except Resync:
             head = await self._runtime.latest_seq()
-            async with self._runtime.follow(head, project_id=command.project_id) as subscription:
-                await _send(send, {"type": "resync", "epoch": self._runtime.hub.epoch, "seq": head})
-                await self._send_events(subscription, send, batched=command.batch, is_traced=is_traced)
+            async with follow(head) as subscription:
+                await _send(client.send, {"type": "resync", "epoch": self._runtime.hub.epoch, "seq": head})
+                await self._send_events(subscription, client)
 
-    async def _send_events(self, subscription: Subscription, send: Send, *, batched: bool, is_traced: bool) -> None:
+    async def _send_events(self, subscription: Subscription, client: _Client) -> None:
+        """Send the events that the client did not take at once. Raises TimeoutError when it reads too slowly."""
         with anyio.CancelScope() as scope:
             try:
                 while True:
                     events = await subscription.next_batch()
-                    if is_traced:
-                        events = [event.with_trace for event in events]
                     self._send_timeouts.begins(scope)
-                    if batched:
-                        await send({"type": "websocket.send", "text": _batch(events)})
-                    else:
-                        for event in events:
-                            await send({"type": "websocket.send", "frame": _frame(event)})
+                    for frame in client.frames(events):
+                        await client.send({"type": "websocket.send", "frame": frame})
                     self._send_timeouts.ends(scope)
                     self._runtime.metrics.events_sent(len(events))
             finally:
@@ -162,6 +181,16 @@ class EventsWebSocket:
         if not subscription.is_dropped:
             self._runtime.metrics.subscriber_dropped()
         raise TimeoutError
+
+    def _write_events(self, client: _Client, write: WriteFrame, events: Sequence[Event]) -> int:
+        """Write events to a client that has received all earlier ones, and return how many it took."""
+        written = 0
+        for frame in client.frames(events):
+            if not write(frame):
+                break
+            written += len(events) if client.is_batched else 1
+        self._runtime.metrics.events_sent(written)
+        return written
 
     def _hello(self, head: int) -> dict[str, Any]:
         return {
@@ -205,5 +234,5 @@ def _frame(event: Event) -> bytes:
     return event.frame
 
 
-def _batch(events: list[Event]) -> str:
+def _batch(events: Sequence[Event]) -> str:
     return '{"type":"batch","events":[' + ",".join(event.text for event in events) + "]}"

@@ -1,5 +1,6 @@
 """WebSocket connections: uvicorn's protocol, with the limits of `Connections`."""
 
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.utils import ClientDisconnected
@@ -16,14 +17,30 @@ PIECE_BYTES = 4096
 PENDING_BYTES = 64 * 1024
 """Limit on unparsed input. Above it the protocol pauses reading."""
 
+_EXTENSION = "project_manager.frames"
+"""Name of the ASGI extension that writes encoded frames."""
+
+
+WriteFrame = Callable[[bytes], bool]
+"""Write an encoded frame without waiting. Return False, and write nothing, if the client takes no more."""
+
 
 def encode_frame(text: str) -> bytes:
     """Return the text as one unmasked WebSocket frame, the same for every client."""
     return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
 
+def frame_writer(scope: Any) -> WriteFrame | None:
+    """Return the function that writes frames to the client of a WebSocket, or None on another server."""
+    write: WriteFrame | None = scope.get("extensions", {}).get(_EXTENSION, {}).get("write")
+    return write
+
+
 class PreframedWebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol. It also sends encoded frames: `{"type": "websocket.send", "frame": bytes}`."""
+    """uvicorn's protocol. It also sends encoded frames: `{"type": "websocket.send", "frame": bytes}`.
+
+    `write_frame` sends one without a task, when the client has read enough. `frame_writer` finds it in the ASGI scope.
+    """
 
     def __init__(self, *, limits: Connections, listener: str, **more: Any) -> None:
         super().__init__(**more)
@@ -93,6 +110,21 @@ class PreframedWebSocketProtocol(WebSocketsSansIOProtocol):
             self.handle_parser_exception()
 
     # Output
+
+    async def run_asgi(self) -> None:
+        extensions: Any = self.scope["extensions"]
+        extensions[_EXTENSION] = {"write": self.write_frame}
+        try:
+            await super().run_asgi()
+        finally:
+            del extensions[_EXTENSION]  # a reference cycle would keep the protocol in memory
+
+    def write_frame(self, frame: bytes) -> bool:
+        """Write an encoded frame unless the client takes no more. Return whether it was written."""
+        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
+            return False
+        self.transport.write(frame)
+        return True
 
     async def send(self, message: Any) -> None:
         frame = message.get("frame")

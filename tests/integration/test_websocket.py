@@ -18,6 +18,7 @@ from project_manager.domain.actors import LOCAL
 from project_manager.runtime import authentication, dispatch, event_hub
 from project_manager.store.sqlite import readers
 from project_manager.web import websocket
+from project_manager.web.websocket_protocol import PreframedWebSocketProtocol
 from tests.http_service import HttpService, frame, frames
 from tests.operations_client import TIMEOUT, OperationsClient, delete_events
 
@@ -142,6 +143,71 @@ async def test_events_of_other_projects_are_left_out_on_request(service: HttpSer
         await api.update_task(1, priority=0)
         event = await frame(wire)
         assert (event["type"], event["project_id"]) == ("task.updated", 1)
+
+
+@pytest.mark.parametrize(("query", "writes"), [("batch=0", 7), ("batch=1", 6)])
+async def test_a_live_event_is_one_write_for_each_client_and_wakes_no_task(
+    service: HttpService, api: OperationsClient, query: str, writes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of six commits has two events. They share a frame on request."""
+    written, batches = [], []
+    write_frame, next_batch = PreframedWebSocketProtocol.write_frame, event_hub.Subscription.next_batch
+
+    def write(protocol: PreframedWebSocketProtocol, data: bytes) -> bool:
+        written.append(data)
+        return write_frame(protocol, data)
+
+    async def batch(subscription: event_hub.Subscription) -> list[event_hub.Event]:
+        batches.append(await next_batch(subscription))
+        return batches[-1]
+
+    monkeypatch.setattr(PreframedWebSocketProtocol, "write_frame", write)
+    monkeypatch.setattr(event_hub.Subscription, "next_batch", batch)
+    async with service.listen(query) as one, service.listen(query) as two:
+        for wire in (one, two):
+            await frame(wire)
+        await anyio.wait_all_tasks_blocked()
+        await api.create_task()
+        await all_published(api)
+        for number in range(5):
+            await api.update_task(1, priority=number % 5, description=str(number))
+            await all_published(api)
+        for wire in (one, two):
+            contents = await frames(wire, writes)
+            assert [event["seq"] for content in contents for event in content.get("events", [content])] == [
+                *range(1, 8)
+            ]
+    assert batches == []
+    assert len(written) == 2 * writes
+    assert "pm_events_sent_total 14.0" in (await service.send("GET", "/metrics")).text
+
+
+@pytest.mark.promise("events:resume", "events:slow-reader")
+async def test_a_client_that_pauses_gets_every_event_in_order_and_then_live_ones_again(
+    service: HttpService, api: OperationsClient
+) -> None:
+    narrow = socket.create_connection(("127.0.0.1", service.port))
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    await api.create_task()
+    async with service.listen(sock=narrow, max_queue=1) as wire:
+        await frame(wire)
+        connection = next(one for one in service.connections if isinstance(one, PreframedWebSocketProtocol))
+        number = 0
+        while connection.writable.is_set():  # until the client takes no more
+            number += 1
+            await api.update_task(1, description=f"{number:4}{'x' * 60_000}")
+            await all_published(api)
+        for number in range(5):
+            await api.update_task(1, description=f"{number:4}{'y' * 60_000}")
+        seqs = [(await frame(wire))["seq"] for _ in range(3)]
+        await api.update_task(1, priority=0)  # while the rest is sent
+        last = await api.last_seq()
+        while seqs[-1] < last:
+            seqs.append((await frame(wire))["seq"])
+        assert seqs == list(range(3, last + 1))
+        await anyio.wait_all_tasks_blocked()
+        await api.update_task(1, priority=1)
+        assert (await frame(wire))["seq"] == last + 1
 
 
 async def all_published(api: OperationsClient) -> None:
