@@ -12,7 +12,6 @@ from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.operations.definition import Operation
 from project_manager.runtime.snapshots import Snapshot
 from project_manager.schemas.commands import Command
-from project_manager.schemas.tasks import TaskView
 
 Interface = Literal["rest", "mcp", "cli"]
 
@@ -89,10 +88,10 @@ def task_of(command: Command, result: OperationResult | None) -> int | None:
     if named is not None or result is None:
         return named
     view = result.view if isinstance(result.view, dict) else getattr(result.view, "task", result.view)
-    if isinstance(view, dict):  # a replayed result is the stored JSON object, not a view
-        view = view.get("task") or (view if "fence" in view else {})
-        return view.get("id")
-    return view.id if isinstance(view, TaskView) else None
+    if not isinstance(view, dict):
+        return None
+    task = view.get("task") or (view if "fence" in view else {})  # a task, or the stored object of a replayed result
+    return task.get("id")
 
 
 def task_id_of_input(raw: Mapping[str, object]) -> int | None:

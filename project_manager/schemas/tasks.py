@@ -1,9 +1,10 @@
 """Commands and views of tasks."""
 
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, NotRequired
 
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, WithJsonSchema, with_config
+from typing_extensions import TypedDict  # pydantic rejects the one of Python 3.11
 
 from project_manager.domain import limits
 from project_manager.domain.leases import LockView
@@ -150,9 +151,7 @@ class UpdateTaskStatus(Leased):
     force: fields.Flag = Field(False, description="operators only: end any lease")
 
 
-# orjson encodes a dataclass without slots ten times as fast.
-@dataclass
-class TaskView:
+class TaskView(TypedDict):
     """A task. `ready` is true if an agent may claim it now, `why_not_ready` lists the blockers. A person has to remove
     or reopen each of `cancelled_dependencies`, the dependencies that are CANCELLED.
     """
@@ -187,7 +186,8 @@ class TaskView:
     completed_at: str | None
 
 
-TASK_COLUMNS = sorted({*TaskView.__dataclass_fields__, "holder", "expires_at"})
+TASK_FIELD_NAMES = tuple(TaskView.__annotations__)
+TASK_COLUMNS = sorted({*TASK_FIELD_NAMES, "holder", "expires_at"})
 
 
 _COLUMN = WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(['compact', *TASK_COLUMNS])})$"})
@@ -209,27 +209,24 @@ def _none_required(schema: dict[str, Any]) -> None:
     del schema["required"]
 
 
-@dataclass(slots=True)
+@with_config(ConfigDict(json_schema_extra=_none_required))
 class TaskRow(TaskView):
     """A row of a list of tasks, with the fields that `fields` selects, by default all fields of a task.
 
     `holder` and `expires_at` are those of the lease, and are present only if selected.
     """
 
-    __pydantic_config__ = ConfigDict(json_schema_extra=_none_required)
-
     holder: str | None
     expires_at: str | None
 
 
-@dataclass(slots=True)
 class WrittenTaskView(TaskView):
     """A task after a write. `assumptions` were recorded with it. `created` has the `project` and the `epic` that were
     created with it. Both are omitted if empty.
     """
 
-    assumptions: list[NotedView] = field(default_factory=list)
-    created: dict[str, NamedView] = field(default_factory=dict)
+    assumptions: NotRequired[list[NotedView]]
+    created: NotRequired[dict[str, NamedView]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def _next_step(holding: list[LeasedTaskView], ready: int) -> str:
         return f"No active lease and no ready task: call claim_next_task with {wait}."
     first = min(holding, key=lambda view: view.seconds_left)
     return (
-        f"Continue task {first.task.id} with fence {first.lock.fence}: renew_task_lock within "
+        f"Continue task {first.task['id']} with fence {first.lock.fence}: renew_task_lock within "
         f"{first.seconds_left} s, report with add_task_log, finish with update_task_status(DONE) or "
         "release_task_lock with a handoff note."
     )

@@ -99,7 +99,7 @@ def _cards(tx: Tx, filters: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _card(tx: Tx, row: tasks.TaskRow) -> dict[str, Any]:
-    card = _cut_description(serializers.task_fields(tx, row))
+    card = _cut_description({**serializers.task(tx, row)})
     lock: LockView | None = card["lock"]
     card["is_locked"] = lock is not None
     card["lock_holder"] = None if lock is None else lock.holder

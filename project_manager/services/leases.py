@@ -123,7 +123,7 @@ def claim(
     leased = transitions.claim(tx, row, ttl=ttl, unconfirmed_ttl=short)
     view = serializers.task(tx, leased)
     return schemas.ClaimedView(
-        task=view, lock=view.lock, message=_lease_sentence(leased), **_handover_fields(tx, leased, context)
+        task=view, lock=view["lock"], message=_lease_sentence(leased), **_handover_fields(tx, leased, context)
     )
 
 

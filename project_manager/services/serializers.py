@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import orjson
 
@@ -15,7 +15,7 @@ from project_manager.domain.task_fields import INSTANTS, LISTS, TASK_FIELDS
 from project_manager.schemas.epics import EpicView
 from project_manager.schemas.logs import LogView
 from project_manager.schemas.projects import ProjectView
-from project_manager.schemas.tasks import LinkView, TaskView
+from project_manager.schemas.tasks import TASK_FIELD_NAMES, LinkView, TaskView
 from project_manager.store.epics import EpicRow
 from project_manager.store.logs import LogRow
 from project_manager.store.projects import ProjectRow
@@ -26,9 +26,8 @@ NO_IDS = "[]"
 
 View = TypeVar("View")
 
-_VIEW = tuple(TaskView.__dataclass_fields__)
 # The id stands in for computed fields, so that one step reads the row and the order of the fields stays.
-_view_values = itemgetter(*[ROW_FIELDS.index(name) if name in ROW_FIELDS else 0 for name in _VIEW])
+_view_values = itemgetter(*[ROW_FIELDS.index(name) if name in ROW_FIELDS else 0 for name in TASK_FIELD_NAMES])
 _STORED = [field for field in TASK_FIELDS if field.name in ROW_FIELDS]
 _STORED_LISTS = tuple(field.name for field in _STORED if field.kind in LISTS)
 _STORED_INSTANTS = tuple(field.name for field in _STORED if field.kind in INSTANTS)
@@ -96,15 +95,42 @@ def lock(lease: Lease) -> LockView:
 
 def readiness_input(tx: Tx, row: TaskRow) -> ReadinessInput:
     """Return the facts that decide whether the task is ready."""
+    return _readiness_input(*_stored_facts(tx, row))
+
+
+def _stored_facts(tx: Tx, row: TaskRow) -> tuple[Any, ...]:
+    """Return the facts of `readiness_input` as the store has them."""
+    return (
+        row.status,
+        row.lock_holder is not None and (row.lock_expires_at or 0) > tx.now,
+        row.attempts,
+        row.waiting_for,
+        row.running_conflicts,
+        row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None,
+        row.archived,
+        row.cancelled_dependencies,
+    )
+
+
+def _readiness_input(
+    status: str,
+    is_leased: bool,
+    attempts: int,
+    waiting_for: str,
+    running_conflicts: str,
+    deferred_until: int | None,
+    archived: int,
+    cancelled: str,
+) -> ReadinessInput:
     return ReadinessInput(
-        status=row.status,
-        is_leased=lease_of(row, tx.now) is not None,
-        attempts=row.attempts,
-        waiting_for=_parse_ids(row.waiting_for),
-        running_conflicts=_parse_ids(row.running_conflicts),
-        deferred_until=row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None,
-        archived=bool(row.archived),
-        cancelled=_parse_ids(row.cancelled_dependencies),
+        status=status,
+        is_leased=is_leased,
+        attempts=attempts,
+        waiting_for=tuple(orjson.loads(waiting_for)),
+        running_conflicts=tuple(orjson.loads(running_conflicts)),
+        deferred_until=deferred_until,
+        archived=bool(archived),
+        cancelled=tuple(orjson.loads(cancelled)),
     )
 
 
@@ -117,35 +143,29 @@ def claim_blockers_of(tx: Tx, row: TaskRow) -> tuple[Blocker, ...]:
 
 
 def task(tx: Tx, row: TaskRow) -> TaskView:
-    return TaskView(*task_fields(tx, row).values())
-
-
-def task_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
-    """Return the fields of a TaskView as a dict, for large lists."""
-    lease = lease_of(row, tx.now)
-    why = _why_not_ready(readiness_input(tx, row), tx.max_attempts)
-    view = dict(zip(_VIEW, _view_values(row), strict=True))
+    """Return a task as the dict that is encoded as JSON, without an object in between."""
+    view: dict[str, Any] = dict(zip(TASK_FIELD_NAMES, _view_values(row), strict=True))
     for name in _STORED_LISTS:
-        if view[name] == NO_IDS:
-            view[name] = []
-        else:
-            view[name] = orjson.loads(view[name])
+        view[name] = [] if view[name] == NO_IDS else orjson.loads(view[name])
     for name in _STORED_INSTANTS:
         if view[name] is not None:
             view[name] = rfc3339(view[name])
+    lease = lease_of(row, tx.now)
+    why = _why_not_ready(_stored_facts(tx, row), tx.max_attempts)
     view["lock"] = None if lease is None else lock(lease)
     view["worked_by"] = row.lock_holder or row.worked_by
     view["ready"] = not why
     view["why_not_ready"] = list(why)
-    return view
+    return cast("TaskView", view)
 
 
 @lru_cache(maxsize=4096)
-def _why_not_ready(present: ReadinessInput, max_attempts: int) -> tuple[str, ...]:
+def _why_not_ready(facts: tuple[Any, ...], max_attempts: int) -> tuple[str, ...]:
     """Return the messages of the blockers.
 
     They are cached: few combinations are in use, and computing them costs more than the rest of a task.
     """
+    present = _readiness_input(*facts)
     return tuple(reason.message for reason in readiness_blockers(present, max_attempts=max_attempts))
 
 
@@ -168,10 +188,6 @@ def links(found: list[tuple[int, str, str]]) -> list[LinkView]:
 
 def chosen(view: TaskView, names: list[str]) -> dict[str, Any]:
     """Return only these fields of a task. `holder` and `expires_at` are taken from its lock."""
-    lock = view.lock
-    of_lock = {"holder": lock and lock.holder, "expires_at": lock and lock.expires_at}
-    return {name: of_lock[name] if name in of_lock else getattr(view, name) for name in names}
-
-
-def _parse_ids(text: str) -> tuple[int, ...]:
-    return () if text == NO_IDS else tuple(orjson.loads(text))
+    lock = view["lock"]
+    fields = {**view, "holder": lock and lock.holder, "expires_at": lock and lock.expires_at}
+    return {name: fields[name] for name in names}

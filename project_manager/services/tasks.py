@@ -3,7 +3,6 @@
 import json
 import re
 from collections import Counter
-from dataclasses import fields
 from typing import Any
 
 from project_manager.domain.errors import DependencyCycle, ExternalKeyTaken, HasDependents, Invalid
@@ -57,8 +56,7 @@ def _written(tx: Tx, row: TaskRow, tags: list[str], created: lookup.Created) -> 
     if not tags and not created:
         return task
     noted = assumptions.record_with_task(tx, row, tags)
-    plain = {part.name: getattr(task, part.name) for part in fields(task)}
-    return schemas.WrittenTaskView(**plain, assumptions=noted, created=created)
+    return schemas.WrittenTaskView(**task, assumptions=noted, created=created)
 
 
 def create_many(tx: Tx, command: schemas.CreateTasks) -> schemas.CreatedTasksView:
@@ -260,9 +258,10 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
 def emit_edit(tx: Tx, row: TaskRow) -> TaskRow:
     """Emit `task.updated` with the fields that changed since `row` was read, and return the task."""
     written = lookup.task(tx, row.id)
-    old, new = serializers.task(tx, row), serializers.task(tx, written)
-    changes = {name: getattr(new, name) for name in EDITABLE if getattr(old, name) != getattr(new, name)}
-    previous = {name: getattr(old, name) for name in changes}
+    old: dict[str, Any] = {**serializers.task(tx, row)}
+    new: dict[str, Any] = {**serializers.task(tx, written)}
+    changes = {name: new[name] for name in EDITABLE if old[name] != new[name]}
+    previous = {name: old[name] for name in changes}
     transitions.emit(tx, TaskUpdated(changes=changes, previous=previous, version=written.version), written)
     return written
 

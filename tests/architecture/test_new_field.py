@@ -68,7 +68,7 @@ def test_a_new_field_is_known_to_every_interface_and_to_plans(copy: Path) -> Non
 
 def test_every_field_of_the_table_is_where_its_marks_say() -> None:
     names = {field.name for field in TASK_FIELDS}
-    assert set(TaskView.__dataclass_fields__) == names - {"holder", "expires_at"}
+    assert set(TaskView.__annotations__) == names - {"holder", "expires_at"}
     assert {field.name for field in TASK_FIELDS if field.column} <= set(tasks.c.keys())
     assert set(PlainFields.model_fields) == {field.name for field in PLAIN}
     assert set(EDITABLE) <= set(UpdateTask.model_fields)

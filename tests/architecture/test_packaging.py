@@ -85,7 +85,7 @@ def test_every_supported_python_is_named_and_the_image_has_one_of_them() -> None
 
 
 def test_imports_of_the_package_are_its_requirements() -> None:
-    required = {IMPORTED_AS.get(name, name) for name in names(SETUP["options"]["install_requires"])}
+    required = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names(SETUP["options"]["install_requires"])}
     assert imported("project_manager/*.py", "migrations/*.py") | RUN_BY_UVICORN == required
 
 

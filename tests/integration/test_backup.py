@@ -62,7 +62,7 @@ def do(path: Path, work: Callable[[Tx], Any], actor: Actor = LOCAL, now: int = N
 
 def make(path: Path, name: str, **fields: Any) -> int:
     new = CreateTask.model_validate({"name": name, **fields})
-    return int(do(path, lambda tx: tasks.create(tx, new)).id)
+    return int(do(path, lambda tx: tasks.create(tx, new))["id"])
 
 
 def claim(path: Path, task_id: int, actor: Actor = ADA, now: int = NOW) -> Any:
@@ -248,7 +248,7 @@ def test_an_agent_with_a_lease_from_before_is_refused_and_the_task_is_offered_ag
 
 def test_a_task_that_a_restore_releases_is_found_by_its_label(database: Path, tmp_path: Path) -> None:
     new = CreateTask.model_validate({"name": "Paint", "labels": ["wood"]})
-    task_id = do(database, lambda tx: tasks.create(tx, new)).id
+    task_id = do(database, lambda tx: tasks.create(tx, new))["id"]
     claim(database, task_id)
     restore(backup.back_up(database, tmp_path / "copy.db").path, database, NOW + 1000)
     command = ClaimNextTask.model_validate({"labels": ["wood"]})

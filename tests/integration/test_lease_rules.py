@@ -115,9 +115,9 @@ class Leases(RuleBasedStateMachine):
         if deferred:
             request["defer_until"] = rfc3339(self.model.now + deferred)
         until = self.model.now + deferred if deferred else 0
-        found: int = self.both(
-            "create_task", request, lambda: self.model.create(priority, depends, conflicts, until)
-        ).id
+        found: int = self.both("create_task", request, lambda: self.model.create(priority, depends, conflicts, until))[
+            "id"
+        ]
         return found
 
     @rule(agent=AGENTS, ttl=TTLS)
@@ -125,7 +125,7 @@ class Leases(RuleBasedStateMachine):
         wanted: list[int | None] = []
         request = {"agent_id": agent, "ttl_seconds": ttl}
         answer = self.both("claim_next_task", request, lambda: wanted.append(self.model.claim_next(agent, ttl * 1000)))
-        assert (None if answer.task is None else answer.task.id) == wanted[0]
+        assert (None if answer.task is None else answer.task["id"]) == wanted[0]
 
     @rule(agent=AGENTS, ttl=LONG_TTLS)
     def claim_after_a_wait(self, agent: str, ttl: int) -> None:
@@ -134,13 +134,13 @@ class Leases(RuleBasedStateMachine):
         command = validation.read(ClaimNextTask, {"ttl_seconds": ttl})
         claim = partial(claim_queue.claim_next, command=command, called_at=self.clock.instant - 10_000)
         answer = self.portal.call(self.runtime.database.writer.run, "claim", claim, Actor(agent, "agent"), "")
-        assert (None if answer.task is None else answer.task.id) == wanted
+        assert (None if answer.task is None else answer.task["id"]) == wanted
 
     @rule(agent=AGENTS)
     def look_around(self, agent: str) -> None:
         claimed = {task.id for task in self.model.tasks.values() if task.holder == agent}
         context = self.both("get_context", {"agent_id": agent}, lambda: None)
-        assert {holding.task.id for holding in context.holding} == claimed
+        assert {holding.task["id"] for holding in context.holding} == claimed
 
     @rule(agent=CALLERS, task=tasks, ttl=TTLS, fence=FENCES, force=st.sampled_from([False, False, True]))
     def acquire(self, agent: str, task: int, ttl: int, fence: str | None, force: bool) -> None:
@@ -215,7 +215,7 @@ class Leases(RuleBasedStateMachine):
     @invariant()
     def they_agree_on_every_task(self) -> None:
         check_database(self.path, now=self.model.now, max_attempts=CAP)
-        seen = {task.id: self.seen(task) for task in self.ask("list_tasks", {"limit": 500}).items}
+        seen = {task["id"]: self.seen(task) for task in self.ask("list_tasks", {"limit": 500}).items}
         assert seen == {task.id: self.expected(task) for task in self.model.tasks.values()}
 
     def at(self, task: int) -> Task:
@@ -248,8 +248,9 @@ class Leases(RuleBasedStateMachine):
 
     @staticmethod
     def seen(task: Any) -> tuple[Any, ...]:
-        lock = task.lock and (task.lock.holder, task.lock.fence, task.lock.expires_at, task.lock.ttl_seconds)
-        return task.status, task.fence, task.attempts, task.ready, lock
+        lock = task["lock"]
+        claimed = lock and (lock.holder, lock.fence, lock.expires_at, lock.ttl_seconds)
+        return task["status"], task["fence"], task["attempts"], task["ready"], claimed
 
     def expected(self, task: Task) -> tuple[Any, ...]:
         length = min(task.ttl, UNCONFIRMED) if task.unconfirmed else task.ttl

@@ -186,7 +186,7 @@ async def test_rest_keeps_the_fields_of_the_predecessor(tmp_path: Path) -> None:
         caller = Caller(LOCAL, "rest", "test")
         raw = {"task_id": 1, "agent_id": "ann"}
         view = (await made.runtime.run(BY_NAME["acquire_task_lock"], raw, caller)).view
-        assert (view.success, view.timeout, view.task.description) == (True, 300, DESCRIPTION)
+        assert (view.success, view.timeout, view.task["description"]) == (True, 300, DESCRIPTION)
         replay = {"request_id": "once", **raw, "status": "DONE", "fence": 1}
         short = await someone.ok("update_task_status", **replay)
         assert short == await someone.ok("update_task_status", **replay)
