@@ -12,7 +12,7 @@ BOARD = (
         GetBoardState,
         board.BoardView,
         http="GET /api/board/state",
-        snapshot=True,
+        snapshot=board.EncodedBoard,
         raises=(ProjectNotFound, ResponseTooLarge),
     ),
 )

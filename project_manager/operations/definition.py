@@ -114,7 +114,8 @@ class Operation:
     `http` is method and path, and `aliases` are other routes to it. `status` is the HTTP status of success.
     `body_bytes` limits the body of the HTTP request. `accepts` is another form of that body.
 
-    A `snapshot` is a large response that is cached until the next commit. A `streamed` response has no size limit: its
+    A `snapshot` is a large response that is cached until the next commit. It makes the object in which the use case, as
+    its third argument, keeps encoded parts for the next response. A `streamed` response has no size limit: its
     use case yields the text in pieces. `prepare(command, request_id)` does work before the transaction, on a worker
     thread, and the use case gets its result as `prepared`.
     """
@@ -134,7 +135,7 @@ class Operation:
     accepts: PlainText | None = None
     authorize: Callable[[Any, Actor, str], None] | None = None
     has_effect: Callable[[Any], bool] | None = None
-    snapshot: bool = False
+    snapshot: Callable[[], Any] | None = None
     streamed: PlainText | None = None
     prepare: Callable[..., Any] | None = None
     body_bytes: int = BODY_BYTES

@@ -39,7 +39,7 @@ from project_manager.runtime.long_poll import LongPolls
 from project_manager.runtime.rate_limit import RateLimits
 from project_manager.runtime.refused_tokens import RefusedTokens
 from project_manager.runtime.revocation import RevocationWatch
-from project_manager.runtime.snapshots import Snapshots
+from project_manager.runtime.snapshots import Parts, Snapshots
 from project_manager.schemas import validation
 from project_manager.schemas.commands import Command
 from project_manager.services import leases
@@ -219,8 +219,8 @@ class Runtime:
         if operation.waits is not None:
             result = self.long_polls.run(call)
             return await (self._until_revoked(call.caller, result) if call.wait_seconds else result)
-        if operation.snapshot:
-            return await self._snapshot(call)
+        if operation.snapshot is not None:
+            return await self._snapshot(call, operation.snapshot)
         if operation.kind is Kind.READ:
             return await self._executor.read(call)
         use_case = operation.use_case
@@ -241,14 +241,18 @@ class Runtime:
             raise Unauthorized("access was revoked during the wait; if a task was claimed, its lease ends by itself")
         return result
 
-    async def _snapshot(self, call: Call) -> OperationResult:
+    async def _snapshot(self, call: Call, no_parts: Callable[[], Parts]) -> OperationResult:
         """Return a large result. A reader encodes it at most once per commit, and all callers share the result."""
         if call.actor.is_agent:
             await self._executor.confirm_leases(call.actor, call.caller, call.called_at)
         key = call.operation.name + call.command.model_dump_json()
-        work = partial(_encoded, call.operation.use_case, call.command)
-        encode = partial(self.database.readers.run, call.operation.name, work, call.actor, call.caller.request_id)
-        snapshot = await self._snapshots.get(key, lambda: self.database.tail.generation, encode)
+
+        async def encode(parts: Parts) -> bytes:
+            work = partial(_encoded, call.operation.use_case, call.command, parts)
+            body: bytes = await self.database.readers.run(call.operation.name, work, call.actor, call.caller.request_id)
+            return body
+
+        snapshot = await self._snapshots.get(key, lambda: self.database.tail.generation, no_parts, encode)
         return OperationResult(None, snapshot=snapshot)
 
     def _expire_leases(self, tx: Tx) -> None:
@@ -325,5 +329,5 @@ def _read_older_events(tx: Tx, *, since: int) -> list[Event]:
     return [Event(row) for row in rows]
 
 
-def _encoded(use_case: Callable[[Tx, Command], Any], command: Command, tx: Tx) -> bytes:
-    return orjson.dumps(use_case(tx, command))
+def _encoded(use_case: Callable[[Tx, Command, Parts], Any], command: Command, parts: Parts, tx: Tx) -> bytes:
+    return orjson.dumps(use_case(tx, command, parts))

@@ -1,9 +1,9 @@
 """The use case that reads the whole board in one response, for dashboards."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from itertools import islice
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -13,11 +13,14 @@ from project_manager.domain.limits import EXCERPT_CHARACTERS
 from project_manager.schemas.board import GetBoardState
 from project_manager.schemas.epics import EpicView
 from project_manager.schemas.projects import ProjectView
+from project_manager.schemas.tasks import TASK_FIELD_NAMES
 from project_manager.services import lookup, serializers
-from project_manager.store import epics, events, listing, meta, projects, tasks
+from project_manager.store import epics, events, meta, projects, task_rows, tasks
+from project_manager.store.task_rows import Chunk, TaskLinks, Values
 from project_manager.store.transaction import Tx
 
-CHUNK_SIZE = 500
+CHUNK_IDS = 100
+"""Number of ids in a chunk. The tasks of a chunk are read, encoded and remembered together."""
 BOARD_BYTES = 32 * 1024 * 1024
 
 
@@ -32,36 +35,56 @@ class BoardView:
     epoch: str
 
 
-def state(tx: Tx, command: GetBoardState) -> BoardView:
+class EncodedChunk(NamedTuple):
+    """The cards of a chunk as JSON, and the digest of the rows they were made from."""
+
+    digest: bytes
+    cards: bytes
+
+
+@dataclass(slots=True)
+class EncodedBoard:
+    """The chunks of the last board by number. The next board encodes only those with other rows."""
+
+    chunks: dict[int, EncodedChunk] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of all chunks."""
+        return sum(len(chunk.cards) for chunk in self.chunks.values())
+
+
+def state(tx: Tx, command: GetBoardState, last: EncodedBoard | None = None) -> BoardView:
     """Read every project, epic and task at once, with the number of the last event it contains.
 
     project_id limits the result to one project. Tasks keep the legacy fields is_locked, lock_holder and lock_expires_at
     next to `lock`. Descriptions are cut after 280 characters; the task, epic or project then has description_truncated.
     get_task, get_epic and get_project return the whole description.
     """
-    filters: dict[str, Any] = {}
-    if command.project_id is not None:
-        lookup.project(tx, command.project_id)
-        filters["project_id"] = command.project_id
     chosen = command.project_id
+    if chosen is not None:
+        lookup.project(tx, chosen)
     return BoardView(
-        tasks=list(_encoded(_cards(tx, filters))),
-        epics=list(_encoded(_epics(tx, chosen))),
-        projects=list(_encoded(_projects(tx, chosen))),
+        tasks=list(_limited(_cards(tx, chosen, last or EncodedBoard()))),
+        epics=list(_limited(_encoded(_epics(tx, chosen)))),
+        projects=list(_limited(_encoded(_projects(tx, chosen)))),
         seq=events.head(tx),
         epoch=meta.epoch(tx),
     )
 
 
-def _encoded(items: Iterator[Any]) -> Iterator[Any]:
-    """Yield the items as JSON, CHUNK_SIZE in each fragment, to save memory. Raises ResponseTooLarge."""
+def _encoded(items: Iterator[Any]) -> Iterator[bytes]:
+    return (orjson.dumps(item) for item in items)
+
+
+def _limited(parts: Iterator[bytes]) -> Iterator[Any]:
+    """Yield the parts for the encoder. Raises ResponseTooLarge."""
     size = 0
-    while some := list(islice(items, CHUNK_SIZE)):
-        text = orjson.dumps(some)[1:-1]
-        size += len(text)
+    for part in parts:
+        size += len(part)
         if size > BOARD_BYTES:
             raise ResponseTooLarge(f"the board exceeds {BOARD_BYTES} bytes", limit=BOARD_BYTES)
-        yield orjson.Fragment(text)
+        yield orjson.Fragment(part)
 
 
 def _epics(tx: Tx, chosen: int | None) -> Iterator[Any]:
@@ -89,17 +112,32 @@ def _cut_description(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _cards(tx: Tx, filters: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    after: tuple[int, ...] | None = None
-    has_more = True
-    while has_more:
-        rows, has_more = listing.page(tx, filters, order="id", after=after, limit=CHUNK_SIZE, description="lead")
-        yield from (_card(tx, row) for row in rows)
-        after = (rows[-1].id,) if rows else None
+def _cards(tx: Tx, project_id: int | None, last: EncodedBoard) -> Iterator[bytes]:
+    """Yield the cards of each chunk, joined by commas, and remember them in `last`."""
+    chunks: dict[int, EncodedChunk] = {}
+    first = task_rows.first_id(tx, 0)
+    while first is not None:
+        number = first // CHUNK_IDS
+        following = (number + 1) * CHUNK_IDS
+        chunk = task_rows.chunk(tx, first, following - 1, TASK_FIELD_NAMES, project_id)
+        chunks[number] = _encode(tx, chunk, last.chunks.get(number))
+        if chunks[number].cards:
+            yield chunks[number].cards
+        first = task_rows.first_id(tx, following)
+    last.chunks = chunks  # replaced as a whole, because another thread may be reading it
 
 
-def _card(tx: Tx, row: tasks.TaskRow) -> dict[str, Any]:
-    card = _cut_description({**serializers.task(tx, row)})
+def _encode(tx: Tx, chunk: Chunk, last: EncodedChunk | None) -> EncodedChunk:
+    """Return the cards of the chunk, from `last` if its rows were the same."""
+    digest = blake2b("\n".join(map(str, chunk)).encode(), digest_size=16).digest()
+    if last is not None and last.digest == digest:
+        return last
+    rows, links = chunk.parse()
+    return EncodedChunk(digest, orjson.dumps([_card(tx, row, links.get(row[0])) for row in rows])[1:-1])
+
+
+def _card(tx: Tx, row: Values, links: TaskLinks | None) -> dict[str, Any]:
+    card = _cut_description(serializers.listed_task(tx, TASK_FIELD_NAMES, row, links))
     lock: LockView | None = card["lock"]
     card["is_locked"] = lock is not None
     card["lock_holder"] = None if lock is None else lock.holder

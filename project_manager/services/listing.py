@@ -1,6 +1,5 @@
 """Use cases that list tasks: pages, filters, columns."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,19 +7,19 @@ from project_manager.domain.errors import Invalid
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import COMPACT
 from project_manager.schemas.commands import Paged
-from project_manager.schemas.tasks import TASK_COLUMNS, GetAvailableTasks, ListTasks
+from project_manager.schemas.tasks import TASK_COLUMNS, TASK_FIELD_NAMES, GetAvailableTasks, ListTasks
 from project_manager.schemas.views import Page
 from project_manager.services import lookup, paging, resolve, serializers
-from project_manager.store import listing
+from project_manager.store import listing, task_rows
 from project_manager.store.listing import Order
-from project_manager.store.tasks import TaskRow
+from project_manager.store.task_rows import Fields, Values
 from project_manager.store.transaction import Tx
 
-_POSITIONS: dict[Order, tuple[int, Callable[[TaskRow], tuple[int, ...]]]] = {
-    "id": (1, lambda row: (row.id,)),
-    "claim": (3, lambda row: (row.priority, -row.unblocks, row.id)),
-}
-"""The number of integers in a position, and the position of a row, by the order of the list."""
+_POSITION_LENGTH: dict[Order, int] = {"id": 1, "claim": 3}
+"""The number of integers in a position, by the order of the list."""
+_SHORT = tuple(name for name in TASK_FIELD_NAMES if name in {*COMPACT, *serializers.FACTS, "unblocks"})
+_SHORT_COLUMNS = {*_SHORT, "holder", "expires_at"}
+_WITHOUT_DESCRIPTION = tuple(name for name in TASK_FIELD_NAMES if name != "description")
 
 
 def list_tasks(tx: Tx, command: ListTasks) -> Page[Any]:
@@ -61,20 +60,29 @@ def get_available(tx: Tx, command: GetAvailableTasks) -> Page[Any]:
 
 def _page(tx: Tx, command: Paged, filters: dict[str, Any], *, order: Order, columns: list[str] | None) -> Page[Any]:
     names = _columns(columns)
-    length, position = _POSITIONS[order]
-    after = paging.start(command, filters, length)
-    # Descriptions can be large: they are read only for a column that needs them.
-    described: listing.DescriptionMode = "whole" if names is None or "description" in names else "none"
-    rows, has_more = listing.page(tx, filters, order=order, after=after, limit=command.limit, description=described)
+    fields = _fields_to_read(names)
+    after = paging.start(command, filters, _POSITION_LENGTH[order])
+    rows, has_more = listing.page(tx, filters, fields, order=order, after=after, limit=command.limit)
     if not rows:
         lookup.check_scope(tx, filters)  # an empty list would suggest that they exist without tasks
+    links = task_rows.links_of(tx, [row[0] for row in rows])
 
-    def item(row: TaskRow) -> Any:
-        view = serializers.task(tx, row)
+    def item(row: Values) -> Any:
+        view = serializers.listed_task(tx, fields, row, links.get(row[0]))
         return view if names is None else serializers.chosen(view, names)
+
+    def position(row: Values) -> tuple[int, ...]:
+        return listing.position(order, fields, row)
 
     count = partial(listing.count, tx, filters)
     return paging.page(command, filters, rows, has_more, count, item=item, position=position)
+
+
+def _fields_to_read(names: list[str] | None) -> Fields:
+    """Return the fields to read for these columns, one of a few sets. Descriptions can be large."""
+    if names is None or "description" in names:
+        return TASK_FIELD_NAMES
+    return _SHORT if _SHORT_COLUMNS.issuperset(names) else _WITHOUT_DESCRIPTION
 
 
 def _columns(names: list[str] | None) -> list[str] | None:

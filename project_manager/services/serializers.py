@@ -1,6 +1,6 @@
 """Serializers: rows of the store to views."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar, cast
@@ -19,10 +19,13 @@ from project_manager.schemas.tasks import TASK_FIELD_NAMES, LinkView, TaskView
 from project_manager.store.epics import EpicRow
 from project_manager.store.logs import LogRow
 from project_manager.store.projects import ProjectRow
+from project_manager.store.task_rows import EXTRA_COLUMNS, Fields, TaskLinks, Values
 from project_manager.store.tasks import ROW_FIELDS, TaskRow
 from project_manager.store.transaction import Tx
 
 NO_IDS = "[]"
+FACTS = ("id", "status", "fence", "attempts", "defer_until", "worked_by")
+"""The fields from which others are computed."""
 
 View = TypeVar("View")
 
@@ -31,6 +34,9 @@ _view_values = itemgetter(*[ROW_FIELDS.index(name) if name in ROW_FIELDS else 0 
 _STORED = [field for field in TASK_FIELDS if field.name in ROW_FIELDS]
 _STORED_LISTS = tuple(field.name for field in _STORED if field.kind in LISTS)
 _STORED_INSTANTS = tuple(field.name for field in _STORED if field.kind in INSTANTS)
+
+_NO_LINKS = (NO_IDS, NO_IDS, NO_IDS)
+_LINKS = frozenset({"depends_on", "conflicts_with", "cancelled_dependencies"})
 
 
 def time_or_none(instant: int | None) -> str | None:
@@ -95,42 +101,26 @@ def lock(lease: Lease) -> LockView:
 
 def readiness_input(tx: Tx, row: TaskRow) -> ReadinessInput:
     """Return the facts that decide whether the task is ready."""
-    return _readiness_input(*_stored_facts(tx, row))
-
-
-def _stored_facts(tx: Tx, row: TaskRow) -> tuple[Any, ...]:
-    """Return the facts of `readiness_input` as the store has them."""
-    return (
-        row.status,
-        row.lock_holder is not None and (row.lock_expires_at or 0) > tx.now,
-        row.attempts,
-        row.waiting_for,
-        row.running_conflicts,
-        row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None,
-        row.archived,
-        row.cancelled_dependencies,
+    deferred_until = row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None
+    links = (row.waiting_for, row.running_conflicts, row.cancelled_dependencies)
+    return _readiness_input(
+        row.status, lease_of(row, tx.now) is not None, row.attempts, deferred_until, row.archived, links
     )
 
 
 def _readiness_input(
-    status: str,
-    is_leased: bool,
-    attempts: int,
-    waiting_for: str,
-    running_conflicts: str,
-    deferred_until: int | None,
-    archived: int,
-    cancelled: str,
+    status: str, is_leased: bool, attempts: int, deferred_until: int | None, archived: int, links: tuple[str, str, str]
 ) -> ReadinessInput:
+    waiting_for, running_conflicts, cancelled = [tuple(orjson.loads(ids)) for ids in links]
     return ReadinessInput(
         status=status,
         is_leased=is_leased,
         attempts=attempts,
-        waiting_for=tuple(orjson.loads(waiting_for)),
-        running_conflicts=tuple(orjson.loads(running_conflicts)),
+        waiting_for=waiting_for,
+        running_conflicts=running_conflicts,
         deferred_until=deferred_until,
         archived=bool(archived),
-        cancelled=tuple(orjson.loads(cancelled)),
+        cancelled=cancelled,
     )
 
 
@@ -147,16 +137,47 @@ def task(tx: Tx, row: TaskRow) -> TaskView:
     view: dict[str, Any] = dict(zip(TASK_FIELD_NAMES, _view_values(row), strict=True))
     for name in _STORED_LISTS:
         view[name] = [] if view[name] == NO_IDS else orjson.loads(view[name])
+    links = (row.waiting_for, row.running_conflicts, row.cancelled_dependencies)
+    return cast("TaskView", _completed(tx, view, lease_of(row, tx.now), row.lock_holder, row.archived, links))
+
+
+def listed_task(tx: Tx, fields: Fields, values: Values, links: TaskLinks | None) -> dict[str, Any]:
+    """Return the `fields` of a task as the dict that is encoded as JSON. They include FACTS."""
+    view = dict(zip(fields, values, strict=False))
+    holder, acquired_at, expires_at, ttl, unconfirmed_fence, archived = values[-len(EXTRA_COLUMNS) :]
+    lease = None
+    if holder is not None and expires_at > tx.now:
+        fence = view["fence"]
+        is_unconfirmed = unconfirmed_fence == fence
+        lease = Lease(view["id"], holder, fence, acquired_at, expires_at, ttl, fenced=True, unconfirmed=is_unconfirmed)
+    if links is None:
+        return _completed(tx, view, lease, holder, archived, _NO_LINKS)
+    for name in _LINKS & view.keys():
+        view[name] = orjson.loads(getattr(links, name))
+    open_links = (links.waiting_for, links.running_conflicts, links.cancelled_dependencies)
+    return _completed(tx, view, lease, holder, archived, open_links)
+
+
+def _completed(
+    tx: Tx, view: dict[str, Any], lease: Lease | None, holder: str | None, archived: int, links: tuple[str, str, str]
+) -> dict[str, Any]:
+    """Convert the times of a task, and set the fields that are computed.
+
+    `links` are the dependencies that are not DONE, the conflicts with a lease, and the cancelled dependencies.
+    """
+    deferred_until = view["defer_until"]
+    if deferred_until is not None and deferred_until <= tx.date:
+        deferred_until = None
+    facts = (view["status"], lease is not None, view["attempts"], deferred_until, archived, links)
+    why = _why_not_ready(facts, tx.max_attempts)
     for name in _STORED_INSTANTS:
-        if view[name] is not None:
+        if view.get(name) is not None:
             view[name] = rfc3339(view[name])
-    lease = lease_of(row, tx.now)
-    why = _why_not_ready(_stored_facts(tx, row), tx.max_attempts)
     view["lock"] = None if lease is None else lock(lease)
-    view["worked_by"] = row.lock_holder or row.worked_by
+    view["worked_by"] = holder or view["worked_by"]
     view["ready"] = not why
     view["why_not_ready"] = list(why)
-    return cast("TaskView", view)
+    return view
 
 
 @lru_cache(maxsize=4096)
@@ -186,8 +207,8 @@ def links(found: list[tuple[int, str, str]]) -> list[LinkView]:
     return [LinkView(*link) for link in found]
 
 
-def chosen(view: TaskView, names: list[str]) -> dict[str, Any]:
+def chosen(view: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
     """Return only these fields of a task. `holder` and `expires_at` are taken from its lock."""
-    lock = view["lock"]
+    lock: LockView | None = view["lock"]
     fields = {**view, "holder": lock and lock.holder, "expires_at": lock and lock.expires_at}
     return {name: fields[name] for name in names}

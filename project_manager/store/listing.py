@@ -7,43 +7,66 @@ import json
 from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, select, text
-from sqlalchemy.sql.expression import literal_column
+import orjson
+from sqlalchemy import ColumnElement, and_, bindparam, func, select, text
 
+from project_manager.domain.limits import PAGE_CHARACTERS
 from project_manager.domain.task_fields import PLAIN, Kind
 from project_manager.store import pages
-from project_manager.store.excerpts import with_excerpt
 from project_manager.store.pages import Total
 from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, elements, has_labels
 from project_manager.store.tables import tasks
-from project_manager.store.tasks import COLUMNS, ROW_FIELDS, TaskRow, links, ready_conditions, ready_index
+from project_manager.store.task_rows import Fields, Values, array_of
+from project_manager.store.tasks import ready_conditions, ready_index
 from project_manager.store.transaction import Tx
 
 Order = Literal["id", "claim"]
-DescriptionMode = Literal["whole", "lead", "none"]
-"""The part of descriptions to read. A lead has EXCERPT_CHARACTERS + 1 characters if the description is longer."""
-_TEXT_COLUMN_INDEXES = tuple(ROW_FIELDS.index(field.name) for field in PLAIN if field.kind in (Kind.TEXT, Kind.LINES))
-_ROWS: dict[DescriptionMode, Select[Any]] = {
-    "whole": select(*COLUMNS, *links()),
-    "lead": select(*with_excerpt(COLUMNS), *links()),
-    "none": select(*[literal_column("''").label(c.name) if c.name == "description" else c for c in COLUMNS], *links()),
-}
+_BLOCK = 64
+"""Number of rows that one statement reads. A page of rows with long texts ends after a block, to save memory."""
+_TEXTS = frozenset(field.name for field in PLAIN if field.kind is Kind.TEXT)
+_LINES = frozenset(field.name for field in PLAIN if field.kind is Kind.LINES)
 
 
 def page(
-    tx: Tx,
-    filters: dict[str, Any],
-    *,
-    order: Order,
-    after: tuple[int, ...] | None,
-    limit: int,
-    description: DescriptionMode = "whole",
-) -> tuple[list[TaskRow], bool]:
-    """Return up to `limit` rows after the position `after`, fewer when texts are long, and whether more follow."""
-    statement = _page_statement(frozenset(filters), order, after is not None, tx.max_attempts > 0, description)
-    values = {**_values(tx, filters), **pages.after(after)}
-    return pages.page(tx, TaskRow._make, statement, values, limit, texts=_TEXT_COLUMN_INDEXES)
+    tx: Tx, filters: dict[str, Any], fields: Fields, *, order: Order, after: tuple[int, ...] | None, limit: int
+) -> tuple[list[Values], bool]:
+    """Return up to `limit` rows after the position `after`, and whether more follow.
+
+    `fields` have those of the position. The page ends early, after one row or more, when its texts reach
+    PAGE_CHARACTERS.
+    """
+    rows: list[Values] = []
+    characters = 0
+    while True:
+        wanted = min(_BLOCK, limit + 1 - len(rows))
+        statement = _page_statement(frozenset(filters), fields, order, after is not None, tx.max_attempts > 0)
+        block = statement.value(tx, **_values(tx, filters), **pages.after(after), limit=wanted) or ""
+        found = orjson.loads(f"[{block}]")
+        rows += found
+        characters += len(block)
+        fitting = limit if characters < PAGE_CHARACTERS else min(limit, _fitting(fields, rows))
+        if fitting < len(rows) or len(found) < wanted:
+            return rows[:fitting], fitting < len(rows)
+        after = position(order, fields, rows[-1])
+
+
+def position(order: Order, fields: Fields, row: Values) -> tuple[int, ...]:
+    """Return the position of a row in the order."""
+    view = dict(zip(fields, row, strict=False))
+    return (view["id"],) if order == "id" else (view["priority"], -view["unblocks"], view["id"])
+
+
+def _fitting(fields: Fields, rows: list[Values]) -> int:
+    """Return the number of rows until their texts reach PAGE_CHARACTERS."""
+    texts = [place for place, name in enumerate(fields) if name in _TEXTS]
+    lines = [place for place, name in enumerate(fields) if name in _LINES]
+    size = 0
+    for number, row in enumerate(rows):
+        if size >= PAGE_CHARACTERS:
+            return number
+        size += sum(len(row[place]) for place in texts) + sum(len(line) for place in lines for line in row[place])
+    return len(rows)
 
 
 def count(tx: Tx, filters: dict[str, Any], *, exact: bool) -> Total:
@@ -52,10 +75,10 @@ def count(tx: Tx, filters: dict[str, Any], *, exact: bool) -> Total:
 
 
 @lru_cache(maxsize=256)
-def _page_statement(
-    filters: frozenset[str], order: Order, after: bool, capped: bool, description: DescriptionMode
-) -> Statement:
-    statement = _ROWS[description].where(*[_condition(name, capped=capped) for name in sorted(filters)])
+def _page_statement(filters: frozenset[str], fields: Fields, order: Order, after: bool, capped: bool) -> Statement:
+    """Return the statement that selects rows as `task_rows.array_of` does, joined by commas."""
+    conditions = [_condition(name, capped=capped) for name in sorted(filters)]
+    statement = select(array_of(fields, "whole").label("row")).where(*conditions)
     if order == "claim":
         if "ready" in filters:
             statement = statement.with_hint(tasks, ready_index(filters), "sqlite")
@@ -68,7 +91,8 @@ def _page_statement(
         statement = statement.order_by(tasks.c.id)
         if after:
             statement = statement.where(tasks.c.id > bindparam("after_0"))
-    return Statement(statement.limit(bindparam("limit")))
+    rows = statement.limit(bindparam("limit")).subquery()
+    return Statement(select(func.group_concat(rows.c.row)))
 
 
 @lru_cache(maxsize=256)

@@ -25,10 +25,10 @@ class Representation:
 
 @dataclass(slots=True)
 class _Forms:
-    """The forms of one snapshot. `lock` is held while the body is compressed."""
+    """The forms of one snapshot. `lock` is held while a thread compresses it."""
 
-    tag: str
-    gzipped: bytes | None = None
+    tag: str = ""
+    gzipped: bytes = b""
     lock: anyio.Lock = field(default_factory=anyio.Lock)
 
 
@@ -44,12 +44,17 @@ class Representations:
 
     async def get(self, snapshot: Snapshot, *, accepts_gzip: bool) -> Representation:
         """Return the snapshot, compressed if that is accepted and the body has more than LARGE_BYTES."""
-        forms = self._forms.get(snapshot)
-        if forms is None:
-            forms = self._forms[snapshot] = _Forms(hashlib.blake2b(snapshot.body, digest_size=12).hexdigest())
-        if not accepts_gzip or len(snapshot.body) <= LARGE_BYTES:
-            return Representation(snapshot.body, f'"{forms.tag}"')
+        if len(snapshot.body) <= LARGE_BYTES:
+            return Representation(snapshot.body, f'"{_digest(snapshot.body)}"')
+        forms = self._forms.setdefault(snapshot, _Forms())
         async with forms.lock:
-            if forms.gzipped is None:
+            if not forms.tag:
                 forms.gzipped = await anyio.to_thread.run_sync(partial(gzip.compress, snapshot.body, 1, mtime=0))
-        return Representation(forms.gzipped, f'W/"{forms.tag}"', gzipped=True)
+                forms.tag = _digest(forms.gzipped)  # it identifies the body too, and takes a fraction of the time
+        if accepts_gzip:
+            return Representation(forms.gzipped, f'W/"{forms.tag}"', gzipped=True)
+        return Representation(snapshot.body, f'"{forms.tag}"')
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=12).hexdigest()

@@ -9,6 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, Phase, settings
@@ -32,9 +33,11 @@ from project_manager.domain.errors import ProjectManagerError
 from project_manager.runtime.calls import Caller
 from project_manager.runtime.open import open_runtime
 from project_manager.schemas import validation
+from project_manager.schemas.board import GetBoardState
 from project_manager.schemas.leases import ClaimNextTask
-from project_manager.services import claim_queue
+from project_manager.services import board, claim_queue
 from project_manager.store.migrations import upgrade
+from project_manager.store.transaction import Tx
 from tests.faults import history
 from tests.integration.invariants import check_database
 from tests.integration.lease_model import UNCONFIRMED, Model, No, Task
@@ -90,6 +93,7 @@ class Leases(RuleBasedStateMachine):
         self.portal = self.stack.enter_context(start_blocking_portal())
         opened = self.portal.wrap_async_context_manager(open_runtime(loaded.settings, clock=self.clock))
         self.runtime = self.stack.enter_context(opened)
+        self.last_board = board.EncodedBoard()
 
     def teardown(self) -> None:
         try:
@@ -217,6 +221,16 @@ class Leases(RuleBasedStateMachine):
         check_database(self.path, now=self.model.now, max_attempts=CAP)
         seen = {task["id"]: self.seen(task) for task in self.ask("list_tasks", {"limit": 500}).items}
         assert seen == {task.id: self.expected(task) for task in self.model.tasks.values()}
+
+    @invariant()
+    def a_board_from_kept_chunks_equals_a_new_one(self) -> None:
+        kept, new = self.portal.call(self.runtime.read, "boards", self.boards)
+        assert kept == new
+
+    def boards(self, tx: Tx) -> tuple[bytes, bytes]:
+        """Return the board from the chunks of the last one, and the board from nothing."""
+        command = GetBoardState()
+        return orjson.dumps(board.state(tx, command, self.last_board)), orjson.dumps(board.state(tx, command))
 
     def at(self, task: int) -> Task:
         return self.model.tasks[task]

@@ -1,0 +1,168 @@
+"""Many tasks at once, for lists and the board: the chosen columns of all rows as one JSON array, and their links.
+
+The driver converts a row column by column, which takes longer than all else that a list does with it, and at each row
+another thread can take the interpreter. One array for all rows, which orjson parses, takes less than half as long.
+`tests/integration/test_task_rows.py` checks that both forms give the same tasks.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+import orjson
+from sqlalchemy import ColumnElement, ScalarSelect, Subquery, and_, bindparam, func, null, select
+from sqlalchemy.sql.expression import literal_column
+
+from project_manager.domain.limits import EXCERPT_CHARACTERS
+from project_manager.domain.task_fields import LISTS, TASK_FIELDS
+from project_manager.store.statement import Statement, elements
+from project_manager.store.tables import task_conflicts, task_dependencies, tasks
+from project_manager.store.tasks import EMPTY, LINKS
+from project_manager.store.transaction import Tx
+
+Fields = tuple[str, ...]
+"""Names of fields of a task. `id` is the first one."""
+Values = list[Any]
+"""The values of some fields, then those of EXTRA_COLUMNS. A computed field is null, and a list of ids is empty."""
+Descriptions = Literal["whole", "lead"]
+"""The part of descriptions to read. A lead has EXCERPT_CHARACTERS + 1 characters if the description is longer."""
+
+EXTRA_COLUMNS = ("lock_holder", "lock_acquired_at", "lock_expires_at", "lock_ttl", "unconfirmed_fence", "archived")
+"""The columns that no field of a task shows as they are."""
+
+_DENSE = 4
+"""Links are read by range of ids if the range has at most this many ids for each row, else by id."""
+_STORED_LISTS = frozenset(field.name for field in TASK_FIELDS if field.kind in LISTS and field.column)
+
+
+class TaskLinks(NamedTuple):
+    """The links of a task, as JSON arrays of ids. The names are those of `TaskRow`."""
+
+    depends_on: str = "[]"
+    waiting_for: str = "[]"
+    cancelled_dependencies: str = "[]"
+    conflicts_with: str = "[]"
+    running_conflicts: str = "[]"
+
+
+NO_LINKS = TaskLinks()
+
+
+class Chunk(NamedTuple):
+    """The tasks with ids in a range, as the store has them: Values and links as JSON, and two numbers.
+
+    The numbers of live leases and of deferred tasks tell apart chunks that differ only in time. Leases end in the order
+    of their rows' `lock_expires_at`, so for equal rows an equal number means the same leases.
+    """
+
+    rows: str
+    leased: int
+    deferred: int
+    dependencies: str
+    conflicts: str
+
+    def parse(self) -> tuple[list[Values], dict[int, TaskLinks]]:
+        """Return the values and the links of the tasks."""
+        return orjson.loads(self.rows), parse_links(self.dependencies, self.conflicts)
+
+
+def chunk(tx: Tx, first: int, last: int, fields: Fields, project_id: int | None) -> Chunk:
+    """Return the tasks with ids from `first` to `last`, in one project if `project_id` is given."""
+    scope = {} if project_id is None else {"project_id": project_id}
+    statement = _chunk_statement(fields, project_id is not None)
+    found = statement.row(tx, first=first, last=last, now=tx.now, date=tx.date, **scope)
+    return Chunk(*(found or ("[]", 0, 0)), *(_IN_RANGE.row(tx, first=first, last=last, now=tx.now) or ("[]", "[]")))
+
+
+def first_id(tx: Tx, least: int) -> int | None:
+    """Return the lowest id of a task that is not below `least`, or None."""
+    found: int | None = _FIRST_ID.value(tx, least=least)
+    return found
+
+
+@cache
+def _chunk_statement(fields: Fields, in_project: bool) -> Statement:
+    number = func.count()
+    statement = select(
+        func.json_group_array(array_of(fields, "lead")),
+        number.filter(tasks.c.lock_expires_at > bindparam("now")),
+        number.filter(tasks.c.defer_until > bindparam("date")),
+    ).where(tasks.c.id.between(bindparam("first"), bindparam("last")))
+    return Statement(statement.where(tasks.c.project_id == bindparam("project_id")) if in_project else statement)
+
+
+def array_of(fields: Fields, descriptions: Descriptions) -> ColumnElement[str]:
+    """Return the column with the Values of a row of tasks as a JSON array."""
+    return func.json_array(*[_column(name, descriptions) for name in (*fields, *EXTRA_COLUMNS)])
+
+
+def _column(name: str, descriptions: Descriptions) -> ColumnElement[Any]:
+    if name in LINKS:
+        return func.json(EMPTY)
+    if name not in tasks.c:
+        return null()
+    if name == "description" and descriptions == "lead":
+        return func.substr(tasks.c.description, 1, EXCERPT_CHARACTERS + 1)
+    return func.json(tasks.c[name]) if name in _STORED_LISTS else tasks.c[name]
+
+
+def links_of(tx: Tx, ids: Sequence[int]) -> dict[int, TaskLinks]:
+    """Return the links of these tasks by id. A task without links is left out."""
+    if not ids:
+        return {}
+    first, last = min(ids), max(ids)
+    if last - first < _DENSE * len(ids):
+        found = _IN_RANGE.row(tx, first=first, last=last, now=tx.now)
+    else:
+        found = _BY_ID.row(tx, ids=orjson.dumps(ids).decode(), now=tx.now)
+    return parse_links(*(found or ("[]", "[]")))
+
+
+def parse_links(dependencies: str, conflicts: str) -> dict[int, TaskLinks]:
+    """Return the links of tasks by id. The arguments have the format of `_links`."""
+    found = {task_id: TaskLinks(*lists) for task_id, *lists in orjson.loads(dependencies)}
+    for task_id, *lists in orjson.loads(conflicts):
+        found[task_id] = TaskLinks(*found.get(task_id, NO_LINKS)[:3], *lists)
+    return found
+
+
+def _links(is_wanted: Callable[[ColumnElement[int]], ColumnElement[bool]]) -> Statement:
+    """Select the dependencies and the conflicts of tasks, each as one array with an array for each task.
+
+    `is_wanted` returns the condition on the id of the task.
+    """
+    other = tasks.alias("other")
+    is_leased = and_(other.c.lock_holder.is_not(None), other.c.lock_expires_at > bindparam("now"))
+    needed = func.json_group_array(task_dependencies.c.depends_on_id)
+    dependencies = (
+        select(
+            task_dependencies.c.task_id,
+            needed.label("depends_on"),
+            needed.filter(other.c.status != literal_column("'DONE'")).label("waiting_for"),
+            needed.filter(other.c.status == literal_column("'CANCELLED'")).label("cancelled"),
+        )
+        .join(other, other.c.id == task_dependencies.c.depends_on_id)
+        .where(is_wanted(task_dependencies.c.task_id))
+        .group_by(task_dependencies.c.task_id)
+    )
+    conflicting = func.json_group_array(task_conflicts.c.other_id)
+    conflicts = (
+        select(
+            task_conflicts.c.task_id,
+            conflicting.label("conflicts_with"),
+            conflicting.filter(is_leased).label("running"),
+        )
+        .join(other, other.c.id == task_conflicts.c.other_id)
+        .where(is_wanted(task_conflicts.c.task_id))
+        .group_by(task_conflicts.c.task_id)
+    )
+    return Statement(select(_array(dependencies.subquery()), _array(conflicts.subquery())))
+
+
+def _array(rows: Subquery) -> ScalarSelect[Any]:
+    return select(func.json_group_array(func.json_array(*rows.c))).scalar_subquery()
+
+
+_FIRST_ID = Statement(select(func.min(tasks.c.id)).where(tasks.c.id >= bindparam("least")))
+_IN_RANGE = _links(lambda task_id: task_id.between(bindparam("first"), bindparam("last")))
+_BY_ID = _links(lambda task_id: task_id.in_(elements("ids")))
