@@ -5,8 +5,8 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -15,9 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from project_manager import __version__
 from project_manager.config.settings import TRANSPORTS_WITH_PORT, Settings, read_environment
-from project_manager.mcp.server import build_server
-from project_manager.mcp.transport import stdio
-from project_manager.mcp.transport.http import McpHttpTransport
+from project_manager.mcp.on_demand import McpOnDemand, import_stdio
 from project_manager.observability.logging import log_action
 from project_manager.observability.systemd import Supervisor
 from project_manager.runtime.dispatch import Runtime
@@ -66,13 +64,13 @@ def serve(settings: Settings, *, announce: Announce) -> int:
 
 def serve_stdio(settings: Settings) -> int:
     """Serve MCP on standard input and output until the client disconnects, and return the exit status."""
-    anyio.run(_stdio, settings)
+    anyio.run(_stdio, settings, import_stdio(handle_signals=True))
     return 0
 
 
-async def _stdio(settings: Settings) -> None:
+async def _stdio(settings: Settings, serve_on_stdio: Callable[[Runtime], Coroutine[Any, Any, None]]) -> None:
     async with open_runtime(settings, kind="mcp") as runtime:
-        await stdio.serve(build_server(runtime))
+        await serve_on_stdio(runtime)
 
 
 def bind(settings: Settings) -> list[socket.socket]:
@@ -113,30 +111,36 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def run(settings: Settings, sockets: list[socket.socket], announce: Announce) -> None:
-    """Open the runtime and serve on the bound sockets. At a signal, drain and close."""
+    """Open the runtime and serve on the bound sockets. At a signal, drain and close.
+
+    If the first MCP request cannot load MCP, shut down in the same order, and raise the error.
+    """
+    serve_on_stdio = import_stdio(handle_signals=False) if settings.mcp_transport == "stdio" else None
     async with open_runtime(settings) as runtime:
-        limit, legacy_sse = settings.mcp_max_connections, settings.mcp_transport == "sse"
-        transport = McpHttpTransport(build_server(runtime), runtime.metrics, limit=limit, legacy_sse=legacy_sse)
+        mcp = McpOnDemand(runtime)
         updates = EventsWebSocket(runtime)
-        mcp_app: ASGIApp | None = transport if len(sockets) > 1 else None
+        mcp_app: ASGIApp | None = mcp if len(sockets) > 1 else None
         drain_state = DrainState()
-        application: ASGIApp = api_application(runtime, updates, mcp_app, transport.paths, drain_state)
+        application: ASGIApp = api_application(runtime, updates, mcp_app, mcp.paths, drain_state)
         if mcp_app is not None:
             api_port, port = (bound.getsockname()[1] for bound in sockets)
             on_mcp_port = mcp_port_app(mcp_app, application, WebSocketNotFound(f"{UPDATES} on port {api_port}"))
             application = by_port(application, with_middleware(on_mcp_port, runtime), port)
-        async with transport.run(), anyio.create_task_group() as tasks:
+        async with mcp.run(), anyio.create_task_group() as tasks:
             streams = settings.websocket_max_connections + settings.mcp_max_connections
             connections = Connections(connection_limit(streams), runtime.metrics)
             server = Server(_configuration(settings, application), connections)
             supervisor = Supervisor(read_environment())
-            tasks.start_soon(_until_signal, server, runtime, transport, drain_state, supervisor)
+            tasks.start_soon(_until_signal, server, runtime, mcp, drain_state, supervisor)
+            tasks.start_soon(_stop_after_failure, server, runtime, mcp, drain_state)
             tasks.start_soon(_announce_when_up, server, runtime, sockets, announce, supervisor)
             tasks.start_soon(supervisor.watch, runtime.is_alive)
-            if settings.mcp_transport == "stdio":
-                tasks.start_soon(partial(stdio.serve, build_server(runtime), handle_signals=False))
+            if serve_on_stdio is not None:
+                tasks.start_soon(serve_on_stdio, runtime)
             await server.serve(sockets=sockets)
             tasks.cancel_scope.cancel()
+    if mcp.failure is not None:
+        raise mcp.failure
 
 
 def by_port(api_app: ASGIApp, mcp_app: ASGIApp, mcp_port: int) -> ASGIApp:
@@ -217,7 +221,7 @@ def addresses(settings: Settings, sockets: list[socket.socket]) -> dict[str, str
 
 
 async def _until_signal(
-    server: Server, runtime: Runtime, transport: McpHttpTransport, drain_state: DrainState, supervisor: Supervisor
+    server: Server, runtime: Runtime, mcp: McpOnDemand, drain_state: DrainState, supervisor: Supervisor
 ) -> None:
     """Drain and stop at the first signal. Force the stop at the second one."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -232,10 +236,15 @@ async def _until_signal(
                 stopping = True
                 log_action(log, "stopping", signal=signal.Signals(number).name)
                 supervisor.stopping()
-                tasks.start_soon(_stop, server, runtime, transport, drain_state)
+                tasks.start_soon(_stop, server, runtime, mcp, drain_state)
 
 
-async def _stop(server: Server, runtime: Runtime, transport: McpHttpTransport, drain_state: DrainState) -> None:
+async def _stop_after_failure(server: Server, runtime: Runtime, mcp: McpOnDemand, drain_state: DrainState) -> None:
+    await mcp.failed.wait()
+    await _stop(server, runtime, mcp, drain_state)
+
+
+async def _stop(server: Server, runtime: Runtime, mcp: McpOnDemand, drain_state: DrainState) -> None:
     """Shut down: give a load balancer time, stop accepting, end streams, finish calls in flight, stop the server."""
     drain_state.begun = True
     if drain_state.is_probed:
@@ -244,7 +253,7 @@ async def _stop(server: Server, runtime: Runtime, transport: McpHttpTransport, d
         listening.close()
     runtime.hub.close()
     runtime.refused_tokens.end_delays()
-    transport.drain()
-    await transport.wait_inflight(INFLIGHT_TIMEOUT_SECONDS)
-    await transport.terminate()
+    mcp.drain()
+    await mcp.wait_inflight(INFLIGHT_TIMEOUT_SECONDS)
+    await mcp.terminate()
     server.should_exit = True

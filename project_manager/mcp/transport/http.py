@@ -15,6 +15,7 @@ from project_manager.mcp.callers import actor_of, owned
 from project_manager.mcp.server import McpSdkServer
 from project_manager.mcp.transport.direct import DirectCalls
 from project_manager.mcp.transport.exchange import VERSION, Exchange, Refused, busy, header, read, respond
+from project_manager.mcp.transport.paths import MCP, MESSAGES, SSE, endpoint_paths
 from project_manager.mcp.transport.sessions import SESSION, Sessions, TransportMetrics
 from project_manager.mcp.transport.sse import SseConnections
 
@@ -49,16 +50,10 @@ class McpHttpTransport:
         self._sessions = Sessions(server, limit, idle_seconds, metrics)
         self._direct = DirectCalls(server)
         self._sse = SseConnections(server, stuck_seconds)
-        self._routes: dict[str, ASGIApp] = {"/mcp": self._mcp}
-        if legacy_sse:
-            self._routes |= {"/sse": self._sse_or_mcp, "/messages": self._sse.post}
+        endpoints: dict[str, ASGIApp] = {MCP: self._mcp, SSE: self._sse_or_mcp, MESSAGES: self._sse.post}
+        self._routes = {path: endpoints[path] for path in endpoint_paths(legacy_sse=legacy_sse)}
         streams = self.streams.values()
         metrics.register_gauge("mcp_sessions", lambda: float(len(self._sessions) + [*streams].count(_SSE)))
-
-    @property
-    def paths(self) -> frozenset[str]:
-        """The paths of the endpoints, each of which may end with a slash."""
-        return frozenset(self._routes)
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
