@@ -24,6 +24,9 @@ except ImportError:
 
 driver: ModuleType = _bundled if _bundled is not None else _standard
 
+# Without an adapter of None, the driver searches for one for each NULL parameter: 2 us, ten times as long as a number.
+driver.register_adapter(type(None), lambda value: value)
+
 
 class _Compiler(SQLiteCompiler):
     """SQL compiler that emits table hints, which SQLAlchemy's own compiler omits, and a special LIMIT clause."""
