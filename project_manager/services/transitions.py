@@ -37,7 +37,7 @@ _OUTCOMES = {
 
 def claim(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None) -> TaskRow:
     """Set IN_PROGRESS with a new lease of `ttl` ms, or of `unconfirmed_ttl` ms until the first renewal."""
-    return_status = Status.TODO if row.status == Status.IN_PROGRESS else row.status
+    return_status = Status.TODO.value if row.status == Status.IN_PROGRESS else row.status
     ready_conflicts = [] if row.conflicts_with == NO_IDS else ready_among(tx, links.conflicts_of(tx, row.id))
     leased = leases.claim(tx, row, tx.actor.id, ttl=ttl, return_status=return_status, unconfirmed_ttl=unconfirmed_ttl)
     if leased is None:
