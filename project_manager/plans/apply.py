@@ -1,6 +1,7 @@
 """Import and export of plans: projects with their epics, tasks and knowledge, written as one document."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Any
 
 from project_manager.domain.errors import Invalid
@@ -41,7 +42,10 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
     `status` overwrite also sets the statuses of tasks without a lease.
     Only `prune` deletes. `dry_run` lists the changes without writing them.
     """
-    comparison = Comparison(tx, prepared, overwrite=command.status == "overwrite", prune=command.prune)
+    report = progress.listener_of(tx.request_id)
+    comparison = Comparison(
+        tx, prepared, overwrite=command.status == "overwrite", prune=command.prune, report=partial(report, "Comparing")
+    )
     knowledge = KnowledgeComparison(tx, prepared, comparison)
     if prepared.diagnostics or comparison.diagnostics or knowledge.diagnostics:
         raise _plan_error(
@@ -58,7 +62,7 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
         changes=changes,
     )
     if not command.dry_run:
-        PlanWriter(tx, difference, progress.listener_of(tx.request_id)).run()
+        PlanWriter(tx, difference, partial(report, "Writing")).run()
         diff_knowledge.write(tx, knowledge.changes)
         _emit_finished(tx, command, difference, view)
     return view
@@ -130,10 +134,13 @@ class PlanWriter:
     New tasks are inserted before all links, which need their ids. Counters are updated once, after all links.
     """
 
-    def __init__(self, tx: Tx, difference: PlanDiff, report: progress.ProgressListener) -> None:
+    def __init__(self, tx: Tx, difference: PlanDiff, report: Callable[[int, int], None]) -> None:
         self._tx = tx
         self._difference = difference
         self._report = report
+        self._new = [task for task in difference.tasks if task.row is None]
+        self._changed = [task for task in difference.tasks if task.row is not None and task.fields]
+        self._done = 0
         self._fence = meta.fence_floor(tx)
         self._recount: set[int] = set()
 
@@ -144,15 +151,13 @@ class PlanWriter:
             self._write_project(project)
         for epic in difference.epics:
             self._write_epic(epic)
-        new = [task for task in difference.tasks if task.row is None]
-        changed = [task for task in difference.tasks if task.row is not None and task.fields]
-        for number, task in enumerate(new):
+        for task in self._new:
             self._create(task)
-            self._progress(number, len(new) + len(changed))
-        before = {task.known.task_id: lookup.task(self._tx, task.known.task_id) for task in changed}
-        for number, task in enumerate(changed):
+            self._advance()
+        before = {task.known.task_id: lookup.task(self._tx, task.known.task_id) for task in self._changed}
+        for task in self._changed:
             self._edit(task, before[task.known.task_id])
-            self._progress(len(new) + number, len(new) + len(changed))
+            self._advance()
         conflicting = self._unchanged_conflicting(before.keys())
         ready = transitions.ready_among(self._tx, conflicting)
         self._link()
@@ -160,8 +165,8 @@ class PlanWriter:
         for epic_row in difference.pruned_epics:
             epics.delete(self._tx, DeleteEpic(epic_id=epic_row.id, force=False))
         bulk.recount(self._tx, sorted(self._recount))
-        self._emit_tasks(new, changed, before)
-        self._set_statuses(changed)
+        self._emit_tasks(before)
+        self._set_statuses()
         transitions.emit_not_ready(self._tx, ready)
         transitions.emit_ready(self._tx, sorted({*freed, *conflicting} - before.keys() - set(ready)))
         transitions.emit_ready(self._tx, [row.id for row in before.values() if not transitions.is_ready(self._tx, row)])
@@ -169,13 +174,16 @@ class PlanWriter:
     def _unchanged_conflicting(self, changed: Collection[int]) -> list[int]:
         """Return the existing tasks with a new or removed conflict, without those in `changed`."""
         pairs = [(one.task_id, other.task_id) for one, other in self._difference.new_conflicts]
-        new = {task.known.task_id for task in self._difference.tasks if task.row is None}
+        new = {task.known.task_id for task in self._new}
         ends = {task_id for pair in (*pairs, *self._difference.old_conflicts) for task_id in pair}
         return sorted(ends - new - set(changed))
 
-    def _progress(self, number: int, of: int) -> None:
-        if number % _REPORT_EVERY == 0 or number == of - 1:
-            self._report("Writing", number + 1, of)
+    def _advance(self) -> None:
+        """Report progress. Each task is written once and emits its events once."""
+        self._done += 1
+        total = 2 * (len(self._new) + len(self._changed))
+        if self._done % _REPORT_EVERY == 0 or self._done == total:
+            self._report(self._done, total)
 
     def _write_project(self, project: ProjectChange) -> None:
         tx, spec = self._tx, None if project.planned is None else project.planned.spec
@@ -198,28 +206,28 @@ class PlanWriter:
             epic.row = epics.write(tx, epic.row, epic.changed)
 
     def _create(self, task: TaskChange) -> None:
-        spec, now = task.planned.spec, self._tx.now
-        completed_at = now if spec.completed_at is None else spec.completed_at
+        spec, now = task.planned.with_defaults(), self._tx.now
+        completed_at = now if spec["completed_at"] is None else spec["completed_at"]
         archived = task.project.row is not None and task.project.row.archived_at is not None
         task.known.task_id = tasks.add(
             self._tx,
             {
-                **{field.name: getattr(spec, field.name) for field in PLAIN},
+                **{field.name: spec[field.name] for field in PLAIN},
                 "project_id": task.project.id,
                 "epic_id": None if task.epic is None else task.epic.id,
-                "status": spec.status.value,
-                "created_by": spec.created_by or self._tx.actor.id,
-                "created_at": now if spec.created_at is None else spec.created_at,
-                "completed_at": completed_at if spec.status is Status.DONE else None,
+                "status": spec["status"].value,
+                "created_by": spec["created_by"] or self._tx.actor.id,
+                "created_at": now if spec["created_at"] is None else spec["created_at"],
+                "completed_at": completed_at if spec["status"] is Status.DONE else None,
                 "fence": self._fence,
-                "attempts": spec.attempts,
+                "attempts": spec["attempts"],
                 "archived": int(archived),
             },
         )
-        for entry in spec.log:
+        for entry in spec["log"]:
             values = {"author": entry.author, "kind": entry.kind, "body": entry.body, "created_at": entry.at}
             bulk.add(self._tx, "task_logs", {"task_id": task.known.task_id, **values})
-        diff_knowledge.write_assumptions(self._tx, task.planned, task.known.task_id)
+        diff_knowledge.write_assumptions(self._tx, spec["assumptions"], task.known.task_id)
 
     def _edit(self, task: TaskChange, row: TaskRow) -> None:
         """Write the changed fields. A change of links alone also writes the row, to increment its version."""
@@ -246,23 +254,25 @@ class PlanWriter:
             bulk.add_conflict(self._tx, first.task_id, second.task_id)
         self._recount.update(difference.waiting_for_pruned)
 
-    def _emit_tasks(self, new: list[TaskChange], changed: list[TaskChange], before: dict[int, TaskRow]) -> None:
-        for task in new:
-            spec = task.planned.spec
+    def _emit_tasks(self, before: dict[int, TaskRow]) -> None:
+        for task in self._new:
+            self._advance()
+            spec = task.planned.with_defaults()
             events.add(
                 self._tx,
-                TaskCreated(name=spec.name, status=spec.status.value, priority=spec.priority, version=1),
+                TaskCreated(name=spec["name"], status=spec["status"].value, priority=spec["priority"], version=1),
                 project_id=task.project.id,
                 epic_id=None if task.epic is None else task.epic.id,
                 task_id=task.known.task_id,
                 sealed=seals.digests_of_new_task(self._tx, task.known.task_id),
             )
-        for task in changed:
+        for task in self._changed:
+            self._advance()
             if not task.changes_status_only:
                 emit_edit(self._tx, before[task.known.task_id])
 
-    def _set_statuses(self, changed: list[TaskChange]) -> None:
-        for task in changed:
+    def _set_statuses(self) -> None:
+        for task in self._changed:
             if task.status is not None:
                 row = lookup.task(self._tx, task.known.task_id)
-                transitions.set_status(self._tx, row, task.status, attempts=task.planned.spec.attempts)
+                transitions.set_status(self._tx, row, task.status, attempts=task.planned.with_defaults()["attempts"])

@@ -1,5 +1,6 @@
 """Comparison of a plan with the database. Nothing is written here."""
 
+from collections.abc import Callable
 from typing import Any
 
 from project_manager.clock import rfc3339
@@ -20,16 +21,30 @@ from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
+_REPORT_EVERY = 1_000
+
 
 class Comparison:
-    """A comparison of one plan with the database. `diagnostics` are the errors that prevent the import."""
+    """A comparison of one plan with the database. `diagnostics` are the errors that prevent the import.
 
-    def __init__(self, tx: Tx, plan: Plan, *, overwrite: bool, prune: bool) -> None:
+    `report` is called periodically with the number of compared tasks and their total.
+    """
+
+    def __init__(
+        self,
+        tx: Tx,
+        plan: Plan,
+        *,
+        overwrite: bool,
+        prune: bool,
+        report: Callable[[int, int], None] = lambda done, of: None,
+    ) -> None:
         self.difference = PlanDiff()
         self.diagnostics: list[Diagnostic] = []
         self._tx = tx
         self._overwrite = overwrite
         self._prune = prune
+        self._report = report
         self._compare_projects(plan)
         self._compare_epics(plan)
         self.references = References(tx, {project.name for project in self.difference.projects}, self.diagnostics)
@@ -37,6 +52,7 @@ class Comparison:
         self._check_archived()
         self._find_unplanned()
         LinkComparison(tx, self.difference, self.references, self.diagnostics).run(is_readable=not plan.diagnostics)
+        report(len(plan.tasks), len(plan.tasks))
 
     def _compare_projects(self, plan: Plan) -> None:
         present = {row.name: row for row in projects.list_all(self._tx)}
@@ -88,11 +104,13 @@ class Comparison:
         by_name = {(epic.project.name, epic.name): epic for epic in self.difference.epics}
         names = {epic.id: epic.name for epic in self.difference.epics if epic.id}
         matched = _Matcher(self.difference.projects, names).match(plan.tasks)
-        for planned in plan.tasks:
+        for number, planned in enumerate(plan.tasks):
+            if number % _REPORT_EVERY == 0:
+                self._report(number, len(plan.tasks))
             row = matched.get(planned)
             epic = None if planned.epic is None else by_name[planned.project, planned.epic]
             # A task without a key in the plan keeps the key of its row, so that references by key still resolve.
-            key = planned.spec.external_key or (None if row is None else row.external_key)
+            key = planned.external_key or (None if row is None else row.external_key)
             known = TaskRef(planned.project, planned.epic, planned.name, key, 0 if row is None else row.id)
             task = TaskChange(planned, known, parents[planned.project], epic, row)
             if row is not None:
@@ -116,10 +134,10 @@ class Comparison:
 
     def _new_status(self, task: TaskChange, row: TaskRow) -> Status | None:
         """Return the status to write, or None. The status of a task with a lease never changes."""
-        spec = task.planned.spec
-        if not self._overwrite or "status" not in spec.model_fields_set or lease_of(row, self._tx.now) is not None:
+        status: Status | None = task.planned.values.get("status")
+        if not self._overwrite or status in (None, row.status) or lease_of(row, self._tx.now) is not None:
             return None
-        return spec.status if spec.status != row.status else None
+        return status
 
     def _find_unplanned(self) -> None:
         """Register existing tasks that are not in the plan, for pruning or for references."""
@@ -161,7 +179,7 @@ class _Matcher:
     def match(self, planned: list[PlannedTask]) -> dict[PlannedTask, TaskRow]:
         matched: dict[PlannedTask, TaskRow] = {}
         for task in planned:
-            key = task.spec.external_key
+            key = task.external_key
             if key is not None and (task.project, key) in self._by_key:
                 matched[task] = self._by_key[task.project, key]
         taken = {row.id for row in matched.values()}
@@ -175,7 +193,7 @@ class _Matcher:
         """Return the oldest unmatched row with that name, or None. A task with a key takes only rows without one."""
         free = [row for row in self._by_name.get((task.project, task.epic, task.name), []) if row.id not in taken]
         keyless = [row for row in free if row.external_key is None]
-        return next(iter(keyless if task.spec.external_key is not None else [*keyless, *free]), None)
+        return next(iter(keyless if task.external_key is not None else [*keyless, *free]), None)
 
 
 def _project_changes(project: ProjectChange, row: ProjectRow) -> dict[str, Any]:
@@ -198,13 +216,12 @@ def _changes(spec: Command, row: ProjectRow | EpicRow, names: tuple[str, ...]) -
 
 
 def _task_changes(task: TaskChange, row: TaskRow) -> dict[str, Any]:
-    spec = task.planned.spec
+    values = task.planned.values
     changed: dict[str, Any] = {}
     # A new epic still has id 0, like no epic, so it needs its own check.
     if (row.epic_id or 0) != (0 if task.epic is None else task.epic.id) or (task.epic is not None and not task.epic.id):
         changed["epic_id"] = task.epic
     for field in PLAIN:
-        value = getattr(spec, field.name)
-        if field.name in spec.model_fields_set and value != field.from_column(getattr(row, field.name)):
+        if field.name in values and (value := values[field.name]) != field.from_column(getattr(row, field.name)):
             changed[field.name] = value
     return changed

@@ -9,7 +9,8 @@ from project_manager.domain.events import KnowledgeCreated, KnowledgeUpdated
 from project_manager.plans.changes import EpicChange, ProjectChange
 from project_manager.plans.diagnostics import Diagnostic
 from project_manager.plans.diff import Comparison
-from project_manager.plans.reader import ParsedReference, Plan, PlannedKnowledge, PlannedTask
+from project_manager.plans.knowledge_reader import PlanAssumption
+from project_manager.plans.reader import ParsedReference, Plan, PlannedKnowledge
 from project_manager.plans.references import TaskRef
 from project_manager.services import knowledge as knowledge_service
 from project_manager.store import bulk, bulk_knowledge, epics, knowledge, seals
@@ -241,9 +242,9 @@ def _update(tx: Tx, change: KnowledgeChange, fields: list[str]) -> None:
     knowledge_service.emit(tx, event, row)
 
 
-def write_assumptions(tx: Tx, planned: PlannedTask, task_id: int) -> None:
+def write_assumptions(tx: Tx, planned: list[PlanAssumption], task_id: int) -> None:
     """Insert the assumptions on a new task, with their verdicts."""
-    for entry in planned.spec.assumptions:
+    for entry in planned:
         tag_type, text = parse_tag(entry.text)
         assumption_id = bulk.add(
             tx,

@@ -26,8 +26,8 @@ class LinkComparison:
     def run(self, *, is_readable: bool) -> None:
         """Collect the links that differ, and report errors. `is_readable` is whether the whole plan could be read."""
         tasks = self._difference.tasks
-        depending = [task for task in tasks if "depends_on" in task.planned.spec.model_fields_set]
-        conflicting = [task for task in tasks if "conflicts_with" in task.planned.spec.model_fields_set]
+        depending = [task for task in tasks if "depends_on" in task.planned.values]
+        conflicting = [task for task in tasks if "conflicts_with" in task.planned.values]
         # Without links or pruning there is no need to read all dependencies of the database.
         if not depending and not conflicting and not self._difference.pruned_tasks:
             return
@@ -46,7 +46,7 @@ class LinkComparison:
             task.depends_on = None if same and all(known.task_id for known in wanted) else wanted
 
     def _find_all(
-        self, task: TaskChange, key: str, refs: list[ParsedReference]
+        self, task: TaskChange, key: str, refs: tuple[ParsedReference, ...]
     ) -> list[tuple[ParsedReference, TaskRef]]:
         found = []
         for ref in refs:

@@ -1,26 +1,25 @@
-"""The plan format, and the parser from a document to values with positions. It collects all errors of a document."""
+"""Parser from a document to the values of a plan, with positions. It collects all errors of a document."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, TypeVar
-
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from project_manager.domain import limits
 from project_manager.domain.errors import Invalid
-from project_manager.domain.logs import LogKind
 from project_manager.domain.names import INBOX
-from project_manager.domain.statuses import EpicStatus, Status
 from project_manager.plans import syntax_hints
 from project_manager.plans.diagnostics import Diagnostic
-from project_manager.plans.knowledge_reader import (
-    COMPOSED_REFERENCE,
-    REFERENCE_CHARACTERS,
-    Assumptions,
-    Author,
-    PlanKnowledge,
+from project_manager.plans.knowledge_reader import PlanKnowledge
+from project_manager.plans.plan_format import (
+    TASK_DEFAULTS,
+    PlanDocument,
+    PlanEpic,
+    PlanProject,
+    PlanStandaloneTask,
+    PlanTask,
 )
 from project_manager.plans.yaml_tree import (
+    Converted,
     Mapping,
     Node,
     Position,
@@ -31,85 +30,10 @@ from project_manager.plans.yaml_tree import (
     looks_like_json,
     to_python,
 )
-from project_manager.schemas import fields, validation
+from project_manager.schemas import validation
 from project_manager.schemas.commands import Command
-from project_manager.schemas.tasks import PlainFields
 
 MAX_DIAGNOSTICS = 5_000
-
-
-def _as_list(value: object) -> object:
-    """Accept one reference without a list. The text is not split, because names can contain commas."""
-    return [value] if isinstance(value, str) else value
-
-
-def _normalized_reference(value: str) -> str:
-    if not value.strip():
-        raise ValueError("is empty")
-    return value.strip()
-
-
-Reference = Annotated[
-    str, COMPOSED_REFERENCE, AfterValidator(_normalized_reference), Field(max_length=REFERENCE_CHARACTERS)
-]
-References = Annotated[list[Reference], fields.max_items(limits.LINKS), BeforeValidator(_as_list)]
-
-
-class PlanLog(Command):
-    """An entry of a task log."""
-
-    author: Author
-    kind: LogKind
-    at: fields.Instant
-    body: fields.Text
-
-
-class PlanTask(PlainFields):
-    """A task. References are names or external keys."""
-
-    status: fields.TaskStatus = Status.TODO
-    depends_on: References = Field(default_factory=list, validation_alias=AliasChoices("depends_on", "dependencies"))
-    conflicts_with: References = Field(default_factory=list)
-    attempts: Annotated[fields.Integer, Field(ge=0, le=1_000_000)] = 0
-    created_by: Author | None = None
-    created_at: fields.Instant | None = None
-    completed_at: fields.Instant | None = None
-    log: list[PlanLog] = Field(default_factory=list)
-    assumptions: Assumptions
-
-
-class PlanStandaloneTask(PlanTask):
-    """A task without an epic."""
-
-    project: fields.Name = INBOX
-
-
-class PlanEpic(Command):
-    """An epic."""
-
-    name: fields.Name
-    description: fields.Text = ""
-    status: fields.StatusOfEpic = EpicStatus.ACTIVE
-    position: Annotated[fields.Integer, Field(ge=0, le=1_000_000)] | None = None
-    tasks: list[object] = Field(default_factory=list)
-
-
-class PlanProject(Command):
-    """A project. `tasks` are its tasks without an epic."""
-
-    name: fields.Name
-    description: fields.Text = ""
-    archived: fields.Flag = False
-    epics: list[object] = Field(default_factory=list)
-    tasks: list[object] = Field(default_factory=list)
-    knowledge: list[object] = Field(default_factory=list)
-
-
-class PlanDocument(Command):
-    """The root of a document."""
-
-    projects: list[object] = Field(default_factory=list)
-    standalone_tasks: list[object] = Field(default_factory=list)
 
 
 Spec = TypeVar("Spec", bound=Command)
@@ -125,19 +49,27 @@ class ParsedReference:
 
 @dataclass(slots=True, eq=False)
 class PlannedTask:
-    """A task of the plan. `spec.model_fields_set` holds the fields that the document sets."""
+    """A task of the plan. `values` holds only the fields in the document: all fields take four times the memory."""
 
     position: Position
     path: str
     project: str
     epic: str | None
-    spec: PlanTask
-    depends_on: list[ParsedReference]
-    conflicts_with: list[ParsedReference]
+    values: dict[str, Any]
+    depends_on: tuple[ParsedReference, ...]
+    conflicts_with: tuple[ParsedReference, ...]
 
     @property
     def name(self) -> str:
-        return self.spec.name
+        return str(self.values["name"])
+
+    @property
+    def external_key(self) -> str | None:
+        return self.values.get("external_key")
+
+    def with_defaults(self) -> dict[str, Any]:
+        """Return all fields, with the defaults of those that the document does not set."""
+        return {**TASK_DEFAULTS, **self.values}
 
 
 @dataclass(slots=True)
@@ -183,10 +115,10 @@ def read(document: str, source: str, report: Callable[[int], None] = lambda line
     name = source.lower()
     is_json = name.endswith(".json") or (looks_like_json(document) and not name.endswith((".yaml", ".yml")))
     try:
-        root = compose(document, report, is_json=is_json, strict_json=name.endswith(".json"))
+        root = compose(document, report, _EarlyTasks(), is_json=is_json, strict_json=name.endswith(".json"))
     except SyntaxProblem as error:
         return Plan(source, [Diagnostic(error.position, "(document)", error.message, error.hint)])
-    reader = _Reader(source)
+    reader = _Reader(Plan(source))
     try:
         reader.document(root)
         reader.find_duplicates()
@@ -214,8 +146,8 @@ class _TooManyDiagnostics(Exception):
 class _Reader:
     """A tree walker that builds a plan."""
 
-    def __init__(self, source: str) -> None:
-        self.plan = Plan(source)
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self._defined: dict[tuple[str | None, ...], Position] = {}
 
     def document(self, root: Node) -> None:
@@ -237,7 +169,7 @@ class _Reader:
             message = f"epic {epic.spec.name!r} of this project"
             self._define(("epic", epic.project, epic.spec.name), epic.position, message)
         for task in self.plan.tasks:
-            key = task.spec.external_key
+            key = task.external_key
             if key is not None:
                 self._define(("key", task.project, key), task.position, f"external_key {key!r} of this project")
                 continue
@@ -279,15 +211,27 @@ class _Reader:
             self._task(PlanTask, child, inner, project, epic.value.name)
 
     def _task(self, kind: type[PlanTask], node: Node, path: str, project: str, epic: str | None) -> None:
-        task = self._parse(kind, node, path)
+        if isinstance(node, Converted) and isinstance(node.value, _ReadTask):
+            task, diagnostics = node.value
+            for diagnostic in diagnostics:
+                self._add(diagnostic)
+        else:
+            task = self.read_task(kind, node, path)
         if task is None:
             return
-        spec = task.value
-        project = spec.project if isinstance(spec, PlanStandaloneTask) else project
-        depends_on = _refs(task, spec.depends_on, "depends_on", "dependencies")
-        conflicts_with = _refs(task, spec.conflicts_with, "conflicts_with")
-        planned = PlannedTask(task.node.position, path, project, epic, spec, depends_on, conflicts_with)
-        self.plan.tasks.append(planned)
+        task.project = task.values.pop("project", project)
+        task.epic = epic
+        self.plan.tasks.append(task)
+
+    def read_task(self, kind: type[PlanTask], node: Node, path: str) -> PlannedTask | None:
+        """Return the task without its project and epic, or None after an error that prevents it."""
+        task = self._parse(kind, node, path)
+        if task is None:
+            return None
+        depends_on = _refs(task, task.value.depends_on, "depends_on", "dependencies")
+        conflicts_with = _refs(task, task.value.conflicts_with, "conflicts_with")
+        values = {name: getattr(task.value, name) for name in task.value.model_fields_set}
+        return PlannedTask(task.node.position, path, "", None, values, depends_on, conflicts_with)
 
     def _parse(self, kind: type[Spec], node: Node, path: str, *inner: str) -> _ParsedNode[Spec] | None:
         """Validate one mapping without its lists `inner` and return it, or None for another node or too many keys."""
@@ -332,9 +276,49 @@ class _Reader:
             self._report(value.position, path, f"`{key}` must be a list; start each entry with `- `")
 
     def _report(self, position: Position, path: str, message: str, hint: str = "") -> None:
-        self.plan.diagnostics.append(Diagnostic(position, path, message, hint))
+        self._add(Diagnostic(position, path, message, hint))
+
+    def _add(self, diagnostic: Diagnostic) -> None:
+        self.plan.diagnostics.append(diagnostic)
         if len(self.plan.diagnostics) >= MAX_DIAGNOSTICS:
             raise _TooManyDiagnostics
+
+
+class _ReadTask(NamedTuple):
+    """A task that was read while the document was parsed, with the errors in it."""
+
+    task: PlannedTask | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+class _EarlyTasks:
+    """A converter that reads tasks while the document is parsed. The tree of a large plan would need twice the memory.
+
+    The walk over the tree adds the project, the epic and the errors of each task, in the order of the document.
+    """
+
+    _KINDS: Final[dict[tuple[str, ...], type[PlanTask]]] = {
+        ("projects", "epics", "tasks"): PlanTask,
+        ("projects", "tasks"): PlanTask,
+        ("standalone_tasks",): PlanStandaloneTask,
+    }
+
+    def __init__(self) -> None:
+        self._reader = _Reader(Plan(""))
+        self._is_full = False
+
+    def __call__(self, keys: tuple[str, ...], path: str, node: Mapping) -> Node:
+        kind = self._KINDS.get(keys)
+        if kind is None or self._is_full:
+            return node
+        found = self._reader.plan.diagnostics
+        before = len(found)
+        try:
+            task = self._reader.read_task(kind, node, path)
+        except _TooManyDiagnostics:  # the walk stops at this task or before it
+            self._is_full = True
+            return node
+        return Converted(node.position, _ReadTask(task, tuple(found[before:])))
 
 
 def _duplicate_keys(node: Node, path: str, except_keys: tuple[str, ...] = ()) -> Iterator[tuple[str, Position, str]]:
@@ -361,11 +345,11 @@ def _without_nulls(kind: type[Command], raw: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
-def _refs(parsed: _ParsedNode[Any], texts: list[str], *keys: str) -> list[ParsedReference]:
+def _refs(parsed: _ParsedNode[Any], texts: list[str], *keys: str) -> tuple[ParsedReference, ...]:
     node = next((parsed.node.entries[key][1] for key in keys if key in parsed.node.entries), None)
     if isinstance(node, Sequence):
-        return [ParsedReference(text, item.position) for text, item in zip(texts, node.items, strict=True)]
-    return [ParsedReference(text, parsed.node.position if node is None else node.position) for text in texts]
+        return tuple(ParsedReference(text, item.position) for text, item in zip(texts, node.items, strict=True))
+    return tuple(ParsedReference(text, parsed.node.position if node is None else node.position) for text in texts)
 
 
 def _position_of(node: Mapping, kind: type[Command], name: str) -> Position:

@@ -30,33 +30,45 @@ class TaskRef:
 
 
 class Resolver:
-    """A resolver of references. Key, name, `Epic/Name` and `Project/..` take precedence in this order."""
+    """A resolver of references. Key, name, `Epic/Name` and `Project/..` take precedence in this order.
+
+    Each form of reference has an index, which is built at its first use: most plans use one or two of the six.
+    """
 
     def __init__(self) -> None:
-        self._in_project: dict[tuple[str, int, str], list[TaskRef]] = {}
-        self._across_projects: dict[tuple[int, str], list[TaskRef]] = {}
+        self._known: list[TaskRef] = []
+        self._indexes: dict[tuple[int, bool], _Index] = {}
 
     def add(self, known: TaskRef) -> None:
         """Register the task under every form of reference to it."""
-        for rank, form in _spellings(known):
-            self._in_project.setdefault((known.project, rank, form), []).append(known)
-            self._across_projects.setdefault((rank, f"{_folded(known.project)}/{form}"), []).append(known)
+        self._known.append(known)
+        self._indexes.clear()
 
     def find(self, text: str, project: str) -> list[TaskRef]:
         """Return all tasks that match the reference from `project`. A valid reference matches exactly one."""
         form = _folded(text)
         for rank in _RANKS:
-            if found := self._in_project.get((project, rank, form)):
-                return found
+            if found := self._index(rank, with_project=False).get((project, form)):
+                return found if isinstance(found, list) else [found]
         for rank in _RANKS:
-            if found := self._across_projects.get((rank, form)):
-                return found
+            if found := self._index(rank, with_project=True).get(form):
+                return found if isinstance(found, list) else [found]
         return []
+
+    def _index(self, rank: int, *, with_project: bool) -> "_Index":
+        index = self._indexes.get((rank, with_project))
+        if index is None:
+            index = self._indexes[rank, with_project] = {}
+            for known in self._known:
+                form = _spelling(known, rank)
+                if form is not None:
+                    _enter(index, f"{_folded(known.project)}/{form}" if with_project else (known.project, form), known)
+        return index
 
     def reference(self, known: TaskRef, project: str) -> str | None:
         """Return the shortest reference that matches only this task from `project`, or None."""
-        forms = [form for _, form in _spellings(known)] if known.project == project else []
-        forms += [f"{known.project}/{form}" for _, form in _spellings(known)]
+        forms = [*_spellings(known)] if known.project == project else []
+        forms += [f"{known.project}/{form}" for form in _spellings(known)]
         return next((form for form in forms if self.find(form, project) == [known]), None)
 
 
@@ -121,12 +133,29 @@ class References:
         return diagnostic
 
 
-def _spellings(known: TaskRef) -> Iterator[tuple[int, str]]:
-    if known.key is not None:
-        yield 0, _folded(known.key)
-    yield 1, _folded(known.name)
-    if known.epic is not None:
-        yield 2, f"{_folded(known.epic)}/{_folded(known.name)}"
+_Index = dict[str | tuple[str, str], TaskRef | list[TaskRef]]
+"""Tasks by reference. A list only where several tasks have the same one, because a list for each takes more memory."""
+
+
+def _enter(index: _Index, form: str | tuple[str, str], known: TaskRef) -> None:
+    present = index.setdefault(form, known)
+    if isinstance(present, list):
+        present.append(known)
+    elif present is not known:
+        index[form] = [present, known]
+
+
+def _spellings(known: TaskRef) -> Iterator[str]:
+    return (form for rank in _RANKS if (form := _spelling(known, rank)) is not None)
+
+
+def _spelling(known: TaskRef, rank: int) -> str | None:
+    """Return the folded form of a reference: the key for rank 0, the name for 1, `Epic/Name` for 2, if there is one."""
+    if rank == 0:
+        return None if known.key is None else _folded(known.key)
+    if rank == 1:
+        return _folded(known.name)
+    return None if known.epic is None else f"{_folded(known.epic)}/{_folded(known.name)}"
 
 
 def _folded(text: str) -> str:

@@ -1,7 +1,8 @@
 """Parser from YAML or JSON text to a tree with positions.
 
 Every scalar stays text. The type of its field interprets it later, so that `name: No` is a name and not a boolean.
-Depth and size are checked before the tree grows, so that nesting and aliases cannot exhaust the memory.
+Depth and size are checked before the tree grows, so that nesting and aliases cannot exhaust the memory. A caller can
+convert the entries of long lists while the text is parsed, so that the tree does not contain all of them at once.
 """
 
 import json
@@ -68,15 +69,34 @@ class Mapping:
     duplicates: list[tuple[str, Position]] = field(default_factory=list)
 
 
-Node = Scalar | Sequence | Mapping
+@dataclass(slots=True)
+class Converted:
+    """The result of a converter, in the place of its mapping."""
+
+    position: Position
+    value: object
+
+
+Node = Scalar | Sequence | Mapping | Converted
+Converter = Callable[[tuple[str, ...], str, Mapping], Node]
+"""Return the node to keep for a mapping in a list. It gets the keys above the mapping, its path, and the mapping.
+
+An example of the keys is `("projects", "tasks")`, and of the path `projects.0.tasks.3`.
+"""
 
 
 def compose(
-    text: str, report: Callable[[int], None] = lambda line: None, *, is_json: bool = False, strict_json: bool = False
+    text: str,
+    report: Callable[[int], None] = lambda line: None,
+    convert: Converter = lambda keys, path, node: node,
+    *,
+    is_json: bool = False,
+    strict_json: bool = False,
 ) -> Node:
     """Parse the document and return its tree. `report` is called periodically with the current line.
 
-    With `is_json`, errors are those of a JSON parser. `strict_json` also requires valid JSON. Raises SyntaxProblem.
+    `convert` is called for each mapping in a list that no alias can refer to. With `is_json`, errors are those of a
+    JSON parser. `strict_json` also requires valid JSON. Raises SyntaxProblem.
     """
     # One search of the whole text would block all other threads.
     pieces = (_UNREADABLE.search(text, start, start + SEARCHED) for start in range(0, len(text), SEARCHED))
@@ -86,7 +106,7 @@ def compose(
         raise SyntaxProblem(_position_of(text, found.start()), f'character {code} must be escaped, as in "\\u0007"')
     if is_json and strict_json and (unreadable := _json_error(text)) is not None:
         raise unreadable
-    return _tree(text, report, is_json)
+    return _tree(text, report, convert, is_json)
 
 
 def looks_like_json(text: str) -> bool:
@@ -94,8 +114,8 @@ def looks_like_json(text: str) -> bool:
     return text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
 
 
-def _tree(text: str, report: Callable[[int], None], is_json: bool) -> Node:
-    builder, event = _Builder(), None
+def _tree(text: str, report: Callable[[int], None], convert: Converter, is_json: bool) -> Node:
+    builder, event = _Builder(convert), None
     try:
         parsed = yaml.parse(_SURROGATES.sub(_joined, text) if looks_like_json(text) else text, Loader=_LOADER)
         for number, event in enumerate(parsed):
@@ -118,6 +138,8 @@ def to_python(node: Node) -> Any:
     """Convert the tree to lists, dicts, texts and None."""
     if isinstance(node, Scalar):
         return node.text
+    if isinstance(node, Converted):
+        return node.value
     if isinstance(node, Sequence):
         return [to_python(item) for item in node.items]
     return {key: to_python(value) for key, (_, value) in node.entries.items()}
@@ -162,12 +184,20 @@ class _Frame:
     values_before: int
     key: tuple[str, Position] | None = None
 
+    @property
+    def place(self) -> str:
+        """The key or the index of the child that is being read."""
+        if isinstance(self.node, Sequence):
+            return str(len(self.node.items))
+        return "" if self.key is None else self.key[0]
+
 
 class _Builder:
     """A builder of the tree from parser events."""
 
-    def __init__(self) -> None:
+    def __init__(self, convert: Converter) -> None:
         self.root: Node | None = None
+        self._convert = convert
         self._open: list[_Frame] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._values = 0
@@ -207,7 +237,17 @@ class _Builder:
         frame = self._open.pop()
         if frame.anchor is not None:
             self._anchors[frame.anchor] = (frame.node, self._values - frame.values_before)
-        self._attach(frame.node)
+        self._attach(self._converted(frame))
+
+    def _converted(self, frame: _Frame) -> Node:
+        """Return the node to keep for a complete list or mapping. Nodes that an alias can repeat stay as they are."""
+        if isinstance(frame.node, Sequence) or not self._open or not isinstance(self._open[-1].node, Sequence):
+            return frame.node
+        if frame.anchor is not None or any(above.anchor is not None for above in self._open):
+            return frame.node
+        keys = tuple(above.key[0] for above in self._open if above.key is not None)
+        path = ".".join(above.place for above in self._open)
+        return self._convert(keys, path, frame.node)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         position = _position(event.start_mark)

@@ -1,5 +1,6 @@
 """Imports of plans into a real database: the changes, and the data that stays."""
 
+from itertools import pairwise
 from pathlib import Path
 from shutil import copyfile
 
@@ -367,11 +368,23 @@ async def test_subscribers_receive_the_progress_of_an_import(api: OperationsClie
     heard: list[tuple[str, int, int]] = []
     with progress.report_to("test", lambda *said: heard.append(said)):
         await import_plan(api, PLAN)
-    assert heard[0][0] == "Reading"
-    assert heard[-1] == ("Writing", 3, 3)
+    assert list(dict.fromkeys(step for step, _, _ in heard)) == ["Reading", "Comparing", "Writing"]
+    assert [(done, of) for step, done, of in heard if step != "Reading"] == [(0, 3), (3, 3), (6, 6)]
     before = len(heard)
     await import_plan(api, PLAN)
     assert len(heard) == before
+
+
+async def test_each_phase_of_a_large_import_reports_its_progress_in_equal_steps(api: OperationsClient) -> None:
+    heard: list[tuple[str, int, int]] = []
+    tasks = "".join(f"- name: Task {number}\n  labels: [a, b]\n" for number in range(3_000))
+    with progress.report_to("test", lambda *said: heard.append(said)):
+        await import_plan(api, f"standalone_tasks:\n{tasks}")
+    for phase in ("Reading", "Comparing", "Writing"):
+        shares = [done / of for step, done, of in heard if step == phase]
+        assert shares == sorted(shares)
+        steps = [after - before for before, after in pairwise([0.0, *shares, 1.0])]
+        assert max(steps) < 0.5
 
 
 names = st.sampled_from(["A", "B", "C", "D"])

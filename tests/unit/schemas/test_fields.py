@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from project_manager.domain.errors import Invalid
-from project_manager.plans import reader
+from project_manager.plans.plan_format import PlanTask
 from project_manager.schemas import validation
 from project_manager.schemas.agents import GetContext
 from project_manager.schemas.commands import Command
@@ -115,7 +115,7 @@ def test_a_token_may_have_any_other_name(name: str) -> None:
     assert validation.read(CreateToken, {"name": name, "role": "agent"}).name == name
 
 
-@pytest.mark.parametrize("command", [CreateTask, reader.PlanTask])
+@pytest.mark.parametrize("command", [CreateTask, PlanTask])
 @pytest.mark.parametrize(
     ("sent", "read"),
     [

@@ -1,0 +1,95 @@
+"""The plan format: the keys of a document, a project, an epic and a task."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+
+from project_manager.domain import limits
+from project_manager.domain.logs import LogKind
+from project_manager.domain.names import INBOX
+from project_manager.domain.statuses import EpicStatus, Status
+from project_manager.plans.knowledge_reader import COMPOSED_REFERENCE, REFERENCE_CHARACTERS, Assumptions, Author
+from project_manager.schemas import fields
+from project_manager.schemas.commands import Command
+from project_manager.schemas.tasks import PlainFields
+
+
+def _as_list(value: object) -> object:
+    """Accept one reference without a list. The text is not split, because names can contain commas."""
+    return [value] if isinstance(value, str) else value
+
+
+def _normalized_reference(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty")
+    return value.strip()
+
+
+Reference = Annotated[
+    str, COMPOSED_REFERENCE, AfterValidator(_normalized_reference), Field(max_length=REFERENCE_CHARACTERS)
+]
+References = Annotated[list[Reference], fields.max_items(limits.LINKS), BeforeValidator(_as_list)]
+
+
+class PlanLog(Command):
+    """An entry of a task log."""
+
+    author: Author
+    kind: LogKind
+    at: fields.Instant
+    body: fields.Text
+
+
+class PlanTask(PlainFields):
+    """A task. References are names or external keys."""
+
+    status: fields.TaskStatus = Status.TODO
+    depends_on: References = Field(default_factory=list, validation_alias=AliasChoices("depends_on", "dependencies"))
+    conflicts_with: References = Field(default_factory=list)
+    attempts: Annotated[fields.Integer, Field(ge=0, le=1_000_000)] = 0
+    created_by: Author | None = None
+    created_at: fields.Instant | None = None
+    completed_at: fields.Instant | None = None
+    log: list[PlanLog] = Field(default_factory=list)
+    assumptions: Assumptions
+
+
+class PlanStandaloneTask(PlanTask):
+    """A task without an epic."""
+
+    project: fields.Name = INBOX
+
+
+TASK_DEFAULTS = {
+    name: field.get_default(call_default_factory=True)
+    for name, field in PlanTask.model_fields.items()
+    if not field.is_required()
+}
+
+
+class PlanEpic(Command):
+    """An epic."""
+
+    name: fields.Name
+    description: fields.Text = ""
+    status: fields.StatusOfEpic = EpicStatus.ACTIVE
+    position: Annotated[fields.Integer, Field(ge=0, le=1_000_000)] | None = None
+    tasks: list[object] = Field(default_factory=list)
+
+
+class PlanProject(Command):
+    """A project. `tasks` are its tasks without an epic."""
+
+    name: fields.Name
+    description: fields.Text = ""
+    archived: fields.Flag = False
+    epics: list[object] = Field(default_factory=list)
+    tasks: list[object] = Field(default_factory=list)
+    knowledge: list[object] = Field(default_factory=list)
+
+
+class PlanDocument(Command):
+    """The root of a document."""
+
+    projects: list[object] = Field(default_factory=list)
+    standalone_tasks: list[object] = Field(default_factory=list)
