@@ -20,7 +20,9 @@ from project_manager.store.sqlite import backup, files, private_files
 
 _PROGRESS_FROM_CHARACTERS = 100_000
 _CHANGE_SYMBOLS = {"created": "+", "changed": "~", "deleted": "-", "unchanged": "="}
-_READING_SHARE = 0.4
+_PROGRESS_STEPS = 1000
+_SHARES = {"Reading": (0.0, 0.25), "Comparing": (0.25, 0.1), "Writing": (0.35, 0.65)}
+"""The part of the progress bar before each phase, and that of the phase. Each is its part of the CPU of an import."""
 
 
 def import_file(settings: Settings, file: str, *, dry_run: bool, status: str, prune: bool, quiet: bool) -> ImportView:
@@ -99,21 +101,21 @@ def _progress_listener(quiet: bool) -> Iterator[ProgressListener]:
     if quiet or not sys.stderr.isatty():
         yield lambda label, done, of: None
         return
-    with click.progressbar(length=1000, file=output.raw_stream(sys.stderr), show_eta=False) as bar:
+    with click.progressbar(length=_PROGRESS_STEPS, file=output.raw_stream(sys.stderr), show_eta=False) as bar:
         yield _ProgressBar(bar)
         bar.update(bar.length or 0)
 
 
 class _ProgressBar:
-    """A progress bar of a thousand steps that covers reading and writing."""
+    """A progress bar that covers all phases of an import."""
 
     def __init__(self, bar: Any) -> None:
         self._bar = bar
         self._shown = 0
 
     def __call__(self, label: str, done: int, of: int) -> None:
-        share = _READING_SHARE * done / of if label == "Reading" else _READING_SHARE + (1 - _READING_SHARE) * done / of
-        steps = int(1000 * share)
+        before, share = _SHARES[label]
+        steps = int(_PROGRESS_STEPS * (before + share * done / max(1, of)))
         self._bar.label = label
         self._bar.update(max(0, steps - self._shown))
         self._shown = max(steps, self._shown)
