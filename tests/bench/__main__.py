@@ -1,4 +1,4 @@
-"""The benchmark: python -m tests.bench [--quick] [--only SECTION] [--against FOLDER] [--write docs/performance.md]."""
+"""The benchmark: python -m tests.bench [--quick] [--only SECTION] [--sizes | --peers] [--write docs/performance.md]."""
 
 import argparse
 import resource
@@ -8,9 +8,23 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import another_checkout, claiming, footprint, machine, predecessor, report, sizes, slow_disk, watching
+from tests.bench import (
+    another_checkout,
+    claiming,
+    footprint,
+    imports,
+    machine,
+    predecessor,
+    report,
+    sizes,
+    slow_disk,
+    watching,
+)
 from tests.bench.report import Section
 from tests.bench.servers import NotServing
+
+Sections = dict[str, Callable[[Path], list[Section]]]
+"""The measurements by name. Each gets an empty folder."""
 
 
 def main() -> int:
@@ -19,9 +33,10 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8192)), hard))
     sections: list[Section] = []
     began = time.perf_counter()
+    part, available = _selected(asked)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.folder) as folder:
         note = machine.description(Path(folder))
-        for name, run in _sections(asked.quick, asked.predecessor, asked.against).items():
+        for name, run in available.items():
             if asked.only and name not in asked.only:
                 continue
             place = Path(folder) / name
@@ -33,40 +48,72 @@ def main() -> int:
                 sections.append(Section(name, f"Not measured: {str(fault).splitlines()[0]}.", ["-"]))
             print(report.goals(sections), file=sys.stderr, flush=True)
     minutes = (time.perf_counter() - began) / 60
-    text = report.whole(note, sections, minutes, quick=asked.quick)
+    text = report.whole(note, sections, minutes, _command(asked))
     if asked.write:
-        report.put_into(asked.write, text)
+        report.put_into(asked.write, part, text, sections)
     print(text)
     return 0
 
 
-def _sections(quick: bool, other: Path | None, checkout: Path | None) -> dict[str, Callable[[Path], list[Section]]]:
-    """Return the measurements by name, each with its rounds and seconds per slice."""
-    rounds = 3 if quick else 5
-    slices = 0.3 if quick else 0.8
-    sections: dict[str, Callable[[Path], list[Section]]] = {
-        "claims": lambda folder: [claiming.measured(folder, rounds, slices)],
-        "disk": lambda folder: [slow_disk.measured(folder, rounds, slices)],
-        "sizes": lambda folder: [sizes.measured(folder, rounds, slices)],
-        "events": lambda folder: watching.measured(folder, 1 if quick else 3, 20 if quick else 50),
-        "process": lambda folder: [footprint.measured(folder, 2 if quick else 5)],
+def _selected(asked: argparse.Namespace) -> tuple[str, Sections]:
+    """Return the part of the page that the report replaces, and its measurements."""
+    rounds = 3 if asked.quick else 5
+    seconds = 0.3 if asked.quick else 0.8
+    if asked.sizes:
+        return "bench sizes", _growth(asked, rounds, seconds)
+    return "bench", _usual(asked, rounds, seconds)
+
+
+def _usual(asked: argparse.Namespace, rounds: int, seconds: float) -> Sections:
+    sections: Sections = {
+        "claims": lambda folder: [claiming.measured(folder, rounds, seconds)],
+        "disk": lambda folder: [slow_disk.measured(folder, rounds, seconds)],
+        "sizes": lambda folder: [sizes.measured(folder, folder, rounds, seconds, sizes.DEFAULT_SIZES)],
+        "events": lambda folder: watching.measured(folder, 1 if asked.quick else 3, 20 if asked.quick else 50),
+        "process": lambda folder: [footprint.measured(folder, 2 if asked.quick else 5)],
     }
-    if other is not None:
-        sections["predecessor"] = lambda folder: [predecessor.measured(folder, rounds, slices * 2, other)]
-    if checkout is not None:
-        sections["against"] = lambda folder: [another_checkout.measured(folder, rounds, slices, checkout)]
+    if asked.predecessor is not None:
+        sections["predecessor"] = lambda folder: [predecessor.measured(folder, rounds, seconds * 2, asked.predecessor)]
+    if asked.against is not None:
+        sections["against"] = lambda folder: [another_checkout.measured(folder, rounds, seconds, asked.against)]
     return sections
 
 
+def _growth(asked: argparse.Namespace, rounds: int, seconds: float) -> Sections:
+    """Return the measurements of large databases. With --folder the databases stay for the next run."""
+
+    def databases(folder: Path) -> Path:
+        return folder if asked.folder is None else Path(asked.folder) / "sizes"
+
+    largest = [size for size in sizes.ALL_SIZES if size <= asked.largest]
+    plans = [min(asked.largest, imports.LARGEST) // 10, min(asked.largest, imports.LARGEST)]
+    return {
+        "sizes": lambda folder: [
+            sizes.measured(folder, databases(folder).resolve(), rounds, seconds, largest, drawn=True)
+        ],
+        "imports": lambda folder: [imports.measured(folder, plans)],
+    }
+
+
+def _command(asked: argparse.Namespace) -> str:
+    flags = {"--quick": asked.quick, "--sizes": asked.sizes}
+    return " ".join(["scripts/bench", *(flag for flag, given in flags.items() if given)])
+
+
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures the service and prints a report.")
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure the service and print a report.")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: under two minutes")
     parser.add_argument("--only", action="append", help="only this section: claims, disk, sizes, events, process")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the report between the marks of this page")
-    parser.add_argument("--folder", type=Path, help="where databases go: the disk that is measured")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="replace this report and its plots in the page")
+    parser.add_argument("--folder", type=Path, help="folder of the databases: the disk that is measured")
     parser.add_argument("--predecessor", type=Path, metavar="PROGRAM", help="compare with this project-manager-mcp")
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="compare with this other checkout")
-    return parser.parse_args()
+    parser.add_argument("--sizes", action="store_true", help="instead, measure large databases (sizes, imports)")
+    parser.add_argument("--largest", type=int, default=sizes.ALL_SIZES[-1], metavar="TASKS", help="limit of --sizes")
+    asked = parser.parse_args()
+    if asked.largest < sizes.DEFAULT_SIZES[-1]:
+        parser.error(f"--largest is at least {sizes.DEFAULT_SIZES[-1]}")
+    return asked
 
 
 if __name__ == "__main__":

@@ -47,11 +47,8 @@ def _claims(server: Server, seconds: float) -> dict[str, Callable[[], Sample]]:
 
 
 def _reads(server: Server, seconds: float) -> dict[str, Callable[[], Sample]]:
-    return {
-        name: partial(sizes.slice_of, server, script, calls, seconds)
-        for name, script, calls in sizes.scripts()
-        if name in (sizes.CHANGED, sizes.PAGE)
-    }
+    operations = (sizes.CHANGED_BOARDS, sizes.PAGES)
+    return {operation.name: partial(sizes.slice_of, server, operation, seconds) for operation in operations}
 
 
 def _section(found: Rounds, operations: list[str], checkout: Path) -> Section:

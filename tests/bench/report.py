@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from tests.bench.plot import Plot
 from tests.bench.sampling import Spread, number
+
+PLOTS = "images"
+"""Folder of the plots, next to the page."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +39,18 @@ class Goal:
 
 @dataclass
 class Section:
-    """One table with its explanation, and its goals."""
+    """One table with its explanation, its goals and its plots."""
 
     title: str
     words: str
     headers: Sequence[str]
     rows: list[list[str]] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
+    plots: list[Plot] = field(default_factory=list)
 
     def markdown(self) -> str:
-        return f"### {self.title}\n\n{self.words}\n\n{table(self.headers, self.rows)}"
+        pictures = "".join(f"![{plot.title}]({PLOTS}/{plot.name}.svg)\n\n" for plot in self.plots)
+        return f"#### {self.title}\n\n{self.words}\n\n{pictures}{table(self.headers, self.rows)}"
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -61,25 +67,30 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-MARK = ("<!-- bench: begin -->", "<!-- bench: end -->")
-
-
-def whole(machine: str, sections: Sequence[Section], minutes: float, *, quick: bool) -> str:
-    """Return the report: goals, machine, tables."""
-    kind = "`scripts/bench --quick`" if quick else "`scripts/bench`"
+def whole(machine: str, sections: Sequence[Section], minutes: float, command: str) -> str:
+    """Return the report of one command: machine, goals, tables."""
     parts = [
-        f"Written by {kind} in {minutes:.0f} minutes. Figures are medians of the rounds with [min..max].",
+        f"Written by `{command}` in {minutes:.0f} minutes. Figures are medians of the rounds with [min..max].",
         f"Machine: {machine}",
-        "### Goals\n\n" + goals(sections),
+        *(["#### Goals\n\n" + goals(sections)] if any(section.goals for section in sections) else []),
         *(section.markdown() for section in sections),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def put_into(page: Path, text: str) -> None:
-    """Replace the text between the marks of a page. Raises ValueError when a mark is missing."""
-    before, begin, rest = page.read_text().partition(MARK[0])
-    _, end, after = rest.partition(MARK[1])
+def put_into(page: Path, part: str, text: str, sections: Sequence[Section]) -> None:
+    """Replace the text between the marks of this part of a page, and write its plots.
+
+    Raises ValueError when a mark is missing.
+    """
+    first, last = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
+    before, begin, rest = page.read_text().partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"{page} has no place for the report between {MARK[0]} and {MARK[1]}")
+        raise ValueError(f"{page} has no place for this report between {first} and {last}")
     page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")
+    folder = page.parent / PLOTS
+    folder.mkdir(exist_ok=True)
+    for section in sections:
+        for plot in section.plots:
+            (folder / f"{plot.name}.svg").write_text(plot.svg)

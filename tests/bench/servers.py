@@ -12,6 +12,7 @@ from types import TracebackType
 
 CHECKOUT = Path(__file__).parents[2]
 TIMEOUT = 30.0
+START_TIMEOUT = 120.0
 CPUCLOCK_SCHED = 2  # on Linux a clock id encodes the process and one of its clocks
 SERVE = (sys.executable, "-m", "project_manager", "serve", "--no-browser")
 
@@ -119,7 +120,10 @@ class Server:
 
 
 def product(folder: Path, database: str = "tasks.db", **settings: str) -> Server:
-    """Start the service as a user does, with its default settings except `settings`."""
+    """Start the service as a user does, with its default settings except `settings`.
+
+    `database` is a name in `folder`, or an absolute path.
+    """
     port, mcp_port = free_ports(2)
     environment = {
         "DATABASE_PATH": str(folder / database),
@@ -129,7 +133,7 @@ def product(folder: Path, database: str = "tasks.db", **settings: str) -> Server
         "RATE_LIMIT_PER_SECOND": "0",
         **settings,
     }
-    server = Server("product", SERVE, port, folder, environment, "/healthz")
+    server = Server("product", SERVE, port, folder, environment, "/healthz", timeout=START_TIMEOUT)
     server.mcp_port = mcp_port
     return server
 

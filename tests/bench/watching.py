@@ -111,7 +111,7 @@ def _fan_out_section(found: Rounds, cut: list[bool]) -> Section:
         section.rows.append([name, str(found.rate(name)), str(found.cpu(name)), per_frame, latency])
     slower = found.ratio(STALLED, (FANNED,), lambda sample: sample.p99)
     section.goals = [
-        Goal(f"CPU of one event for each of {SUBSCRIBERS:,} WebSockets", 15, "at most", each, "us"),
+        Goal(f"CPU of one event for each of {SUBSCRIBERS:,} WebSockets", 12, "at most", each, "us"),
         Goal("the others' p99 with one that does not read / without", 1.1, "at most", slower),
     ]
     return section

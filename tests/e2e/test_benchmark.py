@@ -1,0 +1,71 @@
+"""The benchmark of large databases runs on small ones. No test compares a time."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from project_manager.plans import reader
+from project_manager.store.sqlite import backup, driver
+from tests.bench import imports, large_database, sizes
+from tests.bench.report import PLOTS, put_into, whole
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_generated_database_has_ten_events_for_each_task_and_passes_verification(tmp_path: Path) -> None:
+    path = tmp_path / "generated.db"
+    steps: list[tuple[str, int, int]] = []
+    large_database.ensure(path, 1_000, lambda *step: steps.append(step))
+    found = backup.check_file(path, sealed=False)
+    assert (found.problems, found.differences) == ((), ())
+    connection = driver.connect(str(path))
+    count = "SELECT (SELECT count(*) FROM tasks), (SELECT count(*) FROM events WHERE task_id IS NOT NULL)"
+    assert connection.execute(count).fetchone() == (1_000, 10_000)
+    connection.close()
+    assert steps[-1] == ("events", 10_000, 10_000)
+
+
+def test_a_finished_database_is_used_again_and_an_unfinished_one_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "generated.db"
+    path.with_suffix(".unfinished").write_bytes(b"half")
+    large_database.ensure(path, 100, lambda *step: None)
+    assert [each.name for each in tmp_path.iterdir()] == ["generated.db"]
+    large_database.ensure(path, 100, lambda *step: pytest.fail("the database was generated again"))
+
+
+def test_every_operation_is_measured_at_each_size_and_drawn(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- bench sizes: begin -->\nold\n<!-- bench sizes: end -->\nafter\n")
+    section = sizes.measured(tmp_path, tmp_path / "databases", 1, 0.01, (100, 1_000), drawn=True)
+    assert [row[0] for row in section.rows] == [*sizes.NAMES]
+    assert not [row for row in section.rows if "-" in row]
+    put_into(page, "bench sizes", whole("a machine", [section], 1, "scripts/bench --sizes"), [section])
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    (plot,) = section.plots
+    assert f"({PLOTS}/{plot.name}.svg)" in text
+    ElementTree.parse(tmp_path / PLOTS / f"{plot.name}.svg")
+
+
+def test_an_import_is_measured_when_the_plan_is_new_and_when_it_is_unchanged(tmp_path: Path) -> None:
+    section = imports.measured(tmp_path, (20, 200), ("json",))
+    assert [row[:2] for row in section.rows] == [
+        ["json, new", "20"],
+        ["json, unchanged", "20"],
+        ["json, new", "200"],
+        ["json, unchanged", "200"],
+    ]
+    assert len(section.goals) == len(imports.KINDS)
+
+
+def test_both_formats_of_the_measured_plan_have_the_same_content() -> None:
+    plans = [
+        reader.read(text, name) for text, name in ((imports.as_yaml(250), "a.yaml"), (imports.as_json(250), "a.json"))
+    ]
+    assert [plan.diagnostics for plan in plans] == [[], []]
+    contents = [[(task.epic, task.values) for task in plan.tasks] for plan in plans]
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 250
