@@ -47,7 +47,8 @@ class Event:
     """Payload of an event. A subclass is a frozen dataclass, and declares the type and its fields.
 
     `touches` are the resources that an event of the type changes. `is_operator_only` is whether only operators see the
-    payload. `may_make_ready` is whether the event can make a task ready, so that waiting claims search again.
+    payload. `may_make_ready` is whether its task can be ready after the event. Waiting claims then compare the
+    task with their filters.
     """
 
     type: ClassVar[str]
@@ -83,7 +84,6 @@ class ProjectUpdated(ProjectEvent):
     """A project was edited, or is no longer archived."""
 
     type = "project.updated"
-    may_make_ready = True
     name: str
     changed: Annotated[list[str], "names of the changed fields"]
     archived: Annotated[bool, "whether the project is archived now"]
@@ -94,7 +94,6 @@ class ProjectArchived(ProjectUpdated):
     """A project was archived. Each task that was ready has its own `task.not_ready`."""
 
     type = "project.archived"
-    may_make_ready = False
 
 
 class ProjectDeleted(ProjectEvent):
@@ -203,7 +202,6 @@ class TaskDeleted(TaskEvent):
     """A task was deleted."""
 
     type = "task.deleted"
-    may_make_ready = True
     name: str
 
 

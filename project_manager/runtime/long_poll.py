@@ -7,7 +7,6 @@ picks a task for each waiter and calls `WaitingCall.claim` back in its transacti
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -15,69 +14,27 @@ import anyio
 import anyio.lowlevel
 
 from project_manager.domain.actors import SYSTEM
-from project_manager.domain.errors import Internal, ProjectManagerError, ShuttingDown
-from project_manager.domain.events import READINESS_EVENTS, TaskStatusChanged
-from project_manager.domain.statuses import Status
-from project_manager.observability.logging import bind_context, log_action
+from project_manager.domain.errors import ProjectManagerError, ShuttingDown
+from project_manager.domain.events import READINESS_EVENTS
+from project_manager.observability.logging import log_action
 from project_manager.operations.definition import WaitsFor
-from project_manager.runtime.authentication import check_agent_in_transaction
 from project_manager.runtime.background import BackgroundJobs, Job
 from project_manager.runtime.calls import Call, OperationResult
-from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow, Subscription
-from project_manager.runtime.execution import CallExecutor
+from project_manager.runtime.claim_queue import ChangesSinceLastPass, WaitingCall
+from project_manager.runtime.event_hub import UNBOUNDED, Closed, Hub, Overflow, Subscription
+from project_manager.runtime.execution import CallExecutor, UseCase
 from project_manager.schemas import validation
 from project_manager.schemas.leases import ClaimNextTask, NothingReadyView, ReleaseTaskLock
 from project_manager.services import claim_blockers, claim_queue, leases
 from project_manager.services.claim_blockers import TaskCounts
-from project_manager.store.claim_queue import Waiter
-from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.database import Database
-from project_manager.store.transaction import Tx, savepoint
+from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
 
 MAX_CACHED_COUNTS = 1000
 
 Written = TypeVar("Written")
-
-
-@dataclass(slots=True)
-class WaitingCall:
-    """A call that waits in the claim queue. `result` is set before the event `settled`."""
-
-    call: Call
-    waiter: Waiter
-    executor: CallExecutor
-    settled: anyio.Event = field(default_factory=anyio.Event)
-    result: OperationResult | ProjectManagerError | type[Closed] | None = None
-
-    @property
-    def key(self) -> tuple[str, str] | None:
-        """The actor id and the idempotency key, or None without a key."""
-        return None if self.call.key is None else (self.call.actor.id, self.call.key)
-
-    def claim(self, tx: Tx, task_id: int) -> tuple[OperationResult | ProjectManagerError, bool]:
-        """Claim the task. Return the result, which can be an error, and whether the task was claimed."""
-        own = replace(tx, actor=self.call.actor, request_id=self.call.caller.request_id)
-        bind_context(own.request_id, own.actor.token_id)
-        use_case = partial(claim_queue.claim_found, task_id=task_id, called_at=self.call.called_at)
-        try:
-            with savepoint(tx):
-                # A token may have been bound to the agent id during the wait.
-                check_agent_in_transaction(own, self.call.caller.actor, own.actor)
-                result = self.executor.write_in(own, self.call, use_case)
-        except ProjectManagerError as error:
-            return error, False
-        except driver.DriverError:  # it concerns the whole batch
-            raise
-        except Exception:
-            log.exception("queued claim failed", extra={"action": "write_failed", "operation": "claim_next_task"})
-            return Internal("internal server error; no task was claimed"), False
-        return result, not result.replayed
-
-    def settle(self, result: OperationResult | ProjectManagerError | type[Closed]) -> None:
-        self.result = result
-        self.settled.set()
 
 
 class TaskCountCache:
@@ -132,6 +89,7 @@ class LongPolls:
         self._writer = database.writer
         self._executor = executor
         self._task_counts = TaskCountCache(database)
+        self._changes = ChangesSinceLastPass()
         self._pass = anyio.Lock()
         self._pass_due = anyio.Event()
         jobs.register(Job("claim_queue", self._serve, self._wait_until_due, stop=partial(self._cancel_all, Closed)))
@@ -145,22 +103,30 @@ class LongPolls:
 
     async def _claim(self, call: Call) -> OperationResult:
         """Claim the next task. When no task is ready, the result has the blockers."""
-        claim = self._wait_for_task(call) if call.wait_seconds else self._executor.write(call, call.operation.use_case)
+        claim = self._wait_for_task(call) if call.wait_seconds else self._search(call, call.operation.use_case)
         result = await claim
         if not _has_task(call, result):
             result.view = await self._task_counts.get_view(call)
+        return result
+
+    async def _search(self, call: Call, claim: UseCase) -> OperationResult:
+        """Run a claim until it has searched all ready tasks. Each run is short, so that other writes do not wait."""
+        result = await self._executor.write(call, claim)
+        while not _has_task(call, result) and result.view.continue_after is not None:
+            result = await self._executor.write(call, partial(claim, after=result.view.continue_after))
         return result
 
     async def _wait_for_task(self, call: Call) -> OperationResult:
         """Claim the next task, or wait for it in the claim queue. The result may have no task."""
         head = self._hub.head
         claim_or_enqueue = partial(claim_queue.claim_or_enqueue, called_at=call.called_at)
-        result = await _shielded(self._executor.write(call, claim_or_enqueue))
+        result = await _shielded(self._search(call, claim_or_enqueue))
         if not _has_task(call, result):
-            waited = await self._wait(WaitingCall(call, result.view.waiter, self._executor), head)
+            waiting = WaitingCall(call, result.view.waiter, self._executor)
+            waited = await self._wait(waiting, head, is_contended=result.view.is_contended)
             # Ask once more: a task may have been reserved for this waiter.
             claim_again = partial(claim_queue.claim_next, called_at=call.called_at)
-            result = waited if waited is not None else await _shielded(self._executor.write(call, claim_again))
+            result = waited if waited is not None else await _shielded(self._search(call, claim_again))
         await self._release_if_disconnected(result, call)
         return result
 
@@ -189,6 +155,7 @@ class LongPolls:
         listening = self._hub.subscribe(types=READINESS_EVENTS, limit=UNBOUNDED)
         try:
             async with listening as subscription, anyio.create_task_group() as tasks:
+                self._changes.add_new(self.waiting_calls)  # there was no subscription to the events before
                 tasks.start_soon(self._listen, subscription, tasks.cancel_scope)
                 try:
                     await self._serve_while_waiting()
@@ -213,42 +180,52 @@ class LongPolls:
         """Start a pass after each event that may make a task ready."""
         try:
             while True:
-                if self._needs_pass(await subscription.next_batch()):
-                    self._pass_due.set()
+                for event in await subscription.next_batch():
+                    if self._changes.add_event(event):
+                        self._pass_due.set()
         except (Closed, Overflow):  # a pass is shielded, so its results reach their waiters
             scope.cancel()
-
-    def _needs_pass(self, events: list[Event]) -> bool:
-        """Return whether a pass is due. A claim can only answer a waiter with the same idempotency key."""
-        return any(waiting.key for waiting in self.waiting_calls.values()) or any(
-            event.type != TaskStatusChanged.type or event.field("status") != Status.IN_PROGRESS for event in events
-        )
 
     async def _serve_once(self) -> bool:
         """Run one pass over the queue. Return whether another one is due."""
         async with self._pass:
-            serve = partial(claim_queue.serve_waiters, local_waiters=dict(self.waiting_calls))
+            changes = self._changes.take(self.waiting_calls.keys())
+            serve = partial(claim_queue.serve_waiters, local_waiters=dict(self.waiting_calls), changes=changes)
             try:
                 served = await _shielded(self._writer.run("serve_queue", serve, SYSTEM, ""))
             except ShuttingDown as error:
                 self._cancel_all(error)
                 return False
+            except BaseException:
+                self._changes.restore(changes)
+                raise
             for waiter_id, result in served.results.items():
-                self.waiting_calls.pop(waiter_id).settle(result)
-        return served.has_more
+                self._remove(waiter_id).settle(result)
+        return self._changes.keep(served.left, has_more=served.has_more)
 
     def _cancel_all(self, reason: ProjectManagerError | type[Closed]) -> None:
         for waiter_id in list(self.waiting_calls):
-            self.waiting_calls.pop(waiter_id).settle(reason)
+            self._remove(waiter_id).settle(reason)
 
-    async def _wait(self, waiting: WaitingCall, head: int) -> OperationResult | None:
-        """Wait in the queue. Return None without a task. `head` is the number of the newest event before the claim."""
+    def _remove(self, waiter_id: int) -> WaitingCall:
+        waiting = self.waiting_calls.pop(waiter_id)
+        self._changes.remove_waiter(waiting)
+        return waiting
+
+    async def _wait(self, waiting: WaitingCall, head: int, *, is_contended: bool) -> OperationResult | None:
+        """Wait in the queue. Return None without a task.
+
+        `head` is the number of the newest event before the claim. `is_contended` is whether all tasks that are ready
+        for this claim are reserved for earlier waiters.
+        """
         if self._hub.closed:
             await _shielded(self._dequeue(waiting))
             raise Closed
         self.waiting_calls[waiting.waiter.id] = waiting
-        # An event after `head` may have made a task ready before this call could be served.
-        if len(self.waiting_calls) == 1 or self._hub.head != head:
+        # A task may have become ready after `head` and before this line. A reserved task may have become free.
+        is_new = self._hub.head != head or is_contended
+        self._changes.add_waiter(waiting, is_new=is_new)
+        if len(self.waiting_calls) == 1 or is_new:
             self._pass_due.set()
         try:
             with anyio.move_on_after(waiting.call.wait_seconds):
@@ -271,7 +248,8 @@ class LongPolls:
         with _log_errors("dequeue"):
             await self._writer.run("dequeue", dequeue, waiting.call.actor, waiting.call.caller.request_id)
         async with self._pass:
-            self.waiting_calls.pop(waiter_id, None)
+            if waiter_id in self.waiting_calls:
+                self._remove(waiter_id)
         if not self.waiting_calls:
             self._pass_due.set()
 

@@ -1,14 +1,19 @@
 """The claim queue of all instances: claim the next task at once, or wait for it in the order of arrival."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
+
+import orjson
 
 from project_manager.schemas.leases import ClaimNextTask, ClaimView
 from project_manager.services import leases, lookup, resolve, transitions
+from project_manager.services.serializers import NO_IDS
 from project_manager.store import claim_queue, idempotency, links, ready_tasks
 from project_manager.store.claim_queue import Queue, Waiter
-from project_manager.store.ready_tasks import Candidates, Search
+from project_manager.store.ready_tasks import START, Candidates, Position, ReadyTask, Search
+from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 CLAIMS_PER_PASS = 64
@@ -19,10 +24,17 @@ ClaimResult_co = TypeVar("ClaimResult_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Enqueued(ClaimView):
-    """The result of a claim without a ready task. `waiter` is the caller in the queue."""
+class NotClaimed(ClaimView):
+    """The result of a claim without a task.
+
+    `waiter` is the caller in the queue, if it entered the queue. `is_contended` is whether tasks are ready, but all are
+    reserved for earlier waiters. `continue_after` is set when a part of the ready tasks is searched: claim again with
+    `after` set to it.
+    """
 
     waiter: Waiter | None = None
+    is_contended: bool = False
+    continue_after: Position | None = None
 
 
 class LocalWaiter(Protocol[ClaimResult_co]):
@@ -40,10 +52,28 @@ class LocalWaiter(Protocol[ClaimResult_co]):
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """The changes since the last pass over the queue, which decide what the next pass has to do.
+
+    `task_ids` are tasks that may have become ready. `new_waiters` are local waiters that may have missed such a change.
+    `replayable` are local waiters with an idempotency key that another call may have answered.
+    """
+
+    task_ids: Collection[int] = ()
+    new_waiters: Collection[int] = ()
+    replayable: Collection[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ServeResult(Generic[ClaimResult]):
-    """The results of the served waiters, by id. If `has_more` is true, a further pass may serve other waiters."""
+    """The results of the served waiters, by id.
+
+    `left` are ready tasks that waiters accept, and that the pass has not claimed. They are reserved for waiters of
+    other processes, or, if `has_more` is true, another pass can claim them for local waiters.
+    """
 
     results: dict[int, ClaimResult]
+    left: list[int]
     has_more: bool
 
 
@@ -52,23 +82,23 @@ def has_claimed(result: ClaimView) -> bool:
     return result.task is not None
 
 
-def claim_next(tx: Tx, command: ClaimNextTask, *, called_at: int | None = None) -> ClaimView:
+def claim_next(tx: Tx, command: ClaimNextTask, *, called_at: int | None = None, after: Position = START) -> ClaimView:
     """Claim the best ready task: most urgent, then the one that unblocks most, then oldest.
 
     Atomic: no two agents get the same task. Claims with wait_seconds are served in the order of their arrival. When no
     task is ready, the result has the number of tasks and their blockers. Keep lock.fence and send it with every write.
     """
-    return _claim(tx, command, claim_filters(tx, command), tx.now if called_at is None else called_at)
+    return _claim(tx, command, claim_filters(tx, command), tx.now if called_at is None else called_at, after)
 
 
-def claim_or_enqueue(tx: Tx, command: ClaimNextTask, *, called_at: int) -> ClaimView:
+def claim_or_enqueue(tx: Tx, command: ClaimNextTask, *, called_at: int, after: Position = START) -> ClaimView:
     """Claim the next task, or enter the queue when no task is ready. Raises ProjectNotFound, EpicNotFound, Invalid."""
     search = claim_filters(tx, command)
-    claimed = _claim(tx, command, search, called_at)
-    if claimed.task is not None:
-        return claimed
+    result = _claim(tx, command, search, called_at, after)
+    if not isinstance(result, NotClaimed) or result.continue_after is not None:
+        return result
     lookup.check_scope(tx, search)
-    return Enqueued(None, None, "", claim_queue.enqueue(tx, search))
+    return replace(result, waiter=claim_queue.enqueue(tx, search))
 
 
 def claim_filters(tx: Tx, command: ClaimNextTask) -> Search:
@@ -81,15 +111,17 @@ def claim_filters(tx: Tx, command: ClaimNextTask) -> Search:
     return search
 
 
-def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int) -> ClaimView:
-    found = ready_tasks.best(tx, search)
+def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int, after: Position) -> ClaimView:
+    found, continue_after = ready_tasks.best(tx, search, after)
     if found is None:
-        return Enqueued(None, None, "")
+        return NotClaimed(None, None, "", continue_after=continue_after)
     queue = claim_queue.queue(tx)
-    if queue.accepts(found[0]):
-        free = Candidates(search).first(tx, _reserved_task_ids(tx, queue))
+    if queue.waiters and _may_be_reserved(tx, queue, found[0]):
+        free = _first_free(tx, search, queue)
         found = None if free is None else ready_tasks.get_with_context(tx, free)
-    return Enqueued(None, None, "") if found is None else leases.claim(tx, command, *found, called_at=called_at)
+    if found is None:
+        return NotClaimed(None, None, "", is_contended=True)
+    return leases.claim(tx, command, *found, called_at=called_at)
 
 
 def claim_found(tx: Tx, command: ClaimNextTask, *, task_id: int, called_at: int) -> ClaimView:
@@ -100,15 +132,60 @@ def claim_found(tx: Tx, command: ClaimNextTask, *, task_id: int, called_at: int)
     return leases.claim(tx, command, *found, called_at=called_at)
 
 
-def _reserved_task_ids(tx: Tx, queue: Queue) -> set[int]:
-    """Return the ids of the tasks reserved for the waiters, one each, and of the tasks that conflict with them."""
-    reserved: set[int] = set()
-    searches = _CandidateCache()
-    for waiter in queue.waiters:
-        task_id = searches.first(tx, waiter, reserved)
-        if task_id is not None:
-            reserved |= _with_conflicts(tx, task_id)
-    return reserved
+def _may_be_reserved(tx: Tx, queue: Queue, task: TaskRow) -> bool:
+    """Return whether a waiter accepts the task, or a ready task that conflicts with it."""
+    if queue.accepts(task):
+        return True
+    if task.conflicts_with == NO_IDS:
+        return False
+    return any(queue.accepts(other) for other in ready_tasks.among(tx, orjson.loads(task.conflicts_with)))
+
+
+def _first_free(tx: Tx, search: Search, queue: Queue) -> int | None:
+    """Return the first task of the search that is not reserved for a waiter, or None."""
+    reservations = _Reservations(queue)
+    limit = 1
+    while True:
+        task_ids = ready_tasks.ids(tx, search, limit)
+        reservations.extend(tx, {*task_ids, *links.conflicts_of_any(tx, task_ids)})
+        free = next((task_id for task_id in task_ids if task_id not in reservations.task_ids), None)
+        if free is not None or len(task_ids) < limit:
+            return free
+        limit = max(4 * limit, len(reservations.task_ids) + 1)
+
+
+class _Reservations:
+    """The tasks reserved for waiters, one each, in the order of arrival.
+
+    A waiter matters only if it accepts one of the tasks in question, or one that is reserved for a waiter that matters.
+    `task_ids` contains the tasks reserved for these waiters, and the tasks that conflict with them.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._filter_keys: set[tuple[object, ...]] = set()
+        self.task_ids: set[int] = set()
+
+    def extend(self, tx: Tx, task_ids: Collection[int]) -> None:
+        """Include the waiters that accept these tasks."""
+        while new := self._accepting(tx, task_ids) - self._filter_keys:
+            self._filter_keys |= new
+            task_ids = self.task_ids = self._reserve(tx)
+
+    def _accepting(self, tx: Tx, task_ids: Collection[int]) -> set[tuple[object, ...]]:
+        if len(self._filter_keys) == self._queue.number_of_filters:
+            return set()
+        return {key for task in ready_tasks.among(tx, task_ids) for key in self._queue.filters_that_accept(task)}
+
+    def _reserve(self, tx: Tx) -> set[int]:
+        reserved: set[int] = set()
+        searches = _CandidateCache()
+        for waiter in self._queue.waiters.values():
+            if waiter.filter_key in self._filter_keys:
+                task_id = searches.first(tx, waiter, reserved)
+                if task_id is not None:
+                    reserved |= _with_conflicts(tx, task_id)
+        return reserved
 
 
 def _with_conflicts(tx: Tx, task_id: int) -> set[int]:
@@ -138,53 +215,98 @@ class _CandidateCache:
         return task_id
 
 
-def serve_waiters(tx: Tx, *, local_waiters: Mapping[int, LocalWaiter[ClaimResult]]) -> ServeResult[ClaimResult]:
-    """Claim ready tasks for `local_waiters` (by id), in the order in which the waiters of all instances arrived."""
-    results = _replay(tx, local_waiters, {})
+class _Offers:
+    """The ready tasks of one pass, by the filters of the waiters that accept them."""
+
+    def __init__(self, queue: Queue, found: list[ReadyTask]) -> None:
+        self._by_filter_key: dict[tuple[object, ...], deque[int]] = {}
+        self.left: set[int] = set()
+        for task in found:
+            for key in queue.filters_that_accept(task):
+                self._by_filter_key.setdefault(key, deque()).append(task.id)
+                self.left.add(task.id)
+
+    def first(self, waiter: Waiter) -> int | None:
+        """Return the first task in claim order that is left and that the waiter accepts, or None."""
+        accepted = self._by_filter_key.get(waiter.filter_key)
+        while accepted and accepted[0] not in self.left:
+            accepted.popleft()
+        return accepted[0] if accepted else None
+
+
+def serve_waiters(
+    tx: Tx, *, local_waiters: Mapping[int, LocalWaiter[ClaimResult]], changes: Changes
+) -> ServeResult[ClaimResult]:
+    """Claim ready tasks for `local_waiters` (by id), in the order in which the waiters of all instances arrived.
+
+    A waiter has searched when it arrived. Since then only a changed task can be ready for it, so a pass compares the
+    changed tasks with the filters. It searches only for the waiters that it serves. Its cost therefore does not grow
+    with the number of other filters and ready tasks.
+    """
+    results = _replay(tx, local_waiters, changes.replayable)
+    found = ready_tasks.among(tx, {*changes.task_ids, *_ready_for(tx, local_waiters, changes.new_waiters)})
+    if not found:
+        return ServeResult(results, [], False)
+    queue = _with_expired(tx, local_waiters)
+    offers, searches = _Offers(queue, found), _CandidateCache()
     unavailable: set[int] = set()
-    searches = _CandidateCache()
-    for waiter in _ordered_waiters(tx, local_waiters):
-        task_id = None if waiter.id in results else searches.first(tx, waiter, unavailable)
-        if task_id is None:
+    reserved: list[int] = []
+    for waiter in sorted(queue.waiters.values()):
+        if not offers.left or len(results) >= CLAIMS_PER_PASS:
+            break
+        offered = None if waiter.id in results else offers.first(waiter)
+        if offered is None:
             continue
+        # A search finds the best task, also among the tasks of later passes. By labels, it can miss the offered one.
+        task_id = searches.first(tx, waiter, unavailable) or offered
         claimed = True
         if waiter.id in local_waiters:
             results[waiter.id], claimed = local_waiters[waiter.id].claim(tx, task_id)
             claim_queue.dequeue(tx, waiter.id)
+        else:
+            reserved.append(task_id)
         if claimed:
             unavailable |= _with_conflicts(tx, task_id)
-        if len(results) >= CLAIMS_PER_PASS:
-            return ServeResult(results, True)
-    return ServeResult(results | _replay(tx, local_waiters, results), False)
+            offers.left -= unavailable
+    has_more = bool(offers.left) and len(results) >= CLAIMS_PER_PASS
+    results |= _replay(tx, local_waiters, _same_key(local_waiters, results))
+    return ServeResult(results, [*reserved, *offers.left], has_more)
+
+
+def _ready_for(
+    tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]], waiter_ids: Collection[int]
+) -> Iterator[int]:
+    """Yield the ids of the first ready tasks of each filter of these waiters."""
+    waiters = [local_waiters[waiter_id].waiter for waiter_id in waiter_ids]
+    for waiter in {waiter.filter_key: waiter for waiter in waiters}.values():
+        yield from ready_tasks.ids(tx, waiter.search(), CLAIMS_PER_PASS)
 
 
 def _replay(
-    tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]], served: Mapping[int, ClaimResult]
+    tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]], waiter_ids: Collection[int]
 ) -> dict[int, ClaimResult]:
-    """Serve the waiters with an idempotency key that another call has answered. Return the results by id."""
-    keyed = {
-        waiter_id: local
-        for waiter_id, local in local_waiters.items()
-        if local.key is not None and waiter_id not in served
-    }
-    if not keyed:
+    """Serve those of these waiters with an idempotency key that another call has answered. Return results by id."""
+    keys = {waiter_id: key for waiter_id in waiter_ids if (key := local_waiters[waiter_id].key) is not None}
+    if not keys:
         return {}
-    answered = idempotency.find_present(tx, {local.key for local in keyed.values() if local.key is not None})
-    results = {waiter_id: local.claim(tx, 0)[0] for waiter_id, local in keyed.items() if local.key in answered}
+    answered = idempotency.find_present(tx, set(keys.values()))
+    results = {waiter_id: local_waiters[waiter_id].claim(tx, 0)[0] for waiter_id in keys if keys[waiter_id] in answered}
     for waiter_id in results:
         claim_queue.dequeue(tx, waiter_id)
     return results
 
 
-def _ordered_waiters(tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]]) -> list[Waiter]:
-    """Return the waiters in the order of arrival.
+def _same_key(local_waiters: Mapping[int, LocalWaiter[ClaimResult]], served: Collection[int]) -> list[int]:
+    """Return the ids of the waiters that are not served and have the idempotency key of a served one."""
+    keys = {local_waiters[waiter_id].key for waiter_id in served} - {None}
+    return [n for n, local in local_waiters.items() if local.key in keys and n not in served] if keys else []
 
-    Waiters of this process are included even if their heartbeat expired while the process was suspended.
-    """
-    queue = claim_queue.queue(tx).waiters
-    present = {waiter.id for waiter in queue}
-    expired = [local.waiter for waiter_id, local in local_waiters.items() if waiter_id not in present]
-    return sorted([*queue, *expired]) if expired else queue
+
+def _with_expired(tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]]) -> Queue:
+    """Return the queue with all waiters of this process, also those that expired while the process was suspended."""
+    queue = claim_queue.queue(tx)
+    expired = [local.waiter for waiter_id, local in local_waiters.items() if waiter_id not in queue.waiters]
+    return Queue([*queue.waiters.values(), *expired]) if expired else queue
 
 
 def dequeue(tx: Tx, waiter_id: int) -> None:

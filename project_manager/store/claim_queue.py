@@ -1,22 +1,32 @@
 """The claim queue: waiters in the order of their arrival, across all instances."""
 
 import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from project_manager.store.ready_tasks import Search
+from project_manager.store.ready_tasks import ReadyTask, Search
 from project_manager.store.statement import Statement, bindparams, elements
 from project_manager.store.tables import waiters
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
+
+FilterKey = tuple[Any, ...]
+
+_NO_GROUP: tuple[str, Any] = ("", None)
 
 WAITER_TTL_MS = 11_000
 """Time that a waiter stays in the queue without a heartbeat of its process. A process sends one every 5 s."""
 
 
 class Waiter(NamedTuple):
-    """A waiter in the claim queue, with its filters. `labels` is a JSON array."""
+    """A waiter in the claim queue, with its filters. `labels` is a JSON array.
+
+    `expires_at` is in milliseconds since the epoch, as of the read. Heartbeats move it.
+    """
 
     id: int
     agent_id: str
@@ -24,11 +34,12 @@ class Waiter(NamedTuple):
     epic_id: int | None
     labels: str
     priority: int | None
+    expires_at: int
 
     @property
-    def filter_key(self) -> tuple[object, ...]:
+    def filter_key(self) -> FilterKey:
         """Return the filters as a key, equal for waiters that accept the same tasks."""
-        return self[2:]
+        return self[2:6]
 
     def search(self) -> Search:
         """Return the filters as a search for ready tasks."""
@@ -43,35 +54,63 @@ class Waiter(NamedTuple):
 
 
 class Queue:
-    """The live waiters, in the order of their arrival."""
+    """The live waiters by id, in the order of their arrival. The queue must be read again at `valid_until`."""
 
     def __init__(self, found: list[Waiter]) -> None:
-        self.waiters: list[Waiter] = []
-        self._by_label: dict[str | None, dict[tuple[object, ...], Search]] = {}
+        self.waiters: dict[int, Waiter] = {}
+        self.valid_until = min((waiter.expires_at for waiter in found), default=sys.maxsize)
+        self._numbers: Counter[FilterKey] = Counter()
+        self._groups: dict[tuple[str, Any], dict[FilterKey, Search]] = {}
         for waiter in found:
             self.add(waiter)
 
+    @property
+    def number_of_filters(self) -> int:
+        """Return the number of different filters."""
+        return len(self._numbers)
+
     def add(self, waiter: Waiter) -> None:
         """Append a waiter."""
-        self.waiters.append(waiter)
-        search = waiter.search()
-        first = search["labels"][0] if "labels" in search else None
-        self._by_label.setdefault(first, {})[waiter.filter_key] = search
+        self.waiters[waiter.id] = waiter
+        self._numbers[waiter.filter_key] += 1
+        if self._numbers[waiter.filter_key] == 1:
+            search = waiter.search()
+            self._groups.setdefault(_group(search), {})[waiter.filter_key] = search
 
-    def accepts(self, task: TaskRow) -> bool:
-        """Return whether any waiter accepts the task."""
+    def remove(self, waiter: Waiter) -> None:
+        """Remove a waiter that may be in the queue."""
+        if self.waiters.pop(waiter.id, None) is None:
+            return
+        self._numbers[waiter.filter_key] -= 1
+        if not self._numbers[waiter.filter_key]:
+            del self._numbers[waiter.filter_key]
+            del self._groups[_group(waiter.search())][waiter.filter_key]
+
+    def filters_that_accept(self, task: TaskRow | ReadyTask) -> Iterator[FilterKey]:
+        """Return the keys of all filters of waiters that accept the task."""
         if not self.waiters:
-            return False
+            return
         labels: list[str] = json.loads(task.labels)
-        # Searches are grouped by their first label, so that a long queue needs few comparisons.
-        return any(
-            _accepts(search, task, labels)
-            for label in (None, *labels)
-            for search in self._by_label.get(label, {}).values()
-        )
+        # Filters are grouped by their narrowest field, so that a long queue needs few comparisons.
+        names = [("label", label) for label in labels]
+        for group in (*names, ("epic_id", task.epic_id), ("project_id", task.project_id), _NO_GROUP):
+            for key, search in self._groups.get(group, {}).items():
+                if _accepts(search, task, labels):
+                    yield key
+
+    def accepts(self, task: TaskRow | ReadyTask) -> bool:
+        """Return whether any waiter accepts the task."""
+        return any(True for _ in self.filters_that_accept(task))
 
 
-def _accepts(search: Search, task: TaskRow, labels: list[str]) -> bool:
+def _group(search: Search) -> tuple[str, Any]:
+    """Return the group of a filter: its first label, else its epic, else its project."""
+    if "labels" in search:
+        return "label", search["labels"][0]
+    return next(((name, search[name]) for name in ("epic_id", "project_id") if name in search), _NO_GROUP)
+
+
+def _accepts(search: Search, task: TaskRow | ReadyTask, labels: list[str]) -> bool:
     return (
         all(search[name] == getattr(task, name) for name in ("project_id", "epic_id") if name in search)
         and task.priority <= search.get("priority", task.priority)
@@ -98,10 +137,10 @@ _DELETE_ALL = Statement(delete(waiters))
 
 
 def queue(tx: Tx) -> Queue:
-    """Return the claim queue. A batch reads it once, and again after `dequeue` or a rollback."""
+    """Return the claim queue. It is kept until a rollback, a commit of another process or the first expiry."""
     if tx.batch is None:
         return _read(tx)
-    if tx.batch.queue is None:
+    if tx.batch.queue is None or tx.batch.queue.valid_until <= tx.now:
         tx.batch.queue = _read(tx)
     found: Queue = tx.batch.queue
     return found
@@ -124,8 +163,8 @@ def enqueue(tx: Tx, search: Search) -> Waiter:
         "labels": json.dumps(search.get("labels", [])),
         "priority": search.get("priority"),
     }
-    waiter_id = int(_INSERT.value(tx, agent_id=tx.actor.id, expires_at=tx.now + WAITER_TTL_MS, **filters))
-    waiter = Waiter(id=waiter_id, agent_id=tx.actor.id, **filters)
+    fields = {"agent_id": tx.actor.id, "expires_at": tx.now + WAITER_TTL_MS, **filters}
+    waiter = Waiter(id=int(_INSERT.value(tx, **fields)), **fields)
     if tx.batch is not None and tx.batch.queue is not None:
         tx.batch.queue.add(waiter)
     return waiter
@@ -133,13 +172,10 @@ def enqueue(tx: Tx, search: Search) -> Waiter:
 
 def dequeue(tx: Tx, waiter_id: int) -> Waiter | None:
     """Remove a waiter from the queue and return it. Return None when it is not in the queue."""
-    _invalidate_cache(tx)
-    return _DELETE.one(tx, Waiter._make, waiter_id=waiter_id)
-
-
-def _invalidate_cache(tx: Tx) -> None:
-    if tx.batch is not None:
-        tx.batch.queue = None
+    waiter = _DELETE.one(tx, Waiter._make, waiter_id=waiter_id)
+    if waiter is not None and tx.batch is not None and tx.batch.queue is not None:
+        tx.batch.queue.remove(waiter)
+    return waiter
 
 
 def heartbeat(tx: Tx, waiter_ids: list[int]) -> None:

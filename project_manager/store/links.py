@@ -1,6 +1,7 @@
 """Dependencies and conflicts between tasks, and the counters of dependencies in the task rows."""
 
 import json
+from collections.abc import Collection
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.expression import literal_column
@@ -44,6 +45,7 @@ _SHIFT_OPEN = Statement(
     .returning(tasks.c.id, tasks.c.open_dependencies)
 )
 _CONFLICTS_OF = Statement(select(_conflicts.c.other_id).where(_conflicts.c.task_id == bindparam("task_id")))
+_CONFLICTS_OF_ANY = Statement(select(_conflicts.c.other_id).where(_conflicts.c.task_id.in_(elements("ids"))).distinct())
 _ADD_CONFLICT = Statement(
     insert(_conflicts).prefix_with("OR IGNORE").values(task_id=bindparam("task_id"), other_id=bindparam("other_id"))
 )
@@ -100,6 +102,11 @@ def adjust_unblocks(tx: Tx, task_id: int, step: int) -> None:
 
 def conflicts_of(tx: Tx, task_id: int) -> list[int]:
     return [row[0] for row in _CONFLICTS_OF.rows(tx, task_id=task_id)]
+
+
+def conflicts_of_any(tx: Tx, task_ids: Collection[int]) -> list[int]:
+    """Return the ids of the tasks that conflict with any of these tasks."""
+    return [row[0] for row in _CONFLICTS_OF_ANY.rows(tx, ids=json.dumps([*task_ids]))]
 
 
 def set_conflicts(tx: Tx, task_id: int, ids: list[int]) -> None:

@@ -2,24 +2,52 @@
 
 A search is a dict with any of `project_id`, `epic_id`, `priority` (the least urgent that matches) and `labels` (a task
 needs all). It reads an index of ready tasks, so its cost does not grow with the other tasks.
+
+No index has the tasks with several labels, or with a label in one project. A search by labels therefore looks at a part
+of the tasks with one label, and returns the position where it stopped. The next search goes on from there.
 """
 
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, func, null, select
+from sqlalchemy import ColumnElement, Integer, Select, Subquery, bindparam, delete, func, null, select, tuple_
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.statement import Row, Statement, json_elements
+from project_manager.store import pages
+from project_manager.store.statement import Row, Statement, elements, json_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, task_conflicts, task_logs, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, ready_conditions, ready_index, with_empty_links, written_links
 from project_manager.store.transaction import Tx
 
 Search = dict[str, Any]
-RARE_LABEL_LIMIT = 1000
+RARE_LABEL_LIMIT = 100
 """A label with this many ready tasks counts as common. Among common labels, the first one is searched."""
+COMPARED_LABELS = 2048
+"""Labels that one search by labels compares at most. It looks at this many tasks, divided by the wanted labels."""
+
+
+class Position(NamedTuple):
+    """A position in the claim order of a label."""
+
+    priority: int
+    rank: int
+    task_id: int
+
+
+START = Position(-1, 0, 0)
+
+
+class ReadyTask(NamedTuple):
+    """The fields of a ready task that searches compare. `labels` is a JSON array."""
+
+    id: int
+    project_id: int
+    epic_id: int | None
+    priority: int
+    labels: str
 
 
 class ClaimContext(NamedTuple):
@@ -91,17 +119,33 @@ _UNLISTED = Statement(
 )
 
 
-def best(tx: Tx, search: Search) -> tuple[TaskRow, ClaimContext] | None:
-    """Return the first ready task in claim order with its facts for the actor, or None when none is ready."""
+def best(
+    tx: Tx, search: Search, after: Position = START
+) -> tuple[tuple[TaskRow, ClaimContext] | None, Position | None]:
+    """Return the first ready task in claim order with its facts for the actor, or None when none was found.
+
+    The second value is the position where a search by labels has stopped without a result, or None when it is complete.
+    """
     statement = _best(frozenset(search), _has_several_labels(search), tx.max_attempts > 0)
-    row = statement.row(tx, **_values(tx, search), agent=tx.actor.id)
-    return None if row is None else _split(row)
+    values = _values(tx, search, after)
+    row = statement.row(tx, **values, agent=tx.actor.id)
+    if row is not None:
+        return _split(row), None
+    if "labels" not in search:
+        return None, None
+    return None, _end_of_part("priority" in search).one(tx, Position._make, **values)
 
 
 def ids(tx: Tx, search: Search, limit: int) -> list[int]:
-    """Return the ids of the first ready tasks in claim order, `limit` at most."""
+    """Return the ids of the first ready tasks in claim order, `limit` at most. A search by labels may find fewer."""
     statement = _ids(frozenset(search), _has_several_labels(search), tx.max_attempts > 0)
-    return [row[0] for row in statement.rows(tx, **_values(tx, search), limit=limit)]
+    return [row[0] for row in statement.rows(tx, **_values(tx, search, START), limit=limit)]
+
+
+def among(tx: Tx, task_ids: Iterable[int]) -> list[ReadyTask]:
+    """Return those of these tasks that are ready, in claim order."""
+    statement = _among(tx.max_attempts > 0)
+    return statement.all(tx, ReadyTask._make, ids=json.dumps([*task_ids]), now=tx.now, max_attempts=tx.max_attempts)
 
 
 def get_with_context(tx: Tx, task_id: int) -> tuple[TaskRow, ClaimContext] | None:
@@ -171,7 +215,7 @@ def _has_several_labels(search: Search) -> bool:
     return len(search.get("labels", ())) > 1
 
 
-def _values(tx: Tx, search: Search) -> dict[str, Any]:
+def _values(tx: Tx, search: Search, after: Position) -> dict[str, Any]:
     values = {**search, "now": tx.now, "max_attempts": tx.max_attempts}
     labels = search.get("labels")
     if labels:
@@ -180,6 +224,8 @@ def _values(tx: Tx, search: Search) -> dict[str, Any]:
             labels[0] if len(labels) == 1 else _RAREST_LABEL.value(tx, labels=wanted, rare=RARE_LABEL_LIMIT)
         )
         values["labels"] = wanted
+        values["part"] = COMPARED_LABELS // len(labels)
+        values |= pages.after(after)
     return values
 
 
@@ -197,6 +243,25 @@ def _ids(names: frozenset[str], several_labels: bool, capped: bool) -> Statement
     labelled = "labels" in names
     found = _in_labels(names, several_labels, capped) if labelled else _in_tasks(select(tasks.c.id), names, capped)
     return Statement(found.limit(bindparam("limit")))
+
+
+@lru_cache(maxsize=2)
+def _among(capped: bool) -> Statement:
+    columns = [tasks.c[name] for name in ReadyTask._fields]
+    conditions = ready_conditions(tasks, with_attempt_limit=capped)
+    return Statement(
+        select(*columns)
+        .with_hint(tasks, "NOT INDEXED", "sqlite")
+        .where(tasks.c.id.in_(elements("ids")), *conditions)
+        .order_by(tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
+    )
+
+
+@lru_cache(maxsize=2)
+def _end_of_part(with_priority: bool) -> Statement:
+    """Return the statement for the position of the last task in a part. It finds no row when no more tasks follow."""
+    position = _part_of_label(with_priority).with_only_columns(*[_labelled[name] for name in Position._fields])
+    return Statement(position.limit(literal_column("1")).offset(bindparam("part") - literal_column("1")))
 
 
 @lru_cache(maxsize=8)
@@ -228,29 +293,45 @@ def _in_tasks(wanted: Select[Any], names: frozenset[str], capped: bool) -> Selec
 
 
 def _in_labels(names: frozenset[str], several_labels: bool, capped: bool) -> Select[Any]:
-    """Select the ids of ready tasks with the label `label`, and with `several_labels` with all of `labels`."""
+    """Select the ids of ready tasks in a part of the tasks with the label `label`.
+
+    With `several_labels`, they have all of `labels`.
+    """
+    entry = _part_of_label("priority" in names).limit(bindparam("part")).subquery("entry")
     task = tasks.alias("candidate")
-    ready = select(null()).where(task.c.id == _labelled.task_id, *ready_conditions(task, with_attempt_limit=capped))
-    conditions = [_labelled.label == bindparam("label"), *_scope(_labelled, names)]
+    ready = select(null()).where(task.c.id == entry.c.task_id, *ready_conditions(task, with_attempt_limit=capped))
+    conditions = _scope(entry.c, names - {"priority"})
     if several_labels:
-        conditions.append(_has_all_labels())
+        conditions.append(_has_all_labels(entry))
     return (
-        select(_labelled.task_id)
-        .where(*conditions, ready.correlate(claimable_labels).exists())
+        select(entry.c.task_id)
+        .where(*conditions, ready.correlate(entry).exists())
+        .order_by(entry.c.priority, entry.c.rank, entry.c.task_id)
+    )
+
+
+def _part_of_label(with_priority: bool) -> Select[Any]:
+    """Select the ready tasks with the label `label` after a position, in claim order."""
+    position = tuple_(_labelled.priority, _labelled.rank, _labelled.task_id)
+    after = tuple_(bindparam("after_0"), bindparam("after_1"), bindparam("after_2"))
+    scope = _scope(_labelled, frozenset(["priority"])) if with_priority else []
+    return (
+        select(claimable_labels)
+        .where(_labelled.label == bindparam("label"), position > after, *scope)
         .order_by(_labelled.priority, _labelled.rank, _labelled.task_id)
     )
 
 
-def _has_all_labels() -> ColumnElement[bool]:
+def _has_all_labels(entry: Subquery) -> ColumnElement[bool]:
     wanted, same = json_elements(bindparam("labels")).alias("wanted"), claimable_labels.alias("same")
     present = select(null()).where(
         same.c.label == wanted.c.value,
-        same.c.priority == _labelled.priority,
-        same.c.rank == _labelled.rank,
-        same.c.task_id == _labelled.task_id,
+        same.c.priority == entry.c.priority,
+        same.c.rank == entry.c.rank,
+        same.c.task_id == entry.c.task_id,
     )
-    missing = select(null()).select_from(wanted).where(~present.correlate(wanted, claimable_labels).exists())
-    return ~missing.correlate(claimable_labels).exists()
+    missing = select(null()).select_from(wanted).where(~present.correlate(wanted, entry).exists())
+    return ~missing.correlate(entry).exists()
 
 
 def _scope(columns: Any, names: frozenset[str]) -> list[ColumnElement[bool]]:

@@ -14,7 +14,8 @@ class BatchState:
     """State that the jobs of one batch share.
 
     `outbox` has the events to insert before the commit, and `lease_outcomes` the outcomes to count after it. `queue`
-    (the claim queue) and `unconfirmed` (whether any lease is unconfirmed) are cached when they are first read.
+    (the claim queue) and `unconfirmed` (whether any lease is unconfirmed) are cached when they are first read. The
+    writer keeps `queue` for its next batch.
     """
 
     outbox: list[list[Any]] = field(default_factory=list)

@@ -1,5 +1,6 @@
 """The agent that a call acts as: the one in the field that the operation declares, and in no other field."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,15 @@ UNNAMED_AGENT = {"actor": "unnamed", "kind": "agent"}
 
 
 @pytest.fixture(params=[ABOUT_AN_AGENT, AS_THE_AGENT], ids=["without acts_as", "with acts_as"])
-def operation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Operation:
+def operation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Operation]:
     """Add an operation to the catalogue. Its command has a field `agent_id`."""
     added: Operation = request.param
     for module in (endpoint, tools):
         monkeypatch.setattr(module, "OPERATIONS", (*OPERATIONS, added))
     monkeypatch.setattr(operations, "BY_NAME", {added.name: added})
-    return added
+    tools.tool_list.cache_clear()
+    yield added
+    tools.tool_list.cache_clear()
 
 
 async def test_a_field_names_the_acting_agent_over_rest_only_if_declared(

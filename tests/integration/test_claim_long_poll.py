@@ -19,7 +19,7 @@ from project_manager.schemas import validation
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.schemas.tasks import CreateTask
 from project_manager.services import claim_blockers, claim_queue, tasks
-from project_manager.services.claim_queue import LocalWaiter, claim_filters
+from project_manager.services.claim_queue import Changes, LocalWaiter, claim_filters
 from project_manager.store import claim_queue as waiters
 from project_manager.store.claim_queue import Waiter
 from project_manager.store.transaction import Tx
@@ -105,7 +105,9 @@ async def enqueue(api: OperationsClient, *claims: ClaimNextTask) -> list[OrphanW
 async def serve(api: OperationsClient, orphans: list[OrphanWaiter]) -> dict[int, int]:
     """Run one pass over the queue and return the tasks given to these waiters, by id."""
     local_waiters = {orphan.id: orphan for orphan in orphans}
-    work = partial(claim_queue.serve_waiters, local_waiters=local_waiters)
+    work = partial(
+        claim_queue.serve_waiters, local_waiters=local_waiters, changes=Changes(new_waiters=list(local_waiters))
+    )
     service: claim_queue.ServeResult[int] = await api.runtime.database.writer.run("serve", work, LOCAL, "test")
     return service.results
 
@@ -262,12 +264,15 @@ def hold_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) ->
     """Run `meanwhile` in the first pass over the queue after a task became ready."""
     real = claim_queue.serve_waiters
 
-    def slow(tx: Tx, *, local_waiters: Mapping[int, LocalWaiter[Any]]) -> claim_queue.ServeResult[Any]:
+    def slow(
+        tx: Tx, *, local_waiters: Mapping[int, LocalWaiter[Any]], changes: Changes
+    ) -> claim_queue.ServeResult[Any]:
         if not held_up:
             held_up.append(True)
-            tasks.create(tx, validation.read(CreateTask, {"name": "late"}))
+            late = tasks.create(tx, validation.read(CreateTask, {"name": "late"}))
+            changes = replace(changes, task_ids=[*changes.task_ids, late["id"]])
             meanwhile()
-        return real(tx, local_waiters=local_waiters)
+        return real(tx, local_waiters=local_waiters, changes=changes)
 
     held_up: list[bool] = []
     monkeypatch.setattr(claim_queue, "serve_waiters", slow)

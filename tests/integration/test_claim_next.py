@@ -11,6 +11,7 @@ import pytest
 
 from project_manager.domain.errors import EpicNotFound, Invalid, LockHeld, ProjectNotFound
 from project_manager.schemas.leases import NothingReadyView
+from project_manager.store import ready_tasks
 from tests.integration.invariants import check
 from tests.operations_client import OperationsClient, run_due_jobs
 
@@ -37,6 +38,21 @@ async def test_claims_are_ordered_by_priority_then_by_unblocked_tasks_then_by_ag
     assert order == listed == ["late but urgent", "opens two doors", "old", "young", "whenever"]
     assert await taken(api) is None
     check(api)
+
+
+@pytest.mark.promise("claim:best-first")
+@pytest.mark.parametrize("wait_seconds", [0, 4])
+async def test_a_claim_by_labels_finds_a_task_behind_many_parts_of_its_search(
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch, wait_seconds: int
+) -> None:
+    monkeypatch.setattr(ready_tasks, "COMPARED_LABELS", 4)
+    for number in range(10):
+        await api.create_task(f"task {number}", labels=["common"])
+    for name in ("last", "too late"):
+        await api.create_task(name, labels=["common"], project_name="Shed")
+    filters: dict[str, Any] = {"labels": ["common"], "project_name": "Shed", "wait_seconds": wait_seconds}
+    assert await taken(api, **filters) == "last"
+    assert await taken(api, labels=["common", "rare"], wait_seconds=wait_seconds // 4) is None
 
 
 @pytest.mark.promise("claim:best-first")

@@ -13,8 +13,10 @@ from project_manager.schemas import validation
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.schemas.tasks import CreateTask
 from project_manager.services import claim_queue, tasks
-from project_manager.services.claim_queue import claim_filters
+from project_manager.services.claim_queue import Changes, NotClaimed, claim_filters
 from project_manager.store import claim_queue as waiters
+from project_manager.store import ready_tasks
+from project_manager.store.ready_tasks import COMPARED_LABELS
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import BatchState, Tx
 from tests.integration.test_claim_long_poll import OrphanWaiter
@@ -138,9 +140,9 @@ def test_one_pass_over_the_queue_serves_a_new_task_to_the_waiter_that_wants_it(l
     local_waiters = enqueue(large, WAITERS, lambda n: {"labels": [f"label-{n}"]})
     tx = large.tx()
     with large.counted():
-        tasks.create(tx, validation.read(CreateTask, {"name": "new", "project_id": 2, "labels": ["label-140"]}))
+        new = tasks.create(tx, validation.read(CreateTask, {"name": "new", "project_id": 2, "labels": ["label-140"]}))
         assert large.steps < FEW_STEPS
-        served = claim_queue.serve_waiters(tx, local_waiters=local_waiters)
+        served = claim_queue.serve_waiters(tx, local_waiters=local_waiters, changes=Changes([new["id"]]))
     assert list(served.results) == [list(local_waiters)[140]]
     assert large.steps < WAITERS * 200
 
@@ -151,6 +153,57 @@ def test_a_claim_with_many_waiters_queries_none_of_their_filters(large: Large) -
     with large.counted():
         assert claim_queue.claim_next(tx, claim_of()).task is not None
     assert large.steps < FEW_STEPS
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        lambda _: {},
+        lambda n: {"labels": [f"label-{n}"]},
+        lambda n: {"labels": ["new", f"label-{n}"]},
+        lambda n: {"labels": ["common", f"label-{n}"]},
+        lambda n: {"epic_id": 1 + n % 2, "priority": n % 5},
+        lambda n: {"labels": ["common", "other", "new"]},
+    ],
+    ids=["none", "own label", "new and own label", "common and own label", "epic and priority", "several labels"],
+)
+def test_a_pass_for_a_thousand_waiters_reads_the_new_task_only(
+    large: Large, filters: Callable[[int], dict[str, Any]]
+) -> None:
+    large.connection.execute("UPDATE tasks SET status = 'BACKLOG', attempts = 0")
+    local_waiters = enqueue(large, 1000, filters)
+    tx = large.tx()
+    waiters.queue(tx)
+    new = tasks.create(tx, validation.read(CreateTask, {"name": "new", "project_id": 2, "labels": ["new"]}))
+    with large.counted():
+        claim_queue.serve_waiters(tx, local_waiters=local_waiters, changes=Changes([new["id"]]))
+    assert large.steps < FEW_STEPS
+
+
+def test_a_search_by_labels_looks_at_a_part_of_the_tasks_and_continues(large: Large) -> None:
+    tx = large.tx()
+    last = tasks.create(tx, validation.read(CreateTask, {"name": "last", "project_id": 2, "labels": ["common"]}))
+    found, after, parts = None, ready_tasks.START, 0
+    while found is None:
+        with large.counted():
+            result = claim_queue.claim_next(tx, claim_of(labels=["common"], project_id=2), after=after)
+        assert large.steps < 40 * COMPARED_LABELS
+        parts, found = parts + 1, result.task
+        if isinstance(result, NotClaimed):
+            assert result.continue_after is not None
+            after = result.continue_after
+    assert found["id"] == last["id"]
+    assert parts == TASKS // COMPARED_LABELS + 1
+
+
+def test_a_search_by_labels_that_nothing_matches_ends(large: Large) -> None:
+    after: ready_tasks.Position | None = ready_tasks.START
+    for _ in range(TASKS // COMPARED_LABELS + 1):
+        assert after is not None
+        result = claim_queue.claim_next(large.tx(), claim_of(labels=["common"], project_id=2), after=after)
+        assert isinstance(result, NotClaimed)
+        after = result.continue_after
+    assert after is None
 
 
 @pytest.mark.parametrize("number", [1000])

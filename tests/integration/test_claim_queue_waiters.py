@@ -13,7 +13,7 @@ import pytest
 from project_manager.domain.errors import IdempotencyMismatch, ShuttingDown
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.services import claim_blockers, claim_queue
-from project_manager.services.claim_queue import LocalWaiter
+from project_manager.services.claim_queue import Changes, LocalWaiter
 from project_manager.store.transaction import Tx
 from tests.integration.invariants import check, read
 from tests.integration.test_claim_long_poll import Waiting, queue, serve, until_queue_has
@@ -28,9 +28,11 @@ def passes(api: OperationsClient, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     real = claim_queue.serve_waiters
 
-    def counted(tx: Tx, *, local_waiters: Mapping[int, LocalWaiter[Any]]) -> claim_queue.ServeResult[Any]:
+    def counted(
+        tx: Tx, *, local_waiters: Mapping[int, LocalWaiter[Any]], changes: Changes
+    ) -> claim_queue.ServeResult[Any]:
         found.append(len(local_waiters))
-        return real(tx, local_waiters=local_waiters)
+        return real(tx, local_waiters=local_waiters, changes=changes)
 
     monkeypatch.setattr(claim_queue, "serve_waiters", counted)
     return found
@@ -198,8 +200,10 @@ async def test_a_waiter_that_is_served_while_the_hub_stops_gets_its_task(
 ) -> None:
     loop, hub, real = asyncio.get_running_loop(), api.runtime.hub, claim_queue.serve_waiters
 
-    def serve(tx: Tx, *, local_waiters: Mapping[int, LocalWaiter[Any]]) -> claim_queue.ServeResult[Any]:
-        served = real(tx, local_waiters=local_waiters)
+    def serve(
+        tx: Tx, *, local_waiters: Mapping[int, LocalWaiter[Any]], changes: Changes
+    ) -> claim_queue.ServeResult[Any]:
+        served = real(tx, local_waiters=local_waiters, changes=changes)
         if served.results:
             loop.call_soon_threadsafe(hub.close)
             for _ in range(10):  # steps of the loop, so that each subscriber sees the stop of the hub

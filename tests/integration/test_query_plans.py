@@ -13,6 +13,8 @@ from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
 
 FIELDS = ("id", "priority", "unblocks")
+LABEL = "claimable_labels USING PRIMARY KEY (label=?"
+AFTER = "(priority,rank,task_id)>(?,?,?)"
 
 
 def plan_of(work: Callable[[Tx], object], path: Path) -> list[str]:
@@ -36,9 +38,9 @@ def plan_of(work: Callable[[Tx], object], path: Path) -> list[str]:
         ({"project_id": 1}, "tasks USING INDEX ix_tasks_claimable_in_project"),
         ({"epic_id": 1}, "tasks USING INDEX ix_tasks_claimable_in_epic"),
         ({"epic_id": 1, "project_id": 1, "priority": 2}, "tasks USING INDEX ix_tasks_claimable_in_epic"),
-        ({"labels": ["x"]}, "claimable_labels USING PRIMARY KEY (label=?)"),
-        ({"labels": ["x"], "priority": 2}, "claimable_labels USING PRIMARY KEY (label=? AND priority<?)"),
-        ({"labels": ["x", "y"], "project_id": 1, "epic_id": 1}, "claimable_labels USING PRIMARY KEY (label=?)"),
+        ({"labels": ["x"]}, f"{LABEL} AND {AFTER})"),
+        ({"labels": ["x"], "priority": 2}, f"{LABEL} AND {AFTER} AND priority<?)"),
+        ({"labels": ["x", "y"], "project_id": 1, "epic_id": 1}, f"{LABEL} AND {AFTER})"),
     ],
 )
 def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(

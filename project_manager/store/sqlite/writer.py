@@ -123,6 +123,7 @@ class Writer:
         self._next_due: int | None = None
         self._known_version: int | None = None
         self._head: Head | None = None
+        self._claim_queue: Any = None
         self.failure: str | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -252,6 +253,7 @@ class Writer:
         tx = Tx(execute, 0, SYSTEM, "", self._max_attempts, shared)
         version = driver.data_version(self._connection)
         no_foreign_commit = version == self._known_version
+        shared.queue, self._claim_queue = self._claim_queue if no_foreign_commit else None, None
         mark = self._set_time(tx, no_foreign_commit)
         changes = self._connection.total_changes
         done = True
@@ -265,7 +267,7 @@ class Writer:
         execute("COMMIT")
         self._watch.check()  # do not acknowledge a write to a removed file: it is lost
         self.clock.committed(tx.now, mark)
-        self._known_version, self._head = version, head
+        self._known_version, self._head, self._claim_queue = version, head, shared.queue
         if changed:
             first = 0 if head is None else head.seq - len(shared.outbox) + 1
             self._hooks.on_commit(shared.lease_outcomes, WrittenEvents(first, shared.outbox))
