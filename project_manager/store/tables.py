@@ -131,6 +131,15 @@ claimable_labels = Table(
     comment="labels of ready tasks in claim order, maintained by triggers; rank is minus unblocks",
 )
 
+task_labels = Table(
+    "task_labels",
+    metadata,
+    Column("label", Text, primary_key=True),
+    Column("task_id", Integer, primary_key=True),
+    sqlite_with_rowid=False,
+    comment="labels of all tasks, maintained by triggers",
+)
+
 task_dependencies = Table(
     "task_dependencies",
     metadata,

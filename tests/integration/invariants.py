@@ -25,6 +25,7 @@ def check(api: OperationsClient) -> None:
 def check_database(path: Path, *, now: int, max_attempts: int) -> None:
     tasks = {row["id"]: row for row in read(path, "SELECT * FROM tasks")}
     check_counters(path, tasks)
+    check_labels(path, tasks)
     check_claimable_labels(path, tasks)
     check_leases(tasks, now=now)
     check_ended_leases(read(path, "SELECT * FROM ended_leases"), tasks)
@@ -69,6 +70,13 @@ def check_counters(path: Path, tasks: dict[int, Row]) -> None:
     }
     conflicts = {(row["task_id"], row["other_id"]) for row in read(path, "SELECT * FROM task_conflicts")}
     assert conflicts == {(other, task) for task, other in conflicts}
+
+
+def check_labels(path: Path, tasks: dict[int, Row]) -> None:
+    present = [(row["label"], row["task_id"]) for row in read(path, "SELECT * FROM task_labels")]
+    assert sorted(present) == sorted(
+        (label, number) for number, row in tasks.items() for label in json.loads(row["labels"])
+    )
 
 
 def check_claimable_labels(path: Path, tasks: dict[int, Row]) -> None:

@@ -135,6 +135,8 @@ def damage(path: Path) -> None:
         ("UPDATE tasks SET open_dependencies = 7", "wrong dependency counters"),
         ("DELETE FROM claimable_labels WHERE label = 'paint'", "task 3 is missing from the label index"),
         ("UPDATE claimable_labels SET rank = 7 WHERE label = 'paint'", "task 3 is missing from the label index"),
+        ("DELETE FROM task_labels WHERE label = 'paint'", "task 3 has wrong entries in task_labels"),
+        ("INSERT INTO task_labels VALUES ('paint', 1)", "task 1 has wrong entries in task_labels"),
         ("PRAGMA foreign_keys=OFF; DELETE FROM projects", "refers to a missing row"),
         ("ALTER TABLE meta RENAME TO songs", "not a Project Manager database"),
         ("DROP TABLE alembic_version", "not a Project Manager database"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from project_manager.domain.actors import SYSTEM
-from project_manager.store import bulk, history_check, ready_tasks, revisions
+from project_manager.store import bulk, history_check, labels, ready_tasks, revisions
 from project_manager.store.chain import Head
 from project_manager.store.sqlite import schema_check
 from project_manager.store.transaction import Tx
@@ -52,6 +52,7 @@ def check_contents(connection: Any, published: Iterable[Head] = ()) -> CheckResu
     problems += [
         f"task {task_id} is missing from the label index" for task_id in ready_tasks.missing_label_entries(tx, _SHOWN)
     ]
+    problems += [f"task {task_id} has wrong entries in task_labels" for task_id in labels.find_wrong(tx, _SHOWN)]
     found = history_check.check(tx, published)
     return CheckResult(
         revision,
