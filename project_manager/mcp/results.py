@@ -26,6 +26,7 @@ _DEFAULTS: Mapping[str, object] = {
     "ready": False,
     "resync": False,
     "total_is_minimum": False,
+    "ready_tasks_is_minimum": False,
     "attempts": 0,
     "unblocks": 0,
     "log_entries": 0,

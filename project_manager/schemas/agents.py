@@ -49,11 +49,15 @@ class LeasedTaskView:
 
 @dataclass(frozen=True, slots=True)
 class ContextView:
-    """The context of an agent: its leases, the logs of their tasks, lost leases, and the next step."""
+    """The context of an agent: its leases, the logs of their tasks, lost leases, and the next step.
+
+    `ready_tasks` is at most 1000. If more are ready, `ready_tasks_is_minimum` is true.
+    """
 
     agent_id: str
     server_time: str
     holding: list[LeasedTaskView]
     lost: list[LinkView]
     ready_tasks: int
+    ready_tasks_is_minimum: bool
     next_step: str

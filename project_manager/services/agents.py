@@ -9,8 +9,9 @@ from project_manager.schemas.agents import AgentView, ContextView, GetAgent, Get
 from project_manager.schemas.views import Page
 from project_manager.services import budget, lookup, paging, resolve, serializers
 from project_manager.services.serializers import lease_of, live_lease_of
-from project_manager.store import agents, lease_history, links, logs, ready_tasks
+from project_manager.store import agents, lease_history, links, listing, logs
 from project_manager.store.agents import AgentRow
+from project_manager.store.pages import Total
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -49,18 +50,18 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
     of others. `lost` lists up to 20 tasks, not DONE, on which your lease expired or was forced in the last 24 hours.
     """
     about = resolve.scope(tx, command)
-    held = agents.leased_by(tx, tx.actor.id)
-    held = [row for row in held if all(getattr(row, name) == number for name, number in about.items())]
+    held = agents.leased_by(tx, tx.actor.id, **about)
     room = budget.characters(command.budget_tokens) // max(1, len(held))
     holding = [_held_task(tx, row, room=room) for row in held]
-    ready = ready_tasks.count(tx, about)
+    ready = listing.count(tx, {"ready": True, **about}, exact=False)
     lost = lease_history.lost_by(tx, tx.actor.id, **about, since=tx.now - LOST_LEASE_WINDOW_MS)
     return ContextView(
         agent_id=tx.actor.id,
         server_time=rfc3339(tx.now),
         holding=holding,
         lost=serializers.links(lost),
-        ready_tasks=ready,
+        ready_tasks=ready.number,
+        ready_tasks_is_minimum=ready.is_minimum,
         next_step=_next_step(holding, ready) + _lost_leases_sentence(lost),
     )
 
@@ -79,10 +80,11 @@ def _held_task(tx: Tx, held: TaskRow, *, room: int) -> LeasedTaskView:
     )
 
 
-def _next_step(holding: list[LeasedTaskView], ready: int) -> str:
+def _next_step(holding: list[LeasedTaskView], ready: Total) -> str:
     if not holding:
-        if ready:
-            return f"No active lease; {ready} tasks are ready: call claim_next_task."
+        if ready.number:
+            number = f"{ready.number:,}{'+' if ready.is_minimum else ''}"
+            return f"No active lease; {number} tasks are ready: call claim_next_task."
         wait = f"wait_seconds={WAIT_SECONDS_RECOMMENDED}"
         return f"No active lease and no ready task: call claim_next_task with {wait}."
     first = min(holding, key=lambda view: view.seconds_left)

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Integer, Select, bindparam, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.expression import literal_column
 
@@ -33,7 +33,12 @@ _TOUCH = Statement(
 _GET = Statement(select(*_COLUMNS).where(agents.c.id == bindparam("agent_id")))
 _LEASED_BY = Statement(
     select(*COLUMNS)
-    .where(tasks.c.lock_holder == bindparam("agent_id"), tasks.c.lock_expires_at > bindparam("now"))
+    .where(
+        tasks.c.lock_holder == bindparam("agent_id"),
+        tasks.c.lock_expires_at > bindparam("now"),
+        func.coalesce(bindparam("project_id"), tasks.c.project_id) == tasks.c.project_id,
+        or_(bindparam("epic_id", type_=Integer).is_(None), tasks.c.epic_id == bindparam("epic_id")),
+    )
     .order_by(tasks.c.id)
     .limit(bindparam("limit"))
 )
@@ -77,9 +82,12 @@ def other_leases(tx: Tx, task_id: int, limit: int) -> list[tuple[int, int, int]]
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-def leased_by(tx: Tx, agent_id: str, limit: int = 100) -> list[TaskRow]:
+def leased_by(
+    tx: Tx, agent_id: str, *, project_id: int | None = None, epic_id: int | None = None, limit: int = 100
+) -> list[TaskRow]:
     """Return up to `limit` tasks with a live lease of the agent, ordered by id. Links are not filled in."""
-    return _LEASED_BY.all(tx, with_empty_links, agent_id=agent_id, now=tx.now, limit=limit)
+    scope = {"project_id": project_id, "epic_id": epic_id}
+    return _LEASED_BY.all(tx, with_empty_links, agent_id=agent_id, now=tx.now, limit=limit, **scope)
 
 
 @lru_cache(maxsize=4)

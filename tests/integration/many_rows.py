@@ -5,7 +5,6 @@ from typing import Any
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.actors import Actor, Role
 from project_manager.schemas import validation
-from project_manager.store.sqlite import search
 from project_manager.store.transaction import Tx
 
 NOW = 1_790_000_000_000
@@ -27,27 +26,22 @@ ROWS = (
     "INSERT INTO knowledge_logs (knowledge_id, action_type, author, metadata, created_at) "
     "SELECT 1, 'used', 'ann', '{}', i FROM n",
 )
-TASK: dict[str, Any] = {
-    "project_id": 1,
-    "epic_id": 1,
-    "name": "Paint the fence",
-    "description": "",
-    "status": "TODO",
-    "priority": 2,
-    "labels": '["wood"]',
-    "acceptance": "[]",
-    "created_by": "ann",
-    "created_at": 0,
-    "updated_at": 0,
-    "version": 1,
-    "fence": 0,
-    "attempts": 0,
-    "lock_fenced": 0,
-    "open_dependencies": 0,
-    "unblocks": 0,
-    "deferred": 0,
-    "archived": 0,
+TASK = {
+    "project_id": "1",
+    "epic_id": "NULL",
+    "name": "'paint the fence'",
+    "description": "''",
+    "status": "'TODO'",
+    "priority": "2",
+    "labels": "'[\"wood\"]'",
+    "acceptance": "'[]'",
+    "created_by": "'ann'",
+    "completed_at": "NULL",
+    "version": "1",
+    **dict.fromkeys(("created_at", "updated_at", "fence", "attempts", "lock_fenced"), "0"),
+    **dict.fromkeys(("open_dependencies", "unblocks", "deferred", "archived"), "0"),
 }
+"""The columns of a task, as SQL expressions with its id `i`."""
 
 
 def tx_of(connection: Any) -> Tx:
@@ -74,11 +68,14 @@ def insert_rows(connection: Any, first: int, last: int) -> None:
         connection.execute(NUMBERS + statement, (first, last))
 
 
-def insert_tasks(connection: Any, tasks: list[dict[str, Any]]) -> None:
-    """Insert tasks with the columns of TASK that they do not have, and index their texts."""
-    for changes in tasks:
-        row = {**TASK, **changes}
-        marks = ", ".join("?" * len(row))
-        connection.execute(f"INSERT INTO tasks ({', '.join(row)}) VALUES ({marks})", list(row.values()))
-        (task_id,) = connection.execute("SELECT last_insert_rowid()").fetchone()
-        search.index_task(tx_of(connection), task_id, row["name"], row["description"], None)
+def insert_tasks(connection: Any, first: int, last: int, **changes: str) -> None:
+    """Insert the tasks with these ids, and index their names. `changes` are SQL expressions of columns, see TASK."""
+    columns = {"id": "i", **TASK, **changes}
+    connection.execute(
+        f"{NUMBERS} INSERT INTO tasks ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM n", (first, last)
+    )
+    connection.execute(
+        "INSERT INTO tasks_fts (rowid, name, description, external_key) "
+        "SELECT id, name, '', '' FROM tasks WHERE id BETWEEN ?1 AND ?2",
+        (first, last),
+    )

@@ -14,7 +14,7 @@ from project_manager.schemas.commands import Paged
 from project_manager.schemas.views import Page
 from project_manager.store.sqlite import driver
 from tests.http_service import HttpService
-from tests.integration.many_rows import TASK, call, insert_projects, insert_rows, insert_tasks
+from tests.integration.many_rows import NOW, call, insert_projects, insert_rows, insert_tasks
 from tests.integration.mcp_product import agent, product
 from tests.operations_client import Json, OperationsClient
 
@@ -52,7 +52,7 @@ def connection(database: Path) -> Iterator[Any]:
 
 def insert(connection: Any, first: int, last: int) -> None:
     insert_projects(connection, first, last)
-    insert_tasks(connection, [{**TASK, "epic_id": None} for _ in range(first, last + 1)])
+    insert_tasks(connection, first, last)
     insert_rows(connection, first, last)
 
 
@@ -120,3 +120,25 @@ async def test_over_rest_the_field_is_always_there_and_over_mcp_only_if_true(
     async with product(tmp_path_factory.mktemp("mcp")) as made, agent(made.server) as someone:
         await someone.ok("create_task", name="one")
         assert list(await someone.ok("list_tasks")) == ["items", "total"]
+
+
+def test_the_number_of_ready_tasks_in_the_context_of_an_agent_stops_at_1000(connection: Any) -> None:
+    insert(connection, 1000, 1000)
+    context = call(connection, "get_context", agent_id="ann")
+    assert (context.ready_tasks, context.ready_tasks_is_minimum) == (1000, False)
+    insert(connection, 1001, 1001)
+    context = call(connection, "get_context", agent_id="ann")
+    assert (context.ready_tasks, context.ready_tasks_is_minimum) == (1000, True)
+    assert "1,000+ tasks are ready" in context.next_step
+    assert call(connection, "get_context", agent_id="ann", project_id=2).ready_tasks == 0
+
+
+def test_the_context_of_a_project_has_the_leases_behind_many_of_other_projects(connection: Any) -> None:
+    insert_tasks(connection, 1000, 1000, project_id="2")
+    connection.execute(
+        "UPDATE tasks SET status = 'IN_PROGRESS', lock_holder = 'ann', lock_acquired_at = 0, lock_expires_at = ?, "
+        "lock_ttl = 9, lock_from = 'TODO', fence = 1 WHERE id <= 101 OR id = 1000",
+        (NOW + 1,),
+    )
+    context = call(connection, "get_context", agent_id="ann", project_id=2)
+    assert [held.task["id"] for held in context.holding] == [1000]

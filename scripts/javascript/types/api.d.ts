@@ -349,7 +349,7 @@ interface GetAnswers {
   [path: `/api/tasks/${number}/events`]: { items: Array<OutboxEvent>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/agents": { items: Array<AgentView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/agents/${string}`]: AgentView;
-  "/api/context": { agent_id: string; server_time: string; holding: Array<LeasedTaskView>; lost: Array<LinkView>; ready_tasks: number; next_step: string };
+  "/api/context": { agent_id: string; server_time: string; holding: Array<LeasedTaskView>; lost: Array<LinkView>; ready_tasks: number; ready_tasks_is_minimum: boolean; next_step: string };
   "/api/knowledge": { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/knowledge/project/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/knowledge/project/${number}/epic/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
