@@ -50,7 +50,7 @@ UNCONFIRMED_AFTER_SECONDS = 4
 UNCONFIRMED_LEASE_SECONDS = 120
 
 IDEMPOTENCY_HOURS = 24
-DELETE_BATCH_SIZE = 2000
+DELETE_BATCH_SIZE = 500
 """Rows that retention deletes in one job. The bound keeps transactions short."""
 
 PRIORITY_LOWEST = 4

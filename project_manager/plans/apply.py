@@ -18,7 +18,7 @@ from project_manager.plans.diff_knowledge import KnowledgeChange, KnowledgeCompa
 from project_manager.schemas.epics import DeleteEpic
 from project_manager.schemas.plans import ChangeView, ExportPlan, ImportPlan, ImportView
 from project_manager.services import epics, lookup, projects, transitions
-from project_manager.services.tasks import delete_task, emit_edit
+from project_manager.services.tasks import check_number_of_conflicts, delete_task, emit_edit
 from project_manager.store import bulk, events, meta, seals, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -252,6 +252,7 @@ class PlanWriter:
             bulk.drop_conflict(self._tx, one, other)
         for first, second in difference.new_conflicts:
             bulk.add_conflict(self._tx, first.task_id, second.task_id)
+        check_number_of_conflicts(self._tx, {one.task_id for pair in difference.new_conflicts for one in pair})
         self._recount.update(difference.waiting_for_pruned)
 
     def _emit_tasks(self, before: dict[int, TaskRow]) -> None:

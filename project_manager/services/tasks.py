@@ -3,13 +3,14 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from project_manager.domain.errors import DependencyCycle, ExternalKeyTaken, HasDependents, Invalid
 from project_manager.domain.events import TaskCreated, TaskDeleted, TaskUpdated
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, lock_held_error
-from project_manager.domain.limits import ID_MAXIMUM
+from project_manager.domain.limits import ID_MAXIMUM, LINKS
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import EDITABLE, PLAIN
 from project_manager.schemas import tasks as schemas
@@ -125,8 +126,21 @@ def set_conflicts(tx: Tx, row: TaskRow, ids: list[int]) -> None:
     _check_tasks_exist(tx, "conflicts_with", ids)
     before = set(links.conflicts_of(tx, row.id))
     links.set_conflicts(tx, row.id, ids)
+    check_number_of_conflicts(tx, ids)
     for other_id in sorted(before ^ set(ids)):
         _emit_conflict_change(tx, lookup.task(tx, other_id), row.id)
+
+
+def check_number_of_conflicts(tx: Tx, task_ids: Collection[int]) -> None:
+    """Check the limit on the conflicts of these tasks. A claim of a task writes an event for each of its conflicts.
+
+    Raises Invalid for a task with too many.
+    """
+    full = links.with_too_many_conflicts(tx, task_ids, LINKS) if task_ids else None
+    if full is not None:
+        text = f"task {full} would conflict with more than {LINKS} tasks"
+        hint = "A conflict counts for both tasks. Remove conflicts of that task, or use dependencies."
+        raise Invalid.of("conflicts_with", text, hint)
 
 
 def _emit_conflict_change(tx: Tx, other: TaskRow, task_id: int) -> None:

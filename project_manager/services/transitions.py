@@ -3,7 +3,7 @@
 Each is a guarded statement with its events and its effects on dependent and conflicting tasks.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection
 
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import (
@@ -21,8 +21,9 @@ from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services import serializers
 from project_manager.services.serializers import NO_IDS, lease_of, live_lease_of
-from project_manager.store import events, lease_history, leases, links, logs, seals, tasks
+from project_manager.store import events, lease_history, leases, links, logs, ready_tasks, seals, tasks
 from project_manager.store.lease_history import LeaseRow
+from project_manager.store.ready_tasks import TaskState
 from project_manager.store.seals import Digests
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -125,7 +126,7 @@ def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_l
     return updated
 
 
-def emit(tx: Tx, event: Event, row: TaskRow, *, sealed: Digests | None = None) -> None:
+def emit(tx: Tx, event: Event, row: TaskRow | TaskState, *, sealed: Digests | None = None) -> None:
     """Emit an event about the task. `sealed` contains facts that only the hash chain covers."""
     if isinstance(event, TaskCreated | TaskUpdated):
         sealed = seals.digests_of("tasks", row)
@@ -150,30 +151,23 @@ def log_forced_release(tx: Tx, row: TaskRow) -> None:
     note_by_system(tx, row, f"{tx.actor.id} ended the lease of {row.lock_holder}")
 
 
-def emit_ready(tx: Tx, task_ids: Iterable[int]) -> None:
+def emit_ready(tx: Tx, task_ids: Collection[int]) -> None:
     """Emit `task.ready` for each ready task of `task_ids`."""
-    for row in _ready_rows(tx, task_ids):
-        emit(tx, TaskReady(status=row.status, version=row.version), row)
+    for state in ready_tasks.states(tx, task_ids):
+        if state.is_ready:
+            emit(tx, TaskReady(status=state.status, version=state.version), state)
 
 
-def ready_among(tx: Tx, task_ids: Iterable[int]) -> list[int]:
+def ready_among(tx: Tx, task_ids: Collection[int]) -> list[int]:
     """Return the ready tasks of `task_ids`."""
-    return [row.id for row in _ready_rows(tx, task_ids)]
+    return [state.id for state in ready_tasks.states(tx, task_ids) if state.is_ready]
 
 
-def emit_not_ready(tx: Tx, were_ready: list[int]) -> None:
+def emit_not_ready(tx: Tx, were_ready: Collection[int]) -> None:
     """Emit `task.not_ready` for each task that is no longer ready. `were_ready` were ready before the change."""
-    for row in _existing(tx, were_ready):
-        if not is_ready(tx, row):
-            emit(tx, TaskNotReady(status=row.status, version=row.version), row)
-
-
-def _ready_rows(tx: Tx, task_ids: Iterable[int]) -> Iterator[TaskRow]:
-    return (row for row in _existing(tx, task_ids) if is_ready(tx, row))
-
-
-def _existing(tx: Tx, task_ids: Iterable[int]) -> Iterator[TaskRow]:
-    return (row for task_id in task_ids if (row := tasks.get(tx, task_id)) is not None)
+    for state in ready_tasks.states(tx, were_ready):
+        if not state.is_ready:
+            emit(tx, TaskNotReady(status=state.status, version=state.version), state)
 
 
 def is_ready(tx: Tx, row: TaskRow) -> bool:

@@ -46,6 +46,13 @@ _SHIFT_OPEN = Statement(
 )
 _CONFLICTS_OF = Statement(select(_conflicts.c.other_id).where(_conflicts.c.task_id == bindparam("task_id")))
 _CONFLICTS_OF_ANY = Statement(select(_conflicts.c.other_id).where(_conflicts.c.task_id.in_(elements("ids"))).distinct())
+_TOO_MANY_CONFLICTS = Statement(
+    select(_conflicts.c.task_id)
+    .where(_conflicts.c.task_id.in_(elements("ids")))
+    .group_by(_conflicts.c.task_id)
+    .having(func.count() > bindparam("limit"))
+    .limit(literal_column("1"))
+)
 _ADD_CONFLICT = Statement(
     insert(_conflicts).prefix_with("OR IGNORE").values(task_id=bindparam("task_id"), other_id=bindparam("other_id"))
 )
@@ -107,6 +114,12 @@ def conflicts_of(tx: Tx, task_id: int) -> list[int]:
 def conflicts_of_any(tx: Tx, task_ids: Collection[int]) -> list[int]:
     """Return the ids of the tasks that conflict with any of these tasks."""
     return [row[0] for row in _CONFLICTS_OF_ANY.rows(tx, ids=json.dumps([*task_ids]))]
+
+
+def with_too_many_conflicts(tx: Tx, task_ids: Collection[int], limit: int) -> int | None:
+    """Return the id of one of these tasks with more than `limit` conflicts, or None."""
+    found: int | None = _TOO_MANY_CONFLICTS.value(tx, ids=json.dumps([*task_ids]), limit=limit)
+    return found
 
 
 def set_conflicts(tx: Tx, task_id: int, ids: list[int]) -> None:

@@ -8,12 +8,25 @@ of the tasks with one label, and returns the position where it stopped. The next
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Integer, Select, Subquery, bindparam, delete, func, null, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    null,
+    select,
+    tuple_,
+)
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import pages
@@ -48,6 +61,17 @@ class ReadyTask(NamedTuple):
     epic_id: int | None
     priority: int
     labels: str
+
+
+class TaskState(NamedTuple):
+    """The fields of a task that an event of its readiness needs."""
+
+    id: int
+    project_id: int
+    epic_id: int | None
+    status: str
+    version: int
+    is_ready: bool | int
 
 
 class ClaimContext(NamedTuple):
@@ -146,6 +170,16 @@ def among(tx: Tx, task_ids: Iterable[int]) -> list[ReadyTask]:
     """Return those of these tasks that are ready, in claim order."""
     statement = _among(tx.max_attempts > 0)
     return statement.all(tx, ReadyTask._make, ids=json.dumps([*task_ids]), now=tx.now, max_attempts=tx.max_attempts)
+
+
+def states(tx: Tx, task_ids: Collection[int]) -> list[TaskState]:
+    """Return the states of those of these tasks that exist, in the given order."""
+    if not task_ids:
+        return []
+    statement = _states(tx.max_attempts > 0)
+    found = statement.all(tx, TaskState._make, ids=json.dumps([*task_ids]), now=tx.now, max_attempts=tx.max_attempts)
+    by_id = {state.id: state for state in found}
+    return [by_id[task_id] for task_id in task_ids if task_id in by_id]
 
 
 def get_with_context(tx: Tx, task_id: int) -> tuple[TaskRow, ClaimContext] | None:
@@ -255,6 +289,15 @@ def _among(capped: bool) -> Statement:
         .where(tasks.c.id.in_(elements("ids")), *conditions)
         .order_by(tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
     )
+
+
+@lru_cache(maxsize=2)
+def _states(capped: bool) -> Statement:
+    ready = case(
+        (and_(*ready_conditions(tasks, with_attempt_limit=capped)), literal_column("1")), else_=literal_column("0")
+    )
+    columns = [tasks.c[name] for name in TaskState._fields if name != "is_ready"]
+    return Statement(select(*columns, ready).where(tasks.c.id.in_(elements("ids"))))
 
 
 @lru_cache(maxsize=2)

@@ -1,8 +1,15 @@
 """Events of tasks that become ready or not ready because another task or their project changed."""
 
+from dataclasses import replace
+from typing import Any
+
 import orjson
 import pytest
 
+from project_manager.domain.errors import Invalid
+from project_manager.domain.limits import LINKS
+from project_manager.store.sqlite.writer import Job, Writer
+from project_manager.store.transaction import BatchState, Tx
 from tests.integration.invariants import check
 from tests.operations_client import Json, OperationsClient
 
@@ -103,3 +110,43 @@ async def test_an_import_of_a_conflict_with_a_leased_task_emits_an_event_for_the
 
     assert await import_conflicts("other") == [("task.not_ready", other["id"])]
     assert await import_conflicts() == [("task.ready", other["id"])]
+
+
+@pytest.mark.parametrize("number", [20, 200])
+async def test_the_dependents_of_a_finished_task_are_read_by_one_statement(
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    statements: list[str] = []
+    await import_tasks(api, {"name": "first"}, *[{"name": f"{n}", "depends_on": ["first"]} for n in range(number)])
+    run_job = Writer._run_job
+
+    def recorded(self: Writer, job: Job[Any], tx: Tx, shared: BatchState) -> bool:
+        def execute(sql: str, *values: Any) -> Any:
+            statements.append(sql)
+            return tx.execute(sql, *values)
+
+        return run_job(self, job, replace(tx, execute=execute), shared)
+
+    since = await api.last_seq()
+    monkeypatch.setattr(Writer, "_run_job", recorded)
+    await api.set_status(1, "DONE")
+    assert len(await changes(api, since)) == number
+    assert len(statements) < 30
+    check(api)
+
+
+@pytest.mark.parametrize("way", ["create_task", "import_plan"])
+async def test_a_task_with_too_many_conflicts_is_refused_also_from_the_other_side(
+    api: OperationsClient, way: str
+) -> None:
+    await import_tasks(api, {"name": "hub"}, *[{"name": f"{n}", "conflicts_with": ["hub"]} for n in range(LINKS)])
+    since = await api.last_seq()
+    plan = {"projects": [{"name": "Garden", "tasks": [{"name": "one more", "conflicts_with": ["hub"]}]}]}
+    inputs: dict[str, Json] = {
+        "create_task": {"name": "one more", "project_name": "Garden", "conflicts_with": [1]},
+        "import_plan": {"document": orjson.dumps(plan).decode()},
+    }
+    error = await api.call_error(Invalid, way, **inputs[way])
+    assert "task 1 would conflict with more than 256 tasks" in error.message
+    assert await api.last_seq() == since
+    check(api)
