@@ -83,6 +83,15 @@ class CoalescingTransport:
             return
         self.whole.write(data)
 
+    def write_response(self, head: bytes, body: bytes) -> None:
+        """Write a whole response, behind a buffered `100 Continue`."""
+        self._write_head()
+        if len(body) > JOINED_BYTES:
+            self.whole.write(head)
+            self.whole.write(body)
+        else:
+            self.whole.write(head + body)
+
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self.whole.set_protocol(protocol)
 

@@ -43,6 +43,7 @@ from project_manager.web.streaming import (
     send_in_chunks,
     send_stream,
 )
+from project_manager.web.whole_response import send_whole
 
 Result = TypeVar("Result")
 
@@ -120,8 +121,7 @@ class PathEndpoint:
         if len(reply.body) > PIECE_BYTES:
             await send_in_chunks(send, reply.status, reply.headers, reply.body, self._path)
         else:
-            await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
-            await send({"type": "http.response.body", "body": reply.body})
+            await send_whole(scope, send, reply.status, reply.headers, reply.body)
         self._runtime.metrics.http_request(method, self._path, reply.status, monotonic() - started)
 
     def _refusal(self, error: Exception, scope: Scope) -> RawResponse:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from project_manager.domain.errors import ConnectionLimit, Overloaded, ProjectManagerError, RequestTimeout
 from project_manager.domain.limits import BODY_BYTES
@@ -24,6 +24,7 @@ from project_manager.web.framing import (
     without_other_upgrades,
 )
 from project_manager.web.rejections import malformed, response, too_large
+from project_manager.web.whole_response import WholeResponseCycle
 
 READ_AHEAD_BYTES = 64 * 1024
 """Limit on input read ahead while a request is processed. Reading ahead detects a disconnect of the client."""
@@ -194,6 +195,10 @@ class CoalescingHttpProtocol(HttpToolsProtocol):
             requests.pin(self)
 
     # Callbacks of the parser and of the response
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        WholeResponseCycle.adopt(cycle)
+        super()._start_asgi_task(cycle, app)
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()

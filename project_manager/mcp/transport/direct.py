@@ -57,7 +57,7 @@ class DirectCalls:
             status = 200 if session_id else ERROR_CODE_HTTP_STATUS.get(error.code, 200)
             data = error.error.model_dump(mode="json", by_alias=True, exclude_none=True)
             body = orjson.dumps({"jsonrpc": "2.0", "id": rpc.id, "error": data})
-        await respond(send, status, body)
+        await respond(send, status, body, scope=scope)
 
     def cancel(self, session_id: str, request_id: object) -> None:
         """Cancel a call of a session, if it is in flight."""

@@ -16,6 +16,8 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 VERSION = MCP_PROTOCOL_VERSION_HEADER.encode()
 MAX_BODY = 1024 * 1024
+_WHOLE = "http.response.whole"
+"""The ASGI extension for a response in one message: `http.response.start` with a `body`."""
 LAST_WRITE_SECONDS = 0.5
 """Time for the client to read the end of a response."""
 
@@ -97,10 +99,15 @@ def header(scope: Scope, name: bytes) -> str:
     return next((bytes(value).strip().decode("latin-1") for key, value in scope["headers"] if key == name), "")
 
 
-async def respond(send: Send, status: int, body: bytes = b"", headers: Headers = ()) -> None:
-    """Send a whole response. A body is JSON."""
+async def respond(
+    send: Send, status: int, body: bytes = b"", headers: Headers = (), scope: Scope | None = None
+) -> None:
+    """Send a whole response. A body is JSON. It is one message if the server of `scope` supports that."""
     length = (b"content-length", b"%d" % len(body))
     fields = [(b"content-type", b"application/json"), length, *headers] if body else [length, *headers]
+    if scope is not None and _WHOLE in scope.get("extensions", ()):
+        await send({"type": "http.response.start", "status": status, "headers": fields, "body": body})
+        return
     await send({"type": "http.response.start", "status": status, "headers": fields})
     await send({"type": "http.response.body", "body": body})
 
