@@ -26,7 +26,7 @@ export async function fetchAll(path, query = {}, { keep = (item) => item, progre
 }
 
 /** Return the item with only the start of a long description, as the board has it, to save memory. */
-function withExcerpt(/** @type {any} */ item) {
+export function withExcerpt(/** @type {any} */ item) {
   const lead = Array.from(item.description.slice(0, 2 * EXCERPT_CHARACTERS)).slice(0, EXCERPT_CHARACTERS).join("");
   return lead.length === item.description.length ? item : { ...item, description: lead, description_truncated: true };
 }

@@ -1,7 +1,7 @@
 // The state of the page and its reducers. Server events apply their own fields first. Rows that changed in other ways
 // follow by REST.
 import { emptyColumns, insert, removeFrom, sortAll } from "./order.js";
-import { isComplete, taskAfterEvent } from "./task_events.js";
+import { changesTask, isComplete, taskAfterEvent } from "./task_events.js";
 
 const EVENTS_KEPT = 1000;
 const ERRORS_SHOWN = 2;
@@ -70,17 +70,6 @@ function putTask(/** @type {State} */ state, /** @type {Task} */ task) {
   if (known) dropTask(state, known);
   addTask(state, task);
   insert(state.columns, task);
-}
-
-/** Return these ids, and those of the tasks that may become ready or not by a change of these tasks. */
-export function neighbours(/** @type {State} */ state, /** @type {Iterable<number>} */ ids) {
-  const found = new Set(ids);
-  for (const id of ids) {
-    for (const other of state.dependents.get(id) ?? []) found.add(other);
-    for (const other of state.conflicts.get(id) ?? []) found.add(other);
-    for (const other of state.tasks.get(id)?.conflicts_with ?? []) found.add(other);
-  }
-  return found;
 }
 
 function loadBoard(/** @type {State} */ state, /** @type {Board} */ board) {
@@ -153,8 +142,8 @@ function applyEvent(/** @type {State} */ state, /** @type {OutboxEvent} */ event
   state.seq = event.seq;
   state.events.push(event);
   if (event.type.endsWith(".deleted")) removeDeleted(state, event);
-  else if (event.task_id) {
-    if (!applyToTask(state, event) && event.type !== "task.logged") state.incomplete.add(event.task_id);
+  else if (changesTask(event)) {
+    if (!applyToTask(state, event)) state.incomplete.add(event.task_id);
     state.revision.tasks += 1;
   }
 }

@@ -2,8 +2,9 @@
 import { get } from "../core/api.js";
 import { everySecond, serverNow } from "../core/clock.js";
 import { PER_CALL, fetchAll, pagedBoard } from "./pages.js";
-import { changesArchived, neighbours } from "./reduce.js";
+import { changesArchived } from "./reduce.js";
 import { dispatch, state, watch } from "./store.js";
+import { blockersToRead, changesTask } from "./task_events.js";
 
 const GATHER_MS = 40;
 const SEARCH_MS = 250;
@@ -12,8 +13,9 @@ const LEASE_REFRESH_SECONDS = 8;
 
 /** @type {Record<"tasks" | "projects" | "epics", Set<number>>} Ids of rows to read. */
 const dirty = { tasks: new Set(), projects: new Set(), epics: new Set() };
+/** @type {Set<number[]>} Ids of tasks, a list for each read in flight. */
+const reading = new Set();
 let running = false;
-let reads = 0;
 let scheduled = false;
 
 async function fetchBoard() {
@@ -55,22 +57,25 @@ function nextDirtyTasks() {
 }
 
 /**
- * Count a read while it runs.
+ * Remember the tasks of a read while it runs.
  *
  * @template Answer
+ * @param {number[]} ids
  * @param {Promise<Answer>} read
  */
-async function counted(read) {
-  reads += 1;
+async function remembered(ids, read) {
+  reading.add(ids);
   try {
     return await read;
   } finally {
-    reads -= 1;
+    reading.delete(ids);
   }
 }
 
+const isRead = (/** @type {number} */ id) => [...reading].some((ids) => ids.includes(id));
+
 async function readTasks(/** @type {number[]} */ ids) {
-  const tasks = await counted(fetchAll("/api/tasks", { ids: ids.join(",") }));
+  const tasks = await remembered(ids, fetchAll("/api/tasks", { ids: ids.join(",") }));
   const found = new Set(tasks.map((task) => task.id));
   // A pending write has already changed the task on the page, and reads it again when it ends.
   const settled = (/** @type {number} */ id) => !state.pending.has(id);
@@ -83,7 +88,7 @@ async function readTasks(/** @type {number[]} */ ids) {
 
 /** Read the full task. The board has only the start of a long description. */
 export async function readTask(/** @type {number} */ id) {
-  const task = await counted(get(`/api/tasks/${id}`));
+  const task = await remembered([id], get(`/api/tasks/${id}`));
   dispatch({ type: "tasks", tasks: [task] });
   return task;
 }
@@ -162,13 +167,13 @@ export function applyEvents(/** @type {OutboxEvent[]} */ events) {
   dispatch({ type: "events", events: unseen });
   const touched = new Set();
   for (const event of unseen) {
-    if (event.task_id && event.type !== "task.logged") touched.add(event.task_id);
+    if (changesTask(event)) touched.add(event.task_id);
     else if (event.type.startsWith("project.") && !event.type.endsWith("deleted")) dirty.projects.add(event.project_id);
     else if (event.type.startsWith("epic.") && !event.type.endsWith("deleted")) dirty.epics.add(event.epic_id);
   }
-  const unread = neighbours(state, touched);
   // A read in flight may be older than the events, and would replace what they changed.
-  for (const id of touched) if (!reads && !state.incomplete.has(id)) unread.delete(id);
+  const unread = [...touched].filter((id) => isRead(id) || state.incomplete.has(id));
+  for (const event of unseen) unread.push(...blockersToRead(state, event));
   markDirty(unread);
   return needsReload;
 }

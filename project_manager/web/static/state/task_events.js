@@ -1,6 +1,39 @@
-// The task after an event. The compact row of the event replaces a read of the task where it has all that changed.
+// The task after an event. The compact row and the changes of the event replace a read of the task where they have all
+// that changed.
+import { withExcerpt } from "./pages.js";
 
 const COMPLETE = new Set(["task.locked", "task.unlocked", "task.status_changed", "task.ready"]);
+const MAY_CHANGE_BLOCKERS = ["depends_on", "conflicts_with", "defer_until", "attempts"];
+const SETTLED = new Set(["DONE", "CANCELLED"]);
+
+/** Return whether the event may change the row of its task. */
+export const changesTask = (/** @type {OutboxEvent} */ event) =>
+  event.type.startsWith("task.") && event.type !== "task.logged";
+
+const conflictsOf = (/** @type {State} */ state, /** @type {number} */ id) =>
+  [...(state.conflicts.get(id) ?? []), ...(state.tasks.get(id)?.conflicts_with ?? [])];
+
+/** Return the ids of tasks with blockers that the event may change. */
+function othersAffected(/** @type {State} */ state, /** @type {OutboxEvent} */ event) {
+  const id = event.task_id;
+  const dependents = state.dependents.get(id) ?? [];
+  switch (event.type) {
+    case "task.status_changed":
+      return SETTLED.has(event.status) || SETTLED.has(event.previous_status) ? dependents : [];
+    case "task.locked":
+      return event.renewed ? [] : conflictsOf(state, id);
+    case "task.unlocked":
+      return conflictsOf(state, id);
+    case "task.deleted":
+      return [...dependents, ...conflictsOf(state, id)];
+    default:
+      return [];
+  }
+}
+
+/** Return the ids of tasks to read for their blockers. A task that becomes ready, or no longer is, has an event. */
+export const blockersToRead = (/** @type {State} */ state, /** @type {OutboxEvent} */ event) =>
+  [...othersAffected(state, event)].filter((id) => state.tasks.get(id)?.ready === false);
 
 /** Return the blockers of the task besides its status, which is the first one if it is not TODO. */
 const otherBlockers = (/** @type {Task} */ task) =>
@@ -12,6 +45,11 @@ function blockersAfter(/** @type {Task} */ task, /** @type {CompactTaskRow} */ r
   return row.status === "TODO" ? others : [`status is ${row.status}, not TODO`, ...others];
 }
 
+function withChanges(/** @type {Task} */ task, /** @type {Partial<Task>} */ changes = {}) {
+  if (changes.description === undefined) return { ...task, ...changes };
+  return withExcerpt({ ...task, description_truncated: undefined, ...changes });
+}
+
 /** Return the task after the event, or null if the event has no compact row. */
 export function taskAfterEvent(/** @type {Task} */ task, /** @type {OutboxEvent} */ event) {
   if (!event.task) return null;
@@ -19,7 +57,7 @@ export function taskAfterEvent(/** @type {Task} */ task, /** @type {OutboxEvent}
   const version = event.version ?? task.version;
   const lock = event.type === "task.locked" ? event.lock : task.lock;
   return {
-    ...task,
+    ...withChanges(task, event.changes),
     ...row,
     status: /** @type {Status} */ (row.status),
     version,
@@ -44,7 +82,9 @@ const mayHaveOtherAttempts = (before, task, event) =>
  * Return whether `task`, the task after the event, has all that the event changed. Otherwise it must be read.
  * @param {Task} before @param {Task} task @param {OutboxEvent} event
  */
-export const isComplete = (before, task, event) =>
-  COMPLETE.has(event.type)
-  && (task.ready || (task.status !== "TODO" && otherBlockers(task).length === 0))
-  && !mayHaveOtherAttempts(before, task, event);
+export const isComplete = (before, task, event) => {
+  if (event.type === "task.updated") return !MAY_CHANGE_BLOCKERS.some((name) => name in event.changes);
+  return COMPLETE.has(event.type)
+    && (task.ready || (task.status !== "TODO" && otherBlockers(task).length === 0))
+    && !mayHaveOtherAttempts(before, task, event);
+};
