@@ -21,6 +21,9 @@ from project_manager.store.ready_tasks import ClaimContext
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
+DEFERRED_PER_BATCH = 256
+"""Maximum number of deferred tasks that become ready in one batch, so that other writes do not wait long."""
+
 _SHORTENED = " [truncated; see the log]"
 
 
@@ -155,13 +158,15 @@ def next_to_expire(tx: Tx) -> list[Lease]:
 def expire_due(tx: Tx) -> None:
     """End expired leases, and make deferred tasks ready when they are due.
 
-    The writer calls it at the start of a batch, so that readiness never depends on a background job.
+    The writer calls it at the start of a batch, so that readiness never depends on a background job. All expired
+    leases end at once, because checks of later writes rely on their history. Deferred tasks become ready in parts.
     """
     for task_id in leases.expired(tx):
         _expire(tx, lookup.task(tx, task_id))
-    for task_id in tasks.due_deferred(tx):
+    due = tasks.due_deferred(tx, DEFERRED_PER_BATCH)
+    for task_id in due:
         tasks.undefer(tx, task_id)
-        transitions.emit_ready(tx, [task_id])
+    transitions.emit_ready(tx, due)
 
 
 def next_due(tx: Tx) -> int | None:

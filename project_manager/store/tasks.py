@@ -167,7 +167,10 @@ _UPDATE = Statement(
 )
 _DELETE = Statement(delete(tasks).where(tasks.c.id == bindparam("task_id")))
 _DEFERRED_DUE = Statement(
-    select(tasks.c.id).where(tasks.c.deferred == literal_column("1"), tasks.c.defer_until <= bindparam("now"))
+    select(tasks.c.id)
+    .where(tasks.c.deferred == literal_column("1"), tasks.c.defer_until <= bindparam("now"))
+    .order_by(tasks.c.defer_until)
+    .limit(bindparam("limit"))
 )
 _NEXT_DEFERRED = Statement(select(func.min(tasks.c.defer_until)).where(tasks.c.deferred == literal_column("1")))
 _UNDEFER = Statement(update(tasks).where(tasks.c.id == bindparam("task_id")).values(deferred=0))
@@ -247,9 +250,9 @@ def remove(tx: Tx, task_id: int) -> None:
     _DELETE.run(tx, task_id=task_id)
 
 
-def due_deferred(tx: Tx) -> list[int]:
-    """Return the ids of deferred tasks with a `defer_until` that has passed."""
-    return [row[0] for row in _DEFERRED_DUE.rows(tx, now=tx.date)]
+def due_deferred(tx: Tx, limit: int) -> list[int]:
+    """Return the ids of up to `limit` deferred tasks with a `defer_until` that has passed, the earliest first."""
+    return [row[0] for row in _DEFERRED_DUE.rows(tx, now=tx.date, limit=limit)]
 
 
 def next_deferred(tx: Tx) -> int | None:

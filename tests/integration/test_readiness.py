@@ -1,5 +1,6 @@
 """Readiness of tasks, and the blockers of tasks that are not ready."""
 
+import anyio
 import pytest
 
 from project_manager.domain.errors import (
@@ -10,8 +11,9 @@ from project_manager.domain.errors import (
     ProjectArchived,
     VersionMismatch,
 )
+from project_manager.services.leases import DEFERRED_PER_BATCH
 from tests.integration.invariants import check
-from tests.operations_client import Json, OperationsClient
+from tests.operations_client import TIMEOUT, Json, OperationsClient, run_due_jobs
 
 pytestmark = pytest.mark.promise("ready:rules")
 
@@ -117,6 +119,20 @@ async def test_a_deferred_task_is_ready_when_its_time_has_come(api: OperationsCl
     await api.advance(60)
     assert await why(api, task) == []
     assert [event["type"] for event in await api.events(since)] == ["task.ready"]
+
+
+async def test_many_deferred_tasks_become_ready_in_parts(api: OperationsClient) -> None:
+    number = 2 * DEFERRED_PER_BATCH - 100
+    until = api.clock.later(30)
+    made = [{"name": f"task {n}", "defer_until": until} for n in range(number)]
+    await api.call("create_tasks", project_name="Garden", tasks=made)
+    since = await api.last_seq()
+    await api.advance(30)
+    assert len(await api.events(since, "task.ready")) >= DEFERRED_PER_BATCH
+    with anyio.fail_after(TIMEOUT):
+        while len(await api.events(since, "task.ready")) < number:
+            await run_due_jobs(api.runtime)
+    check(api)
 
 
 async def test_a_deferred_task_is_not_ready_a_millisecond_early(api: OperationsClient) -> None:
