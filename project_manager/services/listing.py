@@ -33,7 +33,7 @@ def list_tasks(tx: Tx, command: ListTasks) -> Page[Any]:
         if getattr(command, name) not in (None, ""):
             filters[name] = getattr(command, name)
     if command.label is not None:
-        filters["labels"] = [command.label]
+        filters["label"] = command.label
     if command.status:
         filters["status"] = [status.value for status in command.status]
     if command.ready is not None:
@@ -47,7 +47,9 @@ def get_available(tx: Tx, command: GetAvailableTasks) -> Page[Any]:
     A `status` other than TODO lists tasks in those statuses instead, without leased tasks unless include_locked is set.
     """
     filters: dict[str, Any] = resolve.scope(tx, command)
-    if command.labels:
+    if len(command.labels) == 1:
+        filters["label"] = command.labels[0]
+    elif command.labels:
         filters["labels"] = command.labels
     if command.status and command.status != [Status.TODO]:
         filters["status"] = [status.value for status in command.status]

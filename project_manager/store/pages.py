@@ -49,8 +49,8 @@ def page(
 
 def counter(rows: Select[Any]) -> Statement:
     """Return the statement with which `count` counts the rows of a selection."""
-    counted = rows.with_only_columns(null(), maintain_column_froms=True).limit(bindparam("most")).subquery()
-    return Statement(select(func.count()).select_from(counted))
+    counted = rows.with_only_columns(null(), maintain_column_froms=True).order_by(None).limit(bindparam("most"))
+    return Statement(select(func.count()).select_from(counted.subquery()))
 
 
 def count(tx: Tx, counter: Statement, parameters: dict[str, Any], *, exact: bool) -> Total:

@@ -213,6 +213,13 @@ def count(tx: Tx, scope: dict[str, int]) -> int:
     return candidates - with_running_conflict
 
 
+def rarest_label(tx: Tx, labels: list[str]) -> str:
+    """Return the label with the fewest ready tasks. Labels with RARE_LABEL_LIMIT or more count as equal."""
+    if len(labels) == 1:
+        return labels[0]
+    return str(_RAREST_LABEL.value(tx, labels=json.dumps(labels), rare=RARE_LABEL_LIMIT))
+
+
 class Candidates:
     """The ready tasks that a search finds, read on demand."""
 
@@ -253,11 +260,8 @@ def _values(tx: Tx, search: Search, after: Position) -> dict[str, Any]:
     values = {**search, "now": tx.now, "max_attempts": tx.max_attempts}
     labels = search.get("labels")
     if labels:
-        wanted = json.dumps(labels)
-        values["label"] = (
-            labels[0] if len(labels) == 1 else _RAREST_LABEL.value(tx, labels=wanted, rare=RARE_LABEL_LIMIT)
-        )
-        values["labels"] = wanted
+        values["label"] = rarest_label(tx, labels)
+        values["labels"] = json.dumps(labels)
         values["part"] = COMPARED_LABELS // len(labels)
         values |= pages.after(after)
     return values

@@ -1,0 +1,140 @@
+"""Lists of tasks by filters: the same tasks as a comparison of each task with each filter, page by page."""
+
+import random
+from collections.abc import Callable
+from contextlib import closing
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from project_manager.store import labels as task_labels
+from project_manager.store.migrations import upgrade
+from project_manager.store.sqlite import driver
+from tests.integration.invariants import read
+from tests.integration.many_rows import insert_projects, insert_tasks, tx_of
+from tests.operations_client import Json, OperationsClient
+
+PAGE = 7
+CHOICES: dict[str, list[Any]] = {
+    "status": [None, ["TODO"], ["DONE"], ["REVIEW", "TODO"]],
+    "project_id": [None, 1, 3],
+    "epic_id": [None, 1],
+    "label": [None, "common", "rare", "none"],
+    "ready": [None, True, False],
+    "q": [None, "paint", "paint fen"],
+}
+PASSES: dict[str, Callable[[Json, Any], bool]] = {
+    "status": lambda task, wanted: task["status"] in wanted,
+    "project_id": lambda task, wanted: task["project_id"] == wanted,
+    "epic_id": lambda task, wanted: task["epic_id"] == wanted,
+    "label": lambda task, wanted: wanted in task["labels"],
+    "labels": lambda task, wanted: set(wanted) <= set(task["labels"]),
+    "ready": lambda task, wanted: task["ready"] == wanted,
+    "q": lambda task, wanted: all(word in task["name"] for word in wanted.split()),
+}
+
+
+async def fill(api: OperationsClient) -> list[Json]:
+    """Create tasks with all kinds of fields, and return them in the order of ids."""
+    chance = random.Random(5)
+    for number in range(1, 121):
+        project = chance.choice([1, 2, 3])
+        await api.create_task(
+            f"{chance.choice(['paint', 'oil'])} the {chance.choice(['fence', 'gate'])} {number}",
+            project_name=f"project {project}",
+            epic_name=f"epic {project}" if chance.random() < 0.5 else None,
+            labels=[
+                label for label, share in (("common", 0.6), ("other", 0.4), ("rare", 0.05)) if chance.random() < share
+            ],
+            priority=chance.randrange(5),
+            status=chance.choice(["TODO", "TODO", "TODO", "BACKLOG", "DONE"]),
+            depends_on=[chance.randrange(1, number)] if number > 1 and chance.random() < 0.3 else [],
+            conflicts_with=[chance.randrange(1, number)] if number > 1 and chance.random() < 0.2 else [],
+        )
+    for number in range(1, 121, 4):
+        if (await api.get_task(number))["ready"]:
+            lock = await api.claim(number, "ann")
+            if number % 3:
+                await api.set_status(number, "REVIEW", "ann", fence=lock["fence"])
+    return await listed(api, "list_tasks", {})
+
+
+async def listed(api: OperationsClient, operation: str, filters: Json) -> list[Json]:
+    """Return the rows of all pages."""
+    rows: list[Json] = []
+    cursor: Json = {}
+    while True:
+        page = await api.call(operation, limit=PAGE, **filters, **cursor)
+        rows += page["items"]
+        if page["next_cursor"] is None:
+            assert page["total"] == len(rows)
+            return rows
+        cursor = {"cursor": page["next_cursor"]}
+
+
+def expected(tasks: list[Json], filters: Json) -> list[int]:
+    return [task["id"] for task in tasks if all(PASSES[name](task, wanted) for name, wanted in filters.items())]
+
+
+@pytest.mark.promise("request:pages")
+async def test_each_combination_of_filters_lists_the_tasks_that_pass_each_of_them(api: OperationsClient) -> None:
+    tasks = await fill(api)
+    number = 0
+    for values in product(*CHOICES.values()):
+        filters = {name: value for name, value in zip(CHOICES, values, strict=True) if value is not None}
+        if len(filters) <= 3:
+            rows = await listed(api, "list_tasks", {**filters, "fields": "id"})
+            assert [row["id"] for row in rows] == expected(tasks, filters), filters
+            number += bool(rows)
+    assert number > 80
+
+
+async def test_ready_tasks_with_labels_are_listed_in_the_order_of_claims(api: OperationsClient) -> None:
+    tasks = sorted(await fill(api), key=lambda task: (task["priority"], -task["unblocks"], task["id"]))
+    for scope, labels in product(
+        ({}, {"project_id": 2}, {"epic_id": 1}), ([], ["common"], ["common", "other"], ["rare"], ["none"])
+    ):
+        rows = await listed(api, "get_available_tasks", {**scope, "labels": labels})
+        assert [row["id"] for row in rows] == expected(tasks, {**scope, "labels": labels, "ready": True}), (
+            scope,
+            labels,
+        )
+
+
+async def test_the_tasks_of_an_agent_and_the_tasks_with_given_ids_are_listed_with_other_filters(
+    api: OperationsClient,
+) -> None:
+    tasks = await fill(api)
+    held = [task for task in tasks if task["lock"] is not None]
+    assert len(held) > 1
+    for filters in (
+        {"status": ["IN_PROGRESS"]},
+        {"project_id": 1},
+        {"label": "common"},
+        {"ready": False},
+        {"q": "paint"},
+    ):
+        rows = await listed(api, "list_tasks", {"holder": "ann", **filters})
+        assert [row["id"] for row in rows] == expected(held, filters), filters
+        some = tasks[::3]
+        rows = await listed(api, "list_tasks", {"ids": [task["id"] for task in some], **filters})
+        assert [row["id"] for row in rows] == expected(some, filters), filters
+
+
+def test_the_migration_lists_the_labels_of_existing_tasks(tmp_path: Path) -> None:
+    path = tmp_path / "pm.db"
+    upgrade(str(path), "0016")
+    with closing(driver.connect(str(path))) as connection:
+        insert_projects(connection, 1, 1)
+        insert_tasks(connection, 1, 3, labels="CASE i WHEN 2 THEN '[]' ELSE '[\"a\", \"b\"]' END")
+    upgrade(str(path))
+    assert [(row["label"], row["task_id"]) for row in read(path, "SELECT * FROM task_labels")] == [
+        ("a", 1),
+        ("a", 3),
+        ("b", 1),
+        ("b", 3),
+    ]
+    with closing(driver.connect(str(path))) as connection:
+        assert task_labels.find_wrong(tx_of(connection), 10) == []

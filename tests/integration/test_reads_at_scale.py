@@ -1,0 +1,176 @@
+"""The cost of reads in databases of two sizes. It must not grow with the number of tasks.
+
+The unit is a step of SQLite's virtual machine. The tasks of most lists have the highest ids, behind all others.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+import pytest
+
+from project_manager.store.sqlite import driver
+from tests.integration.many_rows import NOW, NUMBERS, call, insert_projects, insert_rows, insert_tasks
+from tests.operations_client import Json
+
+SMALL, LARGE = 1_500, 15_000
+LAST = 120
+"""Tasks at the end of each database: ready ones with a rare label, in an epic, leased by ann, and in review."""
+STEP = 10
+MARGIN = 1.2
+FEW_STEPS = 1_000
+
+BEHIND_MANY: list[tuple[str, Json]] = [
+    ("get_context", {"agent_id": "ann"}),
+    ("get_context", {"agent_id": "ann", "epic_id": 1}),
+    ("list_tasks", {}),
+    ("list_tasks", {"label": "common"}),
+    ("list_tasks", {"label": "rare"}),
+    ("list_tasks", {"label": "rare", "status": "REVIEW"}),
+    ("list_tasks", {"label": "common", "status": "REVIEW"}),
+    ("list_tasks", {"label": "common", "project_id": 2}),
+    ("list_tasks", {"label": "none"}),
+    ("list_tasks", {"status": "REVIEW"}),
+    ("list_tasks", {"status": "IN_PROGRESS"}),
+    ("list_tasks", {"status": "TODO,BLOCKED"}),
+    ("list_tasks", {"status": "DONE", "project_id": 1}),
+    ("list_tasks", {"project_id": 1}),
+    ("list_tasks", {"project_id": 2}),
+    ("list_tasks", {"project_id": 3}),
+    ("list_tasks", {"epic_id": 1}),
+    ("list_tasks", {"epic_id": 1, "status": "TODO"}),
+    ("list_tasks", {"holder": "ann"}),
+    ("list_tasks", {"ids": [1, 2, 3]}),
+    ("list_tasks", {"q": "zebra"}),
+    ("list_tasks", {"q": "fence"}),
+    ("list_tasks", {"q": "fen paint"}),
+    ("list_tasks", {"q": "zebra", "status": "REVIEW"}),
+    ("list_tasks", {"q": "fence", "label": "common"}),
+    ("get_available_tasks", {"labels": ["rare"]}),
+    ("get_available_tasks", {"labels": ["rare", "common"]}),
+    ("get_available_tasks", {"labels": ["none"]}),
+    ("get_available_tasks", {"epic_id": 1}),
+    ("get_available_tasks", {"status": "REVIEW"}),
+    ("list_leases", {}),
+    ("list_leases", {"agent_id": "bob"}),
+    ("list_task_events", {"task_id": 1}),
+    ("list_task_logs", {"task_id": 1}),
+]
+AMONG_MANY_READY: list[tuple[str, Json]] = [
+    ("get_context", {"agent_id": "ann"}),
+    ("list_tasks", {"ready": True}),
+    ("list_tasks", {"ready": True, "project_id": 1}),
+    ("list_tasks", {"ready": True, "label": "common"}),
+    ("list_tasks", {"status": "TODO"}),
+    ("get_available_tasks", {}),
+    ("get_available_tasks", {"project_id": 1}),
+    ("get_available_tasks", {"labels": ["common"]}),
+    ("get_available_tasks", {"labels": ["common"], "project_id": 1}),
+    ("get_available_tasks", {"labels": ["common", "other"]}),
+    ("get_available_tasks", {"labels": ["rare"]}),
+]
+
+
+def fill(path: Path, number: int, *, status: str) -> None:
+    """Insert `number` tasks in this status, an ended lease of carl for each of them, and then the LAST tasks."""
+    many, last = '\'["common", "other"]\'', '\'["common", "rare"]\''
+    state = "CASE i % 4 WHEN 0 THEN 'REVIEW' WHEN 1 THEN 'BLOCKED' ELSE 'TODO' END"
+    rank = {"priority": "i % 5", "unblocks": "i % 3"}
+    completed = "1" if status == "DONE" else "NULL"
+    with closing(driver.connect(str(path))) as connection:
+        connection.execute("BEGIN")
+        insert_projects(connection, 1, 3)
+        insert_tasks(connection, 1, number, status=f"'{status}'", labels=many, completed_at=completed, **rank)
+        insert_rows(connection, 1, 1)
+        insert_tasks(
+            connection,
+            number + 1,
+            number + LAST,
+            project_id="2",
+            epic_id="1",
+            name="'zebra'",
+            status=state,
+            labels=last,
+            **rank,
+        )
+        connection.execute(
+            "UPDATE tasks SET status = 'IN_PROGRESS', attempts = 0, lock_holder = 'ann', lock_acquired_at = 1, "
+            "lock_expires_at = ?2, lock_ttl = 9, lock_from = 'TODO', fence = 1 "
+            "WHERE id > ?1 AND status = 'TODO' AND id % 8 = 2",
+            (number, NOW + 1),
+        )
+        connection.execute(
+            f"{NUMBERS} INSERT INTO ended_leases (task_id, fence, agent_id, project_id, task_name, acquired_at, "
+            "expires_at, ended_at, reason, status) "
+            "SELECT i, 9, 'carl', 1, 'task', 1, 1, ?3 - i, 'lock_expired', 'DONE' FROM n",
+            (1, number, NOW),
+        )
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@pytest.fixture(scope="module")
+def databases(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], list[Any]]]:
+    """Return connections to a small and a large database. Most of their tasks are in the given status."""
+    folder = tmp_path_factory.mktemp("sizes")
+    opened: dict[str, list[Any]] = {}
+    with ExitStack() as stack:
+
+        def connections(status: str) -> list[Any]:
+            if status not in opened:
+                opened[status] = []
+                for size in (SMALL, LARGE):
+                    path = Path(copyfile(template, folder / f"{status}-{size}.db"))
+                    fill(path, size, status=status)
+                    opened[status].append(stack.enter_context(closing(driver.connect(str(path)))))
+            return opened[status]
+
+        yield connections
+
+
+def steps(connection: Any, operation: str, filters: Json) -> int:
+    """Return the steps of SQLite's virtual machine in a call of the operation."""
+    number = 0
+
+    def count() -> None:
+        nonlocal number
+        number += STEP
+
+    call(connection, operation, **filters)  # compiles the statements
+    connection.set_progress_handler(count, STEP)
+    call(connection, operation, **filters)
+    connection.set_progress_handler(None, STEP)
+    return number
+
+
+def assert_equal(found: list[int]) -> None:
+    assert found[1] <= found[0] * MARGIN + FEW_STEPS, found
+
+
+@pytest.mark.parametrize(("operation", "filters"), BEHIND_MANY, ids=str)
+def test_a_read_does_not_walk_the_tasks_that_it_does_not_list(
+    databases: Callable[[str], list[Any]], operation: str, filters: Json
+) -> None:
+    assert_equal([steps(connection, operation, filters) for connection in databases("DONE")])
+
+
+@pytest.mark.parametrize(("operation", "filters"), AMONG_MANY_READY, ids=str)
+def test_a_read_does_not_walk_the_ready_tasks(
+    databases: Callable[[str], list[Any]], operation: str, filters: Json
+) -> None:
+    assert_equal([steps(connection, operation, filters) for connection in databases("TODO")])
+
+
+@pytest.mark.parametrize(("operation", "filters"), [("list_tasks", {}), *AMONG_MANY_READY[1:-1]], ids=str)
+def test_a_late_page_costs_no_more_than_the_first(
+    databases: Callable[[str], list[Any]], operation: str, filters: Json
+) -> None:
+    connection = databases("TODO")[1]
+    first = call(connection, operation, **filters, limit=50)
+    late = call(connection, operation, **filters, limit=500, cursor=first.next_cursor)
+    for _ in range(20):
+        late = call(connection, operation, **filters, limit=500, cursor=late.next_cursor)
+    cursors = (first.next_cursor, late.next_cursor)
+    assert_equal([steps(connection, operation, {**filters, "limit": 50, "cursor": cursor}) for cursor in cursors])
