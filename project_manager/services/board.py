@@ -94,10 +94,10 @@ def _epics(tx: Tx, chosen: int | None) -> Iterator[Any]:
 
 
 def _projects(tx: Tx, chosen: int | None) -> Iterator[Any]:
-    counts = tasks.counts_by_project(tx)
-    for row in projects.list_with_excerpts(tx):
-        if chosen in (None, row.id):
-            yield _with_excerpt(serializers.project(row, counts.get(row.id, {})))
+    rows = [row for row in projects.list_with_excerpts(tx) if chosen in (None, row.id)]
+    counts = tasks.counts_by_project(tx, [row.id for row in rows])
+    for row in rows:
+        yield _with_excerpt(serializers.project(row, counts[row.id]))
 
 
 def _with_excerpt(view: EpicView | ProjectView) -> Any:

@@ -102,12 +102,12 @@ def list_projects(tx: Tx, command: schemas.ListProjects) -> Page[schemas.Project
     filters = {"archived": archived}
     after = paging.start_id(command, filters)
     rows, has_more = projects.page(tx, archived=archived, after=after, limit=command.limit)
-    counts = tasks.counts_by_project(tx)
+    counts = tasks.counts_by_project(tx, [row.id for row in rows])
     return paging.page(
         command,
         filters,
         rows,
         has_more,
         partial(projects.count, tx, archived),
-        item=lambda row: serializers.project(row, counts.get(row.id, {})),
+        item=lambda row: serializers.project(row, counts[row.id]),
     )

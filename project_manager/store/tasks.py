@@ -10,7 +10,7 @@ from sqlalchemy.sql.expression import literal_column
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import TASK_FIELDS
 from project_manager.store.sqlite import search
-from project_manager.store.statement import Statement, bindparams, elements
+from project_manager.store.statement import Statement, bindparams, elements, json_elements
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
@@ -178,8 +178,16 @@ _ARCHIVE = Statement(
     update(tasks).where(tasks.c.project_id == bindparam("project_id")).values(archived=bindparam("archived"))
 )
 _COUNTS = Statement(select(tasks.c.status, func.count()).group_by(tasks.c.status))
+_project = json_elements(bindparam("project_ids")).alias("project")
+_status = json_elements(bindparam("statuses")).alias("status")
+_number = (
+    select(func.count())
+    .select_from(tasks)
+    .where(tasks.c.status == _status.c.value, tasks.c.project_id == _project.c.value)
+    .correlate(_project, _status)
+)
 _COUNTS_BY_PROJECT = Statement(
-    select(tasks.c.project_id, tasks.c.status, func.count()).group_by(tasks.c.project_id, tasks.c.status)
+    select(func.json_group_array(func.json_array(_project.c.value, _status.c.value, _number.scalar_subquery())))
 )
 # This condition lets SQLite use the index over status and project_id.
 _EVERY_STATUS = tasks.c.status.in_([literal_column(f"'{status}'") for status in Status])
@@ -281,11 +289,16 @@ def counts_in_project(tx: Tx, project_id: int) -> dict[str, int]:
     return {row[0]: row[1] for row in _COUNTS_IN_PROJECT.rows(tx, project_id=project_id)}
 
 
-def counts_by_project(tx: Tx) -> dict[int, dict[str, int]]:
-    """Return the number of tasks by project id and status."""
-    found: dict[int, dict[str, int]] = {}
-    for project_id, status, number in _COUNTS_BY_PROJECT.rows(tx):
-        found.setdefault(project_id, {})[status] = number
+def counts_by_project(tx: Tx, project_ids: list[int]) -> dict[int, dict[str, int]]:
+    """Return the number of tasks of these projects, by project id and status.
+
+    A statement with GROUP BY reads the same entries of the index, and takes longer for each of them.
+    """
+    counted = _COUNTS_BY_PROJECT.value(tx, project_ids=json.dumps(project_ids), statuses=json.dumps([*Status]))
+    found: dict[int, dict[str, int]] = {project_id: {} for project_id in project_ids}
+    for project_id, status, number in json.loads(counted):
+        if number:
+            found[project_id][status] = number
     return found
 
 
