@@ -11,9 +11,11 @@ from pathlib import Path
 from tests.bench import (
     another_checkout,
     claiming,
+    fleet,
     footprint,
     imports,
     machine,
+    peers,
     predecessor,
     report,
     sizes,
@@ -61,6 +63,8 @@ def _selected(asked: argparse.Namespace) -> tuple[str, Sections]:
     seconds = 0.3 if asked.quick else 0.8
     if asked.sizes:
         return "bench sizes", _growth(asked, rounds, seconds)
+    if asked.peers:
+        return "bench peers", _comparison(asked, rounds, seconds)
     return "bench", _usual(asked, rounds, seconds)
 
 
@@ -95,8 +99,15 @@ def _growth(asked: argparse.Namespace, rounds: int, seconds: float) -> Sections:
     }
 
 
+def _comparison(asked: argparse.Namespace, rounds: int, seconds: float) -> Sections:
+    return {
+        "peers": lambda folder: [peers.measured(folder, rounds, seconds, asked.peers_python, asked.predecessor)],
+        "fleet": lambda folder: [fleet.measured(folder, rounds, 40 if asked.quick else 200)],
+    }
+
+
 def _command(asked: argparse.Namespace) -> str:
-    flags = {"--quick": asked.quick, "--sizes": asked.sizes}
+    flags = {"--quick": asked.quick, "--sizes": asked.sizes, "--peers": asked.peers}
     return " ".join(["scripts/bench", *(flag for flag, given in flags.items() if given)])
 
 
@@ -110,6 +121,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="compare with this other checkout")
     parser.add_argument("--sizes", action="store_true", help="instead, measure large databases (sizes, imports)")
     parser.add_argument("--largest", type=int, default=sizes.ALL_SIZES[-1], metavar="TASKS", help="limit of --sizes")
+    parser.add_argument("--peers", action="store_true", help="instead, measure other queues and a fleet (peers, fleet)")
+    parser.add_argument("--peers-python", type=Path, metavar="PYTHON", help="interpreter with the other queues")
     asked = parser.parse_args()
     if asked.largest < sizes.DEFAULT_SIZES[-1]:
         parser.error(f"--largest is at least {sizes.DEFAULT_SIZES[-1]}")

@@ -35,7 +35,7 @@ def measured(folder: Path, rounds: int, seconds: float, program: Path) -> Sectio
         board = running.enter_context(product(folder, "board.db"))
         stock.create(board, TASKS)
         work = running.enter_context(product(folder, "work.db"))
-        other = running.enter_context(_start(folder, program))
+        other = running.enter_context(start(folder, program))
         kept, fresh = Stock(work), count(1)
         variants = {
             f"{what}: {who}": partial(_slice, each, script, 2, seconds, 1)
@@ -43,14 +43,14 @@ def measured(folder: Path, rounds: int, seconds: float, program: Path) -> Sectio
             for who, each in ((THEIRS, other), (OURS, board))
         }
         for agents in AGENTS:
-            theirs, ours = partial(_their_cycles, fresh=fresh), stock.lock_cycles(kept)
+            theirs, ours = partial(lock_cycles, fresh=fresh), stock.lock_cycles(kept)
             variants[f"{CYCLE} @{agents}: {THEIRS}"] = partial(_slice, other, theirs, agents, seconds, 3)
             variants[f"{CYCLE} @{agents}: {OURS}"] = partial(_own_cycles, work, kept, ours, agents, seconds)
         found = interleave(variants, rounds)
     return _section(found)
 
 
-def _start(folder: Path, program: Path) -> Server:
+def start(folder: Path, program: Path) -> Server:
     database = folder / "predecessor.db"
     run([program.with_name("python"), "-c", FILL, database, str(TASKS)], check=True, cwd=folder, capture_output=True)
     settings = {"AUTO_EXIT_ON_IDLE_SECONDS": "0", "DATABASE_PATH": str(database), "PYTHONPATH": ""}
@@ -84,7 +84,7 @@ def _boards(_: int) -> Script:
         yield request("GET", "/api/board/state", headers=["accept-encoding: gzip"])
 
 
-def _their_cycles(number: int, fresh: Iterator[int]) -> Script:
+def lock_cycles(number: int, fresh: Iterator[int]) -> Script:
     """Lock a task, set DONE and unlock it, as a task is finished there. Skip tasks with an interrupted cycle."""
     agent = {"agent_id": f"agent-{number}"}
     task = next(fresh)

@@ -7,7 +7,7 @@ import pytest
 
 from project_manager.plans import reader
 from project_manager.store.sqlite import backup, driver
-from tests.bench import imports, large_database, sizes
+from tests.bench import fleet, imports, large_database, peers, sizes
 from tests.bench.report import PLOTS, put_into, whole
 
 pytestmark = pytest.mark.slow
@@ -69,3 +69,16 @@ def test_both_formats_of_the_measured_plan_have_the_same_content() -> None:
     contents = [[(task.epic, task.values) for task in plan.tasks] for plan in plans]
     assert contents[0] == contents[1]
     assert len(contents[0]) == 250
+
+
+def test_the_product_is_compared_through_its_use_cases_and_over_http(tmp_path: Path) -> None:
+    section = peers.measured(tmp_path, 1, 0.05, None, None)
+    names = [row[0] for row in section.rows]
+    assert [name.rpartition(", ")[2] for name in names] == ["use cases", "use cases", "HTTP", "HTTP"]
+    assert [row[1] for row in section.rows] == ["1", str(peers.MANY)] * 2
+    assert len(section.plots) == 1
+
+
+def test_a_fleet_is_measured_with_its_dashboards_connected(tmp_path: Path) -> None:
+    section = fleet.measured(tmp_path, 1, 2)
+    assert len(section.rows) == 6
