@@ -56,7 +56,7 @@ def _section(found: Rounds, operations: list[str], checkout: Path) -> Section:
         "Before and after",
         f"Server CPU in us an operation, of the checkout `{checkout.name}` and of this one. Claims and lock cycles are "
         f"those of {AGENTS} agents; the board and the list have {TASKS:,} tasks.",
-        ["what", BEFORE, AFTER, "after / before"],
+        ["operation", BEFORE, AFTER, "after / before"],
     )
     for operation in operations:
         before, after = f"{BEFORE} {operation}", f"{AFTER} {operation}"

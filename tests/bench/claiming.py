@@ -78,13 +78,13 @@ def cycle_slice(server: Server, kept: Stock, agents: int, seconds: float) -> Sam
 def _section(found: Rounds) -> Section:
     section = Section(
         "Claims",
-        "Each agent is one keep-alive connection that asks again as soon as it is answered. `claim` is "
-        "`POST /api/tasks/claim`; `lock cycle` is `POST /api/task/{id}/lock` and then `POST /api/task/{id}/status` "
-        "with DONE; `/mcp` is the tool `claim_next_task`. All of them are durable (`synchronous=FULL`) before they are "
-        "answered. `trivial route` reads and answers JSON and does nothing; `raw SQLite` is plain SQL in batches of "
-        f"{RAW_BATCH} in one thread; `thread pool` is a worker thread and one transaction a request with SQLAlchemy.",
+        "Each agent is one keep-alive connection that sends the next request after each response. `claim` is "
+        "`POST /api/tasks/claim`. `lock cycle` is `POST /api/task/{id}/lock` and then `POST /api/task/{id}/status` "
+        "with DONE. `/mcp` is the tool `claim_next_task`. Each is durable (`synchronous=FULL`) before its response. "
+        f"`trivial route` reads and returns JSON. `raw SQLite` is plain SQL in batches of {RAW_BATCH} in one thread. "
+        "`thread pool` is a worker thread and one SQLAlchemy transaction for each request.",
         [
-            "what",
+            "operation",
             "agents",
             "operations/s",
             "server CPU us an operation",

@@ -85,7 +85,7 @@ def _section(idle: Spread, cost: Spread, memory: float) -> Section:
         f"{AGENTS} agents and {DASHBOARDS} WebSockets that get all events. A cycle is a claim, {RENEWALS} renewals, "
         f"{LOGS} log entries and DONE: {RENEWALS + LOGS + 2} requests. At its real pace each agent has one cycle in "
         f"{CYCLE_SECONDS // 60} minutes, so that requests come one at a time, as they do here without the pauses.",
-        ["what", "figure"],
+        ["measure", "value"],
     )
     section.rows = [
         ["server CPU of a cycle, ms", str(cost)],

@@ -60,7 +60,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def goals(sections: Sequence[Section]) -> str:
     rows = [goal.row() for section in sections for goal in section.goals]
-    return table(["what", "goal", "reached", "met"], rows)
+    return table(["measure", "goal", "reached", "met"], rows)
 
 
 def _line(cells: Sequence[str]) -> str:

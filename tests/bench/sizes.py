@@ -192,7 +192,7 @@ def _section(found: Rounds, sizes: Sequence[int]) -> Section:
         "requests. "
         "The last column compares the largest database with the smallest one, round by round. A board contains all "
         "tasks, so its cost grows with them.",
-        ["what", *(f"{size:,} tasks" for size in sizes), "largest / smallest"],
+        ["operation", *(f"{size:,} tasks" for size in sizes), "largest / smallest"],
     )
     for name in NAMES:
         measured_sizes = [size for size in sizes if f"{name} @{size}" in found]

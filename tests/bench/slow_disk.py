@@ -23,7 +23,7 @@ def measured(folder: Path, rounds: int, seconds: float) -> Section:
         "Slow disk",
         f"{DELAY_US / 1000:.0f} ms are added to every fsync and fdatasync of the server's process; {AGENTS} agents "
         "claim. Claims per commit come from the server's own `pm_writer_batch_jobs`.",
-        ["what", "claims/s", "server CPU us a claim", "p50 / p99 ms", "claims per commit"],
+        ["service", "claims/s", "server CPU us a claim", "p50 / p99 ms", "claims per commit"],
     )
     if shutil.which("cc") is None:
         section.rows.append(["not measured: there is no C compiler here", "-", "-", "-", "-"])
