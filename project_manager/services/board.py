@@ -16,7 +16,7 @@ from project_manager.schemas.projects import ProjectView
 from project_manager.schemas.tasks import TASK_FIELD_NAMES
 from project_manager.services import lookup, serializers
 from project_manager.store import epics, events, meta, projects, task_rows, tasks
-from project_manager.store.task_rows import Chunk, TaskLinks, Values
+from project_manager.store.task_rows import Chunk
 from project_manager.store.transaction import Tx
 
 CHUNK_IDS = 100
@@ -133,11 +133,12 @@ def _encode(tx: Tx, chunk: Chunk, last: EncodedChunk | None) -> EncodedChunk:
     if last is not None and last.digest == digest:
         return last
     rows, links = chunk.parse()
-    return EncodedChunk(digest, orjson.dumps([_card(tx, row, links.get(row[0])) for row in rows])[1:-1])
+    cards = [_card(task) for task in serializers.tasks(tx, TASK_FIELD_NAMES, rows, links)]
+    return EncodedChunk(digest, orjson.dumps(cards)[1:-1])
 
 
-def _card(tx: Tx, row: Values, links: TaskLinks | None) -> dict[str, Any]:
-    card = _cut_description(serializers.listed_task(tx, TASK_FIELD_NAMES, row, links))
+def _card(task: dict[str, Any]) -> dict[str, Any]:
+    card = _cut_description(task)
     lock: LockView | None = card["lock"]
     card["is_locked"] = lock is not None
     card["lock_holder"] = None if lock is None else lock.holder

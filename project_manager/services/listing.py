@@ -12,7 +12,7 @@ from project_manager.schemas.views import Page
 from project_manager.services import lookup, paging, resolve, serializers
 from project_manager.store import listing, task_rows
 from project_manager.store.listing import Order
-from project_manager.store.task_rows import Fields, Values
+from project_manager.store.task_rows import Fields
 from project_manager.store.transaction import Tx
 
 _POSITION_LENGTH: dict[Order, int] = {"id": 1, "claim": 3}
@@ -67,17 +67,10 @@ def _page(tx: Tx, command: Paged, filters: dict[str, Any], *, order: Order, colu
     rows, has_more = listing.page(tx, filters, fields, order=order, after=after, limit=command.limit)
     if not rows:
         lookup.check_scope(tx, filters)  # an empty list would suggest that they exist without tasks
-    links = task_rows.links_of(tx, [row[0] for row in rows])
-
-    def item(row: Values) -> Any:
-        view = serializers.listed_task(tx, fields, row, links.get(row[0]))
-        return view if names is None else serializers.chosen(view, names)
-
-    def position(row: Values) -> tuple[int, ...]:
-        return listing.position(order, fields, row)
-
+    views = serializers.tasks(tx, fields, rows, task_rows.links_of(tx, [row[0] for row in rows]))
     count = partial(listing.count, tx, filters)
-    return paging.page(command, filters, rows, has_more, count, item=item, position=position)
+    item = partial(serializers.chosen, names=names)
+    return paging.page(command, filters, views, has_more, count, item=item, position=partial(listing.position, order))
 
 
 def _fields_to_read(names: list[str] | None) -> Fields:

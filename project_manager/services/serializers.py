@@ -1,6 +1,6 @@
 """Serializers: rows of the store to views."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar, cast
@@ -34,9 +34,11 @@ _view_values = itemgetter(*[ROW_FIELDS.index(name) if name in ROW_FIELDS else 0 
 _STORED = [field for field in TASK_FIELDS if field.name in ROW_FIELDS]
 _STORED_LISTS = tuple(field.name for field in _STORED if field.kind in LISTS)
 _STORED_INSTANTS = tuple(field.name for field in _STORED if field.kind in INSTANTS)
+_extra_values = itemgetter(*[ROW_FIELDS.index(name) for name in EXTRA_COLUMNS])
+_EXTRA = slice(-len(EXTRA_COLUMNS), None)
 
-_NO_LINKS = (NO_IDS, NO_IDS, NO_IDS)
-_LINKS = frozenset({"depends_on", "conflicts_with", "cancelled_dependencies"})
+_Blocking = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""The dependencies of a task that are not DONE, its conflicts with a lease, and its cancelled dependencies."""
 
 
 def time_or_none(instant: int | None) -> str | None:
@@ -101,26 +103,15 @@ def lock(lease: Lease) -> LockView:
 
 def readiness_input(tx: Tx, row: TaskRow) -> ReadinessInput:
     """Return the facts that decide whether the task is ready."""
-    deferred_until = row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None
-    links = (row.waiting_for, row.running_conflicts, row.cancelled_dependencies)
-    return _readiness_input(
-        row.status, lease_of(row, tx.now) is not None, row.attempts, deferred_until, row.archived, links
-    )
-
-
-def _readiness_input(
-    status: str, is_leased: bool, attempts: int, deferred_until: int | None, archived: int, links: tuple[str, str, str]
-) -> ReadinessInput:
-    waiting_for, running_conflicts, cancelled = [tuple(orjson.loads(ids)) for ids in links]
     return ReadinessInput(
-        status=status,
-        is_leased=is_leased,
-        attempts=attempts,
-        waiting_for=waiting_for,
-        running_conflicts=running_conflicts,
-        deferred_until=deferred_until,
-        archived=bool(archived),
-        cancelled=cancelled,
+        status=row.status,
+        is_leased=lease_of(row, tx.now) is not None,
+        attempts=row.attempts,
+        waiting_for=_parse_ids(row.waiting_for),
+        running_conflicts=_parse_ids(row.running_conflicts),
+        deferred_until=_if_later(tx, row.defer_until),
+        archived=bool(row.archived),
+        cancelled=_parse_ids(row.cancelled_dependencies),
     )
 
 
@@ -134,60 +125,71 @@ def claim_blockers_of(tx: Tx, row: TaskRow) -> tuple[Blocker, ...]:
 
 def task(tx: Tx, row: TaskRow) -> TaskView:
     """Return a task as the dict that is encoded as JSON, without an object in between."""
-    view: dict[str, Any] = dict(zip(TASK_FIELD_NAMES, _view_values(row), strict=True))
+    view = dict(zip(TASK_FIELD_NAMES, _view_values(row), strict=True))
     for name in _STORED_LISTS:
         view[name] = [] if view[name] == NO_IDS else orjson.loads(view[name])
-    links = (row.waiting_for, row.running_conflicts, row.cancelled_dependencies)
-    return cast("TaskView", _completed(tx, view, lease_of(row, tx.now), row.lock_holder, row.archived, links))
+    links = (_parse_ids(row.waiting_for), _parse_ids(row.running_conflicts), _parse_ids(row.cancelled_dependencies))
+    return cast("TaskView", _completed(tx, view, _STORED_INSTANTS, _extra_values(row), links))
 
 
-def listed_task(tx: Tx, fields: Fields, values: Values, links: TaskLinks | None) -> dict[str, Any]:
-    """Return the `fields` of a task as the dict that is encoded as JSON. They include FACTS."""
-    view = dict(zip(fields, values, strict=False))
-    holder, acquired_at, expires_at, ttl, unconfirmed_fence, archived = values[-len(EXTRA_COLUMNS) :]
-    lease = None
-    if holder is not None and expires_at > tx.now:
-        fence = view["fence"]
-        is_unconfirmed = unconfirmed_fence == fence
-        lease = Lease(view["id"], holder, fence, acquired_at, expires_at, ttl, fenced=True, unconfirmed=is_unconfirmed)
-    if links is None:
-        return _completed(tx, view, lease, holder, archived, _NO_LINKS)
-    for name in _LINKS & view.keys():
-        view[name] = orjson.loads(getattr(links, name))
-    open_links = (links.waiting_for, links.running_conflicts, links.cancelled_dependencies)
-    return _completed(tx, view, lease, holder, archived, open_links)
+def tasks(tx: Tx, fields: Fields, rows: list[Values], links: dict[int, TaskLinks]) -> list[dict[str, Any]]:
+    """Return the `fields` of tasks as dicts, as `task` does. They include FACTS."""
+    instants = tuple(name for name in _STORED_INSTANTS if name in fields)
+    lists = tuple(name for name in TaskLinks._fields if name in fields)
+    found = []
+    for values in rows:
+        view = dict(zip(fields, values, strict=False))
+        linked = links.get(values[0])
+        if linked is None:
+            blocking: _Blocking = ((), (), ())
+        else:
+            view |= {name: [*getattr(linked, name)] for name in lists}
+            blocking = (linked.waiting_for, linked.running_conflicts, linked.cancelled_dependencies)
+        found.append(_completed(tx, view, instants, values[_EXTRA], blocking))
+    return found
 
 
 def _completed(
-    tx: Tx, view: dict[str, Any], lease: Lease | None, holder: str | None, archived: int, links: tuple[str, str, str]
+    tx: Tx, view: dict[str, Any], instants: Iterable[str], extra: Sequence[Any], links: _Blocking
 ) -> dict[str, Any]:
-    """Convert the times of a task, and set the fields that are computed.
-
-    `links` are the dependencies that are not DONE, the conflicts with a lease, and the cancelled dependencies.
-    """
-    deferred_until = view["defer_until"]
-    if deferred_until is not None and deferred_until <= tx.date:
-        deferred_until = None
-    facts = (view["status"], lease is not None, view["attempts"], deferred_until, archived, links)
+    """Convert the `instants` of a task, and set the fields that are computed. `extra` has the EXTRA_COLUMNS."""
+    holder, acquired_at, expires_at, ttl, unconfirmed_fence, archived = extra
+    lock: LockView | None = None
+    if holder is not None and expires_at > tx.now:
+        fence = view["fence"]
+        length = expires_at - acquired_at if unconfirmed_fence == fence else ttl
+        lock = LockView(view["id"], holder, fence, rfc3339(acquired_at), rfc3339(expires_at), length // 1000)
+    deferred_until = _if_later(tx, view["defer_until"])
+    facts = (view["status"], lock is not None, view["attempts"], *links[:2], deferred_until, archived, links[2])
     why = _why_not_ready(facts, tx.max_attempts)
-    for name in _STORED_INSTANTS:
-        if view.get(name) is not None:
-            view[name] = rfc3339(view[name])
-    view["lock"] = None if lease is None else lock(lease)
+    for name in instants:
+        instant = view[name]
+        if instant is not None:
+            view[name] = rfc3339(instant)
+    view["lock"] = lock
     view["worked_by"] = holder or view["worked_by"]
     view["ready"] = not why
-    view["why_not_ready"] = list(why)
+    view["why_not_ready"] = [*why]
     return view
 
 
 @lru_cache(maxsize=4096)
 def _why_not_ready(facts: tuple[Any, ...], max_attempts: int) -> tuple[str, ...]:
-    """Return the messages of the blockers.
+    """Return the messages of the blockers. `facts` are those of ReadinessInput, in this order.
 
     They are cached: few combinations are in use, and computing them costs more than the rest of a task.
     """
-    present = _readiness_input(*facts)
+    present = ReadinessInput(*facts)
     return tuple(reason.message for reason in readiness_blockers(present, max_attempts=max_attempts))
+
+
+def _if_later(tx: Tx, instant: int | None) -> int | None:
+    """Return the date if it is in the future, else None."""
+    return instant if instant is not None and instant > tx.date else None
+
+
+def _parse_ids(text: str) -> tuple[int, ...]:
+    return () if text == NO_IDS else tuple(orjson.loads(text))
 
 
 def project(row: ProjectRow, counts: dict[str, int]) -> ProjectView:
@@ -207,8 +209,10 @@ def links(found: list[tuple[int, str, str]]) -> list[LinkView]:
     return [LinkView(*link) for link in found]
 
 
-def chosen(view: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
-    """Return only these fields of a task. `holder` and `expires_at` are taken from its lock."""
+def chosen(view: Mapping[str, Any], names: list[str] | None) -> Mapping[str, Any]:
+    """Return only these fields of a task, or all. `holder` and `expires_at` are taken from its lock."""
+    if names is None:
+        return view
     lock: LockView | None = view["lock"]
     fields = {**view, "holder": lock and lock.holder, "expires_at": lock and lock.expires_at}
     return {name: fields[name] for name in names}

@@ -1,5 +1,6 @@
 """Pages of tasks by filter, and the number of tasks that match. `task_filters` has the filters."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -44,13 +45,12 @@ def page(
         fitting = limit if characters < PAGE_CHARACTERS else min(limit, _fitting(fields, rows))
         if fitting < len(rows) or len(found) < wanted:
             return rows[:fitting], fitting < len(rows)
-        after = position(order, fields, rows[-1])
+        after = position(order, dict(zip(fields, rows[-1], strict=False)))
 
 
-def position(order: Order, fields: Fields, row: Values) -> tuple[int, ...]:
-    """Return the position of a row in the order."""
-    view = dict(zip(fields, row, strict=False))
-    return (view["id"],) if order == "id" else (view["priority"], -view["unblocks"], view["id"])
+def position(order: Order, task: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the position of a task in the order."""
+    return (task["id"],) if order == "id" else (task["priority"], -task["unblocks"], task["id"])
 
 
 def _fitting(fields: Fields, rows: list[Values]) -> int:

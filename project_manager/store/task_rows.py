@@ -36,13 +36,13 @@ _STORED_LISTS = frozenset(field.name for field in TASK_FIELDS if field.kind in L
 
 
 class TaskLinks(NamedTuple):
-    """The links of a task, as JSON arrays of ids. The names are those of `TaskRow`."""
+    """The ids of the tasks that a task is linked to. The names are those of `TaskRow`."""
 
-    depends_on: str = "[]"
-    waiting_for: str = "[]"
-    cancelled_dependencies: str = "[]"
-    conflicts_with: str = "[]"
-    running_conflicts: str = "[]"
+    depends_on: tuple[int, ...] = ()
+    waiting_for: tuple[int, ...] = ()
+    cancelled_dependencies: tuple[int, ...] = ()
+    conflicts_with: tuple[int, ...] = ()
+    running_conflicts: tuple[int, ...] = ()
 
 
 NO_LINKS = TaskLinks()
@@ -120,9 +120,9 @@ def links_of(tx: Tx, ids: Sequence[int]) -> dict[int, TaskLinks]:
 
 def parse_links(dependencies: str, conflicts: str) -> dict[int, TaskLinks]:
     """Return the links of tasks by id. The arguments have the format of `_links`."""
-    found = {task_id: TaskLinks(*lists) for task_id, *lists in orjson.loads(dependencies)}
+    found = {task_id: TaskLinks(*map(tuple, lists)) for task_id, *lists in orjson.loads(dependencies)}
     for task_id, *lists in orjson.loads(conflicts):
-        found[task_id] = TaskLinks(*found.get(task_id, NO_LINKS)[:3], *lists)
+        found[task_id] = TaskLinks(*found.get(task_id, NO_LINKS)[:3], *map(tuple, lists))
     return found
 
 
@@ -160,7 +160,8 @@ def _links(is_wanted: Callable[[ColumnElement[int]], ColumnElement[bool]]) -> St
 
 
 def _array(rows: Subquery) -> ScalarSelect[Any]:
-    return select(func.json_group_array(func.json_array(*rows.c))).scalar_subquery()
+    task_id, *lists = rows.c
+    return select(func.json_group_array(func.json_array(task_id, *map(func.json, lists)))).scalar_subquery()
 
 
 _FIRST_ID = Statement(select(func.min(tasks.c.id)).where(tasks.c.id >= bindparam("least")))

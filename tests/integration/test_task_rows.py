@@ -151,9 +151,9 @@ async def test_only_the_chunks_with_a_change_are_encoded_again(
     encoded: list[int] = []
     card = board._card
 
-    def counted(tx: Tx, row: Any, links: Any) -> dict[str, Any]:
-        encoded.append(row[0])
-        return card(tx, row, links)
+    def counted(task: dict[str, Any]) -> dict[str, Any]:
+        encoded.append(task["id"])
+        return card(task)
 
     monkeypatch.setattr(board, "_card", counted)
     await api.update_task(555, priority=0)
