@@ -257,13 +257,15 @@ def page(
     The filter `epic_id` also matches items without an epic. The filter `labels` matches tags.
     """
     statement = _listed(frozenset(filters), after is not None)[0]
-    return pages.page(tx, KnowledgeRow._make, statement, {**_values(filters), **pages.after(after)}, limit)
+    return pages.page(tx, KnowledgeRow._make, statement, {**_values(tx, filters), **pages.after(after)}, limit)
 
 
 def count(tx: Tx, filters: dict[str, Any], *, exact: bool) -> Total:
-    return pages.count(tx, _listed(frozenset(filters), False)[1], _values(filters), exact=exact)
+    return pages.count(tx, _listed(frozenset(filters), False)[1], _values(tx, filters), exact=exact)
 
 
-def _values(filters: dict[str, Any]) -> dict[str, Any]:
+def _values(tx: Tx, filters: dict[str, Any]) -> dict[str, Any]:
     values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
-    return {**values, "q": search.match_expression(values["q"])} if "q" in values else values
+    if "q" in values:
+        values["q"] = search.match_expression(tx, search.knowledge_fts, values["q"])
+    return values

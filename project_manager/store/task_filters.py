@@ -69,7 +69,7 @@ def values(tx: Tx, filters: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of the selections with these filters."""
     found = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
     if "q" in filters:
-        found["q"] = search.match_expression(filters["q"])
+        found["q"] = search.match_expression(tx, search.tasks_fts, filters["q"])
     if "labels" in filters:
         found["label"] = ready_tasks.rarest_label(tx, filters["labels"])
     return {"status": _EVERY_STATUS, **found, "now": tx.now, "max_attempts": tx.max_attempts}

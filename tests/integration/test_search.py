@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
+from project_manager.store.sqlite import search
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.mcp_product import agent, product
@@ -133,3 +134,45 @@ async def test_the_index_follows_imports_edits_and_deletions_and_nothing_is_left
 async def test_the_longest_query_is_answered(api: OperationsClient, query: str) -> None:
     await api.create_task(description=query)
     assert (await api.call("list_tasks", q=query))["total"] == 1
+
+
+async def expression(api: OperationsClient, query: str) -> str:
+    """Return the expression for a search for tasks."""
+    found: str = await api.runtime.read("expression", lambda tx: search.match_expression(tx, search.tasks_fts, query))
+    return found
+
+
+async def test_a_prefix_of_few_words_becomes_these_words_because_fts5_reads_all_rows_of_a_prefix(
+    api: OperationsClient,
+) -> None:
+    for name in (
+        "a paint",
+        "b painter's",
+        "c painting",
+        "d Pa\u00efnt",
+        "e \u65e5\u672c",
+        "f pai",
+        "g paj",
+        "h paint-box",
+    ):
+        await api.create_task(name)
+    assert await expression(api, "pain") == '("paint" OR "painter" OR "painting")'
+    assert await expression(api, "PAINT paint b") == '("paint" OR "painter" OR "painting") AND ("b" OR "box")'
+    assert await expression(api, "paint-b") == '("paint b" OR "paint box")'
+    assert await expression(api, "\u65e5") == '("\u65e5\u672c")'
+    assert await expression(api, "\u65e5\u672c") == '"\u65e5\u672c"'
+    assert await expression(api, "zebra") == '"zebra"*'
+    assert [row["id"] for row in (await api.call("list_tasks", q="pain"))["items"]] == [1, 2, 3, 4, 8]
+    await api.call("delete_task", task_id=3)
+    assert [row["id"] for row in (await api.call("list_tasks", q="pain"))["items"]] == [1, 2, 4, 8]
+
+
+async def test_a_prefix_of_many_words_finds_all_of_them(api: OperationsClient) -> None:
+    number = search.WORDS_OF_PREFIXES + 10
+    for one in range(number):
+        await api.create_task(f"word{one:02}")
+    assert await expression(api, "word") == '"word"*'
+    assert (await api.call("list_tasks", q="word"))["total"] == number
+    assert (await expression(api, "word1")).count(" OR ") == 9
+    assert (await api.call("list_tasks", q="word1"))["total"] == 10
+    assert (await api.call("list_tasks", q="word word1"))["total"] == 10

@@ -1,15 +1,24 @@
-"""Search index of FTS5 tables with the words from `domain/words.py`, written in the transaction of the texts."""
+"""Search index of FTS5 tables with the words from `domain/words.py`, written in the transaction of the texts.
 
+FTS5 reads the rows of a word one after another, but it reads and sorts all rows of a prefix first. So a search replaces
+a prefix by its words, unless these are many.
+"""
+
+from functools import cache
 from typing import Any
 
-from sqlalchemy import column, insert, table
+from sqlalchemy import ColumnElement, ScalarSelect, bindparam, column, func, insert, select, table
+from sqlalchemy.sql.expression import literal_column
 
-from project_manager.domain.words import index_words, query_phrases
+from project_manager.domain.words import Phrase, index_words, query_phrases
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.transaction import Tx
 
 TASK_TEXTS = ("name", "description", "external_key")
 KNOWLEDGE_TEXTS = ("title", "content", "category", "tags")
+
+WORDS_OF_PREFIXES = 64
+"""Words by which a query replaces its prefixes. A prefix of more words stays."""
 
 tasks_fts = table("tasks_fts", column("rowid"), *[column(name) for name in TASK_TEXTS])
 knowledge_fts = table("knowledge_fts", column("rowid"), *[column(name) for name in KNOWLEDGE_TEXTS])
@@ -35,10 +44,45 @@ def index_knowledge(tx: Tx, knowledge_id: int, title: str, content: str, categor
     _INDEX_KNOWLEDGE.run(tx, rowid=knowledge_id, **texts)
 
 
-def match_expression(query: str) -> str:
+def match_expression(tx: Tx, index: Any, query: str) -> str:
     """Return the FTS5 expression for rows with all words of the query. Without words, it matches no row."""
-    phrases = [f'"{" ".join(phrase.words)}"{"*" if phrase.open else ""}' for phrase in query_phrases(query)]
-    return " ".join(phrases) or '""'
+    phrases = list(dict.fromkeys(query_phrases(query)))
+    limit = WORDS_OF_PREFIXES // max(1, sum(phrase.open for phrase in phrases))
+    return " AND ".join(_alternatives(tx, index, phrase, limit) for phrase in phrases) or '""'
+
+
+def _alternatives(tx: Tx, index: Any, phrase: Phrase, limit: int) -> str:
+    """Return the expression for a phrase. An open one becomes up to `limit` phrases, one for each last word."""
+    *first, prefix = phrase.words
+    if not phrase.open:
+        return _quoted(*phrase.words)
+    words = [row[0] for row in _words_with_prefix(index.name).rows(tx, prefix=prefix, limit=limit + 1)]
+    if not 0 < len(words) <= limit:
+        return f"{_quoted(*phrase.words)}*"
+    return f"({' OR '.join(_quoted(*first, word) for word in words)})"
+
+
+def _quoted(*words: str) -> str:
+    return f'"{" ".join(words)}"'
+
+
+@cache
+def _words_with_prefix(index: str) -> Statement:
+    """Return the statement that selects up to `limit` words with a prefix. Each step of the recursion seeks one."""
+    words = table(f"{index}_words", column("term"))
+    prefix: ColumnElement[str] = bindparam("prefix")
+
+    def next_word(least: ColumnElement[str]) -> ScalarSelect[Any]:
+        return select(words.c.term).where(words.c.term >= least).limit(literal_column("1")).scalar_subquery()
+
+    def has_prefix(word: ColumnElement[str]) -> ColumnElement[bool]:
+        return func.substr(word, literal_column("1"), func.length(prefix)) == prefix
+
+    found = select(next_word(prefix).label("word")).cte("found", recursive=True)
+    # Words do not contain the character 1. With it, a word sorts behind itself and in front of all longer words.
+    behind = found.c.word.op("||")(literal_column("char(1)"))
+    found = found.union_all(select(next_word(behind)).where(has_prefix(found.c.word)))
+    return Statement(select(found.c.word).where(has_prefix(found.c.word)).limit(bindparam("limit")))
 
 
 def _words(texts: dict[str, str | None]) -> dict[str, str]:
