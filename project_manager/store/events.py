@@ -102,10 +102,20 @@ def add(
 
     The hash chain covers the facts in `sealed`. The public event does not contain them.
     """
-    data, actor = orjson.dumps(vars(event)).decode(), tx.actor
-    caused_by = (actor.token_id, tx.request_id or None)
-    facts = None if sealed is None else orjson.dumps(sealed).decode()
-    row = [event.type, tx.now, actor.id, actor.kind, project_id, epic_id, task_id, data, *caused_by, facts]
+    actor = tx.actor
+    row = [
+        event.type,
+        tx.now,
+        actor.id,
+        actor.kind,
+        project_id,
+        epic_id,
+        task_id,
+        orjson.dumps(vars(event)).decode(),
+        actor.token_id,
+        tx.request_id or None,
+        None if sealed is None else orjson.dumps(sealed).decode(),
+    ]
     if tx.batch is None:
         write(tx, [row], chain.head(tx))
     else:
@@ -123,18 +133,21 @@ def add_compact_rows(tx: Tx, rows: list[list[Any]]) -> None:
 
 def write(tx: Tx, rows: list[list[Any]], head: Head) -> Head:
     """Insert events in this order behind `head`, many per statement, and return the new head."""
+    seq, link = head
+    values: list[Any] = []
+    for row in rows:
+        seq += 1
+        columns = (seq, *row)
+        link = chain.link(link, columns)
+        values += columns
+        values.append(link)
     start = 0
     for size in _ROWS_PER_INSERT:
-        while len(rows) - start >= size:
-            values: list[Any] = []
-            for row in rows[start : start + size]:
-                numbered = (head.seq + 1, *row)
-                head = Head(numbered[0], chain.link(head.hash, numbered))
-                values += numbered
-                values.append(head.hash)
-            _add(size).run_in_order(tx, values)
-            start += size
-    return head
+        length = size * len(_WRITTEN)
+        while len(values) - start >= length:
+            _add(size).run_in_order(tx, values[start : start + length])
+            start += length
+    return Head(seq, link)
 
 
 @cache

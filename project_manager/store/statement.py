@@ -26,13 +26,13 @@ class Statement:
     The driver gets the parameters by position, because SQLite finds a name by a search through all names.
     """
 
-    __slots__ = ("_defaults", "_extract", "sql")
+    __slots__ = ("_values", "sql")
 
     def __init__(self, clause: Executable) -> None:
         compiled = clause.compile(dialect=compiler)  # type: ignore[attr-defined]
         self.sql = str(compiled)
-        self._extract = _value_extractor(tuple(compiled.positiontup or ()))
-        self._defaults: dict[str, Any] = {name: value for name, value in compiled.params.items() if value is not None}
+        defaults = {name: value for name, value in compiled.params.items() if value is not None}
+        self._values = _value_extractor(tuple(compiled.positiontup or ()), defaults)
 
     def run(self, tx: Tx, **parameters: Any) -> int:
         """Run the statement and return the number of rows that it changed."""
@@ -69,17 +69,11 @@ class Statement:
         """Return the first column of the first row, or None."""
         return self.one(tx, itemgetter(0), **parameters)
 
-    def _values(self, parameters: dict[str, Any]) -> Sequence[Any]:
-        if self._defaults:
-            parameters = {**self._defaults, **parameters}
-        return self._extract(parameters)
 
-
-def _value_extractor(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Sequence[Any]]:
-    """Return a function that returns the values of these names, in this order."""
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda parameters: [parameters[name] for name in names]
+def _value_extractor(names: tuple[str, ...], defaults: dict[str, Any]) -> Callable[[dict[str, Any]], Sequence[Any]]:
+    """Return a function that returns the values of these names, in this order. `defaults` are for missing names."""
+    extract = itemgetter(*names) if len(names) > 1 else lambda parameters: [parameters[name] for name in names]
+    return (lambda parameters: extract({**defaults, **parameters})) if defaults else extract
 
 
 def bindparams(*columns: str) -> dict[str, Any]:
