@@ -44,7 +44,7 @@ TaskStatus = Annotated[str, Status]
 
 @dataclass_transform(frozen_default=True)
 class Event:
-    """Payload of an event. A subclass is a frozen dataclass, and declares the type and its fields.
+    """Payload of an event. A subclass is a dataclass that does not change, and declares the type and its fields.
 
     `touches` are the resources that an event of the type changes. `is_operator_only` is whether only operators see the
     payload. `may_make_ready` is whether its task can be ready after the event. Waiting claims then compare the
@@ -57,7 +57,9 @@ class Event:
     may_make_ready: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
-        dataclass(frozen=True)(cls)  # without slots: `vars` is the payload, without a copy
+        # Without slots, `vars` is the payload without a copy. The type checker rejects assignments. To reject them at
+        # run time too, the constructor would take three times as long.
+        dataclass(cls)
         if "type" in vars(cls):
             EVENT_TYPES[cls.type] = cls
 

@@ -9,7 +9,7 @@ An expired lease is not a lease: `expires_at` is compared with the `now` of the 
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import FenceRequired, LockHeld, NotHeld, StaleFence
@@ -45,8 +45,7 @@ class LockView:
     ttl_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """Lease of a task. Times and `ttl` are in ms. An `unconfirmed` lease is short until its holder calls again."""
 
     task_id: int

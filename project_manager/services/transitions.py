@@ -28,6 +28,7 @@ from project_manager.store.seals import Digests
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
+_EDITS = (TaskCreated, TaskUpdated)
 _OUTCOMES = {
     UnlockReason.LOCK_EXPIRED: "expired",
     UnlockReason.UNCONFIRMED: "unconfirmed",
@@ -128,7 +129,7 @@ def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_l
 
 def emit(tx: Tx, event: Event, row: TaskRow | TaskState, *, sealed: Digests | None = None) -> None:
     """Emit an event about the task. `sealed` contains facts that only the hash chain covers."""
-    if isinstance(event, TaskCreated | TaskUpdated):
+    if isinstance(event, _EDITS):
         sealed = seals.digests_of("tasks", row)
     events.add(tx, event, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id, sealed=sealed)
 
