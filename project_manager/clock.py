@@ -70,7 +70,9 @@ def monotonic() -> float:
 def rfc3339(instant: int) -> str:
     """Return an instant in the form `2026-11-23T10:00:00.000Z`."""
     seconds, milliseconds = divmod(instant, 1000)
-    return f"{_format_seconds(seconds)}.{milliseconds:03d}Z"
+    days, seconds = divmod(seconds, 86_400)
+    minutes, seconds = divmod(seconds, 60)
+    return f"{_format_day(days)}T{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}.{milliseconds:03d}Z"
 
 
 def sortable_timestamp(instant: int) -> str:
@@ -79,8 +81,9 @@ def sortable_timestamp(instant: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _format_seconds(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _format_day(days: int) -> str:
+    """Return the date of a day since the epoch. A board has thousands of instants, but few days."""
+    return (_EPOCH + timedelta(days=days)).strftime("%Y-%m-%d")
 
 
 class OutOfRange(ValueError):
