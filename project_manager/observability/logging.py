@@ -24,11 +24,8 @@ FILE_BYTES = 10 * 1024 * 1024
 OLDER_FILES = 5
 REPEAT_SECONDS = 10.0
 
-request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""The id of the current request. Each of its log lines contains it."""
-
-token_id: ContextVar[int | None] = ContextVar("token_id", default=None)
-"""The id of the token of the current request. Each of its log lines contains it."""
+_request: ContextVar[tuple[str, int | None]] = ContextVar("request", default=("", None))
+"""The ids of the current request and of its token. Each of its log lines contains them."""
 
 
 def configure(level: str, format: str, file: str = "", *, quiet: bool = False) -> None:
@@ -62,8 +59,7 @@ def configure(level: str, format: str, file: str = "", *, quiet: bool = False) -
 
 def bind_context(request: str, token: int | None) -> None:
     """Set the request id and the token id for later log lines of this task or thread."""
-    request_id.set(request)
-    token_id.set(token)
+    _request.set((request, token))
 
 
 def log_action(logger: logging.Logger, action: str, level: int = logging.INFO, /, **fields: object) -> None:
@@ -166,8 +162,7 @@ class BufferedStreamHandler(logging.StreamHandler[TextIO]):
 
 
 def _add_context(record: logging.LogRecord) -> bool:
-    record.request_id = request_id.get()
-    record.token_id = token_id.get()
+    record.request_id, record.token_id = _request.get()
     return True
 
 

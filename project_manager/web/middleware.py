@@ -96,7 +96,8 @@ class AuthMiddleware:
             else:
                 state["secret"] = secret = bearer_or_cookie(headers, self._cookie)
                 state["actor"] = actor = await self._identify(secret)
-                bind_context(request_id, actor.token_id)
+                if actor.token_id is not None:
+                    bind_context(request_id, actor.token_id)
         except ProjectManagerError as error:
             if self._on_refused_token and isinstance(error, Unauthorized) and has_token(headers, self._cookie):
                 await self._on_refused_token(client_address(scope))

@@ -62,10 +62,10 @@ def test_an_action_is_one_json_line_with_its_fields(configure: Configure) -> Non
 
 def test_each_line_carries_the_request_it_belongs_to(configure: Configure) -> None:
     stream = configure()
-    token = logs.request_id.set("req-1")
+    logs.bind_context("req-1", None)
     logs.log_action(LOGGER, "list_tasks")
     LOGGER.info("plain")
-    logs.request_id.reset(token)
+    logs.bind_context("", None)
     LOGGER.info("none")
     first, second, third = lines(stream)
     assert (first["request_id"], second["request_id"]) == ("req-1", "req-1")
@@ -100,9 +100,9 @@ def test_other_libraries_are_logged_from_warning_on(configure: Configure) -> Non
 
 def test_text_lines_are_for_people_and_stay_one_line(configure: Configure) -> None:
     stream = configure(format="text")
-    token = logs.request_id.set("req-1")
+    logs.bind_context("req-1", None)
     logs.log_action(LOGGER, "create_task", task="two\nlines", holder="agent-1", note="")
-    logs.request_id.reset(token)
+    logs.bind_context("", None)
     (line,) = stream.getvalue().splitlines()
     _, _, text = line.partition("Z ")
     assert text == (
