@@ -29,9 +29,10 @@ def read(
     The error lists the first `listed` field errors, or all for None. Suggestions are slow, so only the first
     `with_suggestions` of them get one.
     """
-    check_number_of_fields(raw)
-    if listed is not None:
-        _check_names(command, raw, listed)
+    if not _is_short(raw, listed):
+        check_number_of_fields(raw)
+        if listed is not None:
+            _check_names(command, raw, listed)
     try:
         return command.model_validate(raw)
     except ValidationError as error:
@@ -50,6 +51,12 @@ def check_number_of_fields(raw: Mapping[str, object]) -> None:
         if len(fields) > limits.MAX_KEYS:
             field = ".".join(path) or "(body)"
             raise Invalid.of(field, f"`{field}` has {len(fields):,} fields; the limit is {limits.MAX_KEYS}")
+
+
+def _is_short(raw: Mapping[str, object], listed: int | None) -> bool:
+    """Return whether the input has so few fields, and no list, that the checks of their number cannot fail."""
+    most = limits.MAX_KEYS if listed is None else min(listed, limits.MAX_KEYS)
+    return len(raw) <= most and not any(isinstance(value, list) for value in raw.values())
 
 
 def is_large(raw: Mapping[str, object]) -> bool:
