@@ -4,6 +4,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -183,7 +184,8 @@ class PathEndpoint:
         versions = _expected_versions(operation, headers)
         _check_same(raw, "version", versions, "If-Match")
         caller = Caller(state["actor"], "rest", state["request_id"], key, state["secret"])
-        work = self._run(operation, raw, versions, caller)
+        run = partial(self._run_with, versions) if versions else self._runtime.run
+        work = run(operation, raw, caller)
         is_long_poll = operation.waits is not None and operation.waits.is_requested(raw)
         result = await (_while_connected(work, receive) if is_long_poll else work)
         if result.snapshot is None:
@@ -192,8 +194,8 @@ class PathEndpoint:
         large = await self._representations.get(result.snapshot, accepts_gzip=accepts_gzip)
         return _large_reply(operation, large, headers.get(b"if-none-match"))
 
-    async def _run(
-        self, operation: Operation, raw: dict[str, Any], versions: list[int], caller: Caller
+    async def _run_with(
+        self, versions: list[int], operation: Operation, raw: dict[str, Any], caller: Caller
     ) -> OperationResult:
         """Run the operation with one version of If-Match after another, because a write compares with one version.
 
@@ -204,8 +206,7 @@ class PathEndpoint:
                 return await self._runtime.run(operation, {**raw, "version": version}, caller)
             except (VersionMismatch, IdempotencyMismatch):
                 continue
-        last = {"version": versions[-1]} if versions else {}
-        return await self._runtime.run(operation, {**raw, **last}, caller)
+        return await self._runtime.run(operation, {**raw, "version": versions[-1]}, caller)
 
 
 async def _while_connected(work: Awaitable[Result], receive: Receive) -> Result:

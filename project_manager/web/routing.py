@@ -26,9 +26,10 @@ class PathRouter:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not scope.get("root_path"):
             path = scope["raw_path"].decode("latin-1")
-            if found := self._endpoints.get(_NUMBER.sub("0", path)):
+            numbers = _NUMBER.findall(path)
+            if found := self._endpoints.get(_NUMBER.sub("0", path) if numbers else path):
                 endpoint, names = found
-                scope["path_params"] = dict(zip(names, _NUMBER.findall(path), strict=True))
+                scope["path_params"] = dict(zip(names, numbers, strict=True))
                 await endpoint(scope, receive, send)
                 return
             if "%2f" in path.lower() and not path.startswith(_WITH_SLASHES):
