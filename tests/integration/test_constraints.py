@@ -12,7 +12,6 @@ from project_manager.domain.actors import ActorKind, Role
 from project_manager.domain.assumptions import Verdict
 from project_manager.domain.logs import LogKind
 from project_manager.domain.statuses import EpicStatus, Status
-from project_manager.store import revisions
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver, schema_check
 from tests.integration.test_events import everything
@@ -40,8 +39,8 @@ WORDS: dict[tuple[str, str], list[str]] = {
     ("tokens", "role"): [role.name.lower() for role in Role],
     ("assumption_verdicts", "verdict"): list(Verdict),
 }
-BEFORE = "0015"
-"""The last schema with CHECKs that list the words."""
+BEFORE, AFTER = "0015", "0016"
+"""The last schema with CHECKs that list the words, and the first one that compares with each."""
 WITH_VALUE = {"tasks": ", completed_at = CASE WHEN ?1 = 'DONE' THEN 1 END"}
 """Other columns that depend on the word."""
 
@@ -112,9 +111,9 @@ def test_an_upgrade_changes_the_checks_without_a_rebuild_of_their_tables(tmp_pat
     with closing(driver.connect(str(path))) as of_previous_release:
         fill(of_previous_release)
         rows, first_pages = contents(of_previous_release), pages(of_previous_release)
-        upgrade(str(path))
+        upgrade(str(path), AFTER)
         assert indexes_built(path, updates) == without_checks
         assert (contents(of_previous_release), pages(of_previous_release)) == (rows, first_pages)
         set_word(of_previous_release, "tasks", "status", "DONE")
         assert of_previous_release.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert schema_check.differences(of_previous_release, revisions.head()) == []
+        assert schema_check.differences(of_previous_release, AFTER) == []
