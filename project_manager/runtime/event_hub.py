@@ -175,7 +175,8 @@ class _FanOut:
     """Delivery of events to the clients, CLIENTS_AT_ONCE in one iteration of the event loop.
 
     Events that are published meanwhile wait until every client has the events of this round. So each client gets all
-    events in order. A client that subscribes meanwhile ignores the events that it already has.
+    events in order. A client that subscribes meanwhile ignores the events that it already has. When too many events
+    wait, all clients get Overflow and resume by number.
     """
 
     def __init__(self, clients: Set[Subscription], drop: Callable[[Subscription], None]) -> None:
@@ -184,14 +185,18 @@ class _FanOut:
         self._drop = drop
         self._round: list[Event] = []
         self._waiting: list[Event] = []
+        self._characters = 0  # of the waiting events
         self._remaining: list[Subscription] = []
 
     def add(self, events: list[Event]) -> None:
         """Deliver the events to the first clients, and to the others in later iterations of the loop."""
         is_idle = self._is_idle
         self._waiting += events
+        self._characters += sum(event.size for event in events)
         if is_idle:
             self._continue()
+        if len(self._waiting) > REMEMBERED or self._characters > QUEUED_CHARACTERS:
+            self._overflow()
 
     def finish(self) -> None:
         """Deliver all events to all clients at once."""
@@ -212,11 +217,20 @@ class _FanOut:
     def _deliver_slice(self) -> None:
         if not self._remaining:
             self._round, self._waiting = self._waiting[:EVENTS_AT_ONCE], self._waiting[EVENTS_AT_ONCE:]
+            self._characters -= sum(event.size for event in self._round)
             self._remaining = list(self._clients)
         for _ in range(min(CLIENTS_AT_ONCE, len(self._remaining))):
             client = self._remaining.pop()
             if client in self._clients and not client.offer(self._round):
                 self._drop(client)
+
+    def _overflow(self) -> None:
+        for client in list(self._clients):
+            client.end(Overflow)
+            self._drop(client)
+        self._waiting.clear()
+        self._remaining.clear()
+        self._characters = 0
 
 
 class Hub:

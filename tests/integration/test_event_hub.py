@@ -191,6 +191,34 @@ async def test_a_client_without_room_overflows_and_the_others_of_its_slice_get_t
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.promise("memory:bounded")
+@pytest.mark.parametrize("limit", ["REMEMBERED", "QUEUED_CHARACTERS"])
+async def test_events_that_wait_for_their_slice_are_bounded_and_the_clients_resume(
+    hub: Hub, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data of an event has two characters."""
+    monkeypatch.setattr(event_hub, limit, {"REMEMBERED": 100, "QUEUED_CHARACTERS": 200}[limit])
+    clients = [Client(hub) for _ in range(3)]
+    async with anyio.create_task_group() as tasks:
+        for client in clients:
+            tasks.start_soon(client.follow)
+        await anyio.wait_all_tasks_blocked()
+        hub._publish(events(range(1, 133)))
+        await settled(hub)
+        assert all(client.seqs == list(range(1, 133)) for client in clients)
+        hub._publish(events(range(133, 266)))
+        await settled(hub)
+        assert [client.ended_with for client in clients] == [Overflow] * 3
+        assert all(client.seqs == list(range(1, 165)) for client in clients)
+        assert hub.subscribers == 0
+        again = Client(hub)
+        tasks.start_soon(again.follow, 165)
+        await anyio.wait_all_tasks_blocked()
+        hub._publish(events([266]))
+        assert again.seqs == list(range(166, 267))
+        tasks.cancel_scope.cancel()
+
+
 async def test_a_hub_that_closes_between_two_slices_still_delivers_the_events(hub: Hub) -> None:
     clients = [Client(hub) for _ in range(250)]
     async with anyio.create_task_group() as tasks:
