@@ -1,5 +1,6 @@
 """The command `project-manager`, also as `python -m project_manager`."""
 
+import gc
 import os
 import signal
 from types import FrameType
@@ -10,6 +11,7 @@ def main() -> None:
 
     In a container without an init, process 1 receives only signals for which it has a handler.
     """
+    gc.set_threshold(200_000, 20, 100)  # loading makes objects that stay: by default a tenth of a start checks them
     signal.signal(signal.SIGTERM, _end)
     interrupt = signal.signal(signal.SIGINT, _end)
     from project_manager.cli.main import main as command

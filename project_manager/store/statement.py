@@ -1,4 +1,4 @@
-"""SQLAlchemy Core statements, compiled once and run on the driver's connection.
+"""SQLAlchemy Core statements, compiled at their first use and run on the driver's connection.
 
 A claim through `Connection.execute` costs four to six times as much CPU (docs/performance.md). There are no type
 processors, so columns hold integers, text and bytes only. For IN over a list use `elements`.
@@ -26,10 +26,22 @@ class Statement:
     The driver gets the parameters by position, because SQLite finds a name by a search through all names.
     """
 
-    __slots__ = ("_values", "sql")
+    __slots__ = ("_clause", "_values", "sql")
+
+    sql: str
+    _values: Callable[[dict[str, Any]], Sequence[Any]]
 
     def __init__(self, clause: Executable) -> None:
-        compiled = clause.compile(dialect=compiler)  # type: ignore[attr-defined]
+        self._clause = clause
+
+    def __getattr__(self, name: str) -> Any:
+        """Compile the statement at the first use of an attribute that has no value yet. A start uses few statements."""
+        if name in self.__slots__:
+            self._compile()
+        return object.__getattribute__(self, name)
+
+    def _compile(self) -> None:
+        compiled = self._clause.compile(dialect=compiler)  # type: ignore[attr-defined]
         self.sql = str(compiled)
         defaults = {name: value for name, value in compiled.params.items() if value is not None}
         self._values = _value_extractor(tuple(compiled.positiontup or ()), defaults)

@@ -28,6 +28,7 @@ import json, os, signal, sys, threading, urllib.request
 from importlib.abc import MetaPathFinder
 from project_manager import server
 from project_manager.config.settings import load
+from project_manager.schemas.commands import Command
 
 threads = set()
 
@@ -39,14 +40,18 @@ class Threads(MetaPathFinder):
 def loaded():
     return sorted({{name.partition(".")[0] for name in sys.modules}} & set({NOT_FOR_A_START!r}))
 
+def commands(kind):
+    return [kind, *(found for derived in kind.__subclasses__() for found in commands(derived))]
+
 def use(port, mcp_port):
     assert urllib.request.urlopen(f"http://127.0.0.1:{{port}}/healthz").status == 200
     before = loaded()
+    built = [command.__name__ for command in commands(Command) if command.__pydantic_complete__]
     headers = {{"content-type": "application/json", "accept": "application/json, text/event-stream"}}
     body = json.dumps({INITIALIZE!r}).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{{mcp_port}}/mcp", body, headers)
     assert urllib.request.urlopen(request).status == 200
-    print(json.dumps({{"before": before, "after": loaded(), "on the event loop": sorted(threads)}}))
+    print(json.dumps({{"before": before, "after": loaded(), "built": built, "on the event loop": sorted(threads)}}))
     os.kill(os.getpid(), signal.SIGTERM)
 
 def announce(line):
@@ -66,7 +71,7 @@ def initialize(service: Service) -> int:
     ).status_code
 
 
-def test_the_first_mcp_request_loads_the_sdk_and_not_on_the_thread_of_the_event_loop(
+def test_a_start_loads_no_sdk_and_builds_no_validator_and_the_first_mcp_request_loads_the_sdk_on_a_thread(
     tmp_path: Path, template: Path
 ) -> None:
     copyfile(template, tmp_path / "pm.db")
@@ -76,7 +81,7 @@ def test_the_first_mcp_request_loads_the_sdk_and_not_on_the_thread_of_the_event_
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
-    assert seen["before"] == []
+    assert seen["before"] == seen["built"] == []
     assert {"mcp", "mcp_types"} <= set(seen["after"])
     assert seen["on the event loop"] == [False]
 
