@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from project_manager.cli import operations
+from project_manager.cli import databases, json_output
 from project_manager.cli.failures import CommandError, Exit, MissingTargetError
 from project_manager.clock import SystemClock, monotonic
 from project_manager.config.settings import Settings
 from project_manager.store.chain import Head
 from project_manager.store.sqlite import access, backup, private_files, restore
 from project_manager.store.sqlite.checks import CheckResult
+from project_manager.store.sqlite.errors import BackupError
 from project_manager.store.sqlite.restore import Restored
 
 TAMPERED_HINT = (
@@ -27,7 +28,7 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
     Raises MissingTargetError, CommandError, BackupError.
     """
     database, now, started = settings.database_path, SystemClock().now(), monotonic()
-    operations.check_database_exists(database)
+    databases.check_database_exists(database)
     folder = _backups_beside(database, settings.backup_mode) if target is None else Path(target)
     into_folder = folder.is_dir() or str(target).endswith("/")
     _check_target(folder, database, into_folder, force)
@@ -37,7 +38,7 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
     # Remove old backups only after the new one is verified.
     removed = backup.keep_newest(folder, database, keep) if into_folder and keep else []
     if as_json:
-        operations.show_json(
+        json_output.show(
             {
                 "path": str(made.path),
                 "bytes": made.bytes,
@@ -72,7 +73,7 @@ def _record_verification(database: Path, verified: backup.Verified) -> None:
     """Record the backup for the metrics of the server. A failed record does not invalidate the backup."""
     try:
         backup.record_verification(database, verified)
-    except backup.BackupError as error:
+    except BackupError as error:
         click.echo(f"This backup is missing from the metrics: {error}.", err=True)
 
 
@@ -111,7 +112,7 @@ def restore_backup(settings: Settings, source: Path, force: bool, as_json: bool)
         raise MissingTargetError(f"backup {source} not found")
     done = restore.restore(source, settings.database_path, SystemClock().now(), force=force)
     if as_json:
-        operations.show_json(
+        json_output.show(
             {
                 "database": str(settings.database_path),
                 "previous": None if done.previous is None else str(done.previous),
@@ -145,12 +146,12 @@ def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json:
     published = [_head(text) for text in heads]
     path = file or settings.database_path
     if file is None:
-        operations.check_database_exists(path)
+        databases.check_database_exists(path)
     elif not path.is_file():
         raise MissingTargetError(f"file {path} not found")
     found = backup.check_file(path, sealed=file is not None, published=published)
     if as_json:
-        operations.show_json(
+        json_output.show(
             {
                 "path": str(path),
                 "integrity": not found.problems,

@@ -18,8 +18,12 @@ from project_manager.domain.errors import (
     StorageFull,
     Unavailable,
 )
-from project_manager.store.sqlite.backup import BackupError, TemporaryBackupError
-from project_manager.store.sqlite.database import DatabaseOpenError, DatabaseTemporarilyUnavailable
+from project_manager.store.sqlite.errors import (
+    BackupError,
+    DatabaseOpenError,
+    DatabaseTemporarilyUnavailable,
+    TemporaryBackupError,
+)
 
 
 class Exit(IntEnum):

@@ -146,11 +146,11 @@ def migrate(*, running: tuple[str, ...], source: Source) -> int:
     A missing database is created. An existing database is copied before the migration. The migration is one
     transaction. --check changes nothing. It fails if the release with this schema does not run on the new one.
     """
-    from project_manager.cli import maintenance
+    from project_manager.cli import migrate as migration
 
     if running:
-        return maintenance.check_running_releases(running)
-    return maintenance.migrate(source.flags(), source.env_file)
+        return migration.check_running_releases(running)
+    return migration.migrate(source.flags(), source.env_file)
 
 
 @main.command("import")
@@ -191,12 +191,12 @@ def import_(*, file: str, dry_run: bool, status: str, prune: bool, source: Sourc
       project-manager import plan.yaml
       curl -s https://example.org/plan.json | project-manager import - --json
     """
-    from project_manager.cli import operations, plans
+    from project_manager.cli import json_output, plans
 
     settings = source.settings()
     view = plans.import_file(settings, file, dry_run=dry_run, status=status, prune=prune, quiet=as_json)
     if as_json:
-        operations.show_json(view)
+        json_output.show(view)
     else:
         plans.report(view)
 
@@ -306,9 +306,10 @@ def verify(*, file: Path | None, source: Source, as_json: bool, heads: tuple[str
 @json_option
 def healthcheck(*, port: int | None, host: str | None, source: Source, as_json: bool) -> int:
     """Check the health of the running service. Exit status 0: healthy, 1: unhealthy."""
-    from project_manager.cli import maintenance
+    from project_manager.cli import healthcheck, settings
 
-    return maintenance.healthcheck(source.settings(DEFAULT_PORT=port, HOST=host), as_json)
+    loaded = settings.load_with_warnings(source.flags(DEFAULT_PORT=port, HOST=host), source.env_file)
+    return healthcheck.check(loaded.settings, as_json)
 
 
 @main.command()
@@ -321,10 +322,9 @@ def config(*, source: Source, as_json: bool) -> int:
     Example:
       project-manager config --env-file deploy/production.env
     """
-    from project_manager.cli import maintenance, operations
+    from project_manager.cli import config, settings
 
-    loaded = operations.with_warnings(operations.load(source.flags(), source.env_file))
-    return maintenance.show_config(loaded, as_json)
+    return config.show(settings.load_with_warnings(source.flags(), source.env_file), as_json)
 
 
 @main.command()

@@ -74,9 +74,9 @@ class Source:
 
     def settings(self, **given: object) -> Any:
         """Return the settings of a command that is not a server."""
-        from project_manager.cli import operations
+        from project_manager.cli import databases
 
-        return operations.settings_of(self.flags(**given), self.env_file)
+        return databases.settings_of(self.flags(**given), self.env_file)
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from project_manager import server
-from project_manager.cli import operations, output, plans, start_errors
+from project_manager.cli import output, plans, start_errors
+from project_manager.cli import settings as command_settings
 from project_manager.cli.failures import CommandError
 from project_manager.config import settings as config
 from project_manager.config.errors import ConfigError
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 def serve(flags: Mapping[str, object], env_file: Path | None, project: str | None) -> int:
     """Import the plan file `project`, if any, run the service until a signal, and return the exit status."""
     with start_errors.log_json(flags, env_file, unset="json"):
-        loaded = operations.load(flags, env_file)
+        loaded = command_settings.load(flags, env_file)
         _configure_logging(loaded)
         settings = loaded.settings
         if project is not None:
@@ -49,7 +50,7 @@ def serve_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
     Clients show standard error to their users, so calls are logged there only if LOG_LEVEL is set.
     """
     with start_errors.log_json(flags, env_file, unset="json"):
-        loaded = operations.load(flags, env_file)
+        loaded = command_settings.load(flags, env_file)
         settings = loaded.settings
         if {loaded.sources[name] for name in ("DATABASE_PATH", "DATABASE_URL")} == {"default"}:
             settings = replace(settings, database_path=_user_database(settings.database_path))

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from project_manager.cli import operations
+from project_manager.cli import json_output, operations
 from project_manager.cli.failures import Exit
 from project_manager.cli.operations import Operations
 from project_manager.config.settings import Settings
@@ -17,7 +17,7 @@ def list_tasks(settings: Settings, project: str | None, filters: dict[str, Any],
     read = partial(_tasks_of_project, project=project, filters=filters, limit=limit)
     found, total = operations.perform(settings, read)
     if as_json:
-        operations.show_json({"items": found, "total": total})
+        json_output.show({"items": found, "total": total})
         return Exit.DONE
     for task in found:
         note = "ready" if task.ready else "; ".join(task.why_not_ready) if task.status == "TODO" else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from project_manager.cli import operations
+from project_manager.cli import json_output, operations
 from project_manager.cli.failures import CommandError, Exit, MissingTargetError, as_sentence
 from project_manager.cli.operations import Operations
 from project_manager.config.settings import Settings
@@ -24,7 +24,7 @@ def create_token(settings: Settings, raw: dict[str, Any], as_json: bool, output:
         token = operations.run(settings, "create_token", raw)
         write(token.secret + "\n")
     if as_json:
-        operations.show_json(token if output is None else replace(token, secret=None))
+        json_output.show(token if output is None else replace(token, secret=None))
         return Exit.DONE
     if output is None:
         click.echo(token.secret)
@@ -61,7 +61,7 @@ def list_tokens(settings: Settings, as_json: bool) -> Exit:
     """List all tokens, including revoked ones."""
     found = operations.perform(settings, _all_tokens)
     if as_json:
-        operations.show_json(found)
+        json_output.show(found)
         return Exit.DONE
     for token in found:
         since = f"since {token.created_at}" + (f"  revoked {token.revoked_at}" if token.revoked_at else "")

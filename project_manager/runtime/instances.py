@@ -18,16 +18,8 @@ from project_manager.store import claim_queue as waiters
 from project_manager.store import instances, meta
 from project_manager.store.database_clock import JUMP_MS
 from project_manager.store.instances import InstanceRow
-from project_manager.store.sqlite.database import (
-    Database,
-    DatabaseOpenError,
-    DatabaseTemporarilyUnavailable,
-    UsedByAnotherHost,
-    check_sharing,
-    heartbeat,
-    instances_on_other_hosts,
-    register,
-)
+from project_manager.store.sqlite.database import Database, check_sharing, heartbeat, instances_on_other_hosts, register
+from project_manager.store.sqlite.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable, UsedByAnotherHost
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)

@@ -20,10 +20,10 @@ from project_manager.cli.main import main
 from project_manager.config.settings import SETTINGS
 from project_manager.store import revisions
 from tests.e2e.command_line import COMMAND, PLAN, CommandLine
-from tests.e2e.service import CHECKOUT, TIMEOUT, environment
+from tests.e2e.service import CHECKOUT, TIMEOUT, environment, free_port
 
 DATABASE = "data/tasks.db"
-HEAVY = ("alembic", "anyio", "mcp", "pydantic", "sqlalchemy", "starlette", "uvicorn", "yaml")
+HEAVY = ("alembic", "anyio", "asyncio", "logging", "mcp", "pydantic", "sqlalchemy", "starlette", "uvicorn", "yaml")
 
 
 def commands(group: click.Group, *before: str) -> dict[tuple[str, ...], click.Command]:
@@ -39,10 +39,28 @@ def commands(group: click.Group, *before: str) -> dict[tuple[str, ...], click.Co
 COMMANDS = commands(main)
 
 
-def test_help_loads_only_the_libraries_that_it_needs() -> None:
-    look = f"import sys, project_manager.cli.main; print([name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", look], env=environment(), capture_output=True, text=True, timeout=10)
-    assert done.stdout == "[]\n"
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["config"], ["healthcheck"]], ids=" ".join)
+def test_a_command_that_needs_no_database_loads_no_large_library(tmp_path: Path, words: list[str]) -> None:
+    assert loaded(tmp_path, *words).isdisjoint({*HEAVY, "project_manager.catalogue"})
+
+
+@pytest.mark.parametrize("words", [["backup"], ["restore", "gone.db"], ["verify"]], ids=" ".join)
+def test_a_command_on_the_file_of_a_database_loads_no_operation(tmp_path: Path, words: list[str]) -> None:
+    assert loaded(tmp_path, *words).isdisjoint({"project_manager.catalogue", "pydantic", "starlette", "yaml"})
+
+
+def loaded(folder: Path, *words: str) -> set[str]:
+    """Run a command in a folder without a database, and return the names of the modules that it has loaded."""
+    report = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=open('modules', 'w')))"
+    run = "from project_manager.__main__ import main; main()"
+    subprocess.run(
+        [sys.executable, "-c", f"{report}; {run}", *words],
+        cwd=folder,
+        env=environment(DEFAULT_PORT=str(free_port())),
+        capture_output=True,
+        timeout=TIMEOUT,
+    )
+    return set((folder / "modules").read_text().split())
 
 
 def test_the_command_and_the_module_print_the_same_version(cli: CommandLine) -> None:

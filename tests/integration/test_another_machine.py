@@ -13,7 +13,7 @@ from project_manager.runtime import instances as registration
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.store import instances
-from project_manager.store.sqlite.database import DatabaseOpenError
+from project_manager.store.sqlite.errors import DatabaseOpenError
 from project_manager.store.transaction import Tx
 from tests.integration.invariants import read
 from tests.operations_client import TIMEOUT, MovableClock, OperationsClient

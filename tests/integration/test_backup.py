@@ -23,8 +23,8 @@ from project_manager.services import claim_queue, leases, statuses, tasks
 from project_manager.store import events, instances, meta, revisions
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import backup, driver
-from project_manager.store.sqlite.backup import BackupError, DatabaseInUse, RestoreNotVerified
 from project_manager.store.sqlite.database import this_host
+from project_manager.store.sqlite.errors import BackupError, DatabaseInUse, RestoreNotVerified
 from project_manager.store.sqlite.restore import restore
 from project_manager.store.transaction import Tx
 

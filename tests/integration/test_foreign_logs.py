@@ -11,8 +11,8 @@ import pytest
 
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import backup, files
-from project_manager.store.sqlite.backup import BackupError, DatabaseInUse
-from project_manager.store.sqlite.database import DatabaseTemporarilyUnavailable, Options, move_foreign_logs, prepare
+from project_manager.store.sqlite.database import Options, move_foreign_logs, prepare
+from project_manager.store.sqlite.errors import BackupError, DatabaseInUse, DatabaseTemporarilyUnavailable
 from project_manager.store.sqlite.restore import restore
 from tests.e2e.command_line import SECONDS
 from tests.integration.test_backup import HOLDER, NOW, make, names, opened

@@ -10,7 +10,8 @@ from alembic.config import Config
 from project_manager.store import revisions
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.database import DatabaseOpenError, Options, prepare
+from project_manager.store.sqlite.database import Options, prepare
+from project_manager.store.sqlite.errors import DatabaseOpenError
 
 pytestmark = pytest.mark.slow
 

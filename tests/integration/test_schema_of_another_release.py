@@ -13,7 +13,7 @@ from project_manager.runtime.open import open_runtime
 from project_manager.store import revisions
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.database import DatabaseOpenError, DatabaseTemporarilyUnavailable
+from project_manager.store.sqlite.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable
 from tests.http_service import HttpService
 from tests.operations_client import OperationsClient
 

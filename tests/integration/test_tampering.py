@@ -21,7 +21,7 @@ from project_manager.runtime.open import open_runtime
 from project_manager.store import chain, retention
 from project_manager.store.chain import Head
 from project_manager.store.sqlite import backup, driver
-from project_manager.store.sqlite.backup import BackupError
+from project_manager.store.sqlite.errors import BackupError
 from project_manager.store.sqlite.restore import restore
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService

@@ -19,35 +19,15 @@ from project_manager.store import revisions
 from project_manager.store.chain import Head
 from project_manager.store.sqlite import access, checks, driver, files, private_files
 from project_manager.store.sqlite.checks import CheckResult
+from project_manager.store.sqlite.errors import (
+    BackupError,
+    CheckNotPossible,
+    DatabaseInUse,
+    NewerRelease,
+    TemporaryBackupError,
+)
 
 _CHUNK = 1024 * 1024
-
-
-class BackupError(Exception):
-    """Error with one sentence on why no backup was taken or why a backup is not used.
-
-    The contents of the database are unchanged, except after `RestoreNotVerified`.
-    """
-
-
-class RestoreNotVerified(BackupError):
-    """Error after the replacement of the database: the new file could not be verified."""
-
-
-class TemporaryBackupError(BackupError):
-    """Refusal because of the state of the machine, such as a full disk. The database may be intact."""
-
-
-class DatabaseInUse(TemporaryBackupError):
-    """Refusal because a process has the database open."""
-
-
-class CheckNotPossible(TemporaryBackupError):
-    """Refusal because a check of the database could not run. The state of the database is unknown."""
-
-
-class NewerRelease(CheckNotPossible):
-    """Refusal because the schema is of a newer release. Only that release can check or copy the database."""
 
 
 @dataclass(frozen=True, slots=True)

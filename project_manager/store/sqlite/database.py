@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from project_manager.clock import Clock, SystemClock, monotonic, sortable_timestamp
-from project_manager.domain.errors import ProjectManagerError
 from project_manager.store import claim_queue, instances, revisions
 from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.sqlite import access, driver, files, private_files
+from project_manager.store.sqlite.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable, UsedByAnotherHost
 from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.sqlite.long_reads import LongReads
 from project_manager.store.sqlite.readers import ReadContext, Readers
@@ -30,18 +30,6 @@ QUICK_CHECK_BYTES = 32 * 1024 * 1024
 PROBE_SECONDS = 1.0
 PROBE_BYTES = 4096
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-class DatabaseOpenError(ProjectManagerError):
-    """Error with one sentence on why the database is not opened. Its contents are unchanged."""
-
-
-class DatabaseTemporarilyUnavailable(DatabaseOpenError):
-    """Refusal because the database cannot be opened at the moment. No check has found a fault in it."""
-
-
-class UsedByAnotherHost(DatabaseOpenError):
-    """Refusal because another machine has the database open, or stopped without closing it."""
 
 
 @dataclass(frozen=True, slots=True)

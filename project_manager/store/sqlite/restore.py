@@ -24,8 +24,8 @@ from project_manager.store import chain, events, instances, lease_history, meta
 from project_manager.store.database_clock import JUMP_MS, ClockMark
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.sqlite import backup, driver, files, private_files
-from project_manager.store.sqlite.backup import BackupError, DatabaseInUse, RestoreNotVerified, TemporaryBackupError
 from project_manager.store.sqlite.database import running_instances
+from project_manager.store.sqlite.errors import BackupError, DatabaseInUse, RestoreNotVerified, TemporaryBackupError
 from project_manager.store.statement import Statement
 from project_manager.store.tables import instances as instances_table
 from project_manager.store.tables import tasks, waiters
