@@ -10,6 +10,7 @@ from project_manager.cli.failures import Exit
 from project_manager.cli.operations import Operations
 from project_manager.config.settings import Settings
 from project_manager.domain.errors import ProjectNotFound
+from project_manager.schemas.tasks import TaskView
 
 
 def list_tasks(settings: Settings, project: str | None, filters: dict[str, Any], limit: int, as_json: bool) -> Exit:
@@ -20,10 +21,11 @@ def list_tasks(settings: Settings, project: str | None, filters: dict[str, Any],
         json_output.show({"items": found, "total": total})
         return Exit.DONE
     for task in found:
-        note = "ready" if task.ready else "; ".join(task.why_not_ready) if task.status == "TODO" else ""
-        if task.lock is not None:
-            note = f"locked by {task.lock.holder} until {task.lock.expires_at}"
-        click.echo(f"{task.id:>6}  {task.status:<11}  P{task.priority}  {task.name}" + (f"  ({note})" if note else ""))
+        note = "ready" if task["ready"] else "; ".join(task["why_not_ready"]) if task["status"] == "TODO" else ""
+        if (lock := task["lock"]) is not None:
+            note = f"locked by {lock.holder} until {lock.expires_at}"
+        line = f"{task['id']:>6}  {task['status']:<11}  P{task['priority']}  {task['name']}"
+        click.echo(line + (f"  ({note})" if note else ""))
     if total > len(found):
         click.echo(f"{len(found)} of {total} tasks shown; use --limit to show more.", err=True)
     elif not found:
@@ -33,7 +35,7 @@ def list_tasks(settings: Settings, project: str | None, filters: dict[str, Any],
 
 async def _tasks_of_project(
     client: Operations, project: str | None, filters: dict[str, Any], limit: int
-) -> tuple[list[Any], int]:
+) -> tuple[list[TaskView], int]:
     """Return tasks of the project with this name, else with this id, and their total. Raises ProjectNotFound."""
     named = {} if project is None else {"project_name": project}
     try:
