@@ -1,4 +1,4 @@
-"""Start time and memory."""
+"""CPU of a start, and memory."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,15 +14,17 @@ SUBSCRIBERS = 1_000
 
 
 def measured(folder: Path, rounds: int) -> Section:
-    fresh, again, idle, crowded = [], [], [], []
+    fresh, again, idle, with_mcp, crowded = [], [], [], [], []
     for turn in range(rounds):
         name = f"start-{turn}.db"
         with product(folder, name) as server:
-            fresh.append(server.first_healthy)
+            fresh.append(server.cpu_until_healthy)
         with product(folder, name) as server, ExitStack() as open_now:
-            again.append(server.first_healthy)
+            again.append(server.cpu_until_healthy)
             stock.create(server, 1)
             idle.append(server.rss_mb())
+            stock.handshake_claims(0, server.mcp_port)  # opens a session, which loads MCP
+            with_mcp.append(server.rss_mb())
             crowd = Subscribers([Listener(server.port) for _ in range(SUBSCRIBERS)])
             open_now.callback(crowd.close)
             crowd.settle(0.3)
@@ -32,14 +34,21 @@ def measured(folder: Path, rounds: int) -> Section:
             crowded.append(server.rss_mb())
     section = Section(
         "Start and memory",
-        "From the start of the process to the first 200 of `/healthz`; resident memory of the process in MB (2^20 "
-        "bytes), idle after one request, and with 1,000 WebSockets that got events.",
-        ["start, new database, s", "start, existing database, s", "RSS idle MB", "RSS with 1,000 WebSockets MB"],
-        [[str(spread(each)) for each in (fresh, again, idle, crowded)]],
+        "CPU of the process until the first 200 of `/healthz`. Resident memory of the process in MB (2^20 bytes): idle "
+        "after one REST request, after the first MCP request, which loads MCP, and then with 1,000 WebSockets that got "
+        "events.",
+        [
+            "start, new database, CPU s",
+            "start, existing database, CPU s",
+            "RSS idle MB",
+            "RSS with MCP MB",
+            "RSS with 1,000 WebSockets MB",
+        ],
+        [[str(spread(each)) for each in (fresh, again, idle, with_mcp, crowded)]],
     )
     section.goals = [
-        Goal("start to first healthy", 1.0, "at most", spread(again), "s"),
-        Goal("RSS idle", 100, "at most", spread(idle), "MB"),
+        Goal("CPU from the start to the first healthy response", 0.7, "at most", spread(again), "s"),
+        Goal("RSS idle", 90, "at most", spread(idle), "MB"),
         Goal("RSS with 1,000 WebSockets", 160, "at most", spread(crowded), "MB"),
     ]
     return section

@@ -63,19 +63,19 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        self.first_healthy = self._wait()
+        self.cpu_until_healthy = self._wait()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def _wait(self) -> float:
-        """Wait for the first healthy response. Return the seconds since the start of the process."""
+        """Wait for the first healthy response. Return the CPU seconds of the process until then."""
         while time.perf_counter() - self.started_at < self._timeout:
             if self._process.poll() is not None:
                 break
             if self._healthy():
-                return time.perf_counter() - self.started_at
+                return self.cpu_seconds()
             time.sleep(0.005)
         self.stop()
         raise NotServing(f"{self.name} did not come up:\n{self.log.read_text()[-2000:]}")
