@@ -130,7 +130,7 @@ def _predecessor(running: ExitStack, folder: Path, program: Path) -> Peer:
     def run(seconds: float) -> Sample:
         return _driven(server, [predecessor.lock_cycles(0, fresh)], seconds, calls=3)
 
-    return Peer("predecessor 0.2.7, HTTP, without enqueue", 1, "no", run)
+    return Peer("predecessor 0.2.7, HTTP, no enqueue", 1, "no", run)
 
 
 @contextmanager
