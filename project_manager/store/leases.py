@@ -15,6 +15,7 @@ from project_manager.store.tables import tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
+_IN_PROGRESS = Status.IN_PROGRESS.value
 _LEASE = (
     *("status", "lock_holder", "lock_acquired_at", "lock_expires_at", "lock_ttl", "lock_fenced", "lock_from"),
     *("fence", "version", "updated_at", "completed_at", "unconfirmed_fence"),
@@ -67,7 +68,7 @@ def claim(
     fence = current.fence + 1
     unconfirmed = unconfirmed_ttl is not None
     values = {
-        "status": Status.IN_PROGRESS.value,
+        "status": _IN_PROGRESS,
         "lock_holder": agent,
         "lock_acquired_at": tx.now,
         "lock_expires_at": tx.now + (ttl if unconfirmed_ttl is None else unconfirmed_ttl),

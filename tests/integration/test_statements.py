@@ -17,5 +17,6 @@ def test_a_parameter_is_stored_with_its_value_and_type(database: Path, value: ob
     assert (type(row[0]), *row) == (type(value), value, 1)
 
 
-def test_the_driver_finds_the_adapter_of_a_null_parameter_at_once() -> None:
-    assert (type(None), driver.driver.PrepareProtocol) in driver.driver.adapters
+@pytest.mark.parametrize("kind", [type(None), bytes])
+def test_the_driver_finds_an_adapter_of_each_kind_of_parameter_at_once(kind: type) -> None:
+    assert (kind, driver.driver.PrepareProtocol) in driver.driver.adapters
