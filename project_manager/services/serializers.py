@@ -39,6 +39,7 @@ _EXTRA = slice(-len(EXTRA_COLUMNS), None)
 
 _Blocking = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 """The dependencies of a task that are not DONE, its conflicts with a lease, and its cancelled dependencies."""
+_NOTHING_BLOCKS: _Blocking = ((), (), ())
 
 
 def time_or_none(instant: int | None) -> str | None:
@@ -109,7 +110,7 @@ def readiness_input(tx: Tx, row: TaskRow) -> ReadinessInput:
         attempts=row.attempts,
         waiting_for=_parse_ids(row.waiting_for),
         running_conflicts=_parse_ids(row.running_conflicts),
-        deferred_until=_if_later(tx, row.defer_until),
+        deferred_until=row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None,
         archived=bool(row.archived),
         cancelled=_parse_ids(row.cancelled_dependencies),
     )
@@ -141,7 +142,7 @@ def tasks(tx: Tx, fields: Fields, rows: list[Values], links: dict[int, TaskLinks
         view = dict(zip(fields, values, strict=False))
         linked = links.get(values[0])
         if linked is None:
-            blocking: _Blocking = ((), (), ())
+            blocking = _NOTHING_BLOCKS
         else:
             view |= {name: [*getattr(linked, name)] for name in lists}
             blocking = (linked.waiting_for, linked.running_conflicts, linked.cancelled_dependencies)
@@ -159,15 +160,28 @@ def _completed(
         fence = view["fence"]
         length = expires_at - acquired_at if unconfirmed_fence == fence else ttl
         lock = LockView(view["id"], holder, fence, rfc3339(acquired_at), rfc3339(expires_at), length // 1000)
-    deferred_until = _if_later(tx, view["defer_until"])
-    facts = (view["status"], lock is not None, view["attempts"], *links[:2], deferred_until, archived, links[2])
+    waiting_for, running, cancelled = links
+    deferred_until = view["defer_until"]
+    if deferred_until is not None and deferred_until <= tx.date:
+        deferred_until = None
+    facts = (
+        view["status"],
+        lock is not None,
+        view["attempts"],
+        waiting_for,
+        running,
+        deferred_until,
+        archived,
+        cancelled,
+    )
     why = _why_not_ready(facts, tx.max_attempts)
     for name in instants:
         instant = view[name]
         if instant is not None:
             view[name] = rfc3339(instant)
     view["lock"] = lock
-    view["worked_by"] = holder or view["worked_by"]
+    if holder is not None:
+        view["worked_by"] = holder
     view["ready"] = not why
     view["why_not_ready"] = [*why]
     return view
@@ -181,11 +195,6 @@ def _why_not_ready(facts: tuple[Any, ...], max_attempts: int) -> tuple[str, ...]
     """
     present = ReadinessInput(*facts)
     return tuple(reason.message for reason in readiness_blockers(present, max_attempts=max_attempts))
-
-
-def _if_later(tx: Tx, instant: int | None) -> int | None:
-    """Return the date if it is in the future, else None."""
-    return instant if instant is not None and instant > tx.date else None
 
 
 def _parse_ids(text: str) -> tuple[int, ...]:

@@ -4,13 +4,14 @@ import json
 from collections import namedtuple
 from typing import Any
 
+import orjson
 from sqlalchemy import ColumnElement, Select, bindparam, case, delete, func, insert, null, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import TASK_FIELDS
 from project_manager.store.sqlite import search
-from project_manager.store.statement import Statement, bindparams, elements, json_elements
+from project_manager.store.statement import Row, Statement, bindparams, elements, json_elements
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
@@ -132,7 +133,8 @@ def links() -> list[ColumnElement[Any]]:
     ]
 
 
-_ROW = select(*COLUMNS, *links())
+# `||` makes a plain text of each array of ids, so that it stays one in the JSON array.
+_ROW = select(func.json_array(*COLUMNS, *[ids.op("||")(literal_column("''")) for ids in links()]))
 _GET = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
 _BY_KEY = Statement(
     _ROW.where(tasks.c.project_id == bindparam("project_id"), tasks.c.external_key == bindparam("external_key"))
@@ -205,11 +207,16 @@ _IN_PROJECT = Statement(select(tasks.c.id).where(tasks.c.project_id == bindparam
 
 
 def get(tx: Tx, task_id: int) -> TaskRow | None:
-    return _GET.one(tx, TaskRow._make, task_id=task_id, now=tx.now)
+    return _GET.one(tx, _from_array, task_id=task_id, now=tx.now)
 
 
 def get_by_external_key(tx: Tx, project_id: int, external_key: str) -> TaskRow | None:
-    return _BY_KEY.one(tx, TaskRow._make, project_id=project_id, external_key=external_key, now=tx.now)
+    return _BY_KEY.one(tx, _from_array, project_id=project_id, external_key=external_key, now=tx.now)
+
+
+def _from_array(row: Row) -> TaskRow:
+    """Return the row from one JSON array. The conversion of each column by the driver takes a third longer."""
+    return TaskRow._make(orjson.loads(row[0]))
 
 
 def add(tx: Tx, values: dict[str, Any]) -> int:

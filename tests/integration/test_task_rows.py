@@ -3,19 +3,23 @@
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import bindparam, select
 
 from project_manager.domain.actors import LOCAL
 from project_manager.schemas import validation
 from project_manager.schemas.board import GetBoardState
 from project_manager.schemas.tasks import TASK_FIELD_NAMES, ListTasks
 from project_manager.services import board, listing
+from project_manager.store import tasks
 from project_manager.store.sqlite import driver
+from project_manager.store.statement import Statement
 from project_manager.store.transaction import Tx
 from tests.operations_client import Json, OperationsClient
 
@@ -84,6 +88,19 @@ async def test_a_card_of_the_board_equals_the_task(api: OperationsClient) -> Non
         lock = task["lock"]
         legacy = [lock is not None, lock and lock["holder"], lock and lock["expires_at"], task["depends_on"]]
         assert card == {**task, **dict(zip(LEGACY, legacy, strict=True))}
+
+
+async def test_a_task_read_as_an_array_equals_one_read_by_column(api: OperationsClient) -> None:
+    await everything(api)
+    by_column = Statement(select(*tasks.COLUMNS, *tasks.links()).where(tasks.COLUMNS[0] == bindparam("task_id")))
+
+    def read(tx: Tx, task_id: int) -> tuple[Any, Any]:
+        return tasks.get(tx, task_id), by_column.row(tx, task_id=task_id, now=tx.now)
+
+    for task_id in range(1, 12):
+        as_array, row = await api.runtime.read("task", partial(read, task_id=task_id))
+        assert as_array == row
+        assert [*map(type, as_array)] == [*map(type, row)]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=50))
