@@ -5,7 +5,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import LargeBinary, bindparam, cast, func, select
+from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.limits import PAGE_CHARACTERS
 from project_manager.domain.task_fields import PLAIN, Kind
@@ -19,7 +20,7 @@ from project_manager.store.transaction import Tx
 Order = Literal["id", "claim"]
 _ORDERS: dict[Order, tuple[Any, ...]] = {"id": (tasks.c.id,), "claim": task_filters.CLAIM_ORDER}
 _BLOCK = 64
-"""Number of rows that one statement reads. A page of rows with long texts ends after a block, to save memory."""
+"""Maximum number of rows that one statement reads, so that rows with long texts need little memory."""
 _TEXTS = frozenset(field.name for field in PLAIN if field.kind is Kind.TEXT)
 _LINES = frozenset(field.name for field in PLAIN if field.kind is Kind.LINES)
 
@@ -34,18 +35,24 @@ def page(
     """
     names, values = task_filters.names(tx, filters), task_filters.values(tx, filters)
     rows: list[Values] = []
-    characters = 0
+    size = 0
+    block_size = _BLOCK
     while True:
-        wanted = min(_BLOCK, limit + 1 - len(rows))
+        wanted = min(block_size, limit + 1 - len(rows))
         statement = _page_statement(names, fields, order, after is not None, tx.max_attempts > 0)
-        block = statement.value(tx, **values, **pages.after(after), limit=wanted) or ""
-        found = orjson.loads(f"[{block}]")
+        block = statement.value(tx, **values, **pages.after(after), limit=wanted) or b"[]"
+        found = orjson.loads(block)
         rows += found
-        characters += len(block)
-        fitting = limit if characters < PAGE_CHARACTERS else min(limit, _fitting(fields, rows))
-        if fitting < len(rows) or len(found) < wanted:
-            return rows[:fitting], fitting < len(rows)
+        size += len(block)  # at least the characters of the texts
+        fitting = limit
+        if size >= PAGE_CHARACTERS:
+            fitting, size = _fitting(fields, rows)
+        kept = min(fitting, limit)
+        if kept < len(rows) or len(found) < wanted:
+            return rows[:kept], kept < len(rows)
         after = position(order, dict(zip(fields, rows[-1], strict=False)))
+        # Rows with long texts are read only as far as they fit, if they are as long as those before.
+        block_size = max(1, min(_BLOCK, (PAGE_CHARACTERS - size) * len(rows) // max(size, 1) + 1))
 
 
 def position(order: Order, task: Mapping[str, Any]) -> tuple[int, ...]:
@@ -53,16 +60,16 @@ def position(order: Order, task: Mapping[str, Any]) -> tuple[int, ...]:
     return (task["id"],) if order == "id" else (task["priority"], -task["unblocks"], task["id"])
 
 
-def _fitting(fields: Fields, rows: list[Values]) -> int:
-    """Return the number of rows until their texts reach PAGE_CHARACTERS."""
+def _fitting(fields: Fields, rows: list[Values]) -> tuple[int, int]:
+    """Return the number of rows until their texts reach PAGE_CHARACTERS, and the characters of these texts."""
     texts = [place for place, name in enumerate(fields) if name in _TEXTS]
     lines = [place for place, name in enumerate(fields) if name in _LINES]
     size = 0
     for number, row in enumerate(rows):
         if size >= PAGE_CHARACTERS:
-            return number
+            return number, size
         size += sum(len(row[place]) for place in texts) + sum(len(line) for place in lines for line in row[place])
-    return len(rows)
+    return len(rows), size
 
 
 def count(tx: Tx, filters: dict[str, Any], *, exact: bool) -> Total:
@@ -72,7 +79,7 @@ def count(tx: Tx, filters: dict[str, Any], *, exact: bool) -> Total:
 
 @lru_cache(maxsize=256)
 def _page_statement(filters: frozenset[str], fields: Fields, order: Order, after: bool, capped: bool) -> Statement:
-    """Return the statement that selects rows as `task_rows.array_of` does, joined by commas."""
+    """Return the statement that selects rows as `task_rows.array_of` does, as one array in UTF-8."""
     row = array_of(fields, "whole").label("row")
     select_first = task_filters.first_by_id if order == "id" else task_filters.first_by_claim
     first = select_first(filters, after=after, capped=capped)
@@ -80,7 +87,8 @@ def _page_statement(filters: frozenset[str], fields: Fields, order: Order, after
         rows = first.with_only_columns(row)
     else:  # another table has the order, or the tasks are sorted, which takes less time for their ids
         rows = select(row).where(tasks.c.id.in_(first)).order_by(*_ORDERS[order]).limit(bindparam("limit"))
-    return Statement(select(func.group_concat(rows.subquery().c.row)))
+    joined = func.group_concat(rows.subquery().c.row)
+    return Statement(select(cast(literal_column("'['").op("||")(joined).op("||")(literal_column("']'")), LargeBinary)))
 
 
 @lru_cache(maxsize=256)
