@@ -27,6 +27,7 @@ _DEFAULTS: Mapping[str, object] = {
     "resync": False,
     "total_is_minimum": False,
     "ready_tasks_is_minimum": False,
+    "tasks_is_minimum": False,
     "attempts": 0,
     "unblocks": 0,
     "log_entries": 0,

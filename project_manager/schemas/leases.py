@@ -135,10 +135,11 @@ class NewLeaseView(AcquiredView):
 
 @dataclass(frozen=True, slots=True)
 class BlockerCountView:
-    """A blocker, with the number of blocked tasks."""
+    """A blocker, with the number of blocked tasks. If more are blocked, `tasks_is_minimum` is true."""
 
     reason: str
     tasks: int
+    tasks_is_minimum: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +165,13 @@ class ClaimedView(ClaimView):
 
 @dataclass(frozen=True, slots=True)
 class NothingReadyView(ClaimView):
-    """The response if no task is ready: the number of tasks, their blockers, and the leases of the agent."""
+    """The response if no task is ready: the number of tasks, their blockers, and the leases of the agent.
+
+    Each blocker counts at most 1000 tasks. If there are more, `tasks_is_minimum` is true.
+    """
 
     tasks: int
+    tasks_is_minimum: bool
     blockers: list[BlockerCountView]
     also_holding: list[OtherLeaseView] = field(default_factory=list)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from project_manager.domain.limits import OTHER_LEASES_WITHOUT_CLAIM
+from project_manager.domain.limits import OTHER_LEASES_WITHOUT_CLAIM, TOTAL_MAXIMUM
 from project_manager.schemas.leases import BlockerCountView, ClaimNextTask, NothingReadyView
 from project_manager.services import leases, lookup, resolve
 from project_manager.store import ready_tasks, tasks
@@ -13,30 +13,40 @@ NOT_READY = "not ready (dependencies, defer_until, a conflict, no attempts left 
 
 @dataclass(frozen=True, slots=True)
 class TaskCounts:
-    """Numbers of tasks in a project, or in all projects: by status, and of the ready ones."""
+    """Numbers of tasks in a project, or in all projects. Each one is at most TOTAL_MAXIMUM + 1.
+
+    `by_status` are the numbers by status. `ready` is the number of ready tasks among the first tasks in TODO.
+    """
 
     by_status: dict[str, int]
     ready: int
 
     @property
-    def blockers(self) -> list[tuple[str, int]]:
+    def blockers(self) -> list[BlockerCountView]:
         """Return each blocker of a claim, with the number of blocked tasks."""
         number = self.by_status.get
+        todo = number("TODO", 0)
+        has_more_todo = todo > TOTAL_MAXIMUM
         return [
-            ("in progress", number("IN_PROGRESS", 0)),
-            (NOT_READY, number("TODO", 0) - self.ready),
-            ("ready but excluded by your filters or reserved for earlier waiters", self.ready),
-            ("in review", number("REVIEW", 0)),
-            ("blocked", number("BLOCKED", 0)),
-            ("in the backlog", number("BACKLOG", 0)),
-            ("finished", number("DONE", 0) + number("CANCELLED", 0)),
+            _blocker("in progress", number("IN_PROGRESS", 0)),
+            _blocker(NOT_READY, todo - self.ready, is_minimum=has_more_todo),
+            _blocker("ready but excluded by your filters or reserved for earlier waiters", self.ready, has_more_todo),
+            _blocker("in review", number("REVIEW", 0)),
+            _blocker("blocked", number("BLOCKED", 0)),
+            _blocker("in the backlog", number("BACKLOG", 0)),
+            _blocker("finished", number("DONE", 0) + number("CANCELLED", 0)),
         ]
 
 
+def _blocker(reason: str, number: int, is_minimum: bool = False) -> BlockerCountView:
+    return BlockerCountView(reason, min(number, TOTAL_MAXIMUM), is_minimum or number > TOTAL_MAXIMUM)
+
+
 def count(tx: Tx, project_id: int | None) -> TaskCounts:
-    """Count the tasks of a project, or all tasks. The cost grows with their number."""
-    by_status = tasks.counts(tx) if project_id is None else tasks.counts_in_project(tx, project_id)
-    return TaskCounts(by_status, ready_tasks.count(tx, {} if project_id is None else {"project_id": project_id}))
+    """Count the tasks of a project, or all tasks, up to TOTAL_MAXIMUM + 1 of each kind."""
+    limit = TOTAL_MAXIMUM + 1
+    by_status = tasks.counts_up_to(tx, limit, project_id)
+    return TaskCounts(by_status, ready_tasks.count_among_todo(tx, limit, project_id))
 
 
 def project_of(tx: Tx, command: ClaimNextTask) -> int | None:
@@ -48,13 +58,18 @@ def project_of(tx: Tx, command: ClaimNextTask) -> int | None:
 
 def nothing_ready(tx: Tx, counts: TaskCounts) -> NothingReadyView:
     """Return the response to a claim of the actor, with the blockers and the actor's leases."""
-    blockers = [BlockerCountView(reason, number) for reason, number in counts.blockers if number]
-    reasons = ", ".join(f"{entry.tasks} {entry.reason}" for entry in blockers) or "there are no open tasks"
+    blockers = [blocker for blocker in counts.blockers if blocker.tasks]
+    reasons = ", ".join(_describe(blocker) for blocker in blockers) or "there are no open tasks"
     return NothingReadyView(
         task=None,
         lock=None,
         message=f"no task is ready for you: {reasons}",
-        tasks=sum(counts.by_status.values()),
+        tasks=sum(blocker.tasks for blocker in blockers),
+        tasks_is_minimum=any(blocker.tasks_is_minimum for blocker in blockers),
         blockers=blockers,
         also_holding=leases.other_leases(tx, limit=OTHER_LEASES_WITHOUT_CLAIM),
     )
+
+
+def _describe(blocker: BlockerCountView) -> str:
+    return f"{blocker.tasks:,}{'+' if blocker.tasks_is_minimum else ''} {blocker.reason}"

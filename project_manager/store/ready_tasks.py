@@ -31,7 +31,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import pages
 from project_manager.store.statement import Row, Statement, elements, json_elements
-from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, task_conflicts, task_logs, tasks
+from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, task_logs, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, ready_conditions, ready_index, with_empty_links, written_links
 from project_manager.store.transaction import Tx
 
@@ -205,12 +205,11 @@ def context(tx: Tx, task_id: int) -> ClaimContext:
     return ClaimContext(0, None, False) if row is None else ClaimContext._make(row)
 
 
-def count(tx: Tx, scope: dict[str, int]) -> int:
-    """Return the number of ready tasks. `scope` may contain `project_id` and `epic_id`."""
-    statements = _counts(frozenset(scope), tx.max_attempts > 0)
-    values = {**scope, "now": tx.now, "max_attempts": tx.max_attempts}
-    candidates, with_running_conflict = [int(statement.value(tx, **values)) for statement in statements]
-    return candidates - with_running_conflict
+def count_among_todo(tx: Tx, limit: int, project_id: int | None) -> int:
+    """Return the number of ready tasks among the first `limit` tasks in TODO, in one project or in all."""
+    statement = _count_among_todo(project_id is not None, tx.max_attempts > 0)
+    scope = {} if project_id is None else {"project_id": project_id}
+    return int(statement.value(tx, **scope, limit=limit, now=tx.now, max_attempts=tx.max_attempts))
 
 
 def rarest_label(tx: Tx, labels: list[str]) -> str:
@@ -311,24 +310,16 @@ def _end_of_part(with_priority: bool) -> Statement:
     return Statement(position.limit(literal_column("1")).offset(bindparam("part") - literal_column("1")))
 
 
-@lru_cache(maxsize=8)
-def _counts(names: frozenset[str], capped: bool) -> tuple[Statement, Statement]:
-    """Return statements that count the ready tasks without regard to conflicts, and those with a running conflict.
-
-    One statement that checks the conflicts of each task costs twice as much.
-    """
-    conditions = [*ready_conditions(tasks, with_attempt_limit=capped, conflicts=False), *_scope(tasks.c, names)]
-    all_of_them = select(func.count()).select_from(tasks).with_hint(tasks, ready_index(names), "sqlite")
-    held = tasks.alias("held")
-    conflicting = (
-        select(task_conflicts.c.task_id)
-        .select_from(held.join(task_conflicts, task_conflicts.c.other_id == held.c.id))
-        .with_hint(held, "INDEXED BY ix_tasks_lock_expires_at", "sqlite")
-        .where(held.c.lock_holder.is_not(None), held.c.lock_expires_at > bindparam("now"))
-    )
-    of_them = select(func.count()).select_from(tasks).with_hint(tasks, "NOT INDEXED", "sqlite")
-    of_them = of_them.where(tasks.c.id.in_(conflicting), *conditions)
-    return Statement(all_of_them.where(*conditions)), Statement(of_them)
+@lru_cache(maxsize=4)
+def _count_among_todo(in_project: bool, capped: bool) -> Statement:
+    todo = select(tasks.c.id).where(tasks.c.status == literal_column("'TODO'"))
+    if in_project:
+        todo = todo.where(tasks.c.project_id == bindparam("project_id"))
+    first = todo.limit(bindparam("limit")).subquery("todo")
+    task = tasks.alias("candidate")
+    ready = ready_conditions(task, with_attempt_limit=capped)
+    found = select(func.count()).select_from(first.join(task, task.c.id == first.c.id)).where(*ready)
+    return Statement(found.with_hint(task, "NOT INDEXED", "sqlite"))  # the statistics favor the index of statuses
 
 
 def _in_tasks(wanted: Select[Any], names: frozenset[str], capped: bool) -> Select[Any]:

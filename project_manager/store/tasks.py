@@ -198,6 +198,19 @@ _COUNTS_IN_PROJECT = Statement(
     .where(_EVERY_STATUS, tasks.c.project_id == bindparam("project_id"))
     .group_by(tasks.c.status)
 )
+
+
+def _counts_up_to_limit(in_project: bool) -> Statement:
+    status = json_elements(bindparam("statuses")).alias("counted_status")
+    of_status = select(null()).where(tasks.c.status == status.c.value).correlate(status).limit(bindparam("limit"))
+    if in_project:
+        of_status = of_status.where(tasks.c.project_id == bindparam("project_id"))
+    number = select(func.count()).select_from(of_status.subquery()).scalar_subquery()
+    return Statement(select(status.c.value, number))
+
+
+_COUNTS_UP_TO_LIMIT = _counts_up_to_limit(in_project=False)
+_COUNTS_IN_PROJECT_UP_TO_LIMIT = _counts_up_to_limit(in_project=True)
 _COMPLETED_SINCE = Statement(select(func.count()).select_from(tasks).where(tasks.c.completed_at >= bindparam("since")))
 _NAMED = Statement(
     select(tasks.c.id, tasks.c.name, tasks.c.status).where(tasks.c.id.in_(elements("ids"))).order_by(tasks.c.id)
@@ -294,6 +307,16 @@ def counts(tx: Tx) -> dict[str, int]:
 def counts_in_project(tx: Tx, project_id: int) -> dict[str, int]:
     """Return the number of tasks of a project by status."""
     return {row[0]: row[1] for row in _COUNTS_IN_PROJECT.rows(tx, project_id=project_id)}
+
+
+def counts_up_to(tx: Tx, limit: int, project_id: int | None) -> dict[str, int]:
+    """Return the number of tasks by status, in one project or in all. Counting a status ends at `limit`."""
+    values: dict[str, Any] = {"statuses": json.dumps([*Status]), "limit": limit}
+    if project_id is None:
+        rows = _COUNTS_UP_TO_LIMIT.rows(tx, **values)
+    else:
+        rows = _COUNTS_IN_PROJECT_UP_TO_LIMIT.rows(tx, **values, project_id=project_id)
+    return {row[0]: row[1] for row in rows if row[1]}
 
 
 def counts_by_project(tx: Tx, project_ids: list[int]) -> dict[int, dict[str, int]]:

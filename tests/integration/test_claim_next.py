@@ -15,7 +15,7 @@ from project_manager.store import ready_tasks
 from tests.integration.invariants import check
 from tests.operations_client import OperationsClient, run_due_jobs
 
-NOTHING = NothingReadyView(task=None, lock=None, message="nothing", tasks=0, blockers=[])
+NOTHING = NothingReadyView(task=None, lock=None, message="nothing", tasks=0, tasks_is_minimum=False, blockers=[])
 
 
 async def taken(api: OperationsClient, agent: str = "ann", **filters: Any) -> str | None:
@@ -198,4 +198,6 @@ async def test_the_number_of_tasks_is_returned_only_by_an_empty_claim(api: Opera
     await api.create_task()
     brought = ["notice", "handoff", "log_entries", "also_holding"]
     assert list(await api.claim_next("ann")) == ["task", "lock", "message", *brought]
-    assert list(await api.claim_next("bob")) == ["task", "lock", "message", "tasks", "blockers", "also_holding"]
+    assert list(await api.claim_next("bob")) == [
+        *("task", "lock", "message", "tasks", "tasks_is_minimum", "blockers", "also_holding")
+    ]

@@ -264,7 +264,9 @@ async def test_the_blockers_are_counted_once_for_a_commit_and_not_by_the_writer(
         await api.claim_next(agent)
     counted.clear()
     for agent in agents:
-        assert (await api.claim_next(agent))["blockers"] == [{"reason": "in the backlog", "tasks": 1}]
+        assert (await api.claim_next(agent))["blockers"] == [
+            {"reason": "in the backlog", "tasks": 1, "tasks_is_minimum": False}
+        ]
         assert (await api.claim_next(agent, project_id=1))["tasks"] == 1
     assert len(counted) <= 4  # the tail may see the last earlier commit only now
     await api.create_task("more", status="BACKLOG")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from project_manager.domain.actors import SYSTEM
+from project_manager.services import claim_blockers
 from project_manager.store import listing, ready_tasks
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
@@ -57,19 +58,13 @@ def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
             assert not any("ORDER BY" in step for step in plan), plan
 
 
-@pytest.mark.parametrize("scope", [{}, {"project_id": 1}, {"project_id": 1, "epic_id": 1}])
-def test_ready_tasks_are_counted_from_the_index_and_the_conflicts_of_claimed_tasks(
-    scope: dict[str, int], database: Path
+@pytest.mark.parametrize("project_id", [None, 1])
+def test_the_blockers_of_an_empty_claim_are_counted_in_the_index_of_statuses(
+    project_id: int | None, database: Path
 ) -> None:
-    plan = plan_of(lambda tx: ready_tasks.count(tx, scope), database)
-    assert plan[0].startswith("S")
-    assert "ix_tasks_claimable" in plan[0]
-    assert plan[1:] == [
-        "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)",
-        "LIST SUBQUERY 1",
-        "SEARCH held USING INDEX ix_tasks_lock_expires_at (lock_expires_at>?)",
-        "SEARCH task_conflicts USING COVERING INDEX ix_task_conflicts_other_id (other_id=?)",
-    ]
+    plan = plan_of(lambda tx: claim_blockers.count(tx, project_id), database)
+    assert sum("USING COVERING INDEX ix_tasks_status_project_id" in step for step in plan) == 2
+    assert not any(step.startswith(("SCAN tasks", "SCAN candidate")) for step in plan), plan
 
 
 def test_the_newest_handoff_note_is_found_without_reading_the_log(database: Path) -> None:

@@ -12,9 +12,10 @@ from project_manager.domain.errors import Invalid
 from project_manager.domain.limits import TOTAL_MAXIMUM
 from project_manager.schemas.commands import Paged
 from project_manager.schemas.views import Page
+from project_manager.services import claim_blockers
 from project_manager.store.sqlite import driver
 from tests.http_service import HttpService
-from tests.integration.many_rows import NOW, call, insert_projects, insert_rows, insert_tasks
+from tests.integration.many_rows import NOW, call, insert_projects, insert_rows, insert_tasks, tx_of
 from tests.integration.mcp_product import agent, product
 from tests.operations_client import Json, OperationsClient
 
@@ -142,3 +143,38 @@ def test_the_context_of_a_project_has_the_leases_behind_many_of_other_projects(c
     )
     context = call(connection, "get_context", agent_id="ann", project_id=2)
     assert [held.task["id"] for held in context.holding] == [1000]
+
+
+def test_the_blockers_of_an_empty_claim_are_counted_up_to_the_same_number(connection: Any) -> None:
+    def blockers() -> tuple[int, bool, list[tuple[int, bool]]]:
+        view = claim_blockers.nothing_ready(tx_of(connection), claim_blockers.count(tx_of(connection), None))
+        numbers = [(blocker.tasks, blocker.tasks_is_minimum) for blocker in view.blockers]
+        return view.tasks, view.tasks_is_minimum, numbers
+
+    assert blockers() == (999, False, [(999, False)])
+    insert(connection, 1000, 1001)
+    assert blockers() == (1000, True, [(1000, True)])
+    connection.execute("UPDATE tasks SET status = 'BACKLOG' WHERE id % 2")
+    assert blockers() == (1001, False, [(500, False), (501, False)])
+    message = "no task is ready for you: 500 ready but excluded by your filters or reserved for earlier waiters, "
+    view = claim_blockers.nothing_ready(tx_of(connection), claim_blockers.count(tx_of(connection), None))
+    assert view.message == message + "501 in the backlog"
+
+
+def test_the_number_of_tasks_does_not_change_the_cost_of_counting_blockers(connection: Any) -> None:
+    def steps() -> int:
+        found = 0
+
+        def count() -> None:
+            nonlocal found
+            found += 100
+
+        connection.set_progress_handler(count, 100)
+        claim_blockers.count(tx_of(connection), None)
+        connection.set_progress_handler(None, 100)
+        return found
+
+    insert(connection, 1000, 2000)
+    before = steps()
+    insert_tasks(connection, 2001, 20_000)
+    assert steps() <= before * 1.1

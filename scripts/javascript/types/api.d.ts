@@ -39,6 +39,7 @@ interface AssumptionView {
 interface BlockerCountView {
   reason: string;
   tasks: number;
+  tasks_is_minimum: boolean;
 }
 
 interface ChangeView {
@@ -226,6 +227,7 @@ interface NothingReadyView {
   lock: LockView | null;
   message: string;
   tasks: number;
+  tasks_is_minimum: boolean;
   blockers: Array<BlockerCountView>;
   also_holding?: Array<OtherLeaseView>;
 }
