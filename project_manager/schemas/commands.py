@@ -18,6 +18,9 @@ class Command(BaseModel):
     )
 
 
+Command.model_rebuild()  # finds the plugins of pydantic in files, which must not happen on the event loop
+
+
 class Paged(Command):
     """Base class of commands that return a page of a list."""
 
