@@ -348,7 +348,8 @@ def _without_nulls(kind: type[Command], raw: dict[str, Any]) -> dict[str, Any]:
 def _refs(parsed: _ParsedNode[Any], texts: list[str], *keys: str) -> tuple[ParsedReference, ...]:
     node = next((parsed.node.entries[key][1] for key in keys if key in parsed.node.entries), None)
     if isinstance(node, Sequence):
-        return tuple(ParsedReference(text, item.position) for text, item in zip(texts, node.items, strict=True))
+        pairs = zip(texts, node.items, strict=False)  # the lengths differ only in a document with errors
+        return tuple(ParsedReference(text, item.position) for text, item in pairs)
     return tuple(ParsedReference(text, parsed.node.position if node is None else node.position) for text in texts)
 
 

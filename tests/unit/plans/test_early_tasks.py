@@ -35,7 +35,7 @@ standalone_tasks:
 
 
 def pieces() -> st.SearchStrategy[str]:
-    values = ["x", "1", "[a, b]", "", "{name: y}", "9", "done", "&a z", "*a"]
+    values = ["x", "1", "[a, b]", "[a, ~]", "", "{name: y}", "9", "done", "&a z", "*a"]
     entry = st.tuples(
         st.sampled_from(["name", "priority", "labels", "status", "depends_on", "nam"]), st.sampled_from(values)
     )
