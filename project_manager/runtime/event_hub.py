@@ -108,7 +108,7 @@ class Subscription:
         Return False when a full queue has ended the subscription with Overflow.
         """
         wanted = [event for event in events if self._wants(event)]
-        if wanted and self._waiter is not None and self._write is not None:
+        if wanted and self._write is not None and self._is_waiting:
             written = self._write(wanted)
             if written:
                 self.last_seq = wanted[written - 1].seq
@@ -141,8 +141,13 @@ class Subscription:
         self._queued = 0
         return batch
 
+    @property
+    def _is_waiting(self) -> bool:
+        """Return whether the client has all earlier events and may get new ones. A cancelled subscriber may not."""
+        return self._waiter is not None and not self._waiter.done()
+
     async def _wait(self) -> None:
-        """Wait until `_wake`. Only while `_waiter` is set, the client has all earlier events and may get new ones."""
+        """Wait until `_wake`."""
         waiter = self._waiter = asyncio.get_running_loop().create_future()
         try:
             await waiter
