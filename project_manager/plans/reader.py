@@ -307,14 +307,14 @@ class _EarlyTasks:
         self._reader = _Reader(Plan(""))
         self._is_full = False
 
-    def __call__(self, keys: tuple[str, ...], path: str, node: Mapping) -> Node:
+    def __call__(self, keys: tuple[str, ...], path: tuple[str, ...], node: Mapping) -> Node:
         kind = self._KINDS.get(keys)
         if kind is None or self._is_full:
             return node
         found = self._reader.plan.diagnostics
         before = len(found)
         try:
-            task = self._reader.read_task(kind, node, path)
+            task = self._reader.read_task(kind, node, ".".join(path))
         except _TooManyDiagnostics:  # the walk stops at this task or before it
             self._is_full = True
             return node

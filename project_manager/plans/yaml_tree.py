@@ -78,10 +78,11 @@ class Converted:
 
 
 Node = Scalar | Sequence | Mapping | Converted
-Converter = Callable[[tuple[str, ...], str, Mapping], Node]
+Converter = Callable[[tuple[str, ...], tuple[str, ...], Mapping], Node]
 """Return the node to keep for a mapping in a list. It gets the keys above the mapping, its path, and the mapping.
 
-An example of the keys is `("projects", "tasks")`, and of the path `projects.0.tasks.3`.
+An example of the keys is `("projects", "tasks")`, and of the path `("projects", "0", "tasks", "3")`. The path is not
+joined, because a long key would be copied for each mapping below it.
 """
 
 
@@ -246,8 +247,7 @@ class _Builder:
         if frame.anchor is not None or any(above.anchor is not None for above in self._open):
             return frame.node
         keys = tuple(above.key[0] for above in self._open if above.key is not None)
-        path = ".".join(above.place for above in self._open)
-        return self._convert(keys, path, frame.node)
+        return self._convert(keys, tuple(above.place for above in self._open), frame.node)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         position = _position(event.start_mark)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from project_manager.plans import reader
 from project_manager.plans.reader import Plan
-from project_manager.plans.yaml_tree import Mapping
+from project_manager.plans.yaml_tree import Mapping, Node, compose
 
 TASKS = 5_000
 EVERY_PLACE = """
@@ -78,6 +78,18 @@ def test_reading_stops_at_the_same_error_as_from_the_tree() -> None:
     assert [(fault.position, fault.field) for fault in found.diagnostics] == [
         (fault.position, fault.field) for fault in expected.diagnostics
     ]
+
+
+def test_a_long_key_is_not_copied_for_each_mapping_below_it() -> None:
+    found: list[tuple[str, ...]] = []
+
+    def convert(_keys: tuple[str, ...], path: tuple[str, ...], node: Mapping) -> Node:
+        found.append(path)
+        return node
+
+    compose(f"? {'k' * 100_000}\n:\n- {{}}\n- {{}}\n", convert=convert)
+    assert [path[1:] for path in found] == [("0",), ("1",)]
+    assert found[0][0] is found[1][0]
 
 
 def test_the_tree_never_contains_all_tasks_of_a_large_plan() -> None:
