@@ -322,15 +322,20 @@ class _EarlyTasks:
 
 
 def _duplicate_keys(node: Node, path: str, except_keys: tuple[str, ...] = ()) -> Iterator[tuple[str, Position, str]]:
-    """Yield repeated keys with position and path, in the node and below it, except under the keys `except_keys`."""
+    """Yield repeated keys with position and path, in the node and below it, except under the keys `except_keys`.
+
+    Long keys are shortened, because the path of each error contains them.
+    """
     if isinstance(node, Sequence):
         for number, item in enumerate(node.items):
             yield from _duplicate_keys(item, f"{path}.{number}")
     elif isinstance(node, Mapping):
-        yield from ((key, position, _joined(path, key)) for key, position in node.duplicates)
+        for key, position in node.duplicates:
+            shown = validation.excerpt(key)
+            yield shown, position, _joined(path, shown)
         for key, (_, value) in node.entries.items():
             if key not in except_keys and not isinstance(value, Scalar):
-                yield from _duplicate_keys(value, _joined(path, key))
+                yield from _duplicate_keys(value, _joined(path, validation.excerpt(key)))
 
 
 def _without_nulls(kind: type[Command], raw: dict[str, Any]) -> dict[str, Any]:

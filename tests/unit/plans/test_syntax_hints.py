@@ -136,6 +136,12 @@ def test_a_key_that_is_given_again_is_refused_at_any_depth(source: str) -> None:
     ]
 
 
+def test_a_long_key_that_is_given_again_and_a_long_key_above_it_are_shortened() -> None:
+    long, shown = "k" * 300, "k" * 80 + ".."
+    found = reader.read(f'{{"{long}": [{{"{long}": 1, "{long}": 2}}]}}', "plan.json").diagnostics
+    assert (f"{shown}.0.{shown}", f"duplicate key `{shown}`") in [(fault.field, fault.message) for fault in found]
+
+
 @pytest.mark.parametrize("source", ["plan.json", "plan.yaml"])
 @pytest.mark.parametrize(("key", "shown"), [("", ""), ("k" * 300, "k" * 80 + "..")], ids=["empty", "long"])
 def test_an_unknown_key_has_a_position_at_any_depth_although_it_is_empty_or_long(
