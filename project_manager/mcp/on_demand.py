@@ -23,7 +23,7 @@ class McpOnDemand:
     """ASGI app of the HTTP transports. Its first request loads them, and other requests wait meanwhile.
 
     Enter `run()` around the HTTP server. At its shutdown, call `drain`, `wait_inflight` and `terminate` in that order.
-    When `failed` is set, they cannot be loaded: stop the server, and raise `failure`.
+    When `failed` is set, the transports cannot be loaded: stop the server, and raise `failure`.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -50,7 +50,7 @@ class McpOnDemand:
         try:
             build = await anyio.to_thread.run_sync(_import_http)
             transport = build(self._runtime)
-        except Exception as error:  # noqa: BLE001 the server reports any error, like one of its start
+        except Exception as error:  # noqa: BLE001 the server reports any error, as at its start
             self.failure = error
             self.failed.set()
             self._loaded.set()

@@ -84,7 +84,7 @@ class CoalescingTransport:
         self.whole.write(data)
 
     def write_response(self, head: bytes, body: bytes) -> None:
-        """Write a whole response, behind a buffered `100 Continue`."""
+        """Write a whole response, behind a buffered `100 Continue`, with one write up to JOINED_BYTES of body."""
         self._write_head()
         if len(body) > JOINED_BYTES:
             self.whole.write(head)

@@ -66,7 +66,7 @@ class _SendTimeouts:
 
 @dataclass(frozen=True, slots=True)
 class _Client:
-    """One WebSocket. `send` waits until the client reads. `write` does not wait. It is None on another server."""
+    """One WebSocket. `send` waits until the client reads. `write` does not wait, and is None on another server."""
 
     send: Send
     write: WriteFrame | None

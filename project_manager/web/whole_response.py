@@ -1,8 +1,8 @@
-"""Whole responses: an ASGI extension for a response with a complete body. It is one message and leaves as one write.
+"""Whole responses: an ASGI extension for a response with a complete body. It is one message, and one write if small.
 
 The message is `http.response.start` with a `body`, so middleware adds headers to it as to others. Header names are in
-lower case, and one of them is Content-Length, unless the status has no body. uvicorn checks each header with two
-regular expressions, and sends head and body separately.
+lower case. One of them is Content-Length, unless the status has no body, and none is Connection. uvicorn checks each
+header with two regular expressions, and sends head and body separately.
 """
 
 from typing import Any
