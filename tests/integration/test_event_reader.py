@@ -75,6 +75,38 @@ async def test_a_commit_of_another_process_between_an_own_one_and_the_check_is_o
     assert await names_on_board(api) == ["own", "foreign"]
 
 
+async def test_a_commit_of_another_process_between_the_check_and_the_read_is_on_the_board_with_its_event(
+    api: OperationsClient, neighbour: OperationsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tail = api.runtime.database.tail
+    read, was_woken = tail._read, tail._was_woken
+    checked, go_on, passed, checked_again = (threading.Event() for _ in range(4))
+
+    def held_read() -> None:
+        checked.set()
+        go_on.wait(TIMEOUT)
+        read()
+        passed.set()
+
+    def held_wait() -> bool:
+        if passed.is_set():
+            checked_again.wait(TIMEOUT)
+        return was_woken()
+
+    monkeypatch.setattr(tail, "_read", held_read)
+    monkeypatch.setattr(tail, "_was_woken", held_wait)
+    await drained(api)
+    await neighbour.create_task("first")
+    assert await anyio.to_thread.run_sync(checked.wait, TIMEOUT)
+    assert await names_on_board(api) == ["first"]
+    await neighbour.create_task("second")
+    go_on.set()
+    assert await anyio.to_thread.run_sync(passed.wait, TIMEOUT)
+    names = await names_on_board(api)
+    checked_again.set()
+    assert names == ["first", "second"]
+
+
 async def test_a_locked_database_at_the_first_check_stops_no_events(
     database: Path, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,6 +160,8 @@ class EventReader:
         while True:
             rows = events.after(self._tx(), self.head, AT_ONCE)
             if rows:
+                # A commit after the check of `data_version` may have inserted some of them.
+                self._commits_seen += 1
                 self._pass_on(rows)
             if len(rows) < AT_ONCE:
                 return
