@@ -58,7 +58,7 @@ class Queue:
 
     def __init__(self, found: list[Waiter]) -> None:
         self.waiters: dict[int, Waiter] = {}
-        self.valid_until = min((waiter.expires_at for waiter in found), default=sys.maxsize)
+        self.valid_until = sys.maxsize
         self._numbers: Counter[FilterKey] = Counter()
         self._groups: dict[tuple[str, Any], dict[FilterKey, Search]] = {}
         for waiter in found:
@@ -72,6 +72,7 @@ class Queue:
     def add(self, waiter: Waiter) -> None:
         """Append a waiter."""
         self.waiters[waiter.id] = waiter
+        self.valid_until = min(self.valid_until, waiter.expires_at)
         self._numbers[waiter.filter_key] += 1
         if self._numbers[waiter.filter_key] == 1:
             search = waiter.search()
@@ -137,7 +138,10 @@ _DELETE_ALL = Statement(delete(waiters))
 
 
 def queue(tx: Tx) -> Queue:
-    """Return the claim queue. It is kept until a rollback, a commit of another process or the first expiry."""
+    """Return the claim queue.
+
+    It is kept until a rollback, a heartbeat, a commit of another process or the first expiry.
+    """
     if tx.batch is None:
         return _read(tx)
     if tx.batch.queue is None or tx.batch.queue.valid_until <= tx.now:
@@ -179,8 +183,10 @@ def dequeue(tx: Tx, waiter_id: int) -> Waiter | None:
 
 
 def heartbeat(tx: Tx, waiter_ids: list[int]) -> None:
-    """Set the expiry of these waiters to WAITER_TTL_MS from now."""
+    """Set the expiry of these waiters to WAITER_TTL_MS from now. It may bring back expired ones."""
     _HEARTBEAT.run(tx, waiter_ids=json.dumps(waiter_ids), expires_at=tx.now + WAITER_TTL_MS)
+    if tx.batch is not None:
+        tx.batch.queue = None
 
 
 def expired(tx: Tx) -> list[int]:
