@@ -201,6 +201,7 @@ class LongPolls:
                 raise
             for waiter_id, result in served.results.items():
                 self._remove(waiter_id).settle(result)
+            self._changes.add_new(served.unfinished)
         return self._changes.keep(served.left, has_more=served.has_more)
 
     def _cancel_all(self, reason: ProjectManagerError | type[Closed]) -> None:

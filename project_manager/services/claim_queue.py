@@ -1,7 +1,7 @@
 """The claim queue of all instances: claim the next task at once, or wait for it in the order of arrival."""
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -11,7 +11,7 @@ from project_manager.schemas.leases import ClaimNextTask, ClaimView
 from project_manager.services import leases, lookup, resolve, transitions
 from project_manager.services.serializers import NO_IDS
 from project_manager.store import claim_queue, idempotency, links, ready_tasks
-from project_manager.store.claim_queue import Queue, Waiter
+from project_manager.store.claim_queue import FilterKey, Queue, Waiter
 from project_manager.store.ready_tasks import START, Candidates, Position, ReadyTask, Search
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -69,12 +69,14 @@ class ServeResult(Generic[ClaimResult]):
     """The results of the served waiters, by id.
 
     `left` are ready tasks that waiters accept, and that the pass has not claimed. They are reserved for waiters of
-    other processes, or, if `has_more` is true, another pass can claim them for local waiters.
+    other processes, or, if `has_more` is true, another pass can claim them for local waiters. `unfinished` are the new
+    waiters without a result for which only a part of the ready tasks was read. The next pass must search again.
     """
 
     results: dict[int, ClaimResult]
     left: list[int]
     has_more: bool
+    unfinished: Collection[int] = ()
 
 
 def has_claimed(result: ClaimView) -> bool:
@@ -244,7 +246,8 @@ def serve_waiters(
     with the number of other filters and ready tasks.
     """
     results = _replay(tx, local_waiters, changes.replayable)
-    found = ready_tasks.among(tx, {*changes.task_ids, *_ready_for(tx, local_waiters, changes.new_waiters)})
+    first_ready, partly_searched = _ready_for(tx, local_waiters, changes.new_waiters)
+    found = ready_tasks.among(tx, {*changes.task_ids, *first_ready})
     if not found:
         return ServeResult(results, [], False)
     queue = _with_expired(tx, local_waiters)
@@ -270,16 +273,27 @@ def serve_waiters(
             offers.left -= unavailable
     has_more = bool(offers.left) and len(results) >= CLAIMS_PER_PASS
     results |= _replay(tx, local_waiters, _same_key(local_waiters, results))
-    return ServeResult(results, [*reserved, *offers.left], has_more)
+    unfinished = partly_searched - results.keys()
+    # Without a result, another pass would read the same tasks.
+    has_more = has_more or bool(unfinished and results)
+    return ServeResult(results, [*reserved, *offers.left], has_more, unfinished)
 
 
 def _ready_for(
     tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]], waiter_ids: Collection[int]
-) -> Iterator[int]:
-    """Yield the ids of the first ready tasks of each filter of these waiters."""
-    waiters = [local_waiters[waiter_id].waiter for waiter_id in waiter_ids]
-    for waiter in {waiter.filter_key: waiter for waiter in waiters}.values():
-        yield from ready_tasks.ids(tx, waiter.search(), CLAIMS_PER_PASS)
+) -> tuple[set[int], set[int]]:
+    """Return the ids of the first ready tasks of each filter of these waiters, and the waiters that may accept more."""
+    by_filter: dict[FilterKey, list[Waiter]] = {}
+    for waiter in (local_waiters[waiter_id].waiter for waiter_id in waiter_ids):
+        by_filter.setdefault(waiter.filter_key, []).append(waiter)
+    first_ready: set[int] = set()
+    may_accept_more: set[int] = set()
+    for waiters in by_filter.values():
+        found = ready_tasks.ids(tx, waiters[0].search(), CLAIMS_PER_PASS)
+        first_ready.update(found)
+        if len(found) == CLAIMS_PER_PASS:
+            may_accept_more.update(waiter.id for waiter in waiters)
+    return first_ready, may_accept_more
 
 
 def _replay(
@@ -311,13 +325,24 @@ def _with_expired(tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]])
 
 def dequeue(tx: Tx, waiter_id: int) -> None:
     """Remove a waiter from the queue. Emit `task.ready` for a task reserved for it, which a later waiter may get."""
-    waiter = claim_queue.dequeue(tx, waiter_id)
-    if waiter is None or not claim_queue.after(tx, waiter_id):
-        return
-    transitions.emit_ready(tx, ready_tasks.ids(tx, waiter.search(), 1))
+    _dequeue_all(tx, [waiter_id])
 
 
 def drop_expired_waiters(tx: Tx) -> None:
-    """Remove the waiters with an expired heartbeat."""
-    for waiter_id in claim_queue.expired(tx):
-        dequeue(tx, waiter_id)
+    """Remove the waiters with an expired heartbeat, as `dequeue` does."""
+    _dequeue_all(tx, claim_queue.expired(tx))
+
+
+def _dequeue_all(tx: Tx, waiter_ids: Collection[int]) -> None:
+    """Remove these waiters. Emit `task.ready` for as many tasks as waiters of each filter, if a waiter remains behind.
+
+    One event for each waiter would name the same task, because it searches after the same filter.
+    """
+    removed: dict[FilterKey, list[Waiter]] = {}
+    for waiter_id in sorted(waiter_ids):
+        waiter = claim_queue.dequeue(tx, waiter_id)
+        if waiter is not None:
+            removed.setdefault(waiter.filter_key, []).append(waiter)
+    for waiters in removed.values():
+        if claim_queue.after(tx, waiters[0].id):
+            transitions.emit_ready(tx, ready_tasks.ids(tx, waiters[0].search(), len(waiters)))

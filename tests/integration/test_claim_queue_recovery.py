@@ -1,24 +1,82 @@
-"""The claim queue after the expiry of waiters, also of a suspended process."""
+"""The claim queue after missed events, a suspended process, and the death of another instance."""
 
 from functools import partial
 
 import anyio
 import pytest
 
+from project_manager.domain.errors import DatabaseBusy
 from project_manager.services import claim_queue
 from project_manager.store.claim_queue import Queue, Waiter
+from tests.integration.invariants import check
 from tests.integration.test_claim_long_poll import Waiting, enqueue, queue
 from tests.integration.test_claim_next import taken
 from tests.integration.test_claim_queue import claim_of
-from tests.operations_client import OperationsClient
+from tests.operations_client import TIMEOUT, OperationsClient, run_due_jobs
 
+AGENTS = [f"agent-{n}" for n in range(5)]
 EXPIRED_AFTER = 20
 LONG = 55
 """Seconds to wait for a task, longer than a test. At the end of its wait, a call searches again."""
 
 
+@pytest.fixture
+def short_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim_queue, "CLAIMS_PER_PASS", 2)
+
+
 async def run_heartbeat(api: OperationsClient) -> None:
     assert await api.runtime.jobs.run_once("heartbeat")
+
+
+@pytest.mark.promise("claim:not-lost")
+@pytest.mark.usefixtures("short_passes")
+async def test_waiters_get_more_tasks_than_one_pass_claims_after_their_events_were_missed(
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(api, agents)
+        for agent in AGENTS:
+            await waiting.enqueue(agent, wait_seconds=LONG)
+        await miss_events(api, monkeypatch)
+        await waiting.until_served(len(AGENTS))
+    assert waiting.got == {agent: f"task of {agent}" for agent in AGENTS}
+    check(api)
+
+
+async def miss_events(api: OperationsClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Create a task for each agent. After the first one, a pass fails, and the process has no subscription for 1 s."""
+    real = claim_queue.serve_waiters
+    subscribers = api.runtime.hub.subscribers
+
+    def busy(*_: object, **__: object) -> None:
+        raise DatabaseBusy("the database is locked by another process")
+
+    monkeypatch.setattr(claim_queue, "serve_waiters", busy)
+    await api.create_task(f"task of {AGENTS[0]}")
+    with anyio.fail_after(TIMEOUT):
+        while api.runtime.hub.subscribers == subscribers:
+            await run_due_jobs(api.runtime)
+    monkeypatch.setattr(claim_queue, "serve_waiters", real)
+    for agent in AGENTS[1:]:
+        await api.create_task(f"task of {agent}")
+
+
+@pytest.mark.promise("claim:not-lost")
+@pytest.mark.usefixtures("short_passes")
+async def test_waiters_get_all_tasks_that_were_reserved_for_those_of_a_dead_instance(api: OperationsClient) -> None:
+    await enqueue(api, *[claim_of(agent_id=f"dead {agent}") for agent in AGENTS])
+    for agent in AGENTS:
+        await api.create_task(f"task of {agent}")
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(api, agents)
+        for agent in AGENTS:
+            await waiting.enqueue(agent, wait_seconds=LONG)
+        api.clock.advance(EXPIRED_AFTER)
+        await run_heartbeat(api)
+        await waiting.until_served(len(AGENTS))
+    assert waiting.got == {agent: f"task of {agent}" for agent in AGENTS}
+    check(api)
 
 
 @pytest.mark.promise("claim:first-come")
