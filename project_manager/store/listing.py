@@ -20,7 +20,7 @@ from project_manager.store.transaction import Tx
 Order = Literal["id", "claim"]
 _ORDERS: dict[Order, tuple[Any, ...]] = {"id": (tasks.c.id,), "claim": task_filters.CLAIM_ORDER}
 _BLOCK = 64
-"""Maximum number of rows that one statement reads, so that rows with long texts need little memory."""
+"""Maximum number of rows with long texts that one statement reads, so that they need little memory."""
 _TEXTS = frozenset(field.name for field in PLAIN if field.kind is Kind.TEXT)
 _LINES = frozenset(field.name for field in PLAIN if field.kind is Kind.LINES)
 
@@ -36,7 +36,7 @@ def page(
     names, values = task_filters.names(tx, filters), task_filters.values(tx, filters)
     rows: list[Values] = []
     size = 0
-    block_size = _BLOCK
+    block_size = limit + 1 if (_TEXTS | _LINES).isdisjoint(fields) else _BLOCK
     while True:
         wanted = min(block_size, limit + 1 - len(rows))
         statement = _page_statement(names, fields, order, after is not None, tx.max_attempts > 0)

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, select
 from project_manager.domain.actors import LOCAL
 from project_manager.schemas import validation
 from project_manager.schemas.board import GetBoardState
-from project_manager.schemas.tasks import TASK_FIELD_NAMES, ListTasks
+from project_manager.schemas.tasks import TASK_FIELD_NAMES, GetAvailableTasks, ListTasks
 from project_manager.services import board, listing
 from project_manager.store import tasks
 from project_manager.store.sqlite import driver
@@ -226,6 +226,16 @@ async def counted(api: OperationsClient, work: Callable[[Tx], Any]) -> Counted:
 async def test_a_page_takes_three_statements_with_a_row_each(api: OperationsClient) -> None:
     await api.call("create_tasks", project_name="Garden", tasks=[{"name": "one of many"}] * 100)
     found = await counted(api, lambda tx: listing.list_tasks(tx, validation.read(ListTasks, {"limit": 50})))
+    assert (found.statements, found.rows) == (3, 3)
+
+
+async def test_a_long_page_of_short_rows_is_read_by_one_statement_because_it_may_sort_all_tasks(
+    api: OperationsClient,
+) -> None:
+    for _ in range(2):
+        await api.call("create_tasks", project_name="Garden", tasks=[{"name": "one of many", "status": "DONE"}] * 300)
+    command = validation.read(GetAvailableTasks, {"limit": 500, "status": ["DONE"]})
+    found = await counted(api, lambda tx: listing.get_available(tx, command))
     assert (found.statements, found.rows) == (3, 3)
 
 
