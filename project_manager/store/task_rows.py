@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, ScalarSelect, Subquery, and_, bindparam, func, null, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Subquery, and_, bindparam, func, null, select
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.limits import EXCERPT_CHARACTERS
@@ -68,10 +68,12 @@ class Chunk(NamedTuple):
 
 def chunk(tx: Tx, first: int, last: int, fields: Fields, project_id: int | None) -> Chunk:
     """Return the tasks with ids from `first` to `last`, in one project if `project_id` is given."""
-    scope = {} if project_id is None else {"project_id": project_id}
-    statement = _chunk_statement(fields, project_id is not None)
-    found = statement.row(tx, first=first, last=last, now=tx.now, date=tx.date, **scope)
-    return Chunk(*(found or ("[]", 0, 0)), *(_IN_RANGE.row(tx, first=first, last=last, now=tx.now) or ("[]", "[]")))
+    chosen = {"first": first, "last": last, "now": tx.now}
+    if project_id is not None:
+        chosen["project_id"] = project_id
+    found = _chunk_statement(fields, project_id is not None).row(tx, **chosen, date=tx.date)
+    links = (_IN_RANGE if project_id is None else _IN_RANGE_OF_PROJECT).row(tx, **chosen)
+    return Chunk(*(found or ("[]", 0, 0)), *(links or ("[]", "[]")))
 
 
 def first_id(tx: Tx, least: int) -> int | None:
@@ -87,8 +89,8 @@ def _chunk_statement(fields: Fields, in_project: bool) -> Statement:
         func.json_group_array(array_of(fields, "lead")),
         number.filter(tasks.c.lock_expires_at > bindparam("now")),
         number.filter(tasks.c.defer_until > bindparam("date")),
-    ).where(tasks.c.id.between(bindparam("first"), bindparam("last")))
-    return Statement(statement.where(tasks.c.project_id == bindparam("project_id")) if in_project else statement)
+    )
+    return Statement(_in_project(statement) if in_project else statement.where(_in_range(tasks.c.id)))
 
 
 def array_of(fields: Fields, descriptions: Descriptions) -> ColumnElement[str]:
@@ -164,6 +166,17 @@ def _array(rows: Subquery) -> ScalarSelect[Any]:
     return select(func.json_group_array(func.json_array(task_id, *map(func.json, lists)))).scalar_subquery()
 
 
+def _in_range(task_id: ColumnElement[int]) -> ColumnElement[bool]:
+    return task_id.between(bindparam("first"), bindparam("last"))
+
+
+def _in_project(found: Select[Any]) -> Select[Any]:
+    """Limit a selection to a range of ids in a project. With an index, SQLite would read the whole project."""
+    chosen = (_in_range(tasks.c.id), tasks.c.project_id == bindparam("project_id"))
+    return found.where(*chosen).with_hint(tasks, "NOT INDEXED", "sqlite")
+
+
 _FIRST_ID = Statement(select(func.min(tasks.c.id)).where(tasks.c.id >= bindparam("least")))
-_IN_RANGE = _links(lambda task_id: task_id.between(bindparam("first"), bindparam("last")))
+_IN_RANGE = _links(_in_range)
+_IN_RANGE_OF_PROJECT = _links(lambda task_id: task_id.in_(_in_project(select(tasks.c.id))))
 _BY_ID = _links(lambda task_id: task_id.in_(elements("ids")))

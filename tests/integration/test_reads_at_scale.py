@@ -174,3 +174,9 @@ def test_a_late_page_costs_no_more_than_the_first(
         late = call(connection, operation, **filters, limit=500, cursor=late.next_cursor)
     cursors = (first.next_cursor, late.next_cursor)
     assert_equal([steps(connection, operation, {**filters, "limit": 50, "cursor": cursor}) for cursor in cursors])
+
+
+@pytest.mark.parametrize("project_id", [1, 2])
+def test_the_board_of_a_project_reads_each_task_once(databases: Callable[[str], list[Any]], project_id: int) -> None:
+    found = [steps(connection, "get_board_state", {"project_id": project_id}) for connection in databases("DONE")]
+    assert found[1] <= found[0] * (LARGE / SMALL) * MARGIN, found

@@ -90,6 +90,15 @@ async def test_a_card_of_the_board_equals_the_task(api: OperationsClient) -> Non
         assert card == {**task, **dict(zip(LEGACY, legacy, strict=True))}
 
 
+async def test_the_board_of_a_project_has_its_cards_of_the_whole_board(api: OperationsClient) -> None:
+    await everything(api)
+    await api.update_task(100, depends_on=[1, 7], conflicts_with=[3])
+    cards = (await api.call("get_board_state"))["tasks"]
+    for project_id in (1, 2, 3):
+        board_of_project = await api.call("get_board_state", project_id=project_id)
+        assert board_of_project["tasks"] == [card for card in cards if card["project_id"] == project_id] != []
+
+
 async def test_a_task_read_as_an_array_equals_one_read_by_column(api: OperationsClient) -> None:
     await everything(api)
     by_column = Statement(select(*tasks.COLUMNS, *tasks.links()).where(tasks.COLUMNS[0] == bindparam("task_id")))
