@@ -398,6 +398,25 @@ def test_a_task_that_depends_on_a_cancelled_task_needs_a_person(
         service.wait_until(lambda: client.get_task(task)["depends_on"] == [kept])
 
 
+def test_a_task_does_not_wait_for_cancelled_work_that_was_done_while_the_page_was_offline(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
+    cancelled = client.create_task(project, "Given up")
+    client.create_task(project, "Stuck behind it", depends_on=[cancelled])
+    client.set_status(cancelled, "CANCELLED")
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=needs")
+        group = tab.page.get_by_test_id("need-cancelled")
+        expect(group).to_be_visible()
+        tab.context.set_offline(True)
+        tab.expect_status("reconnecting")
+        client.set_status(cancelled, "TODO", reopen=True)
+        client.set_status(cancelled, "DONE")
+        tab.context.set_offline(False)  # the events arrive together
+        expect(group).to_have_count(0)
+
+
 @pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, {"viewport": {"width": 320, "height": 700}}])
 def test_the_list_and_its_dialog_meet_wcag(
     service: Service, browser: Browser, client: RestClient, options: dict[str, object]

@@ -105,3 +105,15 @@ def test_a_task_is_read_when_a_dependency_of_several_is_done(
         expect(tab.card(waiting)).to_contain_text(f"#{second}")
         expect(tab.card(waiting)).not_to_contain_text(f"#{first}")
         assert asked == [f"/api/tasks?ids={waiting}&limit=500"]
+
+
+def test_a_deleted_task_leaves_no_link_on_a_ready_task(service: Service, browser: Browser, client: RestClient) -> None:
+    project = client.create_project()
+    deleted = client.create_task(project, "Deleted")
+    ready = client.create_task(project, "Ready", conflicts_with=[deleted])
+    with watched(service, browser, f"/?task={ready}") as (tab, _):
+        conflicts = tab.drawer.get_by_text("Never at the same time as")
+        expect(conflicts).to_be_visible()
+        client.send("DELETE", f"/api/tasks/{deleted}")
+        expect(tab.card(deleted)).to_have_count(0)
+        expect(conflicts).to_have_count(0)

@@ -4,7 +4,7 @@ import { everySecond, serverNow } from "../core/clock.js";
 import { PER_CALL, fetchAll, pagedBoard } from "./pages.js";
 import { changesArchived } from "./reduce.js";
 import { dispatch, state, watch } from "./store.js";
-import { blockersToRead, changesTask } from "./task_events.js";
+import { changesTask, othersToRead } from "./task_events.js";
 
 const GATHER_MS = 40;
 const SEARCH_MS = 250;
@@ -173,7 +173,7 @@ export function applyEvents(/** @type {OutboxEvent[]} */ events) {
   }
   // A read in flight may be older than the events, and would replace what they changed.
   const unread = [...touched].filter((id) => isRead(id) || state.incomplete.has(id));
-  for (const event of unseen) unread.push(...blockersToRead(state, event));
+  for (const event of unseen) unread.push(...othersToRead(state, event));
   markDirty(unread);
   return needsReload;
 }

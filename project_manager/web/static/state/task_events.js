@@ -24,16 +24,23 @@ function othersAffected(/** @type {State} */ state, /** @type {OutboxEvent} */ e
       return event.renewed ? [] : conflictsOf(state, id);
     case "task.unlocked":
       return conflictsOf(state, id);
-    case "task.deleted":
-      return [...dependents, ...conflictsOf(state, id)];
     default:
       return [];
   }
 }
 
-/** Return the ids of tasks to read for their blockers. A task that becomes ready, or no longer is, has an event. */
-export const blockersToRead = (/** @type {State} */ state, /** @type {OutboxEvent} */ event) =>
-  [...othersAffected(state, event)].filter((id) => state.tasks.get(id)?.ready === false);
+/** Return the ids of tasks with a link to the task. */
+const linkedTo = (/** @type {State} */ state, /** @type {number} */ id) =>
+  [...(state.dependents.get(id) ?? []), ...(state.conflicts.get(id) ?? [])];
+
+/**
+ * Return the ids of other tasks to read after the event. A task that becomes ready, or no longer is, has an event of
+ * its own, but no event has the links that a deleted task leaves behind.
+ */
+export const othersToRead = (/** @type {State} */ state, /** @type {OutboxEvent} */ event) =>
+  (event.type === "task.deleted"
+    ? linkedTo(state, event.task_id)
+    : [...othersAffected(state, event)].filter((id) => state.tasks.get(id)?.ready === false));
 
 /** Return the blockers of the task besides its status, which is the first one if it is not TODO. */
 const otherBlockers = (/** @type {Task} */ task) =>
@@ -64,6 +71,7 @@ export function taskAfterEvent(/** @type {Task} */ task, /** @type {OutboxEvent}
     attempts: event.attempts ?? task.attempts,
     lock: lock?.holder === holder ? lock : null,
     why_not_ready: blockersAfter(task, event.task),
+    cancelled_dependencies: row.ready ? [] : task.cancelled_dependencies,
     updated_at: version > task.version ? event.timestamp : task.updated_at,
     completed_at: row.status === "DONE" ? task.completed_at ?? event.timestamp : null,
   };
