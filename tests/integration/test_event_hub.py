@@ -131,7 +131,6 @@ async def test_a_subscriber_within_this_process_gets_an_event_before_the_clients
         tasks.cancel_scope.cancel()
 
 
-@pytest.mark.promise("events:resume")
 async def test_a_cancelled_subscriber_gets_no_further_events(hub: Hub) -> None:
     client = Client(hub)
     async with anyio.create_task_group() as tasks:
@@ -142,6 +141,7 @@ async def test_a_cancelled_subscriber_gets_no_further_events(hub: Hub) -> None:
     assert client.seqs == []
 
 
+@pytest.mark.promise("events:resume")
 async def test_an_event_waits_behind_the_events_that_the_task_is_still_sending(hub: Hub) -> None:
     """The task took events from the queue, and the queue is empty while the client does not read them."""
     client = Client(hub, room=1)
