@@ -1,8 +1,10 @@
 """Dependencies and conflicts of a plan: comparison with the database."""
 
+from collections import Counter
 from itertools import islice
 
 from project_manager.domain.cycles import cycles, format_cycle
+from project_manager.domain.limits import LINKS
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.plans.changes import PlanDiff, TaskChange
 from project_manager.plans.diagnostics import Diagnostic
@@ -63,10 +65,8 @@ class LinkComparison:
         if not named:
             return
         present = bulk.conflicts(self._tx)
-        wanted = {
-            task: [known for _, known in self._find_all(task, "conflicts_with", task.planned.conflicts_with)]
-            for task in named
-        }
+        found = {task: self._find_all(task, "conflicts_with", task.planned.conflicts_with) for task in named}
+        wanted = {task: [known for _, known in refs] for task, refs in found.items()}
         # Conflicts are symmetric, but a plan may list a pair at only one task. Unordered pairs cover both cases.
         pairs = {frozenset((task.known, other)) for task, others in wanted.items() for other in others}
         made: set[frozenset[TaskRef]] = set()
@@ -82,6 +82,31 @@ class LinkComparison:
                     task.conflicts = True
                     self._difference.old_conflicts.append((task.known.task_id, other_id))
         self._difference.new_conflicts = [(one, other) for one, other in made]
+        self._check_number_of_conflicts(found, present)
+
+    def _check_number_of_conflicts(
+        self, found: dict[TaskChange, list[tuple[ParsedReference, TaskRef]]], present: dict[int, list[int]]
+    ) -> None:
+        """Report tasks with more than LINKS conflicts, at the last reference that makes a conflict of each."""
+        added = Counter(known for pair in self._difference.new_conflicts for known in pair)
+        gone = {frozenset(pair) for pair in self._difference.old_conflicts}  # both tasks may list a pair
+        removed = Counter(task_id for pair in gone for task_id in pair)
+        full = {
+            known
+            for known, number in added.items()
+            if number + len(present.get(known.task_id, ())) - removed[known.task_id] > LINKS
+        }
+        if not full:
+            return
+        last = {
+            known: (ref, task) for task, refs in found.items() for ref, other in refs for known in (task.known, other)
+        }
+        for known, (ref, task) in last.items():
+            if known not in full:
+                continue
+            message = f"{known.name!r} would conflict with more than {LINKS} tasks"
+            hint = "A conflict counts for both tasks. Remove conflicts of that task, or use dependencies."
+            self._diagnostics.append(Diagnostic(ref.position, f"{task.planned.path}.conflicts_with", message, hint))
 
     def _check_pruned(self) -> None:
         """Report pruned tasks that open tasks depend on."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import Invalid, RoleRequired
+from project_manager.domain.limits import LINKS
 from project_manager.plans import apply, progress
 from project_manager.schemas.plans import ImportPlan
 from project_manager.store import bulk
@@ -248,6 +249,25 @@ projects:
     assert "2 tasks match" in faults[1]["message"]
     assert "Epic / Task" in faults[1]["hint"]
     assert "cannot conflict with itself" in faults[2]["message"]
+
+
+async def test_a_task_with_too_many_conflicts_is_refused_by_name_also_in_a_dry_run(api: OperationsClient) -> None:
+    others = [f"- {{name: T{number}, conflicts_with: A}}\n" for number in range(LINKS + 1)]
+    plan = "".join(["standalone_tasks:\n- {name: A}\n", *others])
+    for flags in ({}, {"dry_run": True}):
+        (fault,) = await import_errors(api, plan, **flags)
+        assert fault["line"] == LINKS + 3
+        assert "'A' would conflict with more than 256 tasks" in fault["message"]
+
+
+async def test_the_limit_of_conflicts_counts_those_that_stay(api: OperationsClient) -> None:
+    others = [f"- {{name: T{number}, conflicts_with: A}}\n" for number in range(LINKS + 1)]
+    head = "standalone_tasks:\n- {name: A}\n"
+    await import_plan(api, "".join([head, *others[:-1]]))
+    (fault,) = await import_errors(api, head + others[-1])
+    assert (fault["line"], "'A'" in fault["message"]) == (3, True)
+    await import_plan(api, head + others[-1] + "- {name: T0, conflicts_with: []}\n")
+    assert len((await task_by_name(api, "A"))["conflicts_with"]) == LINKS
 
 
 async def test_a_cycle_is_refused_with_its_names_and_the_line_of_a_reference_in_it(api: OperationsClient) -> None:
