@@ -192,13 +192,13 @@ class _FanOut:
         self._waiting: list[Event] = []
         self._characters = 0  # of the waiting events
         self._remaining: list[Subscription] = []
+        self._is_scheduled = False
 
     def add(self, events: list[Event]) -> None:
         """Deliver the events to the first clients, and to the others in later iterations of the loop."""
-        is_idle = self._is_idle
         self._waiting += events
         self._characters += sum(event.size for event in events)
-        if is_idle:
+        if not self._is_scheduled:
             self._continue()
         if len(self._waiting) > REMEMBERED or self._characters > QUEUED_CHARACTERS:
             self._overflow()
@@ -213,10 +213,14 @@ class _FanOut:
         return not self._remaining and not self._waiting
 
     def _continue(self) -> None:
+        """Deliver a slice, unless an overflow or the shutdown left nothing to deliver, and schedule the next one."""
+        self._is_scheduled = False
         try:
-            self._deliver_slice()
+            if not self._is_idle:
+                self._deliver_slice()
         finally:
             if not self._is_idle:
+                self._is_scheduled = True
                 self._loop.call_soon(self._continue)
 
     def _deliver_slice(self) -> None:

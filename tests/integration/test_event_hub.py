@@ -229,6 +229,20 @@ async def test_events_that_wait_for_their_slice_are_bounded_and_the_clients_resu
         tasks.cancel_scope.cancel()
 
 
+async def test_one_slice_is_delivered_in_one_iteration_of_the_loop_also_after_overflows(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_hub, "REMEMBERED", 100)
+    for first in range(1, 1400, 140):
+        hub._publish(events(range(first, first + 140)))  # each of them overflows
+    hub._publish(events(range(1401, 1491)))
+    waiting = [len(hub._fan_out._waiting)]
+    for _ in range(3):
+        await anyio.lowlevel.checkpoint()
+        waiting.append(len(hub._fan_out._waiting))
+    assert waiting == [90, 58, 26, 0]
+
+
 async def test_a_hub_that_closes_between_two_slices_still_delivers_the_events(hub: Hub) -> None:
     clients = [Client(hub) for _ in range(250)]
     async with anyio.create_task_group() as tasks:
