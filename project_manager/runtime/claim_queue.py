@@ -99,12 +99,13 @@ class ChangesSinceLastPass:
     def add_event(self, event: Event) -> bool:
         """Add a change of readiness, and return whether a pass is due.
 
-        A claim makes no task ready. But it can be the answer for a waiter with the same actor and idempotency key.
+        A claim makes no task ready. But it can be the answer for a waiter with the same actor and idempotency key, and
+        the tasks behind the claimed one can be for a waiter that a pass has left new.
         """
         if event.type == TaskStatusChanged.type and event.field("status") == Status.IN_PROGRESS:
             keyed = self._keyed.get(event.field("actor_id"), set())
             self._replayable |= keyed
-            return bool(keyed)
+            return bool(keyed or self._new_waiters)
         self._task_ids[event.field("task_id")] = None
         return True
 

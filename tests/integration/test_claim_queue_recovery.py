@@ -1,6 +1,7 @@
 """The claim queue after missed events, a suspended process, and the death of another instance."""
 
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from project_manager.domain.errors import DatabaseBusy
 from project_manager.services import claim_queue
 from project_manager.store.claim_queue import Queue, Waiter
+from project_manager.store.transaction import Tx
 from tests.integration.invariants import check
-from tests.integration.test_claim_long_poll import Waiting, enqueue, queue
+from tests.integration.test_claim_long_poll import Waiting, enqueue, queue, serve
 from tests.integration.test_claim_next import taken
 from tests.integration.test_claim_queue import claim_of
 from tests.operations_client import TIMEOUT, OperationsClient, run_due_jobs
@@ -27,6 +29,13 @@ def short_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def run_heartbeat(api: OperationsClient) -> None:
     assert await api.runtime.jobs.run_once("heartbeat")
+
+
+async def all_events_published(api: OperationsClient) -> None:
+    head = await api.last_seq()
+    with anyio.fail_after(TIMEOUT):
+        while api.runtime.hub.head < head:
+            await run_due_jobs(api.runtime)
 
 
 @pytest.mark.promise("claim:not-lost")
@@ -77,6 +86,39 @@ async def test_waiters_get_all_tasks_that_were_reserved_for_those_of_a_dead_inst
         await waiting.until_served(len(AGENTS))
     assert waiting.got == {agent: f"task of {agent}" for agent in AGENTS}
     check(api)
+
+
+@pytest.mark.promise("claim:not-lost")
+@pytest.mark.usefixtures("short_passes")
+async def test_a_waiter_gets_a_task_behind_those_that_another_instance_has_claimed(
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[object] = []
+    real = claim_queue.serve_waiters
+
+    def counted(tx: Tx, **inputs: Any) -> Any:
+        passes.append(real(tx, **inputs))
+        return passes[-1]
+
+    monkeypatch.setattr(claim_queue, "serve_waiters", counted)
+    first, second, last = await enqueue(api, *[claim_of(agent_id=f"other {agent}") for agent in AGENTS[:3]])
+    for agent in AGENTS[:3]:
+        await api.create_task(f"task of {agent}")
+    await all_events_published(api)
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(api, agents)
+        await waiting.enqueue("ann", wait_seconds=LONG)
+        leave = partial(claim_queue.dequeue, waiter_id=last.id)
+        passes.clear()
+        await api.runtime.database.writer.run("dequeue", leave, api.actor, "")
+        await all_events_published(api)
+        with anyio.fail_after(TIMEOUT):
+            while not passes:
+                await run_due_jobs(api.runtime)
+        assert waiting.got == {}
+        assert len(await serve(api, [first, second])) == 2
+        await waiting.until_served(1)
+    assert waiting.got == {"ann": f"task of {AGENTS[2]}"}
 
 
 @pytest.mark.promise("claim:first-come")

@@ -79,6 +79,13 @@ def test_a_claim_concerns_only_waiters_with_a_key_of_its_agent(changes: ChangesS
     assert not changes.add_event(claimed(9, "ann"))
 
 
+def test_a_claim_causes_a_pass_for_a_waiter_that_a_pass_has_left_new(changes: ChangesSinceLastPass) -> None:
+    changes.add_new([1])
+    assert changes.add_event(claimed(9, "cid"))
+    changes.take({1})
+    assert not changes.add_event(claimed(9, "cid"))
+
+
 def test_waiters_that_have_left_are_not_compared(changes: ChangesSinceLastPass) -> None:
     changes.add_new([1, 2])
     assert changes.take({2}) == Changes([], {2}, {2})
