@@ -180,3 +180,12 @@ def test_a_late_page_costs_no_more_than_the_first(
 def test_the_board_of_a_project_reads_each_task_once(databases: Callable[[str], list[Any]], project_id: int) -> None:
     found = [steps(connection, "get_board_state", {"project_id": project_id}) for connection in databases("DONE")]
     assert found[1] <= found[0] * (LARGE / SMALL) * MARGIN, found
+
+
+def test_a_page_of_a_status_selects_the_tasks_of_all_projects_once(database: Path) -> None:
+    with closing(driver.connect(str(database))) as connection:
+        connection.execute("BEGIN")
+        insert_projects(connection, 1, 300)
+        insert_tasks(connection, 1, 12_000, project_id="1 + i % 300")
+        long, short = [steps(connection, "list_tasks", {"status": "TODO", "limit": limit}) for limit in (500, 50)]
+        assert long < 2 * short
