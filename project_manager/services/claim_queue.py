@@ -119,7 +119,7 @@ def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int, after
         return NotClaimed(None, None, "", continue_after=continue_after)
     queue = claim_queue.queue(tx)
     if queue.waiters and _may_be_reserved(tx, queue, found[0]):
-        free = _first_free(tx, search, queue)
+        free = _first_free(tx, search, queue, after)
         found = None if free is None else ready_tasks.get_with_context(tx, free)
     if found is None:
         return NotClaimed(None, None, "", is_contended=True)
@@ -143,12 +143,12 @@ def _may_be_reserved(tx: Tx, queue: Queue, task: TaskRow) -> bool:
     return any(queue.accepts(other) for other in ready_tasks.among(tx, orjson.loads(task.conflicts_with)))
 
 
-def _first_free(tx: Tx, search: Search, queue: Queue) -> int | None:
+def _first_free(tx: Tx, search: Search, queue: Queue, after: Position) -> int | None:
     """Return the first task of the search that is not reserved for a waiter, or None."""
     reservations = _Reservations(queue)
     limit = 1
     while True:
-        task_ids = ready_tasks.ids(tx, search, limit)
+        task_ids = ready_tasks.ids(tx, search, limit, after)
         reservations.extend(tx, {*task_ids, *links.conflicts_of_any(tx, task_ids)})
         free = next((task_id for task_id in task_ids if task_id not in reservations.task_ids), None)
         if free is not None or len(task_ids) < limit:

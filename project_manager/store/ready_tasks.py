@@ -160,10 +160,13 @@ def best(
     return None, _end_of_part("priority" in search).one(tx, Position._make, **values)
 
 
-def ids(tx: Tx, search: Search, limit: int) -> list[int]:
-    """Return the ids of the first ready tasks in claim order, `limit` at most. A search by labels may find fewer."""
+def ids(tx: Tx, search: Search, limit: int, after: Position = START) -> list[int]:
+    """Return the ids of the first ready tasks in claim order, `limit` at most.
+
+    A search by labels looks at the tasks after a position. It may find fewer.
+    """
     statement = _ids(frozenset(search), _has_several_labels(search), tx.max_attempts > 0)
-    return [row[0] for row in statement.rows(tx, **_values(tx, search, START), limit=limit)]
+    return [row[0] for row in statement.rows(tx, **_values(tx, search, after), limit=limit)]
 
 
 def among(tx: Tx, task_ids: Iterable[int]) -> list[ReadyTask]:

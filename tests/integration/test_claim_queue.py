@@ -196,6 +196,18 @@ def test_a_search_by_labels_looks_at_a_part_of_the_tasks_and_continues(large: La
     assert parts == TASKS // COMPARED_LABELS + 1
 
 
+def test_a_later_part_of_a_search_by_labels_finds_the_task_behind_a_reserved_one(large: Large) -> None:
+    enqueue(large, 1, lambda _: {"project_id": 2})
+    tx = large.tx()
+    for name in ("reserved", "free"):
+        tasks.create(tx, validation.read(CreateTask, {"name": name, "project_id": 2, "labels": ["common"]}))
+    result = claim_queue.claim_next(tx, claim_of(labels=["common"], project_id=2))
+    while isinstance(result, NotClaimed) and result.continue_after is not None:
+        result = claim_queue.claim_next(tx, claim_of(labels=["common"], project_id=2), after=result.continue_after)
+    assert result.task is not None
+    assert result.task["name"] == "free"
+
+
 def test_a_search_by_labels_that_nothing_matches_ends(large: Large) -> None:
     after: ready_tasks.Position | None = ready_tasks.START
     for _ in range(TASKS // COMPARED_LABELS + 1):
