@@ -30,7 +30,7 @@ def page(
 ) -> tuple[list[Values], bool]:
     """Return up to `limit` rows after the position `after`, and whether more follow.
 
-    `fields` have those of the position. The page ends early, after one row or more, when its texts reach
+    `fields` include those that `position` reads. The page ends early, after one row or more, when its texts reach
     PAGE_CHARACTERS.
     """
     names, values = task_filters.names(tx, filters), task_filters.values(tx, filters)

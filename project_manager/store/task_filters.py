@@ -2,7 +2,8 @@
 
 Filters are a dict from the names in `_condition` to their values. All of them must match. A selection reads the index
 of one filter in the order of the list, and tests the other filters on its tasks. So its cost does not grow with the
-number of all tasks.
+number of all tasks. A list by status reads the first tasks of each project, so its cost grows with the number of
+projects.
 """
 
 import json
@@ -43,6 +44,7 @@ _FEW = frozenset({"ids", "holder"})
 """Filters that few tasks pass. SQLite finds these by id or by an index, and sorts them."""
 _ONE: ColumnElement[int] = literal_column("1")
 COMMON_LABEL_TASKS = 1000
+"""Number of tasks from which a label is common, see `names`."""
 _with_this_label = select(null()).where(task_labels.c.label == bindparam("label")).limit(bindparam("limit")).subquery()
 _TASKS_WITH_LABEL = Statement(select(func.count()).select_from(_with_this_label))
 CLAIM_ORDER = (tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
