@@ -7,6 +7,7 @@ picks a task for each waiter and calls `WaitingCall.claim` back in its transacti
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -112,8 +113,12 @@ class LongPolls:
     async def _search(self, call: Call, claim: UseCase) -> OperationResult:
         """Run a claim until it has searched all ready tasks. Each run is short, so that other writes do not wait."""
         result = await self._executor.write(call, claim)
+        is_contended = False
         while not _has_task(call, result) and result.view.continue_after is not None:
+            is_contended = is_contended or result.view.is_contended
             result = await self._executor.write(call, partial(claim, after=result.view.continue_after))
+        if is_contended and not _has_task(call, result):
+            result.view = replace(result.view, is_contended=True)
         return result
 
     async def _wait_for_task(self, call: Call) -> OperationResult:

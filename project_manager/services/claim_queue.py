@@ -122,7 +122,8 @@ def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int, after
         free = _first_free(tx, search, queue, after)
         found = None if free is None else ready_tasks.get_with_context(tx, free)
     if found is None:
-        return NotClaimed(None, None, "", is_contended=True)
+        rest = ready_tasks.end_of_part(tx, search, after)
+        return NotClaimed(None, None, "", is_contended=True, continue_after=rest)
     return leases.claim(tx, command, *found, called_at=called_at)
 
 

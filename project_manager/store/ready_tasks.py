@@ -155,9 +155,16 @@ def best(
     row = statement.row(tx, **values, agent=tx.actor.id)
     if row is not None:
         return _split(row), None
-    if "labels" not in search:
-        return None, None
-    return None, _end_of_part("priority" in search).one(tx, Position._make, **values)
+    return None, _read_end_of_part(tx, search, values)
+
+
+def end_of_part(tx: Tx, search: Search, after: Position) -> Position | None:
+    """Return the position where a search by labels after a position stops, or None when it is complete."""
+    return _read_end_of_part(tx, search, _values(tx, search, after))
+
+
+def _read_end_of_part(tx: Tx, search: Search, values: dict[str, Any]) -> Position | None:
+    return _end_of_part("priority" in search).one(tx, Position._make, **values) if "labels" in search else None
 
 
 def ids(tx: Tx, search: Search, limit: int, after: Position = START) -> list[int]:

@@ -208,6 +208,20 @@ def test_a_later_part_of_a_search_by_labels_finds_the_task_behind_a_reserved_one
     assert result.task["name"] == "free"
 
 
+def test_a_search_by_labels_goes_on_behind_a_part_with_only_reserved_tasks(large: Large) -> None:
+    large.connection.execute("UPDATE tasks SET project_id = 2, epic_id = NULL WHERE id = 1")
+    enqueue(large, 1, lambda _: {"project_id": 2})
+    tx = large.tx()
+    tasks.create(tx, validation.read(CreateTask, {"name": "free", "project_id": 2, "labels": ["common"]}))
+    result = claim_queue.claim_next(tx, claim_of(labels=["common"], project_id=2))
+    assert isinstance(result, NotClaimed)
+    assert result.is_contended
+    while isinstance(result, NotClaimed) and result.continue_after is not None:
+        result = claim_queue.claim_next(tx, claim_of(labels=["common"], project_id=2), after=result.continue_after)
+    assert result.task is not None
+    assert result.task["name"] == "free"
+
+
 def test_a_search_by_labels_that_nothing_matches_ends(large: Large) -> None:
     after: ready_tasks.Position | None = ready_tasks.START
     for _ in range(TASKS // COMPARED_LABELS + 1):
