@@ -135,9 +135,9 @@ async def test_the_dependents_of_a_finished_task_are_read_by_one_statement(
     check(api)
 
 
-@pytest.mark.parametrize("way", ["create_task", "import_plan"])
+@pytest.mark.parametrize(("way", "full"), [("create_task", "task 1"), ("import_plan", "document:1:77: 'hub'")])
 async def test_a_task_with_too_many_conflicts_is_refused_also_from_the_other_side(
-    api: OperationsClient, way: str
+    api: OperationsClient, way: str, full: str
 ) -> None:
     await import_tasks(api, {"name": "hub"}, *[{"name": f"{n}", "conflicts_with": ["hub"]} for n in range(LINKS)])
     since = await api.last_seq()
@@ -147,6 +147,6 @@ async def test_a_task_with_too_many_conflicts_is_refused_also_from_the_other_sid
         "import_plan": {"document": orjson.dumps(plan).decode()},
     }
     error = await api.call_error(Invalid, way, **inputs[way])
-    assert "task 1 would conflict with more than 256 tasks" in error.message
+    assert f"{full} would conflict with more than 256 tasks" in error.message
     assert await api.last_seq() == since
     check(api)
