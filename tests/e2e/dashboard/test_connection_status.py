@@ -127,6 +127,9 @@ def test_a_write_while_offline_shows_an_error_and_is_rolled_back(
         tab.open(f"/?task={task}")
         tab.context.set_offline(True)
         tab.expect_status("reconnecting")  # the browser goes offline some time after the call
+        tab.page.wait_for_function(
+            "() => fetch('/livez').then(() => false, () => true)"
+        )  # and for requests later still
         tab.page.get_by_test_id("move").select_option("DONE")
         expect(tab.toast("The server cannot be reached")).to_contain_text("it may have taken effect")
         expect(tab.card_in("TODO", task)).to_be_visible()
