@@ -166,7 +166,7 @@ class _Reservations:
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        self._filter_keys: set[tuple[object, ...]] = set()
+        self._filter_keys: set[FilterKey] = set()
         self.task_ids: set[int] = set()
 
     def extend(self, tx: Tx, task_ids: Collection[int]) -> None:
@@ -175,7 +175,7 @@ class _Reservations:
             self._filter_keys |= new
             task_ids = self.task_ids = self._reserve(tx)
 
-    def _accepting(self, tx: Tx, task_ids: Collection[int]) -> set[tuple[object, ...]]:
+    def _accepting(self, tx: Tx, task_ids: Collection[int]) -> set[FilterKey]:
         if len(self._filter_keys) == self._queue.number_of_filters:
             return set()
         return {key for task in ready_tasks.among(tx, task_ids) for key in self._queue.filters_that_accept(task)}
@@ -203,7 +203,7 @@ class _CandidateCache:
     """The candidates of each kind of waiter. Waiters with the same filters share one search."""
 
     def __init__(self) -> None:
-        self._by_filter_key: dict[tuple[object, ...], Candidates | None] = {}
+        self._by_filter_key: dict[FilterKey, Candidates | None] = {}
 
     def first(self, tx: Tx, waiter: Waiter, without: set[int]) -> int | None:
         """Return the best task for the waiter outside `without`, or None. An empty search is not repeated."""
@@ -222,7 +222,7 @@ class _Offers:
     """The ready tasks of one pass, by the filters of the waiters that accept them."""
 
     def __init__(self, queue: Queue, found: list[ReadyTask]) -> None:
-        self._by_filter_key: dict[tuple[object, ...], deque[int]] = {}
+        self._by_filter_key: dict[FilterKey, deque[int]] = {}
         self.left: set[int] = set()
         for task in found:
             for key in queue.filters_that_accept(task):

@@ -1,0 +1,142 @@
+"""The definition of the claim queue: each waiter in turn takes its best task that is left."""
+
+import json
+import random
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from project_manager.domain.actors import Actor
+from project_manager.schemas import validation
+from project_manager.schemas.leases import ClaimNextTask
+from project_manager.schemas.tasks import CreateTask
+from project_manager.services import claim_queue, tasks
+from project_manager.services.claim_queue import Changes, claim_filters
+from project_manager.store import claim_queue as waiters
+from project_manager.store.claim_queue import Waiter
+from project_manager.store.sqlite import driver
+from project_manager.store.transaction import BatchState, Tx
+from tests.integration.test_claim_long_poll import OrphanWaiter
+
+NOW = 1_790_000_000_000
+PROJECTS = ("red", "blue")
+LABELS = ("a", "b", "c")
+
+
+@dataclass
+class Situation:
+    """Ready tasks and a queue of waiters, at random. Every second waiter belongs to another process."""
+
+    tx: Tx
+    waiters: list[Waiter]
+
+    def ready(self) -> list[Any]:
+        """Return (id, project_id, priority, labels, conflicts) of all tasks in claim order."""
+        rows = self.tx.execute(
+            "SELECT id, project_id, priority, labels, (SELECT json_group_array(other_id) FROM task_conflicts "
+            "WHERE task_id = tasks.id) FROM tasks WHERE status = 'TODO' ORDER BY priority, unblocks DESC, id"
+        ).fetchall()
+        return [(*row[:3], set(json.loads(row[3])), json.loads(row[4])) for row in rows]
+
+    def expected(self) -> dict[int, int]:
+        """Return the task of each waiter that gets one."""
+        given: dict[int, int] = {}
+        left = self.ready()
+        for waiter in self.waiters:
+            for task in left:
+                if accepts(waiter, task):
+                    given[waiter.id] = task[0]
+                    left = [other for other in left if other[0] not in (task[0], *task[4])]
+                    break
+        return given
+
+
+def accepts(waiter: Waiter, task: Any) -> bool:
+    return (
+        waiter.project_id in (None, task[1])
+        and (waiter.priority is None or task[2] <= waiter.priority)
+        and set(json.loads(waiter.labels)) <= task[3]
+    )
+
+
+def random_filters(source: random.Random) -> dict[str, Any]:
+    filters: dict[str, Any] = {}
+    if source.random() < 0.3:
+        filters["project_name"] = source.choice(PROJECTS)
+    if source.random() < 0.3:
+        filters["priority"] = source.randrange(5)
+    if source.random() < 0.6:
+        filters["labels"] = source.sample(LABELS, source.randint(1, 2))
+    return filters
+
+
+@contextmanager
+def transaction(path: Path) -> Iterator[Tx]:
+    """Yield a transaction on an empty database. It is rolled back."""
+    with closing(driver.connect(str(path))) as connection:
+        connection.execute("BEGIN")
+        names = frozenset(PROJECTS)
+        yield Tx(connection.execute, NOW, Actor("ann", "agent"), "test", 5, BatchState(), new_names=names)
+        connection.execute("ROLLBACK")
+
+
+@contextmanager
+def situation(tx: Tx, source: random.Random) -> Iterator[Situation]:
+    """Create tasks and waiters at random, and remove them at the end."""
+    tx.execute("SAVEPOINT situation")
+    made: list[int] = []
+    for name in PROJECTS:
+        create(tx, name=name, project_name=name, status="BACKLOG")
+    for number in range(source.randint(1, 8)):
+        made.append(
+            create(
+                tx,
+                name=f"task {number}",
+                project_name=source.choice(PROJECTS),
+                priority=source.randrange(5),
+                labels=source.sample(LABELS, source.randint(0, 3)),
+                conflicts_with=[source.choice(made)] if made and source.random() < 0.2 else [],
+            )
+        )
+    yield Situation(tx, [enqueue(tx, number, random_filters(source)) for number in range(source.randint(1, 8))])
+    tx.execute("ROLLBACK TO situation")
+    tx.execute("RELEASE situation")
+    tx.batch = BatchState()
+
+
+def create(tx: Tx, **fields: Any) -> int:
+    return tasks.create(tx, validation.read(CreateTask, fields))["id"]
+
+
+def enqueue(tx: Tx, number: int, filters: dict[str, Any]) -> Waiter:
+    search = claim_filters(tx, validation.read(ClaimNextTask, filters))
+    return waiters.enqueue(replace(tx, actor=Actor(f"agent-{number}", "agent")), search)
+
+
+def compare_pass(tx: Tx, seed: int) -> int:
+    """Compare a pass over the queue with the definition. Return the number of waiters that got a task."""
+    with situation(tx, random.Random(seed)) as present:
+        expected = present.expected()
+        local = {waiter.id: OrphanWaiter(waiter) for waiter in present.waiters[::2]}
+        changes = Changes(task_ids=[task[0] for task in present.ready()])
+        served = claim_queue.serve_waiters(tx, local_waiters=local, changes=changes)
+        assert served.results == {waiter: task for waiter, task in expected.items() if waiter in local}, seed
+        assert {task for waiter, task in expected.items() if waiter not in local} <= set(served.left), seed
+        return len(served.results)
+
+
+def compare_claim(tx: Tx, seed: int) -> int:
+    """Compare a claim without a wait with the definition. Return 1 if it got a task, else 0."""
+    source = random.Random(seed)
+    with situation(tx, source) as present:
+        command = validation.read(ClaimNextTask, random_filters(source))
+        reserved = set(present.expected().values())
+        blocked = reserved | {other for task in present.ready() if task[0] in reserved for other in task[4]}
+        caller = enqueue(tx, 0, command.model_dump(exclude_unset=True))
+        waiters.dequeue(tx, caller.id)
+        free = (task[0] for task in present.ready() if task[0] not in blocked and accepts(caller, task))
+        claimed = claim_queue.claim_next(tx, command).task
+        assert (None if claimed is None else claimed["id"]) == next(free, None), seed
+        return int(claimed is not None)
