@@ -1,6 +1,6 @@
-"""Check of the table of the labels of tasks, which triggers maintain."""
+"""Conditions on the table of the labels of tasks, and its check. Triggers maintain the table."""
 
-from sqlalchemy import bindparam, null, select, union
+from sqlalchemy import ColumnElement, FromClause, Select, bindparam, null, select, union
 
 from project_manager.store.statement import Statement, json_elements
 from project_manager.store.tables import task_labels, tasks
@@ -21,3 +21,16 @@ _WRONG = Statement(union(_missing, _foreign).order_by("id").limit(bindparam("lim
 def find_wrong(tx: Tx, limit: int) -> list[int]:
     """Return the ids of up to `limit` tasks with entries in the table that differ from their labels."""
     return [row[0] for row in _WRONG.rows(tx, limit=limit)]
+
+
+def has_label(task_id: ColumnElement[int], label: ColumnElement[str]) -> Select[None]:
+    """Return a selection that has a row if the task with this id has the label. Use it with `exists`."""
+    same = task_labels.alias("same")
+    return select(null()).where(same.c.label == label, same.c.task_id == task_id)
+
+
+def has_all_labels(source: FromClause, task_id: str) -> ColumnElement[bool]:
+    """Return the condition that the task with the id in this column of `source` has all labels of `labels`."""
+    wanted = json_elements(bindparam("labels")).alias("wanted")
+    present = has_label(source.c[task_id], wanted.c.value).correlate(source, wanted).exists()
+    return ~select(null()).select_from(wanted).where(~present).correlate(source).exists()

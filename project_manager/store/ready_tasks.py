@@ -13,23 +13,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    Select,
-    Subquery,
-    and_,
-    bindparam,
-    case,
-    delete,
-    func,
-    null,
-    select,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, delete, func, null, select, tuple_
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import pages
+from project_manager.store.labels import has_all_labels
 from project_manager.store.statement import Row, Statement, elements, json_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, task_logs, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, ready_conditions, ready_index, with_empty_links, written_links
@@ -350,7 +338,7 @@ def _in_labels(names: frozenset[str], several_labels: bool, capped: bool) -> Sel
     ready = select(null()).where(task.c.id == entry.c.task_id, *ready_conditions(task, with_attempt_limit=capped))
     conditions = _scope(entry.c, names - {"priority"})
     if several_labels:
-        conditions.append(_has_all_labels(entry))
+        conditions.append(has_all_labels(entry, "task_id"))
     return (
         select(entry.c.task_id)
         .where(*conditions, ready.correlate(entry).exists())
@@ -368,18 +356,6 @@ def _part_of_label(with_priority: bool) -> Select[Any]:
         .where(_labelled.label == bindparam("label"), position > after, *scope)
         .order_by(_labelled.priority, _labelled.rank, _labelled.task_id)
     )
-
-
-def _has_all_labels(entry: Subquery) -> ColumnElement[bool]:
-    wanted, same = json_elements(bindparam("labels")).alias("wanted"), claimable_labels.alias("same")
-    present = select(null()).where(
-        same.c.label == wanted.c.value,
-        same.c.priority == entry.c.priority,
-        same.c.rank == entry.c.rank,
-        same.c.task_id == entry.c.task_id,
-    )
-    missing = select(null()).select_from(wanted).where(~present.correlate(wanted, entry).exists())
-    return ~missing.correlate(entry).exists()
 
 
 def _scope(columns: Any, names: frozenset[str]) -> list[ColumnElement[bool]]:

@@ -28,6 +28,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
 from project_manager.store import ready_tasks
+from project_manager.store.labels import has_all_labels, has_label
 from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, elements, json_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, projects, task_labels, tasks
@@ -160,7 +161,7 @@ def _with_label_of_ready(filters: Filters, capped: bool) -> Select[Any]:
     entry = claimable_labels.c
     scope = [entry[name] == bindparam(name) for name in sorted(filters & _SCOPE)]
     if "labels" in filters:
-        scope.append(_has_all_labels(claimable_labels, "task_id"))
+        scope.append(has_all_labels(claimable_labels, "task_id"))
     others = _passes(claimable_labels, "task_id", filters - _LABELS - _SCOPE, capped)
     return select(entry.task_id).where(entry.label == bindparam("label"), *scope, *others)
 
@@ -233,18 +234,6 @@ def _passes(source: FromClause, task_id: str, filters: Filters, capped: bool) ->
     return [task.correlate(source).exists()]
 
 
-def _has_all_labels(source: FromClause, task_id: str) -> ColumnElement[bool]:
-    """Return the condition that the task with the id in this column of `source` has all of `labels`."""
-    wanted = json_elements(bindparam("labels")).alias("wanted")
-    present = _has_label(source.c[task_id], wanted.c.value).correlate(source, wanted).exists()
-    return ~select(null()).select_from(wanted).where(~present).correlate(source).exists()
-
-
-def _has_label(task_id: ColumnElement[int], label: ColumnElement[str]) -> Select[Any]:
-    same = task_labels.alias("same")
-    return select(null()).where(same.c.label == label, same.c.task_id == task_id)
-
-
 def _conditions(filters: Filters, capped: bool) -> list[ColumnElement[bool]]:
     return [_condition(name, capped=capped) for name in sorted(filters)]
 
@@ -258,9 +247,9 @@ def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
         case "ids":
             return tasks.c.id.in_(elements("ids"))
         case "label" | "common_label":
-            return _has_label(tasks.c.id, bindparam("label")).correlate(tasks).exists()
+            return has_label(tasks.c.id, bindparam("label")).correlate(tasks).exists()
         case "labels":
-            return _has_all_labels(tasks, "id")
+            return has_all_labels(tasks, "id")
         case "holder":
             return (tasks.c.lock_holder == bindparam("holder")) & (tasks.c.lock_expires_at > bindparam("now"))
         case "unheld":

@@ -2,13 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from itertools import count
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
+from anyio.abc import TaskGroup
 
 from project_manager.runtime import event_hub
 from project_manager.runtime.dispatch import Runtime
@@ -63,6 +65,17 @@ class Client:
         self._room -= len(taken)
 
 
+@asynccontextmanager
+async def following(*clients: Client) -> AsyncIterator[TaskGroup]:
+    """Run the tasks of the clients during the body, and yield their task group."""
+    async with anyio.create_task_group() as tasks:
+        for client in clients:
+            tasks.start_soon(client.follow)
+        await anyio.wait_all_tasks_blocked()
+        yield tasks
+        tasks.cancel_scope.cancel()
+
+
 async def settled(hub: Hub) -> None:
     """Wait until every client has what it takes."""
     while not hub._fan_out._is_idle:
@@ -77,38 +90,28 @@ async def hub(runtime: Runtime) -> Hub:
 
 async def test_a_client_that_has_read_all_gets_events_without_a_turn_of_its_task(hub: Hub) -> None:
     clients = [Client(hub) for _ in range(10)]
-    async with anyio.create_task_group() as tasks:
-        for client in clients:
-            tasks.start_soon(client.follow)
-        await anyio.wait_all_tasks_blocked()
+    async with following(*clients):
         for number in range(1, 6):
             hub._publish(events([number]))
         assert all(client.seqs == [1, 2, 3, 4, 5] for client in clients)
         await anyio.wait_all_tasks_blocked()
         assert [client.batches for client in clients] == [0] * 10
-        tasks.cancel_scope.cancel()
 
 
 async def test_an_event_is_written_to_at_most_a_hundred_clients_in_one_iteration_of_the_loop(hub: Hub) -> None:
     clients = [Client(hub) for _ in range(250)]
-    async with anyio.create_task_group() as tasks:
-        for client in clients:
-            tasks.start_soon(client.follow)
-        await anyio.wait_all_tasks_blocked()
+    async with following(*clients):
         written = []
         hub._publish(events([1]))
         for _ in range(4):
             written.append(sum(len(client.seqs) for client in clients))
             await anyio.lowlevel.checkpoint()
         assert written == [100, 200, 250, 250]
-        tasks.cancel_scope.cancel()
 
 
 async def test_many_events_of_one_commit_are_written_in_several_iterations_of_the_loop(hub: Hub) -> None:
     client = Client(hub)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.follow)
-        await anyio.wait_all_tasks_blocked()
+    async with following(client):
         hub._publish(events(range(1, 71)))
         written = [len(client.seqs)]
         for _ in range(3):
@@ -116,26 +119,19 @@ async def test_many_events_of_one_commit_are_written_in_several_iterations_of_th
             written.append(len(client.seqs))
         assert written == [32, 64, 70, 70]
         assert client.seqs == list(range(1, 71))
-        tasks.cancel_scope.cancel()
 
 
 async def test_a_subscriber_within_this_process_gets_an_event_before_the_clients(hub: Hub) -> None:
     clients = [Client(hub) for _ in range(250)]
-    async with anyio.create_task_group() as tasks, hub.subscribe() as local:
-        for client in clients:
-            tasks.start_soon(client.follow)
-        await anyio.wait_all_tasks_blocked()
+    async with following(*clients), hub.subscribe() as local:
         hub._publish(events([1]))
         assert [event.seq for event in await local.next_batch()] == [1]
         assert hub.subscribers == 251
-        tasks.cancel_scope.cancel()
 
 
 async def test_a_cancelled_subscriber_gets_no_further_events(hub: Hub) -> None:
     client = Client(hub)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.follow)
-        await anyio.wait_all_tasks_blocked()
+    async with following(client) as tasks:
         tasks.cancel_scope.cancel()  # as a revoked token does; the task ends in a later iteration of the loop
         hub._publish(events([1]))
     assert client.seqs == []
@@ -145,9 +141,7 @@ async def test_a_cancelled_subscriber_gets_no_further_events(hub: Hub) -> None:
 async def test_an_event_waits_behind_the_events_that_the_task_is_still_sending(hub: Hub) -> None:
     """The task took events from the queue, and the queue is empty while the client does not read them."""
     client = Client(hub, room=1)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.follow)
-        await anyio.wait_all_tasks_blocked()
+    async with following(client):
         hub._publish(events([1, 2, 3]))
         await anyio.wait_all_tasks_blocked()
         assert client.seqs == [1]
@@ -158,17 +152,13 @@ async def test_an_event_waits_behind_the_events_that_the_task_is_still_sending(h
         assert client.seqs == [1, 2, 3, 4]
         hub._publish(events([5]))
         assert client.seqs == [1, 2, 3, 4, 5]
-        tasks.cancel_scope.cancel()
 
 
 @pytest.mark.promise("events:resume")
 async def test_a_client_that_subscribes_between_two_slices_gets_each_event_once(hub: Hub) -> None:
     clients = [Client(hub) for _ in range(250)]
     late, latest = Client(hub), Client(hub)
-    async with anyio.create_task_group() as tasks:
-        for client in clients:
-            tasks.start_soon(client.follow)
-        await anyio.wait_all_tasks_blocked()
+    async with following(*clients) as tasks:
         hub._publish(events([1]))
         tasks.start_soon(late.follow, 0)
         tasks.start_soon(latest.follow)
@@ -177,7 +167,6 @@ async def test_a_client_that_subscribes_between_two_slices_gets_each_event_once(
         await settled(hub)
         assert all(client.seqs == [1, 2] for client in [*clients, late])
         assert latest.seqs == [2]
-        tasks.cancel_scope.cancel()
 
 
 @pytest.mark.promise("events:slow-reader")
@@ -185,10 +174,7 @@ async def test_a_client_without_room_overflows_and_the_others_of_its_slice_get_t
     hub: Hub, runtime: Runtime
 ) -> None:
     stuck, others = Client(hub, room=0, limit=2), [Client(hub) for _ in range(20)]
-    async with anyio.create_task_group() as tasks:
-        for client in (stuck, *others):
-            tasks.start_soon(client.follow)
-        await anyio.wait_all_tasks_blocked()
+    async with following(stuck, *others):
         for number in range(1, 5):
             hub._publish(events([number]))
             await settled(hub)
@@ -198,7 +184,6 @@ async def test_a_client_without_room_overflows_and_the_others_of_its_slice_get_t
         await anyio.wait_all_tasks_blocked()
         assert (stuck.ended_with, stuck.seqs) == (Overflow, [1])
         assert all(client.seqs == [1, 2, 3, 4] for client in others)
-        tasks.cancel_scope.cancel()
 
 
 @pytest.mark.promise("memory:bounded")
@@ -209,10 +194,7 @@ async def test_events_that_wait_for_their_slice_are_bounded_and_the_clients_resu
     """The data of an event has two characters."""
     monkeypatch.setattr(event_hub, limit, {"REMEMBERED": 100, "QUEUED_CHARACTERS": 200}[limit])
     clients = [Client(hub) for _ in range(3)]
-    async with anyio.create_task_group() as tasks:
-        for client in clients:
-            tasks.start_soon(client.follow)
-        await anyio.wait_all_tasks_blocked()
+    async with following(*clients) as tasks:
         hub._publish(events(range(1, 133)))
         await settled(hub)
         assert all(client.seqs == list(range(1, 133)) for client in clients)
@@ -226,7 +208,6 @@ async def test_events_that_wait_for_their_slice_are_bounded_and_the_clients_resu
         await anyio.wait_all_tasks_blocked()
         hub._publish(events([266]))
         assert again.seqs == list(range(166, 267))
-        tasks.cancel_scope.cancel()
 
 
 async def test_one_slice_is_delivered_in_one_iteration_of_the_loop_also_after_overflows(
@@ -245,12 +226,10 @@ async def test_one_slice_is_delivered_in_one_iteration_of_the_loop_also_after_ov
 
 async def test_a_hub_that_closes_between_two_slices_still_delivers_the_events(hub: Hub) -> None:
     clients = [Client(hub) for _ in range(250)]
-    async with anyio.create_task_group() as tasks:
-        for client in clients:
-            tasks.start_soon(client.follow)
-        await anyio.wait_all_tasks_blocked()
+    async with following(*clients):
         hub._publish(events(range(1, 41)))
         hub.close()
+        await anyio.wait_all_tasks_blocked()
     assert all(client.seqs == list(range(1, 41)) for client in clients)
     assert {client.ended_with for client in clients} == {Closed}
 
