@@ -26,7 +26,7 @@ from project_manager.store.transaction import Tx
 Search = dict[str, Any]
 RARE_LABEL_LIMIT = 100
 """A label with this many ready tasks counts as common. Among common labels, the first one is searched."""
-COMPARED_LABELS = 2048
+COMPARED_LABELS = 1024
 """Labels that one search by labels compares at most. It looks at this many tasks, divided by the wanted labels."""
 
 
