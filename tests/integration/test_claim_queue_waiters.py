@@ -125,9 +125,9 @@ async def test_a_waiter_that_is_refused_delays_no_other(api: OperationsClient) -
         agents.start_soon(mismatch)
         await until_queue_has(api, 2)
         await waiting.enqueue("cid", labels=["b"])
-        async with anyio.create_task_group() as makers:
-            makers.start_soon(lambda: api.create_task("a", labels=["a"]))
-            makers.start_soon(lambda: api.create_task("b", labels=["b"]))
+        await api.create_task("a", labels=["a"])  # one after the other: the first to get a task with the key keeps it
+        await waiting.until_served(1)
+        await api.create_task("b", labels=["b"])
         await waiting.until_served(2)
     assert waiting.got == {"ann": "a", "cid": "b"}
     check(api)
