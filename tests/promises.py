@@ -80,7 +80,7 @@ PROMISES: dict[str, str] = {
     "clock:wrong": "While database time is far from the wall clock only leases end; nothing is deleted by age.",
     "memory:bounded": "The memory of an instance for large responses is bounded for any number of slow readers.",
     "connection:limits": "Connections and data of a client are bounded in bytes and time; other clients are served.",
-    "loop:never-blocked": "No call blocks the event loop. It pauses while a batch runs, for at most 5 ms.",
+    "loop:never-blocked": "No call blocks the event loop, and no batch of writes does.",
     "health:honest": "Health reports each problem within three seconds, and writes nothing.",
     "board:not-modified": "The board is sent again only after a change.",
     "interface:stable": "The API description and the list of tools change only on purpose.",

@@ -120,7 +120,7 @@ def _goals(found: Rounds, raw: str) -> list[Goal]:
     return [
         Goal(
             "server CPU of a claim, 50 agents / (trivial route + raw claim)",
-            2.3,
+            2.7,
             "at most",
             found.ratio(claim, (floor, raw), lambda s: s.cpu),
         ),

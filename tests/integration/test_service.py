@@ -262,31 +262,13 @@ async def test_the_loop_answers_while_the_writer_and_every_reader_are_blocked(
     held_up = threading.Event()
     database = api.runtime.database
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(database.writer.run, "hold up", lambda tx: held_up.wait(TIMEOUT), api.actor, "")
+        for _ in range(2):  # one batch
+            tasks.start_soon(database.writer.run, "hold up", lambda tx: held_up.wait(TIMEOUT), api.actor, "")
         for _ in range(api.runtime.settings.database_pool_size):
             tasks.start_soon(database.readers.run, "keep busy", partial(read_until, until=held_up), api.actor, "")
         for place in ("/livez", "/", "/healthz"):
             assert (await service.send("GET", place)).status_code == 200
         held_up.set()
-
-
-@pytest.mark.promise("loop:never-blocked")
-async def test_a_slow_batch_blocks_the_loop_for_a_bounded_time(api: OperationsClient) -> None:
-    began, goes_on = threading.Event(), threading.Event()
-    met: list[bool] = []
-
-    def work(tx: Tx) -> None:
-        began.set()
-        met.append(goes_on.wait(TIMEOUT))
-
-    async with anyio.create_task_group() as tasks:
-        for _ in range(2):
-            tasks.start_soon(api.runtime.database.writer.run, "hold up", work, api.actor, "")
-        while not began.is_set():
-            await anyio.lowlevel.checkpoint()
-        await anyio.lowlevel.checkpoint()  # the loop waits here for the batch, for a bounded time
-        goes_on.set()
-    assert met == [True, True]
 
 
 async def test_when_too_many_writes_wait_the_next_is_refused_with_retry_after(

@@ -13,8 +13,8 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -42,7 +42,6 @@ log = logging.getLogger(__name__)
 BATCH = 128
 QUEUE = 4096
 RETRY_MS = 1000
-LOOP_PAUSE_SECONDS = 0.005
 
 Result = TypeVar("Result")
 Work = Callable[[Tx], Result]
@@ -86,21 +85,6 @@ class WriterHooks:
     on_batch: Callable[[int, float], None]
     on_query: Callable[[str, float], None]
     on_lost_write: Callable[[BaseException], None]
-
-
-@contextmanager
-def _event_loop_paused(batch: Sequence[Job[Any]]) -> Iterator[None]:
-    """Pause the event loop during the body, for at most LOOP_PAUSE_SECONDS.
-
-    Two running threads contend for the interpreter at every statement. For a single job, the pause costs more than it
-    saves.
-    """
-    lock = threading.Lock()
-    with lock:
-        if len(batch) > 1:
-            with suppress(RuntimeError):  # the event loop has ended
-                batch[0].future.get_loop().call_soon_threadsafe(lock.acquire, True, LOOP_PAUSE_SECONDS)
-        yield
 
 
 class Writer:
@@ -259,9 +243,8 @@ class Writer:
         done = True
         if not no_foreign_commit or (self._next_due is not None and self._next_due <= tx.now):
             done = self._run_due(tx, shared)
-        with _event_loop_paused(batch):
-            self._run_all(batch, tx, shared)
-            head = self._write_events(tx, shared, no_foreign_commit)
+        self._run_all(batch, tx, shared)
+        head = self._write_events(tx, shared, no_foreign_commit)
         self._next_due = self._hooks.next_due(tx) if done else tx.now + RETRY_MS
         changed = self._connection.total_changes != changes
         execute("COMMIT")
