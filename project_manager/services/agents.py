@@ -9,7 +9,7 @@ from project_manager.schemas.agents import AgentView, ContextView, GetAgent, Get
 from project_manager.schemas.views import Page
 from project_manager.services import budget, lookup, paging, resolve, serializers
 from project_manager.services.serializers import lease_of, live_lease_of
-from project_manager.store import agents, lease_history, links, listing, logs
+from project_manager.store import agents, lease_history, links, listing, logs, task_filters
 from project_manager.store.agents import AgentRow
 from project_manager.store.pages import Total
 from project_manager.store.tasks import TaskRow
@@ -53,7 +53,7 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
     held = agents.leased_by(tx, tx.actor.id, **about)
     room = budget.characters(command.budget_tokens) // max(1, len(held))
     holding = [_held_task(tx, row, room=room) for row in held]
-    ready = listing.count(tx, {"ready": True, **about}, exact=False)
+    ready = listing.count(tx, task_filters.resolve(tx, {"ready": True, **about}), exact=False)
     lost = lease_history.lost_by(tx, tx.actor.id, **about, since=tx.now - LOST_LEASE_WINDOW_MS)
     return ContextView(
         agent_id=tx.actor.id,

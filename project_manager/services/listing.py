@@ -10,7 +10,7 @@ from project_manager.schemas.commands import Paged
 from project_manager.schemas.tasks import TASK_COLUMNS, TASK_FIELD_NAMES, GetAvailableTasks, ListTasks
 from project_manager.schemas.views import Page
 from project_manager.services import lookup, paging, resolve, serializers
-from project_manager.store import listing, task_rows
+from project_manager.store import listing, task_filters, task_rows
 from project_manager.store.listing import Order
 from project_manager.store.task_rows import Fields
 from project_manager.store.transaction import Tx
@@ -33,42 +33,52 @@ def list_tasks(tx: Tx, command: ListTasks) -> Page[Any]:
         if getattr(command, name) not in (None, ""):
             filters[name] = getattr(command, name)
     if command.label is not None:
-        filters["label"] = command.label
-    if command.status:
-        filters["status"] = [status.value for status in command.status]
-    if command.ready is not None:
-        filters["ready" if command.ready else "not_ready"] = True
+        filters["labels"] = [command.label]
+    filters |= _readiness_filters(command)
     return _page(tx, command, filters, order="id", columns=command.fields)
+
+
+def _readiness_filters(command: ListTasks) -> dict[str, Any]:
+    """Return the filters for the status and the readiness of a list. Only tasks in TODO are ready."""
+    statuses = command.status or [*Status]
+    if command.ready:
+        return {"ready": True} if Status.TODO in statuses else {"ids": []}
+    found: dict[str, Any] = {}
+    if command.status:
+        found["status"] = [status.value for status in command.status]
+    if command.ready is False and Status.TODO in statuses:
+        found["not_ready"] = True
+    return found
 
 
 def get_available(tx: Tx, command: GetAvailableTasks) -> Page[Any]:
     """List ready tasks, best first; claim_next_task claims the best one at once.
 
-    A `status` other than TODO lists tasks in those statuses instead, without leased tasks unless include_locked is set.
+    A `status` other than TODO lists tasks in those statuses instead, sorted by id, without leased tasks unless
+    include_locked is set.
     """
     filters: dict[str, Any] = resolve.scope(tx, command)
-    if len(command.labels) == 1:
-        filters["label"] = command.labels[0]
-    elif command.labels:
+    if command.labels:
         filters["labels"] = command.labels
     if command.status and command.status != [Status.TODO]:
         filters["status"] = [status.value for status in command.status]
-        if not command.include_locked:
+        if not command.include_locked and Status.IN_PROGRESS in command.status:  # the others have no leased tasks
             filters["unheld"] = True
     else:
         filters["ready"] = True
-    return _page(tx, command, filters, order="claim", columns=["compact"])
+    return _page(tx, command, filters, order="claim" if "ready" in filters else "id", columns=["compact"])
 
 
 def _page(tx: Tx, command: Paged, filters: dict[str, Any], *, order: Order, columns: list[str] | None) -> Page[Any]:
     names = _columns(columns)
     fields = _fields_to_read(names)
     after = paging.start(command, filters, _POSITION_LENGTH[order])
-    rows, has_more = listing.page(tx, filters, fields, order=order, after=after, limit=command.limit)
+    query = task_filters.resolve(tx, filters)
+    rows, has_more = listing.page(tx, query, fields, order=order, after=after, limit=command.limit)
     if not rows:
         lookup.check_scope(tx, filters)  # an empty list would suggest that they exist without tasks
     views = serializers.tasks(tx, fields, rows, task_rows.links_of(tx, [row[0] for row in rows]))
-    count = partial(listing.count, tx, filters)
+    count = partial(listing.count, tx, query)
     item = partial(serializers.chosen, names=names)
     return paging.page(command, filters, views, has_more, count, item=item, position=partial(listing.position, order))
 

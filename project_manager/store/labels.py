@@ -1,9 +1,13 @@
-"""Conditions on the table of the labels of tasks, and its check. Triggers maintain the table."""
+"""Conditions on the tables of the labels of tasks, and the check of one of them. Triggers maintain the tables."""
 
-from sqlalchemy import ColumnElement, FromClause, Select, bindparam, null, select, union
+import json
 
+from sqlalchemy import ColumnElement, FromClause, Select, Table, bindparam, null, select, union
+from sqlalchemy.sql.expression import literal_column
+
+from project_manager.store.pages import number_up_to
 from project_manager.store.statement import Statement, json_elements
-from project_manager.store.tables import task_labels, tasks
+from project_manager.store.tables import claimable_labels, task_labels, tasks
 from project_manager.store.transaction import Tx
 
 _label = json_elements(tasks.c.labels).alias("label")
@@ -15,12 +19,32 @@ _owned = (
     .where(tasks.c.id == task_labels.c.task_id, _label.c.value == task_labels.c.label)
 )
 _foreign = select(task_labels.c.task_id).where(~_owned.correlate(task_labels).exists())
+
+
+def _rarest(table: Table) -> Statement:
+    """Return the statement for the one of `labels` with the fewest rows in the table. It counts up to `limit`."""
+    wanted = json_elements(bindparam("labels")).alias("wanted")
+    found = table.alias("counted")
+    entries = select(found).where(found.c.label == wanted.c.value).correlate(wanted)
+    number = number_up_to(entries, bindparam("limit")).label("number")
+    return Statement(select(wanted.c.value, number).order_by(number).limit(literal_column("1")))
+
+
+_RAREST = _rarest(task_labels)
+_RAREST_OF_READY = _rarest(claimable_labels)
 _WRONG = Statement(union(_missing, _foreign).order_by("id").limit(bindparam("limit")))
 
 
 def find_wrong(tx: Tx, limit: int) -> list[int]:
     """Return the ids of up to `limit` tasks with entries in the table that differ from their labels."""
     return [row[0] for row in _WRONG.rows(tx, limit=limit)]
+
+
+def rarest(tx: Tx, labels: list[str], limit: int, *, ready: bool = False) -> tuple[str, int]:
+    """Return the label with the fewest tasks, or the fewest ready tasks, and their number. Counting ends at `limit`."""
+    statement = _RAREST_OF_READY if ready else _RAREST
+    label, number = statement.rows(tx, labels=json.dumps(labels), limit=limit)[0]
+    return label, number
 
 
 def has_label(task_id: ColumnElement[int], label: ColumnElement[str]) -> Select[None]:

@@ -14,6 +14,7 @@ from project_manager.store import pages, task_filters
 from project_manager.store.pages import Total
 from project_manager.store.statement import Statement
 from project_manager.store.tables import tasks
+from project_manager.store.task_filters import Query
 from project_manager.store.task_rows import Fields, Values, array_of
 from project_manager.store.transaction import Tx
 
@@ -26,14 +27,14 @@ _LINES = frozenset(field.name for field in PLAIN if field.kind is Kind.LINES)
 
 
 def page(
-    tx: Tx, filters: dict[str, Any], fields: Fields, *, order: Order, after: tuple[int, ...] | None, limit: int
+    tx: Tx, query: Query, fields: Fields, *, order: Order, after: tuple[int, ...] | None, limit: int
 ) -> tuple[list[Values], bool]:
     """Return up to `limit` rows after the position `after`, and whether more follow.
 
     `fields` include those that `position` reads. The page ends early, after one row or more, when its texts reach
     PAGE_CHARACTERS.
     """
-    names, values = task_filters.names(tx, filters), task_filters.values(tx, filters)
+    names, values = query
     rows: list[Values] = []
     size = 0
     block_size = limit + 1 if (_TEXTS | _LINES).isdisjoint(fields) else _BLOCK
@@ -76,9 +77,8 @@ def _fitting(fields: Fields, rows: list[Values]) -> tuple[int, int]:
     return len(rows), size
 
 
-def count(tx: Tx, filters: dict[str, Any], *, exact: bool) -> Total:
-    counter = _counter(task_filters.names(tx, filters), tx.max_attempts > 0)
-    return pages.count(tx, counter, task_filters.values(tx, filters), exact=exact)
+def count(tx: Tx, query: Query, *, exact: bool) -> Total:
+    return pages.count(tx, _counter(query.names, tx.max_attempts > 0), query.values, exact=exact)
 
 
 @lru_cache(maxsize=256)
@@ -87,7 +87,7 @@ def _page_statement(filters: frozenset[str], fields: Fields, order: Order, after
     row = array_of(fields, "whole").label("row")
     select_first = task_filters.first_by_id if order == "id" else task_filters.first_by_claim
     first = select_first(filters, after=after, capped=capped)
-    if first.get_final_froms() == [tasks] and (order == "id" or "ready" in filters):
+    if first.get_final_froms() == [tasks]:
         rows = first.with_only_columns(row)
     else:  # another table has the order, or the tasks are sorted, which takes less time for their ids
         rows = select(row).where(tasks.c.id.in_(first)).order_by(*_ORDERS[order]).limit(bindparam("limit"))
@@ -104,4 +104,4 @@ def _ids_statement(filters: frozenset[str], after: bool, capped: bool) -> Statem
 
 @lru_cache(maxsize=256)
 def _counter(filters: frozenset[str], capped: bool) -> Statement:
-    return pages.counter(task_filters.matching(filters, capped=capped))
+    return task_filters.counter(filters, capped=capped)

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, func, null, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, null, select
+from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.limits import PAGE_CHARACTERS, TOTAL_MAXIMUM
 from project_manager.store.statement import Converted, Row, Statement
 from project_manager.store.transaction import Tx
 
-_ALL = -1
-"""The LIMIT of SQLite that selects all rows."""
+COUNT_MAXIMUM = 2**62
+"""More than the number of rows of any table."""
+_ONE: ColumnElement[int] = literal_column("1")
 
 
 class Total(NamedTuple):
@@ -53,6 +55,21 @@ def counter(rows: Select[Any]) -> Statement:
     return Statement(select(func.count()).select_from(counted.subquery()))
 
 
+def index_counter(entries: Select[Any]) -> Statement:
+    """Return a `counter` for the entries of one index."""
+    return Statement(select(number_up_to(entries, bindparam("most"))))
+
+
+def number_up_to(entries: Select[Any], most: ColumnElement[int]) -> ColumnElement[int]:
+    """Return the number of entries of one index. Counting ends at `most`.
+
+    It skips this many entries before it counts them, because SQLite skips four times as fast as it counts to a limit.
+    """
+    last = entries.with_only_columns(most, maintain_column_froms=True).limit(_ONE).offset(most - _ONE)
+    number = entries.with_only_columns(func.count(), maintain_column_froms=True)
+    return func.coalesce(last.scalar_subquery(), number.scalar_subquery())
+
+
 def count(tx: Tx, counter: Statement, parameters: dict[str, Any], *, exact: bool) -> Total:
     """Return the number of rows of a selection. Unless `exact`, it reads at most TOTAL_MAXIMUM + 1 of them."""
     return count_all(tx, (counter,), parameters, exact=exact)
@@ -60,7 +77,7 @@ def count(tx: Tx, counter: Statement, parameters: dict[str, Any], *, exact: bool
 
 def count_all(tx: Tx, counters: Sequence[Statement], parameters: dict[str, Any], *, exact: bool) -> Total:
     """Return the number of rows of several selections together, as `count` does."""
-    most = _ALL if exact else TOTAL_MAXIMUM + 1
+    most = COUNT_MAXIMUM if exact else TOTAL_MAXIMUM + 1
     number = sum(int(counter.value(tx, **parameters, most=most)) for counter in counters)
     if exact or number <= TOTAL_MAXIMUM:
         return Total(number)

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, de
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import pages
-from project_manager.store.labels import has_all_labels
+from project_manager.store.labels import has_all_labels, rarest
 from project_manager.store.statement import Row, Statement, elements, json_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, task_logs, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, ready_conditions, ready_index, with_empty_links, written_links
@@ -101,17 +101,6 @@ _DROP_LABEL = Statement(
         _labelled.task_id == bindparam("task_id"),
     )
 )
-_counted = claimable_labels.alias("counted")
-_label = json_elements(bindparam("labels")).alias("label")
-_tasks_with_label = (
-    select(null()).where(_counted.c.label == _label.c.value).correlate(_label).limit(bindparam("rare")).subquery()
-)
-_RAREST_LABEL = Statement(
-    select(_label.c.value)
-    .order_by(select(func.count()).select_from(_tasks_with_label).scalar_subquery())
-    .limit(literal_column("1"))
-)
-
 _own_label = json_elements(tasks.c.labels).alias("own_label")
 _listed = select(null()).where(
     _labelled.label == _own_label.c.value,
@@ -210,13 +199,6 @@ def count_among_todo(tx: Tx, limit: int, project_id: int | None) -> int:
     return int(statement.value(tx, **scope, limit=limit, now=tx.now, max_attempts=tx.max_attempts))
 
 
-def rarest_label(tx: Tx, labels: list[str]) -> str:
-    """Return the label with the fewest ready tasks. Labels with RARE_LABEL_LIMIT or more count as equal."""
-    if len(labels) == 1:
-        return labels[0]
-    return str(_RAREST_LABEL.value(tx, labels=json.dumps(labels), rare=RARE_LABEL_LIMIT))
-
-
 class Candidates:
     """The ready tasks that a search finds, read on demand."""
 
@@ -257,7 +239,7 @@ def _values(tx: Tx, search: Search, after: Position) -> dict[str, Any]:
     values = {**search, "now": tx.now, "max_attempts": tx.max_attempts}
     labels = search.get("labels")
     if labels:
-        values["label"] = rarest_label(tx, labels)
+        values["label"] = labels[0] if len(labels) == 1 else rarest(tx, labels, RARE_LABEL_LIMIT, ready=True)[0]
         values["labels"] = json.dumps(labels)
         values["part"] = COMPARED_LABELS // len(labels)
         values |= pages.after(after)

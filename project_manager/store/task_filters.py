@@ -7,7 +7,8 @@ projects.
 """
 
 import json
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     CTE,
@@ -27,8 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
-from project_manager.store import ready_tasks
-from project_manager.store.labels import has_all_labels, has_label
+from project_manager.store import pages
+from project_manager.store.labels import has_label, rarest
 from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, elements, json_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, projects, task_labels, tasks
@@ -40,63 +41,100 @@ _EVERY_STATUS = json.dumps([status.value for status in Status])
 _SCOPE = frozenset({"project_id", "epic_id"})
 _OF_STATUS = frozenset({"status", "project_id"})
 """The filters that are in one index with the ids."""
-_LABELS = frozenset({"label", "labels"})
 _FEW = frozenset({"ids", "holder"})
 """Filters that few tasks pass. SQLite finds these by id or by an index, and sorts them."""
+_INDEXES = (*[frozenset({name}) for name in ("ids", "holder", "epic_id")], _OF_STATUS)
+"""The filters of each index, from the shortest index to the longest."""
+_SEARCHES = frozenset({"q", "q_among"})
 _ONE: ColumnElement[int] = literal_column("1")
-COMMON_LABEL_TASKS = 1000
-"""Number of tasks from which a label is common, see `names`."""
-_with_this_label = select(null()).where(task_labels.c.label == bindparam("label")).limit(bindparam("limit")).subquery()
-_TASKS_WITH_LABEL = Statement(select(func.count()).select_from(_with_this_label))
+SEVERAL, MANY = 1024, 8192
+"""The numbers of tasks up to which the lengths of indexes are compared, at first and then."""
 CLAIM_ORDER = (tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
 _member = tasks.alias("member")
 
 
-def names(tx: Tx, filters: dict[str, Any]) -> Filters:
-    """Return the names of the filters.
+class Query(NamedTuple):
+    """The names of the conditions of a list, and the parameters of its statements."""
 
-    A label of many tasks is tested on the tasks of the other filters, if these are in one index. It then has the name
-    `common_label`.
+    names: Filters
+    values: dict[str, Any]
+
+
+def resolve(tx: Tx, filters: dict[str, Any]) -> Query:
+    """Return the query for these filters. It reads the smallest index, and tests the other filters on its tasks.
+
+    The rarest label is `label` if its index is read, and `label_0` if not. The other labels are `label_1`, `label_2` ..
+    The search is `q_among` if few tasks pass another filter. Its tasks are then compared with the ids of these.
     """
-    found = frozenset(filters)
-    if len(found) > 1 and found - _OF_STATUS == {"label"} and _is_common(tx, filters["label"]):
-        return found & _OF_STATUS | {"common_label"}
+    names = frozenset(filters) - {"labels", "q"}
+    values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
+    values = {"status": _EVERY_STATUS, **values, "now": tx.now, "max_attempts": tx.max_attempts}
+    smallest = _smallest_index(tx, names, filters, values)
+    if "labels" in filters:
+        labels = sorted(filters["labels"], key=lambda label: label != smallest.label)
+        first = "label" if smallest.is_of_label else "label_0"
+        names |= {first, *[f"label_{place}" for place in range(1, len(labels))]}
+        values |= {"label": labels[0], **{f"label_{place}": label for place, label in enumerate(labels)}}
+    if "q" in filters:
+        names |= {"q_among" if smallest.has_few else "q"}
+        values["q"] = search.match_expression(tx, search.tasks_fts, filters["q"])
+    return Query(names, values)
+
+
+class _Smallest(NamedTuple):
+    """The smallest index of a query: the rarest label, whether the index is that of labels, and whether it has few."""
+
+    label: str | None = None
+    is_of_label: bool = True
+    has_few: bool = False
+
+
+def _smallest_index(tx: Tx, names: Filters, filters: dict[str, Any], values: dict[str, Any]) -> _Smallest:
+    """Compare the numbers of tasks in the indexes of the filters. Counting ends soon after the end of one index."""
+    labels: list[str] = filters.get("labels", [])
+    ready = "ready" in names
+    index = next((names & index for index in _INDEXES if names & index), None)
+    if labels and ready and names.isdisjoint(_FEW):
+        index = None  # the index of the labels of ready tasks has their projects and epics
+    if bool(index) + len(labels) + ("q" in filters) < 2:
+        return _Smallest(labels[0] if labels else None)
+    found = _Smallest()
+    for most in (SEVERAL, MANY) if index else (SEVERAL,):
+        size = int(_sized(index).value(tx, **values, most=most + 1)) if index else most + 1
+        label, number = rarest(tx, labels, most + 1, ready=ready) if labels else (None, most + 1)
+        found = _Smallest(label, number <= size, min(size, number) <= most)
+        if found.has_few:
+            break
     return found
 
 
-def _is_common(tx: Tx, label: str) -> bool:
-    return int(_TASKS_WITH_LABEL.value(tx, label=label, limit=COMMON_LABEL_TASKS)) == COMMON_LABEL_TASKS
+@lru_cache(maxsize=16)
+def _sized(index: Filters) -> Statement:
+    return counter(index, capped=False)
 
 
-def values(tx: Tx, filters: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of the selections with these filters."""
-    found = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
-    if "q" in filters:
-        found["q"] = search.match_expression(tx, search.tasks_fts, filters["q"])
-    if "labels" in filters:
-        found["label"] = ready_tasks.rarest_label(tx, filters["labels"])
-    return {"status": _EVERY_STATUS, **found, "now": tx.now, "max_attempts": tx.max_attempts}
+def counter(filters: Filters, *, capped: bool) -> Statement:
+    """Return the statement that counts the tasks that match."""
+    of_index = not filters or any(filters <= index for index in (*_INDEXES, {"label"}))
+    return (pages.index_counter if of_index else pages.counter)(matching(filters, capped=capped))
 
 
 def matching(filters: Filters, *, capped: bool) -> Select[Any]:
     """Select the ids of the tasks that match, in any order. `capped` limits the failed attempts of ready tasks."""
-    if "q" in filters:
-        found = search.tasks_fts
-        return select(found.c.rowid).where(
-            text("tasks_fts MATCH :q"), *_passes(found, "rowid", filters - {"q"}, capped)
-        )
-    if filters & _LABELS and "ready" in filters:
+    if filters & _SEARCHES:
+        return _in_search(filters, capped)
+    if {"label", "ready"} <= filters:
         return _with_label_of_ready(filters, capped)
-    if filters & _LABELS:
+    if "label" in filters:
         return _with_label(filters, capped)
     return _in_tasks(filters, capped)
 
 
 def first_by_id(filters: Filters, *, after: bool, capped: bool) -> Select[Any]:
     """Select the first `limit` tasks that match in the order of ids. With `after`, they follow the id `after_0`."""
-    if "q" in filters or filters & _FEW:
+    if filters & (_SEARCHES | _FEW):
         return _first(matching(filters, capped=capped), after=after)
-    if filters & _LABELS:
+    if "label" in filters:
         return _first(_with_label(filters, capped), after=after)
     if "ready" in filters:
         return _first_of_ready_groups(filters, after=after, capped=capped)
@@ -110,7 +148,7 @@ def first_by_claim(filters: Filters, *, after: bool, capped: bool) -> Select[Any
 
     A position is `after_0`, `after_1` and `after_2`: the priority, minus the number of tasks it unblocks, and the id.
     """
-    if filters & _LABELS and "ready" in filters:
+    if {"label", "ready"} <= filters:
         return _first_with_label_of_ready(_with_label_of_ready(filters, capped), after=after)
     if after:
         return _first_of_later_ranges(_in_tasks(filters, capped))
@@ -148,8 +186,19 @@ def _first_of_later_ranges(found: Select[Any]) -> Select[Any]:
 
 def _in_tasks(filters: Filters, capped: bool) -> Select[Any]:
     found = select(tasks.c.id).where(*_conditions(filters, capped)).correlate(None)
-    is_hinted = "ready" in filters and not filters & _FEW
+    if "ids" in filters:
+        return found.with_hint(tasks, "NOT INDEXED", "sqlite")
+    is_hinted = "ready" in filters and "holder" not in filters
     return found.with_hint(tasks, ready_index(filters), "sqlite") if is_hinted else found
+
+
+def _in_search(filters: Filters, capped: bool) -> Select[Any]:
+    found = select(search.tasks_fts.c.rowid).where(text("tasks_fts MATCH :q"))
+    others = filters - _SEARCHES
+    if "q_among" in filters:
+        # With the plus, FTS5 does not search once for each id.
+        return found.where(literal_column("+tasks_fts.rowid").in_(matching(others, capped=capped)))
+    return found.where(*_passes(search.tasks_fts, "rowid", others, capped))
 
 
 def _with_label(filters: Filters, capped: bool) -> Select[Any]:
@@ -160,9 +209,7 @@ def _with_label(filters: Filters, capped: bool) -> Select[Any]:
 def _with_label_of_ready(filters: Filters, capped: bool) -> Select[Any]:
     entry = claimable_labels.c
     scope = [entry[name] == bindparam(name) for name in sorted(filters & _SCOPE)]
-    if "labels" in filters:
-        scope.append(has_all_labels(claimable_labels, "task_id"))
-    others = _passes(claimable_labels, "task_id", filters - _LABELS - _SCOPE, capped)
+    others = _passes(claimable_labels, "task_id", filters - _SCOPE - {"label"}, capped)
     return select(entry.task_id).where(entry.label == bindparam("label"), *scope, *others)
 
 
@@ -227,11 +274,16 @@ def _first_of_ranges(ranges: list[FromClause], within: Select[Any]) -> Select[An
 
 
 def _passes(source: FromClause, task_id: str, filters: Filters, capped: bool) -> list[ColumnElement[bool]]:
-    """Return the condition that the task with the id in this column of `source` passes the filters."""
-    if not filters:
-        return []
-    task = select(null()).where(tasks.c.id == source.c[task_id], *_conditions(filters, capped))
-    return [task.correlate(source).exists()]
+    """Return the conditions that the task with the id in this column of `source` passes the filters.
+
+    The labels are tested first, without a read of the task.
+    """
+    labels = sorted(name for name in filters if name.startswith("label"))
+    found = [has_label(source.c[task_id], bindparam(name)) for name in labels]
+    others = filters.difference(labels)
+    if others:
+        found.append(select(null()).where(tasks.c.id == source.c[task_id], *_conditions(others, capped)))
+    return [rows.correlate(source).exists() for rows in found]
 
 
 def _conditions(filters: Filters, capped: bool) -> list[ColumnElement[bool]]:
@@ -239,6 +291,8 @@ def _conditions(filters: Filters, capped: bool) -> list[ColumnElement[bool]]:
 
 
 def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
+    if name.startswith("label"):
+        return has_label(tasks.c.id, bindparam(name)).correlate(tasks).exists()
     match name:
         case "project_id" | "epic_id":
             return tasks.c[name] == bindparam(name)
@@ -246,10 +300,6 @@ def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
             return tasks.c.status.in_(elements("status"))
         case "ids":
             return tasks.c.id.in_(elements("ids"))
-        case "label" | "common_label":
-            return has_label(tasks.c.id, bindparam("label")).correlate(tasks).exists()
-        case "labels":
-            return has_all_labels(tasks, "id")
         case "holder":
             return (tasks.c.lock_holder == bindparam("holder")) & (tasks.c.lock_expires_at > bindparam("now"))
         case "unheld":

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from project_manager.store import labels as task_labels
+from project_manager.store import task_filters
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
 from tests.integration.invariants import read
@@ -101,6 +102,37 @@ async def test_ready_tasks_with_labels_are_listed_in_the_order_of_claims(api: Op
             scope,
             labels,
         )
+
+
+async def test_tasks_in_other_statuses_are_listed_in_the_order_of_ids(api: OperationsClient) -> None:
+    tasks = await fill(api)
+    for status, labels, scope in product(
+        (["DONE"], ["BACKLOG", "TODO"], ["IN_PROGRESS", "REVIEW"]),
+        ([], ["common"], ["rare", "common"], ["common", "other"], ["none"]),
+        ({}, {"project_id": 2}, {"epic_id": 1}),
+    ):
+        filters = {"status": status, "labels": labels, **scope}
+        wanted = expected(tasks, filters)
+        rows = await listed(api, "get_available_tasks", {**filters, "include_locked": True})
+        assert [row["id"] for row in rows] == wanted, filters
+        rows = await listed(api, "get_available_tasks", filters)
+        held = {task["id"] for task in tasks if task["lock"] is not None}
+        assert [row["id"] for row in rows] == [task_id for task_id in wanted if task_id not in held], filters
+
+
+@pytest.mark.parametrize("limits", [(0, 0), (10, 1000)])
+async def test_any_index_finds_the_same_tasks(
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int]
+) -> None:
+    """The limits decide which index a list reads."""
+    tasks = await fill(api)
+    monkeypatch.setattr(task_filters, "SEVERAL", limits[0])
+    monkeypatch.setattr(task_filters, "MANY", limits[1])
+    for names in (("q", "label"), ("q", "status"), ("label", "status"), ("label", "project_id"), ("q", "epic_id")):
+        for values in product(*[CHOICES[name][1:] for name in names]):
+            filters = dict(zip(names, values, strict=True))
+            rows = await listed(api, "list_tasks", {**filters, "fields": "id"})
+            assert [row["id"] for row in rows] == expected(tasks, filters), filters
 
 
 async def test_the_tasks_of_an_agent_and_the_tasks_with_given_ids_are_listed_with_other_filters(

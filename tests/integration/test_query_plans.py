@@ -9,7 +9,7 @@ import pytest
 
 from project_manager.domain.actors import SYSTEM
 from project_manager.services import claim_blockers
-from project_manager.store import listing, ready_tasks
+from project_manager.store import listing, ready_tasks, task_filters
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
 
@@ -75,6 +75,19 @@ def test_the_newest_handoff_note_is_found_without_reading_the_log(database: Path
 
 @pytest.mark.parametrize("filters", [{"ready": True}, {"ready": True, "project_id": 1}])
 def test_ready_tasks_are_listed_from_the_same_index_without_sorting(filters: dict[str, Any], database: Path) -> None:
-    plan = plan_of(lambda tx: listing.page(tx, filters, FIELDS, order="claim", after=None, limit=20), database)
+    def read(tx: Tx) -> None:
+        query = task_filters.resolve(tx, filters)
+        listing.page(tx, query, FIELDS, order="claim", after=None, limit=20)
+
+    plan = plan_of(read, database)
     assert any("USING INDEX ix_tasks_claimable" in step for step in plan), plan
     assert not any("ORDER BY" in step for step in plan), plan
+
+
+@pytest.mark.parametrize("filters", [{"status": ["DONE"]}, {"epic_id": 1}, {"holder": "ann"}, {"labels": ["x"]}])
+def test_a_search_compares_its_tasks_with_a_list_of_few_ids(filters: dict[str, Any], database: Path) -> None:
+    queries: list[task_filters.Query] = []
+    plan_of(lambda tx: queries.append(task_filters.resolve(tx, {"q": "fence", **filters})), database)
+    plan = plan_of(lambda tx: listing.count(tx, queries[0], exact=False), database)
+    assert any(step.startswith("LIST SUBQUERY") for step in plan), plan
+    assert not any(step.startswith("CORRELATED") for step in plan), plan
