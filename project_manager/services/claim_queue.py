@@ -114,16 +114,15 @@ def claim_filters(tx: Tx, command: ClaimNextTask) -> Search:
 
 
 def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int, after: Position) -> ClaimView:
-    found, continue_after = ready_tasks.best(tx, search, after)
+    found, end = ready_tasks.best(tx, search, after)
     if found is None:
-        return NotClaimed(None, None, "", continue_after=continue_after)
+        return NotClaimed(None, None, "", continue_after=end)
     queue = claim_queue.queue(tx)
     if queue.waiters and _may_be_reserved(tx, queue, found[0]):
-        free = _first_free(tx, search, queue, after)
-        found = None if free is None else ready_tasks.get_with_context(tx, free)
-    if found is None:
-        rest = ready_tasks.end_of_part(tx, search, after)
-        return NotClaimed(None, None, "", is_contended=True, continue_after=rest)
+        free, end = _first_free(tx, search, queue, after)
+        if free is None:
+            return NotClaimed(None, None, "", is_contended=True, continue_after=end)
+        return claim_found(tx, command, task_id=free, called_at=called_at)
     return leases.claim(tx, command, *found, called_at=called_at)
 
 
@@ -144,16 +143,16 @@ def _may_be_reserved(tx: Tx, queue: Queue, task: TaskRow) -> bool:
     return any(queue.accepts(other) for other in ready_tasks.among(tx, orjson.loads(task.conflicts_with)))
 
 
-def _first_free(tx: Tx, search: Search, queue: Queue, after: Position) -> int | None:
-    """Return the first task of the search that is not reserved for a waiter, or None."""
+def _first_free(tx: Tx, search: Search, queue: Queue, after: Position) -> tuple[int | None, Position | None]:
+    """Return the first task in a part that is not reserved for a waiter, or None, and the position of the next part."""
     reservations = _Reservations(queue)
     limit = 1
     while True:
-        task_ids = ready_tasks.ids(tx, search, limit, after)
+        task_ids, end = ready_tasks.part(tx, search, limit, after)
         reservations.extend(tx, {*task_ids, *links.conflicts_of_any(tx, task_ids)})
         free = next((task_id for task_id in task_ids if task_id not in reservations.task_ids), None)
         if free is not None or len(task_ids) < limit:
-            return free
+            return free, end
         limit = max(4 * limit, len(reservations.task_ids) + 1)
 
 
@@ -161,19 +160,26 @@ class _Reservations:
     """The tasks reserved for waiters, one each, in the order of arrival.
 
     A waiter matters only if it accepts one of the tasks in question, or one that is reserved for a waiter that matters.
-    `task_ids` contains the tasks reserved for these waiters, and the tasks that conflict with them.
+    `task_ids` contains the tasks reserved for these waiters, and the tasks that conflict with them. For a waiter with a
+    search that has stopped, they are all tasks in question that it accepts.
     """
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
         self._filter_keys: set[FilterKey] = set()
+        self._stopped: set[FilterKey] = set()
         self.task_ids: set[int] = set()
 
     def extend(self, tx: Tx, task_ids: Collection[int]) -> None:
         """Include the waiters that accept these tasks."""
-        while new := self._accepting(tx, task_ids) - self._filter_keys:
+        changed = task_ids
+        while new := self._accepting(tx, changed) - self._filter_keys:
             self._filter_keys |= new
-            task_ids = self.task_ids = self._reserve(tx)
+            changed = self.task_ids = self._reserve(tx)
+        if self._stopped:
+            found = ready_tasks.among(tx, task_ids)
+            accepted = [task.id for task in found if self._stopped.intersection(self._queue.filters_that_accept(task))]
+            self.task_ids |= {*accepted, *links.conflicts_of_any(tx, accepted)}
 
     def _accepting(self, tx: Tx, task_ids: Collection[int]) -> set[FilterKey]:
         if len(self._filter_keys) == self._queue.number_of_filters:
@@ -182,12 +188,13 @@ class _Reservations:
 
     def _reserve(self, tx: Tx) -> set[int]:
         reserved: set[int] = set()
-        searches = _CandidateCache()
+        searches = _Searches()
         for waiter in self._queue.waiters.values():
             if waiter.filter_key in self._filter_keys:
                 task_id = searches.first(tx, waiter, reserved)
                 if task_id is not None:
                     reserved |= _with_conflicts(tx, task_id)
+        self._stopped = searches.stopped
         return reserved
 
 
@@ -199,22 +206,21 @@ def _with_conflicts(tx: Tx, task_id: int) -> set[int]:
     return {task_id, *links.conflicts_of(tx, task_id)}
 
 
-class _CandidateCache:
-    """The candidates of each kind of waiter. Waiters with the same filters share one search."""
+class _Searches:
+    """The searches of waiters. Those with the same filters share one. `stopped` are filters that may accept more."""
 
     def __init__(self) -> None:
-        self._by_filter_key: dict[FilterKey, Candidates | None] = {}
+        self._by_filter_key: dict[FilterKey, Candidates] = {}
+        self.stopped: set[FilterKey] = set()
 
     def first(self, tx: Tx, waiter: Waiter, without: set[int]) -> int | None:
-        """Return the best task for the waiter outside `without`, or None. An empty search is not repeated."""
+        """Return the best task for the waiter outside `without`, or None when none is found."""
         if waiter.filter_key not in self._by_filter_key:
             self._by_filter_key[waiter.filter_key] = Candidates(waiter.search())
         candidates = self._by_filter_key[waiter.filter_key]
-        if candidates is None:
-            return None
         task_id = candidates.first(tx, without)
-        if task_id is None:
-            self._by_filter_key[waiter.filter_key] = None
+        if candidates.has_stopped:
+            self.stopped.add(waiter.filter_key)
         return task_id
 
 
@@ -252,7 +258,7 @@ def serve_waiters(
     if not found:
         return ServeResult(results, [], False)
     queue = _with_expired(tx, local_waiters)
-    offers, searches = _Offers(queue, found), _CandidateCache()
+    offers, searches = _Offers(queue, found), _Searches()
     unavailable: set[int] = set()
     reserved: list[int] = []
     for waiter in sorted(queue.waiters.values()):
@@ -261,7 +267,7 @@ def serve_waiters(
         offered = None if waiter.id in results else offers.first(waiter)
         if offered is None:
             continue
-        # A search finds the best task, also among the tasks of later passes. By labels, it can miss the offered one.
+        # A search finds the best task, also among the tasks of later passes. It can miss the offered one.
         task_id = searches.first(tx, waiter, unavailable) or offered
         claimed = True
         if waiter.id in local_waiters:
@@ -337,7 +343,8 @@ def drop_expired_waiters(tx: Tx) -> None:
 def _dequeue_all(tx: Tx, waiter_ids: Collection[int]) -> None:
     """Remove these waiters. Emit `task.ready` for as many tasks as waiters of each filter, if a waiter remains behind.
 
-    One event for each waiter would name the same task, because it searches after the same filter.
+    One event for each waiter would name the same task, because it searches after the same filter. A task behind the
+    first part has no event. A later waiter finds it at its next pass, or when it searches at the end of its wait.
     """
     removed: dict[FilterKey, list[Waiter]] = {}
     for waiter_id in sorted(waiter_ids):

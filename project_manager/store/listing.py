@@ -10,7 +10,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.limits import PAGE_CHARACTERS
 from project_manager.domain.task_fields import PLAIN, Kind
-from project_manager.store import pages, task_filters
+from project_manager.store import pages, ready_tasks, task_filters
 from project_manager.store.pages import Total
 from project_manager.store.statement import Statement
 from project_manager.store.tables import tasks
@@ -19,7 +19,7 @@ from project_manager.store.task_rows import Fields, Values, array_of
 from project_manager.store.transaction import Tx
 
 Order = Literal["id", "claim"]
-_ORDERS: dict[Order, tuple[Any, ...]] = {"id": (tasks.c.id,), "claim": task_filters.CLAIM_ORDER}
+_ORDERS: dict[Order, tuple[Any, ...]] = {"id": (tasks.c.id,), "claim": ready_tasks.CLAIM_ORDER}
 _BLOCK = 64
 """Maximum number of rows with long texts that one statement reads, so that they need little memory."""
 _TEXTS = frozenset(field.name for field in PLAIN if field.kind is Kind.TEXT)

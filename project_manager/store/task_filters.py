@@ -10,25 +10,11 @@ import json
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    CTE,
-    ColumnElement,
-    FromClause,
-    Integer,
-    Select,
-    and_,
-    bindparam,
-    func,
-    null,
-    select,
-    text,
-    tuple_,
-    union_all,
-)
+from sqlalchemy import CTE, ColumnElement, FromClause, Select, and_, bindparam, func, null, select, text, tuple_
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
-from project_manager.store import pages
+from project_manager.store import pages, ready_tasks
 from project_manager.store.labels import has_label, rarest
 from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, elements, json_elements
@@ -49,7 +35,6 @@ _SEARCHES = frozenset({"q", "q_among"})
 _ONE: ColumnElement[int] = literal_column("1")
 SEVERAL, MANY = 1024, 8192
 """The numbers of tasks up to which the lengths of indexes are compared, at first and then."""
-CLAIM_ORDER = (tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
 _member = tasks.alias("member")
 
 
@@ -151,8 +136,10 @@ def first_by_claim(filters: Filters, *, after: bool, capped: bool) -> Select[Any
     if {"label", "ready"} <= filters:
         return _first_with_label_of_ready(_with_label_of_ready(filters, capped), after=after)
     if after:
-        return _first_of_later_ranges(_in_tasks(filters, capped))
-    return _in_tasks(filters, capped).order_by(*CLAIM_ORDER).limit(bindparam("limit"))
+        columns = (tasks.c.priority, tasks.c.unblocks, tasks.c.id.label("task_id"))
+        first = ready_tasks.later(_in_tasks(filters, capped).with_only_columns(*columns), "limit")
+        return first.with_only_columns(first.selected_columns.task_id)
+    return _in_tasks(filters, capped).order_by(*ready_tasks.CLAIM_ORDER).limit(bindparam("limit"))
 
 
 def _first_with_label_of_ready(found: Select[Any], *, after: bool) -> Select[Any]:
@@ -162,26 +149,6 @@ def _first_with_label_of_ready(found: Select[Any], *, after: bool) -> Select[Any
         position = tuple_(*[bindparam(f"after_{number}") for number in range(3)])
         found = found.where(tuple_(entry.priority, entry.rank, entry.task_id) > position)
     return found.order_by(entry.priority, entry.rank, entry.task_id).limit(bindparam("limit"))
-
-
-def _first_of_later_ranges(found: Select[Any]) -> Select[Any]:
-    """Select the first tasks after a position in the order of claims, from the three ranges of the index behind it.
-
-    For one comparison of the three columns, SQLite would read the index from the priority on.
-    """
-    priority: ColumnElement[int] = bindparam("after_0")
-    unblocks = -bindparam("after_1", type_=Integer)
-    ranges = (
-        (tasks.c.priority == priority, tasks.c.unblocks == unblocks, tasks.c.id > bindparam("after_2")),
-        (tasks.c.priority == priority, tasks.c.unblocks < unblocks),
-        (tasks.c.priority > priority,),
-    )
-    ranked = found.with_only_columns(tasks.c.priority, tasks.c.unblocks, tasks.c.id)
-    parts = [
-        select(ranked.where(*chosen).order_by(*CLAIM_ORDER).limit(bindparam("limit")).subquery()) for chosen in ranges
-    ]
-    later = union_all(*parts).subquery("later").c
-    return select(later.id).order_by(later.priority, later.unblocks.desc(), later.id).limit(bindparam("limit"))
 
 
 def _in_tasks(filters: Filters, capped: bool) -> Select[Any]:

@@ -356,13 +356,20 @@ def ready_conditions(source: Any, *, with_attempt_limit: bool, conflicts: bool =
     The first four have the same text as in the partial indexes, so that SQLite can use them. With `conflicts` no
     conflicting task may be leased. With `with_attempt_limit` the attempts must be below `max_attempts`.
     """
-    conditions = [
+    return [
         source.c.status == literal_column("'TODO'"),
         source.c.open_dependencies == literal_column("0"),
         source.c.deferred == literal_column("0"),
         source.c.archived == literal_column("0"),
-        source.c.lock_holder.is_(None),
+        *ready_conditions_of_indexed(source, with_attempt_limit=with_attempt_limit, conflicts=conflicts),
     ]
+
+
+def ready_conditions_of_indexed(
+    source: Any, *, with_attempt_limit: bool, conflicts: bool = True
+) -> list[ColumnElement[bool]]:
+    """Return the conditions under which a task in an index of ready tasks is ready."""
+    conditions = [source.c.lock_holder.is_(None)]
     if conflicts:
         conditions.append(~running_conflicts_of(source.c.id).with_only_columns(null()).correlate(source).exists())
     if with_attempt_limit:

@@ -15,6 +15,7 @@ from project_manager.schemas.tasks import CreateTask
 from project_manager.services import claim_queue, tasks
 from project_manager.services.claim_queue import Changes, claim_filters
 from project_manager.store import claim_queue as waiters
+from project_manager.store import ready_tasks
 from project_manager.store.claim_queue import Waiter
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import BatchState, Tx
@@ -125,6 +126,27 @@ def compare_pass(tx: Tx, seed: int) -> int:
         assert served.results == {waiter: task for waiter, task in expected.items() if waiter in local}, seed
         assert {task for waiter, task in expected.items() if waiter not in local} <= set(served.left), seed
         return len(served.results)
+
+
+def compare_parts(tx: Tx, seed: int) -> int:
+    """Compare the parts of searches with the ready tasks in claim order. Return the number of parts."""
+    source = random.Random(seed)
+    parts = 0
+    with situation(tx, source) as present:
+        for task in present.ready():
+            changes = (source.randrange(3), source.choice((0, tx.max_attempts)), task[0])
+            tx.execute("UPDATE tasks SET unblocks = ?, attempts = ? WHERE id = ?", changes)
+        no_attempts = {row[0] for row in tx.execute("SELECT id FROM tasks WHERE attempts > 0")}
+        for waiter in present.waiters:
+            expected = [task[0] for task in present.ready() if accepts(waiter, task) and task[0] not in no_attempts]
+            found: list[int] = []
+            after: ready_tasks.Position | None = ready_tasks.START
+            while after is not None:
+                task_ids, after = ready_tasks.part(tx, waiter.search(), source.randint(1, 3), after)
+                found += task_ids
+                parts += 1
+            assert found == expected, seed
+    return parts
 
 
 def compare_claim(tx: Tx, seed: int) -> int:

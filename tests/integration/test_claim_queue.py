@@ -16,7 +16,7 @@ from project_manager.services import claim_queue, tasks
 from project_manager.services.claim_queue import Changes, NotClaimed, claim_filters
 from project_manager.store import claim_queue as waiters
 from project_manager.store import ready_tasks
-from project_manager.store.ready_tasks import COMPARED_LABELS
+from project_manager.store.ready_tasks import COMPARED_LABELS, PART
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import BatchState, Tx
 from tests.integration.test_claim_long_poll import OrphanWaiter
@@ -25,6 +25,8 @@ NOW = 1_790_000_000_000
 TASKS = 40_000
 WAITERS = 150
 STEP = 100
+CONFLICTS_OF_A_TASK = 256
+STEPS_OF_A_PART = 100 * PART
 FEW_STEPS = 5_000
 """Steps of SQLite's virtual machine. A claim takes some hundred, a scan of 40,000 tasks more than 400,000."""
 
@@ -230,6 +232,63 @@ def test_a_search_by_labels_that_nothing_matches_ends(large: Large) -> None:
         assert isinstance(result, NotClaimed)
         after = result.continue_after
     assert after is None
+
+
+def block(large: Large) -> None:
+    """Let each ready task conflict with a leased one. A leased task has the largest number of conflicts."""
+    execute = large.connection.execute
+    number = -(-TASKS // CONFLICTS_OF_A_TASK)
+    execute(
+        "INSERT INTO tasks (id, project_id, name, description, status, priority, labels, acceptance, created_by, "
+        "created_at, updated_at, version, fence, attempts, lock_holder, lock_acquired_at, lock_expires_at, lock_ttl, "
+        "lock_fenced, lock_from, open_dependencies, unblocks, deferred, archived) "
+        "SELECT id + ?1, 1, name, '', 'IN_PROGRESS', 2, '[]', '[]', 'test', 0, 0, 1, 1, 0, 'bob', 1, ?2, 900000, 0, "
+        "'TODO', 0, 0, 0, 0 FROM tasks WHERE id <= ?3",
+        (2 * TASKS, NOW + 900_000, number),
+    )
+    execute(
+        "INSERT INTO task_conflicts SELECT id, ?1 + 1 + (id - 1) / ?2 FROM tasks WHERE id <= ?3",
+        (2 * TASKS, CONFLICTS_OF_A_TASK, TASKS),
+    )
+    execute("INSERT INTO task_conflicts SELECT other_id, task_id FROM task_conflicts")
+
+
+@pytest.mark.parametrize("filters", [{}, {"project_id": 1}, {"epic_id": 1}, {"priority": 2}], ids=str)
+@pytest.mark.parametrize("reason", ["conflicts", "attempts"])
+def test_a_claim_looks_at_a_part_of_the_tasks_that_are_not_ready_and_continues(
+    large: Large, filters: dict[str, Any], reason: str
+) -> None:
+    if reason == "conflicts":
+        block(large)
+    else:
+        large.connection.execute("UPDATE tasks SET attempts = 5")
+    tx = large.tx()
+    last = tasks.create(tx, validation.read(CreateTask, {"name": "last", "project_id": 1, "epic_id": 1}))
+    found, after, parts = None, ready_tasks.START, 0
+    while found is None:
+        with large.counted():
+            result = claim_queue.claim_next(tx, claim_of(**filters), after=after)
+        assert large.steps < STEPS_OF_A_PART
+        parts, found = parts + 1, result.task
+        if isinstance(result, NotClaimed):
+            assert result.continue_after is not None
+            after = result.continue_after
+    assert found["id"] == last["id"]
+    assert parts == TASKS // PART + 1
+
+
+def test_a_waiter_beside_many_tasks_that_are_not_ready_costs_a_part_of_them(large: Large) -> None:
+    block(large)
+    first, second = local_waiters = enqueue(large, 2, lambda _: {})
+    del local_waiters[first]
+    tx = large.tx()
+    new = tasks.create(tx, validation.read(CreateTask, {"name": "new", "project_id": 2}))
+    with large.counted():
+        assert claim_queue.claim_next(tx, claim_of(project_id=2)).task is None
+        claim_queue.dequeue(tx, first)
+        served = claim_queue.serve_waiters(tx, local_waiters=local_waiters, changes=Changes([new["id"]]))
+    assert served.results == {second: new["id"]}
+    assert large.steps < 4 * STEPS_OF_A_PART
 
 
 @pytest.mark.parametrize("number", [1000])

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from project_manager.store import ready_tasks
 from project_manager.store.transaction import Tx
-from tests.integration.claim_queue_model import compare_claim, compare_pass, transaction
+from tests.integration.claim_queue_model import compare_claim, compare_parts, compare_pass, transaction
 
 SITUATIONS = 300
 
@@ -25,3 +26,10 @@ def test_a_pass_gives_each_waiter_of_this_process_the_task_of_its_turn(tx: Tx) -
 @pytest.mark.promise("claim:first-come")
 def test_a_claim_gets_the_best_task_that_is_not_reserved_for_a_waiter(tx: Tx) -> None:
     assert sum(compare_claim(tx, seed) for seed in range(SITUATIONS)) > SITUATIONS // 10
+
+
+@pytest.mark.promise("claim:best-first")
+def test_the_parts_of_a_search_have_all_its_tasks_in_claim_order(tx: Tx, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready_tasks, "PART", 2)
+    monkeypatch.setattr(ready_tasks, "COMPARED_LABELS", 4)
+    assert sum(compare_parts(tx, seed) for seed in range(SITUATIONS)) > 5 * SITUATIONS
