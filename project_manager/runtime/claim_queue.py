@@ -1,7 +1,7 @@
 """Waiters of this process in the claim queue, and changes that the next pass over the queue compares with them."""
 
 import logging
-from collections.abc import Iterable, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -19,6 +19,7 @@ from project_manager.runtime.execution import CallExecutor
 from project_manager.services import claim_queue
 from project_manager.services.claim_queue import Changes
 from project_manager.store.claim_queue import Waiter
+from project_manager.store.ready_tasks import START, Position
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx, savepoint
 
@@ -73,20 +74,21 @@ class ChangesSinceLastPass:
     def __init__(self) -> None:
         self._task_ids: dict[int, None] = {}  # a set in the order of insertion
         self._left: list[int] = []
-        self._new_waiters: set[int] = set()
+        self._new_waiters: dict[int, Position] = {}
         self._replayable: set[int] = set()
         self._keyed: dict[str, set[int]] = {}
 
     def add_waiter(self, waiting: WaitingCall, *, is_new: bool) -> None:
         """Add a waiter. With `is_new`, a task may have become ready for it without an event for `add_event`."""
         if is_new:
-            self._new_waiters.add(waiting.waiter.id)
+            self._new_waiters[waiting.waiter.id] = START
         if waiting.key is not None:
             self._keyed.setdefault(waiting.key[0], set()).add(waiting.waiter.id)
 
-    def add_new(self, waiter_ids: Iterable[int]) -> None:
-        """Note that tasks may have become ready for these waiters without an event for `add_event`."""
-        self._new_waiters.update(waiter_ids)
+    def add_new(self, waiters: Mapping[int, Position]) -> None:
+        """Note that tasks after these positions may have become ready for the waiters without an event."""
+        for waiter_id, after in waiters.items():
+            self._new_waiters[waiter_id] = min(after, self._new_waiters.get(waiter_id, after))
 
     def remove_waiter(self, waiting: WaitingCall) -> None:
         """Remove a waiter that `add_waiter` has added."""
@@ -99,13 +101,12 @@ class ChangesSinceLastPass:
     def add_event(self, event: Event) -> bool:
         """Add a change of readiness, and return whether a pass is due.
 
-        A claim makes no task ready. But it can be the answer for a waiter with the same actor and idempotency key, and
-        the tasks behind the claimed one can be for a waiter that a pass has left new.
+        A claim makes no task ready. But it can be the answer for a waiter with the same actor and idempotency key.
         """
         if event.type == TaskStatusChanged.type and event.field("status") == Status.IN_PROGRESS:
             keyed = self._keyed.get(event.field("actor_id"), set())
             self._replayable |= keyed
-            return bool(keyed or self._new_waiters)
+            return bool(keyed)
         self._task_ids[event.field("task_id")] = None
         return True
 
@@ -114,15 +115,15 @@ class ChangesSinceLastPass:
         task_ids = list(islice(self._task_ids, TASKS_PER_PASS))
         for task_id in task_ids:
             del self._task_ids[task_id]
-        new = self._new_waiters & waiters
-        changes = Changes([*self._left, *task_ids], new, (self._replayable & waiters) | new)
-        self._left, self._new_waiters, self._replayable = [], set(), set()
+        new = {waiter_id: after for waiter_id, after in self._new_waiters.items() if waiter_id in waiters}
+        changes = Changes([*self._left, *task_ids], new, (self._replayable & waiters) | new.keys())
+        self._left, self._new_waiters, self._replayable = [], {}, set()
         return changes
 
     def restore(self, changes: Changes) -> None:
         """Add the changes of a pass that has failed."""
         self._left += changes.task_ids
-        self._new_waiters |= {*changes.new_waiters}
+        self.add_new(changes.new_waiters)
         self._replayable |= {*changes.replayable}
 
     def keep(self, task_ids: list[int], *, has_more: bool) -> bool:
@@ -132,4 +133,4 @@ class ChangesSinceLastPass:
         own, so a part of the tasks is enough here.
         """
         self._left += task_ids if has_more else task_ids[:TASKS_PER_PASS]
-        return has_more or bool(self._task_ids)
+        return has_more or bool(self._task_ids or self._new_waiters)

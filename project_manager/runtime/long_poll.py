@@ -28,6 +28,7 @@ from project_manager.schemas import validation
 from project_manager.schemas.leases import ClaimNextTask, NothingReadyView, ReleaseTaskLock
 from project_manager.services import claim_blockers, claim_queue, leases
 from project_manager.services.claim_blockers import TaskCounts
+from project_manager.store.ready_tasks import START
 from project_manager.store.sqlite.database import Database
 from project_manager.store.transaction import Tx
 
@@ -160,7 +161,8 @@ class LongPolls:
         listening = self._hub.subscribe(types=READINESS_EVENTS, limit=UNBOUNDED)
         try:
             async with listening as subscription, anyio.create_task_group() as tasks:
-                self._changes.add_new(self.waiting_calls)  # there was no subscription to the events before
+                # There was no subscription to the events before.
+                self._changes.add_new(dict.fromkeys(self.waiting_calls, START))
                 tasks.start_soon(self._listen, subscription, tasks.cancel_scope)
                 try:
                     await self._serve_while_waiting()

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 import orjson
@@ -18,6 +19,8 @@ from project_manager.store.transaction import Tx
 
 CLAIMS_PER_PASS = 64
 """Maximum number of tasks that one job claims for waiters, so that other writes do not wait long."""
+SEARCHES_PER_PASS = 16
+"""Maximum number of filters of new waiters that one job searches for, so that other writes do not wait long."""
 
 ClaimResult = TypeVar("ClaimResult")
 ClaimResult_co = TypeVar("ClaimResult_co", covariant=True)
@@ -55,12 +58,13 @@ class LocalWaiter(Protocol[ClaimResult_co]):
 class Changes:
     """The changes since the last pass over the queue, which decide what the next pass has to do.
 
-    `task_ids` are tasks that may have become ready. `new_waiters` are local waiters that may have missed such a change.
-    `replayable` are local waiters with an idempotency key that another call may have answered.
+    `task_ids` are tasks that may have become ready. `new_waiters` are local waiters that may have missed such a change,
+    and the positions after which they have not searched. `replayable` are local waiters with an idempotency key that
+    another call may have answered.
     """
 
     task_ids: Collection[int] = ()
-    new_waiters: Collection[int] = ()
+    new_waiters: Mapping[int, Position] = field(default_factory=dict)
     replayable: Collection[int] = ()
 
 
@@ -70,13 +74,13 @@ class ServeResult(Generic[ClaimResult]):
 
     `left` are ready tasks that waiters accept, and that the pass has not claimed. They are reserved for waiters of
     other processes, or, if `has_more` is true, another pass can claim them for local waiters. `unfinished` are the new
-    waiters without a result for which only a part of the ready tasks was read. The next pass must search again.
+    waiters without a result that have not searched all ready tasks. The next pass goes on after their positions.
     """
 
     results: dict[int, ClaimResult]
     left: list[int]
     has_more: bool
-    unfinished: Collection[int] = ()
+    unfinished: Mapping[int, Position]
 
 
 def has_claimed(result: ClaimView) -> bool:
@@ -253,10 +257,11 @@ def serve_waiters(
     with the number of other filters and ready tasks.
     """
     results = _replay(tx, local_waiters, changes.replayable)
-    first_ready, partly_searched = _ready_for(tx, local_waiters, changes.new_waiters)
-    found = ready_tasks.among(tx, {*changes.task_ids, *first_ready})
+    new_waiters = {waiter_id: after for waiter_id, after in changes.new_waiters.items() if waiter_id not in results}
+    next_ready, unfinished = _search(tx, local_waiters, new_waiters)
+    found = ready_tasks.among(tx, {*changes.task_ids, *next_ready})
     if not found:
-        return ServeResult(results, [], False)
+        return ServeResult(results, [], False, unfinished)
     queue = _with_expired(tx, local_waiters)
     offers, searches = _Offers(queue, found), _Searches()
     unavailable: set[int] = set()
@@ -267,7 +272,7 @@ def serve_waiters(
         offered = None if waiter.id in results else offers.first(waiter)
         if offered is None:
             continue
-        # A search finds the best task, also among the tasks of later passes. It can miss the offered one.
+        # A search finds the best task, also among the tasks of later passes. It can stop before the offered one.
         task_id = searches.first(tx, waiter, unavailable) or offered
         claimed = True
         if waiter.id in local_waiters:
@@ -280,27 +285,29 @@ def serve_waiters(
             offers.left -= unavailable
     has_more = bool(offers.left) and len(results) >= CLAIMS_PER_PASS
     results |= _replay(tx, local_waiters, _same_key(local_waiters, results))
-    unfinished = partly_searched - results.keys()
-    # Without a result, another pass would read the same tasks.
-    has_more = has_more or bool(unfinished and results)
+    unfinished = {waiter_id: after for waiter_id, after in unfinished.items() if waiter_id not in results}
     return ServeResult(results, [*reserved, *offers.left], has_more, unfinished)
 
 
-def _ready_for(
-    tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]], waiter_ids: Collection[int]
-) -> tuple[set[int], set[int]]:
-    """Return the ids of the first ready tasks of each filter of these waiters, and the waiters that may accept more."""
-    by_filter: dict[FilterKey, list[Waiter]] = {}
-    for waiter in (local_waiters[waiter_id].waiter for waiter_id in waiter_ids):
-        by_filter.setdefault(waiter.filter_key, []).append(waiter)
-    first_ready: set[int] = set()
-    may_accept_more: set[int] = set()
-    for waiters in by_filter.values():
-        found = ready_tasks.ids(tx, waiters[0].search(), CLAIMS_PER_PASS)
-        first_ready.update(found)
-        if len(found) == CLAIMS_PER_PASS:
-            may_accept_more.update(waiter.id for waiter in waiters)
-    return first_ready, may_accept_more
+def _search(
+    tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]], new_waiters: Mapping[int, Position]
+) -> tuple[set[int], dict[int, Position]]:
+    """Return the next ready tasks of new waiters, and the waiters that have more to search, with their positions."""
+    searches: dict[tuple[FilterKey, Position], list[Waiter]] = {}
+    for waiter_id, after in new_waiters.items():
+        waiter = local_waiters[waiter_id].waiter
+        searches.setdefault((waiter.filter_key, after), []).append(waiter)
+    next_ready: set[int] = set()
+    unfinished = dict(new_waiters)
+    for (_, after), waiters in islice(searches.items(), SEARCHES_PER_PASS):
+        task_ids, end = ready_tasks.part(tx, waiters[0].search(), CLAIMS_PER_PASS, after)
+        next_ready.update(task_ids)
+        for waiter in waiters:
+            if end is None:
+                del unfinished[waiter.id]
+            else:
+                unfinished[waiter.id] = end
+    return next_ready, unfinished
 
 
 def _replay(

@@ -22,6 +22,7 @@ from project_manager.services import claim_blockers, claim_queue, tasks
 from project_manager.services.claim_queue import Changes, LocalWaiter, claim_filters
 from project_manager.store import claim_queue as waiters
 from project_manager.store.claim_queue import Waiter
+from project_manager.store.ready_tasks import START
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.invariants import check, read
@@ -105,9 +106,8 @@ async def enqueue(api: OperationsClient, *claims: ClaimNextTask) -> list[OrphanW
 async def serve(api: OperationsClient, orphans: list[OrphanWaiter]) -> dict[int, int]:
     """Run one pass over the queue and return the tasks given to these waiters, by id."""
     local_waiters = {orphan.id: orphan for orphan in orphans}
-    work = partial(
-        claim_queue.serve_waiters, local_waiters=local_waiters, changes=Changes(new_waiters=list(local_waiters))
-    )
+    changes = Changes(new_waiters=dict.fromkeys(local_waiters, START))
+    work = partial(claim_queue.serve_waiters, local_waiters=local_waiters, changes=changes)
     service: claim_queue.ServeResult[int] = await api.runtime.database.writer.run("serve", work, LOCAL, "test")
     return service.results
 

@@ -291,6 +291,48 @@ def test_a_waiter_beside_many_tasks_that_are_not_ready_costs_a_part_of_them(larg
     assert large.steps < 4 * STEPS_OF_A_PART
 
 
+def serve_new(large: Large, local_waiters: dict[int, OrphanWaiter]) -> dict[int, int]:
+    """Run passes for new waiters without another change. Return the tasks of the waiters."""
+    results: dict[int, int] = {}
+    tx, changes = large.tx(), Changes(new_waiters=dict.fromkeys(local_waiters, ready_tasks.START))
+    while changes.new_waiters:
+        with large.counted():
+            served = claim_queue.serve_waiters(tx, local_waiters=local_waiters, changes=changes)
+        assert large.steps < 2 * STEPS_OF_A_PART + 40 * COMPARED_LABELS
+        results |= served.results
+        changes = Changes(task_ids=served.left, new_waiters=served.unfinished)
+    return results
+
+
+@pytest.mark.promise("claim:not-lost")
+@pytest.mark.parametrize("filters", [{"labels": ["common"], "project_id": 2}, {}, {"priority": 2}], ids=str)
+def test_a_new_waiter_gets_a_task_behind_many_parts_without_another_change(
+    large: Large, filters: dict[str, Any]
+) -> None:
+    block(large)
+    (waiter_id,) = local_waiters = enqueue(large, 1, lambda _: filters)
+    new = tasks.create(large.tx(), validation.read(CreateTask, {"name": "x", "project_id": 2, "labels": ["common"]}))
+    assert serve_new(large, local_waiters) == {waiter_id: new["id"]}
+
+
+@pytest.mark.promise("claim:not-lost")
+def test_a_new_waiter_gets_the_task_behind_those_reserved_for_earlier_waiters_without_another_change(
+    large: Large,
+) -> None:
+    number = claim_queue.CLAIMS_PER_PASS + 1
+    enqueue(large, number, lambda _: {})
+    (waiter_id,) = local_waiters = enqueue(large, 1, lambda _: {})
+    assert serve_new(large, local_waiters) == {waiter_id: number + 1}
+
+
+def test_a_pass_searches_for_a_part_of_the_new_waiters(large: Large) -> None:
+    local_waiters = enqueue(large, WAITERS, lambda n: {"labels": ["common", f"label-{n}"]})
+    large.connection.execute("UPDATE tasks SET labels = json_array('common', 'label-' || id) WHERE id < ?", (WAITERS,))
+    assert serve_new(large, local_waiters) == {
+        waiter_id: number for number, waiter_id in enumerate(local_waiters) if number
+    }
+
+
 @pytest.mark.parametrize("number", [1000])
 def test_the_waiters_of_a_process_that_was_killed_cost_other_claims_a_walk_and_not_its_square(
     large: Large, number: int

@@ -15,6 +15,9 @@ from project_manager.schemas.leases import ClaimNextTask
 from project_manager.services.claim_queue import Changes
 from project_manager.store.claim_queue import Waiter
 from project_manager.store.events import EventRow
+from project_manager.store.ready_tasks import START, Position
+
+MIDDLE = Position(2, 0, 7)
 
 
 @pytest.fixture
@@ -42,8 +45,8 @@ def waiting(waiter_id: int, agent: str) -> WaitingCall:
 def test_a_pass_takes_each_change_once_in_the_order_of_the_events(changes: ChangesSinceLastPass) -> None:
     for number in (3, 1, 3, 2):
         assert changes.add_event(event(number))
-    assert changes.take(set()) == Changes([3, 1, 2], set(), set())
-    assert changes.take(set()) == Changes([], set(), set())
+    assert changes.take(set()) == Changes([3, 1, 2], {}, set())
+    assert changes.take(set()) == Changes([], {}, set())
 
 
 def test_a_pass_takes_a_limited_number_of_tasks_and_the_next_pass_the_rest(changes: ChangesSinceLastPass) -> None:
@@ -63,7 +66,7 @@ def test_tasks_that_a_pass_leaves_are_compared_again(changes: ChangesSinceLastPa
 
 def test_the_changes_of_a_failed_pass_are_compared_again(changes: ChangesSinceLastPass) -> None:
     changes.add_event(event(1))
-    changes.add_new([5])
+    changes.add_new({5: MIDDLE})
     taken = changes.take({5})
     changes.restore(taken)
     assert changes.take({5}) == taken
@@ -74,18 +77,24 @@ def test_a_claim_concerns_only_waiters_with_a_key_of_its_agent(changes: ChangesS
     changes.add_waiter(waiting(2, "bob"), is_new=False)
     assert not changes.add_event(claimed(9, "cid"))
     assert changes.add_event(claimed(9, "ann"))
-    assert changes.take({1, 2}) == Changes([], set(), {1})
+    assert changes.take({1, 2}) == Changes([], {}, {1})
     changes.remove_waiter(waiting(1, "ann"))
     assert not changes.add_event(claimed(9, "ann"))
 
 
-def test_a_claim_causes_a_pass_for_a_waiter_that_a_pass_has_left_new(changes: ChangesSinceLastPass) -> None:
-    changes.add_new([1])
-    assert changes.add_event(claimed(9, "cid"))
-    changes.take({1})
-    assert not changes.add_event(claimed(9, "cid"))
+def test_another_pass_is_due_while_a_new_waiter_has_more_to_search(changes: ChangesSinceLastPass) -> None:
+    changes.add_new({1: MIDDLE})
+    assert changes.keep([], has_more=False)
+    assert changes.take({1}).new_waiters == {1: MIDDLE}
+    assert not changes.keep([], has_more=False)
+
+
+def test_a_waiter_that_is_new_again_searches_from_the_start(changes: ChangesSinceLastPass) -> None:
+    changes.add_new({1: START, 2: MIDDLE})
+    changes.add_new({1: MIDDLE, 2: START})
+    assert changes.take({1, 2}).new_waiters == {1: START, 2: START}
 
 
 def test_waiters_that_have_left_are_not_compared(changes: ChangesSinceLastPass) -> None:
-    changes.add_new([1, 2])
-    assert changes.take({2}) == Changes([], {2}, {2})
+    changes.add_new({1: START, 2: MIDDLE})
+    assert changes.take({2}) == Changes([], {2: MIDDLE}, {2})
