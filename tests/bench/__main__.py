@@ -92,10 +92,10 @@ def _growth(asked: argparse.Namespace, rounds: int, seconds: float) -> Sections:
     largest = [size for size in sizes.ALL_SIZES if size <= asked.largest]
     plans = [min(asked.largest, imports.LARGEST) // 10, min(asked.largest, imports.LARGEST)]
     return {
+        "imports": lambda folder: [imports.measured(folder, plans)],  # before this process needs much memory
         "sizes": lambda folder: [
             sizes.measured(folder, databases(folder).resolve(), rounds, seconds, largest, drawn=True)
         ],
-        "imports": lambda folder: [imports.measured(folder, plans)],
     }
 
 

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,9 +53,11 @@ def measured(folder: Path, sizes: Sequence[int], forms: Sequence[str] = ("yaml",
 def _imported(folder: Path, name: str, size: int) -> Cost:
     plan = folder / name
     if not plan.exists():
-        plan.write_text(as_json(size) if plan.suffix == ".json" else as_yaml(size))
+        with plan.open("w") as file:
+            file.writelines(as_json(size) if plan.suffix == ".json" else as_yaml(size))
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "DATABASE_PATH": str(folder / f"{name}.db")}
     command = [sys.executable, "-m", "project_manager", "import", str(plan)]
+    # The peak of a new process is at least the memory of this one, which therefore never has a whole plan in memory.
     process = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -64,25 +66,25 @@ def _imported(folder: Path, name: str, size: int) -> Cost:
     return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
-def as_yaml(size: int) -> str:
-    """Return a plan with this number of tasks."""
-    lines = ["projects:", "- name: Large", "  epics:"]
+def as_yaml(size: int) -> Iterator[str]:
+    """Yield the text of a plan with this number of tasks."""
+    yield "projects:\n- name: Large\n  epics:\n"
     for task in range(size):
         if task % TASKS_PER_EPIC == 0:
-            lines += [f"  - name: Epic {task // TASKS_PER_EPIC}", "    tasks:"]
-        lines += [f"    - name: Task {task}", f"      description: {_DESCRIPTION}", "      labels: [backend, bench]"]
+            yield f"  - name: Epic {task // TASKS_PER_EPIC}\n    tasks:\n"
+        yield f"    - name: Task {task}\n      description: {_DESCRIPTION}\n      labels: [backend, bench]\n"
         if task % TASKS_PER_EPIC:
-            lines.append(f"      depends_on: Task {task - 1}")
-    return "\n".join([*lines, ""])
+            yield f"      depends_on: Task {task - 1}\n"
 
 
-def as_json(size: int) -> str:
-    """Return the plan of `as_yaml` as JSON, with a line for each task."""
-    epics = []
+def as_json(size: int) -> Iterator[str]:
+    """Yield the text of the plan of `as_yaml` as JSON, with a line for each task."""
+    yield '{"projects": [{"name": "Large", "epics": ['
     for first in range(0, size, TASKS_PER_EPIC):
         tasks = ",\n".join(_json_task(task) for task in range(first, min(first + TASKS_PER_EPIC, size)))
-        epics.append(f'{{"name": "Epic {first // TASKS_PER_EPIC}", "tasks": [\n{tasks}]}}')
-    return '{"projects": [{"name": "Large", "epics": [\n' + ",\n".join(epics) + "]}]}\n"
+        separator = "," if first else ""
+        yield f'{separator}\n{{"name": "Epic {first // TASKS_PER_EPIC}", "tasks": [\n{tasks}]}}'
+    yield "]}]}\n"
 
 
 def _json_task(task: int) -> str:

@@ -63,7 +63,8 @@ def test_an_import_is_measured_when_the_plan_is_new_and_when_it_is_unchanged(tmp
 
 def test_both_formats_of_the_measured_plan_have_the_same_content() -> None:
     plans = [
-        reader.read(text, name) for text, name in ((imports.as_yaml(250), "a.yaml"), (imports.as_json(250), "a.json"))
+        reader.read("".join(pieces), name)
+        for pieces, name in ((imports.as_yaml(250), "a.yaml"), (imports.as_json(250), "a.json"))
     ]
     assert [plan.diagnostics for plan in plans] == [[], []]
     contents = [[(task.epic, task.values) for task in plan.tasks] for plan in plans]
