@@ -193,7 +193,7 @@ async def listening(
     config = uvicorn.Config(guard(transport), http="httptools", lifespan="off", log_config=None, access_log=False)
     with free_socket(port) as bound:
         listener = Listener(bound.getsockname()[1], transport, metrics, _Server(config))
-        with anyio.fail_after(60):
+        with anyio.fail_after(180):  # 2,000 sessions take a minute on a busy machine
             async with transport.run(), anyio.create_task_group() as tasks:
                 tasks.start_soon(lambda: listener.uvicorn.serve(sockets=[bound]))
                 await listener.uvicorn.is_up.wait()

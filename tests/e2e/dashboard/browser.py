@@ -20,7 +20,7 @@ FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
 )
-PATIENCE_MS = 5000
+PATIENCE_MS = 15_000
 FURTHER_RULES = ("target-size", "page-has-heading-one", "heading-order")
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # An endless animation (a pulse) never finishes; a paused one does not either.
