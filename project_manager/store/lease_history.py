@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Integer, bindparam, delete, func, insert, null, or_, select, tuple_
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.domain.leases import LOSS_REASONS
 from project_manager.domain.limits import DELETE_BATCH_SIZE
 from project_manager.store import pages
 from project_manager.store.pages import Total
 from project_manager.store.statement import Statement, bindparams
-from project_manager.store.tables import ended_leases, tasks
+from project_manager.store.tables import LOST_CONDITION, ended_leases, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -73,11 +72,12 @@ _claimed_again = (
 _LOST_BY = Statement(
     select(tasks.c.id, tasks.c.name, tasks.c.status)
     .select_from(ended_leases)
+    .with_hint(ended_leases, "INDEXED BY ix_ended_leases_lost", "sqlite")
     .join(tasks, tasks.c.id == _ended.task_id)
     .where(
         _ended.agent_id == bindparam("agent_id"),
         _ended.ended_at > bindparam("since"),
-        _ended.reason.in_([literal_column(f"'{reason}'") for reason in sorted(LOSS_REASONS)]),
+        LOST_CONDITION,
         func.coalesce(bindparam("project_id"), tasks.c.project_id) == tasks.c.project_id,
         or_(bindparam("epic_id", type_=Integer).is_(None), tasks.c.epic_id == bindparam("epic_id")),
         tasks.c.status != literal_column("'DONE'"),

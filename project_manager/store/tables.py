@@ -7,6 +7,7 @@ needs without a join: `open_dependencies`, `unblocks`, `deferred` and `archived`
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
 
+from project_manager.domain.leases import LOSS_REASONS
 from project_manager.store import tables_knowledge
 from project_manager.store.tables_base import integers, metadata, texts
 
@@ -170,6 +171,7 @@ task_logs = Table(
     sqlite_autoincrement=True,
 )
 
+LOST_CONDITION = text("reason IN ({})".format(", ".join(f"'{reason}'" for reason in sorted(LOSS_REASONS))))
 ended_leases = Table(
     "ended_leases",
     metadata,
@@ -182,6 +184,7 @@ ended_leases = Table(
     *texts("reason", "status"),
     Index("ix_ended_leases_ended_at", "ended_at"),
     Index("ix_ended_leases_agent_id_ended_at", "agent_id", "ended_at"),
+    Index("ix_ended_leases_lost", "agent_id", "ended_at", sqlite_where=LOST_CONDITION),
     sqlite_with_rowid=False,
     comment="no foreign keys: history is kept after the task is deleted",
 )

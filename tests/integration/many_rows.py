@@ -44,14 +44,14 @@ TASK = {
 """The columns of a task, as SQL expressions with its id `i`."""
 
 
-def tx_of(connection: Any) -> Tx:
-    return Tx(connection.execute, NOW, Actor("ann", "agent", Role.OPERATOR), "test", 5)
+def tx_of(connection: Any, agent: str = "ann") -> Tx:
+    return Tx(connection.execute, NOW, Actor(agent, "agent", Role.OPERATOR), "test", 5)
 
 
 def call(connection: Any, operation: str, **raw: Any) -> Any:
-    """Run the use case of an operation and return its view."""
+    """Run the use case of an operation as the named agent, or as ann, and return its view."""
     row = BY_NAME[operation]
-    return row.use_case(tx_of(connection), validation.read(row.command, raw))
+    return row.use_case(tx_of(connection, raw.get(row.acts_as, "ann")), validation.read(row.command, raw))
 
 
 def insert_projects(connection: Any, first: int, last: int) -> None:

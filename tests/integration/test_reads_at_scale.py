@@ -25,6 +25,7 @@ FEW_STEPS = 1_000
 BEHIND_MANY: list[tuple[str, Json]] = [
     ("get_context", {"agent_id": "ann"}),
     ("get_context", {"agent_id": "ann", "epic_id": 1}),
+    ("get_context", {"agent_id": "dora"}),
     ("list_tasks", {}),
     ("list_tasks", {"label": "common"}),
     ("list_tasks", {"label": "rare"}),
@@ -83,7 +84,7 @@ AMONG_MANY_READY: list[tuple[str, Json]] = [
 
 
 def fill(path: Path, number: int, *, status: str) -> None:
-    """Insert `number` tasks in this status, an ended lease of carl for each of them, and then the LAST tasks."""
+    """Insert `number` tasks in this status, ended leases of carl and dora on each of them, and then the LAST tasks."""
     many, last = '\'["common", "other"]\'', '\'["common", "rare"]\''
     state = "CASE i % 4 WHEN 0 THEN 'REVIEW' WHEN 1 THEN 'BLOCKED' ELSE 'TODO' END"
     rank = {"priority": "i % 5", "unblocks": "i % 3"}
@@ -110,12 +111,13 @@ def fill(path: Path, number: int, *, status: str) -> None:
             "WHERE id > ?1 AND status = 'TODO' AND id % 8 = 2",
             (number, NOW + 1),
         )
-        connection.execute(
-            f"{NUMBERS} INSERT INTO ended_leases (task_id, fence, agent_id, project_id, task_name, acquired_at, "
-            "expires_at, ended_at, reason, status) "
-            "SELECT i, 9, 'carl', 1, 'task', 1, 1, ?3 - i, 'lock_expired', 'DONE' FROM n",
-            (1, number, NOW),
-        )
+        for fence, agent, reason in ((8, "dora", "explicit_release"), (9, "carl", "lock_expired")):
+            connection.execute(
+                f"{NUMBERS} INSERT INTO ended_leases (task_id, fence, agent_id, project_id, task_name, acquired_at, "
+                "expires_at, ended_at, reason, status) "
+                "SELECT i, ?4, ?5, 1, 'task', 1, 1, ?3 - i, ?6, 'DONE' FROM n",
+                (1, number, NOW, fence, agent, reason),
+            )
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
