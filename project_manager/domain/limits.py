@@ -34,6 +34,8 @@ PAGE_DEFAULT = 50
 PAGE_MAXIMUM = 500
 TOTAL_MAXIMUM = 1000
 """Rows up to which the `total` of a list is exact, because a count of more takes too long."""
+READY_TASKS_MAXIMUM = 100
+"""Ready tasks up to which the context of an agent counts. More of them do not change the next step of the agent."""
 PAGE_CHARACTERS = 1024 * 1024
 EXCERPT_CHARACTERS = 280
 

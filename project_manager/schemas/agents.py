@@ -51,7 +51,7 @@ class LeasedTaskView:
 class ContextView:
     """The context of an agent: its leases, the logs of their tasks, lost leases, and the next step.
 
-    `ready_tasks` is at most 1000. If more are ready, `ready_tasks_is_minimum` is true.
+    `ready_tasks` is at most 100. If more are ready, `ready_tasks_is_minimum` is true.
     """
 
     agent_id: str

@@ -4,7 +4,7 @@ from functools import partial
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import AgentNotFound
-from project_manager.domain.limits import ID_MAXIMUM, WAIT_SECONDS_RECOMMENDED
+from project_manager.domain.limits import ID_MAXIMUM, READY_TASKS_MAXIMUM, WAIT_SECONDS_RECOMMENDED
 from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, LeasedTaskView, ListAgents
 from project_manager.schemas.views import Page
 from project_manager.services import budget, lookup, paging, resolve, serializers
@@ -53,7 +53,8 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
     held = agents.leased_by(tx, tx.actor.id, **about)
     room = budget.characters(command.budget_tokens) // max(1, len(held))
     holding = [_held_task(tx, row, room=room) for row in held]
-    ready = listing.count(tx, task_filters.resolve(tx, {"ready": True, **about}), exact=False)
+    query = task_filters.resolve(tx, {"ready": True, **about})
+    ready = listing.count(tx, query, exact=False, maximum=READY_TASKS_MAXIMUM)
     lost = lease_history.lost_by(tx, tx.actor.id, **about, since=tx.now - LOST_LEASE_WINDOW_MS)
     return ContextView(
         agent_id=tx.actor.id,

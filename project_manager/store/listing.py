@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import LargeBinary, bindparam, cast, func, select
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.domain.limits import PAGE_CHARACTERS
+from project_manager.domain.limits import PAGE_CHARACTERS, TOTAL_MAXIMUM
 from project_manager.domain.task_fields import PLAIN, Kind
 from project_manager.store import pages, ready_tasks, task_filters
 from project_manager.store.pages import Total
@@ -77,8 +77,9 @@ def _fitting(fields: Fields, rows: list[Values]) -> tuple[int, int]:
     return len(rows), size
 
 
-def count(tx: Tx, query: Query, *, exact: bool) -> Total:
-    return pages.count(tx, _counter(query.names, tx.max_attempts > 0), query.values, exact=exact)
+def count(tx: Tx, query: Query, *, exact: bool, maximum: int = TOTAL_MAXIMUM) -> Total:
+    counter = _counter(query.names, tx.max_attempts > 0)
+    return pages.count(tx, counter, query.values, exact=exact, maximum=maximum)
 
 
 @lru_cache(maxsize=256)

@@ -70,18 +70,22 @@ def number_up_to(entries: Select[Any], most: ColumnElement[int]) -> ColumnElemen
     return func.coalesce(last.scalar_subquery(), number.scalar_subquery())
 
 
-def count(tx: Tx, counter: Statement, parameters: dict[str, Any], *, exact: bool) -> Total:
-    """Return the number of rows of a selection. Unless `exact`, it reads at most TOTAL_MAXIMUM + 1 of them."""
-    return count_all(tx, (counter,), parameters, exact=exact)
+def count(
+    tx: Tx, counter: Statement, parameters: dict[str, Any], *, exact: bool, maximum: int = TOTAL_MAXIMUM
+) -> Total:
+    """Return the number of rows of a selection. Unless `exact`, it reads at most `maximum` + 1 of them."""
+    return count_all(tx, (counter,), parameters, exact=exact, maximum=maximum)
 
 
-def count_all(tx: Tx, counters: Sequence[Statement], parameters: dict[str, Any], *, exact: bool) -> Total:
+def count_all(
+    tx: Tx, counters: Sequence[Statement], parameters: dict[str, Any], *, exact: bool, maximum: int = TOTAL_MAXIMUM
+) -> Total:
     """Return the number of rows of several selections together, as `count` does."""
-    most = COUNT_MAXIMUM if exact else TOTAL_MAXIMUM + 1
+    most = COUNT_MAXIMUM if exact else maximum + 1
     number = sum(int(counter.value(tx, **parameters, most=most)) for counter in counters)
-    if exact or number <= TOTAL_MAXIMUM:
+    if exact or number <= maximum:
         return Total(number)
-    return Total(TOTAL_MAXIMUM, is_minimum=True)
+    return Total(maximum, is_minimum=True)
 
 
 def after(position: tuple[int, ...] | None) -> dict[str, int]:

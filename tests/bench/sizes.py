@@ -173,7 +173,7 @@ OPERATIONS = (
     Operation("claim with a label of no task", _hopeless_claims),
     PAGES,
     Operation("one task", _tasks),
-    Operation("context of an agent", _gets("/api/context?agent_id=agent-1")),
+    Operation("context of an agent", _gets("/api/context?agent_id=resting")),  # the others hold more and more leases
     Operation("search of a rare word", _gets(f"/api/tasks?limit=50&q={large_database.RARE_WORD}")),
     Operation("search of a word in all tasks", _gets(f"/api/tasks?limit=50&q={large_database.COMMON_WORD}")),
     Operation("50 newest events", _newest_events),

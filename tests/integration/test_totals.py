@@ -123,15 +123,18 @@ async def test_over_rest_the_field_is_always_there_and_over_mcp_only_if_true(
         assert list(await someone.ok("list_tasks")) == ["items", "total"]
 
 
-def test_the_number_of_ready_tasks_in_the_context_of_an_agent_stops_at_1000(connection: Any) -> None:
-    insert(connection, 1000, 1000)
-    context = call(connection, "get_context", agent_id="ann")
-    assert (context.ready_tasks, context.ready_tasks_is_minimum) == (1000, False)
-    insert(connection, 1001, 1001)
-    context = call(connection, "get_context", agent_id="ann")
-    assert (context.ready_tasks, context.ready_tasks_is_minimum) == (1000, True)
-    assert "1,000+ tasks are ready" in context.next_step
-    assert call(connection, "get_context", agent_id="ann", project_id=2).ready_tasks == 0
+def test_the_number_of_ready_tasks_in_the_context_of_an_agent_stops_at_100(database: Path) -> None:
+    with closing(driver.connect(str(database))) as connection:
+        connection.execute("BEGIN")
+        insert_projects(connection, 1, 2)
+        insert_tasks(connection, 1, 100)
+        context = call(connection, "get_context", agent_id="ann")
+        assert (context.ready_tasks, context.ready_tasks_is_minimum) == (100, False)
+        insert_tasks(connection, 101, 101)
+        context = call(connection, "get_context", agent_id="ann")
+        assert (context.ready_tasks, context.ready_tasks_is_minimum) == (100, True)
+        assert "100+ tasks are ready" in context.next_step
+        assert call(connection, "get_context", agent_id="ann", project_id=2).ready_tasks == 0
 
 
 def test_the_context_of_a_project_has_the_leases_behind_many_of_other_projects(connection: Any) -> None:
