@@ -164,41 +164,48 @@ class _Reservations:
     """The tasks reserved for waiters, one each, in the order of arrival.
 
     A waiter matters only if it accepts one of the tasks in question, or one that is reserved for a waiter that matters.
-    `task_ids` contains the tasks reserved for these waiters, and the tasks that conflict with them. For a waiter with a
-    search that has stopped, they are all tasks in question that it accepts.
+    `task_ids` contains the tasks reserved for these waiters, and the tasks that conflict with them.
+
+    The best task of a waiter is not known when its search has stopped. That waiter and the later ones then also have
+    the first task in question that they accept. So no claim overtakes them, and a claim still costs little.
     """
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
         self._filter_keys: set[FilterKey] = set()
-        self._stopped: set[FilterKey] = set()
+        self._has_stopped = False
         self.task_ids: set[int] = set()
 
     def extend(self, tx: Tx, task_ids: Collection[int]) -> None:
-        """Include the waiters that accept these tasks."""
-        changed = task_ids
-        while new := self._accepting(tx, changed) - self._filter_keys:
+        """Reserve for the waiters that accept these tasks. They contain the tasks of the last call."""
+        new = self._accepting(tx, task_ids) - self._filter_keys
+        is_outdated = bool(new) or self._has_stopped
+        while is_outdated:
             self._filter_keys |= new
-            changed = self.task_ids = self._reserve(tx)
-        if self._stopped:
-            found = ready_tasks.among(tx, task_ids)
-            accepted = [task.id for task in found if self._stopped.intersection(self._queue.filters_that_accept(task))]
-            self.task_ids |= {*accepted, *links.conflicts_of_any(tx, accepted)}
+            self.task_ids = self._reserve(tx, task_ids)
+            new = self._accepting(tx, self.task_ids) - self._filter_keys
+            is_outdated = bool(new)
 
     def _accepting(self, tx: Tx, task_ids: Collection[int]) -> set[FilterKey]:
         if len(self._filter_keys) == self._queue.number_of_filters:
             return set()
         return {key for task in ready_tasks.among(tx, task_ids) for key in self._queue.filters_that_accept(task)}
 
-    def _reserve(self, tx: Tx) -> set[int]:
+    def _reserve(self, tx: Tx, in_question: Collection[int]) -> set[int]:
         reserved: set[int] = set()
         searches = _Searches()
+        offers: _Offers | None = None
         for waiter in self._queue.waiters.values():
-            if waiter.filter_key in self._filter_keys:
-                task_id = searches.first(tx, waiter, reserved)
+            if waiter.filter_key not in self._filter_keys:
+                continue
+            chosen = [searches.first(tx, waiter, reserved)]
+            if searches.has_stopped:
+                offers = offers or _Offers(self._queue, ready_tasks.among(tx, in_question))
+                chosen.append(offers.first(waiter, reserved))
+            for task_id in chosen:
                 if task_id is not None:
                     reserved |= _with_conflicts(tx, task_id)
-        self._stopped = searches.stopped
+        self._has_stopped = searches.has_stopped
         return reserved
 
 
@@ -211,11 +218,11 @@ def _with_conflicts(tx: Tx, task_id: int) -> set[int]:
 
 
 class _Searches:
-    """The searches of waiters. Those with the same filters share one. `stopped` are filters that may accept more."""
+    """The searches of waiters. Those with the same filters share one. `has_stopped` is whether any search has."""
 
     def __init__(self) -> None:
         self._by_filter_key: dict[FilterKey, Candidates] = {}
-        self.stopped: set[FilterKey] = set()
+        self.has_stopped = False
 
     def first(self, tx: Tx, waiter: Waiter, without: set[int]) -> int | None:
         """Return the best task for the waiter outside `without`, or None when none is found."""
@@ -223,26 +230,28 @@ class _Searches:
             self._by_filter_key[waiter.filter_key] = Candidates(waiter.search())
         candidates = self._by_filter_key[waiter.filter_key]
         task_id = candidates.first(tx, without)
-        if candidates.has_stopped:
-            self.stopped.add(waiter.filter_key)
+        self.has_stopped = self.has_stopped or candidates.has_stopped
         return task_id
 
 
 class _Offers:
-    """The ready tasks of one pass, by the filters of the waiters that accept them."""
+    """Ready tasks that waiters accept, by the filters of these waiters. `task_ids` are all of them."""
 
     def __init__(self, queue: Queue, found: list[ReadyTask]) -> None:
         self._by_filter_key: dict[FilterKey, deque[int]] = {}
-        self.left: set[int] = set()
+        self.task_ids: set[int] = set()
         for task in found:
             for key in queue.filters_that_accept(task):
                 self._by_filter_key.setdefault(key, deque()).append(task.id)
-                self.left.add(task.id)
+                self.task_ids.add(task.id)
 
-    def first(self, waiter: Waiter) -> int | None:
-        """Return the first task in claim order that is left and that the waiter accepts, or None."""
+    def first(self, waiter: Waiter, without: set[int]) -> int | None:
+        """Return the first task in claim order that the waiter accepts outside `without`, or None.
+
+        `without` must only grow.
+        """
         accepted = self._by_filter_key.get(waiter.filter_key)
-        while accepted and accepted[0] not in self.left:
+        while accepted and accepted[0] in without:
             accepted.popleft()
         return accepted[0] if accepted else None
 
@@ -264,12 +273,13 @@ def serve_waiters(
         return ServeResult(results, [], False, unfinished)
     queue = _with_expired(tx, local_waiters)
     offers, searches = _Offers(queue, found), _Searches()
+    left = offers.task_ids.copy()
     unavailable: set[int] = set()
     reserved: list[int] = []
     for waiter in sorted(queue.waiters.values()):
-        if not offers.left or len(results) >= CLAIMS_PER_PASS:
+        if not left or len(results) >= CLAIMS_PER_PASS:
             break
-        offered = None if waiter.id in results else offers.first(waiter)
+        offered = None if waiter.id in results else offers.first(waiter, unavailable)
         if offered is None:
             continue
         # A search finds the best task, also among the tasks of later passes. It can stop before the offered one.
@@ -281,12 +291,13 @@ def serve_waiters(
         else:
             reserved.append(task_id)
         if claimed:
-            unavailable |= _with_conflicts(tx, task_id)
-            offers.left -= unavailable
-    has_more = bool(offers.left) and len(results) >= CLAIMS_PER_PASS
+            taken = _with_conflicts(tx, task_id)
+            unavailable |= taken
+            left -= taken
+    has_more = bool(left) and len(results) >= CLAIMS_PER_PASS
     results |= _replay(tx, local_waiters, _same_key(local_waiters, results))
     unfinished = {waiter_id: after for waiter_id, after in unfinished.items() if waiter_id not in results}
-    return ServeResult(results, [*reserved, *offers.left], has_more, unfinished)
+    return ServeResult(results, [*reserved, *left], has_more, unfinished)
 
 
 def _search(

@@ -291,6 +291,31 @@ def test_a_waiter_beside_many_tasks_that_are_not_ready_costs_a_part_of_them(larg
     assert large.steps < 4 * STEPS_OF_A_PART
 
 
+@pytest.mark.promise("claim:first-come")
+def test_a_waiter_beside_many_tasks_that_are_not_ready_reserves_one_task(large: Large) -> None:
+    block(large)
+    half = TASKS // 2
+    large.connection.execute("UPDATE tasks SET project_id = 2, epic_id = NULL WHERE id > ? AND id <= ?", (half, TASKS))
+    large.connection.execute("DELETE FROM task_conflicts WHERE task_id > ? AND task_id <= ?", (half, TASKS))
+    enqueue(large, 3, lambda _: {})
+    with large.counted():
+        claimed = claim_queue.claim_next(large.tx(), claim_of(project_id=2))
+    assert claimed.task is not None
+    assert claimed.task["id"] == half + 4
+    assert large.steps < 10 * STEPS_OF_A_PART
+
+
+@pytest.mark.promise("claim:first-come")
+def test_a_claim_overtakes_no_waiter_behind_one_beside_many_tasks_that_are_not_ready(large: Large) -> None:
+    block(large)
+    first, second = local_waiters = enqueue(large, 2, lambda n: {"labels": ["x"]} if n else {"project_id": 1})
+    new = [validation.read(CreateTask, {"name": "x", "project_id": number, "labels": ["x"]}) for number in (1, 2)]
+    best, other = [tasks.create(large.tx(), command)["id"] for command in new]
+    assert claim_queue.claim_next(large.tx(), claim_of(project_id=2)).task is None
+    served = claim_queue.serve_waiters(large.tx(), local_waiters=local_waiters, changes=Changes([best, other]))
+    assert served.results == {first: best, second: other}
+
+
 def serve_new(large: Large, local_waiters: dict[int, OrphanWaiter]) -> dict[int, int]:
     """Run passes for new waiters without another change. Return the tasks of the waiters."""
     results: dict[int, int] = {}
