@@ -303,9 +303,12 @@ def serve_waiters(
 def _search(
     tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]], new_waiters: Mapping[int, Position]
 ) -> tuple[set[int], dict[int, Position]]:
-    """Return the next ready tasks of new waiters, and the waiters that have more to search, with their positions."""
+    """Return the next ready tasks of new waiters, and the waiters that have more to search, with their positions.
+
+    The filters of the earliest waiters come first, so that later ones do not hold up their searches.
+    """
     searches: dict[tuple[FilterKey, Position], list[Waiter]] = {}
-    for waiter_id, after in new_waiters.items():
+    for waiter_id, after in sorted(new_waiters.items()):
         waiter = local_waiters[waiter_id].waiter
         searches.setdefault((waiter.filter_key, after), []).append(waiter)
     next_ready: set[int] = set()

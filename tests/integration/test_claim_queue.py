@@ -358,6 +358,14 @@ def test_a_pass_searches_for_a_part_of_the_new_waiters(large: Large) -> None:
     }
 
 
+def test_a_pass_searches_for_the_earliest_new_waiters_first(large: Large) -> None:
+    local_waiters = enqueue(large, claim_queue.SEARCHES_PER_PASS + 1, lambda n: {"labels": [f"label-{n}"]})
+    *_, last = local_waiters
+    changes = Changes(new_waiters=dict.fromkeys(reversed(local_waiters), ready_tasks.START))
+    served = claim_queue.serve_waiters(large.tx(), local_waiters=local_waiters, changes=changes)
+    assert served.unfinished == {last: ready_tasks.START}
+
+
 @pytest.mark.parametrize("number", [1000])
 def test_the_waiters_of_a_process_that_was_killed_cost_other_claims_a_walk_and_not_its_square(
     large: Large, number: int
