@@ -19,7 +19,7 @@ from project_manager.runtime.execution import CallExecutor
 from project_manager.services import claim_queue
 from project_manager.services.claim_queue import Changes
 from project_manager.store.claim_queue import Waiter
-from project_manager.store.ready_tasks import START, Position
+from project_manager.store.claim_search import START, Position
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx, savepoint
 

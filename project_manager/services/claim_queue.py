@@ -11,9 +11,10 @@ import orjson
 from project_manager.schemas.leases import ClaimNextTask, ClaimView
 from project_manager.services import leases, lookup, resolve, transitions
 from project_manager.services.serializers import NO_IDS
-from project_manager.store import claim_queue, idempotency, links, ready_tasks
+from project_manager.store import claim_queue, claim_search, idempotency, links, ready_tasks
 from project_manager.store.claim_queue import FilterKey, Queue, Waiter
-from project_manager.store.ready_tasks import START, Candidates, Position, ReadyTask, Search
+from project_manager.store.claim_search import START, Candidates, Position, Search
+from project_manager.store.ready_tasks import ReadyTask
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -118,7 +119,7 @@ def claim_filters(tx: Tx, command: ClaimNextTask) -> Search:
 
 
 def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int, after: Position) -> ClaimView:
-    found, end = ready_tasks.best(tx, search, after)
+    found, end = claim_search.best(tx, search, after)
     if found is None:
         return NotClaimed(None, None, "", continue_after=end)
     queue = claim_queue.queue(tx)
@@ -152,7 +153,7 @@ def _first_free(tx: Tx, search: Search, queue: Queue, after: Position) -> tuple[
     reservations = _Reservations(queue)
     limit = 1
     while True:
-        task_ids, end = ready_tasks.part(tx, search, limit, after)
+        task_ids, end = claim_search.part(tx, search, limit, after)
         reservations.extend(tx, {*task_ids, *links.conflicts_of_any(tx, task_ids)})
         free = next((task_id for task_id in task_ids if task_id not in reservations.task_ids), None)
         if free is not None or len(task_ids) < limit:
@@ -314,7 +315,7 @@ def _search(
     next_ready: set[int] = set()
     unfinished = dict(new_waiters)
     for (_, after), waiters in islice(searches.items(), SEARCHES_PER_PASS):
-        task_ids, end = ready_tasks.part(tx, waiters[0].search(), CLAIMS_PER_PASS, after)
+        task_ids, end = claim_search.part(tx, waiters[0].search(), CLAIMS_PER_PASS, after)
         next_ready.update(task_ids)
         for waiter in waiters:
             if end is None:
@@ -374,4 +375,4 @@ def _dequeue_all(tx: Tx, waiter_ids: Collection[int]) -> None:
             removed.setdefault(waiter.filter_key, []).append(waiter)
     for waiters in removed.values():
         if claim_queue.after(tx, waiters[0].id):
-            transitions.emit_ready(tx, ready_tasks.ids(tx, waiters[0].search(), len(waiters)))
+            transitions.emit_ready(tx, claim_search.ids(tx, waiters[0].search(), len(waiters)))

@@ -10,7 +10,7 @@ from project_manager.schemas import projects as schemas
 from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import lookup, paging, resolve, serializers, transitions
 from project_manager.services.tasks import delete_task
-from project_manager.store import epics, events, knowledge, projects, ready_tasks, seals, tasks
+from project_manager.store import claim_search, epics, events, knowledge, projects, seals, tasks
 from project_manager.store.projects import ProjectRow
 from project_manager.store.transaction import Tx
 
@@ -68,12 +68,12 @@ def write(tx: Tx, row: ProjectRow, values: dict[str, Any], *, archived: bool | N
 def _set_archived(tx: Tx, project_id: int, archived: bool) -> None:
     """Set the flag of the tasks of a project, and emit an event for each task that is or was ready."""
     if archived:
-        ready = ready_tasks.ids(tx, {"project_id": project_id}, ALL_TASKS)
+        ready = claim_search.ids(tx, {"project_id": project_id}, ALL_TASKS)
         tasks.set_archived(tx, project_id, archived)
         transitions.emit_not_ready(tx, ready)
     else:
         tasks.set_archived(tx, project_id, archived)
-        transitions.emit_ready(tx, ready_tasks.ids(tx, {"project_id": project_id}, ALL_TASKS))
+        transitions.emit_ready(tx, claim_search.ids(tx, {"project_id": project_id}, ALL_TASKS))
 
 
 def delete(tx: Tx, command: schemas.DeleteProject) -> DeletedView:

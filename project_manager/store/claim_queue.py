@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from project_manager.store.ready_tasks import ReadyTask, Search
+from project_manager.store.claim_search import Search
+from project_manager.store.ready_tasks import ReadyTask
 from project_manager.store.statement import Statement, bindparams, elements
 from project_manager.store.tables import waiters
 from project_manager.store.tasks import TaskRow

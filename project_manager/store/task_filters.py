@@ -14,7 +14,7 @@ from sqlalchemy import CTE, ColumnElement, FromClause, Select, and_, bindparam, 
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
-from project_manager.store import pages, ready_tasks
+from project_manager.store import claim_search, pages, ready_tasks
 from project_manager.store.labels import has_label, rarest
 from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, elements, json_elements
@@ -137,7 +137,7 @@ def first_by_claim(filters: Filters, *, after: bool, capped: bool) -> Select[Any
         return _first_with_label_of_ready(_with_label_of_ready(filters, capped), after=after)
     if after:
         columns = (tasks.c.priority, tasks.c.unblocks, tasks.c.id.label("task_id"))
-        first = ready_tasks.later(_in_tasks(filters, capped).with_only_columns(*columns), "limit")
+        first = claim_search.later(_in_tasks(filters, capped).with_only_columns(*columns), "limit")
         return first.with_only_columns(first.selected_columns.task_id)
     return _in_tasks(filters, capped).order_by(*ready_tasks.CLAIM_ORDER).limit(bindparam("limit"))
 

@@ -15,7 +15,7 @@ from project_manager.schemas.tasks import CreateTask
 from project_manager.services import claim_queue, tasks
 from project_manager.services.claim_queue import Changes, claim_filters
 from project_manager.store import claim_queue as waiters
-from project_manager.store import ready_tasks
+from project_manager.store import claim_search
 from project_manager.store.claim_queue import Waiter
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import BatchState, Tx
@@ -140,9 +140,9 @@ def compare_parts(tx: Tx, seed: int) -> int:
         for waiter in present.waiters:
             expected = [task[0] for task in present.ready() if accepts(waiter, task) and task[0] not in no_attempts]
             found: list[int] = []
-            after: ready_tasks.Position | None = ready_tasks.START
+            after: claim_search.Position | None = claim_search.START
             while after is not None:
-                task_ids, after = ready_tasks.part(tx, waiter.search(), source.randint(1, 3), after)
+                task_ids, after = claim_search.part(tx, waiter.search(), source.randint(1, 3), after)
                 found += task_ids
                 parts += 1
             assert found == expected, seed

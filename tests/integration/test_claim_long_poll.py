@@ -22,7 +22,7 @@ from project_manager.services import claim_blockers, claim_queue, tasks
 from project_manager.services.claim_queue import Changes, LocalWaiter, claim_filters
 from project_manager.store import claim_queue as waiters
 from project_manager.store.claim_queue import Waiter
-from project_manager.store.ready_tasks import START
+from project_manager.store.claim_search import START
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.invariants import check, read

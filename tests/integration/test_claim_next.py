@@ -11,7 +11,7 @@ import pytest
 
 from project_manager.domain.errors import EpicNotFound, Invalid, LockHeld, ProjectNotFound
 from project_manager.schemas.leases import NothingReadyView
-from project_manager.store import ready_tasks
+from project_manager.store import claim_search
 from tests.integration.invariants import check
 from tests.operations_client import OperationsClient, run_due_jobs
 
@@ -45,7 +45,7 @@ async def test_claims_are_ordered_by_priority_then_by_unblocked_tasks_then_by_ag
 async def test_a_claim_by_labels_finds_a_task_behind_many_parts_of_its_search(
     api: OperationsClient, monkeypatch: pytest.MonkeyPatch, wait_seconds: int
 ) -> None:
-    monkeypatch.setattr(ready_tasks, "COMPARED_LABELS", 4)
+    monkeypatch.setattr(claim_search, "COMPARED_LABELS", 4)
     for number in range(10):
         await api.create_task(f"task {number}", labels=["common"])
     for name in ("last", "too late"):

@@ -15,8 +15,8 @@ from project_manager.schemas.tasks import CreateTask
 from project_manager.services import claim_queue, tasks
 from project_manager.services.claim_queue import Changes, NotClaimed, claim_filters
 from project_manager.store import claim_queue as waiters
-from project_manager.store import ready_tasks
-from project_manager.store.ready_tasks import COMPARED_LABELS, PART
+from project_manager.store import claim_search
+from project_manager.store.claim_search import COMPARED_LABELS, PART
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import BatchState, Tx
 from tests.integration.test_claim_long_poll import OrphanWaiter
@@ -185,7 +185,7 @@ def test_a_pass_for_a_thousand_waiters_reads_the_new_task_only(
 def test_a_search_by_labels_looks_at_a_part_of_the_tasks_and_continues(large: Large) -> None:
     tx = large.tx()
     last = tasks.create(tx, validation.read(CreateTask, {"name": "last", "project_id": 2, "labels": ["common"]}))
-    found, after, parts = None, ready_tasks.START, 0
+    found, after, parts = None, claim_search.START, 0
     while found is None:
         with large.counted():
             result = claim_queue.claim_next(tx, claim_of(labels=["common"], project_id=2), after=after)
@@ -225,7 +225,7 @@ def test_a_search_by_labels_goes_on_behind_a_part_with_only_reserved_tasks(large
 
 
 def test_a_search_by_labels_that_nothing_matches_ends(large: Large) -> None:
-    after: ready_tasks.Position | None = ready_tasks.START
+    after: claim_search.Position | None = claim_search.START
     for _ in range(TASKS // COMPARED_LABELS + 1):
         assert after is not None
         result = claim_queue.claim_next(large.tx(), claim_of(labels=["common"], project_id=2), after=after)
@@ -264,7 +264,7 @@ def test_a_claim_looks_at_a_part_of_the_tasks_that_are_not_ready_and_continues(
         large.connection.execute("UPDATE tasks SET attempts = 5")
     tx = large.tx()
     last = tasks.create(tx, validation.read(CreateTask, {"name": "last", "project_id": 1, "epic_id": 1}))
-    found, after, parts = None, ready_tasks.START, 0
+    found, after, parts = None, claim_search.START, 0
     while found is None:
         with large.counted():
             result = claim_queue.claim_next(tx, claim_of(**filters), after=after)
@@ -319,7 +319,7 @@ def test_a_claim_overtakes_no_waiter_behind_one_beside_many_tasks_that_are_not_r
 def serve_new(large: Large, local_waiters: dict[int, OrphanWaiter]) -> dict[int, int]:
     """Run passes for new waiters without another change. Return the tasks of the waiters."""
     results: dict[int, int] = {}
-    tx, changes = large.tx(), Changes(new_waiters=dict.fromkeys(local_waiters, ready_tasks.START))
+    tx, changes = large.tx(), Changes(new_waiters=dict.fromkeys(local_waiters, claim_search.START))
     while changes.new_waiters:
         with large.counted():
             served = claim_queue.serve_waiters(tx, local_waiters=local_waiters, changes=changes)
@@ -361,9 +361,9 @@ def test_a_pass_searches_for_a_part_of_the_new_waiters(large: Large) -> None:
 def test_a_pass_searches_for_the_earliest_new_waiters_first(large: Large) -> None:
     local_waiters = enqueue(large, claim_queue.SEARCHES_PER_PASS + 1, lambda n: {"labels": [f"label-{n}"]})
     *_, last = local_waiters
-    changes = Changes(new_waiters=dict.fromkeys(reversed(local_waiters), ready_tasks.START))
+    changes = Changes(new_waiters=dict.fromkeys(reversed(local_waiters), claim_search.START))
     served = claim_queue.serve_waiters(large.tx(), local_waiters=local_waiters, changes=changes)
-    assert served.unfinished == {last: ready_tasks.START}
+    assert served.unfinished == {last: claim_search.START}
 
 
 @pytest.mark.parametrize("number", [1000])

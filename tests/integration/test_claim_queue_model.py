@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from project_manager.store import ready_tasks
+from project_manager.store import claim_search
 from project_manager.store.transaction import Tx
 from tests.integration.claim_queue_model import compare_claim, compare_parts, compare_pass, transaction
 
@@ -30,6 +30,6 @@ def test_a_claim_gets_the_best_task_that_is_not_reserved_for_a_waiter(tx: Tx) ->
 
 @pytest.mark.promise("claim:best-first")
 def test_the_parts_of_a_search_have_all_its_tasks_in_claim_order(tx: Tx, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ready_tasks, "PART", 2)
-    monkeypatch.setattr(ready_tasks, "COMPARED_LABELS", 4)
+    monkeypatch.setattr(claim_search, "PART", 2)
+    monkeypatch.setattr(claim_search, "COMPARED_LABELS", 4)
     assert sum(compare_parts(tx, seed) for seed in range(SITUATIONS)) > 5 * SITUATIONS

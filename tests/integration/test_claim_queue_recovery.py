@@ -8,7 +8,7 @@ import pytest
 
 from project_manager.domain.errors import DatabaseBusy
 from project_manager.services import claim_queue
-from project_manager.store import ready_tasks
+from project_manager.store import claim_search
 from project_manager.store.claim_queue import Queue, Waiter
 from tests.integration.invariants import check
 from tests.integration.test_claim_long_poll import Waiting, enqueue, queue, serve
@@ -58,7 +58,7 @@ async def test_waiters_get_more_tasks_than_one_pass_claims_after_their_events_we
 async def test_waiters_get_tasks_behind_many_parts_of_their_search_after_their_events_were_missed(
     api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ready_tasks, "COMPARED_LABELS", 4)
+    monkeypatch.setattr(claim_search, "COMPARED_LABELS", 4)
     for number in range(20):
         await api.create_task(f"task {number}", labels=["common"])
     await api.create_task("later", project_name="Shed", status="BACKLOG")

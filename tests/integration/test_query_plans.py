@@ -9,7 +9,7 @@ import pytest
 
 from project_manager.domain.actors import SYSTEM
 from project_manager.services import claim_blockers
-from project_manager.store import listing, ready_tasks, task_filters
+from project_manager.store import claim_search, listing, task_filters
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
 
@@ -48,8 +48,8 @@ def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
     search: dict[str, Any], index: str, database: Path
 ) -> None:
     plans = [
-        plan_of(lambda tx: ready_tasks.best(tx, search), database),
-        plan_of(lambda tx: ready_tasks.ids(tx, search, 4), database),
+        plan_of(lambda tx: claim_search.best(tx, search), database),
+        plan_of(lambda tx: claim_search.ids(tx, search, 4), database),
     ]
     for plan in plans:
         assert any(index in step for step in plan), plan
@@ -68,7 +68,7 @@ def test_the_blockers_of_an_empty_claim_are_counted_in_the_index_of_statuses(
 
 
 def test_the_newest_handoff_note_is_found_without_reading_the_log(database: Path) -> None:
-    plan = plan_of(lambda tx: ready_tasks.best(tx, {}), database)
+    plan = plan_of(lambda tx: claim_search.best(tx, {}), database)
     assert any("USING COVERING INDEX ix_task_logs_handoff" in step for step in plan), plan
     assert not any("USING INDEX ix_task_logs" in step for step in plan), plan
 

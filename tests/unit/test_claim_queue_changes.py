@@ -14,8 +14,8 @@ from project_manager.schemas import validation
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.services.claim_queue import Changes
 from project_manager.store.claim_queue import Waiter
+from project_manager.store.claim_search import START, Position
 from project_manager.store.events import EventRow
-from project_manager.store.ready_tasks import START, Position
 
 MIDDLE = Position(2, 0, 7)
 
