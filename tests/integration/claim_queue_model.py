@@ -10,10 +10,10 @@ from typing import Any
 
 from project_manager.domain.actors import Actor
 from project_manager.schemas import validation
-from project_manager.schemas.leases import ClaimNextTask
+from project_manager.schemas.leases import ClaimNextTask, ClaimView
 from project_manager.schemas.tasks import CreateTask
 from project_manager.services import claim_queue, tasks
-from project_manager.services.claim_queue import Changes, claim_filters
+from project_manager.services.claim_queue import Changes, NotClaimed, claim_filters
 from project_manager.store import claim_queue as waiters
 from project_manager.store import claim_search
 from project_manager.store.claim_queue import Waiter
@@ -37,9 +37,17 @@ class Situation:
         """Return (id, project_id, priority, labels, conflicts) of all tasks in claim order."""
         rows = self.tx.execute(
             "SELECT id, project_id, priority, labels, (SELECT json_group_array(other_id) FROM task_conflicts "
-            "WHERE task_id = tasks.id) FROM tasks WHERE status = 'TODO' ORDER BY priority, unblocks DESC, id"
+            "WHERE task_id = tasks.id) FROM tasks WHERE status = 'TODO' AND attempts < ? "
+            "ORDER BY priority, unblocks DESC, id",
+            (self.tx.max_attempts,),
         ).fetchall()
         return [(*row[:3], set(json.loads(row[3])), json.loads(row[4])) for row in rows]
+
+    def use_up_attempts(self, source: random.Random) -> None:
+        """Leave no attempts for about half of the tasks, and change the number of tasks that each unblocks."""
+        for task in self.ready():
+            changes = (source.randrange(3), source.choice((0, self.tx.max_attempts)), task[0])
+            self.tx.execute("UPDATE tasks SET unblocks = ?, attempts = ? WHERE id = ?", changes)
 
     def expected(self) -> dict[int, int]:
         """Return the task of each waiter that gets one."""
@@ -133,12 +141,9 @@ def compare_parts(tx: Tx, seed: int) -> int:
     source = random.Random(seed)
     parts = 0
     with situation(tx, source) as present:
-        for task in present.ready():
-            changes = (source.randrange(3), source.choice((0, tx.max_attempts)), task[0])
-            tx.execute("UPDATE tasks SET unblocks = ?, attempts = ? WHERE id = ?", changes)
-        no_attempts = {row[0] for row in tx.execute("SELECT id FROM tasks WHERE attempts > 0")}
+        present.use_up_attempts(source)
         for waiter in present.waiters:
-            expected = [task[0] for task in present.ready() if accepts(waiter, task) and task[0] not in no_attempts]
+            expected = [task[0] for task in present.ready() if accepts(waiter, task)]
             found: list[int] = []
             after: claim_search.Position | None = claim_search.START
             while after is not None:
@@ -162,3 +167,24 @@ def compare_claim(tx: Tx, seed: int) -> int:
         claimed = claim_queue.claim_next(tx, command).task
         assert (None if claimed is None else claimed["id"]) == next(free, None), seed
         return int(claimed is not None)
+
+
+def check_claim_in_parts(tx: Tx, seed: int) -> int:
+    """Claim beside tasks without attempts left, and check that no waiter is overtaken. Return 1 if it got a task."""
+    source = random.Random(seed)
+    with situation(tx, source) as present:
+        tx.execute("DELETE FROM task_conflicts")
+        present.use_up_attempts(source)
+        command = validation.read(ClaimNextTask, random_filters(source))
+        expected = present.expected()
+        claimed = claim_all_parts(tx, command).task
+        assert claimed is None or claimed["id"] not in expected.values(), seed
+        return int(claimed is not None)
+
+
+def claim_all_parts(tx: Tx, command: ClaimNextTask) -> ClaimView:
+    """Claim without a wait, and continue the search until its end."""
+    result = claim_queue.claim_next(tx, command)
+    while isinstance(result, NotClaimed) and result.continue_after is not None:
+        result = claim_queue.claim_next(tx, command, after=result.continue_after)
+    return result

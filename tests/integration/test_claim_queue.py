@@ -19,6 +19,7 @@ from project_manager.store import claim_search
 from project_manager.store.claim_search import COMPARED_LABELS, PART
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import BatchState, Tx
+from tests.integration.claim_queue_model import claim_all_parts
 from tests.integration.test_claim_long_poll import OrphanWaiter
 
 NOW = 1_790_000_000_000
@@ -203,11 +204,9 @@ def test_a_later_part_of_a_search_by_labels_finds_the_task_behind_a_reserved_one
     tx = large.tx()
     for name in ("reserved", "free"):
         tasks.create(tx, validation.read(CreateTask, {"name": name, "project_id": 2, "labels": ["common"]}))
-    result = claim_queue.claim_next(tx, claim_of(labels=["common"], project_id=2))
-    while isinstance(result, NotClaimed) and result.continue_after is not None:
-        result = claim_queue.claim_next(tx, claim_of(labels=["common"], project_id=2), after=result.continue_after)
-    assert result.task is not None
-    assert result.task["name"] == "free"
+    claimed = claim_all_parts(tx, claim_of(labels=["common"], project_id=2)).task
+    assert claimed is not None
+    assert claimed["name"] == "free"
 
 
 def test_a_search_by_labels_goes_on_behind_a_part_with_only_reserved_tasks(large: Large) -> None:
@@ -218,10 +217,9 @@ def test_a_search_by_labels_goes_on_behind_a_part_with_only_reserved_tasks(large
     result = claim_queue.claim_next(tx, claim_of(labels=["common"], project_id=2))
     assert isinstance(result, NotClaimed)
     assert result.is_contended
-    while isinstance(result, NotClaimed) and result.continue_after is not None:
-        result = claim_queue.claim_next(tx, claim_of(labels=["common"], project_id=2), after=result.continue_after)
-    assert result.task is not None
-    assert result.task["name"] == "free"
+    claimed = claim_all_parts(tx, claim_of(labels=["common"], project_id=2)).task
+    assert claimed is not None
+    assert claimed["name"] == "free"
 
 
 def test_a_search_by_labels_that_nothing_matches_ends(large: Large) -> None:

@@ -7,7 +7,13 @@ import pytest
 
 from project_manager.store import claim_search
 from project_manager.store.transaction import Tx
-from tests.integration.claim_queue_model import compare_claim, compare_parts, compare_pass, transaction
+from tests.integration.claim_queue_model import (
+    check_claim_in_parts,
+    compare_claim,
+    compare_parts,
+    compare_pass,
+    transaction,
+)
 
 SITUATIONS = 300
 
@@ -28,8 +34,19 @@ def test_a_claim_gets_the_best_task_that_is_not_reserved_for_a_waiter(tx: Tx) ->
     assert sum(compare_claim(tx, seed) for seed in range(SITUATIONS)) > SITUATIONS // 10
 
 
-@pytest.mark.promise("claim:best-first")
-def test_the_parts_of_a_search_have_all_its_tasks_in_claim_order(tx: Tx, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claim_search, "PART", 2)
     monkeypatch.setattr(claim_search, "COMPARED_LABELS", 4)
+
+
+@pytest.mark.promise("claim:first-come")
+@pytest.mark.usefixtures("small_parts")
+def test_a_claim_in_parts_gets_no_task_of_the_turn_of_a_waiter(tx: Tx) -> None:
+    assert sum(check_claim_in_parts(tx, seed) for seed in range(SITUATIONS)) > SITUATIONS // 20
+
+
+@pytest.mark.promise("claim:best-first")
+@pytest.mark.usefixtures("small_parts")
+def test_the_parts_of_a_search_have_all_its_tasks_in_claim_order(tx: Tx) -> None:
     assert sum(compare_parts(tx, seed) for seed in range(SITUATIONS)) > 5 * SITUATIONS
