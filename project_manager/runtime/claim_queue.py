@@ -129,8 +129,8 @@ class ChangesSinceLastPass:
     def keep(self, task_ids: list[int], *, has_more: bool) -> bool:
         """Add the ready tasks that a pass has left for waiters, and return whether another pass is due.
 
-        Unless `has_more`, they are reserved for waiters of other instances. Each of these instances has a pass of its
-        own, so a part of the tasks is enough here.
+        Unless `has_more`, no waiter of this process can have them now. Those for waiters of other instances come first.
+        Each of these instances has a pass of its own, so a part of the tasks is enough here.
         """
         self._left += task_ids if has_more else task_ids[:TASKS_PER_PASS]
         return has_more or bool(self._task_ids or self._new_waiters)

@@ -32,8 +32,8 @@ class NotClaimed(ClaimView):
     """The result of a claim without a task.
 
     `waiter` is the caller in the queue, if it entered the queue. `is_contended` is whether tasks are ready, but all are
-    reserved for earlier waiters. `continue_after` is set when a part of the ready tasks is searched: claim again with
-    `after` set to it.
+    reserved for earlier waiters. `continue_after` is set when only a part of the ready tasks was searched: claim again
+    with `after` set to it.
     """
 
     waiter: Waiter | None = None
@@ -73,9 +73,10 @@ class Changes:
 class ServeResult(Generic[ClaimResult]):
     """The results of the served waiters, by id.
 
-    `left` are ready tasks that waiters accept, and that the pass has not claimed. They are reserved for waiters of
-    other processes, or, if `has_more` is true, another pass can claim them for local waiters. `unfinished` are the new
-    waiters without a result that have not searched all ready tasks. The next pass goes on after their positions.
+    `left` are ready tasks that the pass has not claimed, and that waiters accepted at its start. Those for waiters of
+    other processes come first. If `has_more` is true, another pass can claim the rest for local waiters. `unfinished`
+    are the new waiters without a result that have not searched all ready tasks. The next pass goes on after their
+    positions.
     """
 
     results: dict[int, ClaimResult]
@@ -306,7 +307,7 @@ def _search(
 ) -> tuple[set[int], dict[int, Position]]:
     """Return the next ready tasks of new waiters, and the waiters that have more to search, with their positions.
 
-    The filters of the earliest waiters come first, so that later ones do not hold up their searches.
+    The filters of the earliest waiters come first, so that later waiters do not delay them.
     """
     searches: dict[tuple[FilterKey, Position], list[Waiter]] = {}
     for waiter_id, after in sorted(new_waiters.items()):
