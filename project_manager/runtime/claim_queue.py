@@ -126,6 +126,11 @@ class ChangesSinceLastPass:
         self.add_new(changes.new_waiters)
         self._replayable |= {*changes.replayable}
 
+    @property
+    def has_left(self) -> bool:
+        """Return whether a pass has left ready tasks for waiters of other instances."""
+        return bool(self._left)
+
     def keep(self, task_ids: list[int], *, has_more: bool) -> bool:
         """Add the ready tasks that a pass has left for waiters, and return whether another pass is due.
 

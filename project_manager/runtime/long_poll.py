@@ -35,6 +35,8 @@ from project_manager.store.transaction import Tx
 log = logging.getLogger(__name__)
 
 MAX_CACHED_COUNTS = 1000
+LEFT_TASKS_SECONDS = 5.0
+"""Time until tasks left for waiters of other instances are compared again. Such a waiter can leave without an event."""
 
 Written = TypeVar("Written")
 
@@ -181,7 +183,8 @@ class LongPolls:
         while self.waiting_calls:
             self._pass_due = anyio.Event()
             if not await self._serve_once() and self.waiting_calls:
-                await self._pass_due.wait()
+                with anyio.move_on_after(LEFT_TASKS_SECONDS if self._changes.has_left else None):
+                    await self._pass_due.wait()
 
     async def _listen(self, subscription: Subscription, scope: anyio.CancelScope) -> None:
         """Start a pass after each event that may make a task ready."""

@@ -367,7 +367,7 @@ def _dequeue_all(tx: Tx, waiter_ids: Collection[int]) -> None:
     """Remove these waiters. Emit `task.ready` for as many tasks as waiters of each filter, if a waiter remains behind.
 
     One event for each waiter would name the same task, because it searches after the same filter. A task behind the
-    first part has no event. A later waiter finds it at its next pass, or when it searches at the end of its wait.
+    first part has no event. The next pass of another instance offers it to a later waiter.
     """
     removed: dict[FilterKey, list[Waiter]] = {}
     for waiter_id in sorted(waiter_ids):

@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from project_manager.domain.errors import DatabaseBusy
+from project_manager.runtime import long_poll
 from project_manager.services import claim_queue
 from project_manager.store import claim_search
 from project_manager.store.claim_queue import Queue, Waiter
@@ -122,6 +123,30 @@ async def test_a_waiter_gets_a_task_behind_those_that_are_reserved_for_another_i
         await waiting.until_served(1)
     assert waiting.got == {"ann": f"task of {AGENTS[2]}"}
     assert len(await serve(api, [first, second])) == 2
+
+
+@pytest.mark.promise("claim:not-lost")
+async def test_a_waiter_gets_the_task_reserved_for_one_of_a_dead_instance_behind_tasks_that_are_not_ready(
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_search, "PART", 2)
+    monkeypatch.setattr(long_poll, "LEFT_TASKS_SECONDS", 0.01)
+    held = (await api.create_task("held"))["id"]
+    for number in range(3):
+        await api.create_task(f"in conflict {number}", conflicts_with=[held])
+    await api.claim(held, "zoe", ttl_seconds=600)
+    await enqueue(api, claim_of(agent_id="dead"))
+    async with anyio.create_task_group() as agents:
+        waiting = Waiting(api, agents)
+        await waiting.enqueue("ann", wait_seconds=LONG)
+        await api.create_task("task")
+        await all_events_published(api)
+        api.clock.advance(EXPIRED_AFTER)
+        await run_heartbeat(api)
+        await waiting.until_served(1)
+    assert waiting.got == {"ann": "task"}
+    assert await api.events(0, "task.ready") == []
+    check(api)
 
 
 @pytest.mark.promise("claim:first-come")

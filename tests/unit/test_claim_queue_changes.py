@@ -60,6 +60,7 @@ def test_a_pass_takes_a_limited_number_of_tasks_and_the_next_pass_the_rest(chang
 
 def test_tasks_that_a_pass_leaves_are_compared_again(changes: ChangesSinceLastPass) -> None:
     assert not changes.keep([7], has_more=False)
+    assert changes.has_left
     changes.add_event(event(8))
     assert changes.take(set()).task_ids == [7, 8]
 
