@@ -119,10 +119,10 @@ def first_by_id(filters: Filters, *, after: bool, capped: bool) -> Select[Any]:
     """Select the first `limit` tasks that match in the order of ids. With `after`, they follow the id `after_0`."""
     if filters & (_SEARCHES | _FEW):
         return _first(matching(filters, capped=capped), after=after)
-    if "label" in filters:
-        return _first(_with_label(filters, capped), after=after)
     if "ready" in filters:
         return _first_of_ready_groups(filters, after=after, capped=capped)
+    if "label" in filters:
+        return _first(_with_label(filters, capped), after=after)
     if "epic_id" not in filters and filters & _OF_STATUS:
         return _first_of_statuses(filters, after=after, capped=capped)
     return _first(matching(filters, capped=capped), after=after)
@@ -207,10 +207,15 @@ def _first_of_statuses(filters: Filters, *, after: bool, capped: bool) -> Select
 def _first_of_ready_groups(filters: Filters, *, after: bool, capped: bool) -> Select[Any]:
     """Select the first ids of each group of ready tasks of equal rank, and the first of these.
 
-    The index of ready tasks is in the order of claims. It has the ids in order only within a group.
+    The indexes of ready tasks and of their labels are in the order of claims. They have the ids in order only within a
+    group.
     """
-    groups = _ready_groups(filters & _SCOPE)
-    of_group = (tasks.c.priority == groups.c.priority, tasks.c.unblocks == groups.c.unblocks)
+    if "label" in filters:
+        groups, entry = _ready_groups_with_label(), claimable_labels.c
+        of_group = (entry.priority == groups.c.priority, entry.rank == groups.c.rank)
+    else:
+        groups = _ready_groups(filters & _SCOPE)
+        of_group = (tasks.c.priority == groups.c.priority, tasks.c.unblocks == groups.c.unblocks)
     return _first_of_ranges([groups], _first(matching(filters, capped=capped).where(*of_group), after=after))
 
 
@@ -229,6 +234,29 @@ def _ready_groups(scope: Filters) -> CTE:
     ]
     return groups.union_all(
         select(_member.c.priority, _member.c.unblocks)
+        .select_from(groups)
+        .join(_member, _member.c.id == func.coalesce(*following))
+    )
+
+
+def _ready_groups_with_label() -> CTE:
+    """Return the distinct pairs of `priority` and `rank` of ready tasks with the label. Each step seeks the next pair."""
+    entry = claimable_labels.c
+
+    def best(*columns: ColumnElement[Any], after: tuple[ColumnElement[bool], ...] = ()) -> Select[Any]:
+        found = select(*columns).where(entry.label == bindparam("label"), *after)
+        return found.order_by(entry.priority, entry.rank).limit(_ONE)
+
+    groups = select(best(entry.priority, entry.rank).subquery("best")).cte("ready_groups", recursive=True)
+    # For one comparison of both columns, SQLite would read the entries from the priority on.
+    same_priority = (entry.priority == groups.c.priority, entry.rank > groups.c.rank)
+    next_priority = (entry.priority > groups.c.priority,)
+    following = [
+        best(entry.task_id, after=after).correlate(groups).scalar_subquery() for after in (same_priority, next_priority)
+    ]
+    # UNION ends the recursion even if the entry of a task is out of date.
+    return groups.union(
+        select(_member.c.priority, -_member.c.unblocks)
         .select_from(groups)
         .join(_member, _member.c.id == func.coalesce(*following))
     )
