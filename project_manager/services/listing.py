@@ -42,7 +42,7 @@ def _readiness_filters(command: ListTasks) -> dict[str, Any]:
     """Return the filters for the status and the readiness of a list. Only tasks in TODO are ready."""
     statuses = command.status or [*Status]
     if command.ready:
-        return {"ready": True} if Status.TODO in statuses else {"ids": []}
+        return {"ready": True} if Status.TODO in statuses else {"ids": []}  # no task is ready in these statuses
     found: dict[str, Any] = {}
     if command.status:
         found["status"] = [status.value for status in command.status]

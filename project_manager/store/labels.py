@@ -22,7 +22,7 @@ _foreign = select(task_labels.c.task_id).where(~_owned.correlate(task_labels).ex
 
 
 def _rarest(table: Table) -> Statement:
-    """Return the statement for the one of `labels` with the fewest rows in the table. It counts up to `limit`."""
+    """Return the statement that selects the label with the fewest rows in the table, and their number up to `limit`."""
     wanted = json_elements(bindparam("labels")).alias("wanted")
     found = table.alias("counted")
     entries = select(found).where(found.c.label == wanted.c.value).correlate(wanted)
@@ -36,7 +36,7 @@ _WRONG = Statement(union(_missing, _foreign).order_by("id").limit(bindparam("lim
 
 
 def find_wrong(tx: Tx, limit: int) -> list[int]:
-    """Return the ids of up to `limit` tasks with entries in the table that differ from their labels."""
+    """Return the ids of up to `limit` tasks with entries in `task_labels` that differ from their labels."""
     return [row[0] for row in _WRONG.rows(tx, limit=limit)]
 
 

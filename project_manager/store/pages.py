@@ -10,7 +10,7 @@ from project_manager.domain.limits import PAGE_CHARACTERS, TOTAL_MAXIMUM
 from project_manager.store.statement import Converted, Row, Statement
 from project_manager.store.transaction import Tx
 
-COUNT_MAXIMUM = 2**62
+_COUNT_MAXIMUM = 2**62
 """More than the number of rows of any table."""
 _ONE: ColumnElement[int] = literal_column("1")
 
@@ -63,7 +63,8 @@ def index_counter(entries: Select[Any]) -> Statement:
 def number_up_to(entries: Select[Any], most: ColumnElement[int]) -> ColumnElement[int]:
     """Return the number of entries of one index. Counting ends at `most`.
 
-    It skips this many entries before it counts them, because SQLite skips four times as fast as it counts to a limit.
+    It first skips `most` - 1 entries, and counts them only if no entry follows. SQLite skips entries four times as fast
+    as it counts them up to a limit.
     """
     last = entries.with_only_columns(most, maintain_column_froms=True).limit(_ONE).offset(most - _ONE)
     number = entries.with_only_columns(func.count(), maintain_column_froms=True)
@@ -81,7 +82,7 @@ def count_all(
     tx: Tx, counters: Sequence[Statement], parameters: dict[str, Any], *, exact: bool, maximum: int = TOTAL_MAXIMUM
 ) -> Total:
     """Return the number of rows of several selections together, as `count` does."""
-    most = COUNT_MAXIMUM if exact else maximum + 1
+    most = _COUNT_MAXIMUM if exact else maximum + 1
     number = sum(int(counter.value(tx, **parameters, most=most)) for counter in counters)
     if exact or number <= maximum:
         return Total(number)

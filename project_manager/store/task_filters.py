@@ -1,9 +1,9 @@
 """Filters of lists of tasks: the conditions, and the selections of the ids of the tasks that match.
 
-Filters are a dict from the names in `_condition` to their values. All of them must match. A selection reads the index
-of one filter in the order of the list, and tests the other filters on its tasks. So its cost does not grow with the
-number of all tasks. A list by status reads the first tasks of each project, so its cost grows with the number of
-projects.
+Filters are a dict from names to values. The names are `labels`, `q`, and the cases of `_condition`. A task must pass
+all filters. `resolve` decides which index a selection reads. The selection reads this index in the order of the list,
+and tests the other filters on its tasks. So its cost does not grow with the number of all tasks. A list by status reads
+the first tasks of each project, so its cost grows with the number of projects.
 """
 
 import json
@@ -30,11 +30,11 @@ _OF_STATUS = frozenset({"status", "project_id"})
 _FEW = frozenset({"ids", "holder"})
 """Filters that few tasks pass. SQLite finds these by id or by an index, and sorts them."""
 _INDEXES = (*[frozenset({name}) for name in ("ids", "holder", "epic_id")], _OF_STATUS)
-"""The filters of each index, from the shortest index to the longest."""
+"""The filters of each index. The first index is usually the shortest."""
 _SEARCHES = frozenset({"q", "q_among"})
 _ONE: ColumnElement[int] = literal_column("1")
 SEVERAL, MANY = 1024, 8192
-"""The numbers of tasks up to which the lengths of indexes are compared, at first and then."""
+"""The numbers of tasks up to which the lengths of indexes are compared: first SEVERAL, and MANY if all are longer."""
 _member = tasks.alias("member")
 
 
@@ -67,7 +67,11 @@ def resolve(tx: Tx, filters: dict[str, Any]) -> Query:
 
 
 class _Smallest(NamedTuple):
-    """The smallest index of a query: the rarest label, whether the index is that of labels, and whether it has few."""
+    """The smallest index of a query.
+
+    `label` is the rarest label of the query. `is_of_label` is true if the index is that of this label. `has_few` is
+    true if the index is short enough to compare a search with its ids.
+    """
 
     label: str | None = None
     is_of_label: bool = True
@@ -85,7 +89,7 @@ def _smallest_index(tx: Tx, names: Filters, filters: dict[str, Any], values: dic
         return _Smallest(labels[0] if labels else None)
     found = _Smallest()
     for most in (SEVERAL, MANY) if index else (SEVERAL,):
-        size = int(_sized(index).value(tx, **values, most=most + 1)) if index else most + 1
+        size = int(_size_of(index).value(tx, **values, most=most + 1)) if index else most + 1
         label, number = rarest(tx, labels, most + 1, ready=ready) if labels else (None, most + 1)
         found = _Smallest(label, number <= size, min(size, number) <= most)
         if found.has_few:
@@ -94,7 +98,7 @@ def _smallest_index(tx: Tx, names: Filters, filters: dict[str, Any], values: dic
 
 
 @lru_cache(maxsize=16)
-def _sized(index: Filters) -> Statement:
+def _size_of(index: Filters) -> Statement:
     return counter(index, capped=False)
 
 
@@ -240,7 +244,7 @@ def _ready_groups(scope: Filters) -> CTE:
 
 
 def _ready_groups_with_label() -> CTE:
-    """Return the distinct pairs of `priority` and `rank` of ready tasks with the label. Each step seeks the next pair."""
+    """Return the distinct pairs of `priority` and `rank` of ready tasks with a label. Each step seeks the next pair."""
     entry = claimable_labels.c
 
     def best(*columns: ColumnElement[Any], after: tuple[ColumnElement[bool], ...] = ()) -> Select[Any]:
