@@ -26,12 +26,19 @@ CHOICES: dict[str, list[Any]] = {
     "ready": [None, True, False],
     "q": [None, "paint", "paint fen"],
 }
+MORE_CHOICES: dict[str, list[Any]] = {
+    **CHOICES,
+    "ids": [None, [], [3, 1, 2, 57, 3, 1000]],
+    "holder": [None, "ann", "bob"],
+}
 PASSES: dict[str, Callable[[Json, Any], bool]] = {
     "status": lambda task, wanted: task["status"] in wanted,
     "project_id": lambda task, wanted: task["project_id"] == wanted,
     "epic_id": lambda task, wanted: task["epic_id"] == wanted,
     "label": lambda task, wanted: wanted in task["labels"],
     "labels": lambda task, wanted: set(wanted) <= set(task["labels"]),
+    "ids": lambda task, wanted: task["id"] in wanted,
+    "holder": lambda task, wanted: task["lock"] is not None and task["lock"]["holder"] == wanted,
     "ready": lambda task, wanted: task["ready"] == wanted,
     "q": lambda task, wanted: all(word in task["name"] for word in wanted.split()),
 }
@@ -128,8 +135,20 @@ async def test_any_index_finds_the_same_tasks(
     tasks = await fill(api)
     monkeypatch.setattr(task_filters, "SEVERAL", limits[0])
     monkeypatch.setattr(task_filters, "MANY", limits[1])
-    for names in (("q", "label"), ("q", "status"), ("label", "status"), ("label", "project_id"), ("q", "epic_id")):
-        for values in product(*[CHOICES[name][1:] for name in names]):
+    for names in (
+        ("q", "label"),
+        ("q", "status"),
+        ("label", "status"),
+        ("label", "project_id"),
+        ("q", "epic_id"),
+        ("ids", "label", "ready"),
+        ("ids", "status", "ready"),
+        ("ids", "q", "label"),
+        ("holder", "q", "label"),
+        ("holder", "project_id", "ready"),
+        ("label", "ready", "project_id", "epic_id"),
+    ):
+        for values in product(*[MORE_CHOICES[name][1:] for name in names]):
             filters = dict(zip(names, values, strict=True))
             rows = await listed(api, "list_tasks", {**filters, "fields": "id"})
             assert [row["id"] for row in rows] == expected(tasks, filters), filters

@@ -73,6 +73,12 @@ async def test_a_cursor_with_a_forged_position_is_refused(api: OperationsClient,
     await api.call_error(MalformedCursor, "list_tasks", cursor=cursors.write(position, {}))
 
 
+async def test_a_cursor_of_a_list_in_another_order_is_refused(api: OperationsClient) -> None:
+    cursor = cursors.write((2, 0, 1), {"status": ["DONE"]})
+    refusal = await api.call_error(MalformedCursor, "get_available_tasks", status="DONE", cursor=cursor)
+    assert "omit" in refusal.hint
+
+
 @pytest.mark.promise("request:pages")
 async def test_a_cursor_works_only_with_the_filters_that_it_was_given_for(api: OperationsClient) -> None:
     await filled(api)
