@@ -7,6 +7,7 @@ the first tasks of each project, so its cost grows with the number of projects.
 """
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -219,51 +220,40 @@ def _first_of_ready_groups(filters: Filters, *, after: bool, capped: bool) -> Se
         of_group = (entry.priority == groups.c.priority, entry.rank == groups.c.rank)
     else:
         groups = _ready_groups(filters & _SCOPE)
-        of_group = (tasks.c.priority == groups.c.priority, tasks.c.unblocks == groups.c.unblocks)
+        of_group = (tasks.c.priority == groups.c.priority, tasks.c.unblocks == -groups.c.rank)
     return _first_of_ranges([groups], _first(matching(filters, capped=capped).where(*of_group), after=after))
 
 
 def _ready_groups(scope: Filters) -> CTE:
-    """Return the distinct pairs of `priority` and `unblocks` of ready tasks. Each step seeks the next pair."""
-
-    def best(*columns: ColumnElement[Any], after: tuple[ColumnElement[bool], ...] = ()) -> Select[Any]:
-        found = select(*columns).where(READY_INDEX_CONDITION, *_conditions(scope, False), *after).limit(_ONE)
-        return found.with_hint(tasks, ready_index(scope), "sqlite").order_by(tasks.c.priority, tasks.c.unblocks.desc())
-
-    groups = select(best(tasks.c.priority, tasks.c.unblocks).subquery("best")).cte("ready_groups", recursive=True)
-    same_priority = (tasks.c.priority == groups.c.priority, tasks.c.unblocks < groups.c.unblocks)
-    next_priority = (tasks.c.priority > groups.c.priority,)
-    following = [
-        best(tasks.c.id, after=after).correlate(groups).scalar_subquery() for after in (same_priority, next_priority)
-    ]
-    return groups.union_all(
-        select(_member.c.priority, _member.c.unblocks)
-        .select_from(groups)
-        .join(_member, _member.c.id == func.coalesce(*following))
-    )
+    """Return the groups of ready tasks."""
+    ready = select(tasks.c.id).where(READY_INDEX_CONDITION, *_conditions(scope, False)).limit(_ONE)
+    ready = ready.with_hint(tasks, ready_index(scope), "sqlite").order_by(tasks.c.priority, tasks.c.unblocks.desc())
+    return _groups(ready, tasks.c.priority, lambda rank: tasks.c.unblocks < -rank)
 
 
 def _ready_groups_with_label() -> CTE:
-    """Return the distinct pairs of `priority` and `rank` of ready tasks with a label. Each step seeks the next pair."""
+    """Return the groups of ready tasks with the label `label`."""
     entry = claimable_labels.c
+    ready = select(entry.task_id).where(entry.label == bindparam("label")).limit(_ONE)
+    return _groups(ready.order_by(entry.priority, entry.rank), entry.priority, lambda rank: entry.rank > rank)
 
-    def best(*columns: ColumnElement[Any], after: tuple[ColumnElement[bool], ...] = ()) -> Select[Any]:
-        found = select(*columns).where(entry.label == bindparam("label"), *after)
-        return found.order_by(entry.priority, entry.rank).limit(_ONE)
 
-    groups = select(best(entry.priority, entry.rank).subquery("best")).cte("ready_groups", recursive=True)
-    # For one comparison of both columns, SQLite would read the entries from the priority on.
-    same_priority = (entry.priority == groups.c.priority, entry.rank > groups.c.rank)
-    next_priority = (entry.priority > groups.c.priority,)
-    following = [
-        best(entry.task_id, after=after).correlate(groups).scalar_subquery() for after in (same_priority, next_priority)
-    ]
+def _groups(
+    best: Select[Any], priority: ColumnElement[int], is_behind: Callable[[ColumnElement[int]], ColumnElement[bool]]
+) -> CTE:
+    """Return the distinct pairs of `priority` and `rank` (minus `unblocks`) of tasks. Each step seeks the next pair.
+
+    `best` selects the id of the first task in the order of an index. `priority` is a column of this index, and
+    `is_behind` returns the condition that an entry is behind a rank.
+    """
+    pair = (_member.c.priority.label("priority"), (-_member.c.unblocks).label("rank"))
+    groups = select(*pair).where(_member.c.id == best.scalar_subquery()).cte("ready_groups", recursive=True)
+    # For one comparison of both columns, SQLite would read the index from the priority on.
+    same_priority = best.where(priority == groups.c.priority, is_behind(groups.c.rank))
+    next_priority = best.where(priority > groups.c.priority)
+    following = [found.correlate(groups).scalar_subquery() for found in (same_priority, next_priority)]
     # UNION ends the recursion even if the entry of a task is out of date.
-    return groups.union(
-        select(_member.c.priority, -_member.c.unblocks)
-        .select_from(groups)
-        .join(_member, _member.c.id == func.coalesce(*following))
-    )
+    return groups.union(select(*pair).select_from(groups).join(_member, _member.c.id == func.coalesce(*following)))
 
 
 def _first_of_ranges(ranges: list[FromClause], within: Select[Any]) -> Select[Any]:
