@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Browser, WebSocketRoute, expect
+from playwright.sync_api import APIResponse, Browser, Route, WebSocketRoute, expect
 
 from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
@@ -318,6 +318,51 @@ def test_text_typed_before_the_session_ended_is_restored_only_for_the_same_user(
         sign_in(tab, token_of("bob")["secret"])
         expect(tab.page.get_by_test_id("new-task")).to_be_visible()
         expect(tab.dialog).to_have_count(0)
+
+
+def test_a_late_answer_to_a_request_of_the_ended_session_does_not_end_the_new_one(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    root = client.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
+    held: list[tuple[Route, APIResponse]] = []
+    with service.http(Authorization=f"Bearer {root}") as operator, dashboard(service, browser) as tab:
+        tab.page.goto(service.url)
+        first = operator.post("/api/tokens", json={"name": "ada", "role": "operator"}).json()
+        sign_in(tab, first["secret"])
+        tab.expect_status("live")
+        tab.page.route("**/api/agents?*", lambda route: held.append((route, route.fetch())), times=1)
+        assert operator.delete(f"/api/tokens/{first['id']}").is_success
+        expect(tab.page.get_by_test_id("signin")).to_be_visible()
+        sign_in(tab, operator.post("/api/tokens", json={"name": "ada", "role": "operator"}).json()["secret"])
+        tab.expect_status("live")
+        [(late, refusal)] = held
+        assert refusal.status == 401
+        with tab.page.expect_response("**/api/agents?*") as answered:
+            late.fulfill(response=refusal)
+        answered.value.finished()
+        tab.page.evaluate("() => fetch('/api/session').then((response) => response.json())")
+        expect(tab.page.get_by_test_id("signin")).to_have_count(0)
+        tab.expect_status("live")
+
+
+def test_a_page_that_waits_for_a_sign_in_sends_no_requests(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    root = client.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
+    with service.http(Authorization=f"Bearer {root}") as operator, dashboard(service, browser) as tab:
+        tab.page.clock.install()
+        tab.page.goto(service.url)
+        made = operator.post("/api/tokens", json={"name": "ada", "role": "operator"}).json()
+        sign_in(tab, made["secret"])
+        tab.expect_status("live")
+        assert operator.delete(f"/api/tokens/{made['id']}").is_success
+        expect(tab.page.get_by_test_id("signin")).to_be_visible()
+        sent: list[str] = []
+        tab.page.on("request", lambda request: sent.append(request.url))
+        tab.page.on("websocket", lambda socket: sent.append(socket.url))
+        for _ in range(10):
+            tab.page.clock.fast_forward(60_000)
+        assert sent == []
 
 
 def test_the_sign_in_page_shows_a_reason_only_when_access_was_lost(

@@ -38,10 +38,16 @@ const UNREADABLE = {
 const TIMEOUT_MS = 20_000;
 
 let signedOut = () => {};
+let sessions = 0;
 
 /** Set the listener for the end of the session. */
 export function onSignedOut(/** @type {() => void} */ listener) {
   signedOut = listener;
+}
+
+/** Begin a new session. A 401 that answers a request of an earlier session no longer ends it. */
+export function beginSession() {
+  sessions += 1;
 }
 
 /** Return an idempotency key, by which the server recognises a repeated request. */
@@ -94,6 +100,7 @@ function headersOf(/** @type {string} */ method, /** @type {RequestOptions} */ {
 export async function request(method, path, options = {}) {
   const headers = headersOf(method, options);
   const text = JSON.stringify(options.body);
+  const session = sessions;
   let response = await once(method, path, headers, text);
   if (response.status === 503) {
     await pause(Math.min(5, Number(response.headers.get("Retry-After")) || 1) * 1000);
@@ -101,7 +108,7 @@ export async function request(method, path, options = {}) {
   }
   const answer = await answerOf(response);
   if (response.ok) return answer;
-  if (response.status === 401 && !path.startsWith("/api/session")) signedOut();
+  if (response.status === 401 && session === sessions && !path.startsWith("/api/session")) signedOut();
   throw new ApiError(response.status, answer ?? {});
 }
 

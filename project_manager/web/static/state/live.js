@@ -235,7 +235,9 @@ function reconnect() {
   open();
 }
 
+/** Try to be live. Without a session the server would refuse: the sign-in starts the next attempt. */
 async function attempt() {
+  if (state.signIn) return undefined;
   if (connection.needsReload) return reload();
   if (state.loaded) return connection.failedHandshakes > 1 ? poll() : reconnect();
   try {

@@ -1,5 +1,5 @@
 // The session: sign-in, sign-out and the current actor.
-import { ApiError, get, onSignedOut, post, request } from "../core/api.js";
+import { ApiError, beginSession, get, onSignedOut, post, request } from "../core/api.js";
 import { clearDrafts } from "../core/drafts.js";
 import { loadSetting, saveSetting } from "../core/local_storage.js";
 import { dispatch, dispatchNow, state } from "./store.js";
@@ -58,6 +58,7 @@ const COOKIE_NOT_STORED = {
 export async function signIn(/** @type {string} */ token) {
   try {
     await post("/api/session", { token });
+    beginSession();
     if (!(await resumeSession())) throw new ApiError(0, COOKIE_NOT_STORED);
   } catch (error) {
     describeError(error);
