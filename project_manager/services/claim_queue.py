@@ -376,4 +376,4 @@ def _dequeue_all(tx: Tx, waiter_ids: Collection[int]) -> None:
             removed.setdefault(waiter.filter_key, []).append(waiter)
     for waiters in removed.values():
         if claim_queue.after(tx, waiters[0].id):
-            transitions.emit_ready(tx, claim_search.ids(tx, waiters[0].search(), len(waiters)))
+            transitions.emit_ready(tx, claim_search.part(tx, waiters[0].search(), len(waiters))[0])

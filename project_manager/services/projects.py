@@ -14,8 +14,6 @@ from project_manager.store import claim_search, epics, events, knowledge, projec
 from project_manager.store.projects import ProjectRow
 from project_manager.store.transaction import Tx
 
-ALL_TASKS = 2**62
-
 
 def create(tx: Tx, command: schemas.CreateProject) -> schemas.ProjectView:
     """Create a project. Its name is unique."""
@@ -68,12 +66,12 @@ def write(tx: Tx, row: ProjectRow, values: dict[str, Any], *, archived: bool | N
 def _set_archived(tx: Tx, project_id: int, archived: bool) -> None:
     """Set the flag of the tasks of a project, and emit an event for each task that is or was ready."""
     if archived:
-        ready = claim_search.ids(tx, {"project_id": project_id}, ALL_TASKS)
+        ready = claim_search.ids(tx, {"project_id": project_id})
         tasks.set_archived(tx, project_id, archived)
         transitions.emit_not_ready(tx, ready)
     else:
         tasks.set_archived(tx, project_id, archived)
-        transitions.emit_ready(tx, claim_search.ids(tx, {"project_id": project_id}, ALL_TASKS))
+        transitions.emit_ready(tx, claim_search.ids(tx, {"project_id": project_id}))
 
 
 def delete(tx: Tx, command: schemas.DeleteProject) -> DeletedView:

@@ -5,30 +5,44 @@ needs all). It reads an index in claim order, so its cost does not grow with the
 
 An index can have many tasks that a search does not find. They conflict with a leased task, or lack a label. A search
 therefore looks at a part of the index, and returns the position where it stopped. The next search goes on from there.
+A part is limited by the number of its tasks and of their conflicts.
 """
 
 import json
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Integer, Select, and_, bindparam, select, tuple_, union_all
+from sqlalchemy import ColumnElement, FromClause, Integer, Select, and_, bindparam, case, select, tuple_, union_all
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store import pages
+from project_manager.store import pages, ready_tasks
 from project_manager.store.labels import has_all_labels, rarest
 from project_manager.store.ready_tasks import CLAIM_ORDER, ROW_WITH_CONTEXT, ClaimContext, split_context
 from project_manager.store.statement import Statement
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, tasks
-from project_manager.store.tasks import TaskRow, ready_conditions, ready_conditions_of_indexed, ready_index
+from project_manager.store.tasks import (
+    TaskRow,
+    has_running_conflict,
+    number_of_conflicts,
+    ready_conditions,
+    ready_conditions_of_indexed,
+    ready_index,
+)
 from project_manager.store.transaction import Tx
 
 Search = dict[str, Any]
 RARE_LABEL_LIMIT = 100
 """A label with this many ready tasks counts as common. Among common labels, the first one is searched."""
 PART = 128
-"""Number of tasks in a part. Together with the search for their conflicts, they cost less than 1 ms."""
+"""Number of tasks in a part of a search without labels."""
+COMPARED_CONFLICTS = 4096
+"""A part ends earlier at this number of conflicts of blocked tasks, so that it costs less than 1 ms."""
+BLOCKED_TASK = 16
+"""Number of conflicts that cost as much as one more blocked task."""
 COMPARED_LABELS = 1024
 """Labels that one search by labels compares at most. Its parts have this many tasks, divided by the wanted labels."""
+_ALL = 2**62
+"""More than the number of tasks."""
 
 
 class Position(NamedTuple):
@@ -51,18 +65,15 @@ def best(
 
     The second value is the position where the search has stopped without a result, or None when it is complete.
     """
-    shape = _shape(tx, search, after)
-    if "labels" not in search and not shape.is_later:
-        first = _first(shape).row(tx, **search, now=tx.now, max_attempts=tx.max_attempts, agent=tx.actor.id)
-        if first is None:
-            return None, None
+    shape, values = _shape(tx, search, after), _values(tx, search, 1, after)
+    if not shape.is_later:
+        first = _first(shape).row(tx, **values, agent=tx.actor.id)
+        if first is None:  # without labels, the index has no tasks
+            return None, _end(tx, shape, values) if "labels" in search else None
         if first[-1]:
             return split_context(first[:-1]), None
-    values = _values(tx, search, 1, after)
-    row = _best(shape).row(tx, **values, agent=tx.actor.id)
-    if row is not None:
-        return split_context(row), None
-    return None, _end_of_part(shape).one(tx, Position._make, **values)
+    found, end = _ready_in_part(tx, shape, values, 1)
+    return (ready_tasks.get_with_context(tx, found[0]), None) if found else (None, end)
 
 
 def part(tx: Tx, search: Search, limit: int, after: Position = START) -> tuple[list[int], Position | None]:
@@ -70,16 +81,17 @@ def part(tx: Tx, search: Search, limit: int, after: Position = START) -> tuple[l
 
     The second value is the position where the search goes on, or None when it is complete.
     """
-    shape, values = _shape(tx, search, after), _values(tx, search, limit, after)
-    found = _positions(shape).all(tx, Position._make, **values, limit=limit)
-    is_full = len(found) == limit
-    end = found[-1] if is_full else _end_of_part(shape).one(tx, Position._make, **values)
-    return [position.task_id for position in found], end
+    return _ready_in_part(tx, _shape(tx, search, after), _values(tx, search, limit, after), limit)
 
 
-def ids(tx: Tx, search: Search, limit: int) -> list[int]:
-    """Return the ids of the first ready tasks in claim order, `limit` at most. They are in the first part."""
-    return part(tx, search, limit)[0]
+def ids(tx: Tx, search: Search) -> list[int]:
+    """Return the ids of all ready tasks in claim order."""
+    found: list[int] = []
+    after: Position | None = START
+    while after is not None:
+        in_part, after = part(tx, search, _ALL, after)
+        found += in_part
+    return found
 
 
 class Candidates:
@@ -139,6 +151,26 @@ def _values(tx: Tx, search: Search, limit: int, after: Position) -> dict[str, An
     return {**values, "part": size - 1 + limit}
 
 
+def _ready_in_part(tx: Tx, shape: _Shape, values: dict[str, Any], limit: int) -> tuple[list[int], Position | None]:
+    """Return the ids of ready tasks in a part, and the position where the search goes on."""
+    found: list[int] = []
+    compared = 0
+    rows = _tasks_in_part(shape).each(tx, **values)
+    for number, (priority, rank, task_id, conflicts) in enumerate(rows, start=1):
+        if conflicts is None:
+            found.append(task_id)
+        else:
+            compared += BLOCKED_TASK + conflicts
+        if len(found) == limit or compared >= COMPARED_CONFLICTS or number == values["part"]:
+            return found, Position(priority, rank, task_id)
+    return found, _end(tx, shape, values)
+
+
+def _end(tx: Tx, shape: _Shape, values: dict[str, Any]) -> Position | None:
+    """Return the position of the last task in a part, or None if the part has fewer tasks."""
+    return _end_of_part(shape).one(tx, Position._make, **values)
+
+
 @lru_cache(maxsize=64)
 def _first(shape: _Shape) -> Statement:
     """Return the statement for the first task in the index with its facts, and whether it is ready.
@@ -146,20 +178,24 @@ def _first(shape: _Shape) -> Statement:
     The first task is ready for nearly all claims, and this statement costs less than the search in a part.
     """
     is_ready = and_(*ready_conditions_of_indexed(tasks, with_attempt_limit=shape.is_capped))
-    indexed = _indexed(ROW_WITH_CONTEXT.add_columns(is_ready), shape)
-    return Statement(indexed.order_by(*CLAIM_ORDER).limit(literal_column("1")))
+    wanted = ROW_WITH_CONTEXT.add_columns(is_ready)
+    if "labels" in shape.names:
+        found = _in_part(wanted, shape, _part(shape).subquery("entry"))
+    else:
+        found = _indexed(wanted, shape).order_by(*CLAIM_ORDER)
+    return Statement(found.limit(literal_column("1")))
 
 
 @lru_cache(maxsize=64)
-def _best(shape: _Shape) -> Statement:
-    entry = _part(shape).subquery("entry")
-    return Statement(_in_part(ROW_WITH_CONTEXT, shape, entry).limit(literal_column("1")))
+def _tasks_in_part(shape: _Shape) -> Statement:
+    """Return the statement for the positions of the tasks in a part that are ready, or blocked by conflicts only.
 
-
-@lru_cache(maxsize=64)
-def _positions(shape: _Shape) -> Statement:
+    The last column is the number of conflicts of a blocked task, and NULL for a ready task. SQLite does not sort the
+    tasks, so those behind the last row read cost nothing.
+    """
     entry = _part(shape).subquery("entry")
-    return Statement(_in_part(select(*_position(entry.c)), shape, entry).limit(bindparam("limit")))
+    conflicts = case((has_running_conflict(tasks.c.id), number_of_conflicts(tasks.c.id)))
+    return Statement(_in_part(select(*_position(entry.c), conflicts), shape, entry))
 
 
 @lru_cache(maxsize=64)
@@ -171,8 +207,8 @@ def _end_of_part(shape: _Shape) -> Statement:
 
 
 def _in_part(wanted: Select[Any], shape: _Shape, entry: FromClause) -> Select[Any]:
-    """Select from the ready tasks in a part. With several labels, they have all of `labels`."""
-    conditions = ready_conditions(tasks, with_attempt_limit=shape.is_capped)
+    """Select from the tasks in a part that are ready, or blocked by conflicts only. They have all of `labels`."""
+    conditions = ready_conditions(tasks, with_attempt_limit=shape.is_capped, conflicts=False)
     if "labels" in shape.names:
         conditions += _scope(entry.c, shape.names - {"priority"})
     if shape.has_several_labels:

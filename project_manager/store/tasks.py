@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Select, bindparam, case, delete, func, insert, null, select, update
-from sqlalchemy.sql.expression import literal_column
+from sqlalchemy.sql.expression import UnaryExpression, literal_column
+from sqlalchemy.sql.operators import custom_op
 
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import TASK_FIELDS
@@ -86,6 +87,26 @@ def running_conflicts_of(task_id: ColumnElement[int]) -> Select[Any]:
             _other.c.lock_expires_at > bindparam("now"),
         )
     )
+
+
+def has_running_conflict(task_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Return whether a task that conflicts with the task has a live lease, for a statement on many tasks.
+
+    The statement reads the leased tasks once, when the first of its tasks has a conflict.
+    """
+    leased = (
+        select(_other.c.id)
+        .with_hint(_other, "INDEXED BY ix_tasks_lock_expires_at", "sqlite")
+        .where(_other.c.lock_holder.is_not(None), _other.c.lock_expires_at > bindparam("now"))
+    )
+    # Without the unary plus, SQLite can search the conflicts for each leased task.
+    other_id: ColumnElement[int] = UnaryExpression(task_conflicts.c.other_id, operator=custom_op("+"))
+    return select(null()).where(task_conflicts.c.task_id == task_id, other_id.in_(leased)).exists()
+
+
+def number_of_conflicts(task_id: ColumnElement[int]) -> ColumnElement[int]:
+    """Return the number of tasks that conflict with the task."""
+    return select(func.count()).select_from(task_conflicts).where(task_conflicts.c.task_id == task_id).scalar_subquery()
 
 
 def written_links() -> list[ColumnElement[Any]]:

@@ -16,7 +16,7 @@ from project_manager.services import claim_queue, tasks
 from project_manager.services.claim_queue import Changes, NotClaimed, claim_filters
 from project_manager.store import claim_queue as waiters
 from project_manager.store import claim_search
-from project_manager.store.claim_search import COMPARED_LABELS, PART
+from project_manager.store.claim_search import COMPARED_CONFLICTS, COMPARED_LABELS, PART
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import BatchState, Tx
 from tests.integration.claim_queue_model import claim_all_parts
@@ -28,6 +28,7 @@ WAITERS = 150
 STEP = 100
 CONFLICTS_OF_A_TASK = 256
 STEPS_OF_A_PART = 100 * PART
+STEPS_OF_THE_CONFLICTS = 20 * COMPARED_CONFLICTS
 FEW_STEPS = 5_000
 """Steps of SQLite's virtual machine. A claim takes some hundred, a scan of 40,000 tasks more than 400,000."""
 
@@ -275,6 +276,56 @@ def test_a_claim_looks_at_a_part_of_the_tasks_that_are_not_ready_and_continues(
     assert max(steps) < STEPS_OF_A_PART
 
 
+def block_with_many_conflicts(large: Large) -> int:
+    """Let each of the first tasks have the largest number of conflicts, one with a leased task. Return the next one."""
+    execute, number = large.connection.execute, CONFLICTS_OF_A_TASK
+    execute(
+        "UPDATE tasks SET status = 'IN_PROGRESS', lock_holder = 'bob', lock_acquired_at = 1, lock_expires_at = ?, "
+        "lock_ttl = 900000, lock_from = 'TODO' WHERE id = ?",
+        (NOW + 900_000, 2 * number),
+    )
+    execute("UPDATE tasks SET status = 'BACKLOG' WHERE id > ?1 AND id < 2 * ?1", (number,))
+    execute(
+        "INSERT INTO task_conflicts SELECT front.id, other.id FROM tasks AS front, tasks AS other "
+        "WHERE front.id <= ?1 AND other.id > ?1 AND other.id <= 2 * ?1",
+        (number,),
+    )
+    execute("INSERT INTO task_conflicts SELECT other_id, task_id FROM task_conflicts")
+    return 2 * number + 1
+
+
+MANY_FILTERS: list[dict[str, Any]] = [
+    {},
+    {"project_id": 1},
+    {"epic_id": 1},
+    {"priority": 2},
+    {"labels": ["common"]},
+    {"labels": ["common", "other"]},
+    {"labels": ["common"], "project_id": 1},
+]
+
+
+@pytest.mark.parametrize("filters", MANY_FILTERS, ids=str)
+def test_a_claim_compares_a_part_of_the_conflicts_of_tasks_that_are_not_ready_and_continues(
+    large: Large, filters: dict[str, Any]
+) -> None:
+    next_task = block_with_many_conflicts(large)
+    found, steps = claim_in_parts(large, large.tx(), claim_of(**filters))
+    assert found["id"] == next_task
+    assert len(steps) == CONFLICTS_OF_A_TASK**2 // COMPARED_CONFLICTS + 1
+    assert max(steps) < STEPS_OF_THE_CONFLICTS
+
+
+@pytest.mark.promise("claim:not-lost")
+@pytest.mark.parametrize("filters", MANY_FILTERS, ids=str)
+def test_a_new_waiter_gets_a_task_behind_tasks_with_many_conflicts_without_another_change(
+    large: Large, filters: dict[str, Any]
+) -> None:
+    next_task = block_with_many_conflicts(large)
+    (waiter_id,) = local_waiters = enqueue(large, 1, lambda _: filters)
+    assert serve_new(large, local_waiters, 2 * STEPS_OF_THE_CONFLICTS) == {waiter_id: next_task}
+
+
 def test_a_waiter_beside_many_tasks_that_are_not_ready_costs_a_part_of_them(large: Large) -> None:
     block(large)
     first, second = local_waiters = enqueue(large, 2, lambda _: {})
@@ -314,14 +365,18 @@ def test_a_claim_overtakes_no_waiter_behind_one_beside_many_tasks_that_are_not_r
     assert served.results == {first: best, second: other}
 
 
-def serve_new(large: Large, local_waiters: dict[int, OrphanWaiter]) -> dict[int, int]:
+def serve_new(
+    large: Large,
+    local_waiters: dict[int, OrphanWaiter],
+    steps_of_a_pass: int = 2 * STEPS_OF_A_PART + 40 * COMPARED_LABELS,
+) -> dict[int, int]:
     """Run passes for new waiters without another change. Return the tasks of the waiters."""
     results: dict[int, int] = {}
     tx, changes = large.tx(), Changes(new_waiters=dict.fromkeys(local_waiters, claim_search.START))
     while changes.new_waiters:
         with large.counted():
             served = claim_queue.serve_waiters(tx, local_waiters=local_waiters, changes=changes)
-        assert large.steps < 2 * STEPS_OF_A_PART + 40 * COMPARED_LABELS
+        assert large.steps < steps_of_a_pass
         results |= served.results
         changes = Changes(task_ids=served.left, new_waiters=served.unfinished)
     return results

@@ -49,7 +49,7 @@ def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
 ) -> None:
     plans = [
         plan_of(lambda tx: claim_search.best(tx, search), database),
-        plan_of(lambda tx: claim_search.ids(tx, search, 4), database),
+        plan_of(lambda tx: claim_search.part(tx, search, 4), database),
     ]
     for plan in plans:
         assert any(index in step for step in plan), plan

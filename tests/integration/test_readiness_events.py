@@ -8,6 +8,7 @@ import pytest
 
 from project_manager.domain.errors import Invalid
 from project_manager.domain.limits import LINKS
+from project_manager.store import claim_search
 from project_manager.store.sqlite.writer import Job, Writer
 from project_manager.store.transaction import BatchState, Tx
 from tests.integration.invariants import check
@@ -82,6 +83,22 @@ async def test_archiving_a_project_emits_an_event_for_each_ready_task(api: Opera
 
     assert await archive(True) == [("task.not_ready", ready["id"])]
     assert await archive(False) == [("task.ready", ready["id"])]
+
+
+@pytest.mark.promise("ready:event")
+async def test_archiving_a_project_emits_events_for_ready_tasks_behind_tasks_with_many_conflicts(
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_search, "COMPARED_CONFLICTS", 1)
+    held = (await api.create_task("held", project_name="Shed"))["id"]
+    for name in ("blocked", "also blocked"):
+        project_id = (await api.create_task(name, conflicts_with=[held]))["project_id"]
+    ready = [(await api.create_task(name))["id"] for name in ("ready", "also ready")]
+    await api.claim(held, "ann")
+    for archived, event in ((True, "task.not_ready"), (False, "task.ready")):
+        since = await api.last_seq()
+        await api.call("update_project", project_id=project_id, archived=archived)
+        assert await changes(api, since) == [(event, task_id) for task_id in ready]
 
 
 @pytest.mark.promise("ready:event")
