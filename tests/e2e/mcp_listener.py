@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from project_manager.domain.actors import LOCAL
 from project_manager.mcp.server import McpSdkServer
 from project_manager.mcp.transport.http import McpHttpTransport
+from tests.e2e.service import free_port
 
 ACCEPT = "application/json, text/event-stream"
 MODERN = "2026-07-28"
@@ -133,7 +134,7 @@ async def _hold(ctx: ServerRequestContext[Any, Any] | None, work: Work) -> None:
 
 
 @contextmanager
-def free_socket(port: int = 0) -> Iterator[socket.socket]:
+def bound_socket(port: int) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
@@ -173,7 +174,7 @@ def as_operator(app: ASGIApp) -> ASGIApp:
 async def listening(
     server: McpSdkServer,
     *,
-    port: int = 0,
+    port: int | None = None,
     settings: Settings | None = None,
     idle_seconds: float = 1800.0,
     stuck_seconds: float = 10.0,
@@ -191,7 +192,7 @@ async def listening(
         stuck_seconds=stuck_seconds,
     )
     config = uvicorn.Config(guard(transport), http="httptools", lifespan="off", log_config=None, access_log=False)
-    with free_socket(port) as bound:
+    with bound_socket(port or free_port()) as bound:
         listener = Listener(bound.getsockname()[1], transport, metrics, _Server(config))
         with anyio.fail_after(180):  # 2,000 sessions take a minute on a busy machine
             async with transport.run(), anyio.create_task_group() as tasks:

@@ -11,7 +11,8 @@ import anyio
 import anyio.abc
 import httpx
 
-from tests.e2e.mcp_listener import TIMEOUT, free_socket
+from tests.e2e.mcp_listener import TIMEOUT
+from tests.e2e.service import free_port
 
 _SERVE = """
 import sys
@@ -41,12 +42,9 @@ class Service:
             return await self.process.wait()
 
 
-def free_ports(count: int = 2) -> list[int]:
-    """Return ports that are free now. All are bound at the same time, so that they differ."""
-    if count == 0:
-        return []
-    with free_socket() as bound:
-        return [bound.getsockname()[1], *free_ports(count - 1)]
+def free_ports() -> list[int]:
+    """Return a port for REST and one for MCP."""
+    return [free_port(), free_port()]
 
 
 def stdio_command(database: Path) -> list[str]:

@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,9 +23,21 @@ BELOW_EPHEMERAL = range(20_000, 32_000)
 """Ports that the kernel never gives to an outgoing connection, so that a free port stays free."""
 
 
-def free_port(*taken: int) -> int:
+def _own_ports() -> Iterator[int]:
+    """Iterate over the ports of this worker. Each worker has others, and takes all of them before it repeats one."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = BELOW_EPHEMERAL[worker :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
+    first = random.randrange(len(own))  # two runs of the suite on one machine seldom meet
+    return cycle([*own[first:], *own[:first]])
+
+
+_ports = _own_ports()
+
+
+def free_port() -> int:
+    """Return a port that stays free until this worker uses it."""
     while True:
-        port = random.choice([port for port in BELOW_EPHEMERAL if port not in taken])
+        port = next(_ports)
         with socket.socket() as candidate:
             try:
                 candidate.bind(("127.0.0.1", port))
@@ -60,7 +73,7 @@ class Service:
     def __init__(self, folder: Path, *, output: Path | None = None, **settings: object) -> None:
         self.folder = folder
         self.port = free_port()
-        self.mcp_port = free_port(self.port)
+        self.mcp_port = free_port()
         self.database = folder / "pm.db"
         self.settings = {
             "DATABASE_PATH": str(self.database),

@@ -76,7 +76,7 @@ def test_a_start_loads_no_sdk_and_builds_no_validator_and_the_first_mcp_request_
 ) -> None:
     copyfile(template, tmp_path / "pm.db")
     port = free_port()
-    flags = {"DATABASE_PATH": str(tmp_path / "pm.db"), "DEFAULT_PORT": port, "MCP_PORT": free_port(port)}
+    flags = {"DATABASE_PATH": str(tmp_path / "pm.db"), "DEFAULT_PORT": port, "MCP_PORT": free_port()}
     command = [sys.executable, "-c", PROGRAM, json.dumps(flags)]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr

@@ -18,12 +18,12 @@ from tests.e2e.mcp_listener import (
     call,
     data_of,
     error_of,
-    free_socket,
     listening,
     soon,
     tool_server,
     wire,
 )
+from tests.e2e.service import free_port
 
 
 @pytest.mark.parametrize("tool", ["echo", "hold"])
@@ -41,8 +41,7 @@ async def test_a_session_continues_after_a_restart(tool: str) -> None:
 
 
 async def test_the_official_client_continues_after_a_restart_without_any_action() -> None:
-    with free_socket() as bound:
-        port = bound.getsockname()[1]
+    port = free_port()
     async with anyio.create_task_group() as tasks:
         stop = await tasks.start(_serve_until_stopped, port)
         async with Client(f"http://127.0.0.1:{port}/mcp", mode="legacy") as client:
