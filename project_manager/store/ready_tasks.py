@@ -15,6 +15,8 @@ from project_manager.store.tasks import COLUMNS, TaskRow, ready_conditions, with
 from project_manager.store.transaction import Tx
 
 CLAIM_ORDER = (tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
+MANY_TASKS = 16
+"""Number of given tasks from which on their conflicts are compared with a list of all leased tasks."""
 
 
 class ReadyTask(NamedTuple):
@@ -98,15 +100,16 @@ _UNLISTED = Statement(
 
 def among(tx: Tx, task_ids: Iterable[int]) -> list[ReadyTask]:
     """Return those of these tasks that are ready, in claim order."""
-    statement = _among(tx.max_attempts > 0)
-    return statement.all(tx, ReadyTask._make, ids=json.dumps([*task_ids]), now=tx.now, max_attempts=tx.max_attempts)
+    ids = [*task_ids]
+    statement = _among(tx.max_attempts > 0, len(ids) >= MANY_TASKS)
+    return statement.all(tx, ReadyTask._make, ids=json.dumps(ids), now=tx.now, max_attempts=tx.max_attempts)
 
 
 def states(tx: Tx, task_ids: Collection[int]) -> list[TaskState]:
     """Return the states of those of these tasks that exist, in the given order."""
     if not task_ids:
         return []
-    statement = _states(tx.max_attempts > 0)
+    statement = _states(tx.max_attempts > 0, len(task_ids) >= MANY_TASKS)
     found = statement.all(tx, TaskState._make, ids=json.dumps([*task_ids]), now=tx.now, max_attempts=tx.max_attempts)
     by_id = {state.id: state for state in found}
     return [by_id[task_id] for task_id in task_ids if task_id in by_id]
@@ -148,10 +151,10 @@ def count_among_todo(tx: Tx, limit: int, project_id: int | None) -> int:
     return int(statement.value(tx, **scope, limit=limit, now=tx.now, max_attempts=tx.max_attempts))
 
 
-@lru_cache(maxsize=2)
-def _among(capped: bool) -> Statement:
+@lru_cache(maxsize=4)
+def _among(capped: bool, many: bool) -> Statement:
     columns = [tasks.c[name] for name in ReadyTask._fields]
-    conditions = ready_conditions(tasks, with_attempt_limit=capped)
+    conditions = ready_conditions(tasks, with_attempt_limit=capped, many=many)
     return Statement(
         select(*columns)
         .with_hint(tasks, "NOT INDEXED", "sqlite")
@@ -160,11 +163,10 @@ def _among(capped: bool) -> Statement:
     )
 
 
-@lru_cache(maxsize=2)
-def _states(capped: bool) -> Statement:
-    ready = case(
-        (and_(*ready_conditions(tasks, with_attempt_limit=capped)), literal_column("1")), else_=literal_column("0")
-    )
+@lru_cache(maxsize=4)
+def _states(capped: bool, many: bool) -> Statement:
+    conditions = and_(*ready_conditions(tasks, with_attempt_limit=capped, many=many))
+    ready = case((conditions, literal_column("1")), else_=literal_column("0"))
     columns = [tasks.c[name] for name in TaskState._fields if name != "is_ready"]
     return Statement(select(*columns, ready).where(tasks.c.id.in_(elements("ids"))))
 

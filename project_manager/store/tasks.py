@@ -371,30 +371,35 @@ def ids_in_project(tx: Tx, project_id: int) -> list[int]:
     return [row[0] for row in _IN_PROJECT.rows(tx, project_id=project_id)]
 
 
-def ready_conditions(source: Any, *, with_attempt_limit: bool, conflicts: bool = True) -> list[ColumnElement[bool]]:
+def ready_conditions(
+    source: Any, *, with_attempt_limit: bool, conflicts: bool = True, many: bool = False
+) -> list[ColumnElement[bool]]:
     """Return the conditions under which a task is ready.
 
     The first four have the same text as in the partial indexes, so that SQLite can use them. With `conflicts` no
-    conflicting task may be leased. With `with_attempt_limit` the attempts must be below `max_attempts`.
+    conflicting task may be leased. With `many` this is compared as in `has_running_conflict`. With
+    `with_attempt_limit` the attempts must be below `max_attempts`.
     """
     return [
         source.c.status == literal_column("'TODO'"),
         source.c.open_dependencies == literal_column("0"),
         source.c.deferred == literal_column("0"),
         source.c.archived == literal_column("0"),
-        *ready_conditions_of_indexed(source, with_attempt_limit=with_attempt_limit, conflicts=conflicts),
+        *ready_conditions_of_indexed(source, with_attempt_limit=with_attempt_limit, conflicts=conflicts, many=many),
     ]
 
 
 def ready_conditions_of_indexed(
-    source: Any, *, with_attempt_limit: bool, conflicts: bool = True
+    source: Any, *, with_attempt_limit: bool, conflicts: bool = True, many: bool = False
 ) -> list[ColumnElement[bool]]:
     """Return the conditions under which a task in an index of ready tasks is ready."""
     conditions = [source.c.lock_holder.is_(None)]
-    if conflicts:
-        conditions.append(~running_conflicts_of(source.c.id).with_only_columns(null()).correlate(source).exists())
     if with_attempt_limit:
         conditions.append(source.c.attempts < bindparam("max_attempts"))
+    if conflicts and many:
+        conditions.append(~has_running_conflict(source.c.id))
+    elif conflicts:
+        conditions.append(~running_conflicts_of(source.c.id).with_only_columns(null()).correlate(source).exists())
     return conditions
 
 

@@ -15,7 +15,7 @@ from project_manager.schemas.tasks import CreateTask
 from project_manager.services import claim_queue, tasks
 from project_manager.services.claim_queue import Changes, NotClaimed, claim_filters
 from project_manager.store import claim_queue as waiters
-from project_manager.store import claim_search
+from project_manager.store import claim_search, ready_tasks
 from project_manager.store.claim_queue import Waiter
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import BatchState, Tx
@@ -34,14 +34,26 @@ class Situation:
     waiters: list[Waiter]
 
     def ready(self) -> list[Any]:
-        """Return (id, project_id, priority, labels, conflicts) of all tasks in claim order."""
+        """Return (id, project_id, priority, labels, conflicts) of the ready tasks in claim order."""
         rows = self.tx.execute(
             "SELECT id, project_id, priority, labels, (SELECT json_group_array(other_id) FROM task_conflicts "
             "WHERE task_id = tasks.id) FROM tasks WHERE status = 'TODO' AND attempts < ? "
             "ORDER BY priority, unblocks DESC, id",
             (self.tx.max_attempts,),
         ).fetchall()
-        return [(*row[:3], set(json.loads(row[3])), json.loads(row[4])) for row in rows]
+        leased = {row[0] for row in self.tx.execute("SELECT id FROM tasks WHERE lock_expires_at > ?", (NOW,))}
+        tasks = [(*row[:3], set(json.loads(row[3])), json.loads(row[4])) for row in rows]
+        return [task for task in tasks if leased.isdisjoint(task[4])]
+
+    def lease(self, source: random.Random) -> None:
+        """Let about a third of the tasks have a lease, which may have expired."""
+        for task in self.ready():
+            if source.random() < 0.3:
+                self.tx.execute(
+                    "UPDATE tasks SET status = 'IN_PROGRESS', lock_holder = 'zoe', lock_acquired_at = 1, "
+                    "lock_expires_at = ?, lock_ttl = 1, lock_from = 'TODO' WHERE id = ?",
+                    (NOW + source.choice((0, 1)), task[0]),
+                )
 
     def use_up_attempts(self, source: random.Random) -> None:
         """Leave no attempts for about half of the tasks, and change the number of tasks that each unblocks."""
@@ -142,6 +154,7 @@ def compare_parts(tx: Tx, seed: int) -> int:
     parts = 0
     with situation(tx, source) as present:
         present.use_up_attempts(source)
+        present.lease(source)
         for waiter in present.waiters:
             expected = [task[0] for task in present.ready() if accepts(waiter, task)]
             found: list[int] = []
@@ -152,6 +165,19 @@ def compare_parts(tx: Tx, seed: int) -> int:
                 parts += 1
             assert found == expected, seed
     return parts
+
+
+def compare_readiness(tx: Tx, seed: int) -> int:
+    """Compare the readiness of a few tasks, and of many, with the definition. Return the number of ready tasks."""
+    source = random.Random(seed)
+    with situation(tx, source) as present:
+        few = [task[0] for task in present.ready()]
+        present.lease(source)
+        expected = [task[0] for task in present.ready()]
+        for task_ids in (few, [*few, *range(10_000, 10_000 + ready_tasks.MANY_TASKS)]):
+            assert [task.id for task in ready_tasks.among(tx, task_ids)] == expected, seed
+            assert {state.id for state in ready_tasks.states(tx, task_ids) if state.is_ready} == {*expected}, seed
+    return len(expected)
 
 
 def compare_claim(tx: Tx, seed: int) -> int:

@@ -12,6 +12,7 @@ from tests.integration.claim_queue_model import (
     compare_claim,
     compare_parts,
     compare_pass,
+    compare_readiness,
     transaction,
 )
 
@@ -38,6 +39,7 @@ def test_a_claim_gets_the_best_task_that_is_not_reserved_for_a_waiter(tx: Tx) ->
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claim_search, "PART", 2)
     monkeypatch.setattr(claim_search, "COMPARED_LABELS", 4)
+    monkeypatch.setattr(claim_search, "COMPARED_CONFLICTS", 20)
 
 
 @pytest.mark.promise("claim:first-come")
@@ -50,3 +52,8 @@ def test_a_claim_in_parts_gets_no_task_of_the_turn_of_a_waiter(tx: Tx) -> None:
 @pytest.mark.usefixtures("small_parts")
 def test_the_parts_of_a_search_have_all_its_tasks_in_claim_order(tx: Tx) -> None:
     assert sum(compare_parts(tx, seed) for seed in range(SITUATIONS)) > 5 * SITUATIONS
+
+
+@pytest.mark.promise("ready:rules")
+def test_the_readiness_of_few_and_of_many_tasks_follows_the_same_rules(tx: Tx) -> None:
+    assert sum(compare_readiness(tx, seed) for seed in range(SITUATIONS)) > 2 * SITUATIONS

@@ -9,7 +9,7 @@ import pytest
 
 from project_manager.domain.actors import SYSTEM
 from project_manager.services import claim_blockers
-from project_manager.store import claim_search, listing, task_filters
+from project_manager.store import claim_search, listing, ready_tasks, task_filters
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
 
@@ -56,6 +56,24 @@ def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
         assert not any(step.startswith(("SCAN others", "SCAN claimable_labels", "SCAN candidate")) for step in plan)
         if len(search.get("labels", ())) < 2:  # the labels themselves are sorted by the number of their tasks
             assert not any("ORDER BY" in step for step in plan), plan
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda tx: claim_search.part(tx, {}, 1),
+        lambda tx: claim_search.part(tx, {"labels": ["x", "y"]}, 1),
+        lambda tx: ready_tasks.among(tx, range(ready_tasks.MANY_TASKS)),
+        lambda tx: ready_tasks.states(tx, range(ready_tasks.MANY_TASKS)),
+    ],
+    ids=["part of a search", "part of a search by labels", "ready ones of given tasks", "states of given tasks"],
+)
+def test_the_conflicts_of_many_tasks_are_compared_with_one_list_of_leases(
+    read: Callable[[Tx], object], database: Path
+) -> None:
+    plan = plan_of(read, database)
+    assert "SEARCH other USING INDEX ix_tasks_lock_expires_at (lock_expires_at>?)" in plan
+    assert not any(step.startswith("SEARCH other USING INTEGER PRIMARY KEY") for step in plan), plan
 
 
 @pytest.mark.parametrize("project_id", [None, 1])
