@@ -1,5 +1,6 @@
 """Pages of tasks by filter, and the number of tasks that match. `task_filters` has the filters."""
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal
@@ -22,6 +23,8 @@ Order = Literal["id", "claim"]
 _ORDERS: dict[Order, tuple[Any, ...]] = {"id": (tasks.c.id,), "claim": ready_tasks.CLAIM_ORDER}
 _BLOCK = 64
 """Maximum number of rows with long texts that one statement reads, so that they need little memory."""
+_DISTANCES = (2**10, 2**14, 2**62)
+"""The distances from the position of a page within which its ids are looked for, one after another."""
 _TEXTS = frozenset(field.name for field in PLAIN if field.kind is Kind.TEXT)
 _LINES = frozenset(field.name for field in PLAIN if field.kind is Kind.LINES)
 
@@ -35,13 +38,12 @@ def page(
     PAGE_CHARACTERS.
     """
     names, values = query
+    ids = _first_ids(tx, query, after, limit + 1) if order == "id" else None
+    if ids is not None:
+        names, values = frozenset({"ids"}), {"ids": json.dumps(ids)}
     rows: list[Values] = []
     size = 0
     block_size = limit + 1 if (_TEXTS | _LINES).isdisjoint(fields) else _BLOCK
-    if block_size <= limit and order == "id" and "status" in names and "project_id" not in names:
-        # Each block would read and sort the first tasks of every project again.
-        first = _ids_statement(names, after is not None, tx.max_attempts > 0)
-        names, values = frozenset({"ids"}), {"ids": first.value(tx, **values, **pages.after(after), limit=limit + 1)}
     while True:
         wanted = min(block_size, limit + 1 - len(rows))
         statement = _page_statement(names, fields, order, after is not None, tx.max_attempts > 0)
@@ -58,6 +60,24 @@ def page(
         after = position(order, dict(zip(fields, rows[-1], strict=False)))
         # Rows with long texts are read only as far as they fit, if they are as long as those before.
         block_size = max(1, min(_BLOCK, (PAGE_CHARACTERS - size) * len(rows) // max(size, 1) + 1))
+
+
+def _first_ids(tx: Tx, query: Query, after: tuple[int, ...] | None, limit: int) -> list[int] | None:
+    """Return the first `limit` ids after a position, or None if the statement of the page finds them in order.
+
+    An index of ranges has the first ids of each range, and most of these are not among the first of all. So it looks at
+    the nearest ids first.
+    """
+    names, values = query
+    if not task_filters.has_ranges(names):
+        return None
+    start = after[0] if after else 0
+    first = _first_ids_statement(names, tx.max_attempts > 0)
+    for distance in _DISTANCES:
+        ids: list[int] = orjson.loads(first.value(tx, **values, after_0=start, last=start + distance, limit=limit))
+        if len(ids) == limit:
+            break
+    return ids
 
 
 def position(order: Order, task: Mapping[str, Any]) -> tuple[int, ...]:
@@ -97,9 +117,9 @@ def _page_statement(filters: frozenset[str], fields: Fields, order: Order, after
 
 
 @lru_cache(maxsize=64)
-def _ids_statement(filters: frozenset[str], after: bool, capped: bool) -> Statement:
+def _first_ids_statement(filters: frozenset[str], capped: bool) -> Statement:
     """Return the statement that selects the first ids as a JSON array."""
-    (task_id,) = task_filters.first_by_id(filters, after=after, capped=capped).subquery().c
+    (task_id,) = task_filters.first_by_id(filters, after=True, capped=capped).subquery().c
     return Statement(select(func.json_group_array(task_id)))
 
 

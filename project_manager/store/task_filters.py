@@ -3,7 +3,7 @@
 Filters are a dict from names to values. The names are `labels`, `q`, and the cases of `_condition`. A task must pass
 all filters. `resolve` decides which index a selection reads. The selection reads this index in the order of the list,
 and tests the other filters on its tasks. So its cost does not grow with the number of all tasks. A list by status reads
-the first tasks of each project, so its cost grows with the number of projects.
+the nearest tasks of each project, so its cost grows a little with the number of projects.
 """
 
 import json
@@ -122,15 +122,19 @@ def matching(filters: Filters, *, capped: bool) -> Select[Any]:
 
 def first_by_id(filters: Filters, *, after: bool, capped: bool) -> Select[Any]:
     """Select the first `limit` tasks that match in the order of ids. With `after`, they follow the id `after_0`."""
-    if filters & (_SEARCHES | _FEW):
-        return _first(matching(filters, capped=capped), after=after)
-    if "ready" in filters:
-        return _first_of_ready_groups(filters, after=after, capped=capped)
-    if "label" in filters:
+    if has_ranges(filters):
+        first = _first_of_ready_groups if "ready" in filters else _first_of_statuses
+        return first(filters, after=after, capped=capped)
+    if "label" in filters and filters.isdisjoint(_SEARCHES | _FEW):
         return _first(_with_label(filters, capped), after=after)
-    if "epic_id" not in filters and filters & _OF_STATUS:
-        return _first_of_statuses(filters, after=after, capped=capped)
     return _first(matching(filters, capped=capped), after=after)
+
+
+def has_ranges(filters: Filters) -> bool:
+    """Return whether the index has the ids in order only within ranges. Then `last` limits the ids of `first_by_id`."""
+    if filters & (_SEARCHES | _FEW):
+        return False
+    return "ready" in filters or (filters.isdisjoint({"label", "epic_id"}) and bool(filters & _OF_STATUS))
 
 
 def first_by_claim(filters: Filters, *, after: bool, capped: bool) -> Select[Any]:
@@ -258,7 +262,8 @@ def _groups(
 
 def _first_of_ranges(ranges: list[FromClause], within: Select[Any]) -> Select[Any]:
     """Select the first ids of the selection `within` each of the ranges, in the order of ids."""
-    first = _member.c.id.in_(within.correlate(*ranges))
+    (task_id,) = within.selected_columns
+    first = _member.c.id.in_(within.where(task_id <= bindparam("last")).correlate(*ranges))
     return _first(select(_member.c.id).select_from(*ranges).where(first).correlate(None), after=False)
 
 

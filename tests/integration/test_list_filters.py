@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from project_manager.store import labels as task_labels
-from project_manager.store import task_filters
+from project_manager.store import listing, task_filters
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
 from tests.integration.invariants import read
@@ -127,15 +127,23 @@ async def test_tasks_in_other_statuses_are_listed_in_the_order_of_ids(api: Opera
         assert [row["id"] for row in rows] == [task_id for task_id in wanted if task_id not in held], filters
 
 
-@pytest.mark.parametrize("limits", [(0, 0), (10, 1000)])
+@pytest.mark.parametrize(
+    "limits",
+    [{"SEVERAL": 0, "MANY": 0}, {"SEVERAL": 10, "MANY": 1000}, {"SEVERAL": 0, "MANY": 0, "_DISTANCES": (1, 20, 2**62)}],
+    ids=str,
+)
 async def test_any_index_finds_the_same_tasks(
-    api: OperationsClient, monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int]
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch, limits: Json
 ) -> None:
     """The limits decide which index a list reads."""
     tasks = await fill(api)
-    monkeypatch.setattr(task_filters, "SEVERAL", limits[0])
-    monkeypatch.setattr(task_filters, "MANY", limits[1])
+    for name, limit in limits.items():
+        (module,) = [module for module in (task_filters, listing) if name in vars(module)]
+        monkeypatch.setattr(module, name, limit)
     for names in (
+        ("status", "ready"),
+        ("status", "project_id", "ready"),
+        ("ready", "epic_id"),
         ("q", "label"),
         ("q", "status"),
         ("label", "status"),
@@ -150,8 +158,17 @@ async def test_any_index_finds_the_same_tasks(
     ):
         for values in product(*[MORE_CHOICES[name][1:] for name in names]):
             filters = dict(zip(names, values, strict=True))
-            rows = await listed(api, "list_tasks", {**filters, "fields": "id"})
+            rows = await listed(api, "list_tasks", {**filters, "fields": "id", "total": "exact"})
             assert [row["id"] for row in rows] == expected(tasks, filters), filters
+    for status, labels, scope in product(
+        (["TODO"], ["DONE", "REVIEW"]),
+        (["common", "other"], ["other", "rare"], ["rare", "other", "common"]),
+        ({}, {"project_id": 2}, {"epic_id": 1}),
+    ):
+        filters = {"status": status, "labels": labels, **scope}
+        rows = await listed(api, "get_available_tasks", {**filters, "total": "exact"})
+        ready = {"ready": True} if status == ["TODO"] else {}
+        assert sorted(row["id"] for row in rows) == expected(tasks, filters | ready), filters
 
 
 async def test_the_tasks_of_an_agent_and_the_tasks_with_given_ids_are_listed_with_other_filters(
