@@ -74,6 +74,8 @@ def _page(tx: Tx, command: Paged, filters: dict[str, Any], *, order: Order, colu
     fields = _fields_to_read(names)
     after = paging.start(command, filters, _POSITION_LENGTH[order])
     query = task_filters.resolve(tx, filters)
+    if order == "id":
+        query = listing.find(tx, query)
     rows, has_more = listing.page(tx, query, fields, order=order, after=after, limit=command.limit)
     if not rows:
         lookup.check_scope(tx, filters)  # an empty list would suggest that they exist without tasks

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import LargeBinary, bindparam, cast, func, select
+from sqlalchemy import LargeBinary, Select, bindparam, cast, func, select
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.limits import PAGE_CHARACTERS, TOTAL_MAXIMUM
@@ -29,6 +29,14 @@ _TEXTS = frozenset(field.name for field in PLAIN if field.kind is Kind.TEXT)
 _LINES = frozenset(field.name for field in PLAIN if field.kind is Kind.LINES)
 
 
+def find(tx: Tx, query: Query) -> Query:
+    """Return the query with the ids of its tasks, so that page and total need one search. One index needs none."""
+    if task_filters.is_of_index(query.names):
+        return query
+    statement = _matching_statement(query.names, tx.max_attempts > 0)
+    return query._replace(found=orjson.loads(statement.value(tx, **query.values, limit=TOTAL_MAXIMUM + 1)))
+
+
 def page(
     tx: Tx, query: Query, fields: Fields, *, order: Order, after: tuple[int, ...] | None, limit: int
 ) -> tuple[list[Values], bool]:
@@ -37,7 +45,7 @@ def page(
     `fields` include those that `position` reads. The page ends early, after one row or more, when its texts reach
     PAGE_CHARACTERS.
     """
-    names, values = query
+    names, values, _ = query
     ids = _first_ids(tx, query, after, limit + 1) if order == "id" else None
     if ids is not None:
         names, values = frozenset({"ids"}), {"ids": json.dumps(ids)}
@@ -68,10 +76,12 @@ def _first_ids(tx: Tx, query: Query, after: tuple[int, ...] | None, limit: int) 
     An index of ranges has the first ids of each range, and most of these are not among the first of all. So it looks at
     the nearest ids first.
     """
-    names, values = query
+    names, values, found = query
+    start = after[0] if after else 0
+    if found is not None and len(found) <= TOTAL_MAXIMUM:
+        return sorted(task_id for task_id in found if task_id > start)[:limit]
     if not task_filters.has_ranges(names):
         return None
-    start = after[0] if after else 0
     first = _first_ids_statement(names, tx.max_attempts > 0)
     for distance in _DISTANCES:
         ids: list[int] = orjson.loads(first.value(tx, **values, after_0=start, last=start + distance, limit=limit))
@@ -98,6 +108,8 @@ def _fitting(fields: Fields, rows: list[Values]) -> tuple[int, int]:
 
 
 def count(tx: Tx, query: Query, *, exact: bool, maximum: int = TOTAL_MAXIMUM) -> Total:
+    if query.found is not None and not (exact and len(query.found) > TOTAL_MAXIMUM):
+        return Total.of(len(query.found), maximum)
     counter = _counter(query.names, tx.max_attempts > 0)
     return pages.count(tx, counter, query.values, exact=exact, maximum=maximum)
 
@@ -118,8 +130,17 @@ def _page_statement(filters: frozenset[str], fields: Fields, order: Order, after
 
 @lru_cache(maxsize=64)
 def _first_ids_statement(filters: frozenset[str], capped: bool) -> Statement:
-    """Return the statement that selects the first ids as a JSON array."""
-    (task_id,) = task_filters.first_by_id(filters, after=True, capped=capped).subquery().c
+    return _array(task_filters.first_by_id(filters, after=True, capped=capped))
+
+
+@lru_cache(maxsize=256)
+def _matching_statement(filters: frozenset[str], capped: bool) -> Statement:
+    return _array(task_filters.matching(filters, capped=capped).limit(bindparam("limit")))
+
+
+def _array(ids: Select[Any]) -> Statement:
+    """Return the statement that selects ids as a JSON array."""
+    (task_id,) = ids.subquery().c
     return Statement(select(func.json_group_array(task_id)))
 
 

@@ -21,6 +21,11 @@ class Total(NamedTuple):
     number: int
     is_minimum: bool = False
 
+    @classmethod
+    def of(cls, number: int, maximum: int) -> "Total":
+        """Return the total of a list with this number of rows, or more than `maximum`."""
+        return cls(number) if number <= maximum else cls(maximum, is_minimum=True)
+
 
 def page(
     tx: Tx,
@@ -84,9 +89,7 @@ def count_all(
     """Return the number of rows of several selections together, as `count` does."""
     most = _COUNT_MAXIMUM if exact else maximum + 1
     number = sum(int(counter.value(tx, **parameters, most=most)) for counter in counters)
-    if exact or number <= maximum:
-        return Total(number)
-    return Total(maximum, is_minimum=True)
+    return Total(number) if exact else Total.of(number, maximum)
 
 
 def after(position: tuple[int, ...] | None) -> dict[str, int]:

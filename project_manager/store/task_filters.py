@@ -40,10 +40,14 @@ _member = tasks.alias("member")
 
 
 class Query(NamedTuple):
-    """The names of the conditions of a list, and the parameters of its statements."""
+    """The names of the conditions of a list, and the parameters of its statements.
+
+    `found` has the ids of tasks that match, if they are known: all of them, or one more than TOTAL_MAXIMUM.
+    """
 
     names: Filters
     values: dict[str, Any]
+    found: list[int] | None = None
 
 
 def resolve(tx: Tx, filters: dict[str, Any]) -> Query:
@@ -105,8 +109,12 @@ def _size_of(index: Filters) -> Statement:
 
 def counter(filters: Filters, *, capped: bool) -> Statement:
     """Return the statement that counts the tasks that match."""
-    of_index = not filters or any(filters <= index for index in (*_INDEXES, {"label"}))
-    return (pages.index_counter if of_index else pages.counter)(matching(filters, capped=capped))
+    return (pages.index_counter if is_of_index(filters) else pages.counter)(matching(filters, capped=capped))
+
+
+def is_of_index(filters: Filters) -> bool:
+    """Return whether the tasks that match are the entries of one index."""
+    return not filters or any(filters <= index for index in (*_INDEXES, {"label"}))
 
 
 def matching(filters: Filters, *, capped: bool) -> Select[Any]:

@@ -129,7 +129,12 @@ async def test_tasks_in_other_statuses_are_listed_in_the_order_of_ids(api: Opera
 
 @pytest.mark.parametrize(
     "limits",
-    [{"SEVERAL": 0, "MANY": 0}, {"SEVERAL": 10, "MANY": 1000}, {"SEVERAL": 0, "MANY": 0, "_DISTANCES": (1, 20, 2**62)}],
+    [
+        {"SEVERAL": 0, "MANY": 0},
+        {"SEVERAL": 10, "MANY": 1000},
+        {"SEVERAL": 0, "MANY": 0, "TOTAL_MAXIMUM": 2, "_DISTANCES": (1, 20, 2**62)},
+        {"SEVERAL": 10, "MANY": 1000, "TOTAL_MAXIMUM": 2},
+    ],
     ids=str,
 )
 async def test_any_index_finds_the_same_tasks(

@@ -159,6 +159,15 @@ def steps(connection: Any, operation: str, filters: Json) -> int:
     return number
 
 
+def statements(connection: Any, operation: str, filters: Json) -> list[str]:
+    """Return the statements of a call of the operation, without those of the full-text index itself."""
+    found: list[str] = []
+    connection.set_trace_callback(found.append)
+    call(connection, operation, **filters)
+    connection.set_trace_callback(None)
+    return [statement for statement in found if not statement.startswith("--")]
+
+
 def assert_equal(found: list[int]) -> None:
     assert found[1] <= found[0] * MARGIN + FEW_STEPS, found
 
@@ -212,3 +221,8 @@ def test_a_page_of_a_status_selects_few_tasks_of_each_project(database: Path) ->
         long, short = [steps(connection, "list_tasks", {"status": "TODO", "limit": limit}) for limit in (500, 50)]
         assert short < 100 * 300
         assert long < short + 150 * 450
+
+
+def test_a_page_and_its_total_need_one_search(databases: Callable[[str], list[Any]]) -> None:
+    found = statements(databases("DONE")[1], "list_tasks", {"q": "zebra", "ready": True, "limit": 10})
+    assert len([statement for statement in found if "MATCH" in statement]) == 1
