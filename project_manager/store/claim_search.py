@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, FromClause, Integer, Select, and_, bindpar
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import pages, ready_tasks
-from project_manager.store.labels import has_all_labels, rarest
+from project_manager.store.labels import by_rarity, has_all_labels
 from project_manager.store.ready_tasks import CLAIM_ORDER, ROW_WITH_CONTEXT, ClaimContext, split_context
 from project_manager.store.statement import Statement
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, tasks
@@ -146,7 +146,7 @@ def _values(tx: Tx, search: Search, limit: int, after: Position) -> dict[str, An
     labels = search.get("labels")
     if labels:
         size = COMPARED_LABELS // len(labels)
-        rare = labels[0] if len(labels) == 1 else rarest(tx, labels, RARE_LABEL_LIMIT, ready=True)[0]
+        rare = labels[0] if len(labels) == 1 else by_rarity(tx, labels, RARE_LABEL_LIMIT, ready=True)[0][0]
         values |= {"label": rare, "labels": json.dumps(labels)}
     return {**values, "part": size - 1 + limit}
 

@@ -3,7 +3,6 @@
 import json
 
 from sqlalchemy import ColumnElement, FromClause, Select, Table, bindparam, null, select, union
-from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.pages import number_up_to
 from project_manager.store.statement import Statement, json_elements
@@ -21,17 +20,20 @@ _owned = (
 _foreign = select(task_labels.c.task_id).where(~_owned.correlate(task_labels).exists())
 
 
-def _rarest(table: Table) -> Statement:
-    """Return the statement that selects the label with the fewest rows in the table, and their number up to `limit`."""
+def _by_rarity(table: Table) -> Statement:
+    """Return the statement that selects labels and the number of their rows in the table, the smallest first.
+
+    Counting ends at `limit`.
+    """
     wanted = json_elements(bindparam("labels")).alias("wanted")
     found = table.alias("counted")
     entries = select(found).where(found.c.label == wanted.c.value).correlate(wanted)
     number = number_up_to(entries, bindparam("limit")).label("number")
-    return Statement(select(wanted.c.value, number).order_by(number).limit(literal_column("1")))
+    return Statement(select(wanted.c.value, number).order_by(number))
 
 
-_RAREST = _rarest(task_labels)
-_RAREST_OF_READY = _rarest(claimable_labels)
+_BY_RARITY = _by_rarity(task_labels)
+_BY_RARITY_OF_READY = _by_rarity(claimable_labels)
 _WRONG = Statement(union(_missing, _foreign).order_by("id").limit(bindparam("limit")))
 
 
@@ -40,11 +42,14 @@ def find_wrong(tx: Tx, limit: int) -> list[int]:
     return [row[0] for row in _WRONG.rows(tx, limit=limit)]
 
 
-def rarest(tx: Tx, labels: list[str], limit: int, *, ready: bool = False) -> tuple[str, int]:
-    """Return the label with the fewest tasks, or the fewest ready tasks, and their number. Counting ends at `limit`."""
-    statement = _RAREST_OF_READY if ready else _RAREST
-    label, number = statement.rows(tx, labels=json.dumps(labels), limit=limit)[0]
-    return label, number
+def by_rarity(tx: Tx, labels: list[str], limit: int, *, ready: bool = False) -> tuple[list[str], int]:
+    """Return the labels in the order of their numbers of tasks, or ready tasks, and the smallest of these numbers.
+
+    Counting ends at `limit`.
+    """
+    statement = _BY_RARITY_OF_READY if ready else _BY_RARITY
+    rows = statement.rows(tx, labels=json.dumps(labels), limit=limit)
+    return [row[0] for row in rows], rows[0][1]
 
 
 def has_label(task_id: ColumnElement[int], label: ColumnElement[str]) -> Select[None]:

@@ -11,12 +11,25 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import CTE, ColumnElement, FromClause, Select, and_, bindparam, func, null, select, text, tuple_
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    func,
+    intersect,
+    null,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
 from project_manager.store import claim_search, pages, ready_tasks
-from project_manager.store.labels import has_label, rarest
+from project_manager.store.labels import by_rarity, has_label
 from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, elements, json_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, projects, task_labels, tasks
@@ -51,34 +64,23 @@ class Query(NamedTuple):
 
 
 def resolve(tx: Tx, filters: dict[str, Any]) -> Query:
-    """Return the query for these filters. It reads the smallest index, and tests the other filters on its tasks.
-
-    The rarest label is `label` if its index is read, and `label_0` if not. The other labels are `label_1`, `label_2` ..
-    The search is `q_among` if few tasks pass another filter. Its tasks are then compared with the ids of these.
-    """
+    """Return the query for these filters. It reads the smallest index, and tests the other filters on its tasks."""
     names = frozenset(filters) - {"labels", "q"}
     values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in filters.items()}
     values = {"status": _EVERY_STATUS, **values, "now": tx.now, "max_attempts": tx.max_attempts}
     smallest = _smallest_index(tx, names, filters, values)
-    if "labels" in filters:
-        labels = sorted(filters["labels"], key=lambda label: label != smallest.label)
-        first = "label" if smallest.is_of_label else "label_0"
-        names |= {first, *[f"label_{place}" for place in range(1, len(labels))]}
-        values |= {"label": labels[0], **{f"label_{place}": label for place, label in enumerate(labels)}}
-    if "q" in filters:
-        names |= {"q_among" if smallest.has_few else "q"}
-        values["q"] = search.match_expression(tx, search.tasks_fts, filters["q"])
-    return Query(names, values)
+    more = _label_filters(smallest) | _search_filter(tx, smallest, filters.get("q"))
+    return Query(names.union(more), values | more)
 
 
 class _Smallest(NamedTuple):
     """The smallest index of a query.
 
-    `label` is the rarest label of the query. `is_of_label` is true if the index is that of this label. `has_few` is
-    true if the index is short enough to compare a search with its ids.
+    `labels` are those of the query, the rarest first. `is_of_label` is true if the index is that of the rarest label.
+    `has_few` is true if the index is short.
     """
 
-    label: str | None = None
+    labels: list[str]
     is_of_label: bool = True
     has_few: bool = False
 
@@ -91,15 +93,39 @@ def _smallest_index(tx: Tx, names: Filters, filters: dict[str, Any], values: dic
     if labels and ready and names.isdisjoint(_FEW):
         index = None  # the index of the labels of ready tasks has their projects and epics
     if bool(index) + len(labels) + ("q" in filters) < 2:
-        return _Smallest(labels[0] if labels else None)
-    found = _Smallest()
+        return _Smallest(labels)
+    found = _Smallest(labels)
     for most in (SEVERAL, MANY) if index else (SEVERAL,):
         size = int(_size_of(index).value(tx, **values, most=most + 1)) if index else most + 1
-        label, number = rarest(tx, labels, most + 1, ready=ready) if labels else (None, most + 1)
-        found = _Smallest(label, number <= size, min(size, number) <= most)
+        labels, number = by_rarity(tx, labels, min(size, most) + 1, ready=ready) if labels else (labels, most + 1)
+        found = _Smallest(labels, number <= size, min(size, number) <= most)
         if found.has_few:
             break
     return found
+
+
+def _label_filters(smallest: _Smallest) -> dict[str, str]:
+    """Return the labels by the names of their filters.
+
+    The rarest one is `label` if its index is read, and `label_0` if not. The others are `label_1`, `label_2` .. If the
+    index is read and long, it is merged with that of the second label, `label_merged`.
+    """
+    labels = {f"label_{place}": label for place, label in enumerate(smallest.labels)}
+    if labels and smallest.is_of_label:
+        labels["label"] = labels.pop("label_0")
+        if "label_1" in labels and not smallest.has_few:
+            labels["label_merged"] = labels.pop("label_1")
+    return labels
+
+
+def _search_filter(tx: Tx, smallest: _Smallest, query: str | None) -> dict[str, str]:
+    """Return the parameter of the search by the name of its filter.
+
+    It is `q_among` if few tasks pass another filter. The tasks found are then compared with the ids of these.
+    """
+    if query is None:
+        return {}
+    return {"q_among" if smallest.has_few else "q": search.match_expression(tx, search.tasks_fts, query)}
 
 
 @lru_cache(maxsize=16)
@@ -121,6 +147,8 @@ def matching(filters: Filters, *, capped: bool) -> Select[Any]:
     """Select the ids of the tasks that match, in any order. `capped` limits the failed attempts of ready tasks."""
     if filters & _SEARCHES:
         return _in_search(filters, capped)
+    if "label_merged" in filters:
+        return _with_both_labels(filters, capped)
     if {"label", "ready"} <= filters:
         return _with_label_of_ready(filters, capped)
     if "label" in filters:
@@ -177,9 +205,10 @@ def _in_tasks(filters: Filters, capped: bool) -> Select[Any]:
 
 
 def _in_search(filters: Filters, capped: bool) -> Select[Any]:
-    found = select(search.tasks_fts.c.rowid).where(text("tasks_fts MATCH :q"))
+    (name,) = filters & _SEARCHES
+    found = select(search.tasks_fts.c.rowid).where(text(f"tasks_fts MATCH :{name}"))
     others = filters - _SEARCHES
-    if "q_among" in filters:
+    if name == "q_among":
         # With the plus, FTS5 does not search once for each id.
         return found.where(literal_column("+tasks_fts.rowid").in_(matching(others, capped=capped)))
     return found.where(*_passes(search.tasks_fts, "rowid", others, capped))
@@ -195,6 +224,20 @@ def _with_label_of_ready(filters: Filters, capped: bool) -> Select[Any]:
     scope = [entry[name] == bindparam(name) for name in sorted(filters & _SCOPE)]
     others = _passes(claimable_labels, "task_id", filters - _SCOPE - {"label"}, capped)
     return select(entry.task_id).where(entry.label == bindparam("label"), *scope, *others)
+
+
+def _with_both_labels(filters: Filters, capped: bool) -> Select[Any]:
+    """Select from the tasks with `label` and `label_merged`. SQLite merges their entries, which have the same order."""
+    index, order = task_labels, ["task_id"]
+    if "ready" in filters:
+        index, order = claimable_labels, ["priority", "rank", "task_id"]
+    scope = filters & _SCOPE & frozenset(index.c.keys())
+    of_scope = [index.c[name] == bindparam(name) for name in sorted(scope)]
+    entries = select(*[index.c[name] for name in order]).where(*of_scope)
+    with_each = [entries.where(index.c.label == bindparam(name)) for name in ("label", "label_merged")]
+    both = intersect(*with_each).order_by(*order).subquery("both")
+    others = filters - scope - {"label", "label_merged"}
+    return select(both.c.task_id).where(*_passes(both, "task_id", others, capped))
 
 
 def _first(found: Select[Any], *, after: bool) -> Select[Any]:
@@ -233,7 +276,8 @@ def _first_of_ready_groups(filters: Filters, *, after: bool, capped: bool) -> Se
     else:
         groups = _ready_groups(filters & _SCOPE)
         of_group = (tasks.c.priority == groups.c.priority, tasks.c.unblocks == -groups.c.rank)
-    return _first_of_ranges([groups], _first(matching(filters, capped=capped).where(*of_group), after=after))
+    found = _with_label_of_ready if "label" in filters else _in_tasks
+    return _first_of_ranges([groups], _first(found(filters, capped).where(*of_group), after=after))
 
 
 def _ready_groups(scope: Filters) -> CTE:

@@ -223,6 +223,17 @@ def test_a_page_of_a_status_selects_few_tasks_of_each_project(database: Path) ->
         assert long < short + 150 * 450
 
 
+def test_tasks_with_two_common_labels_are_found_by_a_merge_of_two_indexes(
+    databases: Callable[[str], list[Any]],
+) -> None:
+    def merges(status: str, labels: list[str]) -> list[str]:
+        found = statements(databases(status)[1], "get_available_tasks", {"status": status, "labels": labels})
+        return [statement for statement in found if "INTERSECT" in statement]
+
+    assert len(merges("DONE", ["common", "other"])) == len(merges("TODO", ["common", "other"])) == 1
+    assert merges("DONE", ["common", "rare"]) == merges("TODO", ["rare", "common"]) == []
+
+
 def test_a_page_and_its_total_need_one_search(databases: Callable[[str], list[Any]]) -> None:
     found = statements(databases("DONE")[1], "list_tasks", {"q": "zebra", "ready": True, "limit": 10})
     assert len([statement for statement in found if "MATCH" in statement]) == 1
