@@ -121,11 +121,17 @@ def _label_filters(smallest: _Smallest) -> dict[str, str]:
 def _search_filter(tx: Tx, smallest: _Smallest, query: str | None) -> dict[str, str]:
     """Return the parameter of the search by the name of its filter.
 
-    It is `q_among` if few tasks pass another filter. The tasks found are then compared with the ids of these.
+    If few tasks pass another filter, the search is `words`, a test of their texts, for a common word, and `q_among`, a
+    comparison of its tasks with their ids, for others. If not, it is `q`.
     """
     if query is None:
         return {}
-    return {"q_among" if smallest.has_few else "q": search.match_expression(tx, search.tasks_fts, query)}
+    expression = search.match_expression(tx, search.tasks_fts, query)
+    if not smallest.has_few:
+        return {"q": expression}
+    if search.is_common(tx, expression):
+        return {"words": search.words(query)}
+    return {"q_among": expression}
 
 
 @lru_cache(maxsize=16)
@@ -348,6 +354,8 @@ def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
             return tasks.c.id.in_(elements("ids"))
         case "holder":
             return (tasks.c.lock_holder == bindparam("holder")) & (tasks.c.lock_expires_at > bindparam("now"))
+        case "words":
+            return search.has_words(tasks.c.id).correlate(tasks).exists()
         case "unheld":
             return tasks.c.lock_holder.is_(None)
         case "ready":

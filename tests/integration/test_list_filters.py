@@ -12,7 +12,7 @@ import pytest
 from project_manager.store import labels as task_labels
 from project_manager.store import listing, task_filters
 from project_manager.store.migrations import upgrade
-from project_manager.store.sqlite import driver
+from project_manager.store.sqlite import driver, search
 from tests.integration.invariants import read
 from tests.integration.many_rows import insert_projects, insert_tasks, tx_of
 from tests.operations_client import Json, OperationsClient
@@ -132,8 +132,9 @@ async def test_tasks_in_other_statuses_are_listed_in_the_order_of_ids(api: Opera
     [
         {"SEVERAL": 0, "MANY": 0},
         {"SEVERAL": 10, "MANY": 1000},
+        {"SEVERAL": 10, "MANY": 1000, "SAMPLE": 1, "COMMON": 1},
         {"SEVERAL": 0, "MANY": 0, "TOTAL_MAXIMUM": 2, "_DISTANCES": (1, 20, 2**62)},
-        {"SEVERAL": 10, "MANY": 1000, "TOTAL_MAXIMUM": 2},
+        {"SEVERAL": 10, "MANY": 1000, "SAMPLE": 1, "COMMON": 1, "TOTAL_MAXIMUM": 2},
     ],
     ids=str,
 )
@@ -143,7 +144,7 @@ async def test_any_index_finds_the_same_tasks(
     """The limits decide which index a list reads."""
     tasks = await fill(api)
     for name, limit in limits.items():
-        (module,) = [module for module in (task_filters, listing) if name in vars(module)]
+        (module,) = [module for module in (task_filters, search, listing) if name in vars(module)]
         monkeypatch.setattr(module, name, limit)
     for names in (
         ("status", "ready"),

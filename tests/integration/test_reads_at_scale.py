@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from project_manager.store.sqlite import driver
+from project_manager.store.sqlite import driver, search
 from tests.integration.many_rows import NOW, NUMBERS, call, insert_projects, insert_rows, insert_tasks
 from tests.operations_client import Json
 
@@ -232,6 +232,16 @@ def test_tasks_with_two_common_labels_are_found_by_a_merge_of_two_indexes(
 
     assert len(merges("DONE", ["common", "other"])) == len(merges("TODO", ["common", "other"])) == 1
     assert merges("DONE", ["common", "rare"]) == merges("TODO", ["rare", "common"]) == []
+
+
+@pytest.mark.parametrize(
+    "filters", [{"epic_id": 1}, {"label": "rare"}, {"label": "none"}, {"holder": "ann"}, {"status": "REVIEW"}], ids=str
+)
+def test_a_search_of_a_common_word_reads_only_the_tasks_that_pass_another_filter(
+    databases: Callable[[str], list[Any]], monkeypatch: pytest.MonkeyPatch, filters: Json
+) -> None:
+    monkeypatch.setattr(search, "COMMON", 4 * search.SAMPLE)
+    assert_equal([steps(each, "list_tasks", {"q": "fence", **filters}) for each in databases("DONE")])
 
 
 def test_a_page_and_its_total_need_one_search(databases: Callable[[str], list[Any]]) -> None:

@@ -5,8 +5,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import select
 
 from project_manager.store.sqlite import search
+from project_manager.store.statement import Statement
+from project_manager.store.tables import tasks
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.mcp_product import agent, product
@@ -66,6 +69,32 @@ async def test_any_part_of_a_text_without_blanks_is_found(api: OperationsClient)
     ]
     assert tasks == FOUND
     assert knowledge == FOUND
+
+
+async def test_the_words_of_a_task_are_compared_like_those_of_the_index(api: OperationsClient) -> None:
+    await filled(api)
+    await api.create_task("the end", description="of days", external_key="day-1")
+    of_task = Statement(select(tasks.c.id).where(search.has_words(tasks.c.id).exists()).order_by(tasks.c.id))
+    queries = [
+        *FOUND,
+        "end",
+        "the-end",
+        "end-of",
+        "days day",
+        "days-day",
+        "day-1",
+        "nd",
+        "days the",
+        "payment-caf",
+        "口v",
+    ]
+    for query in queries:
+
+        def by_words(tx: Tx, query: str = query) -> list[int]:
+            return [row[0] for row in of_task.rows(tx, words=search.words(query))]
+
+        by_index = [row["id"] for row in (await api.call("list_tasks", q=query))["items"]]
+        assert await api.runtime.read("by words", by_words) == by_index, query
 
 
 async def test_over_rest_and_mcp_the_same_is_found(
