@@ -307,10 +307,11 @@ def _search(
 ) -> tuple[set[int], dict[int, Position]]:
     """Return the next ready tasks of new waiters, and the waiters that have more to search, with their positions.
 
-    The filters of the earliest waiters come first, so that later waiters do not delay them.
+    The least advanced searches come first, so that a long one does not delay the others. Of these, the searches of the
+    earliest waiters come first. The pass ends its searches behind a part without a ready task, which costs most.
     """
     searches: dict[tuple[FilterKey, Position], list[Waiter]] = {}
-    for waiter_id, after in sorted(new_waiters.items()):
+    for waiter_id, after in sorted(new_waiters.items(), key=lambda item: (item[1], item[0])):
         waiter = local_waiters[waiter_id].waiter
         searches.setdefault((waiter.filter_key, after), []).append(waiter)
     next_ready: set[int] = set()
@@ -323,6 +324,8 @@ def _search(
                 del unfinished[waiter.id]
             else:
                 unfinished[waiter.id] = end
+        if not task_ids and end is not None:
+            break
     return next_ready, unfinished
 
 

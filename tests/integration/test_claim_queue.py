@@ -411,6 +411,20 @@ def test_a_pass_searches_for_a_part_of_the_new_waiters(large: Large) -> None:
     }
 
 
+def test_a_pass_ends_behind_a_part_without_a_ready_task_and_the_next_one_continues_another_search(large: Large) -> None:
+    block_with_many_conflicts(large)
+    local_waiters = enqueue(large, 3, lambda n: {"priority": 2 + n})
+    changes = Changes(new_waiters=dict.fromkeys(local_waiters, claim_search.START))
+    for waiter_id in [*local_waiters] * 2:
+        with large.counted():
+            served = claim_queue.serve_waiters(large.tx(), local_waiters=local_waiters, changes=changes)
+        assert large.steps < STEPS_OF_THE_CONFLICTS
+        assert {*served.unfinished.items()} - {*changes.new_waiters.items()} == {
+            (waiter_id, served.unfinished[waiter_id])
+        }
+        changes = Changes(new_waiters=served.unfinished)
+
+
 def test_a_pass_searches_for_the_earliest_new_waiters_first(large: Large) -> None:
     local_waiters = enqueue(large, claim_queue.SEARCHES_PER_PASS + 1, lambda n: {"labels": [f"label-{n}"]})
     *_, last = local_waiters
