@@ -23,7 +23,7 @@ Order = Literal["id", "claim"]
 _ORDERS: dict[Order, tuple[Any, ...]] = {"id": (tasks.c.id,), "claim": ready_tasks.CLAIM_ORDER}
 _BLOCK = 64
 """Maximum number of rows with long texts that one statement reads, so that they need little memory."""
-_DISTANCES = (2**10, 2**14, 2**62)
+_DISTANCES = (2**10, 2**12, 2**14, 2**62)
 """The distances from the position of a page within which its ids are looked for, one after another."""
 _TEXTS = frozenset(field.name for field in PLAIN if field.kind is Kind.TEXT)
 _LINES = frozenset(field.name for field in PLAIN if field.kind is Kind.LINES)
