@@ -45,10 +45,14 @@ _FEW = frozenset({"ids", "holder"})
 """Filters that few tasks pass. SQLite finds these by id or by an index, and sorts them."""
 _INDEXES = (*[frozenset({name}) for name in ("ids", "holder", "epic_id")], _OF_STATUS)
 """The filters of each index. The first index is usually the shortest."""
-_SEARCHES = frozenset({"q", "q_among"})
+_SEARCHES = frozenset({"q", "q_among", "q_merged"})
+_MERGED = frozenset({"label", "label_merged", "q_merged"})
+"""The filters of indexes with the same order, if one of them is merged."""
 _ONE: ColumnElement[int] = literal_column("1")
 SEVERAL, MANY = 1024, 8192
 """The numbers of tasks up to which the lengths of indexes are compared: first SEVERAL, and MANY if all are longer."""
+FREQUENT, COMMON = 4096, 32_768
+"""The numbers of tasks from which on a search is merged with a label, and is left to the texts of few tasks."""
 _member = tasks.alias("member")
 
 
@@ -122,16 +126,16 @@ def _search_filter(tx: Tx, smallest: _Smallest, query: str | None) -> dict[str, 
     """Return the parameter of the search by the name of its filter.
 
     If few tasks pass another filter, the search is `words`, a test of their texts, for a common word, and `q_among`, a
-    comparison of its tasks with their ids, for others. If not, it is `q`.
+    comparison of its tasks with their ids, for others. If not, it is `q_merged` if it is merged with a label, or `q`.
     """
     if query is None:
         return {}
     expression = search.match_expression(tx, search.tasks_fts, query)
-    if not smallest.has_few:
-        return {"q": expression}
-    if search.is_common(tx, expression):
-        return {"words": search.words(query)}
-    return {"q_among": expression}
+    if smallest.has_few:
+        is_common = search.has_many(tx, expression, COMMON)
+        return {"words": search.words(query)} if is_common else {"q_among": expression}
+    is_merged = smallest.labels and smallest.is_of_label and search.has_many(tx, expression, FREQUENT)
+    return {"q_merged" if is_merged else "q": expression}
 
 
 @lru_cache(maxsize=16)
@@ -151,10 +155,10 @@ def is_of_index(filters: Filters) -> bool:
 
 def matching(filters: Filters, *, capped: bool) -> Select[Any]:
     """Select the ids of the tasks that match, in any order. `capped` limits the failed attempts of ready tasks."""
+    if "q_merged" in filters or ("label_merged" in filters and filters.isdisjoint(_SEARCHES)):
+        return _merged(filters, capped)
     if filters & _SEARCHES:
         return _in_search(filters, capped)
-    if "label_merged" in filters:
-        return _with_both_labels(filters, capped)
     if {"label", "ready"} <= filters:
         return _with_label_of_ready(filters, capped)
     if "label" in filters:
@@ -167,7 +171,9 @@ def first_by_id(filters: Filters, *, after: bool, capped: bool) -> Select[Any]:
     if has_ranges(filters):
         first = _first_of_ready_groups if "ready" in filters else _first_of_statuses
         return first(filters, after=after, capped=capped)
-    if "label" in filters and filters.isdisjoint(_SEARCHES | _FEW):
+    if filters & _SEARCHES:
+        return _first(_in_search(filters, capped), after=after)
+    if "label" in filters and filters.isdisjoint(_FEW):
         return _first(_with_label(filters, capped), after=after)
     return _first(matching(filters, capped=capped), after=after)
 
@@ -212,12 +218,17 @@ def _in_tasks(filters: Filters, capped: bool) -> Select[Any]:
 
 def _in_search(filters: Filters, capped: bool) -> Select[Any]:
     (name,) = filters & _SEARCHES
-    found = select(search.tasks_fts.c.rowid).where(text(f"tasks_fts MATCH :{name}"))
+    found = _matches(name)
     others = filters - _SEARCHES
     if name == "q_among":
         # With the plus, FTS5 does not search once for each id.
         return found.where(literal_column("+tasks_fts.rowid").in_(matching(others, capped=capped)))
     return found.where(*_passes(search.tasks_fts, "rowid", others, capped))
+
+
+def _matches(name: str) -> Select[Any]:
+    """Select the ids of the tasks that match the search of the filter `name`."""
+    return select(search.tasks_fts.c.rowid).where(text(f"tasks_fts MATCH :{name}"))
 
 
 def _with_label(filters: Filters, capped: bool) -> Select[Any]:
@@ -232,18 +243,19 @@ def _with_label_of_ready(filters: Filters, capped: bool) -> Select[Any]:
     return select(entry.task_id).where(entry.label == bindparam("label"), *scope, *others)
 
 
-def _with_both_labels(filters: Filters, capped: bool) -> Select[Any]:
-    """Select from the tasks with `label` and `label_merged`. SQLite merges their entries, which have the same order."""
+def _merged(filters: Filters, capped: bool) -> Select[Any]:
+    """Select from the tasks in all indexes of `_MERGED` filters. SQLite merges their entries."""
     index, order = task_labels, ["task_id"]
-    if "ready" in filters:
+    if "ready" in filters and "q_merged" not in filters:
         index, order = claimable_labels, ["priority", "rank", "task_id"]
     scope = filters & _SCOPE & frozenset(index.c.keys())
     of_scope = [index.c[name] == bindparam(name) for name in sorted(scope)]
     entries = select(*[index.c[name] for name in order]).where(*of_scope)
-    with_each = [entries.where(index.c.label == bindparam(name)) for name in ("label", "label_merged")]
-    both = intersect(*with_each).order_by(*order).subquery("both")
-    others = filters - scope - {"label", "label_merged"}
-    return select(both.c.task_id).where(*_passes(both, "task_id", others, capped))
+    found = [entries.where(index.c.label == bindparam(name)) for name in sorted(filters & _MERGED - {"q_merged"})]
+    if "q_merged" in filters:
+        found.append(_matches("q_merged"))
+    merged = intersect(*found).order_by(*order).subquery("merged")
+    return select(merged.c.task_id).where(*_passes(merged, "task_id", filters - scope - _MERGED, capped))
 
 
 def _first(found: Select[Any], *, after: bool) -> Select[Any]:

@@ -24,8 +24,8 @@ WORDS_OF_PREFIXES = 64
 tasks_fts = table("tasks_fts", column("rowid"), *[column(name) for name in TASK_TEXTS])
 knowledge_fts = table("knowledge_fts", column("rowid"), *[column(name) for name in KNOWLEDGE_TEXTS])
 
-SAMPLE, COMMON = 256, 32_768
-"""A search is of a common word if the first SAMPLE tasks that match suggest that COMMON do."""
+SAMPLE = 256
+"""The number of tasks that match from which `has_many` estimates their number."""
 _words_of_task = table("tasks_fts_content", column("id"), *[column(f"c{place}") for place in range(len(TASK_TEXTS))])
 """The indexed words of each text, with a space between two words. No text is NULL."""
 
@@ -57,9 +57,9 @@ def match_expression(tx: Tx, index: Any, query: str) -> str:
     return " AND ".join(_alternatives(tx, index, phrase, limit) for phrase in phrases) or '""'
 
 
-def is_common(tx: Tx, expression: str) -> bool:
-    """Return whether about COMMON tasks match the expression, estimated from the id of the match number SAMPLE."""
-    return bool(_IS_COMMON.value(tx, q=expression, place=SAMPLE, share=COMMON // SAMPLE))
+def has_many(tx: Tx, expression: str, number: int) -> bool:
+    """Return whether about this number of tasks match the expression. The ids of the first SAMPLE tasks suggest it."""
+    return bool(_HAS_MANY.value(tx, q=expression, place=SAMPLE, share=number // SAMPLE))
 
 
 def words(query: str) -> str:
@@ -94,14 +94,14 @@ def _quoted(*words: str) -> str:
     return f'"{" ".join(words)}"'
 
 
-def _is_common() -> Statement:
+def _has_many() -> Statement:
     matching = select(tasks_fts.c.rowid).where(text("tasks_fts MATCH :q"))
     sample = matching.limit(literal_column("1")).offset(bindparam("place")).scalar_subquery()
     last = select(func.max(_words_of_task.c.id)).scalar_subquery()
     return Statement(select(sample * bindparam("share") < last))
 
 
-_IS_COMMON = _is_common()
+_HAS_MANY = _has_many()
 
 
 @cache
