@@ -23,8 +23,8 @@ Order = Literal["id", "claim"]
 _ORDERS: dict[Order, tuple[Any, ...]] = {"id": (tasks.c.id,), "claim": ready_tasks.CLAIM_ORDER}
 _BLOCK = 64
 """Maximum number of rows with long texts that one statement reads, so that they need little memory."""
-_DISTANCES = (2**10, 2**12, 2**14, 2**62)
-"""The distances from the position of a page within which its ids are looked for, one after another."""
+_NEAR, _FAR = 2**10, 2**62
+"""Distances from the position of a page: one that has enough tasks in common statuses, and one that has all tasks."""
 _TEXTS = frozenset(field.name for field in PLAIN if field.kind is Kind.TEXT)
 _LINES = frozenset(field.name for field in PLAIN if field.kind is Kind.LINES)
 
@@ -74,7 +74,7 @@ def _first_ids(tx: Tx, query: Query, after: tuple[int, ...] | None, limit: int) 
     """Return the first `limit` ids after a position, or None if the statement of the page finds them in order.
 
     An index of ranges has the first ids of each range, and most of these are not among the first of all. So it looks at
-    the nearest ids first.
+    near ids first. If there are a few, they suggest the distance for the next look.
     """
     names, values, found = query
     start = after[0] if after else 0
@@ -83,11 +83,15 @@ def _first_ids(tx: Tx, query: Query, after: tuple[int, ...] | None, limit: int) 
     if not task_filters.has_ranges(names):
         return None
     first = _first_ids_statement(names, tx.max_attempts > 0)
-    for distance in _DISTANCES:
+
+    def within(distance: int) -> list[int]:
         ids: list[int] = orjson.loads(first.value(tx, **values, after_0=start, last=start + distance, limit=limit))
-        if len(ids) == limit:
-            break
-    return ids
+        return ids
+
+    ids = within(_NEAR)
+    if 0 < len(ids) < limit:
+        ids = within(2 * _NEAR * limit // len(ids))
+    return ids if len(ids) == limit else within(_FAR)
 
 
 def position(order: Order, task: Mapping[str, Any]) -> tuple[int, ...]:

@@ -134,7 +134,7 @@ async def test_tasks_in_other_statuses_are_listed_in_the_order_of_ids(api: Opera
         {"SEVERAL": 0, "MANY": 0, "SAMPLE": 1, "FREQUENT": 1},
         {"SEVERAL": 10, "MANY": 1000},
         {"SEVERAL": 10, "MANY": 1000, "SAMPLE": 1, "COMMON": 1},
-        {"SEVERAL": 0, "MANY": 0, "SAMPLE": 1, "FREQUENT": 1, "TOTAL_MAXIMUM": 2, "_DISTANCES": (1, 20, 2**62)},
+        {"SEVERAL": 0, "MANY": 0, "SAMPLE": 1, "FREQUENT": 1, "TOTAL_MAXIMUM": 2, "_NEAR": 4},
         {"SEVERAL": 10, "MANY": 1000, "SAMPLE": 1, "COMMON": 1, "TOTAL_MAXIMUM": 2},
     ],
     ids=str,
