@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -130,29 +131,27 @@ def task(tx: Tx, row: TaskRow) -> TaskView:
     for name in _STORED_LISTS:
         view[name] = [] if view[name] == NO_IDS else orjson.loads(view[name])
     links = (_parse_ids(row.waiting_for), _parse_ids(row.running_conflicts), _parse_ids(row.cancelled_dependencies))
-    return cast("TaskView", _completed(tx, view, _STORED_INSTANTS, _extra_values(row), links))
+    _complete(tx, view, _STORED_INSTANTS, _extra_values(row), links)
+    return cast("TaskView", view)
 
 
 def tasks(tx: Tx, fields: Fields, rows: list[Values], links: dict[int, TaskLinks]) -> list[dict[str, Any]]:
     """Return the `fields` of tasks as dicts, as `task` does. They include FACTS."""
     instants = tuple(name for name in _STORED_INSTANTS if name in fields)
     lists = tuple(name for name in TaskLinks._fields if name in fields)
-    found = []
-    for values in rows:
-        view = dict(zip(fields, values, strict=False))
+    views: list[dict[str, Any]] = [*map(dict, map(zip, repeat(fields), rows))]
+    for view, values in zip(views, rows, strict=True):
         linked = links.get(values[0])
         if linked is None:
             blocking = _NOTHING_BLOCKS
         else:
             view |= {name: [*getattr(linked, name)] for name in lists}
             blocking = (linked.waiting_for, linked.running_conflicts, linked.cancelled_dependencies)
-        found.append(_completed(tx, view, instants, values[_EXTRA], blocking))
-    return found
+        _complete(tx, view, instants, values[_EXTRA], blocking)
+    return views
 
 
-def _completed(
-    tx: Tx, view: dict[str, Any], instants: Iterable[str], extra: Sequence[Any], links: _Blocking
-) -> dict[str, Any]:
+def _complete(tx: Tx, view: dict[str, Any], instants: Iterable[str], extra: Sequence[Any], links: _Blocking) -> None:
     """Convert the `instants` of a task, and set the fields that are computed. `extra` has the EXTRA_COLUMNS."""
     holder, acquired_at, expires_at, ttl, unconfirmed_fence, archived = extra
     lock: LockView | None = None
@@ -184,7 +183,6 @@ def _completed(
         view["worked_by"] = holder
     view["ready"] = not why
     view["why_not_ready"] = [*why]
-    return view
 
 
 @lru_cache(maxsize=4096)
