@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import LargeBinary, Select, bindparam, cast, func, select
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.domain.limits import PAGE_CHARACTERS, TOTAL_MAXIMUM
+from project_manager.domain.limits import ID_MAXIMUM, PAGE_CHARACTERS, TOTAL_MAXIMUM
 from project_manager.domain.task_fields import PLAIN, Kind
 from project_manager.store import pages, ready_tasks, task_filters
 from project_manager.store.pages import Total
@@ -23,8 +23,8 @@ Order = Literal["id", "claim"]
 _ORDERS: dict[Order, tuple[Any, ...]] = {"id": (tasks.c.id,), "claim": ready_tasks.CLAIM_ORDER}
 _BLOCK = 64
 """Maximum number of rows with long texts that one statement reads, so that they need little memory."""
-_NEAR, _FAR = 2**10, 2**62
-"""Distances from the position of a page: one that has enough tasks in common statuses, and one that has all tasks."""
+_NEAR = 1024
+"""Number of ids behind the position of a page that a list looks among first. For a common status, they are enough."""
 _TEXTS = frozenset(field.name for field in PLAIN if field.kind is Kind.TEXT)
 _LINES = frozenset(field.name for field in PLAIN if field.kind is Kind.LINES)
 
@@ -73,8 +73,9 @@ def page(
 def _first_ids(tx: Tx, query: Query, after: tuple[int, ...] | None, limit: int) -> list[int] | None:
     """Return the first `limit` ids after a position, or None if the statement of the page finds them in order.
 
-    An index of ranges has the first ids of each range, and most of these are not among the first of all. So it looks at
-    near ids first. If there are a few, they suggest the distance for the next look.
+    An index of ranges has the first ids of each range, and most of these are not among the first of all. So it looks
+    among the next _NEAR ids first. If it finds some, their number suggests how far the second look has to go. The third
+    look has no limit.
     """
     names, values, found = query
     start = after[0] if after else 0
@@ -84,14 +85,15 @@ def _first_ids(tx: Tx, query: Query, after: tuple[int, ...] | None, limit: int) 
         return None
     first = _first_ids_statement(names, tx.max_attempts > 0)
 
-    def within(distance: int) -> list[int]:
-        ids: list[int] = orjson.loads(first.value(tx, **values, after_0=start, last=start + distance, limit=limit))
+    def up_to(last: int) -> list[int]:
+        values_of_look = {**values, "after_0": start, "last": min(last, ID_MAXIMUM), "limit": limit}
+        ids: list[int] = orjson.loads(first.value(tx, **values_of_look))
         return ids
 
-    ids = within(_NEAR)
+    ids = up_to(start + _NEAR)
     if 0 < len(ids) < limit:
-        ids = within(2 * _NEAR * limit // len(ids))
-    return ids if len(ids) == limit else within(_FAR)
+        ids = up_to(start + 2 * _NEAR * limit // len(ids))
+    return ids if len(ids) == limit else up_to(ID_MAXIMUM)
 
 
 def position(order: Order, task: Mapping[str, Any]) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from project_manager.domain.errors import EpicNotFound, Invalid, MalformedCursor, ProjectNotFound
+from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.schemas import cursor as cursors
 from tests.operations_client import Json, OperationsClient
 
@@ -71,6 +72,14 @@ async def test_an_invalid_cursor_is_refused(api: OperationsClient, operation: st
 @pytest.mark.parametrize("position", [(2**80,), (-(2**80),), ("1",), (None,), (True,), (1.5,), (1, 2, 3, 4)])
 async def test_a_cursor_with_a_forged_position_is_refused(api: OperationsClient, position: Any) -> None:
     await api.call_error(MalformedCursor, "list_tasks", cursor=cursors.write(position, {}))
+
+
+@pytest.mark.parametrize("filters", [{}, {"status": ["TODO"]}, {"project_id": 1}, {"ready": True}], ids=str)
+async def test_a_cursor_with_any_integer_of_the_database_is_a_position(api: OperationsClient, filters: Json) -> None:
+    await api.create_task()
+    for position, found in ((ID_MAXIMUM, []), (-ID_MAXIMUM, [1])):
+        page = await api.call("list_tasks", cursor=cursors.write((position,), filters), **filters)
+        assert [row["id"] for row in page["items"]] == found
 
 
 async def test_a_cursor_of_a_list_in_another_order_is_refused(api: OperationsClient) -> None:
