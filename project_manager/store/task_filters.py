@@ -4,6 +4,16 @@ Filters are a dict from names to values. The names are `labels`, `q`, and the ca
 all filters. `resolve` decides which index a selection reads. The selection reads this index in the order of the list,
 and tests the other filters on its tasks. So its cost does not grow with the number of all tasks. A list by status reads
 the nearest tasks of each project, so its cost grows a little with the number of projects.
+
+`resolve` replaces `labels` and `q` by filters with names that decide how a selection finds their tasks:
+
+    label           read the index of this label
+    label_merged    merge the index of this label with that of `label`
+    label_0, ..     test each task for the label
+    q               read the full-text index
+    q_merged        merge the full-text index with the index of `label`
+    q_among         compare the full-text index with the ids of the few tasks that pass the other filters
+    phrases         read the texts of the few tasks that pass the other filters
 """
 
 import json
@@ -51,15 +61,18 @@ _MERGED = frozenset({"label", "label_merged", "q_merged"})
 _ONE: ColumnElement[int] = literal_column("1")
 SEVERAL, MANY = 1024, 8192
 """The numbers of tasks up to which the lengths of indexes are compared: first SEVERAL, and MANY if all are longer."""
-FREQUENT, COMMON = 4096, 32_768
-"""The numbers of tasks from which on a search is merged with a label, and is left to the texts of few tasks."""
+FREQUENT = 4096
+"""Number of tasks that match a search from which on it is merged with a label, as `q_merged`."""
+COMMON = 32_768
+"""Number of tasks that match a search from which on the texts of few other tasks are read instead, as `phrases`."""
 _member = tasks.alias("member")
 
 
 class Query(NamedTuple):
-    """The names of the conditions of a list, and the parameters of its statements.
+    """The names of the filters of a list, and the parameters of its statements.
 
-    `found` has the ids of tasks that match, if they are known: all of them, or one more than TOTAL_MAXIMUM.
+    `found` has the ids of the tasks that match, in any order, or None before `listing.find`. If more than TOTAL_MAXIMUM
+    match, it has TOTAL_MAXIMUM + 1 of them.
     """
 
     names: Filters
@@ -109,11 +122,7 @@ def _smallest_index(tx: Tx, names: Filters, filters: dict[str, Any], values: dic
 
 
 def _label_filters(smallest: _Smallest) -> dict[str, str]:
-    """Return the labels by the names of their filters.
-
-    The rarest one is `label` if its index is read, and `label_0` if not. The others are `label_1`, `label_2` .. If the
-    index is read and long, it is merged with that of the second label, `label_merged`.
-    """
+    """Return the labels by the names of their filters. If the index of the rarest one is long, two are merged."""
     labels = {f"label_{place}": label for place, label in enumerate(smallest.labels)}
     if labels and smallest.is_of_label:
         labels["label"] = labels.pop("label_0")
@@ -123,17 +132,13 @@ def _label_filters(smallest: _Smallest) -> dict[str, str]:
 
 
 def _search_filter(tx: Tx, smallest: _Smallest, query: str | None) -> dict[str, str]:
-    """Return the parameter of the search by the name of its filter.
-
-    If few tasks pass another filter, the search is `words`, a test of their texts, for a common word, and `q_among`, a
-    comparison of its tasks with their ids, for others. If not, it is `q_merged` if it is merged with a label, or `q`.
-    """
+    """Return the parameter of the search by the name of its filter."""
     if query is None:
         return {}
     expression = search.match_expression(tx, search.tasks_fts, query)
     if smallest.has_few:
-        is_common = search.has_many(tx, expression, COMMON)
-        return {"words": search.words(query)} if is_common else {"q_among": expression}
+        is_common = search.has_many(tx, expression, COMMON)  # false for a query without words
+        return {"phrases": search.phrases(query)} if is_common else {"q_among": expression}
     is_merged = smallest.labels and smallest.is_of_label and search.has_many(tx, expression, FREQUENT)
     return {"q_merged" if is_merged else "q": expression}
 
@@ -167,7 +172,10 @@ def matching(filters: Filters, *, capped: bool) -> Select[Any]:
 
 
 def first_by_id(filters: Filters, *, after: bool, capped: bool) -> Select[Any]:
-    """Select the first `limit` tasks that match in the order of ids. With `after`, they follow the id `after_0`."""
+    """Select the first `limit` tasks that match in the order of ids. With `after`, they follow the id `after_0`.
+
+    If the filters have ranges, the ids are at most `last`.
+    """
     if has_ranges(filters):
         first = _first_of_ready_groups if "ready" in filters else _first_of_statuses
         return first(filters, after=after, capped=capped)
@@ -179,7 +187,10 @@ def first_by_id(filters: Filters, *, after: bool, capped: bool) -> Select[Any]:
 
 
 def has_ranges(filters: Filters) -> bool:
-    """Return whether the index has the ids in order only within ranges. Then `last` limits the ids of `first_by_id`."""
+    """Return whether the index consists of several ranges, each with its ids in order.
+
+    The ranges are a status in a project, or the ready tasks of equal rank.
+    """
     if filters & (_SEARCHES | _FEW):
         return False
     return "ready" in filters or (filters.isdisjoint({"label", "epic_id"}) and bool(filters & _OF_STATUS))
@@ -366,8 +377,8 @@ def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
             return tasks.c.id.in_(elements("ids"))
         case "holder":
             return (tasks.c.lock_holder == bindparam("holder")) & (tasks.c.lock_expires_at > bindparam("now"))
-        case "words":
-            return search.has_words(tasks.c.id).correlate(tasks).exists()
+        case "phrases":
+            return search.has_phrases(tasks.c.id).correlate(tasks).exists()
         case "unheld":
             return tasks.c.lock_holder.is_(None)
         case "ready":

@@ -28,6 +28,7 @@ CHOICES: dict[str, list[Any]] = {
 }
 MORE_CHOICES: dict[str, list[Any]] = {
     **CHOICES,
+    "q": [None, "paint", "paint fen", "-"],
     "ids": [None, [], [3, 1, 2, 57, 3, 1000]],
     "holder": [None, "ann", "bob"],
 }

@@ -71,10 +71,10 @@ async def test_any_part_of_a_text_without_blanks_is_found(api: OperationsClient)
     assert knowledge == FOUND
 
 
-async def test_the_words_of_a_task_are_compared_like_those_of_the_index(api: OperationsClient) -> None:
+async def test_the_phrases_of_a_query_are_found_in_the_texts_of_a_task_as_in_the_index(api: OperationsClient) -> None:
     await filled(api)
     await api.create_task("the end", description="of days", external_key="day-1")
-    of_task = Statement(select(tasks.c.id).where(search.has_words(tasks.c.id).exists()).order_by(tasks.c.id))
+    of_task = Statement(select(tasks.c.id).where(search.has_phrases(tasks.c.id).exists()).order_by(tasks.c.id))
     queries = [
         *FOUND,
         "end",
@@ -90,11 +90,11 @@ async def test_the_words_of_a_task_are_compared_like_those_of_the_index(api: Ope
     ]
     for query in queries:
 
-        def by_words(tx: Tx, query: str = query) -> list[int]:
-            return [row[0] for row in of_task.rows(tx, words=search.words(query))]
+        def by_texts(tx: Tx, query: str = query) -> list[int]:
+            return [row[0] for row in of_task.rows(tx, phrases=search.phrases(query))]
 
         by_index = [row["id"] for row in (await api.call("list_tasks", q=query))["items"]]
-        assert await api.runtime.read("by words", by_words) == by_index, query
+        assert await api.runtime.read("by texts", by_texts) == by_index, query
 
 
 async def test_over_rest_and_mcp_the_same_is_found(

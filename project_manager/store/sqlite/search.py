@@ -25,7 +25,7 @@ tasks_fts = table("tasks_fts", column("rowid"), *[column(name) for name in TASK_
 knowledge_fts = table("knowledge_fts", column("rowid"), *[column(name) for name in KNOWLEDGE_TEXTS])
 
 SAMPLE = 256
-"""The number of tasks that match from which `has_many` estimates their number."""
+"""Number of matching tasks that `has_many` reads to estimate the number of all of them."""
 _words_of_task = table("tasks_fts_content", column("id"), *[column(f"c{place}") for place in range(len(TASK_TEXTS))])
 """The indexed words of each text, with a space between two words. No text is NULL."""
 
@@ -58,24 +58,30 @@ def match_expression(tx: Tx, index: Any, query: str) -> str:
 
 
 def has_many(tx: Tx, expression: str, number: int) -> bool:
-    """Return whether about this number of tasks match the expression. The ids of the first SAMPLE tasks suggest it."""
-    return bool(_HAS_MANY.value(tx, q=expression, place=SAMPLE, share=number // SAMPLE))
+    """Estimate whether this number of tasks or more match the expression. Return False if at most SAMPLE match.
+
+    If the first SAMPLE matching tasks are among the first tenth of the ids, ten times as many tasks match.
+    """
+    return bool(_HAS_MANY.value(tx, q=expression, sample=SAMPLE, ratio=number // SAMPLE))
 
 
-def words(query: str) -> str:
-    """Return the parameter `words` of `has_words` for a query."""
+def phrases(query: str) -> str:
+    """Return the parameter `phrases` of `has_phrases` for a query. All tasks have the phrases of a query without words.
+
+    Each phrase starts with a space, and ends with one unless its last word is a prefix.
+    """
     return json.dumps([f" {' '.join(phrase.words)}{'' if phrase.open else ' '}" for phrase in query_phrases(query)])
 
 
-def has_words(task_id: ColumnElement[int]) -> Select[None]:
-    """Return a selection that has a row if the task with this id has all `words`. Use it with `exists`.
+def has_phrases(task_id: ColumnElement[int]) -> Select[None]:
+    """Return a selection that has a row if the task with this id has all `phrases`. Use it with `exists`.
 
-    It reads the words of the task. For a few tasks, that takes less time than a read of all tasks with a common word.
+    It reads the texts of the task. For a few tasks, that takes less time than a read of all tasks with a common word.
     """
-    word = json_elements(bindparam("words")).alias("word")
+    phrase = json_elements(bindparam("phrases")).alias("phrase")
     # Two spaces between the texts keep a phrase within one of them.
     texts: ColumnElement[str] = literal_column("' ' || c0 || '  ' || c1 || '  ' || c2 || ' '")
-    missing = select(null()).select_from(word).where(func.instr(texts, word.c.value) == literal_column("0"))
+    missing = select(null()).select_from(phrase).where(func.instr(texts, phrase.c.value) == literal_column("0"))
     return select(null()).where(_words_of_task.c.id == task_id, ~missing.correlate(_words_of_task).exists())
 
 
@@ -96,9 +102,9 @@ def _quoted(*words: str) -> str:
 
 def _has_many() -> Statement:
     matching = select(tasks_fts.c.rowid).where(text("tasks_fts MATCH :q"))
-    sample = matching.limit(literal_column("1")).offset(bindparam("place")).scalar_subquery()
+    behind_sample = matching.limit(literal_column("1")).offset(bindparam("sample")).scalar_subquery()
     last = select(func.max(_words_of_task.c.id)).scalar_subquery()
-    return Statement(select(sample * bindparam("share") < last))
+    return Statement(select(behind_sample * bindparam("ratio") < last))
 
 
 _HAS_MANY = _has_many()
