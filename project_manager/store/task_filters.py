@@ -107,8 +107,9 @@ def _smallest_index(tx: Tx, names: Filters, filters: dict[str, Any], values: dic
     labels: list[str] = filters.get("labels", [])
     ready = "ready" in names
     index = next((names & index for index in _INDEXES if names & index), None)
-    if labels and ready and names.isdisjoint(_FEW):
-        index = None  # the index of the labels of ready tasks has their projects and epics
+    if ready and names.isdisjoint(_FEW):
+        # The indexes of ready tasks, and those of their labels, have the projects and epics.
+        index = None if labels else names & {"ready", *_SCOPE}
     if bool(index) + len(labels) + ("q" in filters) < 2:
         return _Smallest(labels)
     found = _Smallest(labels)
@@ -145,7 +146,8 @@ def _search_filter(tx: Tx, smallest: _Smallest, query: str | None) -> dict[str, 
 
 @lru_cache(maxsize=16)
 def _size_of(index: Filters) -> Statement:
-    return counter(index, capped=False)
+    """Return the statement that counts the entries of an index of `_INDEXES`, or of ready tasks in a scope."""
+    return pages.index_counter(_ready_entries(index & _SCOPE) if "ready" in index else matching(index, capped=False))
 
 
 def counter(filters: Filters, *, capped: bool) -> Statement:
@@ -311,9 +313,14 @@ def _first_of_ready_groups(filters: Filters, *, after: bool, capped: bool) -> Se
 
 def _ready_groups(scope: Filters) -> CTE:
     """Return the groups of ready tasks."""
-    ready = select(tasks.c.id).where(READY_INDEX_CONDITION, *_conditions(scope, False)).limit(_ONE)
-    ready = ready.with_hint(tasks, ready_index(scope), "sqlite").order_by(tasks.c.priority, tasks.c.unblocks.desc())
+    ready = _ready_entries(scope).order_by(tasks.c.priority, tasks.c.unblocks.desc()).limit(_ONE)
     return _groups(ready, tasks.c.priority, lambda rank: tasks.c.unblocks < -rank)
+
+
+def _ready_entries(scope: Filters) -> Select[Any]:
+    """Select the entries of the index of ready tasks. It also has tasks in conflict or without attempts left."""
+    found = select(tasks.c.id).where(READY_INDEX_CONDITION, *_conditions(scope, False))
+    return found.with_hint(tasks, ready_index(scope), "sqlite")
 
 
 def _ready_groups_with_label() -> CTE:
