@@ -269,6 +269,12 @@ def test_a_search_of_a_common_word_reads_only_the_tasks_that_pass_another_filter
     assert_equal([steps(each, "list_tasks", {"q": "fence", **filters}) for each in databases("DONE")])
 
 
+@pytest.mark.parametrize("filters", [{"status": "REVIEW"}, {"label": "common"}, {"ready": True}], ids=str)
+def test_a_prefix_of_many_words_is_searched_once(databases: Callable[[str], list[Any]], filters: Json) -> None:
+    found = statements(databases("DONE")[1], "list_tasks", {"q": "1", **filters})
+    assert len([statement for statement in found if "MATCH" in statement]) == 1
+
+
 def test_a_page_and_its_total_need_one_search(databases: Callable[[str], list[Any]]) -> None:
     found = statements(databases("DONE")[1], "list_tasks", {"q": "zebra", "ready": False, "limit": 10})
     assert len([statement for statement in found if "MATCH" in statement]) == 1

@@ -97,6 +97,10 @@ async def test_the_phrases_of_a_query_are_found_in_the_texts_of_a_task_as_in_the
         assert await api.runtime.read("by texts", by_texts) == by_index, query
 
 
+def test_a_phrase_that_a_query_repeats_is_compared_once() -> None:
+    assert search.phrases("fence paint fence " * 50) == search.phrases("fence paint")
+
+
 async def test_over_rest_and_mcp_the_same_is_found(
     api: OperationsClient, service: HttpService, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -20,6 +20,8 @@ KNOWLEDGE_TEXTS = ("title", "content", "category", "tags")
 
 WORDS_OF_PREFIXES = 64
 """Words by which a query replaces its prefixes. A prefix of more words stays."""
+PREFIX_MARK = "*"
+"""Marks a prefix in an expression. No word contains it."""
 
 tasks_fts = table("tasks_fts", column("rowid"), *[column(name) for name in TASK_TEXTS])
 knowledge_fts = table("knowledge_fts", column("rowid"), *[column(name) for name in KNOWLEDGE_TEXTS])
@@ -52,16 +54,20 @@ def index_knowledge(tx: Tx, knowledge_id: int, title: str, content: str, categor
 
 def match_expression(tx: Tx, index: Any, query: str) -> str:
     """Return the FTS5 expression for rows with all words of the query. Without words, it matches no row."""
-    phrases = list(dict.fromkeys(query_phrases(query)))
-    limit = WORDS_OF_PREFIXES // max(1, sum(phrase.open for phrase in phrases))
-    return " AND ".join(_alternatives(tx, index, phrase, limit) for phrase in phrases) or '""'
+    wanted = _distinct_phrases(query)
+    limit = WORDS_OF_PREFIXES // max(1, sum(phrase.open for phrase in wanted))
+    return " AND ".join(_alternatives(tx, index, phrase, limit) for phrase in wanted) or '""'
 
 
 def has_many(tx: Tx, expression: str, number: int) -> bool:
     """Estimate whether this number of tasks or more match the expression. Return False if at most SAMPLE match.
 
-    If the first SAMPLE matching tasks are among the first tenth of the ids, ten times as many tasks match.
+    If the first SAMPLE matching tasks are among the first tenth of the ids, ten times as many tasks match. For an
+    expression with a prefix, return False: FTS5 reads all rows of a prefix first, so an estimate costs as much as the
+    search.
     """
+    if PREFIX_MARK in expression:
+        return False
     return bool(_HAS_MANY.value(tx, q=expression, sample=SAMPLE, ratio=number // SAMPLE))
 
 
@@ -70,7 +76,8 @@ def phrases(query: str) -> str:
 
     Each phrase starts with a space, and ends with one unless its last word is a prefix.
     """
-    return json.dumps([f" {' '.join(phrase.words)}{'' if phrase.open else ' '}" for phrase in query_phrases(query)])
+    wanted = _distinct_phrases(query)
+    return json.dumps([f" {' '.join(phrase.words)}{'' if phrase.open else ' '}" for phrase in wanted])
 
 
 def has_phrases(task_id: ColumnElement[int]) -> Select[None]:
@@ -85,6 +92,10 @@ def has_phrases(task_id: ColumnElement[int]) -> Select[None]:
     return select(null()).where(_words_of_task.c.id == task_id, ~missing.correlate(_words_of_task).exists())
 
 
+def _distinct_phrases(query: str) -> list[Phrase]:
+    return list(dict.fromkeys(query_phrases(query)))
+
+
 def _alternatives(tx: Tx, index: Any, phrase: Phrase, limit: int) -> str:
     """Return the expression for a phrase. An open one becomes up to `limit` phrases, one for each last word."""
     *first, prefix = phrase.words
@@ -92,7 +103,7 @@ def _alternatives(tx: Tx, index: Any, phrase: Phrase, limit: int) -> str:
         return _quoted(*phrase.words)
     words = [row[0] for row in _words_with_prefix(index.name).rows(tx, prefix=prefix, limit=limit + 1)]
     if not 0 < len(words) <= limit:
-        return f"{_quoted(*phrase.words)}*"
+        return f"{_quoted(*phrase.words)}{PREFIX_MARK}"
     return f"({' OR '.join(_quoted(*first, word) for word in words)})"
 
 
