@@ -114,6 +114,10 @@ def _fitting(fields: Fields, rows: list[Values]) -> tuple[int, int]:
 
 
 def count(tx: Tx, query: Query, *, exact: bool, maximum: int = TOTAL_MAXIMUM) -> Total:
+    """Return the number of tasks that match: all of them if `exact`, else at most `maximum` (up to TOTAL_MAXIMUM).
+
+    It reads nothing if `find` has found the tasks.
+    """
     if query.found is not None and not (exact and len(query.found) > TOTAL_MAXIMUM):
         return Total.of(len(query.found), maximum)
     counter = _counter(query.names, tx.max_attempts > 0)
