@@ -82,7 +82,7 @@ class Health:
         """Return whether this release runs on the present schema, which a newer release may have migrated."""
         with anyio.move_on_after(TIMEOUT_SECONDS):
             try:
-                return bool(await self._runtime.read("schema", revisions.is_compatible))
+                return bool(await self._runtime.read("schema", lambda tx: revisions.is_compatible(tx.connection)))
             except ProjectManagerError:
                 return False
         return False

@@ -137,7 +137,7 @@ def _apply(history: History, row: tuple[Any, ...]) -> bool:
 
 def _compare_sequence(tx: Tx, head: Head, report: Report) -> None:
     """Compare the head with the highest `seq` ever assigned, which SQLite keeps."""
-    row = tx.execute(_SEQUENCE, ()).fetchone()
+    row = tx.connection.execute(_SEQUENCE, ()).fetchone()
     last = 0 if row is None else row[0]
     if last != head.seq:
         report(f"the last event is {head.seq}, but the last assigned number is {last}")

@@ -66,6 +66,6 @@ def delete_old_events(tx: Tx, before: int) -> int:
 
 
 def _highest(tx: Tx, last: int) -> list[tuple[str, int]]:
-    found = [(str(row[0]), int(row[1])) for row in tx.execute(_HIGHEST_SEALED, (last,)).fetchall()]
+    found = [(str(row[0]), int(row[1])) for row in tx.connection.execute(_HIGHEST_SEALED, (last,)).fetchall()]
     fence_floor = _FENCE_FLOOR.value(tx, seq=last, type=DatabaseRestored.type)
     return found if fence_floor is None else [*found, ("fence_floor", int(fence_floor))]

@@ -6,14 +6,14 @@ processors, so columns hold integers, text and bytes only. For IN over a list us
 
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Column, Select, bindparam, column, func, null, select
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import Executable
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-from project_manager.store.sqlite.driver import compiler
+from project_manager.store.connection import Cursor, Dialect
 from project_manager.store.transaction import Tx
 
 Row = tuple[Any, ...]
@@ -26,42 +26,35 @@ class Statement:
     The driver gets the parameters by position, because SQLite finds a name by a search through all names.
     """
 
-    __slots__ = ("_clause", "_values", "sql")
-
-    sql: str
-    _values: Callable[[dict[str, Any]], Sequence[Any]]
+    __slots__ = ("_clause", "_compiled")
 
     def __init__(self, clause: Executable) -> None:
         self._clause = clause
+        self._compiled: dict[Dialect, _Compiled] = {}
 
-    def __getattr__(self, name: str) -> Any:
-        """Compile the statement at the first use of an attribute that has no value yet. A start uses few statements."""
-        if name in self.__slots__:
-            self._compile()
-        return object.__getattribute__(self, name)
-
-    def _compile(self) -> None:
-        compiled = self._clause.compile(dialect=compiler)  # type: ignore[attr-defined]
-        self.sql = str(compiled)
-        defaults = {name: value for name, value in compiled.params.items() if value is not None}
-        self._values = _value_extractor(tuple(compiled.positiontup or ()), defaults)
+    def compiled(self, dialect: Dialect) -> "_Compiled":
+        """Return the SQL for a database. It is compiled at the first use, because a start uses few statements."""
+        found = self._compiled.get(dialect)
+        if found is None:
+            found = self._compiled[dialect] = _compile(self._clause, dialect)
+        return found
 
     def run(self, tx: Tx, **parameters: Any) -> int:
         """Run the statement and return the number of rows that it changed."""
-        return int(tx.execute(self.sql, self._values(parameters)).rowcount)
+        return int(self._execute(tx, parameters).rowcount)
 
     def run_in_order(self, tx: Tx, values: Sequence[Any]) -> None:
         """Run the statement with all parameters in the order in which it names them."""
-        tx.execute(self.sql, values)
+        tx.connection.execute(self.compiled(tx.connection.dialect).sql, values)
 
     def row(self, tx: Tx, **parameters: Any) -> Row | None:
         """Return the first row, or None."""
-        row: Row | None = tx.execute(self.sql, self._values(parameters)).fetchone()
+        row: Row | None = self._execute(tx, parameters).fetchone()
         return row
 
     def rows(self, tx: Tx, **parameters: Any) -> list[Row]:
         """Return all rows."""
-        rows: list[Row] = tx.execute(self.sql, self._values(parameters)).fetchall()
+        rows: list[Row] = self._execute(tx, parameters).fetchall()
         return rows
 
     def one(self, tx: Tx, make: Callable[[Row], Converted], **parameters: Any) -> Converted | None:
@@ -75,11 +68,29 @@ class Statement:
 
     def each(self, tx: Tx, **parameters: Any) -> Iterator[Row]:
         """Iterate over the rows. A caller that stops early does not read the rest."""
-        return iter(tx.execute(self.sql, self._values(parameters)))
+        return iter(self._execute(tx, parameters))
 
     def value(self, tx: Tx, **parameters: Any) -> Any:
         """Return the first column of the first row, or None."""
         return self.one(tx, itemgetter(0), **parameters)
+
+    def _execute(self, tx: Tx, parameters: dict[str, Any]) -> Cursor:
+        connection = tx.connection
+        sql, values_of = self._compiled.get(connection.dialect) or self.compiled(connection.dialect)
+        return connection.execute(sql, values_of(parameters))
+
+
+class _Compiled(NamedTuple):
+    """The SQL of a statement, and the function that returns its parameters in the order in which the SQL names them."""
+
+    sql: str
+    values_of: Callable[[dict[str, Any]], Sequence[Any]]
+
+
+def _compile(clause: Executable, dialect: Dialect) -> _Compiled:
+    compiled = clause.compile(dialect=dialect.compiler)  # type: ignore[attr-defined]
+    defaults = {name: value for name, value in compiled.params.items() if value is not None}
+    return _Compiled(str(compiled), _value_extractor(tuple(compiled.positiontup or ()), defaults))
 
 
 def _value_extractor(names: tuple[str, ...], defaults: dict[str, Any]) -> Callable[[dict[str, Any]], Sequence[Any]]:

@@ -1,12 +1,12 @@
 """The transaction that a use case receives, with one `now` and one actor."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from project_manager.domain.actors import Actor
-from project_manager.store.sqlite import driver
+from project_manager.store.connection import Connection
 
 
 @dataclass(slots=True)
@@ -38,14 +38,14 @@ class BatchState:
 
 @dataclass(slots=True)
 class Tx:
-    """A transaction for use cases, which pass it to store functions and never call `execute` themselves.
+    """A transaction for use cases, which pass it to store functions and never use its connection themselves.
 
     `now` is in milliseconds since the epoch, and the same for a whole batch. `wall` is the wall clock if it differs
     from `now` by more than an hour, else None. `max_attempts` is 0 for no limit. Without `batch`, each event is
     inserted at once. The names in `new_names` were compared with the existing names before the transaction.
     """
 
-    execute: Callable[..., Any] = field(repr=False)
+    connection: Connection = field(repr=False)
     now: int
     actor: Actor
     request_id: str
@@ -69,15 +69,16 @@ class Tx:
 def savepoint(tx: Tx) -> Iterator[None]:
     """Roll back the writes and events of the body when it raises. After a driver error, the writer rolls back all."""
     mark = None if tx.batch is None else tx.batch.mark
-    tx.execute("SAVEPOINT step")
+    execute = tx.connection.execute
+    execute("SAVEPOINT step")
     try:
         yield
-    except driver.DriverError:
+    except tx.connection.dialect.driver_error:
         raise
     except BaseException:
-        tx.execute("ROLLBACK TO step")
-        tx.execute("RELEASE step")
+        execute("ROLLBACK TO step")
+        execute("RELEASE step")
         if tx.batch is not None and mark is not None:
             tx.batch.undo(mark)
         raise
-    tx.execute("RELEASE step")
+    execute("RELEASE step")

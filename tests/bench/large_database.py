@@ -105,14 +105,14 @@ class _Generator:
         self._progress = progress
         self._random = random.Random(size)
         self._now = int(time.time() * 1000)
-        self._tx = Tx(connection.execute, self._now - _EVENTS_SINCE, SYSTEM, "", max_attempts=3)
+        self._tx = Tx(connection, self._now - _EVENTS_SINCE, SYSTEM, "", max_attempts=3)
         self._agents = [f"agent-{number}" for number in range(max(TASKS_PER_AGENT, size // TASKS_PER_AGENT))]
 
     def run(self) -> None:
         with self._connection:
             epics = self._add_projects()
             rows = [(agent, "agent", self._tx.now, self._now - _EVENTS_UNTIL) for agent in self._agents]
-            self._connection.executemany(_INSERT_AGENT.sql, rows)
+            self._connection.executemany(_INSERT_AGENT.compiled(driver.DIALECT).sql, rows)
         self._add_tasks(epics)
         for turn in range(EVENTS_PER_TASK):
             self._add_events(turn)
@@ -188,7 +188,7 @@ class _Generator:
                 written.append((*row, head.hash))
                 done += 1
             with self._connection:
-                self._connection.executemany(_INSERT_EVENT.sql, written)
+                self._connection.executemany(_INSERT_EVENT.compiled(driver.DIALECT).sql, written)
             self._progress("events", done, total)
 
     def _pieces(self) -> Iterator[list[_TaskRow]]:
@@ -228,7 +228,7 @@ class _Generator:
                 if _was_leased(Status(task.status))
             ]
             with self._connection:
-                self._connection.executemany(_INSERT_ENDED.sql, [tuple(row.values()) for row in ended])
+                self._connection.executemany(_INSERT_ENDED.compiled(driver.DIALECT).sql, [tuple(row.values()) for row in ended])
 
 
 def _was_leased(status: Status) -> bool:

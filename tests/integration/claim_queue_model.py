@@ -35,13 +35,13 @@ class Situation:
 
     def ready(self) -> list[Any]:
         """Return (id, project_id, priority, labels, conflicts) of the ready tasks in claim order."""
-        rows = self.tx.execute(
+        rows = self.tx.connection.execute(
             "SELECT id, project_id, priority, labels, (SELECT json_group_array(other_id) FROM task_conflicts "
             "WHERE task_id = tasks.id) FROM tasks WHERE status = 'TODO' AND attempts < ? "
             "ORDER BY priority, unblocks DESC, id",
             (self.tx.max_attempts,),
         ).fetchall()
-        leased = {row[0] for row in self.tx.execute("SELECT id FROM tasks WHERE lock_expires_at > ?", (NOW,))}
+        leased = {row[0] for row in self.tx.connection.execute("SELECT id FROM tasks WHERE lock_expires_at > ?", (NOW,))}
         tasks = [(*row[:3], set(json.loads(row[3])), json.loads(row[4])) for row in rows]
         return [task for task in tasks if leased.isdisjoint(task[4])]
 
@@ -49,7 +49,7 @@ class Situation:
         """Let about a third of the tasks have a lease, which may have expired."""
         for task in self.ready():
             if source.random() < 0.3:
-                self.tx.execute(
+                self.tx.connection.execute(
                     "UPDATE tasks SET status = 'IN_PROGRESS', lock_holder = 'zoe', lock_acquired_at = 1, "
                     "lock_expires_at = ?, lock_ttl = 1, lock_from = 'TODO' WHERE id = ?",
                     (NOW + source.choice((0, 1)), task[0]),
@@ -59,7 +59,7 @@ class Situation:
         """Leave no attempts for about half of the tasks, and change the number of tasks that each unblocks."""
         for task in self.ready():
             changes = (source.randrange(3), source.choice((0, self.tx.max_attempts)), task[0])
-            self.tx.execute("UPDATE tasks SET unblocks = ?, attempts = ? WHERE id = ?", changes)
+            self.tx.connection.execute("UPDATE tasks SET unblocks = ?, attempts = ? WHERE id = ?", changes)
 
     def expected(self) -> dict[int, int]:
         """Return the task of each waiter that gets one."""
@@ -99,14 +99,14 @@ def transaction(path: Path) -> Iterator[Tx]:
     with closing(driver.connect(str(path))) as connection:
         connection.execute("BEGIN")
         names = frozenset(PROJECTS)
-        yield Tx(connection.execute, NOW, Actor("ann", "agent"), "test", 5, BatchState(), new_names=names)
+        yield Tx(connection, NOW, Actor("ann", "agent"), "test", 5, BatchState(), new_names=names)
         connection.execute("ROLLBACK")
 
 
 @contextmanager
 def situation(tx: Tx, source: random.Random) -> Iterator[Situation]:
     """Create tasks and waiters at random, and remove them at the end."""
-    tx.execute("SAVEPOINT situation")
+    tx.connection.execute("SAVEPOINT situation")
     made: list[int] = []
     for name in PROJECTS:
         create(tx, name=name, project_name=name, status="BACKLOG")
@@ -122,8 +122,8 @@ def situation(tx: Tx, source: random.Random) -> Iterator[Situation]:
             )
         )
     yield Situation(tx, [enqueue(tx, number, random_filters(source)) for number in range(source.randint(1, 8))])
-    tx.execute("ROLLBACK TO situation")
-    tx.execute("RELEASE situation")
+    tx.connection.execute("ROLLBACK TO situation")
+    tx.connection.execute("RELEASE situation")
     tx.batch = BatchState()
 
 
@@ -199,7 +199,7 @@ def check_claim_in_parts(tx: Tx, seed: int) -> int:
     """Claim beside tasks without attempts left, and check that no waiter is overtaken. Return 1 if it got a task."""
     source = random.Random(seed)
     with situation(tx, source) as present:
-        tx.execute("DELETE FROM task_conflicts")
+        tx.connection.execute("DELETE FROM task_conflicts")
         present.use_up_attempts(source)
         command = validation.read(ClaimNextTask, random_filters(source))
         expected = present.expected()

@@ -43,9 +43,11 @@ def check_history(path: Path) -> None:
 
 
 def differences(path: Path) -> tuple[str, ...]:
-    with closing(driver.driver.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as connection:
+    with closing(
+        driver.driver.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, factory=driver.Connection)
+    ) as connection:
         connection.execute("BEGIN")
-        return history_check.check(Tx(connection.execute, 0, SYSTEM, "", 0)).differences
+        return history_check.check(Tx(connection, 0, SYSTEM, "", 0)).differences
 
 
 def read(path: Path, sql: str) -> list[Row]:

@@ -45,7 +45,7 @@ TASK = {
 
 
 def tx_of(connection: Any, agent: str = "ann") -> Tx:
-    return Tx(connection.execute, NOW, Actor(agent, "agent", Role.OPERATOR), "test", 5)
+    return Tx(connection, NOW, Actor(agent, "agent", Role.OPERATOR), "test", 5)
 
 
 def call(connection: Any, operation: str, **raw: Any) -> Any:

@@ -27,7 +27,7 @@ async def elsewhere(api: OperationsClient, monkeypatch: pytest.MonkeyPatch) -> O
     monkeypatch.setattr(registration, "WATCH_INTERVAL_SECONDS", 0.001)
 
     def move(tx: Tx) -> None:
-        tx.execute("UPDATE instances SET host = ?, pid = 99999", (ELSEWHERE,))
+        tx.connection.execute("UPDATE instances SET host = ?, pid = 99999", (ELSEWHERE,))
 
     await api.runtime.database.writer.run("move", move, api.actor, "")
     return api
@@ -99,5 +99,5 @@ async def test_retention_runs_on_a_database_that_only_mcp_clients_use(database: 
     clock.advance(3 * 24 * 3600)
     async with open_runtime(settings, clock=clock, kind="mcp") as runtime:
         with anyio.fail_after(TIMEOUT):
-            while await runtime.read("events", lambda tx: tx.execute("SELECT seq FROM events").fetchall()):
+            while await runtime.read("events", lambda tx: tx.connection.execute("SELECT seq FROM events").fetchall()):
                 await anyio.lowlevel.checkpoint()

@@ -370,7 +370,7 @@ async def test_assumptions_go_with_their_task(api: OperationsClient) -> None:
 
 def rows_left(tx: Any) -> list[int]:
     tables = ("assumptions", "assumption_verdicts")
-    return [tx.execute(f"SELECT count(*) FROM {name}", {}).fetchone()[0] for name in tables]
+    return [tx.connection.execute(f"SELECT count(*) FROM {name}", {}).fetchone()[0] for name in tables]
 
 
 async def test_assumptions_and_verdicts_emit_events(api: OperationsClient) -> None:

@@ -55,7 +55,7 @@ def do(path: Path, work: Callable[[Tx], Any], actor: Actor = LOCAL, now: int = N
     """Run `work` in a transaction of its own and commit it."""
     with opened(path) as connection:
         connection.execute(driver.BEGIN_WRITE)
-        outcome = work(Tx(connection.execute, now, actor, "", 5))
+        outcome = work(Tx(connection, now, actor, "", 5))
         connection.execute("COMMIT")
     return outcome
 
@@ -239,7 +239,7 @@ def test_an_agent_with_a_lease_from_before_is_refused_and_the_task_is_offered_ag
     done = restore(source, database, NOW + 1000)
     assert done.released == 1
     ended = "SELECT worked_by, lock_holder, unconfirmed_fence FROM tasks"
-    assert do(database, lambda tx: tx.execute(ended, ()).fetchall()) == [(ADA.id, None, None)]
+    assert do(database, lambda tx: tx.connection.execute(ended, ()).fetchall()) == [(ADA.id, None, None)]
     late = UpdateTaskStatus.model_validate({"task_id": task_id, "status": "DONE", "fence": lock.fence})
     with pytest.raises(StaleFence):
         do(database, lambda tx: statuses.update_status(tx, late), ADA, NOW + 2000)

@@ -41,7 +41,7 @@ class Large:
     steps: int = 0
 
     def tx(self, agent: str = "ann") -> Tx:
-        return Tx(self.connection.execute, NOW, Actor(agent, "agent"), "test", 5, BatchState())
+        return Tx(self.connection, NOW, Actor(agent, "agent"), "test", 5, BatchState())
 
     @contextmanager
     def counted(self) -> Iterator[None]:

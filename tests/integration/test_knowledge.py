@@ -250,10 +250,12 @@ async def test_deleting_a_project_takes_its_knowledge_with_it_and_leaves_the_res
 def left_behind(tx: Any) -> dict[str, Any]:
     """Return rows of the tables behind the items, and whether the search index agrees with the items."""
     counts = {
-        name: tx.execute(f"SELECT count(*) FROM {name}", {}).fetchone()[0]
+        name: tx.connection.execute(f"SELECT count(*) FROM {name}", {}).fetchone()[0]
         for name in ("knowledge_versions", "knowledge_logs")
     }
-    indexed = tx.execute("SELECT count(*) FROM knowledge_fts WHERE knowledge_fts MATCH 'green OR changed'", {})
+    indexed = tx.connection.execute(
+        "SELECT count(*) FROM knowledge_fts WHERE knowledge_fts MATCH 'green OR changed'", {}
+    )
     return {**counts, "search": "whole" if indexed.fetchone()[0] == 1 else "torn"}
 
 

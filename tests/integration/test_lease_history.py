@@ -16,6 +16,7 @@ from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.claimed_task import claimed_task
 from tests.integration.test_knowledge_migration import configuration
+from tests.integration.watched_connection import WatchedConnection
 from tests.operations_client import DAY_MS, Json, OperationsClient
 
 DAY = 24 * 3600
@@ -194,7 +195,9 @@ async def write_ended_leases(api: OperationsClient, number: int) -> None:
         "INSERT INTO ended_leases SELECT 1, i, 'ann', 1, 'task', ?, ?, ?, 'auto_release', 'DONE' FROM n"
     )
     now = api.clock.now()
-    await api.runtime.database.writer.run("fill", lambda tx: tx.execute(sql, (number, now, now, now)), api.actor, "")
+    await api.runtime.database.writer.run(
+        "fill", lambda tx: tx.connection.execute(sql, (number, now, now, now)), api.actor, ""
+    )
 
 
 async def test_ended_leases_and_answers_are_forgotten_some_hundred_at_once(
@@ -206,7 +209,7 @@ async def test_ended_leases_and_answers_are_forgotten_some_hundred_at_once(
         "INSERT INTO answers SELECT 'ann', 'key' || i, 'hash', '{}', ? FROM n"
     )
     now = api.clock.now()
-    await api.runtime.database.writer.run("fill", lambda tx: tx.execute(sql, (now,)), api.actor, "")
+    await api.runtime.database.writer.run("fill", lambda tx: tx.connection.execute(sql, (now,)), api.actor, "")
     removed: list[int] = []
 
     def watch(module: Any) -> None:
@@ -274,10 +277,10 @@ def explained(work: Callable[[Tx], object]) -> Callable[[Tx], list[str]]:
         plan: list[str] = []
 
         def execute(sql: str, values: Any) -> Any:
-            plan.extend(row[3] for row in tx.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
-            return tx.execute(sql, values)
+            plan.extend(row[3] for row in tx.connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
+            return tx.connection.execute(sql, values)
 
-        work(replace(tx, execute=execute))
+        work(replace(tx, connection=WatchedConnection(tx.connection, execute)))
         return plan
 
     return plan_of

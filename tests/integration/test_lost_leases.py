@@ -5,6 +5,7 @@ from typing import Any
 
 from project_manager.store import lease_history
 from project_manager.store.transaction import Tx
+from tests.integration.watched_connection import WatchedConnection
 from tests.operations_client import OperationsClient
 
 DAY = 24 * 3600
@@ -101,8 +102,10 @@ def plan_of_losses(tx: Tx) -> list[str]:
     plan: list[str] = []
 
     def explained(sql: str, values: Any) -> Any:
-        plan.extend(row[3] for row in tx.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
-        return tx.execute(sql, values)
+        plan.extend(row[3] for row in tx.connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
+        return tx.connection.execute(sql, values)
 
-    lease_history.lost_by(replace(tx, execute=explained), "ann", since=0, project_id=1)
+    lease_history.lost_by(
+        replace(tx, connection=WatchedConnection(tx.connection, explained)), "ann", since=0, project_id=1
+    )
     return plan

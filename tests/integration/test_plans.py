@@ -323,7 +323,7 @@ def test_imports_in_any_order_keep_counters_right_and_importing_again_changes_no
         for number, (document, overwrite, prune) in enumerate(plans):
             raw = {"document": document, "status": "overwrite" if overwrite else "keep", "prune": prune}
             connection.execute(driver.BEGIN_WRITE)
-            tx = Tx(connection.execute, 1_763_892_000_000 + number, LOCAL, "", 5)
+            tx = Tx(connection, 1_763_892_000_000 + number, LOCAL, "", 5)
             command = ImportPlan.model_validate(raw)
             try:
                 apply.import_plan(tx, command, apply.read_plan(command, ""))

@@ -12,6 +12,7 @@ from project_manager.services import claim_blockers
 from project_manager.store import claim_search, listing, ready_tasks, task_filters
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
+from tests.integration.watched_connection import WatchedConnection
 
 FIELDS = ("id", "priority", "unblocks")
 LABEL = "claimable_labels USING PRIMARY KEY (label=?"
@@ -26,8 +27,8 @@ def plan_of(work: Callable[[Tx], object], path: Path) -> list[str]:
         steps.extend(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
         return connection.execute(sql, values)
 
-    tx = Tx(connection.execute, 1_790_000_000_000, SYSTEM, "", 5)
-    work(replace(tx, execute=explained))
+    tx = Tx(connection, 1_790_000_000_000, SYSTEM, "", 5)
+    work(replace(tx, connection=WatchedConnection(tx.connection, explained)))
     connection.close()
     return steps
 

@@ -12,6 +12,7 @@ from project_manager.store import claim_search
 from project_manager.store.sqlite.writer import Job, Writer
 from project_manager.store.transaction import BatchState, Tx
 from tests.integration.invariants import check
+from tests.integration.watched_connection import WatchedConnection
 from tests.operations_client import Json, OperationsClient
 
 
@@ -140,9 +141,9 @@ async def test_the_dependents_of_a_finished_task_are_read_by_one_statement(
     def recorded(self: Writer, job: Job[Any], tx: Tx, shared: BatchState) -> bool:
         def execute(sql: str, *values: Any) -> Any:
             statements.append(sql)
-            return tx.execute(sql, *values)
+            return tx.connection.execute(sql, *values)
 
-        return run_job(self, job, replace(tx, execute=execute), shared)
+        return run_job(self, job, replace(tx, connection=WatchedConnection(tx.connection, execute)), shared)
 
     since = await api.last_seq()
     monkeypatch.setattr(Writer, "_run_job", recorded)

@@ -119,8 +119,8 @@ async def indexed(api: OperationsClient) -> list[Any]:
 
     def look(tx: Tx) -> Any:
         return [
-            tx.execute(f"SELECT id FROM {index}_docsize ORDER BY id", ()).fetchall()
-            + tx.execute(f"SELECT count(*), sum(length(block)) FROM {index}_data", ()).fetchall()
+            tx.connection.execute(f"SELECT id FROM {index}_docsize ORDER BY id", ()).fetchall()
+            + tx.connection.execute(f"SELECT count(*), sum(length(block)) FROM {index}_data", ()).fetchall()
             for index in ("tasks_fts", "knowledge_fts")
         ]
 

@@ -252,7 +252,7 @@ def read_until(tx: Tx, until: threading.Event) -> None:
     """Run a read that does not end before `until` is set."""
     reckoning = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) SELECT max(i) FROM n"
     while not until.is_set():
-        tx.execute(reckoning)
+        tx.connection.execute(reckoning)
 
 
 @pytest.mark.promise("loop:never-blocked")
@@ -286,7 +286,7 @@ async def test_when_too_many_writes_wait_the_next_is_refused_with_retry_after(
 async def test_a_read_that_takes_too_long_is_ended(api: OperationsClient) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     with anyio.fail_after(TIMEOUT), pytest.raises(QueryTimeout):
-        await api.runtime.read("endless", lambda tx: tx.execute(endless).fetchall())
+        await api.runtime.read("endless", lambda tx: tx.connection.execute(endless).fetchall())
     assert (await api.call("list_tasks"))["total"] == 0
 
 

@@ -21,6 +21,7 @@ from project_manager.store import tasks
 from project_manager.store.sqlite import driver
 from project_manager.store.statement import Statement
 from project_manager.store.transaction import Tx
+from tests.integration.watched_connection import WatchedConnection
 from tests.operations_client import Json, OperationsClient
 
 LEGACY = ("is_locked", "lock_holder", "lock_expires_at", "dependencies")
@@ -226,7 +227,7 @@ async def counted(api: OperationsClient, work: Callable[[Tx], Any]) -> Counted:
     def count(tx: Tx) -> None:
         with closing(driver.connect(str(api.runtime.database.path))) as connection:
             found.append(Counted(connection))
-            work(replace(tx, execute=found[0].execute))
+            work(replace(tx, connection=WatchedConnection(tx.connection, found[0].execute)))
 
     await api.runtime.read("counted", count, LOCAL)
     return found[0]

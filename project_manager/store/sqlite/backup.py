@@ -213,7 +213,8 @@ def fold_wal(connection: Any) -> None:
 def open_read_only(path: Path) -> Any:
     """Open and return a read-only connection that does not change the file or its journal mode."""
     how = "immutable=1" if _cannot_change(path) else "mode=ro"
-    return driver.driver.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
+    uri = f"{path.absolute().as_uri()}?{how}"
+    return driver.driver.connect(uri, uri=True, isolation_level=None, factory=driver.Connection)
 
 
 def copy(source: Any, target: Path) -> None:

@@ -47,7 +47,7 @@ def check_contents(connection: Any, published: Iterable[Head] = ()) -> CheckResu
     # The checks below use the tables and columns of the present schema.
     if revision != revisions.head():
         return CheckResult(revision, tuple(problems), differences=differences)
-    tx = Tx(execute, 0, SYSTEM, "", 0)
+    tx = Tx(connection, 0, SYSTEM, "", 0)
     problems += [f"task {task_id} has wrong dependency counters" for task_id in bulk.find_wrong_counters(tx, _SHOWN)]
     problems += [
         f"task {task_id} is missing from the label index" for task_id in ready_tasks.missing_label_entries(tx, _SHOWN)

@@ -16,6 +16,7 @@ from project_manager.domain.errors import (
     QueryTimeout,
     StorageFull,
 )
+from project_manager.store.connection import Dialect
 
 try:
     import pysqlite3.dbapi2 as _bundled
@@ -46,6 +47,14 @@ class _Compiler(SQLiteCompiler):
 
 compiler = _sqlite_dialect(paramstyle="qmark")
 compiler.statement_compiler = _Compiler
+DIALECT = Dialect(compiler, driver.Error)
+
+
+class Connection(driver.Connection):  # type: ignore[name-defined,misc]
+    """Connection of the driver with the dialect of its SQL."""
+
+    dialect = DIALECT
+
 
 DatabaseError: type[Exception] = driver.DatabaseError
 DriverError: type[Exception] = driver.Error
@@ -90,6 +99,7 @@ def connect(path: str, *, read_only: bool = False, keep_settings: bool = False) 
     connection = driver.connect(
         f"file:{_quoted(path)}?mode=rw",
         uri=True,
+        factory=Connection,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=512,

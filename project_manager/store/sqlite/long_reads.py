@@ -43,7 +43,7 @@ class LongReads:
         try:
             pieces = ChunkedRead(name, self._context)
             try:
-                pieces.begin(work(self._context.tx(pieces.execute, actor, request_id)))
+                pieces.begin(work(self._context.tx(pieces, actor, request_id)))
                 yield pieces
             finally:
                 with anyio.CancelScope(shield=True):
@@ -64,6 +64,7 @@ class ChunkedRead:
 
     def __init__(self, name: str, context: ReadContext) -> None:
         self.seconds = 0.0
+        self.dialect = driver.DIALECT
         self._name = name
         self._context = context
         self._deadline = 0.0

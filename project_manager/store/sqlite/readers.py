@@ -12,6 +12,7 @@ from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import QueueFull, ShuttingDown
 from project_manager.observability.logging import bind_context
+from project_manager.store.connection import Connection
 from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.file_watch import FileWatch
@@ -50,10 +51,10 @@ class ReadContext:
     max_attempts: int
     timed: Callable[[str, float], None]
 
-    def tx(self, execute: Callable[..., Any], actor: Actor, request_id: str) -> Tx:
+    def tx(self, connection: Connection, actor: Actor, request_id: str) -> Tx:
         """Return a transaction at the present instant."""
         wall = self.clock.wall_clock_if_different()
-        return Tx(execute, self.clock.now(), actor, request_id, self.max_attempts, wall=wall)
+        return Tx(connection, self.clock.now(), actor, request_id, self.max_attempts, wall=wall)
 
 
 class Readers:
@@ -155,7 +156,7 @@ class Readers:
         try:
             self._context.watch.check_reads()
             connection.execute("BEGIN")
-            tx = self._context.tx(connection.execute, read.actor, read.request_id)
+            tx = self._context.tx(connection, read.actor, read.request_id)
             try:
                 return read.work(tx), None
             finally:

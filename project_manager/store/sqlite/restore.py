@@ -196,7 +196,7 @@ def _checkpoint_current(database: Path, now: int) -> _CurrentState:
         connection = driver.connect(str(database))
         try:
             connection.execute("PRAGMA busy_timeout=200")
-            tx = Tx(connection.execute, now, SYSTEM, "", 0)
+            tx = Tx(connection, now, SYSTEM, "", 0)
             tx.now = max(now, meta.clock_high(tx))
             _check_unused_by_instances(tx)
             floor = max(tx.now, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
@@ -248,7 +248,7 @@ def _start_epoch(prepared: Path, now: int, present: _CurrentState) -> Restored:
     connection = driver.connect(str(prepared))
     try:
         connection.execute(driver.BEGIN_WRITE)
-        tx = Tx(connection.execute, now, SYSTEM, "", 0)
+        tx = Tx(connection, now, SYSTEM, "", 0)
         high = max(present.high, meta.clock_high(tx))
         # Database time begins at its last instant, unless that is so far ahead that the clock was probably wrong.
         tx.now = now if high - now > JUMP_MS else max(now, high)
@@ -272,8 +272,8 @@ def _lower_clock(tx: Tx) -> None:
     """Set database time to `tx.now`, and lower later instants. All leases have ended, so it may go back."""
     meta.store_clock(tx, ClockMark(tx.now))
     for table, column in (("answers", "created_at"), ("agents", "last_seen_at"), ("ended_leases", "ended_at")):
-        tx.execute(f"UPDATE {table} SET {column} = ? WHERE {column} > ?", (tx.now, tx.now))  # noqa: S608
-    tx.execute("UPDATE tasks SET deferred = 1 WHERE deferred = 0 AND defer_until > ?", (tx.now,))
+        tx.connection.execute(f"UPDATE {table} SET {column} = ? WHERE {column} > ?", (tx.now, tx.now))  # noqa: S608
+    tx.connection.execute("UPDATE tasks SET deferred = 1 WHERE deferred = 0 AND defer_until > ?", (tx.now,))
 
 
 def _end_leases(tx: Tx) -> int:
@@ -342,7 +342,7 @@ def _problem_of(database: Path, epoch: str) -> str | None:
         return f"is damaged: {'; '.join(found.problems)}"
     connection = backup.open_read_only(database)
     try:
-        present = meta.epoch(Tx(connection.execute, 0, SYSTEM, "", 0))
+        present = meta.epoch(Tx(connection, 0, SYSTEM, "", 0))
     finally:
         connection.close()
     return None if present == epoch else "was replaced by another process"

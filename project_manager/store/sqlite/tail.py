@@ -175,4 +175,4 @@ class EventReader:
         return driver.data_version(self._connection)
 
     def _tx(self) -> Tx:
-        return Tx(self._connection.execute, 0, SYSTEM, "", 0)
+        return Tx(self._connection, 0, SYSTEM, "", 0)

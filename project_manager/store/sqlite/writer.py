@@ -234,7 +234,7 @@ class Writer:
             execute(driver.SHORT_BUSY_TIMEOUT)
         execute(driver.BEGIN_WRITE)
         shared = BatchState()
-        tx = Tx(execute, 0, SYSTEM, "", self._max_attempts, shared)
+        tx = Tx(self._connection, 0, SYSTEM, "", self._max_attempts, shared)
         version = driver.data_version(self._connection)
         no_foreign_commit = version == self._known_version
         shared.queue, self._claim_queue = self._claim_queue if no_foreign_commit else None, None
@@ -271,17 +271,17 @@ class Writer:
 
         A failure does not stop the jobs, because their own statements decide which tasks can be claimed.
         """
-        tx.execute("SAVEPOINT due")
+        self._connection.execute("SAVEPOINT due")
         try:
             self._hooks.due(tx)
         except driver.DriverError:
             raise
         except Exception:  # noqa: BLE001 the jobs must run anyway, and the hook has logged its error
-            tx.execute("ROLLBACK TO due")
+            self._connection.execute("ROLLBACK TO due")
             shared.undo((0, 0))
-            tx.execute("RELEASE due")
+            self._connection.execute("RELEASE due")
             return False
-        tx.execute("RELEASE due")
+        self._connection.execute("RELEASE due")
         return True
 
     def _run_all(self, batch: list[Job[Any]], tx: Tx, shared: BatchState) -> None:
@@ -290,12 +290,12 @@ class Writer:
         When a failed job has written, all jobs are rolled back. Several jobs then run again, each in its own savepoint.
         """
         mark = shared.mark
-        tx.execute("SAVEPOINT jobs")
+        self._connection.execute("SAVEPOINT jobs")
         try:
             left_clean = [self._run_job(job, tx, shared) for job in batch]
             if all(left_clean):
                 return
-            tx.execute("ROLLBACK TO jobs")
+            self._connection.execute("ROLLBACK TO jobs")
             shared.undo(mark)
             if len(batch) > 1:
                 for job in batch:
@@ -305,11 +305,11 @@ class Writer:
 
     def _run_in_savepoint(self, job: Job[Any], tx: Tx, shared: BatchState) -> None:
         mark = shared.mark
-        tx.execute("SAVEPOINT job")
+        self._connection.execute("SAVEPOINT job")
         if not self._run_job(job, tx, shared):
-            tx.execute("ROLLBACK TO job")
+            self._connection.execute("ROLLBACK TO job")
             shared.undo(mark)
-        tx.execute("RELEASE job")
+        self._connection.execute("RELEASE job")
 
     def _run_job(self, job: Job[Any], tx: Tx, shared: BatchState) -> bool:
         """Run a job. Return False when it has failed after writes that must be rolled back."""
@@ -319,7 +319,7 @@ class Writer:
         bind_context(job.request_id, job.actor.token_id)
         try:
             job.outcome = job.work(
-                Tx(tx.execute, tx.now, job.actor, job.request_id, self._max_attempts, shared, tx.wall)
+                Tx(tx.connection, tx.now, job.actor, job.request_id, self._max_attempts, shared, tx.wall)
             )
         except ProjectManagerError as error:
             job.error = error

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import pytest
-from sqlalchemy import TextClause, bindparam, literal, select, text
+from sqlalchemy import TextClause, bindparam, literal, select
 
+from project_manager.store.sqlite.driver import DIALECT
 from project_manager.store.statement import Statement
 
 
@@ -23,16 +23,11 @@ def test_a_statement_is_compiled_once_at_its_first_use() -> None:
     clause = Counted("SELECT :first")
     statement = Statement(clause)
     assert clause.compilations == 0
-    assert [statement.sql, statement.sql] == ["SELECT ?"] * 2
-    assert statement._values({"first": 1}) == [1]
+    assert [statement.compiled(DIALECT).sql, statement.compiled(DIALECT).sql] == ["SELECT ?"] * 2
+    assert statement.compiled(DIALECT).values_of({"first": 1}) == [1]
     assert clause.compilations == 1
 
 
-def test_a_parameter_can_be_used_before_the_text() -> None:
+def test_the_values_of_a_statement_are_in_its_order_with_those_that_it_contains() -> None:
     statement = Statement(select(bindparam("first"), literal(2), bindparam("third")))
-    assert statement._values({"first": 1, "third": 3}) == (1, 2, 3)
-
-
-def test_an_unknown_attribute_of_a_statement_is_an_error() -> None:
-    with pytest.raises(AttributeError, match="no_such_attribute"):
-        _ = Statement(text("SELECT 1")).no_such_attribute
+    assert statement.compiled(DIALECT).values_of({"first": 1, "third": 3}) == (1, 2, 3)

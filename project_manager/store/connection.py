@@ -1,0 +1,36 @@
+"""What statements and transactions need of a database: a connection of its driver, with the dialect of its SQL.
+
+`sqlite/` and `postgres/` have a dialect each. All else that differs between the databases stays in these packages.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy.engine import Dialect as Compiler
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dialect:
+    """The SQL of a database: `compiler` compiles statements, and `driver_error` is the base of its driver's errors."""
+
+    compiler: Compiler
+    driver_error: type[Exception]
+
+
+class Cursor(Protocol):
+    """The rows of a statement. `rowcount` is the number of rows that it has changed."""
+
+    rowcount: int
+
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """A connection in a transaction."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor: ...
