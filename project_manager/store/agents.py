@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Integer, Select, bindparam, func, or_, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import pages

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, u
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import CLOSED, Status
-from project_manager.store.statement import Statement, bindparams, elements
+from project_manager.store.statement import Statement, bindparams, number_elements
 from project_manager.store.tables import epics, metadata, projects, task_conflicts, task_dependencies, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
 from project_manager.store.transaction import Tx
@@ -41,7 +41,7 @@ _waiting = tasks.alias("waiting")
 _CLOSED_WORDS: list[ColumnElement[str]] = [literal_column(f"'{status.value}'") for status in Status if status in CLOSED]
 
 _OF_PROJECT = Statement(select(*COLUMNS).where(tasks.c.project_id == bindparam("project_id")).order_by(tasks.c.id))
-_TASKS = Statement(select(*COLUMNS).where(tasks.c.id.in_(elements("ids"))).order_by(tasks.c.id))
+_TASKS = Statement(select(*COLUMNS).where(tasks.c.id.in_(number_elements("ids"))).order_by(tasks.c.id))
 _NAMES = Statement(
     select(
         tasks.c.id,
@@ -67,7 +67,7 @@ _CONFLICTS = Statement(
         task_conflicts.c.task_id, task_conflicts.c.other_id
     )
 )
-_DROP_DEPENDENCIES = Statement(delete(_dependencies).where(_dependencies.c.task_id.in_(elements("ids"))))
+_DROP_DEPENDENCIES = Statement(delete(_dependencies).where(_dependencies.c.task_id.in_(number_elements("ids"))))
 _ADD_DEPENDENCY = Statement(
     insert(_dependencies).values(task_id=bindparam("task_id"), depends_on_id=bindparam("other_id"))
 )
@@ -93,7 +93,7 @@ _UNBLOCKS = (
 )
 _RECOUNT = Statement(
     update(tasks)
-    .where(tasks.c.id.in_(elements("ids")))
+    .where(tasks.c.id.in_(number_elements("ids")))
     .values(open_dependencies=_OPEN_DEPENDENCIES, unblocks=_UNBLOCKS)
 )
 _MISCOUNTED = Statement(
@@ -193,7 +193,7 @@ def _insert(table: str, columns: tuple[str, ...]) -> Statement:
 @lru_cache(maxsize=16)
 def _parents(table: str, column: str) -> Statement:
     parent = metadata.tables[table].c[column]
-    return Statement(select(parent).where(parent.in_(elements("ids"))).distinct())
+    return Statement(select(parent).where(parent.in_(number_elements("ids"))).distinct())
 
 
 @lru_cache(maxsize=16)

@@ -5,17 +5,24 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy.engine import Dialect as Compiler
+
+if TYPE_CHECKING:
+    from project_manager.store.search import SearchIndex
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dialect:
-    """The SQL of a database: `compiler` compiles statements, and `driver_error` is the base of its driver's errors."""
+    """The SQL of a database.
+
+    `compiler` compiles statements, `driver_error` is the base of its driver's errors, and `search` its search index.
+    """
 
     compiler: Compiler
     driver_error: type[Exception]
+    search: "SearchIndex"
 
 
 class Cursor(Protocol):

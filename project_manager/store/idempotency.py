@@ -3,9 +3,11 @@
 import json
 from collections.abc import Iterable
 
-from sqlalchemy import bindparam, delete, func, insert, select, tuple_
+from sqlalchemy import bindparam, delete, insert, select, tuple_
+from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.limits import DELETE_BATCH_SIZE
+from project_manager.store.functions import JsonItem
 from project_manager.store.statement import Statement, bindparams, json_elements
 from project_manager.store.tables import answers
 from project_manager.store.transaction import Tx
@@ -21,8 +23,8 @@ _FIND_MANY = Statement(
     .select_from(_asked := json_elements(bindparam("asked")).alias("asked"))
     .join(
         answers,
-        (answers.c.actor_id == func.json_extract(_asked.c.value, "$[0]"))
-        & (answers.c.key == func.json_extract(_asked.c.value, "$[1]")),
+        (answers.c.actor_id == JsonItem(_asked.c.value, literal_column("0")))
+        & (answers.c.key == JsonItem(_asked.c.value, literal_column("1"))),
     )
 )
 _oldest = (

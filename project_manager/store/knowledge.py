@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, bindparam, insert, select, text, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store import pages
+from project_manager.store import pages, search
 from project_manager.store.pages import Total
-from project_manager.store.sqlite import search
 from project_manager.store.statement import Statement, bindparams, has_labels
 from project_manager.store.tables_knowledge import knowledge_items, knowledge_logs, knowledge_versions
 from project_manager.store.transaction import Tx
@@ -230,7 +229,7 @@ def _condition(name: str) -> ColumnElement[bool]:
         case "active":
             return _items.c.active == literal_column("1")
         case "q":
-            return _items.c.id.in_(select(search.knowledge_fts.c.rowid).where(text("knowledge_fts MATCH :q")))
+            return _items.c.id.in_(select(search.knowledge_fts.c.rowid).where(search.matches(search.knowledge_fts, "q")))
     raise KeyError(name)
 
 

@@ -4,6 +4,7 @@ import json
 
 from sqlalchemy import ColumnElement, FromClause, Select, Table, bindparam, null, select, union
 
+from project_manager.store.functions import Number
 from project_manager.store.pages import number_up_to
 from project_manager.store.statement import Statement, json_elements
 from project_manager.store.tables import claimable_labels, task_labels, tasks
@@ -28,7 +29,7 @@ def _by_rarity(table: Table) -> Statement:
     wanted = json_elements(bindparam("labels")).alias("wanted")
     found = table.alias("counted")
     entries = select(found).where(found.c.label == wanted.c.value).correlate(wanted)
-    number = number_up_to(entries, bindparam("limit")).label("number")
+    number = number_up_to(entries, bindparam("limit", type_=Number)).label("number")
     return Statement(select(wanted.c.value, number).order_by(number))
 
 

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Collection
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.statement import Statement, elements
+from project_manager.store.statement import Statement, number_elements
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
@@ -45,23 +46,25 @@ _SHIFT_OPEN = Statement(
     .returning(tasks.c.id, tasks.c.open_dependencies)
 )
 _CONFLICTS_OF = Statement(select(_conflicts.c.other_id).where(_conflicts.c.task_id == bindparam("task_id")))
-_CONFLICTS_OF_ANY = Statement(select(_conflicts.c.other_id).where(_conflicts.c.task_id.in_(elements("ids"))).distinct())
+_CONFLICTS_OF_ANY = Statement(
+    select(_conflicts.c.other_id).where(_conflicts.c.task_id.in_(number_elements("ids"))).distinct()
+)
 _TOO_MANY_CONFLICTS = Statement(
     select(_conflicts.c.task_id)
-    .where(_conflicts.c.task_id.in_(elements("ids")))
+    .where(_conflicts.c.task_id.in_(number_elements("ids")))
     .group_by(_conflicts.c.task_id)
     .having(func.count() > bindparam("limit"))
     .limit(literal_column("1"))
 )
 _ADD_CONFLICT = Statement(
-    insert(_conflicts).prefix_with("OR IGNORE").values(task_id=bindparam("task_id"), other_id=bindparam("other_id"))
+    insert(_conflicts).values(task_id=bindparam("task_id"), other_id=bindparam("other_id")).on_conflict_do_nothing()
 )
 _DROP_CONFLICTS = Statement(
     delete(_conflicts).where(
         (_conflicts.c.task_id == bindparam("task_id")) | (_conflicts.c.other_id == bindparam("task_id"))
     )
 )
-_EXISTING = Statement(select(tasks.c.id).where(tasks.c.id.in_(elements("ids"))))
+_EXISTING = Statement(select(tasks.c.id).where(tasks.c.id.in_(number_elements("ids"))))
 
 
 def dependencies_of(tx: Tx, task_id: int) -> list[int]:

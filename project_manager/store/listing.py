@@ -6,12 +6,12 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import LargeBinary, Select, bindparam, cast, func, select
-from sqlalchemy.sql.expression import literal_column
+from sqlalchemy import Select, bindparam, select
 
 from project_manager.domain.limits import ID_MAXIMUM, PAGE_CHARACTERS, TOTAL_MAXIMUM
 from project_manager.domain.task_fields import PLAIN, Kind
 from project_manager.store import pages, ready_tasks, task_filters
+from project_manager.store.functions import GroupedIds, JoinedArrays
 from project_manager.store.pages import Total
 from project_manager.store.statement import Statement
 from project_manager.store.tables import tasks
@@ -134,8 +134,7 @@ def _page_statement(filters: frozenset[str], fields: Fields, order: Order, after
         rows = first.with_only_columns(row)
     else:  # another table has the order, or the tasks are sorted, which takes less time for their ids
         rows = select(row).where(tasks.c.id.in_(first)).order_by(*_ORDERS[order]).limit(bindparam("limit"))
-    joined = func.group_concat(rows.subquery().c.row)
-    return Statement(select(cast(literal_column("'['").op("||")(joined).op("||")(literal_column("']'")), LargeBinary)))
+    return Statement(select(JoinedArrays(rows.subquery().c.row)))
 
 
 @lru_cache(maxsize=64)
@@ -151,7 +150,7 @@ def _matching_statement(filters: frozenset[str], capped: bool) -> Statement:
 def _array(ids: Select[Any]) -> Statement:
     """Return the statement that selects ids as a JSON array."""
     (task_id,) = ids.subquery().c
-    return Statement(select(func.json_group_array(task_id)))
+    return Statement(select(GroupedIds(task_id)))
 
 
 @lru_cache(maxsize=256)

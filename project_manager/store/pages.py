@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, null, select
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.limits import PAGE_CHARACTERS, TOTAL_MAXIMUM
+from project_manager.store.functions import Number
 from project_manager.store.statement import Converted, Row, Statement
 from project_manager.store.transaction import Tx
 
@@ -62,7 +63,7 @@ def counter(rows: Select[Any]) -> Statement:
 
 def index_counter(entries: Select[Any]) -> Statement:
     """Return a `counter` for the entries of one index."""
-    return Statement(select(number_up_to(entries, bindparam("most"))))
+    return Statement(select(number_up_to(entries, bindparam("most", type_=Number))))
 
 
 def number_up_to(entries: Select[Any], most: ColumnElement[int]) -> ColumnElement[int]:

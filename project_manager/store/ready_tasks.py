@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Integer, and_, bindparam, case, delete, func, null, select
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.statement import Row, Statement, elements, json_elements
+from project_manager.store.statement import Row, Statement, json_elements, number_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, task_logs, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, ready_conditions, with_empty_links, written_links
 from project_manager.store.transaction import Tx
@@ -158,7 +158,7 @@ def _among(capped: bool, many: bool) -> Statement:
     return Statement(
         select(*columns)
         .with_hint(tasks, "NOT INDEXED", "sqlite")
-        .where(tasks.c.id.in_(elements("ids")), *conditions)
+        .where(tasks.c.id.in_(number_elements("ids")), *conditions)
         .order_by(*CLAIM_ORDER)
     )
 
@@ -168,7 +168,7 @@ def _states(capped: bool, many: bool) -> Statement:
     conditions = and_(*ready_conditions(tasks, with_attempt_limit=capped, many=many))
     ready = case((conditions, literal_column("1")), else_=literal_column("0"))
     columns = [tasks.c[name] for name in TaskState._fields if name != "is_ready"]
-    return Statement(select(*columns, ready).where(tasks.c.id.in_(elements("ids"))))
+    return Statement(select(*columns, ready).where(tasks.c.id.in_(number_elements("ids"))))
 
 
 @lru_cache(maxsize=4)

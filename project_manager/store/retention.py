@@ -8,11 +8,13 @@ higher id must have an event, and an older row may have lost its events.
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, delete, func, select, text, update
+from sqlalchemy import bindparam, cast, delete, func, select, update
+from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.events import DatabaseRestored
 from project_manager.store import chain
-from project_manager.store.statement import Statement
+from project_manager.store.functions import AsNumber, JsonMember, Number
+from project_manager.store.statement import Statement, json_members
 from project_manager.store.tables import events, meta
 from project_manager.store.transaction import Tx
 
@@ -26,13 +28,20 @@ _LAST_OLD = Statement(
     select(func.max(events.c.seq)).where(events.c.seq <= bindparam("limit"), events.c.at < bindparam("before"))
 )
 _HASH = Statement(select(events.c.hash).where(events.c.seq == bindparam("seq")))
-_HIGHEST_SEALED = (
-    "SELECT of_table.key, max(CAST(of_row.key AS INTEGER)) FROM events, json_each(events.sealed) AS of_table, "
-    "json_each(of_table.value) AS of_row "
-    "WHERE events.seq <= ? AND events.sealed IS NOT NULL AND of_table.type = 'object' GROUP BY of_table.key"
+_of_table = json_members(events.c.sealed).alias("of_table")
+_of_row = json_members(_of_table.c.value).alias("of_row")
+_HIGHEST_SEALED = Statement(
+    select(_of_table.c.key, func.max(cast(_of_row.c.key, Number)))
+    .select_from(events, _of_table, _of_row)
+    .where(
+        events.c.seq <= bindparam("seq"),
+        events.c.sealed.is_not(None),
+        func.substr(_of_table.c.value, literal_column("1"), literal_column("1")) == literal_column("'{'"),
+    )
+    .group_by(_of_table.c.key)
 )
 _FENCE_FLOOR = Statement(
-    select(func.max(func.json_extract(events.c.data, text("'$.fence_floor'")))).where(
+    select(func.max(AsNumber(JsonMember(events.c.data, literal_column("fence_floor"))))).where(
         events.c.seq <= bindparam("seq"), events.c.type == bindparam("type")
     )
 )
@@ -66,6 +75,6 @@ def delete_old_events(tx: Tx, before: int) -> int:
 
 
 def _highest(tx: Tx, last: int) -> list[tuple[str, int]]:
-    found = [(str(row[0]), int(row[1])) for row in tx.connection.execute(_HIGHEST_SEALED, (last,)).fetchall()]
+    found = [(str(table), int(number)) for table, number in _HIGHEST_SEALED.rows(tx, seq=last)]
     fence_floor = _FENCE_FLOOR.value(tx, seq=last, type=DatabaseRestored.type)
     return found if fence_floor is None else [*found, ("fence_floor", int(fence_floor))]

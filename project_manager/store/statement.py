@@ -1,19 +1,20 @@
 """SQLAlchemy Core statements, compiled at their first use and run on the driver's connection.
 
 A claim through `Connection.execute` costs four to six times as much CPU (docs/performance.md). There are no type
-processors, so columns hold integers, text and bytes only. For IN over a list use `elements`.
+processors, so columns hold integers, text and bytes only. For IN over a list use `elements` or `number_elements`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Column, Select, bindparam, column, func, null, select
+from sqlalchemy import Column, Select, Text, bindparam, column, null, select
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import Executable
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from project_manager.store.connection import Cursor, Dialect
+from project_manager.store.functions import AsNumber, JsonElements, JsonMembers
 from project_manager.store.transaction import Tx
 
 Row = tuple[Any, ...]
@@ -104,14 +105,24 @@ def bindparams(*columns: str) -> dict[str, Any]:
     return {name: bindparam(name) for name in columns}
 
 
+def number_elements(name: str) -> Select[Any]:
+    """Select the numbers in the parameter `name`, a JSON array."""
+    return select(AsNumber(json_elements(bindparam(name)).c.value))
+
+
 def elements(name: str) -> Select[Any]:
-    """Select the elements of the parameter `name`, a JSON array."""
+    """Select the texts in the parameter `name`, a JSON array."""
     return select(json_elements(bindparam(name)).c.value)
 
 
 def json_elements(array: ColumnElement[Any] | Column[Any]) -> TableValuedAlias:
     """Return the elements of a JSON array as rows with one column `value`."""
-    return func.json_each(array).table_valued(column("value"))
+    return JsonElements(array).table_valued(column("value", Text))
+
+
+def json_members(text: ColumnElement[Any] | Column[Any]) -> TableValuedAlias:
+    """Return the members of a JSON object as rows with the columns `key` and `value`."""
+    return JsonMembers(text).table_valued(column("key", Text), column("value", Text))
 
 
 def has_labels(labels: ColumnElement[str]) -> ColumnElement[bool]:

@@ -5,11 +5,12 @@ leased task is IN_PROGRESS, and only a DONE task has `completed_at`. A task row 
 needs without a join: `open_dependencies`, `unblocks`, `deferred` and `archived`.
 """
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, UniqueConstraint, text
 
 from project_manager.domain.leases import LOSS_REASONS
 from project_manager.store import tables_knowledge
-from project_manager.store.tables_base import integers, metadata, texts
+from project_manager.store.functions import Number, OrderedText
+from project_manager.store.tables_base import integers, metadata, only_where, texts
 
 __all__ = ["metadata", "tables_knowledge"]
 """`metadata` contains the knowledge tables too, because this module imports their module."""
@@ -17,20 +18,20 @@ __all__ = ["metadata", "tables_knowledge"]
 meta = Table(
     "meta",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("epoch", Text, nullable=False),
+    Column("id", Number, primary_key=True),
+    Column("epoch", OrderedText, nullable=False),
     *integers("clock_high", "fence_floor", "event_floor", "created_at"),
     *integers("clock_offset", "clock_jump_at", "clock_followed_at", nullable=True),
-    Column("clock_boot", Text),
+    Column("clock_boot", OrderedText),
     Column("floor_hash", LargeBinary, nullable=False),
-    Column("floor_facts", Text, nullable=False),
+    Column("floor_facts", OrderedText, nullable=False),
 )
 
 running_releases = Table(
     "running_releases",
     metadata,
-    Column("schema", Text, primary_key=True),
-    Column("release", Text, primary_key=True),
+    Column("schema", OrderedText, primary_key=True),
+    Column("release", OrderedText, primary_key=True),
     sqlite_with_rowid=False,
     comment="releases that run on a schema, by the newest schema that they support",
 )
@@ -38,11 +39,11 @@ running_releases = Table(
 projects = Table(
     "projects",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     *texts("name", "description"),
     *integers("version", "created_at", "updated_at"),
-    Column("archived_at", Integer),
-    Column("name_key", Text),
+    Column("archived_at", Number),
+    Column("name_key", OrderedText),
     UniqueConstraint("name"),
     Index("uq_projects_name_key", "name_key", unique=True),
     sqlite_autoincrement=True,
@@ -51,11 +52,11 @@ projects = Table(
 epics = Table(
     "epics",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("project_id", Integer, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("id", Number, primary_key=True),
+    Column("project_id", Number, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
     *texts("name", "description", "status"),
     *integers("position", "version", "created_at", "updated_at"),
-    Column("name_key", Text),
+    Column("name_key", OrderedText),
     UniqueConstraint("project_id", "name"),
     Index("uq_epics_project_id_name_key", "project_id", "name_key", unique=True),
     sqlite_autoincrement=True,
@@ -64,39 +65,39 @@ epics = Table(
 tasks = Table(
     "tasks",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("project_id", Integer, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
-    Column("epic_id", Integer, ForeignKey("epics.id", ondelete="CASCADE")),
+    Column("id", Number, primary_key=True),
+    Column("project_id", Number, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("epic_id", Number, ForeignKey("epics.id", ondelete="CASCADE")),
     *texts("name", "description", "status"),
-    Column("priority", Integer, nullable=False),
+    Column("priority", Number, nullable=False),
     *texts("labels", "acceptance"),
     *integers("defer_until", "due_at", "estimate_minutes", nullable=True),
-    Column("external_key", Text),
-    Column("created_by", Text, nullable=False),
+    Column("external_key", OrderedText),
+    Column("created_by", OrderedText, nullable=False),
     *integers("created_at", "updated_at"),
-    Column("completed_at", Integer),
+    Column("completed_at", Number),
     *integers("version", "fence", "attempts"),
-    Column("lock_holder", Text),
+    Column("lock_holder", OrderedText),
     *integers("lock_acquired_at", "lock_expires_at", "lock_ttl", nullable=True),
-    Column("lock_fenced", Integer, nullable=False),
-    Column("lock_from", Text),
+    Column("lock_fenced", Number, nullable=False),
+    Column("lock_from", OrderedText),
     *integers("open_dependencies", "unblocks", "deferred", "archived"),
-    Column("worked_by", Text),
-    Column("unconfirmed_fence", Integer),
+    Column("worked_by", OrderedText),
+    Column("unconfirmed_fence", Number),
     UniqueConstraint("project_id", "external_key"),
     sqlite_autoincrement=True,
 )
 
 READY_INDEX_CONDITION = text("status = 'TODO' AND open_dependencies = 0 AND deferred = 0 AND archived = 0")
 
-Index("ix_tasks_claimable", tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id, sqlite_where=READY_INDEX_CONDITION)
+Index("ix_tasks_claimable", tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id, **only_where(READY_INDEX_CONDITION))
 Index(
     "ix_tasks_claimable_in_project",
     tasks.c.project_id,
     tasks.c.priority,
     tasks.c.unblocks.desc(),
     tasks.c.id,
-    sqlite_where=READY_INDEX_CONDITION,
+    **only_where(READY_INDEX_CONDITION),
 )
 Index(
     "ix_tasks_claimable_in_epic",
@@ -104,30 +105,30 @@ Index(
     tasks.c.priority,
     tasks.c.unblocks.desc(),
     tasks.c.id,
-    sqlite_where=text(f"{READY_INDEX_CONDITION} AND epic_id IS NOT NULL"),
+    **only_where(text(f"{READY_INDEX_CONDITION} AND epic_id IS NOT NULL")),
 )
-Index("ix_tasks_lock_expires_at", tasks.c.lock_expires_at, sqlite_where=text("lock_holder IS NOT NULL"))
+Index("ix_tasks_lock_expires_at", tasks.c.lock_expires_at, **only_where(text("lock_holder IS NOT NULL")))
 Index(
     "ix_tasks_lock_holder_lock_expires_at",
     tasks.c.lock_holder,
     tasks.c.lock_expires_at,
-    sqlite_where=text("lock_holder IS NOT NULL"),
+    **only_where(text("lock_holder IS NOT NULL")),
 )
-Index("ix_tasks_unconfirmed", tasks.c.lock_holder, sqlite_where=text("unconfirmed_fence IS NOT NULL"))
-Index("ix_tasks_defer_until", tasks.c.defer_until, sqlite_where=text("deferred = 1"))
+Index("ix_tasks_unconfirmed", tasks.c.lock_holder, **only_where(text("unconfirmed_fence IS NOT NULL")))
+Index("ix_tasks_defer_until", tasks.c.defer_until, **only_where(text("deferred = 1")))
 Index("ix_tasks_status_project_id", tasks.c.status, tasks.c.project_id)
 Index("ix_tasks_epic_id", tasks.c.epic_id)
-Index("ix_tasks_completed_at", tasks.c.completed_at, sqlite_where=text("completed_at IS NOT NULL"))
+Index("ix_tasks_completed_at", tasks.c.completed_at, **only_where(text("completed_at IS NOT NULL")))
 
 claimable_labels = Table(
     "claimable_labels",
     metadata,
-    Column("label", Text, primary_key=True),
-    Column("priority", Integer, primary_key=True),
-    Column("rank", Integer, primary_key=True),
-    Column("task_id", Integer, primary_key=True),
-    Column("project_id", Integer, nullable=False),
-    Column("epic_id", Integer),
+    Column("label", OrderedText, primary_key=True),
+    Column("priority", Number, primary_key=True),
+    Column("rank", Number, primary_key=True),
+    Column("task_id", Number, primary_key=True),
+    Column("project_id", Number, nullable=False),
+    Column("epic_id", Number),
     sqlite_with_rowid=False,
     comment="labels of ready tasks in claim order, maintained by triggers; rank is minus unblocks",
 )
@@ -135,8 +136,8 @@ claimable_labels = Table(
 task_labels = Table(
     "task_labels",
     metadata,
-    Column("label", Text, primary_key=True),
-    Column("task_id", Integer, primary_key=True),
+    Column("label", OrderedText, primary_key=True),
+    Column("task_id", Number, primary_key=True),
     sqlite_with_rowid=False,
     comment="labels of all tasks, maintained by triggers",
 )
@@ -144,8 +145,8 @@ task_labels = Table(
 task_dependencies = Table(
     "task_dependencies",
     metadata,
-    Column("task_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
-    Column("depends_on_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("task_id", Number, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("depends_on_id", Number, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
     Index("ix_task_dependencies_depends_on_id", "depends_on_id"),
     sqlite_with_rowid=False,
 )
@@ -153,8 +154,8 @@ task_dependencies = Table(
 task_conflicts = Table(
     "task_conflicts",
     metadata,
-    Column("task_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
-    Column("other_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("task_id", Number, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("other_id", Number, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
     Index("ix_task_conflicts_other_id", "other_id"),
     sqlite_with_rowid=False,
 )
@@ -162,12 +163,12 @@ task_conflicts = Table(
 task_logs = Table(
     "task_logs",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("task_id", Integer, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("id", Number, primary_key=True),
+    Column("task_id", Number, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
     *texts("author", "kind", "body"),
-    Column("created_at", Integer, nullable=False),
+    Column("created_at", Number, nullable=False),
     Index("ix_task_logs_task_id_id", "task_id", "id"),
-    Index("ix_task_logs_handoff", "task_id", "id", sqlite_where=text("kind = 'handoff'")),
+    Index("ix_task_logs_handoff", "task_id", "id", **only_where(text("kind = 'handoff'"))),
     sqlite_autoincrement=True,
 )
 
@@ -175,16 +176,16 @@ LOST_CONDITION = text("reason IN ({})".format(", ".join(f"'{reason}'" for reason
 ended_leases = Table(
     "ended_leases",
     metadata,
-    Column("task_id", Integer, primary_key=True),
-    Column("fence", Integer, primary_key=True),
-    Column("agent_id", Text, nullable=False),
-    Column("project_id", Integer, nullable=False),
-    Column("task_name", Text, nullable=False),
+    Column("task_id", Number, primary_key=True),
+    Column("fence", Number, primary_key=True),
+    Column("agent_id", OrderedText, nullable=False),
+    Column("project_id", Number, nullable=False),
+    Column("task_name", OrderedText, nullable=False),
     *integers("acquired_at", "expires_at", "ended_at"),
     *texts("reason", "status"),
     Index("ix_ended_leases_ended_at", "ended_at"),
     Index("ix_ended_leases_agent_id_ended_at", "agent_id", "ended_at"),
-    Index("ix_ended_leases_lost", "agent_id", "ended_at", sqlite_where=LOST_CONDITION),
+    Index("ix_ended_leases_lost", "agent_id", "ended_at", **only_where(LOST_CONDITION)),
     sqlite_with_rowid=False,
     comment="no foreign keys: history is kept after the task is deleted",
 )
@@ -192,49 +193,49 @@ ended_leases = Table(
 events = Table(
     "events",
     metadata,
-    Column("seq", Integer, primary_key=True),
-    Column("type", Text, nullable=False),
-    Column("at", Integer, nullable=False),
+    Column("seq", Number, primary_key=True),
+    Column("type", OrderedText, nullable=False),
+    Column("at", Number, nullable=False),
     *texts("actor_id", "actor_kind"),
     *integers("project_id", "epic_id", "task_id", nullable=True),
-    Column("data", Text, nullable=False),
-    Column("token_id", Integer),
+    Column("data", OrderedText, nullable=False),
+    Column("token_id", Number),
     *texts("request_id", "sealed", nullable=True),
     Column("hash", LargeBinary, nullable=False),
-    Index("ix_events_task_id_seq", "task_id", "seq", sqlite_where=text("task_id IS NOT NULL")),
+    Index("ix_events_task_id_seq", "task_id", "seq", **only_where(text("task_id IS NOT NULL"))),
     sqlite_autoincrement=True,
 )
 
 agents = Table(
     "agents",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False),
+    Column("id", OrderedText, primary_key=True),
+    Column("kind", OrderedText, nullable=False),
     *integers("first_seen_at", "last_seen_at"),
 )
 
 tokens = Table(
     "tokens",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     *texts("name", "role"),
-    Column("agent_id", Text),
-    Column("hash", Text, nullable=False),
-    Column("created_at", Integer, nullable=False),
-    Column("revoked_at", Integer),
+    Column("agent_id", OrderedText),
+    Column("hash", OrderedText, nullable=False),
+    Column("created_at", Number, nullable=False),
+    Column("revoked_at", Number),
     UniqueConstraint("hash"),
-    Index("uq_tokens_name_live", "name", unique=True, sqlite_where=text("revoked_at IS NULL")),
-    Index("ix_tokens_agent_id_live", "agent_id", sqlite_where=text("agent_id IS NOT NULL AND revoked_at IS NULL")),
+    Index("uq_tokens_name_live", "name", unique=True, **only_where(text("revoked_at IS NULL"))),
+    Index("ix_tokens_agent_id_live", "agent_id", **only_where(text("agent_id IS NOT NULL AND revoked_at IS NULL"))),
     sqlite_autoincrement=True,
 )
 
 answers = Table(
     "answers",
     metadata,
-    Column("actor_id", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
+    Column("actor_id", OrderedText, primary_key=True),
+    Column("key", OrderedText, primary_key=True),
     *texts("request_hash", "body"),
-    Column("created_at", Integer, nullable=False),
+    Column("created_at", Number, nullable=False),
     Index("ix_answers_created_at", "created_at"),
     sqlite_with_rowid=False,
     comment="first responses, by idempotency key",
@@ -243,12 +244,12 @@ answers = Table(
 waiters = Table(
     "waiters",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("agent_id", Text, nullable=False),
+    Column("id", Number, primary_key=True),
+    Column("agent_id", OrderedText, nullable=False),
     *integers("project_id", "epic_id", nullable=True),
-    Column("labels", Text, nullable=False),
-    Column("priority", Integer),
-    Column("expires_at", Integer, nullable=False),
+    Column("labels", OrderedText, nullable=False),
+    Column("priority", Number),
+    Column("expires_at", Number, nullable=False),
     sqlite_autoincrement=True,
     comment="claim queue, in order of arrival",
 )
@@ -256,9 +257,9 @@ waiters = Table(
 instances = Table(
     "instances",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("host", Text, nullable=False),
-    Column("pid", Integer, nullable=False),
+    Column("id", OrderedText, primary_key=True),
+    Column("host", OrderedText, nullable=False),
+    Column("pid", Number, nullable=False),
     *texts("version", "kind"),
     *integers("started_at", "heartbeat_at"),
 )

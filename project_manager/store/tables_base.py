@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import Column, Integer, MetaData, Text
+from sqlalchemy import Column, MetaData, TextClause
+
+from project_manager.store.functions import Number, OrderedText
 
 metadata = MetaData(
     naming_convention={
@@ -16,8 +18,13 @@ metadata = MetaData(
 
 
 def texts(*names: str, nullable: bool = False) -> list[Column[Any]]:
-    return [Column(name, Text, nullable=nullable) for name in names]
+    return [Column(name, OrderedText, nullable=nullable) for name in names]
 
 
 def integers(*names: str, nullable: bool = False) -> list[Column[Any]]:
-    return [Column(name, Integer, nullable=nullable) for name in names]
+    return [Column(name, Number, nullable=nullable) for name in names]
+
+
+def only_where(condition: TextClause) -> dict[str, TextClause]:
+    """Return the options of an index that has only the rows that meet the condition."""
+    return {"sqlite_where": condition, "postgresql_where": condition}

@@ -21,27 +21,13 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    CTE,
-    ColumnElement,
-    FromClause,
-    Select,
-    and_,
-    bindparam,
-    func,
-    intersect,
-    null,
-    select,
-    text,
-    tuple_,
-)
+from sqlalchemy import CTE, ColumnElement, FromClause, Select, and_, bindparam, func, intersect, null, select, tuple_
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
-from project_manager.store import claim_search, pages, ready_tasks
+from project_manager.store import claim_search, pages, ready_tasks, search
 from project_manager.store.labels import by_rarity, has_label
-from project_manager.store.sqlite import search
-from project_manager.store.statement import Statement, elements, json_elements
+from project_manager.store.statement import Statement, elements, json_elements, number_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, projects, task_labels, tasks
 from project_manager.store.tasks import ready_conditions, ready_index
 from project_manager.store.transaction import Tx
@@ -139,7 +125,7 @@ def _search_filter(tx: Tx, smallest: _Smallest, query: str | None) -> dict[str, 
     expression = search.match_expression(tx, search.tasks_fts, query)
     if smallest.has_few:
         is_common = search.has_many(tx, expression, COMMON)  # false for a query without words
-        return {"phrases": search.phrases(query)} if is_common else {"q_among": expression}
+        return {"phrases": search.phrases(tx, query)} if is_common else {"q_among": expression}
     is_merged = smallest.labels and smallest.is_of_label and search.has_many(tx, expression, FREQUENT)
     return {"q_merged" if is_merged else "q": expression}
 
@@ -241,7 +227,7 @@ def _in_search(filters: Filters, capped: bool) -> Select[Any]:
 
 def _matches(name: str) -> Select[Any]:
     """Select the ids of the tasks that match the search of the filter `name`."""
-    return select(search.tasks_fts.c.rowid).where(text(f"tasks_fts MATCH :{name}"))
+    return select(search.tasks_fts.c.rowid).where(search.matches(search.tasks_fts, name))
 
 
 def _with_label(filters: Filters, capped: bool) -> Select[Any]:
@@ -381,11 +367,11 @@ def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
         case "status":
             return tasks.c.status.in_(elements("status"))
         case "ids":
-            return tasks.c.id.in_(elements("ids"))
+            return tasks.c.id.in_(number_elements("ids"))
         case "holder":
             return (tasks.c.lock_holder == bindparam("holder")) & (tasks.c.lock_expires_at > bindparam("now"))
         case "phrases":
-            return search.has_phrases(tasks.c.id).correlate(tasks).exists()
+            return HasPhrases(tasks.c.id, bindparam("phrases"))
         case "unheld":
             return tasks.c.lock_holder.is_(None)
         case "ready":

@@ -15,7 +15,8 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.limits import EXCERPT_CHARACTERS
 from project_manager.domain.task_fields import LISTS, TASK_FIELDS
-from project_manager.store.statement import Statement, elements
+from project_manager.store.functions import AsJson, GroupedArrays, GroupedIds, GroupedIdsThat, JsonArray
+from project_manager.store.statement import Statement, number_elements
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.tasks import EMPTY, LINKS
 from project_manager.store.transaction import Tx
@@ -86,7 +87,7 @@ def first_id(tx: Tx, least: int) -> int | None:
 def _chunk_statement(fields: Fields, in_project: bool) -> Statement:
     number = func.count()
     statement = select(
-        func.json_group_array(array_of(fields, "lead")),
+        GroupedArrays(array_of(fields, "lead")),
         number.filter(tasks.c.lock_expires_at > bindparam("now")),
         number.filter(tasks.c.defer_until > bindparam("date")),
     )
@@ -95,17 +96,17 @@ def _chunk_statement(fields: Fields, in_project: bool) -> Statement:
 
 def array_of(fields: Fields, descriptions: Descriptions) -> ColumnElement[str]:
     """Return the column with the Values of a row of tasks as a JSON array."""
-    return func.json_array(*[_column(name, descriptions) for name in (*fields, *EXTRA_COLUMNS)])
+    return JsonArray(*[_column(name, descriptions) for name in (*fields, *EXTRA_COLUMNS)])
 
 
 def _column(name: str, descriptions: Descriptions) -> ColumnElement[Any]:
     if name in LINKS:
-        return func.json(EMPTY)
+        return AsJson(EMPTY)
     if name not in tasks.c:
         return null()
     if name == "description" and descriptions == "lead":
         return func.substr(tasks.c.description, 1, EXCERPT_CHARACTERS + 1)
-    return func.json(tasks.c[name]) if name in _STORED_LISTS else tasks.c[name]
+    return AsJson(tasks.c[name]) if name in _STORED_LISTS else tasks.c[name]
 
 
 def links_of(tx: Tx, ids: Sequence[int]) -> dict[int, TaskLinks]:
@@ -135,24 +136,24 @@ def _links(is_wanted: Callable[[ColumnElement[int]], ColumnElement[bool]]) -> St
     """
     other = tasks.alias("other")
     is_leased = and_(other.c.lock_holder.is_not(None), other.c.lock_expires_at > bindparam("now"))
-    needed = func.json_group_array(task_dependencies.c.depends_on_id)
+    needed = task_dependencies.c.depends_on_id
     dependencies = (
         select(
             task_dependencies.c.task_id,
-            needed.label("depends_on"),
-            needed.filter(other.c.status != literal_column("'DONE'")).label("waiting_for"),
-            needed.filter(other.c.status == literal_column("'CANCELLED'")).label("cancelled"),
+            GroupedIds(needed).label("depends_on"),
+            GroupedIdsThat(needed, other.c.status != literal_column("'DONE'")).label("waiting_for"),
+            GroupedIdsThat(needed, other.c.status == literal_column("'CANCELLED'")).label("cancelled"),
         )
         .join(other, other.c.id == task_dependencies.c.depends_on_id)
         .where(is_wanted(task_dependencies.c.task_id))
         .group_by(task_dependencies.c.task_id)
     )
-    conflicting = func.json_group_array(task_conflicts.c.other_id)
+    conflicting = task_conflicts.c.other_id
     conflicts = (
         select(
             task_conflicts.c.task_id,
-            conflicting.label("conflicts_with"),
-            conflicting.filter(is_leased).label("running"),
+            GroupedIds(conflicting).label("conflicts_with"),
+            GroupedIdsThat(conflicting, is_leased).label("running"),
         )
         .join(other, other.c.id == task_conflicts.c.other_id)
         .where(is_wanted(task_conflicts.c.task_id))
@@ -163,7 +164,7 @@ def _links(is_wanted: Callable[[ColumnElement[int]], ColumnElement[bool]]) -> St
 
 def _array(rows: Subquery) -> ScalarSelect[Any]:
     task_id, *lists = rows.c
-    return select(func.json_group_array(func.json_array(task_id, *map(func.json, lists)))).scalar_subquery()
+    return select(GroupedArrays(JsonArray(task_id, *map(AsJson, lists)))).scalar_subquery()
 
 
 def _in_range(task_id: ColumnElement[int]) -> ColumnElement[bool]:
@@ -179,4 +180,4 @@ def _in_project(found: Select[Any]) -> Select[Any]:
 _FIRST_ID = Statement(select(func.min(tasks.c.id)).where(tasks.c.id >= bindparam("least")))
 _IN_RANGE = _links(_in_range)
 _IN_RANGE_OF_PROJECT = _links(lambda task_id: task_id.in_(_in_project(select(tasks.c.id))))
-_BY_ID = _links(lambda task_id: task_id.in_(elements("ids")))
+_BY_ID = _links(lambda task_id: task_id.in_(number_elements("ids")))

@@ -11,8 +11,9 @@ from sqlalchemy.sql.operators import custom_op
 
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import TASK_FIELDS
-from project_manager.store.sqlite import search
-from project_manager.store.statement import Row, Statement, bindparams, elements, json_elements
+from project_manager.store import search
+from project_manager.store.functions import AsNumber, GroupedArrays, GroupedIds, JsonArray
+from project_manager.store.statement import Row, Statement, bindparams, json_elements, number_elements
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
@@ -112,13 +113,13 @@ def number_of_conflicts(task_id: ColumnElement[int]) -> ColumnElement[int]:
 def written_links() -> list[ColumnElement[Any]]:
     """Return the columns `depends_on` and `conflicts_with`."""
     depends_on = (
-        select(func.json_group_array(task_dependencies.c.depends_on_id))
+        select(GroupedIds(task_dependencies.c.depends_on_id))
         .where(task_dependencies.c.task_id == tasks.c.id)
         .correlate(tasks)
         .scalar_subquery()
     )
     conflicts = (
-        select(func.json_group_array(task_conflicts.c.other_id))
+        select(GroupedIds(task_conflicts.c.other_id))
         .where(task_conflicts.c.task_id == tasks.c.id)
         .correlate(tasks)
         .scalar_subquery()
@@ -129,7 +130,7 @@ def written_links() -> list[ColumnElement[Any]]:
 def _dependencies_that(condition: ColumnElement[bool]) -> ColumnElement[str]:
     """Return a column with the ids of dependencies that meet the condition on `_other`. It is `[]` if none is open."""
     ids = (
-        select(func.json_group_array(task_dependencies.c.depends_on_id))
+        select(GroupedIds(task_dependencies.c.depends_on_id))
         .join(_other, _other.c.id == task_dependencies.c.depends_on_id)
         .where(task_dependencies.c.task_id == tasks.c.id, condition)
         .correlate(tasks)
@@ -142,7 +143,7 @@ def links() -> list[ColumnElement[Any]]:
     """Return the columns of all kinds of links, in the order of `TaskRow`."""
     running = (
         running_conflicts_of(tasks.c.id)
-        .with_only_columns(func.json_group_array(task_conflicts.c.other_id))
+        .with_only_columns(GroupedIds(task_conflicts.c.other_id))
         .correlate(tasks)
         .scalar_subquery()
     )
@@ -155,7 +156,7 @@ def links() -> list[ColumnElement[Any]]:
 
 
 # `||` makes a plain text of each array of ids, so that it stays one in the JSON array.
-_ROW = select(func.json_array(*COLUMNS, *[ids.op("||")(literal_column("''")) for ids in links()]))
+_ROW = select(JsonArray(*COLUMNS, *[ids.op("||")(literal_column("''")) for ids in links()]))
 _GET = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
 _BY_KEY = Statement(
     _ROW.where(tasks.c.project_id == bindparam("project_id"), tasks.c.external_key == bindparam("external_key"))
@@ -202,15 +203,16 @@ _ARCHIVE = Statement(
 )
 _COUNTS = Statement(select(tasks.c.status, func.count()).group_by(tasks.c.status))
 _project = json_elements(bindparam("project_ids")).alias("project")
+_project_id = AsNumber(_project.c.value)
 _status = json_elements(bindparam("statuses")).alias("status")
 _number = (
     select(func.count())
     .select_from(tasks)
-    .where(tasks.c.status == _status.c.value, tasks.c.project_id == _project.c.value)
+    .where(tasks.c.status == _status.c.value, tasks.c.project_id == _project_id)
     .correlate(_project, _status)
 )
 _COUNTS_BY_PROJECT = Statement(
-    select(func.json_group_array(func.json_array(_project.c.value, _status.c.value, _number.scalar_subquery())))
+    select(GroupedArrays(JsonArray(_project_id, _status.c.value, _number.scalar_subquery())))
 )
 # This condition lets SQLite use the index over status and project_id.
 _EVERY_STATUS = tasks.c.status.in_([literal_column(f"'{status}'") for status in Status])
@@ -234,7 +236,7 @@ _COUNTS_UP_TO_LIMIT = _counts_up_to_limit(in_project=False)
 _COUNTS_IN_PROJECT_UP_TO_LIMIT = _counts_up_to_limit(in_project=True)
 _COMPLETED_SINCE = Statement(select(func.count()).select_from(tasks).where(tasks.c.completed_at >= bindparam("since")))
 _NAMED = Statement(
-    select(tasks.c.id, tasks.c.name, tasks.c.status).where(tasks.c.id.in_(elements("ids"))).order_by(tasks.c.id)
+    select(tasks.c.id, tasks.c.name, tasks.c.status).where(tasks.c.id.in_(number_elements("ids"))).order_by(tasks.c.id)
 )
 _IN_EPIC = Statement(select(tasks.c.id).where(tasks.c.epic_id == bindparam("epic_id")))
 _IN_PROJECT = Statement(select(tasks.c.id).where(tasks.c.project_id == bindparam("project_id")))

@@ -228,7 +228,9 @@ class _Generator:
                 if _was_leased(Status(task.status))
             ]
             with self._connection:
-                self._connection.executemany(_INSERT_ENDED.compiled(driver.DIALECT).sql, [tuple(row.values()) for row in ended])
+                self._connection.executemany(
+                    _INSERT_ENDED.compiled(driver.DIALECT).sql, [tuple(row.values()) for row in ended]
+                )
 
 
 def _was_leased(status: Status) -> bool:

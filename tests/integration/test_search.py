@@ -7,7 +7,8 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import select
 
-from project_manager.store.sqlite import search
+from project_manager.store import search
+from project_manager.store.sqlite.search import WORDS_OF_PREFIXES, has_phrases, phrases
 from project_manager.store.statement import Statement
 from project_manager.store.tables import tasks
 from project_manager.store.transaction import Tx
@@ -74,7 +75,7 @@ async def test_any_part_of_a_text_without_blanks_is_found(api: OperationsClient)
 async def test_the_phrases_of_a_query_are_found_in_the_texts_of_a_task_as_in_the_index(api: OperationsClient) -> None:
     await filled(api)
     await api.create_task("the end", description="of days", external_key="day-1")
-    of_task = Statement(select(tasks.c.id).where(search.has_phrases(tasks.c.id).exists()).order_by(tasks.c.id))
+    of_task = Statement(select(tasks.c.id).where(has_phrases(tasks.c.id).exists()).order_by(tasks.c.id))
     queries = [
         *FOUND,
         "end",
@@ -91,7 +92,7 @@ async def test_the_phrases_of_a_query_are_found_in_the_texts_of_a_task_as_in_the
     for query in queries:
 
         def by_texts(tx: Tx, query: str = query) -> list[int]:
-            return [row[0] for row in of_task.rows(tx, phrases=search.phrases(query))]
+            return [row[0] for row in of_task.rows(tx, phrases=phrases(query))]
 
         by_index = [row["id"] for row in (await api.call("list_tasks", q=query))["items"]]
         assert await api.runtime.read("by texts", by_texts) == by_index, query
@@ -201,7 +202,7 @@ async def test_a_prefix_of_few_words_becomes_these_words_because_fts5_reads_all_
 
 
 async def test_a_prefix_of_many_words_finds_all_of_them(api: OperationsClient) -> None:
-    number = search.WORDS_OF_PREFIXES + 10
+    number = WORDS_OF_PREFIXES + 10
     for one in range(number):
         await api.create_task(f"word{one:02}")
     assert await expression(api, "word") == '"word"*'

@@ -17,6 +17,7 @@ from project_manager.domain.errors import (
     StorageFull,
 )
 from project_manager.store.connection import Dialect
+from project_manager.store.sqlite.search import FtsIndex
 
 try:
     import pysqlite3.dbapi2 as _bundled
@@ -47,7 +48,7 @@ class _Compiler(SQLiteCompiler):
 
 compiler = _sqlite_dialect(paramstyle="qmark")
 compiler.statement_compiler = _Compiler
-DIALECT = Dialect(compiler, driver.Error)
+DIALECT = Dialect(compiler, driver.Error, FtsIndex())
 
 
 class Connection(driver.Connection):  # type: ignore[name-defined,misc]

@@ -1,0 +1,81 @@
+"""Search index: a row for each task and each knowledge item, with the words from `domain/words.py`.
+
+A row is written in the transaction of its texts. The databases store words and search for them in different ways, so
+each has a SearchIndex in its `search.py`.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sqlalchemy import ColumnElement, TableClause, bindparam, column, table
+from sqlalchemy.sql.expression import literal_column
+
+from project_manager.domain.words import Phrase, index_words, query_phrases
+from project_manager.store.functions import Matches
+from project_manager.store.transaction import Tx
+
+TASK_TEXTS = ("name", "description", "external_key")
+KNOWLEDGE_TEXTS = ("title", "content", "category", "tags")
+
+tasks_fts = table("tasks_fts", column("rowid"))
+knowledge_fts = table("knowledge_fts", column("rowid"))
+
+
+class SearchIndex(Protocol):
+    """The words of rows in the format of one database."""
+
+    def replace(self, tx: Tx, index: str, row_id: int, words: dict[str, list[str]]) -> None:
+        """Replace the words of a row, by the names of their texts."""
+
+    def expression(self, tx: Tx, index: str, phrases: Sequence[Phrase]) -> str:
+        """Return the expression for the rows that have all these phrases. Without phrases, it matches no row."""
+
+    def has_many(self, tx: Tx, expression: str, number: int) -> bool:
+        """Do what the function `has_many` does."""
+
+    def phrases(self, phrases: Sequence[Phrase]) -> str:
+        """Return the parameter of `HasPhrases` for these phrases. All tasks have the phrases of a query without words."""
+
+
+def index_task(tx: Tx, task_id: int, name: str, description: str, external_key: str | None) -> None:
+    """Replace the indexed words of a task."""
+    texts = {"name": name, "description": description, "external_key": external_key}
+    _index_of(tx).replace(tx, tasks_fts.name, task_id, _words(texts))
+
+
+def index_knowledge(tx: Tx, knowledge_id: int, title: str, content: str, category: str | None, tags: str) -> None:
+    """Replace the indexed words of a knowledge item."""
+    texts = {"title": title, "content": content, "category": category, "tags": tags}
+    _index_of(tx).replace(tx, knowledge_fts.name, knowledge_id, _words(texts))
+
+
+def match_expression(tx: Tx, index: TableClause, query: str) -> str:
+    """Return the expression for rows with all words of the query, for the parameter of `matches`."""
+    return _index_of(tx).expression(tx, index.name, _distinct_phrases(query))
+
+
+def matches(index: TableClause, parameter: str) -> ColumnElement[bool]:
+    """Return the condition that a row of the index matches the expression in this parameter."""
+    return Matches(literal_column(index.name), bindparam(parameter))
+
+
+def has_many(tx: Tx, expression: str, number: int) -> bool:
+    """Estimate whether this number of tasks or more match the expression, and reading them all costs too much."""
+    return _index_of(tx).has_many(tx, expression, number)
+
+
+def phrases(tx: Tx, query: str) -> str:
+    """Return the parameter of `HasPhrases` for a query."""
+    return _index_of(tx).phrases(_distinct_phrases(query))
+
+
+def _distinct_phrases(query: str) -> list[Phrase]:
+    return list(dict.fromkeys(query_phrases(query)))
+
+
+def _index_of(tx: Tx) -> SearchIndex:
+    return tx.connection.dialect.search
+
+
+def _words(texts: dict[str, str | None]) -> dict[str, list[str]]:
+    return {name: index_words(text) if text else [] for name, text in texts.items()}
