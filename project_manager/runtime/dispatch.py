@@ -45,8 +45,8 @@ from project_manager.schemas.commands import Command
 from project_manager.services import leases
 from project_manager.store import events, meta
 from project_manager.store.sqlite.database import Database, Options
-from project_manager.store.sqlite.writer import WriterHooks
 from project_manager.store.transaction import Tx
+from project_manager.store.writer import WriterHooks
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import pytest
 from project_manager.domain.errors import Invalid
 from project_manager.domain.limits import LINKS
 from project_manager.store import claim_search
-from project_manager.store.sqlite.writer import Job, Writer
 from project_manager.store.transaction import BatchState, Tx
+from project_manager.store.writer import Job, Writer
 from tests.integration.invariants import check
 from tests.integration.watched_connection import WatchedConnection
 from tests.operations_client import Json, OperationsClient

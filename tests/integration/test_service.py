@@ -11,7 +11,7 @@ import pytest
 from project_manager.config.settings import load
 from project_manager.domain.errors import QueryTimeout, QueueFull
 from project_manager.runtime.open import open_runtime
-from project_manager.store.sqlite import writer
+from project_manager.store import writer
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.invariants import read

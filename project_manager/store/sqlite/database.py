@@ -21,8 +21,9 @@ from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.sqlite.long_reads import LongReads
 from project_manager.store.sqlite.readers import ReadContext, Readers
 from project_manager.store.sqlite.tail import EventReader
-from project_manager.store.sqlite.writer import Writer, WriterHooks
+from project_manager.store.sqlite.write_connection import SqliteWriteConnection
 from project_manager.store.transaction import Tx
+from project_manager.store.writer import Writer, WriterHooks
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,11 @@ class Database:
     def _open(self, options: Options, clock: Clock, hooks: WriterHooks, timed: Callable[[str, float], None]) -> None:
         path = str(options.path)
         self.writer = Writer(
-            path, clock, hooks, self.watch, max_attempts=options.max_attempts, poll_interval=options.poll_interval
+            SqliteWriteConnection(path, self.watch),
+            clock,
+            hooks,
+            max_attempts=options.max_attempts,
+            poll_interval=options.poll_interval,
         )
         context = ReadContext(path, self.watch, options.query_timeout, self.clock, options.max_attempts, timed)
         self.readers = Readers(context, threads=options.pool)

@@ -3,9 +3,9 @@
 The thread takes the waiting jobs of a bounded queue, opens one transaction, ends expired leases, runs each job, and
 commits once. Each job returns only after its result is durable, and all jobs share the cost of the fsync.
 
-The writes of a failed job are rolled back without an effect on other jobs. When SQLite aborts the transaction, such as
-on a full disk, every job gets the error, because no write was kept. After a failed write or fsync the outcome is
-unknown: every job gets OutcomeUnknown, and the writer refuses all further jobs.
+The writes of a failed job are rolled back without an effect on other jobs. When the database aborts the transaction,
+such as on a full disk, every job gets the error, because no write was kept. When the outcome of a commit is unknown,
+every job gets OutcomeUnknown.
 """
 
 import asyncio
@@ -16,25 +16,17 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from project_manager.clock import Clock
 from project_manager.domain.actors import SYSTEM, Actor
-from project_manager.domain.errors import (
-    DatabaseUnavailable,
-    Internal,
-    OutcomeUnknown,
-    ProjectManagerError,
-    QueueFull,
-    ShuttingDown,
-)
+from project_manager.domain.errors import Internal, OutcomeUnknown, ProjectManagerError, QueueFull, ShuttingDown
 from project_manager.observability.logging import bind_context
 from project_manager.store import chain, events, meta
 from project_manager.store.chain import Head
+from project_manager.store.connection import Connection
 from project_manager.store.database_clock import ClockMark, DatabaseClock
 from project_manager.store.events import WrittenEvents
-from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.transaction import BatchState, Tx
 
 log = logging.getLogger(__name__)
@@ -87,14 +79,50 @@ class WriterHooks:
     on_lost_write: Callable[[BaseException], None]
 
 
+class WriteConnection(Protocol):
+    """The connection of a writer: how a batch begins and ends in one of the databases.
+
+    `changes` is a number that grows with each row that is written.
+    """
+
+    @property
+    def connection(self) -> Connection: ...
+    @property
+    def changes(self) -> int: ...
+
+    def begin(self) -> bool:
+        """Begin a batch. Until its end no other process writes. Return whether none has committed since the last one.
+
+        Raises a driver's error, or a ProjectManagerError when this process may not write.
+        """
+
+    def commit(self) -> None:
+        """Make the batch durable."""
+
+    def roll_back(self) -> None:
+        """Undo a failed batch, if its transaction is still open."""
+
+    def ends_transaction(self, error: Exception) -> bool:
+        """Return whether the whole batch has failed with this error of the driver."""
+
+    def as_domain_error(self, error: Exception) -> ProjectManagerError:
+        """Return the error for the jobs of a batch that has failed with this error of the driver."""
+
+    def shorten_timeout(self) -> None:
+        """Shorten the wait for another process from now on."""
+
+    def close(self) -> None: ...
+
+
 class Writer:
     """Owner of the writer thread and of the only connection that writes."""
 
     def __init__(
-        self, path: str, clock: Clock, hooks: WriterHooks, watch: FileWatch, *, max_attempts: int, poll_interval: float
+        self, session: WriteConnection, clock: Clock, hooks: WriterHooks, *, max_attempts: int, poll_interval: float
     ) -> None:
-        self._connection = driver.connect(path)
-        self._watch = watch
+        self._session = session
+        self._connection = session.connection
+        self._driver_error = session.connection.dialect.driver_error
         self.clock = DatabaseClock(clock)
         self._hooks = hooks
         self._max_attempts = max_attempts
@@ -103,9 +131,7 @@ class Writer:
         self._pending: list[Job[Any]] = []
         self._waiting = 0
         self._closing = self._ended = False
-        self._short_timeout = self._lost = False
         self._next_due: int | None = None
-        self._known_version: int | None = None
         self._head: Head | None = None
         self._claim_queue: Any = None
         self.failure: str | None = None
@@ -159,23 +185,17 @@ class Writer:
 
     def shorten_busy_timeout(self) -> None:
         """Shorten the wait for a database lock of another process from now on, because this process is stopping."""
-        self._short_timeout = True
+        self._session.shorten_timeout()
 
     def close(self) -> None:
-        """Finish the queued jobs, checkpoint the log into the database file, and close. Blocks. Call it only once."""
+        """Finish the queued jobs, and close the connection. Blocks. Call it only once."""
         self._closing = True
         self._queue.put(None)
         if self._thread.ident is not None:
             self._thread.join()
         self._ended = True
         self._reject_remaining()
-        try:
-            self._connection.execute(driver.SHORT_BUSY_TIMEOUT)
-            if not self._lost:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except driver.DriverError as error:
-            log.info("the write-ahead log is kept, because its checkpoint has failed: %s", error)
-        self._connection.close()
+        self._session.close()
 
     def _reject_remaining(self) -> None:
         """Fail the jobs queued after the shutdown. The closing thread and the event loop may run it concurrently."""
@@ -193,10 +213,10 @@ class Writer:
             if stopping and not batch:
                 return
             started = time.perf_counter()
-            changes = self._connection.total_changes
+            changes = self._session.changes
             try:
                 self._commit(batch)
-                if self._connection.total_changes != changes:  # only a successful write proves that writes work again
+                if self._session.changes != changes:  # only a successful write proves that writes work again
                     self.failure = None
             except Exception as error:  # noqa: BLE001 the writer survives every error, and each waiting job gets it
                 self._fail(batch, error)
@@ -226,31 +246,22 @@ class Writer:
         return min(self._poll_interval, max(0.001, (self._next_due - self.now()) / 1000))
 
     def _commit(self, batch: list[Job[Any]]) -> None:
-        if self._lost:
-            raise DatabaseUnavailable("the disk failed during a write; this process no longer writes")
-        self._watch.check()
-        execute = self._connection.execute
-        if self._short_timeout:
-            execute(driver.SHORT_BUSY_TIMEOUT)
-        execute(driver.BEGIN_WRITE)
+        no_foreign_commit = self._session.begin()
         shared = BatchState()
         tx = Tx(self._connection, 0, SYSTEM, "", self._max_attempts, shared)
-        version = driver.data_version(self._connection)
-        no_foreign_commit = version == self._known_version
         shared.queue, self._claim_queue = self._claim_queue if no_foreign_commit else None, None
         mark = self._set_time(tx, no_foreign_commit)
-        changes = self._connection.total_changes
+        changes = self._session.changes
         done = True
         if not no_foreign_commit or (self._next_due is not None and self._next_due <= tx.now):
             done = self._run_due(tx, shared)
         self._run_all(batch, tx, shared)
         head = self._write_events(tx, shared, no_foreign_commit)
         self._next_due = self._hooks.next_due(tx) if done else tx.now + RETRY_MS
-        changed = self._connection.total_changes != changes
-        execute("COMMIT")
-        self._watch.check()  # do not acknowledge a write to a removed file: it is lost
+        changed = self._session.changes != changes
+        self._session.commit()
         self.clock.committed(tx.now, mark)
-        self._known_version, self._head, self._claim_queue = version, head, shared.queue
+        self._head, self._claim_queue = head, shared.queue
         if changed:
             first = 0 if head is None else head.seq - len(shared.outbox) + 1
             self._hooks.on_commit(shared.lease_outcomes, WrittenEvents(first, shared.outbox))
@@ -274,7 +285,7 @@ class Writer:
         self._connection.execute("SAVEPOINT due")
         try:
             self._hooks.due(tx)
-        except driver.DriverError:
+        except self._driver_error:
             raise
         except Exception:  # noqa: BLE001 the jobs must run anyway, and the hook has logged its error
             self._connection.execute("ROLLBACK TO due")
@@ -314,7 +325,7 @@ class Writer:
     def _run_job(self, job: Job[Any], tx: Tx, shared: BatchState) -> bool:
         """Run a job. Return False when it has failed after writes that must be rolled back."""
         started = time.perf_counter()
-        mark, changes = shared.mark, self._connection.total_changes
+        mark, changes = shared.mark, self._session.changes
         job.error = None
         bind_context(job.request_id, job.actor.token_id)
         try:
@@ -323,14 +334,14 @@ class Writer:
             )
         except ProjectManagerError as error:
             job.error = error
-        except driver.DriverError as error:
-            if driver.ends_transaction(error) or not self._connection.in_transaction:
+        except self._driver_error as error:
+            if self._session.ends_transaction(error):
                 raise
             job.error = self._internal_error(job.name, error)
         except Exception as error:  # noqa: BLE001 an error of one job does not stop the other jobs
             job.error = self._internal_error(job.name, error)
         self._hooks.on_query(job.name, time.perf_counter() - started)
-        return job.error is None or (shared.mark == mark and self._connection.total_changes == changes)
+        return job.error is None or (shared.mark == mark and self._session.changes == changes)
 
     def _set_time(self, tx: Tx, no_foreign_commit: bool) -> ClockMark | None:
         """Set the instant of the batch. Return the mark of the clock if this batch stores it, else None.
@@ -350,12 +361,8 @@ class Writer:
         return Internal("internal server error; nothing was written")
 
     def _fail(self, batch: list[Job[Any]], error: Exception) -> None:
-        if self._connection.in_transaction:
-            try:
-                self._connection.execute("ROLLBACK")
-            except driver.DriverError:
-                log.exception("rollback failed", extra={"action": "rollback_failed"})
-        self._next_due, self._known_version = self.now() + RETRY_MS, None
+        self._session.roll_back()
+        self._next_due = self.now() + RETRY_MS
         reported = self._error_for_jobs(error)
         for job in batch:
             job.error = reported
@@ -364,15 +371,12 @@ class Writer:
         """Return the error for each job of a failed batch. Log it unless the code that detects it logs it."""
         if isinstance(error, ProjectManagerError):
             return error
-        if not isinstance(error, driver.DriverError):
+        if not isinstance(error, self._driver_error):
             return self._internal_error("batch", error)
-        self._watch.note(error)
-        if driver.is_write_failure(error):
-            # Linux drops the dirty state of pages after a failed fsync. A later fsync succeeds although they are lost.
-            self._lost = True
+        reported = self._session.as_domain_error(error)
+        if isinstance(reported, OutcomeUnknown):
             self._hooks.on_lost_write(error)
-            return OutcomeUnknown("the disk failed during the write; the result is unknown")
-        reported = driver.as_domain_error(error)
+            return reported
         self.failure = reported.message
         log.error("a batch failed: %s", error, extra={"action": "batch_failed", "code": reported.code})
         return reported
