@@ -17,8 +17,8 @@ from project_manager.domain.errors import QueueFull
 from project_manager.plans.progress import report_to
 from project_manager.runtime.calls import Caller
 from project_manager.services import board
-from project_manager.store import bulk
-from project_manager.store.sqlite import driver, long_reads
+from project_manager.store import bulk, long_reads
+from project_manager.store.sqlite import driver
 from project_manager.web import streaming
 from tests.http_service import HttpService
 from tests.operations_client import TIMEOUT, Json, OperationsClient

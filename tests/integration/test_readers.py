@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from project_manager.domain.actors import LOCAL
 from project_manager.domain.errors import ShuttingDown
 from project_manager.runtime.dispatch import Runtime
 from project_manager.store.database_clock import DatabaseClock
+from project_manager.store.readers import ReadContext, Readers
 from project_manager.store.sqlite.file_watch import FileWatch
-from project_manager.store.sqlite.readers import ReadContext, Readers
+from project_manager.store.sqlite.read_session import SqliteReadSession
 from project_manager.store.transaction import Tx
 from tests.operations_client import TIMEOUT, MovableClock
 
@@ -24,7 +26,8 @@ from tests.operations_client import TIMEOUT, MovableClock
 def readers(database: Path) -> Iterator[Readers]:
     """Return one reader thread that is not started yet."""
     clock = DatabaseClock(MovableClock())
-    made = Readers(ReadContext(str(database), FileWatch(database), TIMEOUT, clock, 5, lambda *_: None), threads=1)
+    connect = partial(SqliteReadSession, str(database), FileWatch(database))
+    made = Readers(ReadContext(connect, connect, TIMEOUT, clock, 5, lambda *_: None), threads=1)
     yield made
     made.close()
 

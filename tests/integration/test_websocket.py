@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from project_manager import __version__
 from project_manager.domain.actors import LOCAL
 from project_manager.runtime import authentication, dispatch, event_hub
-from project_manager.store.sqlite import readers
+from project_manager.store import readers
 from project_manager.web import websocket
 from project_manager.web.websocket_protocol import PreframedWebSocketProtocol
 from tests.http_service import HttpService, frame, frames

@@ -10,16 +10,18 @@ import tempfile
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from project_manager.clock import Clock, SystemClock, monotonic, sortable_timestamp
 from project_manager.store import claim_queue, instances, revisions
 from project_manager.store.database_clock import DatabaseClock
+from project_manager.store.long_reads import LongReads
+from project_manager.store.readers import ReadContext, Readers
 from project_manager.store.sqlite import access, driver, files, private_files
 from project_manager.store.sqlite.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable, UsedByAnotherHost
 from project_manager.store.sqlite.file_watch import FileWatch
-from project_manager.store.sqlite.long_reads import LongReads
-from project_manager.store.sqlite.readers import ReadContext, Readers
+from project_manager.store.sqlite.read_session import SqliteReadSession
 from project_manager.store.sqlite.tail import EventReader
 from project_manager.store.sqlite.write_connection import SqliteWriteConnection
 from project_manager.store.transaction import Tx
@@ -70,7 +72,14 @@ class Database:
             max_attempts=options.max_attempts,
             poll_interval=options.poll_interval,
         )
-        context = ReadContext(path, self.watch, options.query_timeout, self.clock, options.max_attempts, timed)
+        context = ReadContext(
+            partial(SqliteReadSession, path, self.watch),
+            partial(SqliteReadSession.for_long_reads, path, self.watch),
+            options.query_timeout,
+            self.clock,
+            options.max_attempts,
+            timed,
+        )
         self.readers = Readers(context, threads=options.pool)
         self.long_reads = LongReads(context)
         self.tail = EventReader(path, self.watch, foreign_commit=self.writer.run_due)

@@ -1,11 +1,11 @@
 """Reads with a result too large for memory, returned as pieces of text from one snapshot.
 
-Each read has its own connection, so a slow client does not occupy a reader thread. Only a few run at once, because
-SQLite cannot reuse the write-ahead log during an open snapshot.
+Each read has its own session, so a slow client does not occupy a reader thread. Only a few run at once, because the
+databases keep all replaced rows during an open snapshot.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,8 +15,8 @@ import anyio.to_thread
 from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import Internal, ProjectManagerError, QueryTimeout, QueueFull
-from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.readers import PROGRESS_HANDLER_STEPS, ReadContext
+from project_manager.store.connection import Cursor, Dialect
+from project_manager.store.readers import ReadContext, ReadSession
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 MAX_CONCURRENT = 2
 WAIT_SECONDS = 5.0
 PIECE_CHARACTERS = 128 * 1024
-CACHE_KIB = 2048
 
 Work = Callable[[Tx], Iterator[str]]
 
@@ -64,11 +63,9 @@ class ChunkedRead:
 
     def __init__(self, name: str, context: ReadContext) -> None:
         self.seconds = 0.0
-        self.dialect = driver.DIALECT
         self._name = name
         self._context = context
-        self._deadline = 0.0
-        self._connection: Any = None
+        self._session: ReadSession | None = None
         self._source: Iterator[str] = iter(())
 
     def begin(self, source: Iterator[str]) -> None:
@@ -78,54 +75,54 @@ class ChunkedRead:
     async def next(self) -> str:
         """Return the next piece, or an empty string at the end.
 
-        Raises DatabaseMoved, the errors of `driver.as_domain_error`, Internal, and each ProjectManagerError of `work`.
+        Raises Internal, the errors of `ReadSession.as_domain_error`, and each ProjectManagerError of `work`.
         """
         return await anyio.to_thread.run_sync(self._make)
 
-    def execute(self, sql: str, parameters: Any = ()) -> Any:
-        """Execute a statement and return the cursor. The first call opens the connection and the snapshot."""
-        if self._connection is None:
-            self._connection = self._connected()
-        return self._connection.execute(sql, parameters)
+    @property
+    def dialect(self) -> Dialect:
+        return self._opened().connection.dialect
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Cursor:
+        """Execute a statement and return the cursor. The first call opens the session and the snapshot."""
+        return self._opened().connection.execute(sql, parameters)
 
     def end(self) -> None:
-        """Discard the rest of the text and close the connection."""
+        """Discard the rest of the text and close the session."""
         self._source = iter(())
-        if self._connection is not None:
-            self._connection.close()
+        if self._session is not None:
+            self._session.close()
+
+    def _opened(self) -> ReadSession:
+        if self._session is None:
+            self._session = self._context.connect_for_long_reads()
+            self._session.begin(self._context.timeout)
+        return self._session
 
     def _make(self) -> str:
         started = monotonic()
-        self._deadline = started + self._context.timeout
+        if self._session is not None:
+            self._session.allow(self._context.timeout)
         try:
-            return self._next_chunk()
-        except driver.DriverError as error:
-            self._context.watch.note(error)
-            raise driver.as_domain_error(error) from error
+            return self._next_chunk(started + self._context.timeout)
         except ProjectManagerError:
             raise
         except Exception as error:
+            if self._session is not None and isinstance(error, self.dialect.driver_error):
+                raise self._session.as_domain_error(error) from error
             log.exception("a long read failed", extra={"action": self._name})
             raise Internal("internal server error") from error
         finally:
             self.seconds += monotonic() - started
 
-    def _next_chunk(self) -> str:
+    def _next_chunk(self, deadline: float) -> str:
         parts: list[str] = []
         size = 0
         for part in self._source:
             parts.append(part)
             size += len(part)
-            if monotonic() > self._deadline:
+            if monotonic() > deadline:
                 raise QueryTimeout("one piece of the response took longer than QUERY_TIMEOUT_SECONDS")
             if size >= PIECE_CHARACTERS:
                 break
         return "".join(parts)
-
-    def _connected(self) -> Any:
-        self._context.watch.check_before_opening()
-        connection = driver.connect(self._context.path, read_only=True)
-        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-        connection.set_progress_handler(lambda: monotonic() > self._deadline, PROGRESS_HANDLER_STEPS)
-        connection.execute("BEGIN")
-        return connection

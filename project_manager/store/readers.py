@@ -1,4 +1,4 @@
-"""Reader threads with read-only connections. Each read has one snapshot and a deadline."""
+"""Reader threads with read-only sessions. Each read has one snapshot and a deadline."""
 
 import asyncio
 import queue
@@ -6,20 +6,17 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor
-from project_manager.domain.errors import QueueFull, ShuttingDown
+from project_manager.domain.errors import ProjectManagerError, QueueFull, ShuttingDown
 from project_manager.observability.logging import bind_context
 from project_manager.store.connection import Connection
 from project_manager.store.database_clock import DatabaseClock
-from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.transaction import Tx
 
 QUEUE = 1024
-PROGRESS_HANDLER_STEPS = 20_000
 LOCK_TIMEOUT_SECONDS = 0.005
 """Maximum wait of a read for the previous read, in seconds.
 
@@ -40,12 +37,38 @@ class _Read(Generic[Result]):
     loop: asyncio.AbstractEventLoop
 
 
+class ReadSession(Protocol):
+    """A connection that reads one snapshot at a time.
+
+    `progressed` is the last instant of `monotonic` at which it was not waiting for the disk or the network.
+    """
+
+    progressed: float
+
+    @property
+    def connection(self) -> Connection: ...
+
+    def begin(self, seconds: float) -> None:
+        """Begin a snapshot, and end statements after this time. Raises the driver's error or a ProjectManagerError."""
+
+    def allow(self, seconds: float) -> None:
+        """End statements after this time from now."""
+
+    def end(self) -> None:
+        """End the snapshot, also after an error."""
+
+    def as_domain_error(self, error: BaseException) -> ProjectManagerError:
+        """Return the error for the caller of a read that has failed with this error of the driver."""
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ReadContext:
-    """The database file and the conditions of its reads: `timeout` is in seconds, and `timed` gets (name, seconds)."""
+    """The conditions of the reads of a database: `timeout` is in seconds, and `timed` gets (name, seconds)."""
 
-    path: str
-    watch: FileWatch
+    connect: Callable[[], ReadSession]
+    connect_for_long_reads: Callable[[], ReadSession]
     timeout: float
     clock: DatabaseClock
     max_attempts: int
@@ -58,18 +81,17 @@ class ReadContext:
 
 
 class Readers:
-    """Pool of reader threads, each with one connection."""
+    """Pool of reader threads, each with one session."""
 
     def __init__(self, context: ReadContext, *, threads: int) -> None:
         self._context = context
         self._queue: queue.SimpleQueue[_Read[Any] | None] = queue.SimpleQueue()
         self._closing = self._ended = False
-        self._progressed = 0.0
         self._run_lock = threading.Lock()
-        self._connections = [driver.connect(context.path, read_only=True) for _ in range(threads)]
+        self._sessions = [context.connect() for _ in range(threads)]
         self._threads = [
-            threading.Thread(target=self._serve, args=(connection,), name=f"reader-{number}", daemon=True)
-            for number, connection in enumerate(self._connections)
+            threading.Thread(target=self._serve, args=(session,), name=f"reader-{number}", daemon=True)
+            for number, session in enumerate(self._sessions)
         ]
 
     def start(self) -> None:
@@ -79,7 +101,7 @@ class Readers:
     async def run(self, name: str, work: Callable[[Tx], Result], actor: Actor, request_id: str) -> Result:
         """Run `work` on one snapshot and return its result.
 
-        Raises QueueFull, ShuttingDown, DatabaseMoved, the errors of `driver.as_domain_error`, and each error of `work`.
+        Raises QueueFull, ShuttingDown, the errors of `ReadSession.as_domain_error`, and each error of `work`.
         """
         if self._closing:
             raise ShuttingDown("the server is shutting down")
@@ -98,17 +120,17 @@ class Readers:
 
         A long read progresses while it runs. A read that waits for the disk does not.
         """
-        return self._progressed > instant
+        return any(session.progressed > instant for session in self._sessions)
 
     def close(self) -> None:
         """Finish the queued reads and close all connections. Blocks."""
         self._closing = True
         for _ in self._threads:
             self._queue.put(None)
-        for thread, connection in zip(self._threads, self._connections, strict=True):
+        for thread, session in zip(self._threads, self._sessions, strict=True):
             if thread.ident is not None:
                 thread.join()
-            connection.close()
+            session.close()
         self._ended = True
         self._reject_remaining()
 
@@ -121,50 +143,37 @@ class Readers:
                     refusal = ShuttingDown("the server is shutting down")
                     read.loop.call_soon_threadsafe(_settle, read.future, None, refusal)
 
-    def _serve(self, connection: Any) -> None:
-        deadline = [0.0]
-
-        def is_overdue() -> bool:
-            self._progressed = instant = monotonic()
-            return instant > deadline[0]
-
-        connection.set_progress_handler(is_overdue, PROGRESS_HANDLER_STEPS)
+    def _serve(self, session: ReadSession) -> None:
         while (read := self._queue.get()) is not None:
             if read.future.done():
                 continue  # the caller has cancelled the read
             started = monotonic()
-            deadline[0] = started + self._context.timeout
             bind_context(read.request_id, read.actor.token_id)
-            outcome, error = self._run_after_previous(connection, read)
-            self._progressed = finished = monotonic()
-            self._context.timed(read.name, finished - started)
+            outcome, error = self._run_after_previous(session, read)
+            self._context.timed(read.name, monotonic() - started)
             try:
                 read.loop.call_soon_threadsafe(_settle, read.future, outcome, error)
             except RuntimeError:
                 return  # the event loop has ended, and all callers with it
 
-    def _run_after_previous(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
+    def _run_after_previous(self, session: ReadSession, read: _Read[Any]) -> tuple[Any, BaseException | None]:
         """Run a read after the previous one. Behind a long read, start after LOCK_TIMEOUT_SECONDS."""
         taken = self._run_lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
         try:
-            return self._attempt(connection, read)
+            return self._attempt(session, read)
         finally:
             if taken:
                 self._run_lock.release()
 
-    def _attempt(self, connection: Any, read: _Read[Any]) -> tuple[Any, BaseException | None]:
+    def _attempt(self, session: ReadSession, read: _Read[Any]) -> tuple[Any, BaseException | None]:
         try:
-            self._context.watch.check_reads()
-            connection.execute("BEGIN")
-            tx = self._context.tx(connection, read.actor, read.request_id)
+            session.begin(self._context.timeout)
             try:
-                return read.work(tx), None
+                return read.work(self._context.tx(session.connection, read.actor, read.request_id)), None
             finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-        except driver.DriverError as error:
-            self._context.watch.note(error)
-            return None, driver.as_domain_error(error)
+                session.end()
+        except session.connection.dialect.driver_error as error:
+            return None, session.as_domain_error(error)
         except Exception as error:  # noqa: BLE001 a reader thread survives every error and passes it to the caller
             return None, error
 
