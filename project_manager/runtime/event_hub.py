@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from project_manager.store.events import EventRow
-from project_manager.store.sqlite.tail import EventReader
+from project_manager.store.tail import EventReader
 
 QUEUE = 1024
 UNBOUNDED = 1_000_000

@@ -19,7 +19,7 @@ from project_manager.runtime.open import open_runtime
 from project_manager.store import events as outbox
 from project_manager.store.events import EventRow
 from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.tail import AT_ONCE, KEPT_COMMITS, EventReader
+from project_manager.store.tail import AT_ONCE, KEPT_COMMITS, EventReader
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.test_events import everything
@@ -110,7 +110,7 @@ async def test_a_commit_of_another_process_between_the_check_and_the_read_is_on_
 async def test_a_locked_database_at_the_first_check_stops_no_events(
     database: Path, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data_version = EventReader._data_version
+    data_version = EventReader._version
     refused = threading.Event()
 
     def locked_once(tail: EventReader) -> int:
@@ -119,7 +119,7 @@ async def test_a_locked_database_at_the_first_check_stops_no_events(
             raise driver.driver.OperationalError("database is locked")
         return data_version(tail)
 
-    monkeypatch.setattr(EventReader, "_data_version", locked_once)
+    monkeypatch.setattr(EventReader, "_version", locked_once)
     async with open_runtime(load({"DATABASE_PATH": str(database)}, {}).settings, clock=clock) as runtime:
         assert await anyio.to_thread.run_sync(refused.wait, TIMEOUT)
         with anyio.fail_after(TIMEOUT):
@@ -150,8 +150,8 @@ async def test_health_reports_that_the_event_reader_has_stopped(
 async def test_a_database_that_cannot_be_read_for_a_while_is_logged_once(
     api: OperationsClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caplog.set_level(logging.WARNING, "project_manager.store.sqlite.tail")
-    data_version = EventReader._data_version
+    caplog.set_level(logging.WARNING, "project_manager.store.tail")
+    data_version = EventReader._version
     refused: list[int] = []
     well_again = threading.Event()
 
@@ -161,7 +161,7 @@ async def test_a_database_that_cannot_be_read_for_a_while_is_logged_once(
         refused.append(1)
         raise driver.driver.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(EventReader, "_data_version", unreadable)
+    monkeypatch.setattr(EventReader, "_version", unreadable)
     with anyio.fail_after(TIMEOUT):
         while len(refused) < 10:
             await anyio.lowlevel.checkpoint()
@@ -186,7 +186,7 @@ async def test_the_tail_reads_no_event_of_its_own_process(
     async with api.runtime.follow(await api.runtime.latest_seq()) as events:
         await api.create_task("first")
         await events.next_batch()
-        tail._connection.set_trace_callback(statements.append)
+        tail._session.connection.set_trace_callback(statements.append)
         for number in range(20):
             task = await api.create_task(f"task {number}")
             await api.claim(task["id"], "ann")

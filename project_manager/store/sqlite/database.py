@@ -22,8 +22,9 @@ from project_manager.store.sqlite import access, driver, files, private_files
 from project_manager.store.sqlite.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable, UsedByAnotherHost
 from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.sqlite.read_session import SqliteReadSession
-from project_manager.store.sqlite.tail import EventReader
+from project_manager.store.sqlite.tail_session import SqliteTailSession
 from project_manager.store.sqlite.write_connection import SqliteWriteConnection
+from project_manager.store.tail import EventReader
 from project_manager.store.transaction import Tx
 from project_manager.store.writer import Writer, WriterHooks
 
@@ -82,7 +83,7 @@ class Database:
         )
         self.readers = Readers(context, threads=options.pool)
         self.long_reads = LongReads(context)
-        self.tail = EventReader(path, self.watch, foreign_commit=self.writer.run_due)
+        self.tail = EventReader(SqliteTailSession(path, self.watch), foreign_commit=self.writer.run_due)
 
     @property
     def clock(self) -> DatabaseClock:

@@ -2,8 +2,9 @@
 
 The writer of this process hands over its own events after each commit. They need not be read when they follow the last
 event that the tail has passed on: then no other process has inserted an event in between. Commits of other processes
-change `PRAGMA data_version`, which the tail reads after 20 ms without an own event (figures in docs/performance.md).
-SQLite has one writer at a time and commits the event numbers in order. So reading by number misses no event.
+change the version of the database, which the tail reads after 20 ms without an own event (figures in
+docs/performance.md). One process writes at a time and commits the event numbers in order. So reading by number misses
+no event.
 """
 
 import logging
@@ -11,13 +12,13 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from project_manager.domain.actors import SYSTEM
 from project_manager.observability.logging import RateLimitedWarning
 from project_manager.store import events, meta
+from project_manager.store.connection import Connection
 from project_manager.store.events import EventRow, WrittenEvents
-from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
@@ -33,12 +34,29 @@ KEPT_COMMITS = 64
 Receive = Callable[[list[EventRow]], None]
 
 
+class TailSession(Protocol):
+    """A connection that reads, each statement on its own, and sees the commits of others."""
+
+    @property
+    def connection(self) -> Connection: ...
+
+    def version(self) -> int:
+        """Return a number that changes when another connection commits. Raises the driver's error."""
+
+    def obstacle(self) -> str | None:
+        """Return why this process may not read, or None."""
+
+    def note(self, error: BaseException) -> None:
+        """Take note of an error of the driver."""
+
+    def close(self) -> None: ...
+
+
 class EventReader:
     """Thread that passes each new event once and in order to `receive`."""
 
-    def __init__(self, path: str, watch: FileWatch, *, foreign_commit: Callable[[], None]) -> None:
-        self._watch = watch
-        self._connection = driver.connect(path, read_only=True)
+    def __init__(self, session: TailSession, *, foreign_commit: Callable[[], None]) -> None:
+        self._session = session
         self._on_foreign_commit = foreign_commit
         self._wakeup: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._own_events: deque[WrittenEvents] = deque(maxlen=KEPT_COMMITS)
@@ -84,7 +102,7 @@ class EventReader:
         self._wakeup.put(None)
         if self._thread.ident is not None:
             self._thread.join()
-        self._connection.close()
+        self._session.close()
 
     def _run(self) -> None:
         try:
@@ -97,14 +115,14 @@ class EventReader:
         unsure = False
         while not self._ended.is_set():
             woken = self._was_woken()
-            if not self._files_unchanged():
+            if not self._may_read():
                 continue
             try:
                 if woken and self._pass_own_events():
                     unsure = True
                     self._ended.wait(MIN_POLL_INTERVAL)
                     continue
-                seen = self._data_version()
+                seen = self._version()
                 if seen != version:  # checked also after own commits, because another process may have committed too
                     self._commits_seen += 1
                 if seen != version or woken:
@@ -117,17 +135,17 @@ class EventReader:
                     unsure = False
                 version = seen
                 self._trouble.recovered()
-            except driver.DriverError as error:
-                self._watch.note(error)
+            except self._session.connection.dialect.driver_error as error:
+                self._session.note(error)
                 self._trouble.failed(error)
 
-    def _files_unchanged(self) -> bool:
-        """Return whether the database files are unchanged. Log each change and its end."""
-        change = self._watch.refresh()
-        if change is None:
+    def _may_read(self) -> bool:
+        """Return whether this process may read the database. Log the beginning and the end of an obstacle."""
+        obstacle = self._session.obstacle()
+        if obstacle is None:
             self._moved.recovered()
             return True
-        self._moved.failed(f"the {change.message} while this server runs ({self._watch.path})")
+        self._moved.failed(obstacle)
         return False
 
     def _was_woken(self) -> bool:
@@ -160,7 +178,7 @@ class EventReader:
         while True:
             rows = events.after(self._tx(), self.head, AT_ONCE)
             if rows:
-                # A commit after the check of `data_version` may have inserted some of them.
+                # A commit after the check of the version may have inserted some of them.
                 self._commits_seen += 1
                 self._pass_on(rows)
             if len(rows) < AT_ONCE:
@@ -171,8 +189,8 @@ class EventReader:
         if self._receive is not None:
             self._receive(rows)
 
-    def _data_version(self) -> int:
-        return driver.data_version(self._connection)
+    def _version(self) -> int:
+        return self._session.version()
 
     def _tx(self) -> Tx:
-        return Tx(self._connection, 0, SYSTEM, "", 0)
+        return Tx(self._session.connection, 0, SYSTEM, "", 0)
