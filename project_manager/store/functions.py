@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, Integer, LargeBinary, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
 
 Number = BigInteger().with_variant(Integer(), "sqlite")
 """A number of 64 bits. SQLite numbers the rows of a table by a column of the type INTEGER only."""
@@ -17,7 +18,7 @@ class _Function(FunctionElement[Any]):
     """A function with its form in each database. `{0}` is its first argument, and `{all}` stands for all."""
 
     inherit_cache = True
-    type = Text()  # also for a condition: SQLAlchemy compares a Boolean of SQLite with 1
+    type: TypeEngine[Any] = Text()  # also for a condition: SQLAlchemy compares a Boolean of SQLite with 1
     sqlite: ClassVar[str]
     postgresql: ClassVar[str]
 

@@ -229,7 +229,9 @@ def _condition(name: str) -> ColumnElement[bool]:
         case "active":
             return _items.c.active == literal_column("1")
         case "q":
-            return _items.c.id.in_(select(search.knowledge_fts.c.rowid).where(search.matches(search.knowledge_fts, "q")))
+            return _items.c.id.in_(
+                select(search.knowledge_fts.c.rowid).where(search.matches(search.knowledge_fts, "q"))
+            )
     raise KeyError(name)
 
 

@@ -34,7 +34,7 @@ class SearchIndex(Protocol):
         """Do what the function `has_many` does."""
 
     def phrases(self, phrases: Sequence[Phrase]) -> str:
-        """Return the parameter of `HasPhrases` for these phrases. All tasks have the phrases of a query without words."""
+        """Do what the function `phrases` does."""
 
 
 def index_task(tx: Tx, task_id: int, name: str, description: str, external_key: str | None) -> None:
@@ -65,7 +65,7 @@ def has_many(tx: Tx, expression: str, number: int) -> bool:
 
 
 def phrases(tx: Tx, query: str) -> str:
-    """Return the parameter of `HasPhrases` for a query."""
+    """Return the parameter of `HasPhrases` for a query. All tasks have the phrases of a query without words."""
     return _index_of(tx).phrases(_distinct_phrases(query))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, UniqueCons
 from project_manager.domain.leases import LOSS_REASONS
 from project_manager.store import tables_knowledge
 from project_manager.store.functions import Number, OrderedText
-from project_manager.store.tables_base import integers, metadata, only_where, texts
+from project_manager.store.tables_base import PartialIndex, integers, metadata, texts
 
 __all__ = ["metadata", "tables_knowledge"]
 """`metadata` contains the knowledge tables too, because this module imports their module."""
@@ -90,35 +90,35 @@ tasks = Table(
 
 READY_INDEX_CONDITION = text("status = 'TODO' AND open_dependencies = 0 AND deferred = 0 AND archived = 0")
 
-Index("ix_tasks_claimable", tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id, **only_where(READY_INDEX_CONDITION))
-Index(
+PartialIndex("ix_tasks_claimable", tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id, where=READY_INDEX_CONDITION)
+PartialIndex(
     "ix_tasks_claimable_in_project",
     tasks.c.project_id,
     tasks.c.priority,
     tasks.c.unblocks.desc(),
     tasks.c.id,
-    **only_where(READY_INDEX_CONDITION),
+    where=READY_INDEX_CONDITION,
 )
-Index(
+PartialIndex(
     "ix_tasks_claimable_in_epic",
     tasks.c.epic_id,
     tasks.c.priority,
     tasks.c.unblocks.desc(),
     tasks.c.id,
-    **only_where(text(f"{READY_INDEX_CONDITION} AND epic_id IS NOT NULL")),
+    where=text(f"{READY_INDEX_CONDITION} AND epic_id IS NOT NULL"),
 )
-Index("ix_tasks_lock_expires_at", tasks.c.lock_expires_at, **only_where(text("lock_holder IS NOT NULL")))
-Index(
+PartialIndex("ix_tasks_lock_expires_at", tasks.c.lock_expires_at, where=text("lock_holder IS NOT NULL"))
+PartialIndex(
     "ix_tasks_lock_holder_lock_expires_at",
     tasks.c.lock_holder,
     tasks.c.lock_expires_at,
-    **only_where(text("lock_holder IS NOT NULL")),
+    where=text("lock_holder IS NOT NULL"),
 )
-Index("ix_tasks_unconfirmed", tasks.c.lock_holder, **only_where(text("unconfirmed_fence IS NOT NULL")))
-Index("ix_tasks_defer_until", tasks.c.defer_until, **only_where(text("deferred = 1")))
+PartialIndex("ix_tasks_unconfirmed", tasks.c.lock_holder, where=text("unconfirmed_fence IS NOT NULL"))
+PartialIndex("ix_tasks_defer_until", tasks.c.defer_until, where=text("deferred = 1"))
 Index("ix_tasks_status_project_id", tasks.c.status, tasks.c.project_id)
 Index("ix_tasks_epic_id", tasks.c.epic_id)
-Index("ix_tasks_completed_at", tasks.c.completed_at, **only_where(text("completed_at IS NOT NULL")))
+PartialIndex("ix_tasks_completed_at", tasks.c.completed_at, where=text("completed_at IS NOT NULL"))
 
 claimable_labels = Table(
     "claimable_labels",
@@ -168,7 +168,7 @@ task_logs = Table(
     *texts("author", "kind", "body"),
     Column("created_at", Number, nullable=False),
     Index("ix_task_logs_task_id_id", "task_id", "id"),
-    Index("ix_task_logs_handoff", "task_id", "id", **only_where(text("kind = 'handoff'"))),
+    PartialIndex("ix_task_logs_handoff", "task_id", "id", where=text("kind = 'handoff'")),
     sqlite_autoincrement=True,
 )
 
@@ -185,7 +185,7 @@ ended_leases = Table(
     *texts("reason", "status"),
     Index("ix_ended_leases_ended_at", "ended_at"),
     Index("ix_ended_leases_agent_id_ended_at", "agent_id", "ended_at"),
-    Index("ix_ended_leases_lost", "agent_id", "ended_at", **only_where(LOST_CONDITION)),
+    PartialIndex("ix_ended_leases_lost", "agent_id", "ended_at", where=LOST_CONDITION),
     sqlite_with_rowid=False,
     comment="no foreign keys: history is kept after the task is deleted",
 )
@@ -202,7 +202,7 @@ events = Table(
     Column("token_id", Number),
     *texts("request_id", "sealed", nullable=True),
     Column("hash", LargeBinary, nullable=False),
-    Index("ix_events_task_id_seq", "task_id", "seq", **only_where(text("task_id IS NOT NULL"))),
+    PartialIndex("ix_events_task_id_seq", "task_id", "seq", where=text("task_id IS NOT NULL")),
     sqlite_autoincrement=True,
 )
 
@@ -224,8 +224,8 @@ tokens = Table(
     Column("created_at", Number, nullable=False),
     Column("revoked_at", Number),
     UniqueConstraint("hash"),
-    Index("uq_tokens_name_live", "name", unique=True, **only_where(text("revoked_at IS NULL"))),
-    Index("ix_tokens_agent_id_live", "agent_id", **only_where(text("agent_id IS NOT NULL AND revoked_at IS NULL"))),
+    PartialIndex("uq_tokens_name_live", "name", unique=True, where=text("revoked_at IS NULL")),
+    PartialIndex("ix_tokens_agent_id_live", "agent_id", where=text("agent_id IS NOT NULL AND revoked_at IS NULL")),
     sqlite_autoincrement=True,
 )
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Column, MetaData, TextClause
+from sqlalchemy import Column, ColumnElement, Index, MetaData, TextClause
 
 from project_manager.store.functions import Number, OrderedText
 
@@ -25,6 +25,10 @@ def integers(*names: str, nullable: bool = False) -> list[Column[Any]]:
     return [Column(name, Number, nullable=nullable) for name in names]
 
 
-def only_where(condition: TextClause) -> dict[str, TextClause]:
-    """Return the options of an index that has only the rows that meet the condition."""
-    return {"sqlite_where": condition, "postgresql_where": condition}
+class PartialIndex(Index):
+    """An index that has only the rows that meet the condition `where`."""
+
+    inherit_cache = True
+
+    def __init__(self, name: str, *columns: ColumnElement[Any] | str, where: TextClause, unique: bool = False) -> None:
+        super().__init__(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)

@@ -26,6 +26,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
 from project_manager.store import claim_search, pages, ready_tasks, search
+from project_manager.store.functions import HasPhrases
 from project_manager.store.labels import by_rarity, has_label
 from project_manager.store.statement import Statement, elements, json_elements, number_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, projects, task_labels, tasks

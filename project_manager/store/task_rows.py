@@ -86,11 +86,12 @@ def first_id(tx: Tx, least: int) -> int | None:
 @cache
 def _chunk_statement(fields: Fields, in_project: bool) -> Statement:
     number = func.count()
-    statement = select(
+    columns: list[ColumnElement[Any]] = [
         GroupedArrays(array_of(fields, "lead")),
         number.filter(tasks.c.lock_expires_at > bindparam("now")),
         number.filter(tasks.c.defer_until > bindparam("date")),
-    )
+    ]
+    statement = select(*columns)
     return Statement(_in_project(statement) if in_project else statement.where(_in_range(tasks.c.id)))
 
 

@@ -41,7 +41,9 @@ class Situation:
             "ORDER BY priority, unblocks DESC, id",
             (self.tx.max_attempts,),
         ).fetchall()
-        leased = {row[0] for row in self.tx.connection.execute("SELECT id FROM tasks WHERE lock_expires_at > ?", (NOW,))}
+        leased = {
+            row[0] for row in self.tx.connection.execute("SELECT id FROM tasks WHERE lock_expires_at > ?", (NOW,))
+        }
         tasks = [(*row[:3], set(json.loads(row[3])), json.loads(row[4])) for row in rows]
         return [task for task in tasks if leased.isdisjoint(task[4])]
 

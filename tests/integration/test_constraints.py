@@ -15,6 +15,7 @@ from project_manager.domain.statuses import EpicStatus, Status
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver, schema_check
 from tests.integration.test_events import everything
+from tests.integration.watched_connection import trace
 from tests.operations_client import OperationsClient
 
 ROWS = {
@@ -88,13 +89,13 @@ def indexes_built(path: Path, statements: list[str], *, checked: bool = True) ->
 
 async def test_no_statement_of_the_writer_builds_an_index_for_a_check(api: OperationsClient, database: Path) -> None:
     statements: list[str] = []
-    api.runtime.database.writer._connection.set_trace_callback(statements.append)
+    trace(api.runtime.database.writer._connection, statements.append)
     await everything(api)
     await api.create_task()
     claimed = await api.claim_next("ann")
     await api.call("renew_task_lock", task_id=claimed["task"]["id"], agent_id="ann")
     await api.release(claimed["task"]["id"], "ann", handoff="half")
-    api.runtime.database.writer._connection.set_trace_callback(None)
+    trace(api.runtime.database.writer._connection, None)
     writes = [text for text in statements if text.startswith(("INSERT", "UPDATE"))]
     written = {text.replace("INSERT INTO", "UPDATE").split()[1] for text in writes}
     assert {table for table, _ in WORDS} <= written

@@ -23,6 +23,7 @@ from project_manager.store.tail import AT_ONCE, KEPT_COMMITS, EventReader
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.test_events import everything
+from tests.integration.watched_connection import trace
 from tests.operations_client import TIMEOUT, MovableClock, OperationsClient, delete_events
 
 
@@ -186,7 +187,7 @@ async def test_the_tail_reads_no_event_of_its_own_process(
     async with api.runtime.follow(await api.runtime.latest_seq()) as events:
         await api.create_task("first")
         await events.next_batch()
-        tail._session.connection.set_trace_callback(statements.append)
+        trace(tail._session.connection, statements.append)
         for number in range(20):
             task = await api.create_task(f"task {number}")
             await api.claim(task["id"], "ann")

@@ -5,10 +5,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from project_manager.store import search
-from project_manager.store.sqlite.search import WORDS_OF_PREFIXES, has_phrases, phrases
+from project_manager.store.functions import HasPhrases
+from project_manager.store.sqlite.search import WORDS_OF_PREFIXES
 from project_manager.store.statement import Statement
 from project_manager.store.tables import tasks
 from project_manager.store.transaction import Tx
@@ -75,7 +76,7 @@ async def test_any_part_of_a_text_without_blanks_is_found(api: OperationsClient)
 async def test_the_phrases_of_a_query_are_found_in_the_texts_of_a_task_as_in_the_index(api: OperationsClient) -> None:
     await filled(api)
     await api.create_task("the end", description="of days", external_key="day-1")
-    of_task = Statement(select(tasks.c.id).where(has_phrases(tasks.c.id).exists()).order_by(tasks.c.id))
+    of_task = Statement(select(tasks.c.id).where(HasPhrases(tasks.c.id, bindparam("phrases"))).order_by(tasks.c.id))
     queries = [
         *FOUND,
         "end",
@@ -92,14 +93,17 @@ async def test_the_phrases_of_a_query_are_found_in_the_texts_of_a_task_as_in_the
     for query in queries:
 
         def by_texts(tx: Tx, query: str = query) -> list[int]:
-            return [row[0] for row in of_task.rows(tx, phrases=phrases(query))]
+            return [row[0] for row in of_task.rows(tx, phrases=search.phrases(tx, query))]
 
         by_index = [row["id"] for row in (await api.call("list_tasks", q=query))["items"]]
         assert await api.runtime.read("by texts", by_texts) == by_index, query
 
 
-def test_a_phrase_that_a_query_repeats_is_compared_once() -> None:
-    assert search.phrases("fence paint fence " * 50) == search.phrases("fence paint")
+async def test_a_phrase_that_a_query_repeats_is_compared_once(api: OperationsClient) -> None:
+    def of_repeated(tx: Tx) -> bool:
+        return search.phrases(tx, "fence paint fence " * 50) == search.phrases(tx, "fence paint")
+
+    assert await api.runtime.read("phrases", of_repeated)
 
 
 async def test_over_rest_and_mcp_the_same_is_found(

@@ -25,6 +25,7 @@ from project_manager.store.sqlite.errors import BackupError
 from project_manager.store.sqlite.restore import restore
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
+from tests.integration.watched_connection import trace
 from tests.operations_client import DAY_MS, MovableClock, OperationsClient
 
 pytestmark = pytest.mark.slow
@@ -214,7 +215,7 @@ async def test_a_batch_reads_the_end_of_the_chain_only_after_another_process_has
 ) -> None:
     await api.create_task()
     statements: list[str] = []
-    api.runtime.database.writer._connection.set_trace_callback(statements.append)
+    trace(api.runtime.database.writer._connection, statements.append)
     await api.create_task()
     assert reads_of_the_head(statements) == 0
     await anyio.to_thread.run_sync(commit_in_another_process, api.runtime.database.path)

@@ -12,3 +12,9 @@ class WatchedConnection:
     def __init__(self, connection: Connection, execute: Callable[..., Any]) -> None:
         self.dialect: Dialect = connection.dialect
         self.execute = execute
+
+
+def trace(connection: Connection, callback: Callable[[str], None] | None) -> None:
+    """Call the callback with the text of each further statement of a SQLite connection. None ends it."""
+    driver_connection: Any = connection
+    driver_connection.set_trace_callback(callback)

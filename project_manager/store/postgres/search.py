@@ -16,7 +16,6 @@ from project_manager.store.transaction import Tx
 
 LAST_POSITION = 16_383
 """PostgreSQL gives this position to each word behind it."""
-NOTHING = "'' & !''"
 
 
 class TsvectorIndex:
@@ -26,14 +25,14 @@ class TsvectorIndex:
         _replace(index).run(tx, rowid=row_id, words=_vector(words))
 
     def expression(self, tx: Tx, index: str, phrases: Sequence[Phrase]) -> str:
-        return " & ".join(map(_phrase, phrases)) or NOTHING
+        return _expression(phrases)
 
     def has_many(self, tx: Tx, expression: str, number: int) -> bool:
         """Return False. The server itself estimates how many rows match, and chooses the order of its reads."""
         return False
 
     def phrases(self, phrases: Sequence[Phrase]) -> str:
-        raise NotImplementedError  # only for a search with many tasks
+        return _expression(phrases)
 
 
 def _vector(words: dict[str, list[str]]) -> str:
@@ -47,6 +46,11 @@ def _vector(words: dict[str, list[str]]) -> str:
             else:
                 placed.setdefault(word, [LAST_POSITION])
     return " ".join(f"{_quoted(word)}:{','.join(map(str, at))}" for word, at in placed.items())
+
+
+def _expression(phrases: Sequence[Phrase]) -> str:
+    """Return a `tsquery`. The empty one of no phrases matches no row."""
+    return " & ".join(map(_phrase, phrases))
 
 
 def _phrase(phrase: Phrase) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, bindparam, column, func, insert, select, table, text
+from sqlalchemy import ColumnElement, ScalarSelect, Select, bindparam, column, func, insert, select, table, text
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.words import Phrase
@@ -76,7 +76,9 @@ def _quoted(*words: str) -> str:
 
 
 def _has_many() -> Statement:
-    matching = select(literal_column("rowid")).select_from(table("tasks_fts")).where(text("tasks_fts MATCH :q"))
+    matching: Select[Any] = (
+        select(literal_column("rowid")).select_from(table("tasks_fts")).where(text("tasks_fts MATCH :q"))
+    )
     behind_sample = matching.limit(literal_column("1")).offset(bindparam("sample")).scalar_subquery()
     last = select(func.max(column("id"))).select_from(table("tasks_fts_content")).scalar_subquery()
     return Statement(select(behind_sample * bindparam("ratio") < last))
