@@ -2,6 +2,7 @@ import ast
 import configparser
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +18,13 @@ IMPORTED_AS = {"prometheus-client": "prometheus_client", "python-json-logger": "
 PINNED = [*files("requirements/*.txt"), CHECKOUT / "tests" / "conformance" / "frameworks.txt"]
 JAVASCRIPT = "scripts/javascript"
 RUN_BY_UVICORN = {"httptools", "uvloop", "websockets"}
+POSTGRESQL = "project_manager/store/postgres/"
+IMPORT_WITHOUT_DRIVER = """
+import importlib, sys
+sys.modules["psycopg"] = None  # an import of it fails, as if it were not installed
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+"""
 
 
 def names(requirements: str) -> set[str]:
@@ -85,13 +93,24 @@ def test_every_supported_python_is_named_and_the_image_has_one_of_them() -> None
 
 
 def test_imports_of_the_package_are_its_requirements() -> None:
-    required = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names(SETUP["options"]["install_requires"])}
+    extra = SETUP["options.extras_require"]["postgresql"]
+    requirements = names(SETUP["options"]["install_requires"]) | names(extra)
+    required = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in requirements}
     assert imported("project_manager/*.py", "migrations/*.py") | RUN_BY_UVICORN == required
+
+
+def test_without_the_driver_of_postgresql_every_module_but_those_of_postgresql_can_be_imported() -> None:
+    paths = [name_of(path) for path in files("project_manager/*.py")]
+    others = [path for path in paths if not path.startswith(POSTGRESQL) and not path.endswith("__main__.py")]
+    modules = [path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in others]
+    command = [sys.executable, "-c", IMPORT_WITHOUT_DRIVER, *modules]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_imports_of_the_tests_are_requirements_of_the_tests() -> None:
     extras = SETUP["options.extras_require"]
-    requirements = "\n".join([SETUP["options"]["install_requires"], extras["test"], extras["dev"]])
+    requirements = "\n".join([SETUP["options"]["install_requires"], *extras.values()])
     known = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names(requirements)}
     assert imported("tests/*.py") <= known
 
@@ -136,7 +155,7 @@ def test_every_requirement_is_pinned_and_the_tests_run_on_the_shipped_versions()
         for file in ("image.txt", "dev.txt")
     )
     extras = SETUP["options.extras_require"]
-    assert names(SETUP["options"]["install_requires"]) <= names("\n".join(image))
+    assert names(SETUP["options"]["install_requires"]) | names(extras["postgresql"]) <= names("\n".join(image))
     assert names(extras["test"]) | names(extras["dev"]) <= names("\n".join(dev))
     assert image <= dev
 

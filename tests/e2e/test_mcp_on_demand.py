@@ -16,7 +16,11 @@ from tests.e2e.mcp_listener import as_operator
 from tests.e2e.service import TIMEOUT, Service, environment, free_port
 from tests.integration.mcp_product import product
 
-NOT_FOR_A_START = ("alembic", "cryptography", "httpx2", "mako", "mcp", "mcp_types", "opentelemetry", "sse_starlette")
+NOT_FOR_A_START = (
+    *("alembic", "mako"),
+    *("cryptography", "httpx2", "mcp", "mcp_types", "opentelemetry", "sse_starlette"),
+    "psycopg",
+)
 INITIALIZE = {
     "jsonrpc": "2.0",
     "id": 1,
