@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from shutil import copyfile
 
+import psycopg
 import pytest
 from blockbuster import BlockBusterFunction, blockbuster_ctx
 from hypothesis import HealthCheck
@@ -16,13 +17,16 @@ from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
+from tests import postgres_server
 from tests.http_service import HttpService, run_http_service
 from tests.operations_client import MovableClock, OperationsClient
+from tests.postgres_server import PostgresServer
 
 # hypothesis fails an example that takes long to generate or to run. On a slow machine that is no error.
 hypothesis_settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("suite")
 
+POSTGRESQL_SCHEMA = Path(__file__).parents[1] / "migrations" / "baseline" / "postgresql.sql"
 STARTING = (
     ("project_manager/runtime/dispatch.py", {"__init__"}),
     ("project_manager/web/application.py", {"api_application"}),
@@ -39,6 +43,14 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests on PostgreSQL as slow, because the start of a server takes longer than half a second."""
+    for item in items:
+        if "postgresql_server" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
 
 
 @pytest.fixture
@@ -76,6 +88,30 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def database(template: Path, tmp_path: Path) -> Path:
     """Return a migrated database for this test."""
     return Path(copyfile(template, tmp_path / "pm.db"))
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresServer]:
+    """Start a PostgreSQL server for the tests of this worker."""
+    with postgres_server.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: PostgresServer) -> str:
+    """Return the name of a database with the current schema. Tests copy it."""
+    name = postgresql_server.create_database()
+    with psycopg.connect(postgresql_server.url(name)) as connection:
+        connection.execute(POSTGRESQL_SCHEMA.read_bytes())
+    return name
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: PostgresServer, postgresql_template: str) -> Iterator[str]:
+    """Return the URL of a migrated database for this test."""
+    name = postgresql_server.create_database(postgresql_template)
+    yield postgresql_server.url(name)
+    postgresql_server.drop_database(name)
 
 
 @pytest.fixture
