@@ -19,10 +19,10 @@ from project_manager.config.errors import ConfigError
 from project_manager.config.settings import load, log_format, read_environment
 from project_manager.observability import logging as logs
 from project_manager.store import revisions
+from project_manager.store.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable
 from project_manager.store.migrations import oldest_release
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.database import check_access, create, migration_error, move_foreign_logs
-from project_manager.store.sqlite.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable
 from project_manager.store.tables import metadata, running_releases
 
 log = logging.getLogger("project_manager.migrations")

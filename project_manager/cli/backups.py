@@ -10,10 +10,11 @@ from project_manager.cli import databases, json_output
 from project_manager.cli.failures import CommandError, Exit, MissingTargetError
 from project_manager.clock import SystemClock, monotonic
 from project_manager.config.settings import Settings
+from project_manager.store.backend import Verified
 from project_manager.store.chain import Head
+from project_manager.store.errors import BackupError
 from project_manager.store.sqlite import access, backup, private_files, restore
 from project_manager.store.sqlite.checks import CheckResult
-from project_manager.store.sqlite.errors import BackupError
 from project_manager.store.sqlite.restore import Restored
 
 TAMPERED_HINT = (
@@ -34,7 +35,7 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
     _check_target(folder, database, into_folder, force)
     file = backup.backup_name(folder, database, now) if into_folder else folder
     made = backup.back_up(database, file, settings.backup_mode)
-    _record_verification(database, backup.Verified(now / 1000, monotonic() - started))
+    _record_verification(database, Verified(now / 1000, monotonic() - started))
     # Remove old backups only after the new one is verified.
     removed = backup.keep_newest(folder, database, keep) if into_folder and keep else []
     if as_json:
@@ -69,7 +70,7 @@ def _print_problems(title: str, problems: Sequence[str], remedy: str) -> None:
     click.echo(remedy, err=True)
 
 
-def _record_verification(database: Path, verified: backup.Verified) -> None:
+def _record_verification(database: Path, verified: Verified) -> None:
     """Record the backup for the metrics of the server. A failed record does not invalidate the backup."""
     try:
         backup.record_verification(database, verified)

@@ -18,7 +18,7 @@ from project_manager.domain.errors import (
     StorageFull,
     Unavailable,
 )
-from project_manager.store.sqlite.errors import (
+from project_manager.store.errors import (
     BackupError,
     DatabaseOpenError,
     DatabaseTemporarilyUnavailable,

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from project_manager.cli import databases, start_errors
 from project_manager.cli.failures import CommandError, Exit
-from project_manager.runtime.dispatch import database_options
 from project_manager.store import revisions
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.database import move_foreign_logs, prepare
@@ -22,7 +20,7 @@ def migrate(flags: Mapping[str, object], env_file: Path | None) -> Exit:
         path = settings.database_path
         move_foreign_logs(path)
         before = _revision(path)
-        prepare(replace(database_options(settings), auto_migrate=True))
+        prepare(path, auto_migrate=True)
         after = _revision(path)
     change = f"already has schema {after}" if before == after else f"now has schema {after} ({before or 'none'} before)"
     click.echo(f"{path} {change}.")

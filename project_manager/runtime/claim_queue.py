@@ -20,7 +20,6 @@ from project_manager.services import claim_queue
 from project_manager.services.claim_queue import Changes
 from project_manager.store.claim_queue import Waiter
 from project_manager.store.claim_search import START, Position
-from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx, savepoint
 
 log = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ class WaitingCall:
                 result = self.executor.write_in(own, self.call, use_case)
         except ProjectManagerError as error:
             return error, False
-        except driver.DriverError:  # it concerns the whole batch
+        except tx.connection.dialect.driver_error:  # it concerns the whole batch
             raise
         except Exception:
             log.exception("queued claim failed", extra={"action": "write_failed", "operation": "claim_next_task"})

@@ -12,7 +12,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import orjson
 
-from project_manager.clock import Clock, monotonic
+from project_manager.clock import monotonic
 from project_manager.config.settings import Settings
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import (
@@ -44,7 +44,8 @@ from project_manager.schemas import validation
 from project_manager.schemas.commands import Command
 from project_manager.services import leases
 from project_manager.store import events, meta
-from project_manager.store.sqlite.database import Database, Options
+from project_manager.store.backend import Backend
+from project_manager.store.database import Database, Options
 from project_manager.store.transaction import Tx
 from project_manager.store.writer import WriterHooks
 
@@ -65,9 +66,9 @@ MAX_OLDER_CHARACTERS = 8 * 1024 * 1024
 class Runtime:
     """The parts of the service that an interface needs. `open_runtime` creates it."""
 
-    def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, backend: Backend, metrics: Metrics) -> None:
         self.settings = settings
-        self.clock = clock
+        self.clock = backend.clock
         self.metrics = metrics
         self.started_at = monotonic()
         self.disk_failure_handler = DiskFailureHandler()
@@ -78,8 +79,8 @@ class Runtime:
         self._snapshots = Snapshots()
         self._prepare_limiter = anyio.CapacityLimiter(1)
         self.database = Database(
-            database_options(settings),
-            clock,
+            backend,
+            _database_options(settings),
             WriterHooks(
                 due=self._expire_leases,
                 next_due=leases.next_due,
@@ -179,7 +180,7 @@ class Runtime:
 
     def world_accessible_files(self) -> list[Path]:
         """Return the database files that other users of this host can access. Blocks on the file system."""
-        return self.database.world_accessible_files()
+        return self.database.backend.world_accessible_files()
 
     async def latest_seq(self) -> int:
         """Return the number of the newest committed event, which the hub may not have seen yet."""
@@ -301,15 +302,13 @@ class Runtime:
             self.metrics.lease(refused)
 
 
-def database_options(settings: Settings) -> Options:
+def _database_options(settings: Settings) -> Options:
     """Return the options of the database from the settings."""
     return Options(
-        path=settings.database_path,
         pool=settings.database_pool_size,
         query_timeout=settings.query_timeout_seconds,
         poll_interval=settings.lock_cleanup_interval,
         max_attempts=settings.max_attempts,
-        auto_migrate=settings.auto_migrate,
     )
 
 

@@ -15,7 +15,7 @@ from project_manager.runtime.expiring_leases import ExpiringLeases
 from project_manager.services import leases
 from project_manager.services.resolve import TypoCheckRequired
 from project_manager.store import agents
-from project_manager.store.sqlite.database import Database
+from project_manager.store.database import Database
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)

@@ -38,13 +38,14 @@ class Health:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._problem: str | None = None
 
     async def condition(self) -> Condition:
         """Return the reasons against sending work to this instance."""
         problem = await self._file_problem()
         if problem is not None:
             return Condition([problem], reads=False)
-        writer, damage = self._runtime.database.writer, self._runtime.database.watch.damage
+        writer, damage = self._runtime.database.writer, self._runtime.database.backend.damage()
         reads = await self.is_database_responsive()
         found = [] if reads else ["database not readable"]
         if damage is not None:
@@ -62,21 +63,21 @@ class Health:
         database = self._runtime.database
         return {
             "file": await self._file_problem() is None,
-            "integrity": database.watch.damage is None,
+            "integrity": database.backend.damage() is None,
             "database": await self.is_database_responsive(),
             "schema": await self._schema_fits(),
             "writer": database.writer.alive and database.writer.failure is None,
             "events": database.tail.alive,
-            "disk": await _in_thread(database.disk_writable),
+            "disk": await _in_thread(database.backend.disk_writable),
             "clock": database.clock.is_in_sync(),
         }
 
     async def _file_problem(self) -> str | None:
-        """Return the difference between the database files on disk and those that this process has open, or None."""
-        watch = self._runtime.database.watch
+        """Return why this process no longer uses the database that its address names, or None."""
+        backend = self._runtime.database.backend
         with anyio.move_on_after(TIMEOUT_SECONDS / 4):
-            await anyio.to_thread.run_sync(watch.refresh, abandon_on_cancel=True)
-        return None if watch.change is None else watch.change.message
+            self._problem = await anyio.to_thread.run_sync(backend.problem, abandon_on_cancel=True)
+        return self._problem
 
     async def _schema_fits(self) -> bool:
         """Return whether this release runs on the present schema, which a newer release may have migrated."""
@@ -95,11 +96,11 @@ class Health:
     async def storage(self) -> Storage:
         """Return the figures of the database files and of the writer."""
         database = self._runtime.database
-        return Storage(*await anyio.to_thread.run_sync(database.size), database.writer.depth)
+        return Storage(*await anyio.to_thread.run_sync(database.backend.size), database.writer.depth)
 
     async def is_database_responsive(self) -> bool:
         """Return whether the database exists, and a read neither fails nor hangs. Busy readers may delay it."""
-        if not await _in_thread(self._runtime.database.path.exists):
+        if not await _in_thread(self._runtime.database.backend.exists):
             return False
         started = monotonic()
         with anyio.move_on_after(TIMEOUT_SECONDS):

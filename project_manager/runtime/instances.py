@@ -16,10 +16,11 @@ from project_manager.runtime.background import BackgroundJobs, Job, ProcessKind,
 from project_manager.services import claim_queue
 from project_manager.store import claim_queue as waiters
 from project_manager.store import instances, meta
+from project_manager.store.database import Database
 from project_manager.store.database_clock import JUMP_MS
+from project_manager.store.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable, UsedByAnotherHost
 from project_manager.store.instances import InstanceRow
-from project_manager.store.sqlite.database import Database, check_sharing, heartbeat, instances_on_other_hosts, register
-from project_manager.store.sqlite.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable, UsedByAnotherHost
+from project_manager.store.sharing import check_sharing, heartbeat, instances_on_other_hosts, register
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ async def registered(database: Database, kind: ProcessKind) -> AsyncIterator[Non
         raise
     except ProjectManagerError as error:
         refused = DatabaseTemporarilyUnavailable if isinstance(error, Unavailable | StorageFull) else DatabaseOpenError
-        raise refused(f"the database {database.path} cannot be used: {error.message}") from error
+        raise refused(f"the database {database.backend.name} cannot be used: {error.message}") from error
     try:
         yield
     finally:

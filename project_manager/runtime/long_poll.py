@@ -29,7 +29,7 @@ from project_manager.schemas.leases import ClaimNextTask, NothingReadyView, Rele
 from project_manager.services import claim_blockers, claim_queue, leases
 from project_manager.services.claim_blockers import TaskCounts
 from project_manager.store.claim_search import START
-from project_manager.store.sqlite.database import Database
+from project_manager.store.database import Database
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,7 @@ from project_manager.domain.limits import DELETE_BATCH_SIZE, IDEMPOTENCY_HOURS
 from project_manager.observability.metrics import Metrics
 from project_manager.runtime.background import LONG_LIVED, SERVICE, BackgroundJobs, Job, every
 from project_manager.store import chain, idempotency, instances, lease_history, retention
-from project_manager.store.sqlite.backup import last_verified
-from project_manager.store.sqlite.database import Database
+from project_manager.store.database import Database
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
@@ -35,7 +34,7 @@ def register_jobs(jobs: BackgroundJobs, database: Database, metrics: Metrics, *,
 
 async def report_backup(database: Database, metrics: Metrics) -> None:
     """Report the last verified backup to the metrics. Any process may have made it."""
-    last = await anyio.to_thread.run_sync(last_verified, database.path)
+    last = await anyio.to_thread.run_sync(database.backend.last_backup)
     if last is not None:
         metrics.backup_verified(last.at, last.seconds)
 

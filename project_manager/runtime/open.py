@@ -6,14 +6,16 @@ from contextlib import asynccontextmanager
 import anyio
 import anyio.to_thread
 
-from project_manager.clock import Clock, SystemClock
+from project_manager.clock import Clock
 from project_manager.config.settings import Settings
 from project_manager.observability.metrics import Metrics
 from project_manager.runtime import instances, maintenance
 from project_manager.runtime.background import ProcessKind
-from project_manager.runtime.dispatch import Runtime, database_options
+from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.event_hub import Hub
-from project_manager.store.sqlite.database import Database, prepare
+from project_manager.store.backend import Backend
+from project_manager.store.database import Database
+from project_manager.store.opening import open_backend
 
 
 @asynccontextmanager
@@ -24,9 +26,9 @@ async def open_runtime(
 
     Raises DatabaseOpenError before any change when the database must not be opened.
     """
-    await anyio.to_thread.run_sync(prepare, database_options(settings))
+    backend = await anyio.to_thread.run_sync(_prepared_backend, settings, clock)
     metrics = Metrics()
-    runtime = Runtime(settings, clock or SystemClock(), metrics)
+    runtime = Runtime(settings, backend, metrics)
     metrics.set_expected_instances(settings.expected_instances)
     database = runtime.database
     _register_gauges(metrics, database, runtime.hub)
@@ -46,12 +48,19 @@ async def open_runtime(
             await anyio.to_thread.run_sync(database.close)
 
 
+def _prepared_backend(settings: Settings, clock: Clock | None) -> Backend:
+    backend = open_backend(settings.database_path, clock)
+    backend.prepare(auto_migrate=settings.auto_migrate)
+    return backend
+
+
 def _register_gauges(metrics: Metrics, database: Database, hub: Hub) -> None:
     metrics.register_gauge("writer_queue_depth", lambda: database.writer.depth)
     metrics.register_gauge("subscribers", lambda: hub.subscribers)
     metrics.register_gauge("events_head", lambda: hub.head)
-    metrics.register_gauge("database_bytes", lambda: database.size()[0])
-    metrics.register_gauge("wal_bytes", lambda: database.size()[1])
-    metrics.register_gauge("project_manager_database_damaged", lambda: float(database.watch.damage is not None))
-    metrics.register_gauge("project_manager_disk_free_bytes", database.disk_free)
+    backend = database.backend
+    metrics.register_gauge("database_bytes", lambda: backend.size()[0])
+    metrics.register_gauge("wal_bytes", lambda: backend.size()[1])
+    metrics.register_gauge("project_manager_database_damaged", lambda: float(backend.damage() is not None))
+    metrics.register_gauge("project_manager_disk_free_bytes", backend.disk_free)
     metrics.register_gauge("project_manager_clock_difference_seconds", lambda: database.clock.difference() / 1000)

@@ -1,4 +1,4 @@
-"""What statements and transactions need of a database: a connection of its driver, with the dialect of its SQL.
+"""The interface that statements and transactions use: a connection of a driver, with the dialect of its SQL.
 
 `sqlite/` and `postgres/` have a dialect each. All else that differs between the databases stays in these packages.
 """
@@ -28,8 +28,8 @@ class Dialect:
 class Cursor(Protocol):
     """The rows of a statement. `rowcount` is the number of rows that it has changed."""
 
-    rowcount: int
-
+    @property
+    def rowcount(self) -> int: ...
     def fetchone(self) -> Any: ...
     def fetchall(self) -> Any: ...
     def __iter__(self) -> Iterator[Any]: ...

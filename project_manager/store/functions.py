@@ -110,14 +110,14 @@ class JoinedArrays(_Function):
 
 
 class Matches(_Function):
-    """Whether a row of a search index, the first argument, matches the expression, the second one."""
+    """Condition that a row of a search index, the first argument, matches the expression, the second one."""
 
     sqlite = "{0} MATCH {1}"
     postgresql = "{0}.words @@ CAST({1} AS tsquery)"
 
 
 class HasPhrases(_Function):
-    """Whether a task, the first argument, has all phrases of the second one. Both come from `store/search.py`.
+    """Condition that a task, the first argument, has all phrases of the second one. Both come from `store/search.py`.
 
     It reads the texts of the task. For a few tasks, that takes less time than a read of all tasks with a common word.
     """

@@ -1,5 +1,8 @@
 """Instances: the processes that have this database open, with their heartbeats."""
 
+import os
+import socket
+from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -10,6 +13,7 @@ from project_manager.store.transaction import Tx
 
 HEARTBEAT_SECONDS = 5
 EXPIRES_AFTER_MS = 20_000
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class InstanceRow(NamedTuple):
@@ -59,3 +63,47 @@ def live(tx: Tx) -> list[InstanceRow]:
 def delete_expired(tx: Tx) -> int:
     """Delete the instances without a heartbeat in the last EXPIRES_AFTER_MS and return their number."""
     return _DELETE_EXPIRED.run(tx, since=tx.now - EXPIRES_AFTER_MS)
+
+
+def running(tx: Tx) -> list[InstanceRow]:
+    """Return the live instances, without this process and without rows of killed processes on this host.
+
+    Another process, even this one, may have the process id of a killed process now.
+    """
+    host = this_host()
+    return [
+        other for other in live(tx) if other.host != host or (other.pid != os.getpid() and _process_exists(other.pid))
+    ]
+
+
+def this_host() -> str:
+    """Return `HOSTNAME@BOOT_ID`: the name of this machine or container, and the id of the machine's current boot."""
+    return f"{socket.gethostname()}@{_boot()}"
+
+
+def host_name(instance: InstanceRow) -> str:
+    """Return the name of the machine or container of an instance."""
+    return instance.host.partition("@")[0]
+
+
+def is_on_this_machine(instance: InstanceRow) -> bool:
+    """Return whether an instance runs on this machine, perhaps in another container."""
+    return instance.host.partition("@")[2] == _boot()
+
+
+def _boot() -> str:
+    """Return the boot id. Containers on one machine share it, and two machines never do. It is empty without /proc."""
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _process_exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

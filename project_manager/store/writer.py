@@ -102,6 +102,10 @@ class WriteConnection(Protocol):
     def roll_back(self) -> None:
         """Undo a failed batch, if its transaction is still open."""
 
+    @property
+    def is_aborted(self) -> bool:
+        """Return whether a statement has failed so that all further ones fail, up to a rollback to a savepoint."""
+
     def ends_transaction(self, error: Exception) -> bool:
         """Return whether the whole batch has failed with this error of the driver."""
 
@@ -298,13 +302,12 @@ class Writer:
     def _run_all(self, batch: list[Job[Any]], tx: Tx, shared: BatchState) -> None:
         """Run the jobs without a savepoint for each, because a savepoint costs a tenth of a claim.
 
-        When a failed job has written, all jobs are rolled back. Several jobs then run again, each in its own savepoint.
+        When a failed job leaves writes, all jobs are rolled back. Several jobs then run again, each in a savepoint.
         """
         mark = shared.mark
         self._connection.execute("SAVEPOINT jobs")
         try:
-            left_clean = [self._run_job(job, tx, shared) for job in batch]
-            if all(left_clean):
+            if all(self._run_job(job, tx, shared) for job in batch):
                 return
             self._connection.execute("ROLLBACK TO jobs")
             shared.undo(mark)
@@ -323,7 +326,7 @@ class Writer:
         self._connection.execute("RELEASE job")
 
     def _run_job(self, job: Job[Any], tx: Tx, shared: BatchState) -> bool:
-        """Run a job. Return False when it has failed after writes that must be rolled back."""
+        """Run a job. Return False when it has failed, and the transaction must be rolled back to a savepoint."""
         started = time.perf_counter()
         mark, changes = shared.mark, self._session.changes
         job.error = None
@@ -341,7 +344,9 @@ class Writer:
         except Exception as error:  # noqa: BLE001 an error of one job does not stop the other jobs
             job.error = self._internal_error(job.name, error)
         self._hooks.on_query(job.name, time.perf_counter() - started)
-        return job.error is None or (shared.mark == mark and self._session.changes == changes)
+        if job.error is None:
+            return True
+        return shared.mark == mark and self._session.changes == changes and not self._session.is_aborted
 
     def _set_time(self, tx: Tx, no_foreign_commit: bool) -> ClockMark | None:
         """Set the instant of the batch. Return the mark of the clock if this batch stores it, else None.

@@ -13,7 +13,7 @@ from tests.architecture.tree import CHECKOUT
 
 LAST = head()
 NEXT = f"{int(LAST) + 1:04}"
-COLUMN = '    Column("external_key", Text),\n'
+COLUMN = '    Column("external_key", OrderedText),\n'
 
 
 def run(folder: Path, tool: str, *arguments: str) -> None:
@@ -35,7 +35,7 @@ def test_a_generated_migration_passes_the_linter_and_runs_with_the_previous_rele
         copy(CHECKOUT / name, tmp_path)
     if is_generated:
         tables = tmp_path / "project_manager/store/tables.py"
-        tables.write_text(tables.read_text().replace(COLUMN, COLUMN + '    Column("milestone", Text),\n'))
+        tables.write_text(tables.read_text().replace(COLUMN, COLUMN + '    Column("milestone", OrderedText),\n'))
         run(tmp_path, "alembic", "upgrade", "head")
     options = ["--autogenerate"] if is_generated else []
     run(tmp_path, "alembic", "revision", *options, "--rev-id", NEXT, "--message", "Add a milestone")

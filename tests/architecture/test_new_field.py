@@ -33,7 +33,7 @@ def upgrade() -> None:
 NEW_ROW = '    _written("milestone", Kind.LINE, "Milestone"),\n'
 NEW_ARGUMENT = "    milestone: fields.Key | None = None\n"
 ADDITIONS = (
-    ("store/tables.py", '    Column("external_key", Text),\n', '    Column("milestone", Text),\n'),
+    ("store/tables.py", '    Column("external_key", OrderedText),\n', '    Column("milestone", OrderedText),\n'),
     ("domain/task_fields.py", '    Field("version", Kind.INTEGER),\n', NEW_ROW),
     ("schemas/tasks.py", "    estimate_minutes: fields.Minutes | None = None\n", NEW_ARGUMENT),
     ("schemas/tasks.py", "    estimate_minutes: int | None\n", "    milestone: str | None\n"),

@@ -14,13 +14,11 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import bindparam, insert, select
 
-from project_manager.config.settings import load
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.leases import UnlockReason
 from project_manager.domain.statuses import EpicStatus, Status
 from project_manager.domain.task_fields import PLAIN
 from project_manager.plans.plan_format import PlanTask
-from project_manager.runtime.dispatch import database_options
 from project_manager.services import lookup
 from project_manager.store import bulk, chain, meta, seals, tasks
 from project_manager.store import tables as schema
@@ -85,7 +83,7 @@ def ensure(path: Path, tasks_wanted: int, progress: Progress) -> None:
 
 def create(path: Path, tasks_wanted: int, progress: Progress = lambda step, done, of: None) -> None:
     """Create a database with this number of tasks. `progress` gets the step, the rows done and their number."""
-    prepare(database_options(load({"DATABASE_PATH": str(path)}, {}).settings))
+    prepare(path, auto_migrate=True)
     connection = driver.connect(str(path))
     try:
         connection.execute("PRAGMA synchronous = OFF")  # a partial file is deleted

@@ -2,64 +2,49 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-from project_manager.domain.actors import SYSTEM
 from project_manager.store import history_check
-from project_manager.store.sqlite import driver
-from project_manager.store.transaction import Tx
 from tests.operations_client import OperationsClient
-
-Row = dict[str, Any]
+from tests.stored_rows import Address, Row, address_of, read, snapshot
 
 
 def check(api: OperationsClient) -> None:
     """Fail with the first rows that differ from their sources."""
     runtime = api.runtime
     now = runtime.database.writer.now()
-    check_database(runtime.database.path, now=now, max_attempts=runtime.settings.max_attempts)
+    check_database(address_of(runtime), now=now, max_attempts=runtime.settings.max_attempts)
 
 
-def check_database(path: Path, *, now: int, max_attempts: int) -> None:
-    tasks = {row["id"]: row for row in read(path, "SELECT * FROM tasks")}
-    check_counters(path, tasks)
-    check_labels(path, tasks)
-    check_claimable_labels(path, tasks)
+def check_database(address: Address, *, now: int, max_attempts: int) -> None:
+    tasks = {row["id"]: row for row in read(address, "SELECT * FROM tasks")}
+    check_counters(address, tasks)
+    check_labels(address, tasks)
+    check_claimable_labels(address, tasks)
     check_leases(tasks, now=now)
-    check_ended_leases(read(path, "SELECT * FROM ended_leases"), tasks)
-    events = read(path, "SELECT * FROM events ORDER BY seq")
+    check_ended_leases(read(address, "SELECT * FROM ended_leases"), tasks)
+    events = read(address, "SELECT * FROM events ORDER BY seq")
     check_events(events, tasks)
-    check_compact_rows(path, events, tasks, max_attempts=max_attempts)
-    assert read(path, "PRAGMA foreign_key_check") == []
-    check_history(path)
+    check_compact_rows(address, events, tasks, max_attempts=max_attempts)
+    if isinstance(address, Path):  # a server has no connection that may violate them
+        assert read(address, "PRAGMA foreign_key_check") == []
+    check_history(address)
 
 
-def check_history(path: Path) -> None:
+def check_history(address: Address) -> None:
     """Assert that the hash chain is intact and that the tables match the events."""
     with ThreadPoolExecutor(1) as thread:  # the package may not block the event loop of the test
-        assert thread.submit(differences, path).result(60) == ()
+        assert thread.submit(differences, address).result(60) == ()
 
 
-def differences(path: Path) -> tuple[str, ...]:
-    with closing(
-        driver.driver.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, factory=driver.Connection)
-    ) as connection:
-        connection.execute("BEGIN")
-        return history_check.check(Tx(connection, 0, SYSTEM, "", 0)).differences
+def differences(address: Address) -> tuple[str, ...]:
+    with snapshot(address) as tx:
+        return history_check.check(tx).differences
 
 
-def read(path: Path, sql: str) -> list[Row]:
-    with closing(driver.driver.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        cursor = connection.execute(sql)
-        names = [column[0] for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
-
-
-def check_counters(path: Path, tasks: dict[int, Row]) -> None:
-    links = read(path, "SELECT task_id, depends_on_id FROM task_dependencies")
-    archived = {row["id"] for row in read(path, "SELECT id FROM projects WHERE archived_at IS NOT NULL")}
+def check_counters(address: Address, tasks: dict[int, Row]) -> None:
+    links = read(address, "SELECT task_id, depends_on_id FROM task_dependencies")
+    archived = {row["id"] for row in read(address, "SELECT id FROM projects WHERE archived_at IS NOT NULL")}
     waits = dict.fromkeys(tasks, 0)
     unblocks = dict.fromkeys(tasks, 0)
     for link in links:
@@ -70,20 +55,20 @@ def check_counters(path: Path, tasks: dict[int, Row]) -> None:
     assert {number for number, row in tasks.items() if row["archived"]} == {
         number for number, row in tasks.items() if row["project_id"] in archived
     }
-    conflicts = {(row["task_id"], row["other_id"]) for row in read(path, "SELECT * FROM task_conflicts")}
+    conflicts = {(row["task_id"], row["other_id"]) for row in read(address, "SELECT * FROM task_conflicts")}
     assert conflicts == {(other, task) for task, other in conflicts}
 
 
-def check_labels(path: Path, tasks: dict[int, Row]) -> None:
-    present = [(row["label"], row["task_id"]) for row in read(path, "SELECT * FROM task_labels")]
+def check_labels(address: Address, tasks: dict[int, Row]) -> None:
+    present = [(row["label"], row["task_id"]) for row in read(address, "SELECT * FROM task_labels")]
     assert sorted(present) == sorted(
         (label, number) for number, row in tasks.items() for label in json.loads(row["labels"])
     )
 
 
-def check_claimable_labels(path: Path, tasks: dict[int, Row]) -> None:
+def check_claimable_labels(address: Address, tasks: dict[int, Row]) -> None:
     """Assert that the table has the labels of exactly the tasks in the partial indexes, in the order of claims."""
-    present = {tuple(row.values()) for row in read(path, "SELECT * FROM claimable_labels")}
+    present = {tuple(row.values()) for row in read(address, "SELECT * FROM claimable_labels")}
     assert present == {
         (label, row["priority"], -row["unblocks"], number, row["project_id"], row["epic_id"])
         for number, row in tasks.items()
@@ -130,10 +115,10 @@ def check_events(events: list[Row], tasks: dict[int, Row]) -> None:
         assert one["fence"] <= tasks[number]["fence"], f"fence of task {number}"
 
 
-def check_compact_rows(path: Path, events: list[Row], tasks: dict[int, Row], *, max_attempts: int) -> None:
+def check_compact_rows(address: Address, events: list[Row], tasks: dict[int, Row], *, max_attempts: int) -> None:
     """Assert that the compact row in the newest event of each task equals the task, also if another one blocks it."""
     held = {number for number, row in tasks.items() if row["lock_holder"] is not None}
-    links = read(path, "SELECT task_id, other_id FROM task_conflicts")
+    links = read(address, "SELECT task_id, other_id FROM task_conflicts")
     in_conflict = {link["task_id"] for link in links if link["other_id"] in held}
     newest = {row["task_id"]: json.loads(row["data"]) for row in events if row["type"].startswith("task.")}
     for number, task in tasks.items():

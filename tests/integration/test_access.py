@@ -13,6 +13,7 @@ from project_manager.runtime.calls import Caller
 from project_manager.web.middleware import session_cookie
 from tests.http_service import HttpService, frame
 from tests.operations_client import OperationsClient, clear_identities
+from tests.stored_rows import file_of
 
 pytestmark = pytest.mark.slow
 
@@ -233,7 +234,7 @@ async def test_a_secret_is_shown_once_and_only_its_hash_is_stored(service: HttpS
     secret = await token(api, "operator")
     listed = await service.ok("GET", "/api/tokens", **bearer(secret))
     assert [item["secret"] for item in listed["items"]] == [None]
-    raw = api.runtime.database.path.read_bytes() + api.runtime.database.path.with_name("pm.db-wal").read_bytes()
+    raw = file_of(api.runtime).read_bytes() + file_of(api.runtime).with_name("pm.db-wal").read_bytes()
     assert secret.encode() not in raw
 
 

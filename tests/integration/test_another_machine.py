@@ -2,7 +2,6 @@
 
 import socket
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -10,13 +9,12 @@ import pytest
 
 from project_manager.config.settings import load
 from project_manager.runtime import instances as registration
-from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.store import instances
-from project_manager.store.sqlite.errors import DatabaseOpenError
+from project_manager.store.errors import DatabaseOpenError
 from project_manager.store.transaction import Tx
-from tests.integration.invariants import read
 from tests.operations_client import TIMEOUT, MovableClock, OperationsClient
+from tests.stored_rows import Address, address_of, read, settings_of
 
 ELSEWHERE = f"{socket.gethostname()}@another-run"
 
@@ -31,10 +29,6 @@ async def elsewhere(api: OperationsClient, monkeypatch: pytest.MonkeyPatch) -> O
 
     await api.runtime.database.writer.run("move", move, api.actor, "")
     return api
-
-
-def settings_of(runtime: Runtime) -> Any:
-    return load({"DATABASE_PATH": str(runtime.database.path)}, {}).settings
 
 
 async def test_a_running_host_of_the_same_name_prevents_a_start(elsewhere: OperationsClient) -> None:
@@ -52,7 +46,7 @@ async def test_a_running_host_of_the_same_name_prevents_a_start(elsewhere: Opera
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(live_on)
             with pytest.raises(DatabaseOpenError, match="another machine"):
-                async with open_runtime(settings_of(elsewhere.runtime), clock=elsewhere.clock):
+                async with open_runtime(settings_of(address_of(elsewhere.runtime)), clock=elsewhere.clock):
                     raise AssertionError("it was opened")
             tasks.cancel_scope.cancel()
 
@@ -63,8 +57,8 @@ async def test_after_a_power_cut_the_service_starts_although_the_clock_is_behind
     monkeypatch.setattr(registration, "EXPIRY_SECONDS", 0.05)
     clock = MovableClock(elsewhere.clock.instant - 3_600_000)
     with anyio.fail_after(TIMEOUT):
-        async with open_runtime(settings_of(elsewhere.runtime), clock=clock):
-            assert hosts(elsewhere.runtime.database.path) == [elsewhere.runtime.database.host]
+        async with open_runtime(settings_of(address_of(elsewhere.runtime)), clock=clock):
+            assert hosts(address_of(elsewhere.runtime)) == [elsewhere.runtime.database.host]
 
 
 async def test_after_a_power_cut_all_instances_start(
@@ -75,10 +69,10 @@ async def test_after_a_power_cut_all_instances_start(
 
     async def start_instance() -> None:
         nonlocal count
-        async with open_runtime(settings_of(elsewhere.runtime), clock=elsewhere.clock):
+        async with open_runtime(settings_of(address_of(elsewhere.runtime)), clock=elsewhere.clock):
             count += 1
             if count == 3:
-                assert ELSEWHERE not in hosts(elsewhere.runtime.database.path)
+                assert ELSEWHERE not in hosts(address_of(elsewhere.runtime))
                 all_up.set()
             await all_up.wait()
 
@@ -88,8 +82,8 @@ async def test_after_a_power_cut_all_instances_start(
                 tasks.start_soon(start_instance)
 
 
-def hosts(path: Path) -> list[str]:
-    return [row["host"] for row in read(path, "SELECT host FROM instances")]
+def hosts(address: Address) -> list[str]:
+    return [row["host"] for row in read(address, "SELECT host FROM instances")]
 
 
 async def test_retention_runs_on_a_database_that_only_mcp_clients_use(database: Path, clock: MovableClock) -> None:

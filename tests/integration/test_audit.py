@@ -16,8 +16,8 @@ from project_manager.observability.logging import ActionRecord
 from project_manager.runtime import dispatch
 from project_manager.runtime.calls import Caller
 from tests.http_service import HttpService, frame
-from tests.integration.invariants import read
 from tests.operations_client import TIMEOUT, Json, OperationsClient
+from tests.stored_rows import address_of, read
 
 CAUSE = {"token_id", "request_id"}
 
@@ -31,7 +31,7 @@ async def bearer(api: OperationsClient, role: str, agent_id: str | None = None) 
 
 def causes(api: OperationsClient, kind: str) -> list[tuple[int | None, str | None]]:
     """Return token id and request id of the stored events of this type."""
-    rows = read(api.runtime.database.path, f"SELECT token_id, request_id FROM events WHERE type = '{kind}'")
+    rows = read(address_of(api.runtime), f"SELECT token_id, request_id FROM events WHERE type = '{kind}'")
     return [(row["token_id"], row["request_id"]) for row in rows]
 
 

@@ -21,10 +21,11 @@ from project_manager.schemas.leases import AcquireTaskLock, ClaimNextTask
 from project_manager.schemas.tasks import CreateTask, UpdateTaskStatus
 from project_manager.services import claim_queue, leases, statuses, tasks
 from project_manager.store import events, instances, meta, revisions
+from project_manager.store.backend import Verified
+from project_manager.store.errors import BackupError, DatabaseInUse, RestoreNotVerified
+from project_manager.store.instances import this_host
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import backup, driver
-from project_manager.store.sqlite.database import this_host
-from project_manager.store.sqlite.errors import BackupError, DatabaseInUse, RestoreNotVerified
 from project_manager.store.sqlite.restore import restore
 from project_manager.store.transaction import Tx
 
@@ -189,8 +190,8 @@ def test_only_the_oldest_backups_of_this_database_are_removed(database: Path, tm
 
 def test_the_last_backup_can_be_read_by_the_processes_that_serve_the_database(database: Path) -> None:
     assert backup.last_verified(database) is None
-    backup.record_verification(database, backup.Verified(1763892000.5, 0.25))
-    assert backup.last_verified(database) == backup.Verified(1763892000.5, 0.25)
+    backup.record_verification(database, Verified(1763892000.5, 0.25))
+    assert backup.last_verified(database) == Verified(1763892000.5, 0.25)
 
 
 def test_a_restore_brings_back_the_backup_and_keeps_the_replaced_database(database: Path, tmp_path: Path) -> None:

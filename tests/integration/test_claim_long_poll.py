@@ -25,15 +25,16 @@ from project_manager.store.claim_queue import Waiter
 from project_manager.store.claim_search import START
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
-from tests.integration.invariants import check, read
+from tests.integration.invariants import check
 from tests.integration.test_claim_next import taken
 from tests.operations_client import TIMEOUT, Json, OperationsClient, run_due_jobs
+from tests.stored_rows import address_of, read
 
 pytestmark = pytest.mark.slow
 
 
 def queue(api: OperationsClient) -> list[str]:
-    return [row["agent_id"] for row in read(api.runtime.database.path, "SELECT agent_id FROM waiters ORDER BY id")]
+    return [row["agent_id"] for row in read(address_of(api.runtime), "SELECT agent_id FROM waiters ORDER BY id")]
 
 
 async def until_queue_has(api: OperationsClient, number: int) -> None:

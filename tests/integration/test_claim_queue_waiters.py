@@ -15,11 +15,12 @@ from project_manager.schemas.leases import ClaimNextTask
 from project_manager.services import claim_blockers, claim_queue
 from project_manager.services.claim_queue import Changes, LocalWaiter
 from project_manager.store.transaction import Tx
-from tests.integration.invariants import check, read
+from tests.integration.invariants import check
 from tests.integration.test_claim_long_poll import Waiting, queue, serve, until_queue_has
 from tests.integration.test_claim_long_poll import enqueue as queued
 from tests.integration.test_claim_queue import claim_of
 from tests.operations_client import TIMEOUT, OperationsClient, run_due_jobs
+from tests.stored_rows import address_of, read
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ async def test_the_second_call_with_a_key_gets_the_answer_of_the_first_while_bot
         await api.create_task("only")
         await api.create_task("other")
     assert got[0] == got[1]
-    assert [task["lock_holder"] for task in read(api.runtime.database.path, "SELECT lock_holder FROM tasks")] == [
+    assert [task["lock_holder"] for task in read(address_of(api.runtime), "SELECT lock_holder FROM tasks")] == [
         "ann",
         None,
     ]
@@ -338,5 +339,5 @@ async def test_labels_of_claimable_tasks_follow_every_change(api: OperationsClie
     for step in steps:
         await step()
         check(api)
-    assert {row["label"] for row in read(api.runtime.database.path, "SELECT label FROM claimable_labels")} == {"a", "é"}
-    assert json.loads(read(api.runtime.database.path, "SELECT labels FROM tasks")[0]["labels"]) == ["a", "é"]
+    assert {row["label"] for row in read(address_of(api.runtime), "SELECT label FROM claimable_labels")} == {"a", "é"}
+    assert json.loads(read(address_of(api.runtime), "SELECT labels FROM tasks")[0]["labels"]) == ["a", "é"]

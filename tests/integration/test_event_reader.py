@@ -25,12 +25,13 @@ from tests.http_service import HttpService
 from tests.integration.test_events import everything
 from tests.integration.watched_connection import trace
 from tests.operations_client import TIMEOUT, MovableClock, OperationsClient, delete_events
+from tests.stored_rows import address_of, settings_of
 
 
 @pytest.fixture
 async def neighbour(runtime: Runtime, clock: MovableClock) -> AsyncIterator[OperationsClient]:
     """Run a second instance on the database, like another process."""
-    settings = load({"DATABASE_PATH": str(runtime.database.path)}, {}).settings
+    settings = settings_of(address_of(runtime))
     async with open_runtime(settings, clock=clock, kind="command") as opened:
         yield OperationsClient(opened, clock)
 

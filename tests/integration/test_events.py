@@ -13,8 +13,9 @@ from project_manager.domain.errors import Invalid, LockHeld, TaskNotFound
 from project_manager.domain.events import EVENT_TYPES
 from project_manager.schemas import event_schema
 from tests.http_service import HttpService, frame
-from tests.integration.invariants import check, read
+from tests.integration.invariants import check
 from tests.operations_client import TIMEOUT, Json, OperationsClient, delete_events
+from tests.stored_rows import address_of, file_of, read
 
 ENVELOPE = ["seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id"]
 IS_EVENT = Draft202012Validator(event_schema.document())
@@ -215,7 +216,7 @@ async def test_numbers_continue_after_every_event_was_deleted(api: OperationsCli
     head = await api.last_seq()
     api.clock.advance(10 * 24 * 3600)
     await keep(api, 1)
-    assert read(api.runtime.database.path, "SELECT * FROM events") == []
+    assert read(address_of(api.runtime), "SELECT * FROM events") == []
     page = await api.call("wait_for_events", since=head)
     assert (page["resync"], page["last_seq"]) == (False, head)
     await api.create_task()
@@ -267,7 +268,7 @@ async def test_changes_by_another_process_reach_every_waiter(api: OperationsClie
         assert (await frame(socket))["type"] == "hello"
         waiting.start_soon(wait)
         waiting.start_soon(claim)
-        await anyio.to_thread.run_sync(change_by_another_process, api.runtime.database.path)
+        await anyio.to_thread.run_sync(change_by_another_process, file_of(api.runtime))
         with anyio.fail_after(TIMEOUT):
             while (heard := await frame(socket))["type"] != "task.created":
                 pass

@@ -9,10 +9,10 @@ from shutil import copyfile
 
 import pytest
 
+from project_manager.store.errors import BackupError, DatabaseInUse, DatabaseTemporarilyUnavailable
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import backup, files
-from project_manager.store.sqlite.database import Options, move_foreign_logs, prepare
-from project_manager.store.sqlite.errors import BackupError, DatabaseInUse, DatabaseTemporarilyUnavailable
+from project_manager.store.sqlite.database import move_foreign_logs, prepare
 from project_manager.store.sqlite.restore import restore
 from tests.e2e.command_line import SECONDS
 from tests.integration.test_backup import HOLDER, NOW, make, names, opened
@@ -51,10 +51,6 @@ def opened_elsewhere(database: Path) -> Iterator[None]:
         assert holder.stdout.readline() == "open\n"
         yield
         holder.communicate(timeout=SECONDS)
-
-
-def options(path: Path) -> Options:
-    return Options(path=path, pool=1, query_timeout=5, poll_interval=5, max_attempts=5, auto_migrate=True)
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-journal"])
@@ -133,7 +129,7 @@ def test_no_new_database_is_made_where_a_process_has_the_removed_one_open(databa
         make(database, "In the log")
         database.unlink()
         with pytest.raises(DatabaseTemporarilyUnavailable, match="was removed but is still open in a process"):
-            prepare(options(database))
+            prepare(database, auto_migrate=True)
         assert not database.exists()
 
 
@@ -147,7 +143,9 @@ def test_a_backup_is_not_written_next_to_a_log_that_would_become_part_of_it(
     assert not (tmp_path / "copy.db").exists()
 
 
-@pytest.mark.parametrize("make_database", [lambda path: prepare(options(path)), lambda path: upgrade(str(path))])
+@pytest.mark.parametrize(
+    "make_database", [lambda path: prepare(path, auto_migrate=True), lambda path: upgrade(str(path))]
+)
 def test_a_new_database_is_created_next_to_a_left_over_log_which_is_kept(
     database: Path, make_database: Callable[[Path], None]
 ) -> None:
@@ -168,7 +166,7 @@ def test_a_start_sets_the_log_of_another_database_aside_and_leaves_one_of_its_ow
     assert any("belongs to another database" in fault for fault in backup.check_file(database).problems)
     with pytest.raises(BackupError, match="belongs to another database"):
         backup.back_up(database, database.with_name("copy.db"))
-    prepare(options(database))
+    prepare(database, auto_migrate=True)
     assert names(database) == ["Before"]
     assert backup.check_file(database).problems == ()
 
@@ -181,8 +179,8 @@ def test_no_database_is_opened_next_to_the_log_of_a_removed_one_that_is_open(dat
         with pytest.raises(
             DatabaseTemporarilyUnavailable, match="belongs to a removed database that is still open in a process"
         ):
-            prepare(options(database))
-    prepare(options(database))
+            prepare(database, auto_migrate=True)
+    prepare(database, auto_migrate=True)
     assert names(database) == ["Before"]
 
 

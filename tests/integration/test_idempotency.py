@@ -9,8 +9,9 @@ import pytest
 from project_manager.domain.actors import Actor, Role
 from project_manager.domain.errors import IdempotencyMismatch, LockHeld, StaleFence, VersionMismatch
 from tests.http_service import HttpService
-from tests.integration.invariants import check, read
+from tests.integration.invariants import check
 from tests.operations_client import Json, OperationsClient
+from tests.stored_rows import address_of, read
 
 NAMING_THE_FIRST = [
     '"9", "1"',
@@ -146,7 +147,7 @@ async def test_the_same_request_many_times_at_once_has_one_effect(api: Operation
 async def test_answers_are_forgotten_after_a_day_and_not_before(api: OperationsClient) -> None:
     async def forget_old() -> list[Json]:
         assert await api.runtime.jobs.run_once("retention")
-        return read(api.runtime.database.path, "SELECT key FROM answers")
+        return read(address_of(api.runtime), "SELECT key FROM answers")
 
     await api.create_task(key="k")
     await api.advance(24 * 3600)

@@ -8,10 +8,10 @@ from alembic import command
 from alembic.config import Config
 
 from project_manager.store import revisions
+from project_manager.store.errors import DatabaseOpenError
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.database import Options, prepare
-from project_manager.store.sqlite.errors import DatabaseOpenError
 
 pytestmark = pytest.mark.slow
 

@@ -19,6 +19,7 @@ from project_manager.web import bodies
 from tests.http_service import HttpService
 from tests.integration.test_access import bearer, token
 from tests.operations_client import TIMEOUT, OperationsClient
+from tests.stored_rows import file_of
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ PIECE = 64 * 1024
 
 
 def files_next_to_database(api: OperationsClient) -> list[str]:
-    return sorted(path.name for path in api.runtime.database.path.parent.iterdir())
+    return sorted(path.name for path in file_of(api.runtime).parent.iterdir())
 
 
 async def pieces(document: bytes, paused: anyio.Event | None = None) -> AsyncIterator[bytes]:
@@ -43,7 +44,7 @@ async def pieces(document: bytes, paused: anyio.Event | None = None) -> AsyncIte
 
 def spool_files(api: OperationsClient) -> list[str]:
     """Return the open files without a name in the folder of the database."""
-    folder = str(api.runtime.database.path.parent)
+    folder = str(file_of(api.runtime).parent)
     links = []
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):  # that of the listing itself

@@ -14,7 +14,6 @@ from project_manager.store.sqlite import backup, private_files
 from project_manager.store.sqlite.database import prepare
 from tests.e2e.service import TIMEOUT, environment
 from tests.integration.test_backup import NOW
-from tests.integration.test_foreign_logs import options
 
 WORKER = """
 import sys
@@ -48,13 +47,13 @@ def hidden(folder: Path) -> list[str]:
 def test_the_next_start_removes_only_the_leftovers_of_killed_processes(database: Path, word: str) -> None:
     left, other = f".pm.db.{word}", ".other.db.restoring"
     with worker(database, word) as killed, worker(database.with_name("other.db"), "restoring") as of_another:
-        prepare(options(database))
+        prepare(database, auto_migrate=True)
         assert hidden(database.parent) == [other, left]
         for process in (killed, of_another):
             process.send_signal(signal.SIGKILL)
             process.wait(TIMEOUT)
     assert hidden(database.parent) == [other, left]
-    prepare(options(database))
+    prepare(database, auto_migrate=True)
     assert hidden(database.parent) == [other]
 
 

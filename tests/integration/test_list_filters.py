@@ -13,9 +13,9 @@ from project_manager.store import labels as task_labels
 from project_manager.store import listing, task_filters
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver, search
-from tests.integration.invariants import read
 from tests.integration.many_rows import insert_projects, insert_tasks, tx_of
 from tests.operations_client import Json, OperationsClient
+from tests.stored_rows import read
 
 PAGE = 7
 CHOICES: dict[str, list[Any]] = {

@@ -15,6 +15,7 @@ from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.store.transaction import Tx
 from tests.operations_client import TIMEOUT, MovableClock, OperationsClient
+from tests.stored_rows import watch_of
 
 
 @pytest.fixture(params=["serve", "mcp", "command"])
@@ -63,7 +64,7 @@ async def test_reads_of_a_removed_file_continue_and_those_of_a_replaced_one_are_
         await api.stream_text("export_plan")
     copyfile(template, database)
     with anyio.fail_after(TIMEOUT):
-        while not (api.runtime.database.watch.change or pytest.fail("noticed no more")).changes_reads:
+        while not (watch_of(api.runtime).change or pytest.fail("noticed no more")).changes_reads:
             await anyio.lowlevel.checkpoint()
     await api.call_error(DatabaseMoved, "list_tasks")
     await api.call_error(DatabaseMoved, "get_board_state")
@@ -88,5 +89,5 @@ def remove_database(path: Path) -> Path:
 
 async def until_noticed(runtime: Runtime, *, moved: bool) -> None:
     with anyio.fail_after(TIMEOUT):
-        while (runtime.database.watch.change is not None) != moved:
+        while (watch_of(runtime).change is not None) != moved:
             await anyio.lowlevel.checkpoint()

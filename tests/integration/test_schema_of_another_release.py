@@ -11,11 +11,12 @@ import pytest
 from project_manager.config.settings import load
 from project_manager.runtime.open import open_runtime
 from project_manager.store import revisions
+from project_manager.store.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable
 from tests.http_service import HttpService
 from tests.operations_client import OperationsClient
+from tests.stored_rows import file_of
 
 HEAD = revisions.head()
 NEXT = """
@@ -99,7 +100,7 @@ def test_a_migration_that_leaves_orphaned_rows_is_rolled_back(tmp_path: Path, mo
 async def test_an_instance_is_not_ready_on_a_schema_that_it_does_not_run_on(
     service: HttpService, api: OperationsClient
 ) -> None:
-    path = api.runtime.database.path
+    path = file_of(api.runtime)
     await anyio.to_thread.run_sync(change, path, "UPDATE alembic_version SET version_num = '9999'")
     answer = await service.send("GET", "/readyz")
     assert (answer.status_code, answer.json()["checks"]["schema"]) == (503, False)

@@ -14,8 +14,8 @@ from project_manager.runtime.open import open_runtime
 from project_manager.store import writer
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
-from tests.integration.invariants import read
 from tests.operations_client import TIMEOUT, Json, MovableClock, OperationsClient
+from tests.stored_rows import address_of, file_of, read
 
 pytestmark = pytest.mark.slow
 
@@ -97,8 +97,8 @@ async def test_concurrent_requests_for_the_board_get_the_same_response(
 
 
 def writes(api: OperationsClient) -> list[Json]:
-    return read(api.runtime.database.path, "SELECT * FROM events") + read(
-        api.runtime.database.path, "SELECT version, lock_holder FROM tasks"
+    return read(address_of(api.runtime), "SELECT * FROM events") + read(
+        file_of(api.runtime), "SELECT version, lock_holder FROM tasks"
     )
 
 
@@ -137,7 +137,7 @@ async def test_health_reports_a_blocked_writer_and_keeps_answering(service: Http
 
 @pytest.mark.promise("health:honest")
 async def test_health_reports_that_the_database_is_gone(service: HttpService, api: OperationsClient) -> None:
-    path = api.runtime.database.path
+    path = file_of(api.runtime)
     path.rename(path.with_name("away.db"))
     for place in ("/healthz", "/readyz"):
         response = await service.send("GET", place)

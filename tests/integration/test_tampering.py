@@ -20,13 +20,14 @@ from project_manager.runtime.calls import Caller
 from project_manager.runtime.open import open_runtime
 from project_manager.store import chain, retention
 from project_manager.store.chain import Head
+from project_manager.store.errors import BackupError
 from project_manager.store.sqlite import backup, driver
-from project_manager.store.sqlite.errors import BackupError
 from project_manager.store.sqlite.restore import restore
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.watched_connection import trace
 from tests.operations_client import DAY_MS, MovableClock, OperationsClient
+from tests.stored_rows import file_of
 
 pytestmark = pytest.mark.slow
 
@@ -218,7 +219,7 @@ async def test_a_batch_reads_the_end_of_the_chain_only_after_another_process_has
     trace(api.runtime.database.writer._connection, statements.append)
     await api.create_task()
     assert reads_of_the_head(statements) == 0
-    await anyio.to_thread.run_sync(commit_in_another_process, api.runtime.database.path)
+    await anyio.to_thread.run_sync(commit_in_another_process, file_of(api.runtime))
     await api.create_task()
     assert reads_of_the_head(statements) == 1
 

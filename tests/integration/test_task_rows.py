@@ -23,6 +23,7 @@ from project_manager.store.statement import Statement
 from project_manager.store.transaction import Tx
 from tests.integration.watched_connection import WatchedConnection
 from tests.operations_client import Json, OperationsClient
+from tests.stored_rows import file_of
 
 LEGACY = ("is_locked", "lock_holder", "lock_expires_at", "dependencies")
 LINE = 'A "quoted" \\ line / with ümlauts and \N{ROCKET}.'
@@ -225,7 +226,7 @@ async def counted(api: OperationsClient, work: Callable[[Tx], Any]) -> Counted:
     found: list[Counted] = []
 
     def count(tx: Tx) -> None:
-        with closing(driver.connect(str(api.runtime.database.path))) as connection:
+        with closing(driver.connect(str(file_of(api.runtime)))) as connection:
             found.append(Counted(connection))
             work(replace(tx, connection=WatchedConnection(tx.connection, found[0].execute)))
 

@@ -13,10 +13,11 @@ from project_manager.domain.errors import NotReady, ProjectManagerError, Storage
 from project_manager.runtime.calls import Caller
 from project_manager.services import leases
 from tests.http_service import HttpService
-from tests.integration.invariants import check, read
+from tests.integration.invariants import check
 from tests.integration.test_claim_long_poll import queue, until_queue_has
 from tests.integration.test_lease_history import explained, listed
 from tests.operations_client import TIMEOUT, Json, OperationsClient
+from tests.stored_rows import address_of, read
 
 pytestmark = pytest.mark.slow
 
@@ -214,9 +215,9 @@ async def test_a_confirmed_lease_is_not_written_by_reads_any_more(api: Operation
     await api.call("get_context", agent_id="ann")
     head = await api.last_seq()
     api.clock.advance(30)
-    before = read(api.runtime.database.path, "SELECT lock_expires_at FROM tasks")
+    before = read(address_of(api.runtime), "SELECT lock_expires_at FROM tasks")
     await api.call("get_context", agent_id="ann")
-    assert read(api.runtime.database.path, "SELECT lock_expires_at FROM tasks") == before
+    assert read(address_of(api.runtime), "SELECT lock_expires_at FROM tasks") == before
     assert await api.last_seq() == head
 
 

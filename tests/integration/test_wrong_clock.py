@@ -15,8 +15,8 @@ from project_manager.store.sqlite import backup, driver, restore
 from project_manager.store.sqlite.restore import Restored
 from tests.e2e.service import sample
 from tests.http_service import run_http_service
-from tests.integration.invariants import Row, read
 from tests.operations_client import MovableClock, OperationsClient, run_due_jobs
+from tests.stored_rows import Row, file_of, read
 
 YEARS = 10 * 365 * 24 * 3600 * 1000
 DAY_MS = 24 * 3600 * 1000
@@ -119,10 +119,10 @@ async def test_old_rows_are_deleted_a_day_after_a_jump_was_followed(api: Operati
     database = api.runtime.database
     assert database.clock.is_in_sync()
     await api.runtime.jobs.run_once("retention")
-    assert len(content(database.path)["answers"]) == 1
+    assert len(content(file_of(api.runtime))["answers"]) == 1
     api.clock.advance(DAY_MS / 1000 + 1)
     await api.runtime.jobs.run_once("retention")
-    assert (content(database.path)["answers"], content(database.path)["events"]) == ([], [])
+    assert (content(file_of(api.runtime))["answers"], content(file_of(api.runtime))["events"]) == ([], [])
 
 
 @pytest.mark.promise("clock:wrong")

@@ -1,9 +1,10 @@
 """PostgreSQL driver: connections, the SQL dialect, and the mapping of driver errors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import TextLoader
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -18,21 +19,31 @@ from project_manager.domain.errors import (
 from project_manager.store.connection import Dialect
 from project_manager.store.postgres.search import TsvectorIndex
 
-DIALECT = Dialect(PGDialect_psycopg(paramstyle="numeric_dollar"), psycopg.Error, TsvectorIndex())  # type: ignore[no-untyped-call]
-
-_SETTINGS = (
-    "SET search_path = project_manager, public",
-    "SET jit = off",
-    "SET idle_in_transaction_session_timeout = '3s'",
-    "SET client_min_messages = warning",
+DIALECT = Dialect(
+    PGDialect_psycopg(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]
+    psycopg.Error,
+    TsvectorIndex(),
 )
+SCHEMA = "project_manager"
+CONNECT_SECONDS = 3
+PREPARED_STATEMENTS = 1000
 
+_SETTINGS = "; ".join(
+    (
+        f"SET search_path = {SCHEMA}, public",
+        "SET jit = off",
+        "SET client_min_messages = warning",
+        # A stopped process that holds the lock of the writers delays the others no longer than this.
+        "SET idle_in_transaction_session_timeout = '3s'",
+    )
+)
 _STATES = (
     ("53100", StorageFull, "the disk of the database server is full"),
     ("55P03", DatabaseBusy, "the database is locked by another process"),
     ("40", DatabaseBusy, "another transaction was in the way"),
     ("57014", QueryTimeout, "the query took longer than QUERY_TIMEOUT_SECONDS"),
 )
+_CHANGES = ("INSERT", "UPDATE", "DELETE")
 
 
 class Connection:
@@ -45,27 +56,37 @@ class Connection:
 
     def __init__(self, url: str) -> None:
         self._connection = psycopg.connect(
-            url, autocommit=True, prepare_threshold=1, connect_timeout=3, cursor_factory=psycopg.RawCursor
+            url, autocommit=True, connect_timeout=CONNECT_SECONDS, cursor_factory=psycopg.RawCursor, prepare_threshold=1
         )
+        self._connection.prepared_max = PREPARED_STATEMENTS
         # Without this, each size of an integer would be another prepared statement.
         self._connection.adapters.register_dumper(int, Int8Dumper)
         self._connection.adapters.register_loader("json", TextLoader)
         self.changes = 0
-        for setting in _SETTINGS:
-            self._connection.execute(setting)
+        self.run_script(_SETTINGS)
 
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> psycopg.Cursor[tuple[Any, ...]]:
-        cursor = self._connection.execute(sql.encode(), parameters or None)
-        if cursor.statusmessage is not None and cursor.statusmessage.startswith(("INSERT", "UPDATE", "DELETE")):
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> psycopg.Cursor[Any]:
+        cursor: psycopg.Cursor[Any] = self._connection.execute(sql.encode(), parameters or None)
+        if cursor.statusmessage is not None and cursor.statusmessage.startswith(_CHANGES):
             self.changes += cursor.rowcount
         return cursor
 
-    def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
-        return iter(self.execute(sql, parameters))
+    def row(self, sql: str) -> Any:
+        """Return the first row of a query that has one."""
+        return self.execute(sql).fetchone()
+
+    def run_script(self, sql: str) -> None:
+        """Run several statements without parameters in one round trip."""
+        self._connection.execute(sql.encode(), prepare=False)
 
     @property
     def in_transaction(self) -> bool:
-        return self._connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
+        return self._connection.info.transaction_status != TransactionStatus.IDLE
+
+    @property
+    def is_aborted(self) -> bool:
+        """Return whether a statement has failed, so that the transaction must go back to a savepoint."""
+        return self._connection.info.transaction_status == TransactionStatus.INERROR
 
     def close(self) -> None:
         self._connection.close()

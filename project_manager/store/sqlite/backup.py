@@ -16,16 +16,17 @@ from typing import Any
 
 from project_manager.clock import sortable_timestamp
 from project_manager.store import revisions
+from project_manager.store.backend import Verified
 from project_manager.store.chain import Head
-from project_manager.store.sqlite import access, checks, driver, files, private_files
-from project_manager.store.sqlite.checks import CheckResult
-from project_manager.store.sqlite.errors import (
+from project_manager.store.errors import (
     BackupError,
     CheckNotPossible,
     DatabaseInUse,
     NewerRelease,
     TemporaryBackupError,
 )
+from project_manager.store.sqlite import access, checks, driver, files, private_files
+from project_manager.store.sqlite.checks import CheckResult
 
 _CHUNK = 1024 * 1024
 
@@ -43,14 +44,6 @@ class Backup:
     revision: str
     head: Head | None = None
     differences: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """Time of the last verified backup (seconds since the epoch) and the seconds that copy and check took."""
-
-    at: float
-    seconds: float
 
 
 def back_up(database: Path, target: Path, mode: int = private_files.FILE_MODE) -> Backup:

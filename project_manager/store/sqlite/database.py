@@ -1,136 +1,25 @@
-"""Preparation (check, migration) and opening of a database: one writer, several readers and one tail."""
+"""Preparation of a database file before it is opened: checks and migration."""
 
 import logging
 import os
 import re
-import secrets
-import shutil
-import socket
 import tempfile
-from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from project_manager.clock import Clock, SystemClock, monotonic, sortable_timestamp
-from project_manager.store import claim_queue, instances, revisions
-from project_manager.store.database_clock import DatabaseClock
-from project_manager.store.long_reads import LongReads
-from project_manager.store.readers import ReadContext, Readers
+from project_manager.clock import SystemClock, sortable_timestamp
+from project_manager.store import revisions
+from project_manager.store.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable
 from project_manager.store.sqlite import access, driver, files, private_files
-from project_manager.store.sqlite.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable, UsedByAnotherHost
-from project_manager.store.sqlite.file_watch import FileWatch
-from project_manager.store.sqlite.read_session import SqliteReadSession
-from project_manager.store.sqlite.tail_session import SqliteTailSession
-from project_manager.store.sqlite.write_connection import SqliteWriteConnection
-from project_manager.store.tail import EventReader
-from project_manager.store.transaction import Tx
-from project_manager.store.writer import Writer, WriterHooks
 
 log = logging.getLogger(__name__)
 
 QUICK_CHECK_BYTES = 32 * 1024 * 1024
-PROBE_SECONDS = 1.0
 PROBE_BYTES = 4096
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Options for opening a database. `pool` is the number of reader threads. Times are in seconds."""
-
-    path: Path
-    pool: int
-    query_timeout: float
-    poll_interval: float
-    max_attempts: int
-    auto_migrate: bool
-
-
-class Database:
-    """The writer, readers, long reads and tail of one database file. Call `prepare` first."""
-
-    def __init__(self, options: Options, clock: Clock, hooks: WriterHooks, timed: Callable[[str, float], None]) -> None:
-        self.path = options.path
-        self.instance = secrets.token_hex(8)
-        self.host = this_host()
-        self.watch = FileWatch(options.path)
-        self._probed = (float("-inf"), False)
-        try:
-            self._open(options, clock, hooks, timed)
-        except driver.DriverError as error:
-            raise open_error(options.path, error) from error
-        if not self.watch.begin():
-            raise DatabaseTemporarilyUnavailable(f"the database {self.path} was replaced during startup; restart")
-
-    def _open(self, options: Options, clock: Clock, hooks: WriterHooks, timed: Callable[[str, float], None]) -> None:
-        path = str(options.path)
-        self.writer = Writer(
-            SqliteWriteConnection(path, self.watch),
-            clock,
-            hooks,
-            max_attempts=options.max_attempts,
-            poll_interval=options.poll_interval,
-        )
-        context = ReadContext(
-            partial(SqliteReadSession, path, self.watch),
-            partial(SqliteReadSession.for_long_reads, path, self.watch),
-            options.query_timeout,
-            self.clock,
-            options.max_attempts,
-            timed,
-        )
-        self.readers = Readers(context, threads=options.pool)
-        self.long_reads = LongReads(context)
-        self.tail = EventReader(SqliteTailSession(path, self.watch), foreign_commit=self.writer.run_due)
-
-    @property
-    def clock(self) -> DatabaseClock:
-        """Return the database clock of this process."""
-        return self.writer.clock
-
-    def start(self) -> None:
-        self.writer.start()
-        self.readers.start()
-        self.tail.start()
-
-    def close(self) -> None:
-        """Finish the queued jobs and close all connections. Blocks."""
-        self.tail.close()
-        self.readers.close()
-        self.writer.close()
-
-    def is_healthy(self) -> bool:
-        """Return whether the writer and tail threads are alive. If not, the process needs a restart."""
-        return self.writer.alive and self.tail.alive
-
-    def size(self) -> tuple[int, int]:
-        """Return the sizes of the database file and its write-ahead log in bytes."""
-        return files.size(self.path), files.size(Path(f"{self.path}-wal"))
-
-    def world_accessible_files(self) -> list[Path]:
-        """Return the folder of the database if it is open to other users, then the file if it is open too."""
-        if not private_files.is_open_to_others(self.path.parent):
-            return []
-        return [self.path.parent, *([self.path] if private_files.is_open_to_others(self.path) else [])]
-
-    def disk_writable(self) -> bool:
-        """Return whether a page can be written next to the database. The result is cached for PROBE_SECONDS."""
-        tried_at, writable = self._probed
-        if monotonic() - tried_at >= PROBE_SECONDS:
-            writable = os.access(self.path, os.W_OK) and _can_write_page(self.path.parent)
-            self._probed = monotonic(), writable
-        return writable
-
-    def disk_free(self) -> int:
-        """Return the free bytes that this process may use on the disk of the database. Raises OSError."""
-        return shutil.disk_usage(self.path.parent).free
-
-
-def prepare(options: Options) -> None:
+def prepare(path: Path, *, auto_migrate: bool) -> None:
     """Check the file and migrate it when allowed. After a DatabaseOpenError, its contents are unchanged."""
-    path = options.path
     check_access(path)
     exists = path.exists() and path.stat().st_size > 0
     if not exists:
@@ -143,7 +32,7 @@ def prepare(options: Options) -> None:
         return
     if present is not None and present not in revisions.known_revisions():
         raise DatabaseTemporarilyUnavailable(f"the database {revisions.newer_release_message(path, present)}")
-    if not options.auto_migrate:
+    if not auto_migrate:
         found = f"has schema {present}" if present else "is empty"
         raise DatabaseOpenError(
             f"the database {path} {found} and needs {head}: run `project-manager migrate` (AUTO_MIGRATE is off)"
@@ -197,7 +86,7 @@ def open_error(path: Path, error: BaseException) -> DatabaseOpenError:
         return DatabaseTemporarilyUnavailable(f"the database {path} is locked by another process")
     if name == "SQLITE_ERROR":
         return DatabaseOpenError(f"the database {path} does not match its schema: {error}")
-    if name.startswith("SQLITE_IOERR") and not _can_write_page(path.parent):
+    if name.startswith("SQLITE_IOERR") and not can_write_page(path.parent):
         return DatabaseTemporarilyUnavailable(
             f"the database {path} cannot be opened: its disk is full; free 1 MB and restart"
         )
@@ -305,89 +194,7 @@ def create(path: Path) -> None:
         files.copy_ownership(path, path.parent)
 
 
-def register(
-    tx: Tx, *, database: Database, version: str, kind: str, gone: Collection[instances.InstanceRow] = ()
-) -> None:
-    """Insert this process into the instances. Raises DatabaseOpenError when sharing the file is not safe.
-
-    `gone` are the rows of instances on other machines that sent no heartbeat during a wait.
-    """
-    instances.delete_expired(tx)
-    others = check_sharing(tx, database=database, gone=gone)
-    for other in instances.live(tx):
-        if other not in others:
-            instances.unregister(tx, other.id)
-    if not others:
-        claim_queue.clear(tx)
-    instances.register(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
-
-
-def check_sharing(
-    tx: Tx, *, database: Database, gone: Collection[instances.InstanceRow] = ()
-) -> list[instances.InstanceRow]:
-    """Return the other processes that use the file. Raises DatabaseOpenError when sharing it is not safe."""
-    others = [other for other in running_instances(tx) if other not in gone]
-    # Locks and shared memory of WAL mode work only between processes of one machine.
-    if remote := [other for other in others if _machine(other.host) != _machine(database.host)]:
-        raise UsedByAnotherHost(
-            f"the database {database.path} is in use on another machine, {_name(remote[0].host)}: SQLite cannot be "
-            "shared over a network file system; run all instances on one machine"
-        )
-    if others and not driver.several_processes_are_safe():
-        shown = ".".join(str(part) for part in driver.SQLITE_VERSION)
-        raise DatabaseOpenError(
-            f"process {others[0].pid} on {_name(others[0].host)} uses the database {database.path}, and SQLite {shown} "
-            "can corrupt a database with two writing processes: install pysqlite3, or SQLite 3.51.3 or newer"
-        )
-    return others
-
-
-def running_instances(tx: Tx) -> list[instances.InstanceRow]:
-    """Return the live instances, without rows of killed processes on this host.
-
-    Another process, even this one, may have the process id of a killed process now.
-    """
-    host = this_host()
-    return [
-        other
-        for other in instances.live(tx)
-        if other.host != host or (other.pid != os.getpid() and files.process_exists(other.pid))
-    ]
-
-
-def instances_on_other_hosts(tx: Tx, database: Database) -> list[instances.InstanceRow]:
-    """Return the instances on other machines, according to their rows."""
-    return [other for other in instances.live(tx) if _machine(other.host) != _machine(database.host)]
-
-
-def heartbeat(tx: Tx, *, database: Database, version: str, kind: str) -> None:
-    """Write the heartbeat of this process. Insert its row again when the row is gone."""
-    if not instances.heartbeat(tx, database.instance):
-        instances.register(tx, database.instance, host=database.host, pid=os.getpid(), version=version, kind=kind)
-
-
-def this_host() -> str:
-    """Return `HOSTNAME@BOOT_ID`: the name of this machine or container, and the id of the machine's current boot."""
-    return f"{socket.gethostname()}@{_boot()}"
-
-
-def _boot() -> str:
-    """Return the boot id. Containers on one machine share it, and two machines never do. It is empty without /proc."""
-    try:
-        return BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
-
-
-def _name(host: str) -> str:
-    return host.partition("@")[0]
-
-
-def _machine(host: str) -> str:
-    return host.partition("@")[2]
-
-
-def _can_write_page(folder: Path) -> bool:
+def can_write_page(folder: Path) -> bool:
     """Return whether a page can be written to the folder. The file has no name, so a killed process leaves nothing."""
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:

@@ -103,16 +103,6 @@ def copy_ownership(path: Path, model: Path, *, mode: bool = False) -> None:
             shutil.copymode(model, path)
 
 
-def process_exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def size(path: Path) -> int:
     """Return the size of a file in bytes, or 0 when it was removed. The last connection removes its logs."""
     try:

@@ -22,10 +22,9 @@ from project_manager.domain.events import DatabaseRestored, HeadFields, TaskStat
 from project_manager.domain.leases import UnlockReason
 from project_manager.store import chain, events, instances, lease_history, meta
 from project_manager.store.database_clock import JUMP_MS, ClockMark
+from project_manager.store.errors import BackupError, DatabaseInUse, RestoreNotVerified, TemporaryBackupError
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.sqlite import backup, driver, files, private_files
-from project_manager.store.sqlite.database import running_instances
-from project_manager.store.sqlite.errors import BackupError, DatabaseInUse, RestoreNotVerified, TemporaryBackupError
 from project_manager.store.statement import Statement
 from project_manager.store.tables import instances as instances_table
 from project_manager.store.tables import tasks, waiters
@@ -212,7 +211,7 @@ def _checkpoint_current(database: Path, now: int) -> _CurrentState:
 
 
 def _check_unused_by_instances(tx: Tx) -> None:
-    for other in running_instances(tx):
+    for other in instances.running(tx):
         gone = rfc3339(other.heartbeat_at + instances.EXPIRES_AFTER_MS)
         raise DatabaseInUse(
             f"process {other.pid} on {other.host} ({other.kind}) uses the database: stop it first; "

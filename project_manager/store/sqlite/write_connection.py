@@ -53,6 +53,10 @@ class SqliteWriteConnection:
             except driver.DriverError:
                 log.exception("rollback failed", extra={"action": "rollback_failed"})
 
+    @property
+    def is_aborted(self) -> bool:
+        return False
+
     def ends_transaction(self, error: Exception) -> bool:
         return driver.ends_transaction(error) or not self.in_transaction
 

@@ -1,0 +1,85 @@
+"""The interface of a database as a whole: connections, checks before opening, and health.
+
+`sqlite/` and `postgres/` have a Backend each. `opening.py` chooses one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from project_manager.clock import Clock
+from project_manager.store.errors import DatabaseOpenError
+from project_manager.store.instances import InstanceRow
+from project_manager.store.readers import ReadSession
+from project_manager.store.tail import TailSession
+from project_manager.store.writer import WriteConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Time of the last verified backup (seconds since the epoch) and the seconds that copy and check took."""
+
+    at: float
+    seconds: float
+
+
+class Backend(Protocol):
+    """A database at an address. `name` is its name in messages. `clock` is the wall clock that its processes share."""
+
+    name: str
+    clock: Clock
+
+    @property
+    def address(self) -> Path | str: ...
+    @property
+    def driver_error(self) -> type[Exception]: ...
+
+    def prepare(self, *, auto_migrate: bool) -> None:
+        """Check the database, and migrate it when allowed. After a DatabaseOpenError, its contents are unchanged."""
+
+    def connect_writer(self) -> WriteConnection:
+        """Return the connection of the writer. This and the next methods raise the driver's error."""
+
+    def connect_reader(self) -> ReadSession: ...
+
+    def connect_long_read(self) -> ReadSession:
+        """Return a session for a read that takes long. Raises DatabaseMoved when the database was replaced."""
+
+    def connect_tail(self) -> TailSession: ...
+
+    def opened(self) -> None:
+        """Take note that all first connections are open. Raises DatabaseOpenError when they use several databases."""
+
+    def open_error(self, error: BaseException) -> DatabaseOpenError:
+        """Return the refusal for an error of the driver while the database is opened."""
+
+    def refuse_instances(self, others: Sequence[InstanceRow]) -> None:
+        """Raise DatabaseOpenError when this process cannot use the database together with these instances."""
+
+    def remote_instances(self, others: Sequence[InstanceRow]) -> list[InstanceRow]:
+        """Return those of the instances that run on another machine."""
+
+    def problem(self) -> str | None:
+        """Return why this process no longer uses the database that its address names, or None. May block."""
+
+    def exists(self) -> bool:
+        """Return whether the database of this address exists. May block."""
+
+    def damage(self) -> str | None:
+        """Return the first error that reported damage, or None."""
+
+    def size(self) -> tuple[int, int]:
+        """Return the sizes of the database and of its write-ahead log in bytes. May block."""
+
+    def disk_writable(self) -> bool:
+        """Return whether the disk of the database takes a page. May block."""
+
+    def disk_free(self) -> int:
+        """Return the free bytes of the disk of the database. Raises OSError."""
+
+    def world_accessible_files(self) -> list[Path]:
+        """Return the files of the database that other users of this machine can open."""
+
+    def last_backup(self) -> Verified | None:
+        """Return the last verified backup, if the service knows it. May block."""

@@ -1,0 +1,79 @@
+"""An open database: one writer, several readers and one tail."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from project_manager.store.backend import Backend
+from project_manager.store.database_clock import DatabaseClock
+from project_manager.store.instances import this_host
+from project_manager.store.long_reads import LongReads
+from project_manager.store.readers import ReadContext, Readers
+from project_manager.store.tail import EventReader
+from project_manager.store.writer import Writer, WriterHooks
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of an open database. `pool` is the number of reader threads. Times are in seconds."""
+
+    pool: int
+    query_timeout: float
+    poll_interval: float
+    max_attempts: int
+
+
+class Database:
+    """The writer, readers, long reads and tail of a database. Call `Backend.prepare` first."""
+
+    def __init__(
+        self, backend: Backend, options: Options, hooks: WriterHooks, timed: Callable[[str, float], None]
+    ) -> None:
+        self.backend = backend
+        self.instance = secrets.token_hex(8)
+        self.host = this_host()
+        try:
+            self._open(options, hooks, timed)
+        except backend.driver_error as error:
+            raise backend.open_error(error) from error
+        backend.opened()
+
+    def _open(self, options: Options, hooks: WriterHooks, timed: Callable[[str, float], None]) -> None:
+        self.writer = Writer(
+            self.backend.connect_writer(),
+            self.backend.clock,
+            hooks,
+            max_attempts=options.max_attempts,
+            poll_interval=options.poll_interval,
+        )
+        context = ReadContext(
+            self.backend.connect_reader,
+            self.backend.connect_long_read,
+            options.query_timeout,
+            self.clock,
+            options.max_attempts,
+            timed,
+        )
+        self.readers = Readers(context, threads=options.pool)
+        self.long_reads = LongReads(context)
+        self.tail = EventReader(self.backend.connect_tail(), foreign_commit=self.writer.run_due)
+
+    @property
+    def clock(self) -> DatabaseClock:
+        """Return the database clock of this process."""
+        return self.writer.clock
+
+    def start(self) -> None:
+        self.writer.start()
+        self.readers.start()
+        self.tail.start()
+
+    def close(self) -> None:
+        """Finish the queued jobs and close all connections. Blocks."""
+        self.tail.close()
+        self.readers.close()
+        self.writer.close()
+
+    def is_healthy(self) -> bool:
+        """Return whether the writer and tail threads are alive. If not, the process needs a restart."""
+        return self.writer.alive and self.tail.alive

@@ -1,0 +1,97 @@
+"""The rows of a database as a test reads them, past the product and on a connection of its own."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from project_manager.config.settings import Settings, load
+from project_manager.domain.actors import SYSTEM
+from project_manager.runtime.dispatch import Runtime
+from project_manager.store.opening import open_backend
+from project_manager.store.sqlite.backend import SqliteBackend
+from project_manager.store.sqlite.file_watch import FileWatch
+from project_manager.store.transaction import Tx
+
+Row = dict[str, Any]
+Address = Path | str
+"""The path of a database file, or the URL of a database on a server."""
+
+
+def settings_of(address: Address, **more: object) -> Settings:
+    """Return the settings of a service on this database."""
+    name = "DATABASE_PATH" if isinstance(address, Path) else "DATABASE_URL"
+    return load({name: str(address), **more}, {}).settings
+
+
+def address_of(runtime: Runtime) -> Address:
+    return runtime.database.backend.address
+
+
+def watch_of(runtime: Runtime) -> FileWatch:
+    """Return the watch of the database file of a service on SQLite."""
+    backend = runtime.database.backend
+    assert isinstance(backend, SqliteBackend)
+    return backend.watch
+
+
+def file_of(runtime: Runtime) -> Path:
+    """Return the database file of a service on SQLite."""
+    backend = runtime.database.backend
+    assert isinstance(backend, SqliteBackend)
+    return backend.path
+
+
+@contextmanager
+def snapshot(address: Address) -> Iterator[Tx]:
+    """Yield a transaction that only reads."""
+    with closing(open_backend(address).connect_reader()) as session:
+        session.begin(60)
+        yield Tx(session.connection, 0, SYSTEM, "", 0)
+        session.end()
+
+
+def read(address: Address, sql: str, *parameters: object) -> list[Row]:
+    """Return the rows of a query. A parameter is a question mark, of which the texts of the query have none.
+
+    The package may not block the event loop of a test, so another thread reads.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_read, address, sql, parameters).result(60)
+
+
+def _read(address: Address, sql: str, parameters: tuple[object, ...]) -> list[Row]:
+    with snapshot(address) as tx:
+        cursor: Any = tx.connection.execute(_numbered(sql, address), parameters)
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+@contextmanager
+def writing(address: Address) -> Iterator[Tx]:
+    """Yield a transaction that writes, like another process. It does not count as a commit of an instance."""
+    with closing(open_backend(address).connect_writer()) as session:
+        session.begin()
+        yield Tx(session.connection, 0, SYSTEM, "", 0)
+        session.commit()
+
+
+def write(address: Address, sql: str, *parameters: object) -> None:
+    """Run one statement, like another process."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(_write, address, sql, parameters).result(60)
+
+
+def _write(address: Address, sql: str, parameters: tuple[object, ...]) -> None:
+    with writing(address) as tx:
+        tx.connection.execute(_numbered(sql, address), parameters)
+
+
+def _numbered(sql: str, address: Address) -> str:
+    """Return the query with the parameters of its database: PostgreSQL numbers them."""
+    if isinstance(address, Path):
+        return sql
+    first, *others = sql.split("?")
+    return first + "".join(f"${number}{other}" for number, other in zip(count(1), others, strict=False))
