@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, FromClause, Integer, Select, and_, bindpar
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import pages, ready_tasks
+from project_manager.store.functions import Number
 from project_manager.store.labels import by_rarity, has_all_labels
 from project_manager.store.ready_tasks import CLAIM_ORDER, ROW_WITH_CONTEXT, ClaimContext, split_context
 from project_manager.store.statement import Statement
@@ -203,7 +204,7 @@ def _end_of_part(shape: _Shape) -> Statement:
     """Return the statement for the position of the last task in a part. It finds no row if the part has fewer tasks."""
     entry = _part(shape)
     last = entry.with_only_columns(*_position(entry.selected_columns)).limit(literal_column("1"))
-    return Statement(last.offset(bindparam("part") - literal_column("1")))
+    return Statement(last.offset(bindparam("part", type_=Number) - literal_column("1")))
 
 
 def _in_part(wanted: Select[Any], shape: _Shape, entry: FromClause) -> Select[Any]:

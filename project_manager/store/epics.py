@@ -8,6 +8,7 @@ from sqlalchemy import Select, bindparam, delete, func, insert, select, text, up
 from project_manager.domain.names import CANDIDATES, length_range, name_key
 from project_manager.store import pages
 from project_manager.store.excerpts import with_excerpt
+from project_manager.store.functions import Number
 from project_manager.store.pages import Total
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import epics
@@ -40,9 +41,9 @@ _SIMILAR_LENGTH = Statement(
     select(epics.c.name)
     .where(
         func.coalesce(bindparam("project_id"), epics.c.project_id) == epics.c.project_id,
-        func.length(epics.c.name).between(bindparam("least"), bindparam("most")),
+        func.length(epics.c.name).between(bindparam("least", type_=Number), bindparam("most", type_=Number)),
     )
-    .order_by(func.abs(func.length(epics.c.name) - bindparam("size")), epics.c.id)
+    .order_by(func.abs(func.length(epics.c.name) - bindparam("size", type_=Number)), epics.c.id)
     .limit(CANDIDATES)
 )
 _CALLED = Statement(select(*_COLUMNS).where(epics.c.name == bindparam("name")).order_by(epics.c.id).limit(NAMESAKES))

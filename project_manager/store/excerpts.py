@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement
 
 from project_manager.domain.limits import EXCERPT_CHARACTERS
+from project_manager.store.functions import Substring
 
 
 def with_excerpt(columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
@@ -14,6 +15,6 @@ def with_excerpt(columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[An
     The extra character shows that the description is longer.
     """
     return [
-        func.substr(column, 1, EXCERPT_CHARACTERS + 1).label("description") if column.name == "description" else column
+        Substring(column, 1, EXCERPT_CHARACTERS + 1).label("description") if column.name == "description" else column
         for column in columns
     ]

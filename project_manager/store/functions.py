@@ -30,6 +30,13 @@ def _spell(function: _Function, compiler: SQLCompiler, **options: Any) -> str:
     return form.format(*arguments, all=", ".join(arguments))
 
 
+class Substring(_Function):
+    """A part of a text: the text, the position of its first character (from 1), and its maximum length."""
+
+    sqlite = "substr({0}, {1}, {2})"
+    postgresql = "substr({0}, CAST({1} AS INTEGER), CAST({2} AS INTEGER))"
+
+
 class JsonElements(_Function):
     """The elements of a JSON array as rows with one column `value`."""
 

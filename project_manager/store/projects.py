@@ -8,6 +8,7 @@ from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from project_manager.domain.names import CANDIDATES, length_range, name_key
 from project_manager.store import pages
 from project_manager.store.excerpts import with_excerpt
+from project_manager.store.functions import Number
 from project_manager.store.pages import Total
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import projects
@@ -32,8 +33,8 @@ _BY_KEY = Statement(select(*_COLUMNS).where(projects.c.name_key == bindparam("ke
 _ALL = Statement(select(*_COLUMNS).order_by(projects.c.id))
 _SIMILAR_LENGTH = Statement(
     select(projects.c.name)
-    .where(func.length(projects.c.name).between(bindparam("least"), bindparam("most")))
-    .order_by(func.abs(func.length(projects.c.name) - bindparam("size")), projects.c.id)
+    .where(func.length(projects.c.name).between(bindparam("least", type_=Number), bindparam("most", type_=Number)))
+    .order_by(func.abs(func.length(projects.c.name) - bindparam("size", type_=Number)), projects.c.id)
     .limit(CANDIDATES)
 )
 _WITH_EXCERPTS = Statement(select(*with_excerpt(_COLUMNS)).order_by(projects.c.id))

@@ -15,7 +15,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.limits import EXCERPT_CHARACTERS
 from project_manager.domain.task_fields import LISTS, TASK_FIELDS
-from project_manager.store.functions import AsJson, GroupedArrays, GroupedIds, GroupedIdsThat, JsonArray
+from project_manager.store.functions import AsJson, GroupedArrays, GroupedIds, GroupedIdsThat, JsonArray, Substring
 from project_manager.store.statement import Statement, number_elements
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.tasks import EMPTY, LINKS
@@ -106,7 +106,7 @@ def _column(name: str, descriptions: Descriptions) -> ColumnElement[Any]:
     if name not in tasks.c:
         return null()
     if name == "description" and descriptions == "lead":
-        return func.substr(tasks.c.description, 1, EXCERPT_CHARACTERS + 1)
+        return Substring(tasks.c.description, 1, EXCERPT_CHARACTERS + 1)
     return AsJson(tasks.c[name]) if name in _STORED_LISTS else tasks.c[name]
 
 

@@ -7,7 +7,9 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import TextLoader
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy import BigInteger, Integer
+from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg
+from sqlalchemy.types import TypeEngine
 
 from project_manager.domain.errors import (
     DatabaseBusy,
@@ -19,11 +21,18 @@ from project_manager.domain.errors import (
 from project_manager.store.connection import Dialect
 from project_manager.store.postgres.search import TsvectorIndex
 
-DIALECT = Dialect(
-    PGDialect_psycopg(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]
-    psycopg.Error,
-    TsvectorIndex(),
-)
+
+class _Compiler(PGCompiler_psycopg):
+    """SQL compiler that gives all numbers 64 bits. SQLAlchemy has only 32 for a limit and for a number of Python."""
+
+    def render_bind_cast(self, type_: Any, dbapi_type: TypeEngine[Any], sqltext: str) -> str:
+        wide = BigInteger() if isinstance(dbapi_type, Integer) else dbapi_type
+        return str(super().render_bind_cast(type_, wide, sqltext))  # type: ignore[no-untyped-call]
+
+
+compiler = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+compiler.statement_compiler = _Compiler
+DIALECT = Dialect(compiler, psycopg.Error, TsvectorIndex())
 SCHEMA = "project_manager"
 CONNECT_SECONDS = 3
 PREPARED_STATEMENTS = 1000
