@@ -11,7 +11,7 @@ from project_manager.store import revisions
 from project_manager.store.errors import DatabaseOpenError
 from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
-from project_manager.store.sqlite.database import Options, prepare
+from project_manager.store.sqlite.database import prepare
 
 pytestmark = pytest.mark.slow
 
@@ -91,9 +91,8 @@ def test_a_database_with_orphaned_rows_is_refused_in_one_sentence(first: Path) -
     connection.execute("DELETE FROM projects")
     connection.close()
     before = contents(first)
-    options = Options(path=first, pool=1, query_timeout=1, poll_interval=1, max_attempts=5, auto_migrate=True)
     with pytest.raises(DatabaseOpenError, match=r"first\.db cannot be migrated: \d+ rows .* the first in \w+"):
-        prepare(options)
+        prepare(first, auto_migrate=True)
     assert contents(first) == before
 
 
