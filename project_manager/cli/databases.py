@@ -1,6 +1,5 @@
 """The database of a command that is not a server: its settings, and its file."""
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,11 +10,10 @@ from project_manager.observability import logging as logs
 from project_manager.store.sqlite import access
 
 
-def settings_of(flags: Mapping[str, object], env_file: Path | None) -> Settings:
+def settings_of(flags: Mapping[str, object], env_file: Path | None, *, postgresql: bool = False) -> Settings:
     """Return the settings of a command. Only errors are logged, as text for the terminal. Raises ConfigError."""
-    loaded = settings.load_with_warnings(flags, env_file)
+    loaded = settings.load_with_warnings(flags, env_file, postgresql=postgresql)
     logs.configure("ERROR", "text")
-    logging.getLogger("project_manager.migrations").setLevel(logging.WARNING)  # shows renamed rows
     return loaded.settings
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args, get_type_hints
 from urllib.parse import unquote, urlsplit
 
+from project_manager.config import database_urls, paths
 from project_manager.config import env_file as env_files
-from project_manager.config import paths
 from project_manager.config import sources as setting_sources
 from project_manager.config.errors import ConfigError
 from project_manager.config.parsers import (
@@ -63,7 +63,7 @@ DURATION = seconds(0.01, 86400)
 TIMEOUT = seconds(0.01, 3600)
 LEVEL = choice(("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), [("WARN", "WARNING")])
 TRANSPORT = choice(get_args(McpTransport), [("streamable-http", "http")])
-URL = optional(matching("sqlite:///PATH", r"[^\x00-\x1f\x7f]+"), "")
+URL = optional(matching(f"sqlite:///PATH or {database_urls.SYNTAX}", r"[^\x00-\x1f\x7f]+"), "")
 ORIGINS = items(
     "comma-separated origins such as https://a.example, or *", r"\*|[a-z][a-z0-9+.-]*://[a-z0-9_.\[\]:-]+/?"
 )
@@ -73,7 +73,10 @@ _SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://.*")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings and their values. `database_path` is the file, also when DATABASE_URL names it."""
+    """The settings and their values.
+
+    `database_path` is the file, also when DATABASE_URL names it. `database_url` is empty, except for PostgreSQL.
+    """
 
     # fmt: off
     host: Annotated[str, Setting(HOST, "127.0.0.1", "Address that both ports listen on.", flag="--host")]
@@ -92,8 +95,9 @@ class Settings:
         "Optional arguments in the schemas of tools: not required, nullable, or required and nullable.")]
     database_path: Annotated[Path, Setting(PATH, "data/tasks.db", "The SQLite database file.", flag="--db-path")]
     database_url: Annotated[str, Setting(URL, "",
-        "Database URL, an alternative to DATABASE_PATH: sqlite:///relative.db, sqlite:////absolute.db or "
-        "sqlite:///~/in-the-home-folder.db.", secret=True)]
+        "Database URL, an alternative to DATABASE_PATH: sqlite:///relative.db, sqlite:////absolute.db, "
+        "sqlite:///~/in-the-home-folder.db, or a PostgreSQL server as in postgresql://user@host/database.",
+        secret=True)]
     database_pool_size: Annotated[int, Setting(integer(1, 16), "3", "Number of reader threads.")]
     query_timeout_seconds: Annotated[float, Setting(TIMEOUT, "5", "Time limit of a read, in seconds.")]
     auto_migrate: Annotated[bool, Setting(BOOLEAN, "true", "Migrate an older database at startup, after a backup.")]
@@ -130,6 +134,11 @@ class Settings:
     health_check_verbose: Annotated[bool, Setting(BOOLEAN, "false", "Print every check of the health check.")]
     # fmt: on
 
+    @property
+    def database_name(self) -> str:
+        """The database in logs and messages: its path, or its URL without user, password and parameters."""
+        return database_urls.name(self.database_url) if self.database_url else str(self.database_path)
+
 
 SETTINGS: tuple[Setting, ...] = tuple(
     replace(annotation.__metadata__[0], field=field)
@@ -154,7 +163,7 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path
     layers = _layers(flags, environ, env_file)
     chosen = {setting.name: _choose(setting, layers) for setting in SETTINGS}
     values: dict[str, Any] = {setting.field: _parse(setting, chosen[setting.name]) for setting in SETTINGS}
-    database = _resolve_database_path(values, chosen, layers)
+    database = _resolve_database(values, chosen, layers)
     values |= database
     if "database_path" in database:
         chosen["DATABASE_PATH"] = chosen["DATABASE_URL"]
@@ -240,24 +249,44 @@ def _remedy(setting: Setting, text: str) -> str:
     return f"; Kubernetes sets it for a service named {service}: set enableServiceLinks: false, or {name} itself"
 
 
-def _resolve_database_path(
+def _resolve_database(
     values: Mapping[str, Any], chosen: Mapping[str, Value], layers: tuple[Layer, ...]
 ) -> dict[str, Any]:
     """Return the fields to change if DATABASE_URL is set: the source with precedence decides. Raises ConfigError."""
-    if not values["database_url"]:
+    url: str = values["database_url"]
+    if not url:
         return {}
     rank = {layer.name: number for number, layer in enumerate(layers)} | {"default": len(layers)}
     by_path, by_url = (rank[chosen[name].layer] for name in ("DATABASE_PATH", "DATABASE_URL"))
-    path = _path_of_url(values["database_url"])
+    path = _path_of_url(url)
     if by_path == by_url and path != values["database_path"]:
         raise ConfigError("DATABASE_PATH and DATABASE_URL name different databases; set only one.")
-    return {"database_url": ""} if by_path < by_url else {"database_path": path}
+    if by_path < by_url:
+        return {"database_url": ""}
+    return {} if path is None else {"database_url": "", "database_path": path}
 
 
-def _path_of_url(url: str) -> Path:
-    parts = urlsplit(url)
+def _path_of_url(url: str) -> Path | None:
+    """Return the path of a SQLite database, or None for a valid URL of PostgreSQL. Raises ConfigError."""
+    if not database_urls.is_postgresql(url):
+        return _path_of_file_url(url)
+    if not database_urls.is_valid(url):
+        raise ConfigError(
+            f"DATABASE_URL is malformed, but must be {database_urls.SYNTAX}; write special characters of the password "
+            "as %XX."
+        )
+    return None
+
+
+def _path_of_file_url(url: str) -> Path:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigError("DATABASE_URL is malformed.") from error
     if parts.scheme != "sqlite":
-        raise ConfigError(f"DATABASE_URL has the unsupported scheme {parts.scheme!r}; use sqlite:///PATH.")
+        raise ConfigError(
+            f"DATABASE_URL has the unsupported scheme {parts.scheme!r}; use sqlite:///PATH or postgresql://."
+        )
     path = unquote(parts.path[1:])
     if parts.netloc or parts.query or parts.fragment or not path or path == ":memory:":
         raise ConfigError("DATABASE_URL must name a file, as sqlite:///relative.db or sqlite:////absolute.db.")

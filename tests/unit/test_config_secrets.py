@@ -30,6 +30,14 @@ def test_a_secret_is_read_from_the_file_that_the_setting_with_file_names(tmp_pat
     assert load({}, {"DATABASE_URL": "sqlite:///stronger.db"}, env_file).settings.database_path == Path("stronger.db")
 
 
+def test_the_url_of_a_server_is_read_from_a_file_and_not_shown(tmp_path: Path) -> None:
+    url = "postgresql://u:hush@db/pm"
+    settings = load({}, {"DATABASE_URL_FILE": secret_in(tmp_path, url + "\n")}).settings
+    assert (settings.database_url, settings.database_name) == (url, "postgresql://db/pm")
+    database_url = next(setting for setting in SETTINGS if setting.name == "DATABASE_URL")
+    assert show(database_url, settings) == "(set, not shown)"
+
+
 def test_a_secret_in_a_file_that_cannot_be_used_is_refused_without_its_text(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "binary").write_bytes(b"\xff\xfehush")
@@ -47,7 +55,7 @@ def test_a_secret_in_a_file_that_cannot_be_used_is_refused_without_its_text(tmp_
         with pytest.raises(ConfigError, match=rf"file .*{name[1:]}' of DATABASE_URL_FILE.*{reason}") as refused:
             load({}, {"DATABASE_URL_FILE": str(tmp_path / name)})
         assert "hush" not in str(refused.value)
-    malformed = secret_in(tmp_path, "postgresql://u:hush@db/pm")
+    malformed = secret_in(tmp_path, "postgresql://u:hush@db:port/pm")
     with pytest.raises(ConfigError, match="DATABASE_URL") as refused:
         load({}, {"DATABASE_URL_FILE": malformed})
     assert "hush" not in str(refused.value)
