@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from shutil import copyfile
 
-import psycopg
 import pytest
 from blockbuster import BlockBusterFunction, blockbuster_ctx
 from hypothesis import HealthCheck
@@ -26,7 +25,6 @@ from tests.postgres_server import PostgresServer
 hypothesis_settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("suite")
 
-POSTGRESQL_SCHEMA = Path(__file__).parents[1] / "migrations" / "baseline" / "postgresql.sql"
 STARTING = (
     ("project_manager/runtime/dispatch.py", {"__init__"}),
     ("project_manager/web/application.py", {"api_application"}),
@@ -101,8 +99,7 @@ def postgresql_server() -> Iterator[PostgresServer]:
 def postgresql_template(postgresql_server: PostgresServer) -> str:
     """Return the name of a database with the current schema. Tests copy it."""
     name = postgresql_server.create_database()
-    with psycopg.connect(postgresql_server.url(name)) as connection:
-        connection.execute(POSTGRESQL_SCHEMA.read_bytes())
+    upgrade(postgresql_server.url(name))
     return name
 
 

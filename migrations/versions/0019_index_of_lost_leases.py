@@ -10,13 +10,12 @@ revision = "0019"
 down_revision = "0018"
 branch_labels = None
 depends_on = None
-oldest_release = "0015"
+oldest_release = "0018"
+
+LOST = sa.text("reason IN ('forced', 'lock_expired', 'unconfirmed')")
 
 
 def upgrade() -> None:
     op.create_index(
-        "ix_ended_leases_lost",
-        "ended_leases",
-        ["agent_id", "ended_at"],
-        sqlite_where=sa.text("reason IN ('forced', 'lock_expired', 'unconfirmed')"),
+        "ix_ended_leases_lost", "ended_leases", ["agent_id", "ended_at"], sqlite_where=LOST, postgresql_where=LOST
     )

@@ -18,11 +18,13 @@ class Dialect:
     """The SQL of a database.
 
     `compiler` compiles statements, `driver_error` is the base of its driver's errors, and `search` its search index.
+    `list_tables` selects the names of the tables.
     """
 
     compiler: Compiler
     driver_error: type[Exception]
     search: "SearchIndex"
+    list_tables: str
 
 
 class Cursor(Protocol):

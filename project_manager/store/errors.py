@@ -38,5 +38,5 @@ class CheckNotPossible(TemporaryBackupError):
     """Refusal because a check of the database could not run. The state of the database is unknown."""
 
 
-class NewerRelease(CheckNotPossible):
-    """Refusal because the schema is of a newer release. Only that release can check or copy the database."""
+class OtherRelease(CheckNotPossible):
+    """Refusal because the schema is of another release. Only that release can check or copy the database."""

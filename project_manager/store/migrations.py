@@ -1,24 +1,62 @@
 """Migration of a database to the schema that this release needs."""
 
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
 
+from project_manager.config import database_urls
+from project_manager.config.database_urls import is_postgresql
+from project_manager.store.errors import DatabaseOpenError
 from project_manager.store.revisions import scripts_folder
+from project_manager.store.sqlite import migrations as sqlite
 
 
-def upgrade(path: str, revision: str = "head") -> None:
+def upgrade(target: str, revision: str = "head") -> None:
     """Run the missing migrations up to `revision` in one transaction, so that all are kept, or none.
 
-    Raises OSError, the driver's error, or DatabaseOpenError, such as when rows would be left without their parents.
+    `target` is the path of a SQLite file, or the URL of a PostgreSQL database. Raises DatabaseOpenError, such as when
+    rows would be left without their parents.
     """
+    command.upgrade(configuration(target), revision)
+
+
+def configuration(target: str) -> Config:
+    """Return the configuration of Alembic for a database."""
     config = _config()
-    config.attributes["path"] = path
+    config.attributes["url" if is_postgresql(target) else "path"] = target
+    return config
+
+
+def transaction(target: str) -> AbstractContextManager[Connection]:
+    """Return a transaction for migrations of the database. Raises DatabaseOpenError."""
+    return _postgresql().transaction(target) if is_postgresql(target) else sqlite.transaction(Path(target))
+
+
+def name_of(target: str) -> str:
+    """Return the name of the database for messages: its path, or its URL without secrets."""
+    return database_urls.name(target) if is_postgresql(target) else target
+
+
+def revision_on_server(url: str) -> str | None:
+    """Return the revision of a PostgreSQL database, or None without one. Raises DatabaseOpenError."""
+    found: str | None = _postgresql().revision(url)
+    return found
+
+
+def _postgresql() -> Any:
+    """Return the module for PostgreSQL. The package of its driver is optional."""
     try:
-        command.upgrade(config, revision)
-    except DBAPIError as error:
-        raise (error.orig or error) from error
+        from project_manager.store.postgres import migrations  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise DatabaseOpenError(
+            "the driver of PostgreSQL is not installed: run `pip install project-manager-queue[postgresql]`"
+        ) from error
+    return migrations
 
 
 def oldest_release(scripts: ScriptDirectory | None = None) -> str:

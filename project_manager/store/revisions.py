@@ -2,7 +2,8 @@
 
 import re
 from pathlib import Path
-from typing import Any
+
+from project_manager.store.connection import Connection
 
 _FILE = re.compile(r"^(\d{4})_\w+\.py$")
 
@@ -24,7 +25,7 @@ def known_revisions() -> set[str]:
     return {match[1] for path in (scripts_folder() / "versions").iterdir() if (match := _FILE.match(path.name))}
 
 
-def current(connection: Any) -> str | None:
+def current(connection: Connection) -> str | None:
     """Return the revision of an open database, or None without one. Raises the driver's error for another file."""
     if "alembic_version" not in _tables(connection):
         return None
@@ -32,39 +33,42 @@ def current(connection: Any) -> str | None:
     return None if row is None else str(row[0])
 
 
-def is_compatible(connection: Any) -> bool:
+def is_compatible(connection: Connection) -> bool:
     """Return whether this release runs on the schema: its own, or one that lists it in `running_releases`."""
     found = current(connection)
     if found == head():
         return True
     if found is None or "running_releases" not in _tables(connection):
         return False
-    wanted = "SELECT 1 FROM running_releases WHERE schema = ? AND release = ?"
-    return connection.execute(wanted, (found, head())).fetchone() is not None
+    return (found, head()) in connection.execute("SELECT schema, release FROM running_releases").fetchall()
 
 
-def newer_revision(connection: Any) -> str | None:
-    """Return the revision of an open database when only a newer release can use it, else None."""
+def other_revision(connection: Connection) -> str | None:
+    """Return the revision of an open database when only another release can use it, else None."""
     found = current(connection)
-    if found is None or found <= head() or is_foreign(connection) or is_compatible(connection):
+    if found is None or found in known_revisions() or is_foreign(connection) or is_compatible(connection):
         return None
     return found
 
 
-def newer_release_message(path: Path, revision: str) -> str:
-    """Return the error message for a database that only a newer release can use."""
+def other_release_message(name: str, revision: str) -> str:
+    """Return the error message for the database `name`, which only another release can use."""
+    if revision < min(known_revisions()):
+        return (
+            f"{name} has schema {revision} of a preview of version 0.1.0, and this release cannot migrate it: export "
+            "its plans with that preview, and import them into a new database"
+        )
     return (
-        f"{path} has schema {revision} of a newer release, and this release supports schemas up to {head()}: "
+        f"{name} has schema {revision} of a newer release, and this release supports schemas up to {head()}: "
         "use the newer release"
     )
 
 
-def is_foreign(connection: Any) -> bool:
+def is_foreign(connection: Connection) -> bool:
     """Return whether the database belongs to another program: it has tables, but not those of this one."""
     tables = _tables(connection)
     return bool(tables) and not tables >= {"alembic_version", "meta", "tasks"}
 
 
-def _tables(connection: Any) -> set[str]:
-    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-    return {row[0] for row in rows}
+def _tables(connection: Connection) -> set[str]:
+    return {row[0] for row in connection.execute(connection.dialect.list_tables)}

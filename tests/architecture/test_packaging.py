@@ -17,6 +17,7 @@ SETUP.read(CHECKOUT / "setup.cfg")
 IMPORTED_AS = {"prometheus-client": "prometheus_client", "python-json-logger": "pythonjsonlogger", "pyyaml": "yaml"}
 PINNED = [*files("requirements/*.txt"), CHECKOUT / "tests" / "conformance" / "frameworks.txt"]
 JAVASCRIPT = "scripts/javascript"
+MIGRATIONS = ("baseline", "versions")
 RUN_BY_UVICORN = {"httptools", "uvloop", "websockets"}
 POSTGRESQL = "project_manager/store/postgres/"
 IMPORT_WITHOUT_DRIVER = """
@@ -46,7 +47,7 @@ def imported(*patterns: str) -> set[str]:
 def test_the_wheel_holds_every_package_and_the_migrations() -> None:
     folders = {path.parent for path in files("project_manager/*.py")}
     packages = {name_of(folder).replace("/", ".") for folder in folders}
-    migrations = {"project_manager._migrations", "project_manager._migrations.versions"}
+    migrations = {"project_manager._migrations", *(f"project_manager._migrations.{name}" for name in MIGRATIONS)}
     assert set(SETUP["options"]["packages"].split()) == packages | migrations
 
 
@@ -56,8 +57,11 @@ def test_the_wheel_holds_every_file_that_is_not_code() -> None:
     assert others == static | {"project_manager/py.typed"}
     assert SETUP["options.package_data"]["project_manager"] == "py.typed"
     assert SETUP["options.package_data"]["project_manager.web"] == "static/**"
-    besides = {path.name for path in files("migrations") if path.suffix != ".py"}
-    assert besides <= set(SETUP["options.package_data"]["project_manager._migrations"].split())
+    assert SETUP["options.package_data"]["project_manager._migrations"] == "script.py.mako"
+    assert SETUP["options.package_data"]["project_manager._migrations.baseline"] == "*.sql"
+    besides = {name_of(path) for path in files("migrations") if path.suffix != ".py"}
+    baseline = {f"migrations/baseline/{database}.sql" for database in ("postgresql", "sqlite")}
+    assert besides == {"migrations/script.py.mako", *baseline}
 
 
 def test_the_licence_names_the_licences_of_vendored_packages_and_has_their_texts() -> None:
@@ -168,7 +172,8 @@ def test_the_changelog_has_a_section_for_this_version() -> None:
 def test_migrations_are_numbered_in_one_line() -> None:
     versions = [path for path in files("migrations/versions/*.py") if path.name != "__init__.py"]
     numbers = sorted(path.name[:4] for path in versions)
-    assert numbers == [f"{number:04d}" for number in range(1, len(versions) + 1)]
+    first = 18
+    assert numbers == [f"{number:04d}" for number in range(first, first + len(versions))]
     assert versions != []
 
 

@@ -6,9 +6,11 @@ The output ends with one sentence. It is JSON where logs are JSON.
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -23,13 +25,17 @@ ALEMBIC = [sys.executable, "-m", "alembic", "upgrade", "head"]
 MIGRATE = [*COMMAND, "migrate"]
 SECONDS = 60
 OWNER = 4321
-FAULTY = """
+NEXT = """
+import os, signal
+from alembic import op
+
 revision = "9001"
 down_revision = {previous!r}
 
 
 def upgrade():
-    raise KeyError("colour")
+    op.execute("CREATE TABLE colours (name TEXT)")
+    {last}
 """
 
 
@@ -91,14 +97,43 @@ def test_a_malformed_setting_ends_a_migration_with_one_line(tmp_path: Path) -> N
     assert said["message"].startswith("MAX_ATTEMPTS is 'five', but must be")
 
 
-def test_an_error_in_a_migration_prints_a_sentence_after_its_traceback(tmp_path: Path, template: Path) -> None:
-    shutil.copytree(revisions.scripts_folder(), tmp_path / "migrations")
-    fault = FAULTY.format(previous=revisions.head())
-    (tmp_path / "migrations" / "versions" / "9001_colour.py").write_text(fault)
-    shutil.copyfile(CHECKOUT / "pyproject.toml", tmp_path / "pyproject.toml")
-    database = Path(shutil.copyfile(template, tmp_path / "tasks.db"))
-    lines = failure(ALEMBIC, tmp_path, DATABASE_PATH=str(database))
-    assert any("Traceback" in line for line in lines)
-    assert lines[-1].endswith(f"the database {database} cannot be migrated: KeyError('colour'). Nothing was changed.")
+@pytest.fixture
+def with_next_migration(tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that creates a folder with one more migration, which ends with the given statement."""
+
+    def create(last: str) -> Path:
+        shutil.copytree(revisions.scripts_folder(), tmp_path / "migrations")
+        migration = NEXT.format(previous=revisions.head(), last=last)
+        (tmp_path / "migrations" / "versions" / "9001_colour.py").write_text(migration)
+        shutil.copyfile(CHECKOUT / "pyproject.toml", tmp_path / "pyproject.toml")
+        return tmp_path
+
+    return create
+
+
+def schema(database: Path) -> list[tuple[str]]:
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(revisions.head(),)]
+        return connection.execute("SELECT name FROM sqlite_master").fetchall()
+
+
+def test_an_error_in_a_migration_prints_a_sentence_after_its_traceback(
+    with_next_migration: Callable[[str], Path], database: Path
+) -> None:
+    before = schema(database)
+    lines = failure(ALEMBIC, with_next_migration('raise KeyError("colour")'), DATABASE_PATH=str(database))
+    assert any("Traceback" in line for line in lines)
+    assert lines[-1].endswith(f"the database {database} cannot be migrated: KeyError('colour'). Nothing was changed.")
+    assert schema(database) == before
+
+
+def test_a_migration_that_is_killed_changes_nothing_and_the_next_one_succeeds(
+    with_next_migration: Callable[[str], Path], database: Path
+) -> None:
+    before = schema(database)
+    variables = environment(DATABASE_PATH=str(database))
+    folder = with_next_migration("os.kill(os.getpid(), signal.SIGKILL)")
+    assert subprocess.run(ALEMBIC, cwd=folder, env=variables, timeout=SECONDS).returncode == -signal.SIGKILL
+    assert schema(database) == before
+    subprocess.run(ALEMBIC, cwd=CHECKOUT, env=variables, timeout=SECONDS, check=True)
+    assert schema(database) == before

@@ -28,6 +28,7 @@ from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import backup, driver
 from project_manager.store.sqlite.restore import restore
 from project_manager.store.transaction import Tx
+from tests.integration.first_release import FIRST
 
 pytestmark = pytest.mark.slow
 
@@ -366,19 +367,17 @@ def test_a_restore_that_cannot_be_verified_reports_that_the_database_was_replace
     assert names(kept) == ["present", "later"]
 
 
-def test_a_backup_from_before_the_hash_chain_is_refused_until_a_copy_is_migrated(
-    database: Path, tmp_path: Path
-) -> None:
-    first, second = tmp_path / "first.db", tmp_path / "second.db"
-    for path, revision in ((first, "0011"), (second, "0012")):
-        upgrade(str(path), revision)
-    with pytest.raises(BackupError, match=r"has schema 0011, and a restore needs 0012 .* `project-manager migrate"):
-        restore(first, database, NOW)
-    upgrade(str(first))
-    for path in (first, second):
-        restore(path, database, NOW)
-        upgrade(str(database))
-        assert backup.check_file(database).differences == ()
+def test_a_backup_with_an_older_schema_is_restored_and_then_migrated(database: Path, tmp_path: Path) -> None:
+    older = tmp_path / "older.db"
+    upgrade(str(older), FIRST)
+    make(older, "Paint")
+    source = backup.back_up(older, tmp_path / "copy.db").path
+    restore(source, database, NOW)
+    with opened(database) as connection:
+        assert revisions.current(connection) == FIRST
+    upgrade(str(database))
+    assert names(database) == ["Paint"]
+    assert backup.check_file(database).differences == ()
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["database", "folder"])

@@ -12,8 +12,7 @@ from project_manager.domain.actors import ActorKind, Role
 from project_manager.domain.assumptions import Verdict
 from project_manager.domain.logs import LogKind
 from project_manager.domain.statuses import EpicStatus, Status
-from project_manager.store.migrations import upgrade
-from project_manager.store.sqlite import driver, schema_check
+from project_manager.store.sqlite import driver
 from tests.integration.test_events import everything
 from tests.integration.watched_connection import trace
 from tests.operations_client import OperationsClient
@@ -40,8 +39,6 @@ WORDS: dict[tuple[str, str], list[str]] = {
     ("tokens", "role"): [role.name.lower() for role in Role],
     ("assumption_verdicts", "verdict"): list(Verdict),
 }
-BEFORE, AFTER = "0015", "0016"
-"""The last schema with CHECKs that list the words, and the first one that compares with each."""
 WITH_VALUE = {"tasks": ", completed_at = CASE WHEN ?1 = 'DONE' THEN 1 END"}
 """Other columns that depend on the word."""
 
@@ -53,16 +50,6 @@ def fill(connection: Any) -> None:
 
 def set_word(connection: Any, table: str, column: str, word: str) -> None:
     connection.execute(f"UPDATE {table} SET {column} = ?1{WITH_VALUE.get(table, '')}", (word,))
-
-
-def contents(connection: Any) -> dict[str, list[tuple[Any, ...]]]:
-    return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in ROWS}
-
-
-def pages(connection: Any) -> list[tuple[Any, ...]]:
-    """Return the first page of each table and index, and the number of pages."""
-    found = connection.execute("SELECT name, rootpage FROM sqlite_master ORDER BY name").fetchall()
-    return [*found, *connection.execute("PRAGMA page_count").fetchall()]
 
 
 @pytest.mark.parametrize(("table", "column"), WORDS)
@@ -101,20 +88,3 @@ async def test_no_statement_of_the_writer_builds_an_index_for_a_check(api: Opera
     assert {table for table, _ in WORDS} <= written
     built = await anyio.to_thread.run_sync(indexes_built, database, writes)
     assert built == await anyio.to_thread.run_sync(partial(indexes_built, database, writes, checked=False))
-
-
-def test_an_upgrade_changes_the_checks_without_a_rebuild_of_their_tables(tmp_path: Path) -> None:
-    path = tmp_path / "tasks.db"
-    updates = [f"UPDATE {table} SET {column} = 'x'" for table, column in WORDS]
-    upgrade(str(path), BEFORE)
-    without_checks = indexes_built(path, updates, checked=False)
-    assert indexes_built(path, updates) == without_checks + len(updates)
-    with closing(driver.connect(str(path))) as of_previous_release:
-        fill(of_previous_release)
-        rows, first_pages = contents(of_previous_release), pages(of_previous_release)
-        upgrade(str(path), AFTER)
-        assert indexes_built(path, updates) == without_checks
-        assert (contents(of_previous_release), pages(of_previous_release)) == (rows, first_pages)
-        set_word(of_previous_release, "tasks", "status", "DONE")
-        assert of_previous_release.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert schema_check.differences(of_previous_release, AFTER) == []

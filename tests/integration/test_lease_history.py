@@ -2,20 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 
 from project_manager.domain.errors import MalformedCursor
 from project_manager.store import idempotency, lease_history
-from project_manager.store.migrations import upgrade
-from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.claimed_task import claimed_task
-from tests.integration.test_knowledge_migration import configuration
 from tests.integration.watched_connection import WatchedConnection
 from tests.operations_client import DAY_MS, Json, OperationsClient
 
@@ -307,37 +302,3 @@ async def test_the_newest_lease_of_an_agent_on_a_task_is_found_among_those_of_th
     plan = await api.runtime.read("plan", explained(lambda tx: lease_history.newest_of(tx, 1, "ann")))
     assert any("PRIMARY KEY (task_id=?" in step for step in plan), plan
     assert not any("ORDER BY" in step for step in plan), plan
-
-
-def test_leases_from_before_the_migration_are_derived_from_the_stored_events(tmp_path: Path) -> None:
-    path = tmp_path / "old.db"
-    command.upgrade(configuration(path), "0007")
-    connection = driver.connect(str(path))
-    connection.execute("INSERT INTO projects VALUES (1, 'Garden', '', 1, 1, 1, NULL)")
-    connection.execute(
-        "INSERT INTO tasks (id, project_id, name, description, status, priority, labels, acceptance, created_by, "
-        "created_at, updated_at, version, fence, attempts, lock_fenced, open_dependencies, unblocks, deferred, "
-        "archived) VALUES (7, 1, 'Paint', '', 'TODO', 2, '[]', '[]', 'ann', 1, 1, 9, 2, 1, 0, 0, 0, 0, 0)"
-    )
-    add = (
-        "INSERT INTO events (type, at, actor_id, actor_kind, project_id, task_id, data) "
-        "VALUES (?, ?, 'x', 'agent', 1, 7, ?)"
-    )
-    for row in (
-        ("task.locked", 1_000, '{"agent_id": "ann", "timeout": 60, "lock": {"fence": 1}}'),
-        ("task.locked", 2_000, '{"agent_id": "ann", "timeout": 90, "renewed": true, "lock": {"fence": 1}}'),
-        ("task.unlocked", 92_000, '{"agent_id": "ann", "reason": "lock_expired", "status": "TODO"}'),
-        ("task.locked", 93_000, '{"agent_id": "bob", "timeout": 60, "lock": {"fence": 2}}'),
-        ("task.unlocked", 94_000, '{"agent_id": "bob", "reason": "explicit_release", "status": "TODO"}'),
-    ):
-        connection.execute(add, row)
-    connection.close()
-    upgrade(str(path))
-    connection = driver.connect(str(path))
-    found = connection.execute("SELECT * FROM ended_leases ORDER BY fence").fetchall()
-    assert found == [
-        (7, 1, "ann", 1, "Paint", 1_000, 92_000, 92_000, "lock_expired", "TODO"),
-        (7, 2, "bob", 1, "Paint", 93_000, 153_000, 94_000, "explicit_release", "TODO"),
-    ]
-    assert connection.execute("SELECT worked_by FROM tasks").fetchall() == [("bob",)]
-    connection.close()

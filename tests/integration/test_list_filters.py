@@ -2,20 +2,14 @@
 
 import random
 from collections.abc import Callable
-from contextlib import closing
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from project_manager.store import labels as task_labels
 from project_manager.store import listing, task_filters
-from project_manager.store.migrations import upgrade
-from project_manager.store.sqlite import driver, search
-from tests.integration.many_rows import insert_projects, insert_tasks, tx_of
+from project_manager.store.sqlite import search
 from tests.operations_client import Json, OperationsClient
-from tests.stored_rows import read
 
 PAGE = 7
 CHOICES: dict[str, list[Any]] = {
@@ -199,20 +193,3 @@ async def test_the_tasks_of_an_agent_and_the_tasks_with_given_ids_are_listed_wit
         some = tasks[::3]
         rows = await listed(api, "list_tasks", {"ids": [task["id"] for task in some], **filters})
         assert [row["id"] for row in rows] == expected(some, filters), filters
-
-
-def test_the_migration_lists_the_labels_of_existing_tasks(tmp_path: Path) -> None:
-    path = tmp_path / "pm.db"
-    upgrade(str(path), "0016")
-    with closing(driver.connect(str(path))) as connection:
-        insert_projects(connection, 1, 1)
-        insert_tasks(connection, 1, 3, labels="CASE i WHEN 2 THEN '[]' ELSE '[\"a\", \"b\"]' END")
-    upgrade(str(path))
-    assert [(row["label"], row["task_id"]) for row in read(path, "SELECT * FROM task_labels")] == [
-        ("a", 1),
-        ("a", 3),
-        ("b", 1),
-        ("b", 3),
-    ]
-    with closing(driver.connect(str(path))) as connection:
-        assert task_labels.find_wrong(tx_of(connection), 10) == []

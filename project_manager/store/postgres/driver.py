@@ -32,14 +32,16 @@ class _Compiler(PGCompiler_psycopg):
 
 compiler = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 compiler.statement_compiler = _Compiler
-DIALECT = Dialect(compiler, psycopg.Error, TsvectorIndex())
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+DIALECT = Dialect(compiler, psycopg.Error, TsvectorIndex(), _TABLES)
 SCHEMA = "project_manager"
+"""The schema of all tables. No other is in the search path, so that no statement uses a table of another program."""
 CONNECT_SECONDS = 3
 PREPARED_STATEMENTS = 1000
 
 _SETTINGS = "; ".join(
     (
-        f"SET search_path = {SCHEMA}, public",
+        f"SET search_path = {SCHEMA}",
         "SET jit = off",
         "SET client_min_messages = warning",
         # A stopped process that holds the lock of the writers delays the others no longer than this.

@@ -22,7 +22,7 @@ from project_manager.store.errors import (
     BackupError,
     CheckNotPossible,
     DatabaseInUse,
-    NewerRelease,
+    OtherRelease,
     TemporaryBackupError,
 )
 from project_manager.store.sqlite import access, checks, driver, files, private_files
@@ -125,8 +125,8 @@ def check_file(path: Path, *, sealed: bool = True, published: Iterable[Head] = (
     """Check a database file from end to end without changes and return the result.
 
     `sealed` marks the file as a backup, so the checksum file next to it is compared. The hash chain must contain the
-    heads in `published`. Raises CheckNotPossible when a check could not run. Raises NewerRelease when a database of a
-    newer release has no fault.
+    heads in `published`. Raises CheckNotPossible when a check could not run. Raises OtherRelease when a database of
+    another release has no fault.
     """
     try:
         if not files.is_database(path):
@@ -142,8 +142,8 @@ def check_file(path: Path, *, sealed: bool = True, published: Iterable[Head] = (
     except driver.DriverError as error:
         raise CheckNotPossible(f"{path} cannot be checked now: {_reason(path, error)}") from error
     problems = (*problems, *found.problems)
-    if found.newer and not problems:
-        raise NewerRelease(revisions.newer_release_message(path, str(found.revision)))
+    if found.of_other_release and not problems:
+        raise OtherRelease(revisions.other_release_message(str(path), str(found.revision)))
     return replace(found, problems=problems)
 
 
@@ -224,8 +224,8 @@ def _copy_in_use(database: Path, target: Path) -> None:
     writable = os.access(database, os.W_OK) and os.access(database.resolve().parent, os.W_OK)
     source = driver.connect(str(database), read_only=True) if writable else open_read_only(database)
     try:
-        if revision := revisions.newer_revision(source):
-            raise NewerRelease(revisions.newer_release_message(database, revision))
+        if revision := revisions.other_revision(source):
+            raise OtherRelease(revisions.other_release_message(str(database), revision))
         copy(source, target)
     finally:
         source.close()

@@ -18,13 +18,13 @@ class CheckResult:
     """Result of the checks of a database file with the schema `revision` and the newest event `head`.
 
     `problems` are damage. `differences` from the events, the hash chain or the schema show changes by another program.
-    `unchecked` is the number of tasks without a retained event. `newer` is true when a newer release created the
-    schema. Then only some checks have run.
+    `unchecked` is the number of tasks without a retained event. `of_other_release` is true when only another release
+    can use the schema. Then only some checks have run.
     """
 
     revision: str | None
     problems: tuple[str, ...]
-    newer: bool = False
+    of_other_release: bool = False
     differences: tuple[str, ...] = ()
     head: Head | None = None
     unchecked: int = 0
@@ -42,7 +42,8 @@ def check_contents(connection: Any, published: Iterable[Head] = ()) -> CheckResu
     if revision is None or revisions.is_foreign(connection):
         return CheckResult(revision, (*problems, "it is not a Project Manager database"))
     if revision not in revisions.known_revisions():
-        return CheckResult(revision, tuple(problems), newer=revisions.newer_revision(connection) is not None)
+        other = revisions.other_revision(connection)
+        return CheckResult(revision, tuple(problems), of_other_release=other is not None)
     differences = tuple(schema_check.differences(connection, revision)[:_SHOWN])
     # The checks below use the tables and columns of the present schema.
     if revision != revisions.head():

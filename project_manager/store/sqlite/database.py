@@ -31,7 +31,7 @@ def prepare(path: Path, *, auto_migrate: bool) -> None:
     if fits:
         return
     if present is not None and present not in revisions.known_revisions():
-        raise DatabaseTemporarilyUnavailable(f"the database {revisions.newer_release_message(path, present)}")
+        raise DatabaseTemporarilyUnavailable(f"the database {revisions.other_release_message(str(path), present)}")
     if not auto_migrate:
         found = f"has schema {present}" if present else "is empty"
         raise DatabaseOpenError(

@@ -48,7 +48,8 @@ class _Compiler(SQLiteCompiler):
 
 compiler = _sqlite_dialect(paramstyle="qmark")
 compiler.statement_compiler = _Compiler
-DIALECT = Dialect(compiler, driver.Error, FtsIndex())
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+DIALECT = Dialect(compiler, driver.Error, FtsIndex(), _TABLES)
 
 
 class Connection(driver.Connection):  # type: ignore[name-defined,misc]

@@ -76,10 +76,6 @@ _DELETE_INSTANCES = Statement(delete(instances_table))
 _DELETE_WAITERS = Statement(delete(waiters))
 
 
-OLDEST_REVISION = "0012"
-"""The oldest schema of a backup that can be restored. The restore continues its hash chain."""
-
-
 @dataclass(frozen=True, slots=True)
 class Restored:
     """Result of a restore: the paths of the replaced database and its logs, and the number of `released` leases.
@@ -158,11 +154,6 @@ def _check_source(source: Path, database: Path, *, force: bool) -> None:
     found = backup.check_file(source)
     if found.problems:
         raise BackupError(f"the backup {source} is damaged: {'; '.join(found.problems)}")
-    if (found.revision or "") < OLDEST_REVISION:
-        raise BackupError(
-            f"the backup {source} has schema {found.revision}, and a restore needs {OLDEST_REVISION} or newer: run "
-            "`project-manager migrate --db-path COPY` on a copy of it, then restore the copy"
-        )
     if found.differences and not force:
         raise BackupError(
             f"the backup {source} does not match its events: {'; '.join(found.differences)}. Choose an older backup, "
