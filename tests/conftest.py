@@ -1,7 +1,7 @@
 """Fixtures of all tests: a migrated database, a movable clock, the service on both, and the service on a real port."""
 
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from shutil import copyfile
@@ -11,7 +11,6 @@ from blockbuster import BlockBusterFunction, blockbuster_ctx
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from project_manager.config.settings import load
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.store.migrations import upgrade
@@ -20,11 +19,13 @@ from tests import postgres_server
 from tests.http_service import HttpService, run_http_service
 from tests.operations_client import MovableClock, OperationsClient
 from tests.postgres_server import PostgresServer
+from tests.stored_rows import Address, settings_of
 
 # hypothesis fails an example that takes long to generate or to run. On a slow machine that is no error.
 hypothesis_settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("suite")
 
+SQLITE, POSTGRESQL, BOTH = "sqlite", "postgresql", "both"
 STARTING = (
     ("project_manager/runtime/dispatch.py", {"__init__"}),
     ("project_manager/web/application.py", {"api_application"}),
@@ -43,12 +44,42 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=(SQLITE, POSTGRESQL, BOTH),
+        default=SQLITE,
+        help="the database of the tests that run on each one; with postgresql, no other tests run",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test with a database once for each one, unless it is about SQLite."""
+    if metafunc.config.getoption("--database") == BOTH and _is_for_both(metafunc.definition):
+        metafunc.parametrize("database", [SQLITE, POSTGRESQL], indirect=True)
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests on PostgreSQL as slow, because the start of a server takes longer than half a second."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Select the tests of the chosen database.
+
+    Mark tests on PostgreSQL as slow, because the start of a server takes longer than half a second.
+    """
+    if config.getoption("--database") == POSTGRESQL:
+        others = [item for item in items if not (_is_for_both(item) or "postgresql_server" in _fixtures(item))]
+        items[:] = [item for item in items if item not in others]
+        config.hook.pytest_deselected(items=others)
     for item in items:
-        if "postgresql_server" in getattr(item, "fixturenames", ()):
+        if "postgresql_server" in _fixtures(item):
             item.add_marker("slow")
+
+
+def _is_for_both(item: pytest.Item) -> bool:
+    return "database" in _fixtures(item) and item.get_closest_marker("sqlite_only") is None
+
+
+def _fixtures(item: pytest.Item) -> Collection[str]:
+    return getattr(item, "fixturenames", ())
 
 
 @pytest.fixture
@@ -83,8 +114,16 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def database(template: Path, tmp_path: Path) -> Path:
+def database(request: pytest.FixtureRequest) -> Address:
     """Return a migrated database for this test."""
+    kind = getattr(request, "param", request.config.getoption("--database"))
+    address: Address = request.getfixturevalue("postgresql_url" if kind == POSTGRESQL else "database_file")
+    return address
+
+
+@pytest.fixture
+def database_file(template: Path, tmp_path: Path) -> Path:
+    """Return a migrated database file for this test."""
     return Path(copyfile(template, tmp_path / "pm.db"))
 
 
@@ -123,9 +162,8 @@ def settings() -> dict[str, object]:
 
 
 @pytest.fixture
-async def runtime(database: Path, clock: MovableClock, settings: dict[str, object]) -> AsyncIterator[Runtime]:
-    loaded = load({"DATABASE_PATH": str(database), **settings}, {})
-    async with open_runtime(loaded.settings, clock=clock) as opened:
+async def runtime(database: Address, clock: MovableClock, settings: dict[str, object]) -> AsyncIterator[Runtime]:
+    async with open_runtime(settings_of(database, **settings), clock=clock) as opened:
         yield opened
 
 
