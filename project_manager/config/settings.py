@@ -135,6 +135,11 @@ class Settings:
     # fmt: on
 
     @property
+    def database_address(self) -> Path | str:
+        """The path of the SQLite file, or the URL of the PostgreSQL database."""
+        return self.database_url or self.database_path
+
+    @property
     def database_name(self) -> str:
         """The database in logs and messages: its path, or its URL without user, password and parameters."""
         return database_urls.name(self.database_url) if self.database_url else str(self.database_path)

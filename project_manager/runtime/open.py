@@ -49,7 +49,7 @@ async def open_runtime(
 
 
 def _prepared_backend(settings: Settings, clock: Clock | None) -> Backend:
-    backend = open_backend(settings.database_url or settings.database_path, clock)
+    backend = open_backend(settings.database_address, clock)
     backend.prepare(auto_migrate=settings.auto_migrate)
     return backend
 

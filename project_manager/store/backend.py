@@ -35,6 +35,9 @@ class Backend(Protocol):
     @property
     def driver_error(self) -> type[Exception]: ...
 
+    def revision(self) -> str | None:
+        """Return the revision of the schema, or None without one. Raises DatabaseOpenError."""
+
     def prepare(self, *, auto_migrate: bool) -> None:
         """Check the database, and migrate it when allowed. After a DatabaseOpenError, its contents are unchanged."""
 

@@ -2,7 +2,6 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -11,7 +10,7 @@ from sqlalchemy import Connection
 
 from project_manager.config import database_urls
 from project_manager.config.database_urls import is_postgresql
-from project_manager.store.errors import DatabaseOpenError
+from project_manager.store.opening import postgres_module
 from project_manager.store.revisions import scripts_folder
 from project_manager.store.sqlite import migrations as sqlite
 
@@ -34,29 +33,15 @@ def configuration(target: str) -> Config:
 
 def transaction(target: str) -> AbstractContextManager[Connection]:
     """Return a transaction for migrations of the database. Raises DatabaseOpenError."""
-    return _postgresql().transaction(target) if is_postgresql(target) else sqlite.transaction(Path(target))
+    if not is_postgresql(target):
+        return sqlite.transaction(Path(target))
+    of_server: AbstractContextManager[Connection] = postgres_module("migrations").transaction(target)
+    return of_server
 
 
 def name_of(target: str) -> str:
     """Return the name of the database for messages: its path, or its URL without secrets."""
     return database_urls.name(target) if is_postgresql(target) else target
-
-
-def revision_on_server(url: str) -> str | None:
-    """Return the revision of a PostgreSQL database, or None without one. Raises DatabaseOpenError."""
-    found: str | None = _postgresql().revision(url)
-    return found
-
-
-def _postgresql() -> Any:
-    """Return the module for PostgreSQL. The package of its driver is optional."""
-    try:
-        from project_manager.store.postgres import migrations  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise DatabaseOpenError(
-            "the driver of PostgreSQL is not installed: run `pip install project-manager-queue[postgresql]`"
-        ) from error
-    return migrations
 
 
 def oldest_release(scripts: ScriptDirectory | None = None) -> str:

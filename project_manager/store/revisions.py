@@ -64,6 +64,12 @@ def other_release_message(name: str, revision: str) -> str:
     )
 
 
+def older_schema_message(name: str, revision: str | None) -> str:
+    """Return the error message for the database `name`, which needs a migration that is not allowed."""
+    found = f"has schema {revision}" if revision else "is empty"
+    return f"{name} {found} and needs {head()}: run `project-manager migrate` (AUTO_MIGRATE is off)"
+
+
 def is_foreign(connection: Connection) -> bool:
     """Return whether the database belongs to another program: it has tables, but not those of this one."""
     tables = _tables(connection)

@@ -46,7 +46,7 @@ def copy(tmp_path: Path) -> Path:
     """Return a copy of the package and of the fixtures of its tests, with the field `milestone`."""
     for folder in ("project_manager", "migrations"):
         copytree(CHECKOUT / folder, tmp_path / folder, ignore=ignore_patterns("__pycache__"))
-    modules = ("conftest", "http_service", "operations_client", "postgres_server")
+    modules = ("conftest", "http_service", "operations_client", "postgres_server", "stored_rows")
     for name in ("setup.cfg", *[f"tests/{module}.py" for module in modules]):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text((CHECKOUT / name).read_text())

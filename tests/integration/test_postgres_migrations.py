@@ -16,8 +16,9 @@ from sqlalchemy.pool import NullPool
 
 from project_manager.store import revisions
 from project_manager.store.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable
-from project_manager.store.migrations import configuration, oldest_release, revision_on_server, transaction, upgrade
+from project_manager.store.migrations import configuration, oldest_release, transaction, upgrade
 from project_manager.store.postgres import driver, migrations
+from project_manager.store.postgres.database import revision
 from project_manager.store.tables import metadata
 from tests.integration.first_release import FIRST, ROWS, WITHOUT_HASH
 from tests.postgres_server import PostgresServer
@@ -92,9 +93,9 @@ def definitions(url: str, schema: str) -> set[tuple[Any, ...]]:
 
 
 def test_an_empty_database_gets_the_newest_schema(empty: str) -> None:
-    assert revision_on_server(empty) is None
+    assert revision(empty) is None
     upgrade(empty)
-    assert revision_on_server(empty) == revisions.head()
+    assert revision(empty) == revisions.head()
     assert execute(empty, "TABLE counter") == [(1, 0, 0, None, "", 0)]
     ((epoch, facts),) = execute(empty, "SELECT epoch, floor_facts FROM meta")
     assert (re.fullmatch("[0-9a-f]{16}", epoch) is not None, facts) == (True, "{}")
@@ -108,7 +109,7 @@ def test_a_database_of_the_first_schema_keeps_every_row(first: str, postgresql_u
     assert all(before.values())
     upgrade(first)
     assert contents(first) == before
-    assert revision_on_server(first) == revisions.head()
+    assert revision(first) == revisions.head()
     assert definitions(first, driver.SCHEMA) == definitions(postgresql_url, driver.SCHEMA)
     indexed = ("ended_leases", "ix_ended_leases_lost")
     assert indexed in {row[:2] for row in definitions(first, driver.SCHEMA)}
@@ -142,7 +143,7 @@ def test_a_migration_waits_for_another_one_and_reads_what_it_has_committed(first
             while not connection.execute(waiting).fetchall():
                 assert process.poll() is None
     assert process.wait(SECONDS) == 0
-    assert revision_on_server(first) == revisions.head()
+    assert revision(first) == revisions.head()
 
 
 def test_a_migration_waits_for_a_table_for_at_most_five_seconds_and_for_no_batch_meanwhile(first: str) -> None:
@@ -160,7 +161,7 @@ def test_a_table_that_stays_locked_is_reported_as_temporary(first: str, monkeypa
         other.execute(f"LOCK {driver.SCHEMA}.ended_leases".encode())
         with pytest.raises(DatabaseTemporarilyUnavailable, match=r"lock timeout.*Nothing was changed"):
             upgrade(first)
-    assert revision_on_server(first) == FIRST
+    assert revision(first) == FIRST
 
 
 def test_a_migration_that_fails_changes_nothing(first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,18 +173,18 @@ def test_a_migration_that_fails_changes_nothing(first: str, tmp_path: Path, monk
     with pytest.raises(DatabaseOpenError, match=r"violates foreign key .*Nothing was changed"):
         upgrade(first)
     assert contents(first) == before
-    assert revision_on_server(first) == FIRST
+    assert revision(first) == FIRST
     assert execute(first, "SELECT to_regclass('colours')") == [(None,)]
 
 
 def test_a_database_of_a_preview_or_of_a_newer_release_is_refused(first: str) -> None:
-    for revision, words in (("0017", "of a preview"), ("9999", "of a newer release")):
-        execute(first, f"UPDATE alembic_version SET version_num = '{revision}'")
-        with pytest.raises(DatabaseTemporarilyUnavailable, match=f"schema {revision} {words}"):
+    for other, words in (("0017", "of a preview"), ("9999", "of a newer release")):
+        execute(first, f"UPDATE alembic_version SET version_num = '{other}'")
+        with pytest.raises(DatabaseTemporarilyUnavailable, match=f"schema {other} {words}"):
             upgrade(first)
     execute(first, f"INSERT INTO running_releases VALUES ('9999', '{revisions.head()}')")
     upgrade(first)
-    assert revision_on_server(first) == "9999"
+    assert revision(first) == "9999"
 
 
 def test_tables_of_other_programs_are_left_alone(empty: str) -> None:
@@ -203,7 +204,7 @@ def test_a_user_who_may_not_create_the_schema_gets_a_remedy(postgresql_server: P
         upgrade(url)
     execute(empty, "CREATE SCHEMA project_manager AUTHORIZATION clerk")
     upgrade(url)
-    assert revision_on_server(url) == revisions.head()
+    assert revision(url) == revisions.head()
     execute(empty, "REASSIGN OWNED BY clerk TO postgres", "DROP ROLE clerk")
 
 
@@ -217,7 +218,7 @@ def test_a_user_who_may_not_create_the_schema_gets_a_remedy(postgresql_server: P
     ],
 )
 def test_a_server_that_cannot_be_used_is_reported_without_the_password(url: str, reason: str) -> None:
-    for work in (upgrade, revision_on_server):
+    for work in (upgrade, revision):
         with pytest.raises(DatabaseOpenError, match=reason) as refused:
             work(url)
         assert "hush" not in str(refused.value)

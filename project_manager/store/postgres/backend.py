@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from psycopg.conninfo import conninfo_to_dict
-
 from project_manager.clock import Clock
-from project_manager.store import revisions
+from project_manager.config import database_urls
 from project_manager.store.backend import Verified
-from project_manager.store.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable
+from project_manager.store.errors import DatabaseOpenError
 from project_manager.store.instances import InstanceRow
-from project_manager.store.postgres import driver
+from project_manager.store.postgres import database, driver
 from project_manager.store.postgres.clock import ServerClock
 from project_manager.store.postgres.sessions import PostgresReadSession, PostgresTailSession, PostgresWriteConnection
 
@@ -20,7 +18,7 @@ class PostgresBackend:
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
         self.address = url
-        self.name = _name_without_secrets(url)
+        self.name = database_urls.name(url)
         self._server_clock = ServerClock()
         self.clock: Clock = clock or self._server_clock
         self._bytes = 0
@@ -29,13 +27,11 @@ class PostgresBackend:
     def driver_error(self) -> type[Exception]:
         return driver.DIALECT.driver_error
 
+    def revision(self) -> str | None:
+        return database.revision(self.address)
+
     def prepare(self, *, auto_migrate: bool) -> None:
-        try:
-            present = self._revision()
-        except self.driver_error as error:
-            raise self.open_error(error) from error
-        if present == revisions.head():
-            return
+        database.prepare(self.address, auto_migrate=auto_migrate)
 
     def connect_writer(self) -> PostgresWriteConnection:
         return PostgresWriteConnection(self.address, self._server_clock.observed)
@@ -53,7 +49,7 @@ class PostgresBackend:
         """Do nothing: a server has one database of this name."""
 
     def open_error(self, error: BaseException) -> DatabaseOpenError:
-        return DatabaseTemporarilyUnavailable(f"the database {self.name} cannot be opened now: {error}")
+        return database.open_error(self.address, error)
 
     def refuse_instances(self, others: Sequence[InstanceRow]) -> None:
         """Accept all instances."""
@@ -84,16 +80,3 @@ class PostgresBackend:
 
     def last_backup(self) -> Verified | None:
         return None
-
-    def _revision(self) -> str | None:
-        connection = driver.Connection(self.address)
-        try:
-            return revisions.current(connection)
-        finally:
-            connection.close()
-
-
-def _name_without_secrets(url: str) -> str:
-    """Return the hosts and the name of the database, without the password."""
-    parts = conninfo_to_dict(url)
-    return f"{parts.get('dbname', '')} on {parts.get('host', 'the local server')}"

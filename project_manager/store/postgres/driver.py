@@ -82,6 +82,11 @@ class Connection:
             self.changes += cursor.rowcount
         return cursor
 
+    @property
+    def server_version(self) -> int:
+        """The version of the server without its minor part, such as 15."""
+        return self._connection.info.server_version // 10_000
+
     def row(self, sql: str) -> Any:
         """Return the first row of a query that has one."""
         return self.execute(sql).fetchone()

@@ -1,18 +1,17 @@
 """Migration of a PostgreSQL database: one transaction, which only one process runs at a time."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, create_engine
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from project_manager.config import database_urls
-from project_manager.store import revisions
-from project_manager.store.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable
+from project_manager.store.errors import DatabaseOpenError
 from project_manager.store.postgres import driver
+from project_manager.store.postgres.database import errors_of
 
 LOCK = 7_305_168_402
 """The key of the advisory lock of a migration. No other part of the program uses advisory locks."""
@@ -28,8 +27,6 @@ _HAS_SCHEMA = f"SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = '{driver
 _MAY_CREATE = "SELECT has_database_privilege(current_database(), 'CREATE')"
 _HAS_COUNTER = "SELECT to_regclass('counter') IS NOT NULL"
 _LOCK_COUNTER = "SELECT FROM counter WHERE id = 1 FOR UPDATE"
-_TEMPORARY = ("08", "53", "55P03", "57P", "40")
-"""Prefixes of SQLSTATE: connection, resources, lock timeout, shutdown, and rollback because of another transaction."""
 
 
 class _Connection(psycopg.Connection[Any]):
@@ -50,18 +47,12 @@ def transaction(url: str) -> Iterator[Connection]:
         poolclass=NullPool,
         isolation_level="READ COMMITTED",
     )
-    with _errors_of(url), engine.begin() as connection:
+    with errors_of(url), engine.begin() as connection:
         for setting in _SETTINGS:
             connection.exec_driver_sql(setting)
         _create_schema(connection, url)
         _stop_writers(connection)
         yield connection
-
-
-def revision(url: str) -> str | None:
-    """Return the revision of the database, or None without one. Raises DatabaseOpenError."""
-    with _errors_of(url), closing(driver.Connection(url)) as connection:
-        return revisions.current(connection)
 
 
 def _create_schema(connection: Connection, url: str) -> None:
@@ -80,25 +71,3 @@ def _stop_writers(connection: Connection) -> None:
     """Take the lock of the batches of all instances, so that none waits for a table that the migration locks."""
     if connection.exec_driver_sql(_HAS_COUNTER).scalar():
         connection.exec_driver_sql(_LOCK_COUNTER)
-
-
-@contextmanager
-def _errors_of(url: str) -> Iterator[None]:
-    """Raise errors of the driver as DatabaseOpenError."""
-    if not database_urls.is_valid(url):
-        raise DatabaseOpenError(f"DATABASE_URL is malformed, but must be {database_urls.SYNTAX}")
-    try:
-        yield
-    except DBAPIError as error:
-        raise _open_error(url, error.orig or error) from error
-    except psycopg.Error as error:
-        raise _open_error(url, error) from error
-
-
-def _open_error(url: str, error: BaseException) -> DatabaseOpenError:
-    name, state = database_urls.name(url), getattr(error, "sqlstate", None)
-    why = " ".join(str(error).split())
-    if state is None:
-        return DatabaseTemporarilyUnavailable(f"the database {name} cannot be reached: {why}")
-    kind = DatabaseTemporarilyUnavailable if state.startswith(_TEMPORARY) else DatabaseOpenError
-    return kind(f"the database {name} cannot be created or migrated: {why}. Nothing was changed")

@@ -42,6 +42,9 @@ class SqliteBackend:
         """Return the watch of the file. It starts when the first connection is opened."""
         return FileWatch(self.path)
 
+    def revision(self) -> str | None:
+        return database.revision(self.path)
+
     def prepare(self, *, auto_migrate: bool) -> None:
         database.prepare(self.path, auto_migrate=auto_migrate)
 

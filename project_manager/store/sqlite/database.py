@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from project_manager.clock import SystemClock, sortable_timestamp
@@ -27,17 +27,25 @@ def prepare(path: Path, *, auto_migrate: bool) -> None:
     _remove_leftovers(path)
     move_foreign_logs(path)  # before the first connection, which would use such a log
     present, fits = _examine(path) if exists else (None, False)
-    head = revisions.head()
     if fits:
         return
     if present is not None and present not in revisions.known_revisions():
         raise DatabaseTemporarilyUnavailable(f"the database {revisions.other_release_message(str(path), present)}")
     if not auto_migrate:
-        found = f"has schema {present}" if present else "is empty"
-        raise DatabaseOpenError(
-            f"the database {path} {found} and needs {head}: run `project-manager migrate` (AUTO_MIGRATE is off)"
-        )
+        raise DatabaseOpenError(f"the database {revisions.older_schema_message(str(path), present)}")
     _migrate(path, present)
+
+
+def revision(path: Path) -> str | None:
+    """Return the revision of a database, or None without one, as for a missing or unreadable file."""
+    move_foreign_logs(path)
+    if not path.exists() or path.stat().st_size == 0:
+        return None
+    try:
+        with closing(driver.connect(str(path), keep_settings=True)) as connection:
+            return revisions.current(connection)
+    except driver.DriverError:
+        return None
 
 
 def _remove_leftovers(path: Path) -> None:
