@@ -194,7 +194,7 @@ async def _announce_when_up(
     urls = addresses(runtime.settings, sockets)
     for name, address in urls.items():
         announce(f"{name:<11}{address}")
-    log_action(log, "started", version=__version__, database=str(runtime.settings.database_path), **urls)
+    log_action(log, "started", version=__version__, database=runtime.settings.database_name, **urls)
     supervisor.ready(f"Serving on {urls['dashboard']}")
     if files := await anyio.to_thread.run_sync(runtime.world_accessible_files):
         names = " and ".join(str(path.absolute()) for path in files)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -27,7 +28,16 @@ pytestmark = pytest.mark.slow
 
 PROCESSES = 6
 SECONDS = 60
-UPGRADE = "import sys; from project_manager.store.migrations import upgrade; sys.stdin.read(); upgrade(sys.argv[1])"
+UPGRADE = """
+import sys
+from project_manager.store.errors import DatabaseOpenError
+from project_manager.store.migrations import upgrade
+sys.stdin.read()
+try:
+    upgrade(sys.argv[1])
+except DatabaseOpenError:
+    sys.exit(1)
+"""
 WITHOUT_DRIVER = """
 import sys
 sys.modules["psycopg"] = None  # an import of it fails, as if it were not installed
@@ -115,35 +125,47 @@ def test_a_database_of_the_first_schema_keeps_every_row(first: str, postgresql_u
     assert indexed in {row[:2] for row in definitions(first, driver.SCHEMA)}
 
 
+def start_upgrade(url: str) -> "subprocess.Popen[bytes]":
+    """Start a process that migrates the database as soon as its standard input ends."""
+    return subprocess.Popen([sys.executable, "-c", UPGRADE, url], stdin=subprocess.PIPE)
+
+
+def let_go(process: "subprocess.Popen[bytes]") -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def upgrade_at_once(url: str) -> None:
+    started = [start_upgrade(url) for _ in range(PROCESSES)]
+    for process in started:
+        let_go(process)
+    assert [process.wait(SECONDS) for process in started] == [0] * PROCESSES
+
+
 def test_processes_that_migrate_at_once_migrate_once(first: str) -> None:
     before = contents(first)
-    started = [
-        subprocess.Popen([sys.executable, "-c", UPGRADE, first], stdin=subprocess.PIPE) for _ in range(PROCESSES)
-    ]
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.close()
-    assert [process.wait(SECONDS) for process in started] == [0] * PROCESSES
+    upgrade_at_once(first)
     assert contents(first) == before
     assert execute(first, "TABLE alembic_version") == [(revisions.head(),)]
 
 
 def test_processes_that_create_the_schema_at_once_create_it_once(empty: str) -> None:
-    started = [subprocess.Popen([sys.executable, "-c", UPGRADE, empty], stdin=subprocess.DEVNULL) for _ in range(2)]
-    assert [process.wait(SECONDS) for process in started] == [0, 0]
+    upgrade_at_once(empty)
     assert len(execute(empty, "TABLE meta")) == 1
     assert execute(empty, "TABLE alembic_version") == [(revisions.head(),)]
 
 
 def test_a_migration_waits_for_another_one_and_reads_what_it_has_committed(first: str) -> None:
-    with transaction(first):
-        process = subprocess.Popen([sys.executable, "-c", UPGRADE, first], stdin=subprocess.DEVNULL)
-        waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        with psycopg.connect(first, autocommit=True) as connection:
-            while not connection.execute(waiting).fetchall():
-                assert process.poll() is None
-    assert process.wait(SECONDS) == 0
-    assert revision(first) == revisions.head()
+    waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    process = start_upgrade(first)
+    with transaction(first) as connection, psycopg.connect(first, autocommit=True) as observer:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        let_go(process)
+        deadline = monotonic() + SECONDS
+        while not observer.execute(waiting).fetchall():
+            assert monotonic() < deadline
+    assert process.wait(SECONDS) == 1
+    assert revision(first) == "9999"
 
 
 def test_a_migration_waits_for_a_table_for_at_most_five_seconds_and_for_no_batch_meanwhile(first: str) -> None:
