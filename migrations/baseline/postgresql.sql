@@ -440,6 +440,7 @@ INSERT INTO counter (id, seq, commits, system, timeline) VALUES (1, 0, 0, '', 0)
 CREATE TABLE tasks_fts (
     rowid BIGINT NOT NULL,
     words TSVECTOR NOT NULL,
+    texts TEXT COLLATE "C" NOT NULL,
     CONSTRAINT pk_tasks_fts PRIMARY KEY (rowid),
     CONSTRAINT fk_tasks_fts_rowid_tasks FOREIGN KEY(rowid) REFERENCES tasks (id) ON DELETE CASCADE
 );
@@ -449,6 +450,7 @@ CREATE INDEX ix_tasks_fts_words ON tasks_fts USING gin (words);
 CREATE TABLE knowledge_fts (
     rowid BIGINT NOT NULL,
     words TSVECTOR NOT NULL,
+    texts TEXT COLLATE "C" NOT NULL,
     CONSTRAINT pk_knowledge_fts PRIMARY KEY (rowid),
     CONSTRAINT fk_knowledge_fts_rowid_knowledge_items
         FOREIGN KEY(rowid) REFERENCES knowledge_items (id) ON DELETE CASCADE

@@ -116,11 +116,18 @@ class JoinedArrays(_Function):
     postgresql = "convert_to('[' || string_agg(CAST({0} AS TEXT), ',') || ']', 'UTF8')"
 
 
+_HAS_PARTS = (
+    "NOT EXISTS (SELECT FROM json_array_elements_text(CAST({1} AS JSON) -> 'parts') AS part"
+    " WHERE strpos({table}.texts, part) = 0)"
+)
+_HAS_WORDS = "{table}.words @@ CAST(CAST({1} AS JSON) ->> 'words' AS tsquery)"
+
+
 class Matches(_Function):
     """Condition that a row of a search index, the first argument, matches the expression, the second one."""
 
     sqlite = "{0} MATCH {1}"
-    postgresql = "{0}.words @@ CAST({1} AS tsquery)"
+    postgresql = f"({_HAS_WORDS} AND {_HAS_PARTS})".replace("{table}", "{0}")
 
 
 class HasPhrases(_Function):
@@ -134,4 +141,6 @@ class HasPhrases(_Function):
         "EXISTS (SELECT NULL FROM tasks_fts_content WHERE id = {0} AND NOT EXISTS (SELECT NULL"
         " FROM json_each({1}) AS phrase WHERE instr(' ' || c0 || '  ' || c1 || '  ' || c2 || ' ', phrase.value) = 0))"
     )
-    postgresql = "EXISTS (SELECT NULL FROM tasks_fts WHERE rowid = {0} AND words @@ CAST({1} AS tsquery))"
+    postgresql = (
+        f"EXISTS (SELECT FROM tasks_fts AS found WHERE found.rowid = {{0}} AND {_HAS_WORDS} AND {_HAS_PARTS})"
+    ).replace("{table}", "found")

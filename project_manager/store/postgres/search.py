@@ -1,11 +1,13 @@
-"""Search index of tables with a `tsvector`, which is written as words and positions.
+"""Search index of tables with the words of each row as a `tsvector`, and with its texts.
 
 The server's own parsers and dictionaries are not used. Their words depend on the version and the locale of the server.
+A `tsvector` has no positions here, because PostgreSQL keeps only the first of them (256 for each word). So phrases are
+compared with the texts of the rows that have all their words.
 """
 
+import json
 from collections.abc import Sequence
 from functools import cache
-from itertools import count
 
 from sqlalchemy import bindparam, cast, column, table
 from sqlalchemy.dialects.postgresql import TSVECTOR, insert
@@ -14,56 +16,53 @@ from project_manager.domain.words import Phrase
 from project_manager.store.statement import Statement
 from project_manager.store.transaction import Tx
 
-LAST_POSITION = 16_383
-"""PostgreSQL gives this position to each word behind it."""
+WORD_BYTES = 2046
+"""Maximum length of a word of a `tsvector`. The beginning of a longer word is indexed. Queries are shorter."""
 
 
 class TsvectorIndex:
-    """The tables with the words of a row in the column `words`."""
+    """The tables with the columns `words` and `texts`. In `texts`, a space is between two words, and two between texts.
+
+    An expression is a JSON object with the words as a `tsquery`, and the phrases of several words as parts of `texts`.
+    """
 
     def replace(self, tx: Tx, index: str, row_id: int, words: dict[str, list[str]]) -> None:
-        _replace(index).run(tx, rowid=row_id, words=_vector(words))
+        texts = "".join(f" {' '.join(of_text)} " for of_text in words.values())
+        distinct = dict.fromkeys(word for of_text in words.values() for word in of_text)
+        _replace(index).run(tx, rowid=row_id, words=" ".join(map(_quoted, distinct)), texts=texts)
 
     def expression(self, tx: Tx, index: str, phrases: Sequence[Phrase]) -> str:
-        return _expression(phrases)
+        return self.phrases(phrases)
 
     def has_many(self, tx: Tx, expression: str, number: int) -> bool:
         """Return False. The server itself estimates how many rows match, and chooses the order of its reads."""
         return False
 
     def phrases(self, phrases: Sequence[Phrase]) -> str:
-        return _expression(phrases)
+        parts = [_part(phrase) for phrase in phrases if len(phrase.words) > 1]
+        # The empty query of no words matches no row.
+        return json.dumps({"words": " & ".join(map(_query, phrases)), "parts": parts})
 
 
-def _vector(words: dict[str, list[str]]) -> str:
-    """Return the words with their positions. A position is free between two texts, so that no phrase spans them."""
-    positions = count(1)
-    placed: dict[str, list[int]] = {}
-    for of_text in words.values():
-        for word, position in zip(of_text, positions, strict=False):
-            if position <= LAST_POSITION:
-                placed.setdefault(word, []).append(position)
-            else:
-                placed.setdefault(word, [LAST_POSITION])
-    return " ".join(f"{_quoted(word)}:{','.join(map(str, at))}" for word, at in placed.items())
+def _query(phrase: Phrase) -> str:
+    """Return the words of a phrase as a `tsquery`."""
+    return " & ".join(map(_quoted, phrase.words)) + (":*" if phrase.open else "")
 
 
-def _expression(phrases: Sequence[Phrase]) -> str:
-    """Return a `tsquery`. The empty one of no phrases matches no row."""
-    return " & ".join(map(_phrase, phrases))
-
-
-def _phrase(phrase: Phrase) -> str:
-    words = " <-> ".join(map(_quoted, phrase.words))
-    return f"({words}{':*' if phrase.open else ''})"
+def _part(phrase: Phrase) -> str:
+    """Return the phrase as a part of a text. It begins with a space, and ends with one unless its last word is open."""
+    return f" {' '.join(phrase.words)}{'' if phrase.open else ' '}"
 
 
 def _quoted(word: str) -> str:
-    return "'{}'".format(word.replace("\\", "\\\\").replace("'", "''"))
+    indexed = word if len(word) * 4 <= WORD_BYTES else word.encode()[:WORD_BYTES].decode(errors="ignore")
+    return "'{}'".format(indexed.replace("\\", "\\\\").replace("'", "''"))
 
 
 @cache
 def _replace(index: str) -> Statement:
-    words = cast(bindparam("words"), TSVECTOR)
-    row = insert(table(index, column("rowid"), column("words"))).values(rowid=bindparam("rowid"), words=words)
-    return Statement(row.on_conflict_do_update(index_elements=["rowid"], set_={"words": words}))
+    values = {"rowid": bindparam("rowid"), "words": cast(bindparam("words"), TSVECTOR), "texts": bindparam("texts")}
+    row = insert(table(index, *map(column, values))).values(values)
+    return Statement(
+        row.on_conflict_do_update(index_elements=["rowid"], set_={"words": values["words"], "texts": values["texts"]})
+    )
