@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from shutil import copyfile
 
+import psycopg
 import pytest
 from blockbuster import BlockBusterFunction, blockbuster_ctx
 from hypothesis import HealthCheck
@@ -99,6 +100,10 @@ def nothing_blocks_the_loop() -> Iterator[None]:
                 driver.driver.Connection, name, scanned_modules=["project_manager"]
             )
             stack.callback(blockers.functions[f"driver.{name}"].activate().deactivate)
+        blockers.functions["psycopg.execute"] = BlockBusterFunction(
+            psycopg.Connection, "execute", scanned_modules=["project_manager"]
+        )
+        stack.callback(blockers.functions["psycopg.execute"].activate().deactivate)
         for blocker in blockers.functions.values():
             for place in STARTING:
                 blocker.can_block_in(*place)

@@ -1,5 +1,6 @@
 """The rows of a database as a test reads them, past the product and on a connection of its own."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -7,10 +8,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from project_manager.config.settings import Settings, load
 from project_manager.domain.actors import SYSTEM
 from project_manager.runtime.dispatch import Runtime
 from project_manager.store.opening import open_backend
+from project_manager.store.postgres import driver as postgres
+from project_manager.store.sqlite import driver as sqlite
 from project_manager.store.sqlite.backend import SqliteBackend
 from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.transaction import Tx
@@ -18,12 +23,17 @@ from project_manager.store.transaction import Tx
 Row = dict[str, Any]
 Address = Path | str
 """The path of a database file, or the URL of a database on a server."""
+INTEGRITY_ERRORS = (sqlite.IntegrityError, psycopg.IntegrityError)
 
 
 def settings_of(address: Address, **more: object) -> Settings:
     """Return the settings of a service on this database."""
-    name = "DATABASE_PATH" if isinstance(address, Path) else "DATABASE_URL"
-    return load({name: str(address), **more}, {}).settings
+    return load({setting_of(address): str(address), **more}, {}).settings
+
+
+def setting_of(address: Address) -> str:
+    """Return the name of the setting for an address of this kind."""
+    return "DATABASE_PATH" if isinstance(address, Path) else "DATABASE_URL"
 
 
 def address_of(runtime: Runtime) -> Address:
@@ -64,9 +74,15 @@ def read(address: Address, sql: str, *parameters: object) -> list[Row]:
 
 def _read(address: Address, sql: str, parameters: tuple[object, ...]) -> list[Row]:
     with snapshot(address) as tx:
-        cursor: Any = tx.connection.execute(_numbered(sql, address), parameters)
+        cursor = execute(tx, sql, *parameters)
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def read_all(address: Address) -> dict[str, list[Row]]:
+    """Return the rows of all tables, by the name of the table."""
+    tables = read(address, postgres.DIALECT.list_tables if isinstance(address, str) else sqlite.DIALECT.list_tables)
+    return {name: read(address, f"SELECT * FROM {name}") for row in tables for name in row.values()}
 
 
 @contextmanager
@@ -86,12 +102,12 @@ def write(address: Address, sql: str, *parameters: object) -> None:
 
 def _write(address: Address, sql: str, parameters: tuple[object, ...]) -> None:
     with writing(address) as tx:
-        tx.connection.execute(_numbered(sql, address), parameters)
+        execute(tx, sql, *parameters)
 
 
-def _numbered(sql: str, address: Address) -> str:
-    """Return the query with the parameters of its database: PostgreSQL numbers them."""
-    if isinstance(address, Path):
-        return sql
-    first, *others = sql.split("?")
-    return first + "".join(f"${number}{other}" for number, other in zip(count(1), others, strict=False))
+def execute(tx: Tx, sql: str, *parameters: object) -> Any:
+    """Run one statement and return its cursor. A parameter is `?`, or `?1` if the statement names it several times."""
+    if tx.connection.dialect.compiler.name != "sqlite":
+        numbers = count(1)
+        sql = re.sub(r"\?(\d*)", lambda found: f"${found[1] or next(numbers)}", sql)
+    return tx.connection.execute(sql, parameters)

@@ -3,9 +3,8 @@
 import json
 import random
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from project_manager.domain.actors import Actor
@@ -17,9 +16,9 @@ from project_manager.services.claim_queue import Changes, NotClaimed, claim_filt
 from project_manager.store import claim_queue as waiters
 from project_manager.store import claim_search, ready_tasks
 from project_manager.store.claim_queue import Waiter
-from project_manager.store.sqlite import driver
 from project_manager.store.transaction import BatchState, Tx
 from tests.integration.test_claim_long_poll import OrphanWaiter
+from tests.stored_rows import Address, execute, writing
 
 NOW = 1_790_000_000_000
 PROJECTS = ("red", "blue")
@@ -35,33 +34,36 @@ class Situation:
 
     def ready(self) -> list[Any]:
         """Return (id, project_id, priority, labels, conflicts) of the ready tasks in claim order."""
-        rows = self.tx.connection.execute(
-            "SELECT id, project_id, priority, labels, (SELECT json_group_array(other_id) FROM task_conflicts "
-            "WHERE task_id = tasks.id) FROM tasks WHERE status = 'TODO' AND attempts < ? "
+        rows = execute(
+            self.tx,
+            "SELECT id, project_id, priority, labels FROM tasks WHERE status = 'TODO' AND attempts < ? "
             "ORDER BY priority, unblocks DESC, id",
-            (self.tx.max_attempts,),
+            self.tx.max_attempts,
         ).fetchall()
-        leased = {
-            row[0] for row in self.tx.connection.execute("SELECT id FROM tasks WHERE lock_expires_at > ?", (NOW,))
-        }
-        tasks = [(*row[:3], set(json.loads(row[3])), json.loads(row[4])) for row in rows]
+        leased = {row[0] for row in execute(self.tx, "SELECT id FROM tasks WHERE lock_expires_at > ?", NOW)}
+        conflicts: dict[int, list[int]] = {}
+        for task_id, other_id in execute(self.tx, "SELECT task_id, other_id FROM task_conflicts ORDER BY 1, 2"):
+            conflicts.setdefault(task_id, []).append(other_id)
+        tasks = [(*row[:3], set(json.loads(row[3])), conflicts.get(row[0], [])) for row in rows]
         return [task for task in tasks if leased.isdisjoint(task[4])]
 
     def lease(self, source: random.Random) -> None:
         """Let about a third of the tasks have a lease, which may have expired."""
         for task in self.ready():
             if source.random() < 0.3:
-                self.tx.connection.execute(
+                execute(
+                    self.tx,
                     "UPDATE tasks SET status = 'IN_PROGRESS', lock_holder = 'zoe', lock_acquired_at = 1, "
                     "lock_expires_at = ?, lock_ttl = 1, lock_from = 'TODO' WHERE id = ?",
-                    (NOW + source.choice((0, 1)), task[0]),
+                    NOW + source.choice((0, 1)),
+                    task[0],
                 )
 
     def use_up_attempts(self, source: random.Random) -> None:
         """Leave no attempts for about half of the tasks, and change the number of tasks that each unblocks."""
         for task in self.ready():
             changes = (source.randrange(3), source.choice((0, self.tx.max_attempts)), task[0])
-            self.tx.connection.execute("UPDATE tasks SET unblocks = ?, attempts = ? WHERE id = ?", changes)
+            execute(self.tx, "UPDATE tasks SET unblocks = ?, attempts = ? WHERE id = ?", *changes)
 
     def expected(self) -> dict[int, int]:
         """Return the task of each waiter that gets one."""
@@ -96,13 +98,11 @@ def random_filters(source: random.Random) -> dict[str, Any]:
 
 
 @contextmanager
-def transaction(path: Path) -> Iterator[Tx]:
-    """Yield a transaction on an empty database. It is rolled back."""
-    with closing(driver.connect(str(path))) as connection:
-        connection.execute("BEGIN")
+def transaction(address: Address) -> Iterator[Tx]:
+    """Yield a transaction on an empty database."""
+    with writing(address) as tx:
         names = frozenset(PROJECTS)
-        yield Tx(connection, NOW, Actor("ann", "agent"), "test", 5, BatchState(), new_names=names)
-        connection.execute("ROLLBACK")
+        yield Tx(tx.connection, NOW, Actor("ann", "agent"), "test", 5, BatchState(), new_names=names)
 
 
 @contextmanager

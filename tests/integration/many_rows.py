@@ -6,6 +6,7 @@ from project_manager.catalogue import BY_NAME
 from project_manager.domain.actors import Actor, Role
 from project_manager.schemas import validation
 from project_manager.store.transaction import Tx
+from tests.stored_rows import execute
 
 NOW = 1_790_000_000_000
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) "
@@ -17,8 +18,8 @@ ROWS = (
     "INSERT INTO task_logs (task_id, author, kind, body, created_at) SELECT 1, 'ann', 'comment', 'x', i FROM n",
     "INSERT INTO ended_leases (task_id, fence, agent_id, project_id, task_name, acquired_at, expires_at, ended_at, "
     "reason, status) SELECT 1, i, 'ann', 1, 'task', i, i, i, 'lock_expired', 'TODO' FROM n",
-    "INSERT INTO events (type, at, actor_id, actor_kind, project_id, task_id, data, hash) "
-    "SELECT 'task.updated', i, 'ann', 'agent', 1, 1, '{}', zeroblob(32) FROM n",
+    "INSERT INTO events (seq, type, at, actor_id, actor_kind, project_id, task_id, data, hash) "
+    "SELECT i, 'task.updated', i, 'ann', 'agent', 1, 1, '{}', floor_hash FROM n, meta",
     "INSERT INTO assumptions (task_id, type, text, author, created_at) SELECT 1, 'A', 'text', 'ann', i FROM n",
     "INSERT INTO knowledge_items (project_id, title, content, tags, priority, active, metadata, version, created_by, "
     "created_at, updated_by, updated_at) "
@@ -42,6 +43,13 @@ TASK = {
     **dict.fromkeys(("open_dependencies", "unblocks", "deferred", "archived"), "0"),
 }
 """The columns of a task, as SQL expressions with its id `i`."""
+INDEX_NAMES = {
+    "sqlite": "INSERT INTO tasks_fts (rowid, name, description, external_key) "
+    "SELECT id, name, '', '' FROM tasks WHERE id BETWEEN ?1 AND ?2",
+    "postgresql": "INSERT INTO tasks_fts (rowid, words, texts) "
+    "SELECT id, strip(to_tsvector('simple', name)), ' ' || name || '     ' FROM tasks WHERE id BETWEEN ?1 AND ?2",
+}
+"""The statement that indexes the names of tasks, by the name of the dialect."""
 
 
 def tx_of(connection: Any, agent: str = "ann") -> Tx:
@@ -55,27 +63,24 @@ def call(connection: Any, operation: str, **raw: Any) -> Any:
 
 
 def insert_projects(connection: Any, first: int, last: int) -> None:
-    connection.execute(
+    execute(
+        tx_of(connection),
         f"{NUMBERS} INSERT INTO projects (id, name, name_key, description, version, created_at, updated_at) "
         "SELECT i, 'project ' || i, 'project ' || i, '', 1, 0, 0 FROM n",
-        (first, last),
+        first,
+        last,
     )
 
 
 def insert_rows(connection: Any, first: int, last: int) -> None:
     """Insert the rows with these numbers of every kind, about project 1 and task 1."""
     for statement in ROWS:
-        connection.execute(NUMBERS + statement, (first, last))
+        execute(tx_of(connection), NUMBERS + statement, first, last)
 
 
 def insert_tasks(connection: Any, first: int, last: int, **changes: str) -> None:
     """Insert the tasks with these ids, and index their names. `changes` are SQL expressions of columns, see TASK."""
     columns = {"id": "i", **TASK, **changes}
-    connection.execute(
-        f"{NUMBERS} INSERT INTO tasks ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM n", (first, last)
-    )
-    connection.execute(
-        "INSERT INTO tasks_fts (rowid, name, description, external_key) "
-        "SELECT id, name, '', '' FROM tasks WHERE id BETWEEN ?1 AND ?2",
-        (first, last),
-    )
+    insert = f"INSERT INTO tasks ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM n"
+    execute(tx_of(connection), NUMBERS + insert, first, last)
+    execute(tx_of(connection), INDEX_NAMES[connection.dialect.compiler.name], first, last)

@@ -9,7 +9,6 @@ import pytest
 
 from project_manager.catalogue import OPERATIONS
 from project_manager.cli import operations
-from project_manager.config.settings import load
 from project_manager.mcp import tools
 from project_manager.operations.definition import READS, Operation, Tool
 from project_manager.runtime.open import open_runtime
@@ -19,6 +18,7 @@ from project_manager.store.transaction import Tx
 from project_manager.web import endpoint
 from tests.http_service import HttpService
 from tests.integration.mcp_product import agent, product
+from tests.stored_rows import Address, settings_of
 
 
 class NameActor(Command):
@@ -66,9 +66,9 @@ async def test_a_field_names_the_acting_agent_over_mcp_only_if_declared(operatio
 
 
 async def test_a_field_names_the_acting_agent_at_the_terminal_only_if_declared(
-    operation: Operation, database: Path
+    operation: Operation, database: Address
 ) -> None:
-    settings = load({"DATABASE_PATH": str(database)}, {}).settings
+    settings = settings_of(database)
     async with open_runtime(settings, kind="command") as runtime:
         answer = await operations.Operations(runtime).run("name_actor", {"agent_id": "ann"})
     assert answer == (ANN if operation.acts_as else LOCAL_PERSON)

@@ -1,20 +1,18 @@
 """Instances on other hosts, and instances on this host before a reboot."""
 
 import socket
-from pathlib import Path
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from project_manager.config.settings import load
 from project_manager.runtime import instances as registration
 from project_manager.runtime.open import open_runtime
 from project_manager.store import instances
 from project_manager.store.errors import DatabaseOpenError
 from project_manager.store.transaction import Tx
 from tests.operations_client import TIMEOUT, MovableClock, OperationsClient
-from tests.stored_rows import Address, address_of, read, settings_of
+from tests.stored_rows import Address, address_of, execute, read, settings_of
 
 ELSEWHERE = f"{socket.gethostname()}@another-run"
 
@@ -25,12 +23,13 @@ async def elsewhere(api: OperationsClient, monkeypatch: pytest.MonkeyPatch) -> O
     monkeypatch.setattr(registration, "WATCH_INTERVAL_SECONDS", 0.001)
 
     def move(tx: Tx) -> None:
-        tx.connection.execute("UPDATE instances SET host = ?, pid = 99999", (ELSEWHERE,))
+        execute(tx, "UPDATE instances SET host = ?, pid = 99999", ELSEWHERE)
 
     await api.runtime.database.writer.run("move", move, api.actor, "")
     return api
 
 
+@pytest.mark.sqlite_only  # a file is used by one machine
 async def test_a_running_host_of_the_same_name_prevents_a_start(elsewhere: OperationsClient) -> None:
     database = elsewhere.runtime.database
 
@@ -51,6 +50,7 @@ async def test_a_running_host_of_the_same_name_prevents_a_start(elsewhere: Opera
             tasks.cancel_scope.cancel()
 
 
+@pytest.mark.sqlite_only
 async def test_after_a_power_cut_the_service_starts_although_the_clock_is_behind(
     elsewhere: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +61,7 @@ async def test_after_a_power_cut_the_service_starts_although_the_clock_is_behind
             assert hosts(address_of(elsewhere.runtime)) == [elsewhere.runtime.database.host]
 
 
+@pytest.mark.sqlite_only
 async def test_after_a_power_cut_all_instances_start(
     elsewhere: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,8 +87,8 @@ def hosts(address: Address) -> list[str]:
     return [row["host"] for row in read(address, "SELECT host FROM instances")]
 
 
-async def test_retention_runs_on_a_database_that_only_mcp_clients_use(database: Path, clock: MovableClock) -> None:
-    settings = load({"DATABASE_PATH": str(database), "EVENT_RETENTION_DAYS": "1"}, {}).settings
+async def test_retention_runs_on_a_database_that_only_mcp_clients_use(database: Address, clock: MovableClock) -> None:
+    settings = settings_of(database, EVENT_RETENTION_DAYS="1")
     async with open_runtime(settings, clock=clock, kind="command") as runtime:
         await OperationsClient(runtime, clock).create_task()
     clock.advance(3 * 24 * 3600)

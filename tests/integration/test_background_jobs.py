@@ -1,6 +1,5 @@
 """Background jobs: each run is counted and timed, a failure is visible and stops nothing, and the shutdown ends all."""
 
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -8,7 +7,6 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from project_manager.config.settings import load
 from project_manager.domain.errors import ShuttingDown, StorageFull
 from project_manager.observability.metrics import Metrics
 from project_manager.runtime import background
@@ -17,6 +15,7 @@ from project_manager.runtime.open import open_runtime
 from project_manager.services import leases
 from tests.http_service import HttpService
 from tests.operations_client import TIMEOUT, MovableClock, OperationsClient
+from tests.stored_rows import Address, settings_of
 
 RUNS = "project_manager_background_jobs_total"
 
@@ -138,8 +137,8 @@ async def test_a_failed_expiry_of_leases_is_counted_and_stops_no_write(
     assert await runs(api.runtime.metrics, "expire_leases") >= 1
 
 
-async def test_a_waiting_claim_ends_with_the_jobs(database: Path, clock: MovableClock) -> None:
-    settings = load({"DATABASE_PATH": str(database)}, {}).settings
+async def test_a_waiting_claim_ends_with_the_jobs(database: Address, clock: MovableClock) -> None:
+    settings = settings_of(database)
 
     async def wait() -> None:
         with pytest.raises(ShuttingDown):

@@ -78,19 +78,19 @@ def names(path: Path) -> list[str]:
 
 
 def test_a_backup_holds_everything_that_was_committed_while_it_is_still_in_the_log(
-    database: Path, tmp_path: Path
+    database_file: Path, tmp_path: Path
 ) -> None:
-    with opened(database) as in_use:
+    with opened(database_file) as in_use:
         in_use.execute("PRAGMA wal_autocheckpoint=0")
-        make(database, "Paint")
-        assert database.with_name(f"{database.name}-wal").stat().st_size > 0
-        made = backup.back_up(database, tmp_path / "copy.db")
+        make(database_file, "Paint")
+        assert database_file.with_name(f"{database_file.name}-wal").stat().st_size > 0
+        made = backup.back_up(database_file, tmp_path / "copy.db")
     assert names(made.path) == ["Paint"]
     assert (made.bytes, made.revision) == (made.path.stat().st_size, revisions.head())
 
 
-def test_a_backup_has_a_checksum_file_that_sha256sum_reads(database: Path, tmp_path: Path) -> None:
-    made = backup.back_up(database, tmp_path / "copy.db")
+def test_a_backup_has_a_checksum_file_that_sha256sum_reads(database_file: Path, tmp_path: Path) -> None:
+    made = backup.back_up(database_file, tmp_path / "copy.db")
     assert made.sha256 == hashlib.sha256(made.path.read_bytes()).hexdigest()
     checked = subprocess.run(["sha256sum", "-c", "copy.db.sha256"], cwd=tmp_path, capture_output=True, timeout=5)
     assert checked.returncode == 0
@@ -98,8 +98,8 @@ def test_a_backup_has_a_checksum_file_that_sha256sum_reads(database: Path, tmp_p
 
 
 @pytest.mark.promise("backup:whole")
-def test_every_byte_that_flips_in_a_backup_is_found(database: Path, tmp_path: Path) -> None:
-    path = backup.back_up(database, tmp_path / "copy.db").path
+def test_every_byte_that_flips_in_a_backup_is_found(database_file: Path, tmp_path: Path) -> None:
+    path = backup.back_up(database_file, tmp_path / "copy.db").path
     whole = path.read_bytes()
     for place in random.Random(1).sample(range(len(whole)), 20):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
@@ -110,14 +110,14 @@ def test_every_byte_that_flips_in_a_backup_is_found(database: Path, tmp_path: Pa
 
 @pytest.mark.slow
 @pytest.mark.promise("backup:whole")
-def test_a_damaged_database_gives_no_backup_and_the_old_one_stays(database: Path, tmp_path: Path) -> None:
+def test_a_damaged_database_gives_no_backup_and_the_old_one_stays(database_file: Path, tmp_path: Path) -> None:
     for number in range(200):
-        make(database, f"Task {number}")
-    target = backup.back_up(database, tmp_path / "copy.db").path
+        make(database_file, f"Task {number}")
+    target = backup.back_up(database_file, tmp_path / "copy.db").path
     before = (target.read_bytes(), backup.checksum_path(target).read_bytes())
-    damage(database)
+    damage(database_file)
     with pytest.raises(BackupError):
-        backup.back_up(database, target)
+        backup.back_up(database_file, target)
     assert (target.read_bytes(), backup.checksum_path(target).read_bytes()) == before
     assert sorted(path.name for path in tmp_path.glob("*copy*")) == ["copy.db", "copy.db.sha256"]
 
@@ -144,14 +144,14 @@ def damage(path: Path) -> None:
         ("DROP TABLE alembic_version", "not a Project Manager database"),
     ],
 )
-def test_a_check_finds_damage_in_the_content_of_intact_pages(database: Path, damage: str, words: str) -> None:
+def test_a_check_finds_damage_in_the_content_of_intact_pages(database_file: Path, damage: str, words: str) -> None:
     for number in range(2):
-        make(database, f"Task {number}")
-    make(database, "With labels", labels=["wood", "paint"])
-    assert backup.check_file(database).problems == ()
-    with opened(database) as connection:
+        make(database_file, f"Task {number}")
+    make(database_file, "With labels", labels=["wood", "paint"])
+    assert backup.check_file(database_file).problems == ()
+    with opened(database_file) as connection:
         connection.executescript(damage)
-    found = backup.check_file(database)
+    found = backup.check_file(database_file)
     assert any(words in difference for difference in (*found.problems, *found.differences))
 
 
@@ -163,170 +163,174 @@ def test_a_file_that_is_no_database_is_reported_as_such(tmp_path: Path) -> None:
         backup.back_up(tmp_path / "nowhere.db", tmp_path / "copy.db")
 
 
-def test_a_backup_makes_no_folder(database: Path, tmp_path: Path) -> None:
+def test_a_backup_makes_no_folder(database_file: Path, tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="new not found"):
-        backup.back_up(database, tmp_path / "new" / "copy.db")
+        backup.back_up(database_file, tmp_path / "new" / "copy.db")
     assert not (tmp_path / "new").exists()
 
 
-def test_an_examination_changes_no_byte(database: Path, tmp_path: Path) -> None:
-    path = backup.back_up(database, tmp_path / "copy.db").path
+def test_an_examination_changes_no_byte(database_file: Path, tmp_path: Path) -> None:
+    path = backup.back_up(database_file, tmp_path / "copy.db").path
     before = path.read_bytes()
     backup.check_file(path)
     assert path.read_bytes() == before
     assert sorted(found.name for found in tmp_path.glob("copy*")) == ["copy.db", "copy.db.sha256"]
 
 
-def test_only_the_oldest_backups_of_this_database_are_removed(database: Path, tmp_path: Path) -> None:
+def test_only_the_oldest_backups_of_this_database_are_removed(database_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
-    made = [backup.back_up(database, backup.backup_name(folder, database, NOW + day)).path for day in range(4)]
+    made = [
+        backup.back_up(database_file, backup.backup_name(folder, database_file, NOW + day)).path for day in range(4)
+    ]
     others = [folder / "team-20261123T100000000Z.db", folder / "pm-mine.db"]
     for other in others:
         other.write_text("")
-    assert backup.keep_newest(folder, database, 2) == made[:2]
+    assert backup.keep_newest(folder, database_file, 2) == made[:2]
     assert sorted(folder.glob("*.db")) == sorted([*made[2:], *others])
     assert len(list(folder.glob("*.sha256"))) == 2
 
 
-def test_the_last_backup_can_be_read_by_the_processes_that_serve_the_database(database: Path) -> None:
-    assert backup.last_verified(database) is None
-    backup.record_verification(database, Verified(1763892000.5, 0.25))
-    assert backup.last_verified(database) == Verified(1763892000.5, 0.25)
+def test_the_last_backup_can_be_read_by_the_processes_that_serve_the_database(database_file: Path) -> None:
+    assert backup.last_verified(database_file) is None
+    backup.record_verification(database_file, Verified(1763892000.5, 0.25))
+    assert backup.last_verified(database_file) == Verified(1763892000.5, 0.25)
 
 
-def test_a_restore_brings_back_the_backup_and_keeps_the_replaced_database(database: Path, tmp_path: Path) -> None:
-    make(database, "Before")
-    source = backup.back_up(database, tmp_path / "copy.db").path
-    make(database, "After")
-    done = restore(source, database, NOW)
-    assert names(database) == ["Before"]
+def test_a_restore_brings_back_the_backup_and_keeps_the_replaced_database(database_file: Path, tmp_path: Path) -> None:
+    make(database_file, "Before")
+    source = backup.back_up(database_file, tmp_path / "copy.db").path
+    make(database_file, "After")
+    done = restore(source, database_file, NOW)
+    assert names(database_file) == ["Before"]
     assert done.previous is not None
     assert names(done.previous) == ["Before", "After"]
-    assert backup.check_file(database).problems == ()
+    assert backup.check_file(database_file).problems == ()
 
 
 @pytest.mark.promise("restore:nothing-twice")
-def test_no_fence_that_was_handed_out_is_handed_out_again(database: Path, tmp_path: Path) -> None:
-    task_id = make(database, "Paint")
-    source = backup.back_up(database, tmp_path / "copy.db").path
-    given = [claim(database, task_id, now=NOW + round_trip * 3_700_000).fence for round_trip in range(3)]
-    restore(source, database, NOW + 20_000_000)
-    again = claim(database, task_id, now=NOW + 20_000_000).fence
-    fresh = claim(database, make(database, "New"), now=NOW + 20_000_000).fence
+def test_no_fence_that_was_handed_out_is_handed_out_again(database_file: Path, tmp_path: Path) -> None:
+    task_id = make(database_file, "Paint")
+    source = backup.back_up(database_file, tmp_path / "copy.db").path
+    given = [claim(database_file, task_id, now=NOW + round_trip * 3_700_000).fence for round_trip in range(3)]
+    restore(source, database_file, NOW + 20_000_000)
+    again = claim(database_file, task_id, now=NOW + 20_000_000).fence
+    fresh = claim(database_file, make(database_file, "New"), now=NOW + 20_000_000).fence
     assert min(again, fresh) > max(given)
-    restore(source, database, NOW)  # the clock has stepped back
-    assert claim(database, task_id, now=NOW).fence > again
+    restore(source, database_file, NOW)  # the clock has stepped back
+    assert claim(database_file, task_id, now=NOW).fence > again
 
 
 def test_a_second_restore_at_the_same_instant_keeps_the_files_that_the_first_one_kept(
-    database: Path, tmp_path: Path
+    database_file: Path, tmp_path: Path
 ) -> None:
-    source = backup.back_up(database, tmp_path / "copy.db").path
-    make(database, "First")
+    source = backup.back_up(database_file, tmp_path / "copy.db").path
+    make(database_file, "First")
     kept = []
     for name in ("First", "Second"):
-        kept.append(restore(source, database, NOW).previous)
-        make(database, name)
+        kept.append(restore(source, database_file, NOW).previous)
+        make(database_file, name)
     assert [names(path) for path in kept if path is not None] == [["First"], ["First"]]
     assert kept[0] != kept[1]
 
 
 def test_an_agent_with_a_lease_from_before_is_refused_and_the_task_is_offered_again(
-    database: Path, tmp_path: Path
+    database_file: Path, tmp_path: Path
 ) -> None:
-    task_id = make(database, "Paint")
-    lock = claim(database, task_id)
-    source = backup.back_up(database, tmp_path / "copy.db").path
-    done = restore(source, database, NOW + 1000)
+    task_id = make(database_file, "Paint")
+    lock = claim(database_file, task_id)
+    source = backup.back_up(database_file, tmp_path / "copy.db").path
+    done = restore(source, database_file, NOW + 1000)
     assert done.released == 1
     ended = "SELECT worked_by, lock_holder, unconfirmed_fence FROM tasks"
-    assert do(database, lambda tx: tx.connection.execute(ended, ()).fetchall()) == [(ADA.id, None, None)]
+    assert do(database_file, lambda tx: tx.connection.execute(ended, ()).fetchall()) == [(ADA.id, None, None)]
     late = UpdateTaskStatus.model_validate({"task_id": task_id, "status": "DONE", "fence": lock.fence})
     with pytest.raises(StaleFence):
-        do(database, lambda tx: statuses.update_status(tx, late), ADA, NOW + 2000)
-    assert claim(database, task_id, Actor("bob", "agent", Role.AGENT), NOW + 2000).holder == "bob"
-    types = do(database, lambda tx: [event.type for event in events.after(tx, 0, 100)])
+        do(database_file, lambda tx: statuses.update_status(tx, late), ADA, NOW + 2000)
+    assert claim(database_file, task_id, Actor("bob", "agent", Role.AGENT), NOW + 2000).holder == "bob"
+    types = do(database_file, lambda tx: [event.type for event in events.after(tx, 0, 100)])
     assert types[-4:] == ["task.status_changed", "task.unlocked", "task.locked", "task.status_changed"]
 
 
-def test_a_task_that_a_restore_releases_is_found_by_its_label(database: Path, tmp_path: Path) -> None:
+def test_a_task_that_a_restore_releases_is_found_by_its_label(database_file: Path, tmp_path: Path) -> None:
     new = CreateTask.model_validate({"name": "Paint", "labels": ["wood"]})
-    task_id = do(database, lambda tx: tasks.create(tx, new))["id"]
-    claim(database, task_id)
-    restore(backup.back_up(database, tmp_path / "copy.db").path, database, NOW + 1000)
+    task_id = do(database_file, lambda tx: tasks.create(tx, new))["id"]
+    claim(database_file, task_id)
+    restore(backup.back_up(database_file, tmp_path / "copy.db").path, database_file, NOW + 1000)
     command = ClaimNextTask.model_validate({"labels": ["wood"]})
     claimed = do(
-        database, lambda tx: claim_queue.claim_next(tx, command), Actor("bob", "agent", Role.AGENT), NOW + 2000
+        database_file, lambda tx: claim_queue.claim_next(tx, command), Actor("bob", "agent", Role.AGENT), NOW + 2000
     )
     assert claimed.lock.task_id == task_id
 
 
 @pytest.mark.promise("restore:nothing-twice")
-def test_a_restored_database_begins_another_epoch_and_knows_no_instances(database: Path, tmp_path: Path) -> None:
-    source = backup.back_up(database, tmp_path / "copy.db").path
-    before = do(database, meta.epoch)
-    done = restore(source, database, NOW)
-    assert do(database, meta.epoch) == done.epoch != before
-    assert do(database, instances.live) == []
+def test_a_restored_database_begins_another_epoch_and_knows_no_instances(database_file: Path, tmp_path: Path) -> None:
+    source = backup.back_up(database_file, tmp_path / "copy.db").path
+    before = do(database_file, meta.epoch)
+    done = restore(source, database_file, NOW)
+    assert do(database_file, meta.epoch) == done.epoch != before
+    assert do(database_file, instances.live) == []
 
 
-def test_a_database_that_cannot_be_read_any_more_is_restored_and_set_aside(database: Path, tmp_path: Path) -> None:
-    make(database, "Before")
-    source = backup.back_up(database, tmp_path / "copy.db").path
-    database.write_bytes(b"noise" * 5000)
-    done = restore(source, database, NOW)
-    assert names(database) == ["Before"]
+def test_a_database_that_cannot_be_read_any_more_is_restored_and_set_aside(database_file: Path, tmp_path: Path) -> None:
+    make(database_file, "Before")
+    source = backup.back_up(database_file, tmp_path / "copy.db").path
+    database_file.write_bytes(b"noise" * 5000)
+    done = restore(source, database_file, NOW)
+    assert names(database_file) == ["Before"]
     assert done.previous is not None
     assert done.previous.read_bytes() == b"noise" * 5000
 
 
-def test_a_restore_where_nothing_was_makes_the_database(database: Path, tmp_path: Path) -> None:
-    make(database, "Before")
-    source = backup.back_up(database, tmp_path / "copy.db").path
+def test_a_restore_where_nothing_was_makes_the_database(database_file: Path, tmp_path: Path) -> None:
+    make(database_file, "Before")
+    source = backup.back_up(database_file, tmp_path / "copy.db").path
     done = restore(source, tmp_path / "new.db", NOW)
     assert names(tmp_path / "new.db") == ["Before"]
     assert done.previous is None
 
 
-def test_a_copy_with_its_log_is_restored_with_the_content_of_the_log(database: Path, tmp_path: Path) -> None:
-    with opened(database) as in_use:
+def test_a_copy_with_its_log_is_restored_with_the_content_of_the_log(database_file: Path, tmp_path: Path) -> None:
+    with opened(database_file) as in_use:
         in_use.execute("PRAGMA wal_autocheckpoint=0")
-        make(database, "In the log")
+        make(database_file, "In the log")
         for suffix in ("", "-wal"):
-            (tmp_path / f"copy.db{suffix}").write_bytes(database.with_name(database.name + suffix).read_bytes())
+            (tmp_path / f"copy.db{suffix}").write_bytes(
+                database_file.with_name(database_file.name + suffix).read_bytes()
+            )
     restore(tmp_path / "copy.db", tmp_path / "new.db", NOW)
     assert names(tmp_path / "new.db") == ["In the log"]
 
 
-def test_a_backup_that_is_not_whole_is_refused_and_nothing_changes(database: Path, tmp_path: Path) -> None:
-    source = backup.back_up(database, tmp_path / "copy.db").path
+def test_a_backup_that_is_not_whole_is_refused_and_nothing_changes(database_file: Path, tmp_path: Path) -> None:
+    source = backup.back_up(database_file, tmp_path / "copy.db").path
     source.write_bytes(source.read_bytes()[:-1] + b"\x01")
-    before = database.read_bytes()
+    before = database_file.read_bytes()
     with pytest.raises(BackupError, match="damaged"):
-        restore(source, database, NOW)
+        restore(source, database_file, NOW)
     with pytest.raises(BackupError, match="not found"):
-        restore(tmp_path / "nowhere.db", database, NOW)
+        restore(tmp_path / "nowhere.db", database_file, NOW)
     with pytest.raises(BackupError, match="itself"):
-        restore(database, database, NOW)
-    assert database.read_bytes() == before
+        restore(database_file, database_file, NOW)
+    assert database_file.read_bytes() == before
     assert list(tmp_path.glob("*before-restore*")) == []
 
 
-def test_a_restore_is_refused_while_a_process_has_the_database_open(database: Path, tmp_path: Path) -> None:
-    source = backup.back_up(database, tmp_path / "copy.db").path
+def test_a_restore_is_refused_while_a_process_has_the_database_open(database_file: Path, tmp_path: Path) -> None:
+    source = backup.back_up(database_file, tmp_path / "copy.db").path
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER, str(database_file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "open\n"
         holder.send_signal(signal.SIGSTOP)
         with pytest.raises(DatabaseInUse, match="open"):
-            restore(source, database, NOW)
+            restore(source, database_file, NOW)
         holder.send_signal(signal.SIGCONT)
         holder.communicate(timeout=5)
-        restore(source, database, NOW)
+        restore(source, database_file, NOW)
     finally:
         holder.kill()
         holder.wait(5)
@@ -347,11 +351,11 @@ def fail_fsync(_target: Path) -> None:
     ("fault", "problem"), [(lose_page, "is damaged"), (fail_fsync, "may not be on disk")], ids=["page", "fsync"]
 )
 def test_a_restore_that_cannot_be_verified_reports_that_the_database_was_replaced(
-    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Path], None], problem: str
+    database_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Path], None], problem: str
 ) -> None:
-    make(database, "present")
-    source = backup.back_up(database, tmp_path / "copy.db").path
-    make(database, "later")
+    make(database_file, "present")
+    source = backup.back_up(database_file, tmp_path / "copy.db").path
+    make(database_file, "later")
     real = backup.replace_file
 
     def replace(finished: Path, target: Path) -> None:
@@ -360,38 +364,38 @@ def test_a_restore_that_cannot_be_verified_reports_that_the_database_was_replace
 
     monkeypatch.setattr(backup, "replace_file", replace)
     with pytest.raises(RestoreNotVerified) as caught:
-        restore(source, database, NOW)
-    (kept,) = database.parent.glob("*.before-restore-*")
+        restore(source, database_file, NOW)
+    (kept,) = database_file.parent.glob("*.before-restore-*")
     assert f"was replaced, but the new file {problem}" in str(caught.value)
     assert f"the previous database is kept as {kept}" in str(caught.value)
     assert names(kept) == ["present", "later"]
 
 
-def test_a_backup_with_an_older_schema_is_restored_and_then_migrated(database: Path, tmp_path: Path) -> None:
+def test_a_backup_with_an_older_schema_is_restored_and_then_migrated(database_file: Path, tmp_path: Path) -> None:
     older = tmp_path / "older.db"
     upgrade(str(older), FIRST)
     make(older, "Paint")
     source = backup.back_up(older, tmp_path / "copy.db").path
-    restore(source, database, NOW)
-    with opened(database) as connection:
+    restore(source, database_file, NOW)
+    with opened(database_file) as connection:
         assert revisions.current(connection) == FIRST
-    upgrade(str(database))
-    assert names(database) == ["Paint"]
-    assert backup.check_file(database).differences == ()
+    upgrade(str(database_file))
+    assert names(database_file) == ["Paint"]
+    assert backup.check_file(database_file).differences == ()
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["database", "folder"])
-def test_a_restored_database_keeps_its_owner(database: Path, tmp_path: Path, is_there: bool) -> None:
+def test_a_restored_database_keeps_its_owner(database_file: Path, tmp_path: Path, is_there: bool) -> None:
     """Only an administrator can change the owner of a file. For other users the owner stays the same."""
-    source = backup.back_up(database, tmp_path / "copy.db").path
-    before = database if is_there else database.parent
+    source = backup.back_up(database_file, tmp_path / "copy.db").path
+    before = database_file if is_there else database_file.parent
     if os.geteuid() == 0:
         os.chown(before, 4321, 1234)
     if not is_there:
-        database.unlink()
+        database_file.unlink()
     owner = before.stat()
-    restore(source, database, NOW)
-    after = database.stat()
+    restore(source, database_file, NOW)
+    after = database_file.stat()
     assert (after.st_uid, after.st_gid) == (owner.st_uid, owner.st_gid)
 
 
@@ -407,13 +411,13 @@ def test_a_restored_database_keeps_its_owner(database: Path, tmp_path: Path, is_
     ids=["elsewhere", "elsewhere-long-ago", "here", "here-but-gone", "another-machine-of-this-name"],
 )
 def test_a_restore_is_refused_while_an_instance_gives_signs_of_life(
-    database: Path, tmp_path: Path, host: str, pid: int, age: int, refused: bool
+    database_file: Path, tmp_path: Path, host: str, pid: int, age: int, refused: bool
 ) -> None:
-    source = backup.back_up(database, tmp_path / "copy.db").path
+    source = backup.back_up(database_file, tmp_path / "copy.db").path
     enter: Callable[[Tx], None] = lambda tx: instances.register(tx, "i", host=host, pid=pid, version="1", kind="serve")  # noqa: E731
-    do(database, enter, now=NOW - age)
+    do(database_file, enter, now=NOW - age)
     if refused:
         with pytest.raises(DatabaseInUse, match=str(pid)):
-            restore(source, database, NOW)
+            restore(source, database_file, NOW)
     else:
-        restore(source, database, NOW)
+        restore(source, database_file, NOW)

@@ -1,7 +1,6 @@
 """The claim queue compared with its definition in random situations. `scripts/prove claim_queue` compares more."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,12 +14,13 @@ from tests.integration.claim_queue_model import (
     compare_readiness,
     transaction,
 )
+from tests.stored_rows import Address
 
 SITUATIONS = 300
 
 
 @pytest.fixture
-def tx(database: Path) -> Iterator[Tx]:
+def tx(database: Address) -> Iterator[Tx]:
     with transaction(database) as opened:
         yield opened
 

@@ -3,7 +3,7 @@
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import anyio.to_thread
 import pytest
@@ -14,8 +14,9 @@ from project_manager.domain.logs import LogKind
 from project_manager.domain.statuses import EpicStatus, Status
 from project_manager.store.sqlite import driver
 from tests.integration.test_events import everything
-from tests.integration.watched_connection import trace
+from tests.integration.watched_connection import traced_with_values
 from tests.operations_client import OperationsClient
+from tests.stored_rows import INTEGRITY_ERRORS, Address, write
 
 ROWS = {
     "projects": "(id, name, description, version, created_at, updated_at) VALUES (1, 'Garden', '', 1, 1, 1)",
@@ -43,26 +44,20 @@ WITH_VALUE = {"tasks": ", completed_at = CASE WHEN ?1 = 'DONE' THEN 1 END"}
 """Other columns that depend on the word."""
 
 
-def fill(connection: Any) -> None:
-    for table, row in ROWS.items():
-        connection.execute(f"INSERT INTO {table} {row}")
-
-
-def set_word(connection: Any, table: str, column: str, word: str) -> None:
-    connection.execute(f"UPDATE {table} SET {column} = ?1{WITH_VALUE.get(table, '')}", (word,))
+def set_word(address: Address, table: str, column: str, word: str | None) -> None:
+    write(address, f"UPDATE {table} SET {column} = ?1{WITH_VALUE.get(table, '')}", word)
 
 
 @pytest.mark.parametrize(("table", "column"), WORDS)
-def test_a_column_of_words_accepts_its_words_and_rejects_others(database: Path, table: str, column: str) -> None:
-    with closing(driver.connect(str(database))) as connection:
-        fill(connection)
-        for word in WORDS[table, column]:
-            set_word(connection, table, column, word)
-        for wrong in ("", "other", WORDS[table, column][0].swapcase(), f"{WORDS[table, column][0]} "):
-            with pytest.raises(driver.IntegrityError):
-                set_word(connection, table, column, wrong)
-        with pytest.raises(driver.IntegrityError):
-            connection.execute(f"UPDATE {table} SET {column} = NULL")
+def test_a_column_of_words_accepts_its_words_and_rejects_others(database: Address, table: str, column: str) -> None:
+    for name, row in ROWS.items():
+        write(database, f"INSERT INTO {name} {row}")
+    first, *_ = words = WORDS[table, column]
+    for word in words:
+        set_word(database, table, column, word)
+    for wrong in ("", "other", first.swapcase(), f"{first} ", None):
+        with pytest.raises(INTEGRITY_ERRORS):
+            set_word(database, table, column, wrong)
 
 
 def indexes_built(path: Path, statements: list[str], *, checked: bool = True) -> int:
@@ -74,17 +69,18 @@ def indexes_built(path: Path, statements: list[str], *, checked: bool = True) ->
     return [step[1] for step in steps].count(b"OpenEphemeral")
 
 
-async def test_no_statement_of_the_writer_builds_an_index_for_a_check(api: OperationsClient, database: Path) -> None:
-    statements: list[str] = []
-    trace(api.runtime.database.writer._connection, statements.append)
-    await everything(api)
-    await api.create_task()
-    claimed = await api.claim_next("ann")
-    await api.call("renew_task_lock", task_id=claimed["task"]["id"], agent_id="ann")
-    await api.release(claimed["task"]["id"], "ann", handoff="half")
-    trace(api.runtime.database.writer._connection, None)
+@pytest.mark.sqlite_only
+async def test_no_statement_of_the_writer_builds_an_index_for_a_check(
+    api: OperationsClient, database_file: Path
+) -> None:
+    with traced_with_values(api.runtime.database.writer._connection) as statements:
+        await everything(api)
+        await api.create_task()
+        claimed = await api.claim_next("ann")
+        await api.call("renew_task_lock", task_id=claimed["task"]["id"], agent_id="ann")
+        await api.release(claimed["task"]["id"], "ann", handoff="half")
     writes = [text for text in statements if text.startswith(("INSERT", "UPDATE"))]
     written = {text.replace("INSERT INTO", "UPDATE").split()[1] for text in writes}
     assert {table for table, _ in WORDS} <= written
-    built = await anyio.to_thread.run_sync(indexes_built, database, writes)
-    assert built == await anyio.to_thread.run_sync(partial(indexes_built, database, writes, checked=False))
+    built = await anyio.to_thread.run_sync(indexes_built, database_file, writes)
+    assert built == await anyio.to_thread.run_sync(partial(indexes_built, database_file, writes, checked=False))

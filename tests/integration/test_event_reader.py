@@ -4,28 +4,25 @@ import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from project_manager.config.settings import load
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import ProjectCreated
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.store import events as outbox
 from project_manager.store.events import EventRow
-from project_manager.store.sqlite import driver
 from project_manager.store.tail import AT_ONCE, KEPT_COMMITS, EventReader
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.test_events import everything
-from tests.integration.watched_connection import trace
+from tests.integration.watched_connection import traced
 from tests.operations_client import TIMEOUT, MovableClock, OperationsClient, delete_events
-from tests.stored_rows import address_of, settings_of
+from tests.stored_rows import Address, address_of, settings_of
 
 
 @pytest.fixture
@@ -110,7 +107,7 @@ async def test_a_commit_of_another_process_between_the_check_and_the_read_is_on_
 
 
 async def test_a_locked_database_at_the_first_check_stops_no_events(
-    database: Path, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+    database: Address, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data_version = EventReader._version
     refused = threading.Event()
@@ -118,11 +115,11 @@ async def test_a_locked_database_at_the_first_check_stops_no_events(
     def locked_once(tail: EventReader) -> int:
         if not refused.is_set():
             refused.set()
-            raise driver.driver.OperationalError("database is locked")
+            raise tail._session.connection.dialect.driver_error("database is locked")
         return data_version(tail)
 
     monkeypatch.setattr(EventReader, "_version", locked_once)
-    async with open_runtime(load({"DATABASE_PATH": str(database)}, {}).settings, clock=clock) as runtime:
+    async with open_runtime(settings_of(database), clock=clock) as runtime:
         assert await anyio.to_thread.run_sync(refused.wait, TIMEOUT)
         with anyio.fail_after(TIMEOUT):
             async with runtime.follow(await runtime.latest_seq()) as events:
@@ -161,7 +158,7 @@ async def test_a_database_that_cannot_be_read_for_a_while_is_logged_once(
         if well_again.is_set():
             return data_version(tail)
         refused.append(1)
-        raise driver.driver.OperationalError("disk I/O error")
+        raise tail._session.connection.dialect.driver_error("disk I/O error")
 
     monkeypatch.setattr(EventReader, "_version", unreadable)
     with anyio.fail_after(TIMEOUT):
@@ -184,17 +181,16 @@ async def test_the_tail_reads_no_event_of_its_own_process(
     await drained(api)
     # Without this, the tail also looks for commits of other processes when this test takes longer than 20 ms.
     monkeypatch.setattr(tail, "_was_woken", lambda: tail._wakeup.get() is None)
-    statements: list[str] = []
     async with api.runtime.follow(await api.runtime.latest_seq()) as events:
         await api.create_task("first")
         await events.next_batch()
-        trace(tail._session.connection, statements.append)
-        for number in range(20):
-            task = await api.create_task(f"task {number}")
-            await api.claim(task["id"], "ann")
-        head = await api.last_seq()
-        while api.runtime.hub.head < head:
-            await events.next_batch()
+        with traced(tail._session.connection) as statements:
+            for number in range(20):
+                task = await api.create_task(f"task {number}")
+                await api.claim(task["id"], "ann")
+            head = await api.last_seq()
+            while api.runtime.hub.head < head:
+                await events.next_batch()
     assert statements == []
 
 

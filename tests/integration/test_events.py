@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,7 +14,7 @@ from project_manager.schemas import event_schema
 from tests.http_service import HttpService, frame
 from tests.integration.invariants import check
 from tests.operations_client import TIMEOUT, Json, OperationsClient, delete_events
-from tests.stored_rows import address_of, file_of, read
+from tests.stored_rows import Address, address_of, read, setting_of
 
 ENVELOPE = ["seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id"]
 IS_EVENT = Draft202012Validator(event_schema.document())
@@ -236,7 +235,7 @@ from project_manager.domain.actors import LOCAL
 from project_manager.runtime.open import open_runtime
 
 async def main() -> None:
-    settings = load({"DATABASE_PATH": sys.argv[1]}, {}).settings
+    settings = load({sys.argv[1]: sys.argv[2]}, {}).settings
     async with open_runtime(settings, kind="command") as runtime:
         for number in range(3):
             raw = {"name": f"task {number}"}
@@ -246,8 +245,8 @@ anyio.run(main)
 """
 
 
-def change_by_another_process(database: Path) -> None:
-    command = [sys.executable, "-c", ANOTHER_PROCESS, str(database)]
+def change_by_another_process(database: Address) -> None:
+    command = [sys.executable, "-c", ANOTHER_PROCESS, setting_of(database), str(database)]
     subprocess.run(command, check=True, timeout=30, capture_output=True)
 
 
@@ -268,7 +267,7 @@ async def test_changes_by_another_process_reach_every_waiter(api: OperationsClie
         assert (await frame(socket))["type"] == "hello"
         waiting.start_soon(wait)
         waiting.start_soon(claim)
-        await anyio.to_thread.run_sync(change_by_another_process, file_of(api.runtime))
+        await anyio.to_thread.run_sync(change_by_another_process, address_of(api.runtime))
         with anyio.fail_after(TIMEOUT):
             while (heard := await frame(socket))["type"] != "task.created":
                 pass

@@ -23,10 +23,10 @@ PROBE = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('S
 
 
 @pytest.fixture
-def source(database: Path, tmp_path: Path) -> Path:
+def source(database_file: Path, tmp_path: Path) -> Path:
     """Return a backup with one task."""
-    make(database, "Before")
-    return backup.back_up(database, tmp_path / "good.db").path
+    make(database_file, "Before")
+    return backup.back_up(database_file, tmp_path / "good.db").path
 
 
 def leave_log(database: Path) -> bytes:
@@ -54,47 +54,47 @@ def opened_elsewhere(database: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-journal"])
-def test_a_restore_sets_aside_the_log_of_a_removed_database(database: Path, source: Path, suffix: str) -> None:
-    log = leave_log(database)
-    database.unlink()
+def test_a_restore_sets_aside_the_log_of_a_removed_database(database_file: Path, source: Path, suffix: str) -> None:
+    log = leave_log(database_file)
+    database_file.unlink()
     if suffix == "-journal":
-        files.log_path(database, "-shm").unlink()
-        files.log_path(database, "-wal").rename(files.log_path(database, "-journal"))
-    done = restore(source, database, NOW)
+        files.log_path(database_file, "-shm").unlink()
+        files.log_path(database_file, "-wal").rename(files.log_path(database_file, "-journal"))
+    done = restore(source, database_file, NOW)
     assert done.previous is None
     assert {path.name.rpartition("-")[2] for path in done.logs} >= {suffix[1:]}
     assert next(path for path in done.logs if path.name.endswith(suffix)).read_bytes() == log
-    assert files.logs_of(database) == []
-    assert names(database) == ["Before"]
-    assert backup.check_file(database).problems == ()
+    assert files.logs_of(database_file) == []
+    assert names(database_file) == ["Before"]
+    assert backup.check_file(database_file).problems == ()
 
 
 def test_a_restore_through_a_symbolic_link_finds_the_logs_where_sqlite_keeps_them(
-    database: Path, source: Path, tmp_path: Path
+    database_file: Path, source: Path, tmp_path: Path
 ) -> None:
     link = tmp_path / "link" / "tasks.db"
     link.parent.mkdir()
-    link.symlink_to(database)
-    leave_log(database)
-    database.unlink()
+    link.symlink_to(database_file)
+    leave_log(database_file)
+    database_file.unlink()
     done = restore(source, link, NOW)
-    assert {log.parent for log in done.logs} == {database.parent}
+    assert {log.parent for log in done.logs} == {database_file.parent}
     assert link.is_symlink()
     assert names(link) == ["Before"]
 
 
-def test_a_restore_sets_aside_a_log_next_to_a_backup_copied_into_place(database: Path, source: Path) -> None:
+def test_a_restore_sets_aside_a_log_next_to_a_backup_copied_into_place(database_file: Path, source: Path) -> None:
     """The file was copied next to the log of a killed process. A checkpoint of that log would damage the file."""
-    leave_log(database)
-    copyfile(source, database)
-    done = restore(source, database, NOW)
+    leave_log(database_file)
+    copyfile(source, database_file)
+    done = restore(source, database_file, NOW)
     assert done.previous is not None
     assert done.previous.read_bytes() == source.read_bytes()
-    assert names(database) == ["Before"]
+    assert names(database_file) == ["Before"]
 
 
-def test_a_restored_database_has_no_checksum_of_the_file_that_it_replaces(database: Path, source: Path) -> None:
-    other = backup.back_up(database, database.with_name("other.db")).path
+def test_a_restored_database_has_no_checksum_of_the_file_that_it_replaces(database_file: Path, source: Path) -> None:
+    other = backup.back_up(database_file, database_file.with_name("other.db")).path
     backup.checksum_path(other).write_text("0" * 64 + "  other.db\n")
     restore(source, other, NOW)
     assert backup.check_file(other).problems == ()
@@ -102,44 +102,46 @@ def test_a_restored_database_has_no_checksum_of_the_file_that_it_replaces(databa
 
 @pytest.mark.parametrize("file_is_there", [True, False], ids=["replaced", "removed"])
 def test_a_restore_finds_a_process_that_has_a_removed_database_file_open(
-    database: Path, source: Path, file_is_there: bool
+    database_file: Path, source: Path, file_is_there: bool
 ) -> None:
-    with opened_elsewhere(database):
-        database.unlink()
+    with opened_elsewhere(database_file):
+        database_file.unlink()
         if file_is_there:
-            copyfile(source, database)
+            copyfile(source, database_file)
         with pytest.raises(DatabaseInUse, match="open"):
-            restore(source, database, NOW)
+            restore(source, database_file, NOW)
         with pytest.raises(DatabaseInUse, match="open"):
-            backup.back_up(source, database)
+            backup.back_up(source, database_file)
 
 
-def test_a_restore_finds_a_process_that_has_a_removed_database_and_its_logs_open(database: Path, source: Path) -> None:
-    with opened_elsewhere(database):
-        for path in (database, *files.logs_of(database)):
+def test_a_restore_finds_a_process_that_has_a_removed_database_and_its_logs_open(
+    database_file: Path, source: Path
+) -> None:
+    with opened_elsewhere(database_file):
+        for path in (database_file, *files.logs_of(database_file)):
             path.unlink()
         with pytest.raises(DatabaseInUse, match="although the file was removed"):
-            restore(source, database, NOW)
-    restore(source, database, NOW)
-    assert names(database) == ["Before"]
+            restore(source, database_file, NOW)
+    restore(source, database_file, NOW)
+    assert names(database_file) == ["Before"]
 
 
-def test_no_new_database_is_made_where_a_process_has_the_removed_one_open(database: Path) -> None:
-    with opened_elsewhere(database):
-        make(database, "In the log")
-        database.unlink()
+def test_no_new_database_is_made_where_a_process_has_the_removed_one_open(database_file: Path) -> None:
+    with opened_elsewhere(database_file):
+        make(database_file, "In the log")
+        database_file.unlink()
         with pytest.raises(DatabaseTemporarilyUnavailable, match="was removed but is still open in a process"):
-            prepare(database, auto_migrate=True)
-        assert not database.exists()
+            prepare(database_file, auto_migrate=True)
+        assert not database_file.exists()
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-journal"])
 def test_a_backup_is_not_written_next_to_a_log_that_would_become_part_of_it(
-    database: Path, tmp_path: Path, suffix: str
+    database_file: Path, tmp_path: Path, suffix: str
 ) -> None:
     (tmp_path / f"copy.db{suffix}").write_bytes(b"left over")
     with pytest.raises(BackupError, match=f"copy.db{suffix} belongs to another database"):
-        backup.back_up(database, tmp_path / "copy.db")
+        backup.back_up(database_file, tmp_path / "copy.db")
     assert not (tmp_path / "copy.db").exists()
 
 
@@ -147,41 +149,45 @@ def test_a_backup_is_not_written_next_to_a_log_that_would_become_part_of_it(
     "make_database", [lambda path: prepare(path, auto_migrate=True), lambda path: upgrade(str(path))]
 )
 def test_a_new_database_is_created_next_to_a_left_over_log_which_is_kept(
-    database: Path, make_database: Callable[[Path], None]
+    database_file: Path, make_database: Callable[[Path], None]
 ) -> None:
-    log = leave_log(database)
-    database.unlink()
-    make_database(database)
-    kept = [path for path in database.parent.iterdir() if ".left-over-" in path.name and path.name.endswith("-wal")]
+    log = leave_log(database_file)
+    database_file.unlink()
+    make_database(database_file)
+    kept = [
+        path for path in database_file.parent.iterdir() if ".left-over-" in path.name and path.name.endswith("-wal")
+    ]
     assert [path.read_bytes() for path in kept] == [log]
-    assert names(database) == []
+    assert names(database_file) == []
 
 
-def test_a_start_sets_the_log_of_another_database_aside_and_leaves_one_of_its_own(database: Path, source: Path) -> None:
-    leave_log(database)
-    move_foreign_logs(database)
-    assert len(names(database)) == 51
-    leave_log(database)
-    copyfile(source, database)
-    assert any("belongs to another database" in fault for fault in backup.check_file(database).problems)
+def test_a_start_sets_the_log_of_another_database_aside_and_leaves_one_of_its_own(
+    database_file: Path, source: Path
+) -> None:
+    leave_log(database_file)
+    move_foreign_logs(database_file)
+    assert len(names(database_file)) == 51
+    leave_log(database_file)
+    copyfile(source, database_file)
+    assert any("belongs to another database" in fault for fault in backup.check_file(database_file).problems)
     with pytest.raises(BackupError, match="belongs to another database"):
-        backup.back_up(database, database.with_name("copy.db"))
-    prepare(database, auto_migrate=True)
-    assert names(database) == ["Before"]
-    assert backup.check_file(database).problems == ()
+        backup.back_up(database_file, database_file.with_name("copy.db"))
+    prepare(database_file, auto_migrate=True)
+    assert names(database_file) == ["Before"]
+    assert backup.check_file(database_file).problems == ()
 
 
-def test_no_database_is_opened_next_to_the_log_of_a_removed_one_that_is_open(database: Path, source: Path) -> None:
-    with opened_elsewhere(database):
-        make(database, "In the log")
-        database.unlink()
-        copyfile(source, database)
+def test_no_database_is_opened_next_to_the_log_of_a_removed_one_that_is_open(database_file: Path, source: Path) -> None:
+    with opened_elsewhere(database_file):
+        make(database_file, "In the log")
+        database_file.unlink()
+        copyfile(source, database_file)
         with pytest.raises(
             DatabaseTemporarilyUnavailable, match="belongs to a removed database that is still open in a process"
         ):
-            prepare(database, auto_migrate=True)
-    prepare(database, auto_migrate=True)
-    assert names(database) == ["Before"]
+            prepare(database_file, auto_migrate=True)
+    prepare(database_file, auto_migrate=True)
+    assert names(database_file) == ["Before"]
 
 
 def test_the_database_stays_locked_while_its_logs_are_checked(source: Path) -> None:

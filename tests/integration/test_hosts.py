@@ -9,11 +9,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
-from project_manager.config.settings import load
 from project_manager.runtime.open import open_runtime
 from tests.http_service import HttpService, frame, run_http_service
 from tests.integration.test_access import bearer, token
 from tests.operations_client import MovableClock, OperationsClient
+from tests.stored_rows import Address, settings_of
 
 PROXIED = {"ALLOWED_HOSTS": "pm.example.com"}
 
@@ -73,14 +73,14 @@ async def test_a_default_port_in_the_settings_is_the_one_that_browsers_omit(serv
 
 
 @asynccontextmanager
-async def server(database: Path) -> AsyncIterator[HttpService]:
-    loaded = load({"DATABASE_PATH": str(database)}, {})
-    async with open_runtime(loaded.settings, clock=MovableClock()) as runtime, run_http_service(runtime) as service:
+async def server(database: Address) -> AsyncIterator[HttpService]:
+    settings = settings_of(database)
+    async with open_runtime(settings, clock=MovableClock()) as runtime, run_http_service(runtime) as service:
         yield service
 
 
 @pytest.mark.promise("access:session")
-async def test_two_servers_on_one_host_do_not_sign_each_other_out(database: Path, tmp_path: Path) -> None:
+async def test_two_servers_on_one_host_do_not_sign_each_other_out(database: Address, tmp_path: Path) -> None:
     async with (
         server(database) as one,
         server(tmp_path / "new.db") as two,
@@ -98,7 +98,7 @@ async def test_two_servers_on_one_host_do_not_sign_each_other_out(database: Path
 
 
 @pytest.mark.promise("access:session")
-async def test_instances_on_one_database_share_the_session(database: Path) -> None:
+async def test_instances_on_one_database_share_the_session(database: Address) -> None:
     async with server(database) as one, server(database) as two:
         secret = await token(OperationsClient(one.runtime, MovableClock()), "operator")
         signed_in = await one.send("POST", "/api/session", {"token": secret})

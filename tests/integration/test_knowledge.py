@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from project_manager.domain.errors import (
     IdempotencyMismatch,
@@ -12,6 +13,8 @@ from project_manager.domain.errors import (
     TaskNotFound,
     VersionMismatch,
 )
+from project_manager.store import search
+from project_manager.store.statement import Statement
 from tests.integration.knowledge_helpers import epic, project, saved_knowledge, titles, versions
 from tests.operations_client import OperationsClient
 
@@ -253,10 +256,12 @@ def left_behind(tx: Any) -> dict[str, Any]:
         name: tx.connection.execute(f"SELECT count(*) FROM {name}", {}).fetchone()[0]
         for name in ("knowledge_versions", "knowledge_logs")
     }
-    indexed = tx.connection.execute(
-        "SELECT count(*) FROM knowledge_fts WHERE knowledge_fts MATCH 'green OR changed'", {}
-    )
-    return {**counts, "search": "whole" if indexed.fetchone()[0] == 1 else "torn"}
+    index = search.knowledge_fts
+    indexed = Statement(select(index.c.rowid).where(search.matches(index, "q")))
+    ids = {
+        row[0] for word in ("green", "changed") for row in indexed.rows(tx, q=search.match_expression(tx, index, word))
+    }
+    return {**counts, "search": "whole" if len(ids) == 1 else "torn"}
 
 
 async def test_a_project_that_has_nothing_but_knowledge_is_not_deleted_by_accident(api: OperationsClient) -> None:

@@ -18,7 +18,6 @@ from project_manager.plans.progress import report_to
 from project_manager.runtime.calls import Caller
 from project_manager.services import board
 from project_manager.store import bulk, long_reads
-from project_manager.store.sqlite import driver
 from project_manager.web import streaming
 from tests.http_service import HttpService
 from tests.operations_client import TIMEOUT, Json, OperationsClient
@@ -314,7 +313,7 @@ async def test_an_export_that_breaks_off_in_the_middle_is_seen_to_be_incomplete(
 
     def breaks(tx: Any, ids: list[int]) -> Any:
         if next(left, None) is None:
-            raise driver.DatabaseError("the disk is gone")
+            raise tx.connection.dialect.driver_error("the disk is gone")
         return real(tx, ids)
 
     monkeypatch.setattr(bulk, "tasks_of", breaks)

@@ -1,6 +1,5 @@
 """Input that is expensive to refuse: it is refused before the work, with a short response."""
 
-from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -8,7 +7,6 @@ import orjson
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from project_manager.config.settings import load
 from project_manager.domain.errors import Invalid, ProjectNotFound
 from project_manager.domain.limits import BODY_BYTES, FIELD_ERRORS, MAX_KEYS
 from project_manager.runtime.dispatch import Runtime
@@ -17,6 +15,7 @@ from project_manager.runtime.rate_limit import BURST_SECONDS
 from tests.http_service import HttpService, run_http_service
 from tests.integration.mcp_product import agent, product
 from tests.operations_client import Json, OperationsClient
+from tests.stored_rows import Address, settings_of
 
 pytestmark = pytest.mark.slow
 
@@ -123,9 +122,9 @@ async def test_a_very_long_name_is_quoted_by_its_beginning(service: HttpService,
     assert len(orjson.dumps([refusal.message, refusal.hint, refusal.details])) < RESPONSE_BYTES
 
 
-async def test_calls_with_invalid_input_count_for_the_agent_that_they_name(database: Path) -> None:
-    loaded = load({"DATABASE_PATH": str(database), "RATE_LIMIT_PER_SECOND": 1}, {})
-    async with open_runtime(loaded.settings) as runtime, run_http_service(runtime) as service:
+async def test_calls_with_invalid_input_count_for_the_agent_that_they_name(database: Address) -> None:
+    settings = settings_of(database, RATE_LIMIT_PER_SECOND=1)
+    async with open_runtime(settings) as runtime, run_http_service(runtime) as service:
         body = {"agent_id": "wild", "naem": 1}
         answers = [await service.send("POST", "/api/tasks", body) for _ in range(BURST_SECONDS + 1)]
         assert [answer.status_code for answer in answers] == [422] * BURST_SECONDS + [429]

@@ -11,8 +11,10 @@ from project_manager.store import idempotency, lease_history
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.claimed_task import claimed_task
+from tests.integration.many_rows import NUMBERS
 from tests.integration.watched_connection import WatchedConnection
 from tests.operations_client import DAY_MS, Json, OperationsClient
+from tests.stored_rows import execute
 
 DAY = 24 * 3600
 
@@ -185,26 +187,19 @@ async def test_ended_leases_are_forgotten_with_the_events_of_their_time(api: Ope
 async def write_ended_leases(api: OperationsClient, number: int) -> None:
     """Insert leases of one task that ended now, with the fences 1 .. number."""
     await api.create_task()
-    sql = (
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
-        "INSERT INTO ended_leases SELECT 1, i, 'ann', 1, 'task', ?, ?, ?, 'auto_release', 'DONE' FROM n"
-    )
+    row = "SELECT 1, i, 'ann', 1, 'task', ?3, ?3, ?3, 'auto_release', 'DONE' FROM n"
+    sql = f"{NUMBERS} INSERT INTO ended_leases {row}"
     now = api.clock.now()
-    await api.runtime.database.writer.run(
-        "fill", lambda tx: tx.connection.execute(sql, (number, now, now, now)), api.actor, ""
-    )
+    await api.runtime.database.writer.run("fill", lambda tx: execute(tx, sql, 1, number, now), api.actor, "")
 
 
 async def test_ended_leases_and_answers_are_forgotten_some_hundred_at_once(
     api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await write_ended_leases(api, 5000)
-    sql = (
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
-        "INSERT INTO answers SELECT 'ann', 'key' || i, 'hash', '{}', ? FROM n"
-    )
+    sql = f"{NUMBERS} INSERT INTO answers SELECT 'ann', 'key' || i, 'hash', '{{}}', ?3 FROM n"
     now = api.clock.now()
-    await api.runtime.database.writer.run("fill", lambda tx: tx.connection.execute(sql, (now,)), api.actor, "")
+    await api.runtime.database.writer.run("fill", lambda tx: execute(tx, sql, 1, 3000, now), api.actor, "")
     removed: list[int] = []
 
     def watch(module: Any) -> None:
@@ -281,6 +276,7 @@ def explained(work: Callable[[Tx], object]) -> Callable[[Tx], list[str]]:
     return plan_of
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("filters", "index"),
     [
@@ -298,6 +294,7 @@ async def test_a_page_of_ended_leases_is_read_from_an_index_without_sorting(
     assert not any("ORDER BY" in step for step in plan), plan
 
 
+@pytest.mark.sqlite_only
 async def test_the_newest_lease_of_an_agent_on_a_task_is_found_among_those_of_the_task(api: OperationsClient) -> None:
     plan = await api.runtime.read("plan", explained(lambda tx: lease_history.newest_of(tx, 1, "ann")))
     assert any("PRIMARY KEY (task_id=?" in step for step in plan), plan

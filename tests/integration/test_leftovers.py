@@ -44,28 +44,28 @@ def hidden(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("word", ["restoring", "unfinished"])
-def test_the_next_start_removes_only_the_leftovers_of_killed_processes(database: Path, word: str) -> None:
+def test_the_next_start_removes_only_the_leftovers_of_killed_processes(database_file: Path, word: str) -> None:
     left, other = f".pm.db.{word}", ".other.db.restoring"
-    with worker(database, word) as killed, worker(database.with_name("other.db"), "restoring") as of_another:
-        prepare(database, auto_migrate=True)
-        assert hidden(database.parent) == [other, left]
+    with worker(database_file, word) as killed, worker(database_file.with_name("other.db"), "restoring") as of_another:
+        prepare(database_file, auto_migrate=True)
+        assert hidden(database_file.parent) == [other, left]
         for process in (killed, of_another):
             process.send_signal(signal.SIGKILL)
             process.wait(TIMEOUT)
-    assert hidden(database.parent) == [other, left]
-    prepare(database, auto_migrate=True)
-    assert hidden(database.parent) == [other]
+    assert hidden(database_file.parent) == [other, left]
+    prepare(database_file, auto_migrate=True)
+    assert hidden(database_file.parent) == [other]
 
 
-def test_the_next_backup_removes_the_leftovers_of_a_killed_one_in_its_folder(database: Path) -> None:
-    kept = database.parent / "kept"
+def test_the_next_backup_removes_the_leftovers_of_a_killed_one_in_its_folder(database_file: Path) -> None:
+    kept = database_file.parent / "kept"
     kept.mkdir()
     with worker(kept / "pm-20261123T100000000Z.db", "unfinished") as killed:
-        backup.back_up(database, backup.backup_name(kept, database, NOW))
+        backup.back_up(database_file, backup.backup_name(kept, database_file, NOW))
         assert len(hidden(kept)) == 1
         killed.kill()
         killed.wait(TIMEOUT)
-    backup.back_up(database, backup.backup_name(kept, database, NOW))
+    backup.back_up(database_file, backup.backup_name(kept, database_file, NOW))
     assert hidden(kept) == []
 
 

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from project_manager.store import lease_history
 from project_manager.store.transaction import Tx
 from tests.integration.watched_connection import WatchedConnection
@@ -92,6 +94,7 @@ async def test_a_deleted_task_is_not_lost(api: OperationsClient) -> None:
     assert await lost(api, "ann") == []
 
 
+@pytest.mark.sqlite_only
 async def test_the_query_for_lost_leases_reads_only_the_lost_leases_of_the_agent(api: OperationsClient) -> None:
     plan = await api.runtime.read("plan", plan_of_losses)
     assert any("ix_ended_leases_lost" in step for step in plan), plan

@@ -46,11 +46,11 @@ def plan_of(work: Callable[[Tx], object], path: Path) -> list[str]:
     ],
 )
 def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
-    search: dict[str, Any], index: str, database: Path
+    search: dict[str, Any], index: str, database_file: Path
 ) -> None:
     plans = [
-        plan_of(lambda tx: claim_search.best(tx, search), database),
-        plan_of(lambda tx: claim_search.part(tx, search, 4), database),
+        plan_of(lambda tx: claim_search.best(tx, search), database_file),
+        plan_of(lambda tx: claim_search.part(tx, search, 4), database_file),
     ]
     for plan in plans:
         assert any(index in step for step in plan), plan
@@ -70,43 +70,45 @@ def test_the_best_task_is_read_from_the_index_of_claimable_ones_without_sorting(
     ids=["part of a search", "part of a search by labels", "ready ones of given tasks", "states of given tasks"],
 )
 def test_the_conflicts_of_many_tasks_are_compared_with_one_list_of_leases(
-    read: Callable[[Tx], object], database: Path
+    read: Callable[[Tx], object], database_file: Path
 ) -> None:
-    plan = plan_of(read, database)
+    plan = plan_of(read, database_file)
     assert "SEARCH other USING INDEX ix_tasks_lock_expires_at (lock_expires_at>?)" in plan
     assert not any(step.startswith("SEARCH other USING INTEGER PRIMARY KEY") for step in plan), plan
 
 
 @pytest.mark.parametrize("project_id", [None, 1])
 def test_the_blockers_of_an_empty_claim_are_counted_in_the_index_of_statuses(
-    project_id: int | None, database: Path
+    project_id: int | None, database_file: Path
 ) -> None:
-    plan = plan_of(lambda tx: claim_blockers.count(tx, project_id), database)
+    plan = plan_of(lambda tx: claim_blockers.count(tx, project_id), database_file)
     assert sum("USING COVERING INDEX ix_tasks_status_project_id" in step for step in plan) == 2
     assert not any(step.startswith(("SCAN tasks", "SCAN candidate")) for step in plan), plan
 
 
-def test_the_newest_handoff_note_is_found_without_reading_the_log(database: Path) -> None:
-    plan = plan_of(lambda tx: claim_search.best(tx, {}), database)
+def test_the_newest_handoff_note_is_found_without_reading_the_log(database_file: Path) -> None:
+    plan = plan_of(lambda tx: claim_search.best(tx, {}), database_file)
     assert any("USING COVERING INDEX ix_task_logs_handoff" in step for step in plan), plan
     assert not any("USING INDEX ix_task_logs" in step for step in plan), plan
 
 
 @pytest.mark.parametrize("filters", [{"ready": True}, {"ready": True, "project_id": 1}])
-def test_ready_tasks_are_listed_from_the_same_index_without_sorting(filters: dict[str, Any], database: Path) -> None:
+def test_ready_tasks_are_listed_from_the_same_index_without_sorting(
+    filters: dict[str, Any], database_file: Path
+) -> None:
     def read(tx: Tx) -> None:
         query = task_filters.resolve(tx, filters)
         listing.page(tx, query, FIELDS, order="claim", after=None, limit=20)
 
-    plan = plan_of(read, database)
+    plan = plan_of(read, database_file)
     assert any("USING INDEX ix_tasks_claimable" in step for step in plan), plan
     assert not any("ORDER BY" in step for step in plan), plan
 
 
 @pytest.mark.parametrize("filters", [{"status": ["DONE"]}, {"epic_id": 1}, {"holder": "ann"}, {"labels": ["x"]}])
-def test_a_search_compares_its_tasks_with_a_list_of_few_ids(filters: dict[str, Any], database: Path) -> None:
+def test_a_search_compares_its_tasks_with_a_list_of_few_ids(filters: dict[str, Any], database_file: Path) -> None:
     queries: list[task_filters.Query] = []
-    plan_of(lambda tx: queries.append(task_filters.resolve(tx, {"q": "fence", **filters})), database)
-    plan = plan_of(lambda tx: listing.count(tx, queries[0], exact=False), database)
+    plan_of(lambda tx: queries.append(task_filters.resolve(tx, {"q": "fence", **filters})), database_file)
+    plan = plan_of(lambda tx: listing.count(tx, queries[0], exact=False), database_file)
     assert any(step.startswith("LIST SUBQUERY") for step in plan), plan
     assert not any(step.startswith("CORRELATED") for step in plan), plan

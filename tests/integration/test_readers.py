@@ -3,8 +3,6 @@
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,18 +13,18 @@ from project_manager.domain.actors import LOCAL
 from project_manager.domain.errors import ShuttingDown
 from project_manager.runtime.dispatch import Runtime
 from project_manager.store.database_clock import DatabaseClock
+from project_manager.store.opening import open_backend
 from project_manager.store.readers import ReadContext, Readers
-from project_manager.store.sqlite.file_watch import FileWatch
-from project_manager.store.sqlite.read_session import SqliteReadSession
 from project_manager.store.transaction import Tx
 from tests.operations_client import TIMEOUT, MovableClock
+from tests.stored_rows import Address
 
 
 @pytest.fixture
-def readers(database: Path) -> Iterator[Readers]:
+def readers(database: Address) -> Iterator[Readers]:
     """Return one reader thread that is not started yet."""
     clock = DatabaseClock(MovableClock())
-    connect = partial(SqliteReadSession, str(database), FileWatch(database))
+    connect = open_backend(database).connect_reader
     made = Readers(ReadContext(connect, connect, TIMEOUT, clock, 5, lambda *_: None), threads=1)
     yield made
     made.close()

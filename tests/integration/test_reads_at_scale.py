@@ -221,8 +221,8 @@ def test_the_board_of_a_project_reads_each_task_once(databases: Callable[[str], 
     assert found[1] <= found[0] * (LARGE / SMALL) * MARGIN, found
 
 
-def test_a_page_of_a_status_selects_few_tasks_of_each_project(database: Path) -> None:
-    with closing(driver.connect(str(database))) as connection:
+def test_a_page_of_a_status_selects_few_tasks_of_each_project(database_file: Path) -> None:
+    with closing(driver.connect(str(database_file))) as connection:
         connection.execute("BEGIN")
         insert_projects(connection, 1, 300)
         insert_tasks(connection, 1, 12_000, project_id="1 + i % 300")

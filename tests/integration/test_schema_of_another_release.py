@@ -16,7 +16,7 @@ from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import driver
 from tests.http_service import HttpService
 from tests.operations_client import OperationsClient
-from tests.stored_rows import file_of
+from tests.stored_rows import address_of, write
 
 HEAD = revisions.head()
 NEXT = """
@@ -49,12 +49,6 @@ def of_the_next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request
 
 def settings_of(path: Path) -> Any:
     return load({}, {"DATABASE_PATH": str(path)}, None).settings
-
-
-def change(path: Path, statement: str) -> None:
-    connection = driver.connect(str(path))
-    connection.execute(statement)
-    connection.close()
 
 
 @pytest.mark.parametrize("of_the_next_release", [f"oldest_release = {HEAD!r}"], indirect=True)
@@ -100,10 +94,9 @@ def test_a_migration_that_leaves_orphaned_rows_is_rolled_back(tmp_path: Path, mo
 async def test_an_instance_is_not_ready_on_a_schema_that_it_does_not_run_on(
     service: HttpService, api: OperationsClient
 ) -> None:
-    path = file_of(api.runtime)
-    await anyio.to_thread.run_sync(change, path, "UPDATE alembic_version SET version_num = '9999'")
+    database = address_of(api.runtime)
+    write(database, "UPDATE alembic_version SET version_num = '9999'")
     answer = await service.send("GET", "/readyz")
     assert (answer.status_code, answer.json()["checks"]["schema"]) == (503, False)
-    said = f"INSERT INTO running_releases VALUES ('9999', '{HEAD}')"
-    await anyio.to_thread.run_sync(change, path, said)
+    write(database, "INSERT INTO running_releases VALUES ('9999', ?)", HEAD)
     assert (await service.ok("GET", "/readyz"))["status"] == "ready"

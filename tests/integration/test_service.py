@@ -2,20 +2,18 @@
 
 import threading
 from functools import partial
-from pathlib import Path
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from project_manager.config.settings import load
 from project_manager.domain.errors import QueryTimeout, QueueFull
 from project_manager.runtime.open import open_runtime
 from project_manager.store import writer
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.operations_client import TIMEOUT, Json, MovableClock, OperationsClient
-from tests.stored_rows import address_of, file_of, read
+from tests.stored_rows import Address, address_of, file_of, read, settings_of
 
 pytestmark = pytest.mark.slow
 
@@ -97,9 +95,8 @@ async def test_concurrent_requests_for_the_board_get_the_same_response(
 
 
 def writes(api: OperationsClient) -> list[Json]:
-    return read(address_of(api.runtime), "SELECT * FROM events") + read(
-        file_of(api.runtime), "SELECT version, lock_holder FROM tasks"
-    )
+    queries = ("SELECT * FROM events", "SELECT version, lock_holder FROM tasks")
+    return [row for query in queries for row in read(address_of(api.runtime), query)]
 
 
 @pytest.mark.promise("health:honest")
@@ -135,6 +132,7 @@ async def test_health_reports_a_blocked_writer_and_keeps_answering(service: Http
         held_up.set()
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.promise("health:honest")
 async def test_health_reports_that_the_database_is_gone(service: HttpService, api: OperationsClient) -> None:
     path = file_of(api.runtime)
@@ -215,8 +213,8 @@ async def test_a_clock_that_jumps_back_stands_still_and_ends_no_lease(api: Opera
 
 
 @pytest.mark.promise("clock:never-back")
-async def test_a_clock_that_is_behind_after_a_restart_stands_still(database: Path) -> None:
-    settings = load({"DATABASE_PATH": str(database)}, {}).settings
+async def test_a_clock_that_is_behind_after_a_restart_stands_still(database: Address) -> None:
+    settings = settings_of(database)
     ahead, behind = MovableClock(), MovableClock()
     async with open_runtime(settings, clock=ahead) as runtime:
         api = OperationsClient(runtime, ahead)
@@ -232,8 +230,10 @@ async def test_a_clock_that_is_behind_after_a_restart_stands_still(database: Pat
 
 
 @pytest.mark.promise("lease:expiry")
-async def test_a_lease_that_ran_out_while_the_service_was_down_has_ended(database: Path, clock: MovableClock) -> None:
-    settings = load({"DATABASE_PATH": str(database)}, {}).settings
+async def test_a_lease_that_ran_out_while_the_service_was_down_has_ended(
+    database: Address, clock: MovableClock
+) -> None:
+    settings = settings_of(database)
     async with open_runtime(settings, clock=clock) as runtime:
         await OperationsClient(runtime, clock).create_task()
         await OperationsClient(runtime, clock).claim(1, "ann", ttl_seconds=60)
@@ -266,9 +266,11 @@ async def test_the_loop_answers_while_the_writer_and_every_reader_are_blocked(
             tasks.start_soon(database.writer.run, "hold up", lambda tx: held_up.wait(TIMEOUT), api.actor, "")
         for _ in range(api.runtime.settings.database_pool_size):
             tasks.start_soon(database.readers.run, "keep busy", partial(read_until, until=held_up), api.actor, "")
-        for place in ("/livez", "/", "/healthz"):
-            assert (await service.send("GET", place)).status_code == 200
-        held_up.set()
+        try:
+            for place in ("/livez", "/", "/healthz"):
+                assert (await service.send("GET", place)).status_code == 200
+        finally:
+            held_up.set()
 
 
 async def test_when_too_many_writes_wait_the_next_is_refused_with_retry_after(

@@ -9,8 +9,8 @@ from project_manager.store.sqlite import driver
 
 
 @pytest.mark.parametrize("value", [None, 0, "", "NULL", b"", 2**63 - 1])
-def test_a_parameter_is_stored_with_its_value_and_type(database: Path, value: object) -> None:
-    with closing(driver.connect(str(database))) as connection:
+def test_a_parameter_is_stored_with_its_value_and_type(database_file: Path, value: object) -> None:
+    with closing(driver.connect(str(database_file))) as connection:
         connection.execute("CREATE TABLE kept (value)")
         connection.execute("INSERT INTO kept VALUES (?)", (value,))
         (row,) = connection.execute("SELECT value, typeof(value) = typeof(?) FROM kept", (value,)).fetchall()

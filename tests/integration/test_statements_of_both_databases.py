@@ -87,6 +87,7 @@ def prepare(connection: psycopg.Connection[Any], statement: Compiled) -> Prepare
 @pytest.fixture
 def prepared(postgresql_url: str) -> list[Prepared]:
     with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute(f"SET search_path = {postgres.SCHEMA}".encode())
         return [prepare(connection, statement) for statement in compiled(postgres.DIALECT, without="sqlite.")]
 
 
@@ -104,8 +105,8 @@ def module_of(path: Path) -> str | None:
     return name_of(path).removeprefix(STORE).removesuffix(".py").replace("/", ".")
 
 
-def test_sqlite_accepts_every_statement(database: Path) -> None:
-    connection = sqlite.connect(str(database))
+def test_sqlite_accepts_every_statement(database_file: Path) -> None:
+    connection = sqlite.connect(str(database_file))
     try:
         for statement in compiled(sqlite.DIALECT, without="postgres."):
             connection.execute(f"EXPLAIN {statement.sql}", [None] * len(statement.parameters))

@@ -14,7 +14,6 @@ import orjson
 import pytest
 
 from project_manager.catalogue import BY_NAME
-from project_manager.config.settings import load
 from project_manager.domain.actors import LOCAL, SYSTEM
 from project_manager.runtime.calls import Caller
 from project_manager.runtime.open import open_runtime
@@ -25,9 +24,9 @@ from project_manager.store.sqlite import backup, driver
 from project_manager.store.sqlite.restore import restore
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
-from tests.integration.watched_connection import trace
+from tests.integration.watched_connection import traced
 from tests.operations_client import DAY_MS, MovableClock, OperationsClient
-from tests.stored_rows import file_of
+from tests.stored_rows import address_of, settings_of
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +56,7 @@ def worked(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def work(path: Path) -> None:
     clock = MovableClock()
-    async with open_runtime(load({"DATABASE_PATH": str(path)}, {}).settings, clock=clock) as runtime:
+    async with open_runtime(settings_of(path), clock=clock) as runtime:
         api = OperationsClient(runtime, clock)
         epic = await api.call("create_epic", name="Outside", project_name="Garden")
         for name in ("Paint", "Dig", "Plant", "Water"):
@@ -215,22 +214,19 @@ async def test_a_batch_reads_the_end_of_the_chain_only_after_another_process_has
     api: OperationsClient,
 ) -> None:
     await api.create_task()
-    statements: list[str] = []
-    trace(api.runtime.database.writer._connection, statements.append)
-    await api.create_task()
-    assert reads_of_the_head(statements) == 0
-    await anyio.to_thread.run_sync(commit_in_another_process, file_of(api.runtime))
-    await api.create_task()
-    assert reads_of_the_head(statements) == 1
+    connection = api.runtime.database.writer._connection
+    read_head = chain._LAST.compiled(connection.dialect).sql
+    with traced(connection) as statements:
+        await api.create_task()
+        assert statements.count(read_head) == 0
+        await commit_in_another_process(api)
+        await api.create_task()
+    assert statements.count(read_head) == 1
 
 
-def commit_in_another_process(path: Path) -> None:
-    with closing(driver.connect(str(path))) as connection:
-        connection.execute("UPDATE projects SET description = description || '.'")
-
-
-def reads_of_the_head(statements: list[str]) -> int:
-    return statements.count(chain._LAST.compiled(driver.DIALECT).sql.replace("? + 0", "1"))
+async def commit_in_another_process(api: OperationsClient) -> None:
+    async with open_runtime(settings_of(address_of(api.runtime)), clock=api.clock, kind="command") as runtime:
+        await OperationsClient(runtime, api.clock).call("update_project", project_id=1, description="Flowers")
 
 
 def test_a_published_head_is_missed_when_the_events_up_to_it_were_cut_off(path: Path) -> None:
@@ -315,7 +311,7 @@ def restored(path: Path, tmp_path: Path) -> Path:
 
 async def add_tasks(path: Path, number: int) -> None:
     clock = MovableClock()
-    async with open_runtime(load({"DATABASE_PATH": str(path)}, {}).settings, clock=clock) as runtime:
+    async with open_runtime(settings_of(path), clock=clock) as runtime:
         for name in range(number):
             await OperationsClient(runtime, clock).create_task(f"task {name}")
 
@@ -349,7 +345,7 @@ def pruned(restored: Path) -> Path:
 async def run_retention_and_continue(path: Path) -> None:
     clock = MovableClock()
     clock.advance(60)
-    settings = load({"DATABASE_PATH": str(path), "EVENT_RETENTION_DAYS": 1000}, {}).settings
+    settings = settings_of(path, EVENT_RETENTION_DAYS=1000)
     async with open_runtime(settings, clock=clock) as runtime:
         clock.advance(2 * DAY)
         await OperationsClient(runtime, clock).claim(4, "ann")

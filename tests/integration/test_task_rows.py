@@ -23,7 +23,6 @@ from project_manager.store.statement import Statement
 from project_manager.store.transaction import Tx
 from tests.integration.watched_connection import WatchedConnection
 from tests.operations_client import Json, OperationsClient
-from tests.stored_rows import file_of
 
 LEGACY = ("is_locked", "lock_holder", "lock_expires_at", "dependencies")
 LINE = 'A "quoted" \\ line / with ümlauts and \N{ROCKET}.'
@@ -190,7 +189,7 @@ async def test_only_the_chunks_with_a_change_are_encoded_again(
     assert encoded == list(range(500, 600))
 
 
-# the work of SQLite and its driver
+# the work of the driver
 
 
 class Counted:
@@ -226,9 +225,8 @@ async def counted(api: OperationsClient, work: Callable[[Tx], Any]) -> Counted:
     found: list[Counted] = []
 
     def count(tx: Tx) -> None:
-        with closing(driver.connect(str(file_of(api.runtime)))) as connection:
-            found.append(Counted(connection))
-            work(replace(tx, connection=WatchedConnection(tx.connection, found[0].execute)))
+        found.append(Counted(tx.connection))
+        work(replace(tx, connection=WatchedConnection(tx.connection, found[0].execute)))
 
     await api.runtime.read("counted", count, LOCAL)
     return found[0]

@@ -1,8 +1,6 @@
 """The total of lists: exact up to 1,000 rows, a minimum beyond, and exact on request."""
 
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from typing import Any, get_origin
 
 import pytest
@@ -13,11 +11,11 @@ from project_manager.domain.limits import TOTAL_MAXIMUM
 from project_manager.schemas.commands import Paged
 from project_manager.schemas.views import Page
 from project_manager.services import claim_blockers
-from project_manager.store.sqlite import driver
 from tests.http_service import HttpService
 from tests.integration.many_rows import NOW, call, insert_projects, insert_rows, insert_tasks, tx_of
 from tests.integration.mcp_product import agent, product
 from tests.operations_client import Json, OperationsClient
+from tests.stored_rows import Address, execute, writing
 
 PAGED = [operation for operation in OPERATIONS if get_origin(operation.view) is Page or operation.view is Page]
 LISTS: list[tuple[str, Json]] = [
@@ -42,13 +40,11 @@ LISTS: list[tuple[str, Json]] = [
 
 
 @pytest.fixture
-def connection(database: Path) -> Iterator[Any]:
+def connection(database: Address) -> Iterator[Any]:
     """Return a connection to a database in which each list has 999 rows."""
-    with closing(driver.connect(str(database))) as opened:
-        opened.execute("BEGIN")
-        insert(opened, 1, TOTAL_MAXIMUM - 1)
-        yield opened
-        opened.execute("ROLLBACK")
+    with writing(database) as tx:
+        insert(tx.connection, 1, TOTAL_MAXIMUM - 1)
+        yield tx.connection
 
 
 def insert(connection: Any, first: int, last: int) -> None:
@@ -88,10 +84,11 @@ def test_the_total_is_the_same_on_each_page(connection: Any) -> None:
 def test_live_and_ended_leases_are_counted_together(connection: Any) -> None:
     assert call(connection, "list_leases").total == 999
     for number in (1, 2):
-        connection.execute(
+        execute(
+            tx_of(connection),
             "UPDATE tasks SET status = 'IN_PROGRESS', lock_holder = 'ann', lock_acquired_at = 0, lock_expires_at = 9, "
             "lock_ttl = 9, lock_from = 'TODO', fence = 2000 WHERE id = ?",
-            (number,),
+            number,
         )
         page = call(connection, "list_leases")
         assert (page.total, page.total_is_minimum) == (1000, number == 2)
@@ -123,9 +120,9 @@ async def test_over_rest_the_field_is_always_there_and_over_mcp_only_if_true(
         assert list(await someone.ok("list_tasks")) == ["items", "total"]
 
 
-def test_the_number_of_ready_tasks_in_the_context_of_an_agent_stops_at_100(database: Path) -> None:
-    with closing(driver.connect(str(database))) as connection:
-        connection.execute("BEGIN")
+def test_the_number_of_ready_tasks_in_the_context_of_an_agent_stops_at_100(database: Address) -> None:
+    with writing(database) as tx:
+        connection = tx.connection
         insert_projects(connection, 1, 2)
         insert_tasks(connection, 1, 100)
         context = call(connection, "get_context", agent_id="ann")
@@ -139,10 +136,11 @@ def test_the_number_of_ready_tasks_in_the_context_of_an_agent_stops_at_100(datab
 
 def test_the_context_of_a_project_has_the_leases_behind_many_of_other_projects(connection: Any) -> None:
     insert_tasks(connection, 1000, 1000, project_id="2")
-    connection.execute(
+    execute(
+        tx_of(connection),
         "UPDATE tasks SET status = 'IN_PROGRESS', lock_holder = 'ann', lock_acquired_at = 0, lock_expires_at = ?, "
         "lock_ttl = 9, lock_from = 'TODO', fence = 1 WHERE id <= 101 OR id = 1000",
-        (NOW + 1,),
+        NOW + 1,
     )
     context = call(connection, "get_context", agent_id="ann", project_id=2)
     assert [held.task["id"] for held in context.holding] == [1000]
@@ -157,13 +155,14 @@ def test_the_blockers_of_an_empty_claim_are_counted_up_to_the_same_number(connec
     assert blockers() == (999, False, [(999, False)])
     insert(connection, 1000, 1001)
     assert blockers() == (1000, True, [(1000, True)])
-    connection.execute("UPDATE tasks SET status = 'BACKLOG' WHERE id % 2")
+    connection.execute("UPDATE tasks SET status = 'BACKLOG' WHERE id % 2 = 1")
     assert blockers() == (1001, False, [(500, False), (501, False)])
     message = "no task is ready for you: 500 ready but excluded by your filters or reserved for earlier waiters, "
     view = claim_blockers.nothing_ready(tx_of(connection), claim_blockers.count(tx_of(connection), None))
     assert view.message == message + "501 in the backlog"
 
 
+@pytest.mark.sqlite_only
 def test_the_number_of_tasks_does_not_change_the_cost_of_counting_blockers(connection: Any) -> None:
     def steps() -> int:
         found = 0

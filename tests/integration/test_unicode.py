@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import anyio.to_thread
 import pytest
 
 from project_manager.catalogue import BY_NAME
@@ -13,11 +14,10 @@ from project_manager.domain.actors import LOCAL
 from project_manager.domain.errors import AgentRequired, ExternalKeyTaken, Invalid, NameTaken
 from project_manager.runtime.calls import Caller
 from project_manager.store import projects
-from project_manager.store.sqlite import driver
-from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.mcp_product import agent, product
 from tests.operations_client import Json, OperationsClient
+from tests.stored_rows import INTEGRITY_ERRORS, address_of, writing
 
 CAFE = "Caf\u00e9"
 APART = unicodedata.normalize("NFD", CAFE)
@@ -57,11 +57,12 @@ async def test_a_name_with_the_same_key_resolves_to_the_existing_one_and_is_take
 async def test_the_database_refuses_a_second_name_of_one_key(api: OperationsClient) -> None:
     await api.call("create_project", name=CAFE)
 
-    def add(tx: Tx) -> None:
-        with pytest.raises(driver.IntegrityError, match="name_key"):
+    def add() -> None:
+        with writing(address_of(api.runtime)) as tx:
             projects.add(tx, WIDE, "")
 
-    await api.runtime.database.writer.run("add", add, api.actor, "")
+    with pytest.raises(INTEGRITY_ERRORS, match="name_key"):
+        await anyio.to_thread.run_sync(add)
 
 
 async def test_a_plan_in_the_other_form_changes_nothing(api: OperationsClient) -> None:

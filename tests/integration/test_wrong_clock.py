@@ -1,37 +1,34 @@
 """Database time ten years ahead of the wall clock: leases end after their length, and nothing is deleted by its age."""
 
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 
 import anyio.to_thread
 import pytest
 
 from project_manager.clock import rfc3339
-from project_manager.config.settings import load
 from project_manager.runtime.open import open_runtime
 from project_manager.store.database_clock import SETTLE_MS
-from project_manager.store.sqlite import backup, driver, restore
+from project_manager.store.sqlite import backup, restore
 from project_manager.store.sqlite.restore import Restored
 from tests.e2e.service import sample
 from tests.http_service import run_http_service
 from tests.operations_client import MovableClock, OperationsClient, run_due_jobs
-from tests.stored_rows import Row, file_of, read
+from tests.stored_rows import Address, Row, address_of, read, settings_of, write
 
 YEARS = 10 * 365 * 24 * 3600 * 1000
 DAY_MS = 24 * 3600 * 1000
 DELETED_BY_AGE = ("events", "ended_leases", "answers", "instances", "task_logs")
 
 
-def content(path: Path) -> dict[str, list[Row]]:
+def content(address: Address) -> dict[str, list[Row]]:
     """Return all rows that a background job may delete."""
-    return {name: read(path, f"SELECT * FROM {name}") for name in DELETED_BY_AGE}
+    return {name: read(address, f"SELECT * FROM {name} ORDER BY 1, 2") for name in DELETED_BY_AGE}
 
 
-def poison(path: Path, ahead: int) -> None:
+def poison(address: Address, ahead: int) -> None:
     """Leave the mark of a batch under a wrong clock, in the form that the previous release wrote."""
-    with closing(driver.driver.connect(path, isolation_level=None)) as connection:
-        connection.execute("UPDATE meta SET clock_high = clock_high + ?, clock_boot = NULL", (ahead,))
+    write(address, "UPDATE meta SET clock_high = clock_high + ?, clock_boot = NULL", ahead)
 
 
 def put_back(database: Path, wall: int) -> Restored:
@@ -40,9 +37,9 @@ def put_back(database: Path, wall: int) -> Restored:
 
 
 @pytest.fixture
-async def ahead(database: Path, clock: MovableClock) -> AsyncIterator[OperationsClient]:
+async def ahead(database: Address, clock: MovableClock) -> AsyncIterator[OperationsClient]:
     """Run a service on a database whose time is ten years ahead of the wall clock."""
-    settings = load({"DATABASE_PATH": str(database), "EVENT_RETENTION_DAYS": 1}, {}).settings
+    settings = settings_of(database, EVENT_RETENTION_DAYS=1)
     async with open_runtime(settings, clock=clock) as runtime:
         api = OperationsClient(runtime, clock)
         await api.create_task(key="first")
@@ -54,7 +51,7 @@ async def ahead(database: Path, clock: MovableClock) -> AsyncIterator[Operations
 
 
 @pytest.mark.promise("clock:wrong")
-async def test_one_round_of_every_background_job_deletes_nothing(ahead: OperationsClient, database: Path) -> None:
+async def test_one_round_of_every_background_job_deletes_nothing(ahead: OperationsClient, database: Address) -> None:
     before = content(database)
     runtime = ahead.runtime
     for name in runtime.jobs.by_name:
@@ -119,15 +116,16 @@ async def test_old_rows_are_deleted_a_day_after_a_jump_was_followed(api: Operati
     database = api.runtime.database
     assert database.clock.is_in_sync()
     await api.runtime.jobs.run_once("retention")
-    assert len(content(file_of(api.runtime))["answers"]) == 1
+    assert len(content(address_of(api.runtime))["answers"]) == 1
     api.clock.advance(DAY_MS / 1000 + 1)
     await api.runtime.jobs.run_once("retention")
-    assert (content(file_of(api.runtime))["answers"], content(file_of(api.runtime))["events"]) == ([], [])
+    left = content(address_of(api.runtime))
+    assert (left["answers"], left["events"]) == ([], [])
 
 
 @pytest.mark.promise("clock:wrong")
-async def test_a_restore_sets_database_time_to_the_wall_clock(database: Path, clock: MovableClock) -> None:
-    settings = load({"DATABASE_PATH": str(database)}, {}).settings
+async def test_a_restore_sets_database_time_to_the_wall_clock(database_file: Path, clock: MovableClock) -> None:
+    settings = settings_of(database_file)
     clock.wall_error = YEARS
     async with open_runtime(settings, clock=clock) as runtime:
         api = OperationsClient(runtime, clock)
@@ -136,7 +134,7 @@ async def test_a_restore_sets_database_time_to_the_wall_clock(database: Path, cl
         deferred = await api.create_task("deferred", defer_until=rfc3339(clock.now() - DAY_MS))
         assert deferred["ready"]
     clock.wall_error = 0
-    done = await anyio.to_thread.run_sync(put_back, database, clock.now())
+    done = await anyio.to_thread.run_sync(put_back, database_file, clock.now())
     assert (done.clock_lowered_ms, done.released) == (YEARS, 1)
     assert done.fence_floor >= clock.now() + YEARS
     async with open_runtime(settings, clock=clock) as runtime:
@@ -148,13 +146,13 @@ async def test_a_restore_sets_database_time_to_the_wall_clock(database: Path, cl
         assert lock["fence"] > done.fence_floor
         clock.advance(DAY_MS / 1000 + 1)
         await runtime.jobs.run_once("retention")
-        assert content(database)["answers"] == []
+        assert content(database_file)["answers"] == []
 
 
-async def test_a_restore_never_steps_back_by_less_than_an_hour(database: Path, clock: MovableClock) -> None:
-    settings = load({"DATABASE_PATH": str(database)}, {}).settings
+async def test_a_restore_never_steps_back_by_less_than_an_hour(database_file: Path, clock: MovableClock) -> None:
+    settings = settings_of(database_file)
     async with open_runtime(settings, clock=clock) as runtime:
         await OperationsClient(runtime, clock).create_task()
-    done = await anyio.to_thread.run_sync(put_back, database, clock.now() - 3_600_000)
+    done = await anyio.to_thread.run_sync(put_back, database_file, clock.now() - 3_600_000)
     assert done.clock_lowered_ms == 0
-    assert read(database, "SELECT clock_high FROM meta") == [{"clock_high": clock.now()}]
+    assert read(database_file, "SELECT clock_high FROM meta") == [{"clock_high": clock.now()}]

@@ -1,6 +1,7 @@
 """A connection on which a test sees, counts or fails each statement."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from project_manager.store.connection import Connection, Dialect
@@ -14,7 +15,31 @@ class WatchedConnection:
         self.execute = execute
 
 
-def trace(connection: Connection, callback: Callable[[str], None] | None) -> None:
-    """Call the callback with the text of each further statement of a SQLite connection. None ends it."""
-    driver_connection: Any = connection
-    driver_connection.set_trace_callback(callback)
+@contextmanager
+def traced(connection: Connection) -> Iterator[list[str]]:
+    """Yield a list that gets the text of each statement that the connection executes in the body."""
+    statements: list[str] = []
+    execute = connection.execute
+
+    def recorded(sql: str, *parameters: Any) -> Any:
+        statements.append(sql)
+        return execute(sql, *parameters)
+
+    watched: Any = connection
+    watched.execute = recorded
+    try:
+        yield statements
+    finally:
+        del watched.execute
+
+
+@contextmanager
+def traced_with_values(connection: Connection) -> Iterator[list[str]]:
+    """Yield a list that gets the text of each statement of a SQLite connection, with the values of its parameters."""
+    statements: list[str] = []
+    sqlite_connection: Any = connection
+    sqlite_connection.set_trace_callback(statements.append)
+    try:
+        yield statements
+    finally:
+        sqlite_connection.set_trace_callback(None)
