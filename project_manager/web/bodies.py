@@ -50,11 +50,12 @@ def declared_length(headers: dict[bytes, bytes], limit: int) -> int:
 class LargeBodyReader:
     """Receiver of bodies of up to `limit` bytes. Only one body at a time may be larger than BODY_BYTES.
 
-    That body is spooled to a file in `folder`, the directory of the database. A container's /tmp may have no space.
+    That body is spooled to a file in `folder`, the directory of the database file. A container's /tmp may have no
+    space. Without a database file, `folder` is None, and the file is in the directory for temporary files.
     """
 
-    def __init__(self, folder: Path, limit: int) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | None, limit: int) -> None:
+        self._folder = None if folder is None else str(folder)
         self._limit = limit
         self._busy = False
 
@@ -79,7 +80,7 @@ class LargeBodyReader:
 
     async def _receive(self, receive: Receive, held: ExitStack, *, is_large: bool) -> bytes:
         size = 0
-        async with anyio.SpooledTemporaryFile(max_size=BODY_BYTES, dir=str(self._folder)) as spool:
+        async with anyio.SpooledTemporaryFile(max_size=BODY_BYTES, dir=self._folder) as spool:
             with anyio.fail_after(WHOLE_SECONDS):
                 async for chunk in _chunks(receive):
                     size += len(chunk)

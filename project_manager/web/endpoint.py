@@ -102,7 +102,7 @@ class PathEndpoint:
         self._runtime = runtime
         self._path = path
         self._methods = methods
-        folder = runtime.settings.database_path.parent
+        folder = None if runtime.settings.database_url else runtime.settings.database_path.parent
         self._large = LargeBodyReader(folder, max(operation.body_bytes for operation in methods.values()))
         self._streams = any(operation.streamed for operation in methods.values())
         self._representations = Representations()

@@ -19,7 +19,7 @@ from project_manager.web import bodies
 from tests.http_service import HttpService
 from tests.integration.test_access import bearer, token
 from tests.operations_client import TIMEOUT, OperationsClient
-from tests.stored_rows import file_of
+from tests.stored_rows import Address
 
 pytestmark = pytest.mark.slow
 
@@ -30,8 +30,17 @@ LARGE = f"{COMMENT}\n" * 150 + f"standalone_tasks:\n{TASKS_TEXT}"
 PIECE = 64 * 1024
 
 
-def files_next_to_database(api: OperationsClient) -> list[str]:
-    return sorted(path.name for path in file_of(api.runtime).parent.iterdir())
+@pytest.fixture
+def spool_folder(database: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the directory of the database file. Without one, return the directory for temporary files."""
+    if isinstance(database, Path):
+        return database.parent
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 async def pieces(document: bytes, paused: anyio.Event | None = None) -> AsyncIterator[bytes]:
@@ -42,19 +51,18 @@ async def pieces(document: bytes, paused: anyio.Event | None = None) -> AsyncIte
         yield document[start : start + PIECE]
 
 
-def spool_files(api: OperationsClient) -> list[str]:
-    """Return the open files without a name in the folder of the database."""
-    folder = str(file_of(api.runtime).parent)
+def spool_files(folder: Path) -> list[str]:
+    """Return the open files without a name in the folder."""
     links = []
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):  # that of the listing itself
             links.append(str(descriptor.readlink()))
-    return [link for link in links if link.startswith(folder) and link.endswith("(deleted)")]
+    return [link for link in links if link.startswith(str(folder)) and link.endswith("(deleted)")]
 
 
-async def until_spooled(api: OperationsClient) -> None:
+async def until_spooled(folder: Path) -> None:
     with anyio.fail_after(TIMEOUT):
-        while not spool_files(api):  # noqa: ASYNC110 the kernel sends no notification
+        while not spool_files(folder):  # noqa: ASYNC110 the kernel sends no notification
             await anyio.sleep(0.001)
 
 
@@ -65,9 +73,9 @@ async def sent(service: HttpService, content: Any, **query: str) -> httpx.Respon
 
 @pytest.mark.promise("plan:large")
 @pytest.mark.parametrize("form", ["yaml", "json", "pieces"])
-async def test_a_plan_of_several_megabytes_is_imported(service: HttpService, api: OperationsClient, form: str) -> None:
+async def test_a_plan_of_several_megabytes_is_imported(service: HttpService, spool_folder: Path, form: str) -> None:
     assert len(LARGE) > 3 * BODY_BYTES
-    before = files_next_to_database(api)
+    before = files_in(spool_folder)
     if form == "json":
         body = orjson.dumps({"document": LARGE})
         answer = await service.client.post("/api/import", content=body, timeout=60)
@@ -75,7 +83,7 @@ async def test_a_plan_of_several_megabytes_is_imported(service: HttpService, api
         answer = await sent(service, LARGE.encode() if form == "yaml" else pieces(LARGE.encode()))
     assert (answer.status_code, answer.json()["created"]) == (200, TASKS + 1)
     assert (await service.ok("GET", "/api/tasks?limit=1"))["total"] == TASKS
-    assert files_next_to_database(api) == before
+    assert files_in(spool_folder) == before
 
 
 @pytest.mark.promise("plan:large")
@@ -99,7 +107,7 @@ async def test_a_plan_beyond_the_limit_is_refused_whether_or_not_its_length_is_d
 
 @pytest.mark.promise("plan:large")
 async def test_a_second_large_plan_must_be_sent_again_later_and_a_small_one_is_accepted(
-    service: HttpService, api: OperationsClient
+    service: HttpService, spool_folder: Path
 ) -> None:
     paused, answers = anyio.Event(), []
 
@@ -108,7 +116,7 @@ async def test_a_second_large_plan_must_be_sent_again_later_and_a_small_one_is_a
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(first)
-        await until_spooled(api)
+        await until_spooled(spool_folder)
         for content in (LARGE.encode(), pieces(LARGE.encode())):
             refused = await sent(service, content)
             assert (refused.status_code, refused.json()["code"]) == (503, "import_in_progress")
@@ -121,10 +129,10 @@ async def test_a_second_large_plan_must_be_sent_again_later_and_a_small_one_is_a
 
 
 @pytest.mark.promise("plan:large")
-async def test_a_disconnected_client_frees_its_place_for_the_next(service: HttpService, api: OperationsClient) -> None:
+async def test_a_disconnected_client_frees_its_place_for_the_next(service: HttpService, spool_folder: Path) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(sent, service, pieces(LARGE.encode(), anyio.Event()))
-        await until_spooled(api)
+        await until_spooled(spool_folder)
         tasks.cancel_scope.cancel()
     with anyio.fail_after(TIMEOUT):
         while (answer := await sent(service, LARGE.encode())).status_code == 503:  # until the place is free
