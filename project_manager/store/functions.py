@@ -102,10 +102,13 @@ class GroupedIdsThat(_Function):
 
 
 class GroupedArrays(_Function):
-    """The JSON arrays of a group as a JSON text, `[]` without any."""
+    """The JSON arrays of a group as a JSON text, `[]` without any. The second argument is a number to sort them by.
+
+    SQLite reads them in the order of that number, and needs no sort.
+    """
 
     sqlite = "json_group_array({0})"
-    postgresql = "CAST(coalesce(json_agg({0}), '[]') AS TEXT)"
+    postgresql = "CAST(coalesce(json_agg({0} ORDER BY {1}), '[]') AS TEXT)"
 
 
 class JoinedArrays(_Function):

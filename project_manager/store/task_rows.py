@@ -87,7 +87,7 @@ def first_id(tx: Tx, least: int) -> int | None:
 def _chunk_statement(fields: Fields, in_project: bool) -> Statement:
     number = func.count()
     columns: list[ColumnElement[Any]] = [
-        GroupedArrays(array_of(fields, "lead")),
+        GroupedArrays(array_of(fields, "lead"), tasks.c.id),
         number.filter(tasks.c.lock_expires_at > bindparam("now")),
         number.filter(tasks.c.defer_until > bindparam("date")),
     ]
@@ -165,7 +165,7 @@ def _links(is_wanted: Callable[[ColumnElement[int]], ColumnElement[bool]]) -> St
 
 def _array(rows: Subquery) -> ScalarSelect[Any]:
     task_id, *lists = rows.c
-    return select(GroupedArrays(JsonArray(task_id, *map(AsJson, lists)))).scalar_subquery()
+    return select(GroupedArrays(JsonArray(task_id, *map(AsJson, lists)), task_id)).scalar_subquery()
 
 
 def _in_range(task_id: ColumnElement[int]) -> ColumnElement[bool]:

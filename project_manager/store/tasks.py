@@ -212,7 +212,7 @@ _number = (
     .correlate(_project, _status)
 )
 _COUNTS_BY_PROJECT = Statement(
-    select(GroupedArrays(JsonArray(_project_id, _status.c.value, _number.scalar_subquery())))
+    select(GroupedArrays(JsonArray(_project_id, _status.c.value, _number.scalar_subquery()), _project_id))
 )
 # This condition lets SQLite use the index over status and project_id.
 _EVERY_STATUS = tasks.c.status.in_([literal_column(f"'{status}'") for status in Status])
