@@ -95,7 +95,7 @@ async def test_concurrent_requests_for_the_board_get_the_same_response(
 
 
 def writes(api: OperationsClient) -> list[Json]:
-    queries = ("SELECT * FROM events", "SELECT version, lock_holder FROM tasks")
+    queries = ("SELECT * FROM events ORDER BY seq", "SELECT version, lock_holder FROM tasks ORDER BY id")
     return [row for query in queries for row in read(address_of(api.runtime), query)]
 
 

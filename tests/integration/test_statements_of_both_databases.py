@@ -27,7 +27,8 @@ TEXTS = {"bytea", "json", "text", "tsquery", "tsvector", "varchar"}
 """Types of parameters that get a text or bytes. The driver leaves the type of a text to the server."""
 TEXT_PARAMETERS = {
     *("agent", "asked", "changed", "facts", "holder", "ids", "instance", "label_merged", "lock_from", "new_epoch"),
-    *("phrases", "project_ids", "q", "q_among", "q_merged", "read_holder", "statuses", "types", "waiter_ids", "words"),
+    *("phrases", "project_ids", "q", "q_among", "q_merged", "read_holder", "statuses", "texts", "types", "waiter_ids"),
+    "words",
 }
 """Names of parameters that get a text and are not names of columns."""
 

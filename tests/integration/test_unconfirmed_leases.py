@@ -215,9 +215,9 @@ async def test_a_confirmed_lease_is_not_written_by_reads_any_more(api: Operation
     await api.call("get_context", agent_id="ann")
     head = await api.last_seq()
     api.clock.advance(30)
-    before = read(address_of(api.runtime), "SELECT lock_expires_at FROM tasks")
+    before = read(address_of(api.runtime), "SELECT lock_expires_at FROM tasks ORDER BY id")
     await api.call("get_context", agent_id="ann")
-    assert read(address_of(api.runtime), "SELECT lock_expires_at FROM tasks") == before
+    assert read(address_of(api.runtime), "SELECT lock_expires_at FROM tasks ORDER BY id") == before
     assert await api.last_seq() == head
 
 
@@ -262,6 +262,7 @@ async def test_over_rest_a_call_that_names_the_agent_extends_it(service: HttpSer
     assert lock["ttl_seconds"] == 900
 
 
+@pytest.mark.sqlite_only
 async def test_unconfirmed_leases_are_read_from_their_own_index(api: OperationsClient) -> None:
     for work in (
         explained(lambda tx: leases.has_unconfirmed(tx, tx.now)),
