@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from shutil import copyfile
 
@@ -20,7 +21,7 @@ from tests import postgres_server
 from tests.http_service import HttpService, run_http_service
 from tests.operations_client import MovableClock, OperationsClient
 from tests.postgres_server import PostgresServer
-from tests.stored_rows import Address, settings_of
+from tests.stored_rows import Address, CreateDatabase, copied, settings_of
 
 # hypothesis fails an example that takes long to generate or to run. On a slow machine that is no error.
 hypothesis_settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -150,9 +151,24 @@ def postgresql_template(postgresql_server: PostgresServer) -> str:
 @pytest.fixture
 def postgresql_url(postgresql_server: PostgresServer, postgresql_template: str) -> Iterator[str]:
     """Return the URL of a migrated database for this test."""
-    name = postgresql_server.create_database(postgresql_template)
-    yield postgresql_server.url(name)
-    postgresql_server.drop_database(name)
+    with postgresql_server.database(postgresql_template) as url:
+        yield url
+
+
+@pytest.fixture
+def create_database(database: Address, request: pytest.FixtureRequest) -> CreateDatabase:
+    """Return a function that creates another migrated database of the same kind, for the body of a `with` statement."""
+    if isinstance(database, Path):
+        return partial(copied, request.getfixturevalue("template"))
+    server: PostgresServer = request.getfixturevalue("postgresql_server")
+    return partial(server.database, request.getfixturevalue("postgresql_template"))
+
+
+@pytest.fixture
+def other_database(create_database: CreateDatabase) -> Iterator[Address]:
+    """Return a second migrated database of the same kind."""
+    with create_database() as address:
+        yield address
 
 
 @pytest.fixture

@@ -77,6 +77,13 @@ class PostgresServer:
         self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return name
 
+    @contextmanager
+    def database(self, template: str = "template1") -> Iterator[str]:
+        """Yield the URL of a copy of a database, and drop the copy at the end."""
+        name = self.create_database(template)
+        yield self.url(name)
+        self.drop_database(name)
+
     def drop_database(self, name: str) -> None:
         """Drop a database, and close the connections to it."""
         self._execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,11 +1,13 @@
 """The rows of a database as a test reads them, past the product and on a connection of its own."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import count
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -23,6 +25,7 @@ from project_manager.store.transaction import Tx
 Row = dict[str, Any]
 Address = Path | str
 """The path of a database file, or the URL of a database on a server."""
+CreateDatabase = Callable[[], AbstractContextManager[Address]]
 INTEGRITY_ERRORS = (sqlite.IntegrityError, psycopg.IntegrityError)
 
 
@@ -55,6 +58,13 @@ def file_of(runtime: Runtime) -> Path:
 
 
 @contextmanager
+def copied(template: Path) -> Iterator[Path]:
+    """Yield a copy of a database file, and delete it at the end."""
+    with TemporaryDirectory(prefix="database-") as folder:
+        yield Path(copyfile(template, Path(folder, "pm.db")))
+
+
+@contextmanager
 def snapshot(address: Address) -> Iterator[Tx]:
     """Yield a transaction that only reads."""
     with closing(open_backend(address).connect_reader()) as session:
@@ -74,9 +84,14 @@ def read(address: Address, sql: str, *parameters: object) -> list[Row]:
 
 def _read(address: Address, sql: str, parameters: tuple[object, ...]) -> list[Row]:
     with snapshot(address) as tx:
-        cursor = execute(tx, sql, *parameters)
-        names = [column[0] for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        return rows(tx, sql, *parameters)
+
+
+def rows(tx: Tx, sql: str, *parameters: object) -> list[Row]:
+    """Return the rows of a query in a transaction."""
+    cursor = execute(tx, sql, *parameters)
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def read_all(address: Address) -> dict[str, list[Row]]:
@@ -92,6 +107,15 @@ def writing(address: Address) -> Iterator[Tx]:
         session.begin()
         yield Tx(session.connection, 0, SYSTEM, "", 0)
         session.commit()
+
+
+@contextmanager
+def rolled_back(address: Address) -> Iterator[Tx]:
+    """Yield a transaction that writes. Nothing of it is kept."""
+    with closing(open_backend(address).connect_writer()) as session:
+        session.begin()
+        yield Tx(session.connection, 0, SYSTEM, "", 0)
+        session.roll_back()
 
 
 def write(address: Address, sql: str, *parameters: object) -> None:

@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from project_manager.store import history_check
+from project_manager.store.transaction import Tx
 from tests.operations_client import OperationsClient
-from tests.stored_rows import Address, Row, address_of, read, snapshot
+from tests.stored_rows import Address, Row, address_of, rows, snapshot
 
 
 def check(api: OperationsClient) -> None:
@@ -17,34 +18,30 @@ def check(api: OperationsClient) -> None:
 
 
 def check_database(address: Address, *, now: int, max_attempts: int) -> None:
-    tasks = {row["id"]: row for row in read(address, "SELECT * FROM tasks")}
-    check_counters(address, tasks)
-    check_labels(address, tasks)
-    check_claimable_labels(address, tasks)
-    check_leases(tasks, now=now)
-    check_ended_leases(read(address, "SELECT * FROM ended_leases"), tasks)
-    events = read(address, "SELECT * FROM events ORDER BY seq")
-    check_events(events, tasks)
-    check_compact_rows(address, events, tasks, max_attempts=max_attempts)
-    if isinstance(address, Path):  # a server has no connection that may violate them
-        assert read(address, "PRAGMA foreign_key_check") == []
-    check_history(address)
-
-
-def check_history(address: Address) -> None:
-    """Assert that the hash chain is intact and that the tables match the events."""
     with ThreadPoolExecutor(1) as thread:  # the package may not block the event loop of the test
-        assert thread.submit(differences, address).result(60) == ()
+        thread.submit(_check_database, address, now, max_attempts).result(60)
 
 
-def differences(address: Address) -> tuple[str, ...]:
+def _check_database(address: Address, now: int, max_attempts: int) -> None:
     with snapshot(address) as tx:
-        return history_check.check(tx).differences
+        tasks = {row["id"]: row for row in rows(tx, "SELECT * FROM tasks")}
+        check_counters(tx, tasks)
+        check_labels(tx, tasks)
+        check_claimable_labels(tx, tasks)
+        check_leases(tasks, now=now)
+        check_ended_leases(rows(tx, "SELECT * FROM ended_leases"), tasks)
+        events = rows(tx, "SELECT * FROM events ORDER BY seq")
+        check_events(events, tasks)
+        check_compact_rows(tx, events, tasks, max_attempts=max_attempts)
+        if isinstance(address, Path):  # a server has no connection that may violate them
+            assert rows(tx, "PRAGMA foreign_key_check") == []
+        # The hash chain is intact, and the tables match the events.
+        assert history_check.check(tx).differences == ()
 
 
-def check_counters(address: Address, tasks: dict[int, Row]) -> None:
-    links = read(address, "SELECT task_id, depends_on_id FROM task_dependencies")
-    archived = {row["id"] for row in read(address, "SELECT id FROM projects WHERE archived_at IS NOT NULL")}
+def check_counters(tx: Tx, tasks: dict[int, Row]) -> None:
+    links = rows(tx, "SELECT task_id, depends_on_id FROM task_dependencies")
+    archived = {row["id"] for row in rows(tx, "SELECT id FROM projects WHERE archived_at IS NOT NULL")}
     waits = dict.fromkeys(tasks, 0)
     unblocks = dict.fromkeys(tasks, 0)
     for link in links:
@@ -55,20 +52,20 @@ def check_counters(address: Address, tasks: dict[int, Row]) -> None:
     assert {number for number, row in tasks.items() if row["archived"]} == {
         number for number, row in tasks.items() if row["project_id"] in archived
     }
-    conflicts = {(row["task_id"], row["other_id"]) for row in read(address, "SELECT * FROM task_conflicts")}
+    conflicts = {(row["task_id"], row["other_id"]) for row in rows(tx, "SELECT * FROM task_conflicts")}
     assert conflicts == {(other, task) for task, other in conflicts}
 
 
-def check_labels(address: Address, tasks: dict[int, Row]) -> None:
-    present = [(row["label"], row["task_id"]) for row in read(address, "SELECT * FROM task_labels")]
+def check_labels(tx: Tx, tasks: dict[int, Row]) -> None:
+    present = [(row["label"], row["task_id"]) for row in rows(tx, "SELECT * FROM task_labels")]
     assert sorted(present) == sorted(
         (label, number) for number, row in tasks.items() for label in json.loads(row["labels"])
     )
 
 
-def check_claimable_labels(address: Address, tasks: dict[int, Row]) -> None:
+def check_claimable_labels(tx: Tx, tasks: dict[int, Row]) -> None:
     """Assert that the table has the labels of exactly the tasks in the partial indexes, in the order of claims."""
-    present = {tuple(row.values()) for row in read(address, "SELECT * FROM claimable_labels")}
+    present = {tuple(row.values()) for row in rows(tx, "SELECT * FROM claimable_labels")}
     assert present == {
         (label, row["priority"], -row["unblocks"], number, row["project_id"], row["epic_id"])
         for number, row in tasks.items()
@@ -115,10 +112,10 @@ def check_events(events: list[Row], tasks: dict[int, Row]) -> None:
         assert one["fence"] <= tasks[number]["fence"], f"fence of task {number}"
 
 
-def check_compact_rows(address: Address, events: list[Row], tasks: dict[int, Row], *, max_attempts: int) -> None:
+def check_compact_rows(tx: Tx, events: list[Row], tasks: dict[int, Row], *, max_attempts: int) -> None:
     """Assert that the compact row in the newest event of each task equals the task, also if another one blocks it."""
     held = {number for number, row in tasks.items() if row["lock_holder"] is not None}
-    links = read(address, "SELECT task_id, other_id FROM task_conflicts")
+    links = rows(tx, "SELECT task_id, other_id FROM task_conflicts")
     in_conflict = {link["task_id"] for link in links if link["other_id"] in held}
     newest = {row["task_id"]: json.loads(row["data"]) for row in events if row["type"].startswith("task.")}
     for number, task in tasks.items():

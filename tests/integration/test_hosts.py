@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import httpx
 import pytest
@@ -13,7 +12,7 @@ from project_manager.runtime.open import open_runtime
 from tests.http_service import HttpService, frame, run_http_service
 from tests.integration.test_access import bearer, token
 from tests.operations_client import MovableClock, OperationsClient
-from tests.stored_rows import Address, settings_of
+from tests.stored_rows import Address, settings_of, write
 
 PROXIED = {"ALLOWED_HOSTS": "pm.example.com"}
 
@@ -80,12 +79,9 @@ async def server(database: Address) -> AsyncIterator[HttpService]:
 
 
 @pytest.mark.promise("access:session")
-async def test_two_servers_on_one_host_do_not_sign_each_other_out(database: Address, tmp_path: Path) -> None:
-    async with (
-        server(database) as one,
-        server(tmp_path / "new.db") as two,
-        httpx.AsyncClient(trust_env=False) as browser,
-    ):
+async def test_two_servers_on_one_host_do_not_sign_each_other_out(database: Address, other_database: Address) -> None:
+    write(other_database, "UPDATE meta SET epoch = 'other'")  # both are copies of the same database
+    async with server(database) as one, server(other_database) as two, httpx.AsyncClient(trust_env=False) as browser:
         for service in (one, two):
             secret = await token(OperationsClient(service.runtime, MovableClock()), "operator")
             assert (await browser.post(f"{service.url}/api/session", json={"token": secret})).is_success

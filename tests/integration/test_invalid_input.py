@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from pydantic import AliasChoices
 
 from project_manager.catalogue import OPERATIONS
-from project_manager.config.settings import load
 from project_manager.domain.actors import LOCAL
 from project_manager.domain.errors import Invalid, ProjectManagerError
 from project_manager.operations.definition import Operation
@@ -24,6 +23,8 @@ from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.web.errors import response_of, status_of
 from tests.operations_client import TIMEOUT, Json, MovableClock, OperationsClient
+from tests.postgres_server import PostgresServer
+from tests.stored_rows import Address, settings_of
 
 pytestmark = pytest.mark.slow
 
@@ -201,16 +202,24 @@ def described(operation: Operation) -> tuple[Json, dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def furnished(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create a database with a few rows of each kind, so that small ids exist."""
+def template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database with a few rows of each kind, so that small ids exist."""
     path = Path(shutil.copyfile(template, tmp_path_factory.mktemp("furnished") / "pm.db"))
     anyio.run(create_samples, path)
     return path
 
 
-async def create_samples(path: Path) -> None:
+@pytest.fixture(scope="module")
+def postgresql_template(postgresql_server: PostgresServer, postgresql_template: str) -> str:
+    """Return the name of a database with the same rows."""
+    name = postgresql_server.create_database(postgresql_template)
+    anyio.run(create_samples, postgresql_server.url(name))
+    return name
+
+
+async def create_samples(address: Address) -> None:
     clock = MovableClock()
-    async with open_runtime(load({"DATABASE_PATH": str(path)}, {}).settings, clock=clock) as runtime:
+    async with open_runtime(settings_of(address), clock=clock) as runtime:
         api = OperationsClient(runtime, clock)
         for name in ("Garden", "House"):
             project = await api.call("create_project", name=name)
@@ -223,11 +232,6 @@ async def create_samples(path: Path) -> None:
         for title in ("Soil", "Seed"):
             await api.call("upsert_knowledge", title=title, content="x", project_id=1, category="x")
         await api.call("create_token", name="x", role="operator")
-
-
-@pytest.fixture
-def database(furnished: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copyfile(furnished, tmp_path / "pm.db"))
 
 
 def drawn(operation: Operation) -> list[Json]:

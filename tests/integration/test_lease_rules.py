@@ -1,12 +1,9 @@
 """The rules of leases in any order of steps, on a real database and an independent model."""
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from copy import deepcopy
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import orjson
@@ -27,7 +24,6 @@ from hypothesis.stateful import (
 
 from project_manager.catalogue import BY_NAME
 from project_manager.clock import rfc3339
-from project_manager.config.settings import load
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.runtime.calls import Caller
@@ -36,12 +32,12 @@ from project_manager.schemas import validation
 from project_manager.schemas.board import GetBoardState
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.services import board, claim_queue
-from project_manager.store.migrations import upgrade
 from project_manager.store.transaction import Tx
 from tests.faults import history
 from tests.integration.invariants import check_database
 from tests.integration.lease_model import UNCONFIRMED, Model, No, Task
 from tests.operations_client import run_due_jobs
+from tests.stored_rows import CreateDatabase, settings_of
 
 BEGIN = 1_800_000_000_000
 CAP = 2
@@ -69,29 +65,21 @@ class HandClock:
         return ""
 
 
-@cache
-def migrated() -> Path:
-    """Return an empty database with the current schema."""
-    path = Path(tempfile.mkdtemp(prefix="lease-rules-")) / "template.db"
-    upgrade(str(path))
-    return path
-
-
 class Leases(RuleBasedStateMachine):
     """A state machine over model and service. After each rule, both must agree on the response and on every task."""
 
     tasks: Bundle[int] = Bundle("tasks")
 
-    def __init__(self) -> None:
+    def __init__(self, create_database: CreateDatabase) -> None:
         super().__init__()
         self.clock = HandClock()
         self.model = Model(BEGIN, CAP)
         self.stack = ExitStack()
-        self.path = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="lease-rules-"))) / "pm.db"
-        shutil.copy(migrated(), self.path)
-        loaded = load({"DATABASE_PATH": str(self.path), "MAX_ATTEMPTS": CAP}, {})
+        self.address = self.stack.enter_context(create_database())
         self.portal = self.stack.enter_context(start_blocking_portal())
-        opened = self.portal.wrap_async_context_manager(open_runtime(loaded.settings, clock=self.clock))
+        opened = self.portal.wrap_async_context_manager(
+            open_runtime(settings_of(self.address, MAX_ATTEMPTS=CAP), clock=self.clock)
+        )
         self.runtime = self.stack.enter_context(opened)
         self.last_board = board.EncodedBoard()
 
@@ -218,7 +206,7 @@ class Leases(RuleBasedStateMachine):
 
     @invariant()
     def they_agree_on_every_task(self) -> None:
-        check_database(self.path, now=self.model.now, max_attempts=CAP)
+        check_database(self.address, now=self.model.now, max_attempts=CAP)
         seen = {task["id"]: self.seen(task) for task in self.ask("list_tasks", {"limit": 500}).items}
         assert seen == {task.id: self.expected(task) for task in self.model.tasks.values()}
 
@@ -290,9 +278,10 @@ class Leases(RuleBasedStateMachine):
 
 @pytest.mark.slow
 @pytest.mark.promise("lease:exclusive", "lease:fence-grows", "graph:counters", "outbox:whole-truth", "outbox:no-gap")
-def test_the_service_agrees_with_the_model_after_any_sequence_of_operations() -> None:
+def test_the_service_agrees_with_the_model_after_any_sequence_of_operations(create_database: CreateDatabase) -> None:
+    create: Any = partial(Leases, create_database)
     run_state_machine_as_test(
-        Leases,
+        create,
         settings=settings(
             max_examples=40,
             stateful_step_count=40,

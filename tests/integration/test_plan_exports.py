@@ -1,26 +1,23 @@
 """Exports are plans that can be imported without a loss."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
-from shutil import copyfile
 
 import pytest
 import yaml
 
-from project_manager.config.settings import load
 from project_manager.domain.errors import ProjectNotFound
 from project_manager.runtime.open import open_runtime
 from tests.integration.plan_helpers import EXAMPLES, export, import_plan
 from tests.operations_client import MovableClock, OperationsClient
+from tests.stored_rows import Address, settings_of
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-async def other(template: Path, tmp_path: Path, clock: MovableClock) -> AsyncIterator[OperationsClient]:
-    """Return a second, empty database."""
-    path = copyfile(template, tmp_path / "other.db")
-    async with open_runtime(load({"DATABASE_PATH": str(path)}, {}).settings, clock=clock) as runtime:
+async def other(other_database: Address, clock: MovableClock) -> AsyncIterator[OperationsClient]:
+    """Return a service on a second, empty database."""
+    async with open_runtime(settings_of(other_database), clock=clock) as runtime:
         yield OperationsClient(runtime, clock)
 
 

@@ -1,17 +1,15 @@
 """Knowledge and assumptions in plans survive export and import."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
-from shutil import copyfile
 from typing import Any
 
 import pytest
 import yaml
 
-from project_manager.config.settings import load
 from project_manager.domain.errors import Invalid
 from project_manager.runtime.open import open_runtime
 from tests.operations_client import Json, MovableClock, OperationsClient
+from tests.stored_rows import Address, settings_of
 
 KNOWN = """\
 projects:
@@ -42,10 +40,9 @@ projects:
 
 
 @pytest.fixture
-async def other(template: Path, tmp_path: Path, clock: MovableClock) -> AsyncIterator[OperationsClient]:
-    """Return a second, empty database."""
-    path = copyfile(template, tmp_path / "other.db")
-    async with open_runtime(load({"DATABASE_PATH": str(path)}, {}).settings, clock=clock) as runtime:
+async def other(other_database: Address, clock: MovableClock) -> AsyncIterator[OperationsClient]:
+    """Return a service on a second, empty database."""
+    async with open_runtime(settings_of(other_database), clock=clock) as runtime:
         yield OperationsClient(runtime, clock)
 
 

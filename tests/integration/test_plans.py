@@ -1,8 +1,7 @@
 """Imports of plans into a real database: the changes, and the data that stays."""
 
+from contextlib import suppress
 from itertools import pairwise
-from pathlib import Path
-from shutil import copyfile
 
 import pytest
 import yaml
@@ -15,8 +14,7 @@ from project_manager.domain.errors import Invalid, RoleRequired
 from project_manager.plans import apply, progress
 from project_manager.schemas.plans import ImportPlan
 from project_manager.store import bulk
-from project_manager.store.sqlite import driver
-from project_manager.store.transaction import Tx
+from project_manager.store.transaction import Tx, savepoint
 from tests.integration.plan_helpers import (
     EXAMPLES,
     PLAN,
@@ -28,6 +26,7 @@ from tests.integration.plan_helpers import (
     task_by_name,
 )
 from tests.operations_client import OperationsClient
+from tests.stored_rows import Address, rolled_back
 
 
 async def test_a_plan_becomes_projects_epics_and_tasks_with_their_links(api: OperationsClient) -> None:
@@ -315,28 +314,18 @@ planned = st.builds(
 )
 @given(plans=st.lists(st.tuples(planned, st.booleans(), st.booleans()), min_size=1, max_size=5))
 def test_imports_in_any_order_keep_counters_right_and_importing_again_changes_nothing(
-    template: Path, tmp_path: Path, plans: list[tuple[str, bool, bool]]
+    database: Address, plans: list[tuple[str, bool, bool]]
 ) -> None:
-    path = copyfile(template, tmp_path / "random.db")
-    connection = driver.connect(str(path))
-    try:
+    with rolled_back(database) as opened:
         for number, (document, overwrite, prune) in enumerate(plans):
             raw = {"document": document, "status": "overwrite" if overwrite else "keep", "prune": prune}
-            connection.execute(driver.BEGIN_WRITE)
-            tx = Tx(connection, 1_763_892_000_000 + number, LOCAL, "", 5)
+            tx = Tx(opened.connection, 1_763_892_000_000 + number, LOCAL, "", 5)
             command = ImportPlan.model_validate(raw)
-            try:
+            with suppress(Invalid), savepoint(tx):
                 apply.import_plan(tx, command, apply.read_plan(command, ""))
                 again = apply.import_plan(tx, command, apply.read_plan(command, ""))
                 assert (again.created, again.changed, again.deleted) == (0, 0, 0)
-            except Invalid:
-                connection.execute("ROLLBACK")
-                continue
             assert bulk.find_wrong_counters(tx, 100) == []
-            connection.execute("COMMIT")
-    finally:
-        connection.close()
-        path.unlink()
 
 
 def test_import_and_export_are_operations_of_every_interface() -> None:
