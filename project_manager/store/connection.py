@@ -18,13 +18,15 @@ class Dialect:
     """The SQL of a database.
 
     `compiler` compiles statements, `driver_error` is the base of its driver's errors, and `search` its search index.
-    `list_tables` selects the names of the tables.
+    `list_tables` selects the names of the tables, and `last_number` the highest `seq` of an event ever assigned. It is
+    None for a database that keeps no such number.
     """
 
     compiler: Compiler
     driver_error: type[Exception]
     search: "SearchIndex"
     list_tables: str
+    last_number: str | None = None
 
 
 class Cursor(Protocol):

@@ -59,7 +59,6 @@ _TASKS = Statement(
     ).order_by(tasks.c.id)
 )
 _ENDED = Statement(select(ended_leases.c.task_id, func.max(ended_leases.c.fence)).group_by(ended_leases.c.task_id))
-_SEQUENCE = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
 
 
 def check(tx: Tx, published: Iterable[Head] = ()) -> HistoryCheckResult:
@@ -136,8 +135,10 @@ def _apply(history: History, row: tuple[Any, ...]) -> bool:
 
 
 def _compare_sequence(tx: Tx, head: Head, report: Report) -> None:
-    """Compare the head with the highest `seq` ever assigned, which SQLite keeps."""
-    row = tx.connection.execute(_SEQUENCE, ()).fetchone()
+    """Compare the head with the highest `seq` ever assigned, if the database keeps it."""
+    if (select_last := tx.connection.dialect.last_number) is None:
+        return
+    row = tx.connection.execute(select_last, ()).fetchone()
     last = 0 if row is None else row[0]
     if last != head.seq:
         report(f"the last event is {head.seq}, but the last assigned number is {last}")

@@ -18,6 +18,7 @@ from project_manager.clock import sortable_timestamp
 from project_manager.store import revisions
 from project_manager.store.backend import Verified
 from project_manager.store.chain import Head
+from project_manager.store.checks import CheckResult
 from project_manager.store.errors import (
     BackupError,
     CheckNotPossible,
@@ -26,7 +27,6 @@ from project_manager.store.errors import (
     TemporaryBackupError,
 )
 from project_manager.store.sqlite import access, checks, driver, files, private_files
-from project_manager.store.sqlite.checks import CheckResult
 
 _CHUNK = 1024 * 1024
 

@@ -1,0 +1,40 @@
+"""Checks of the contents of a database with the schema of this release: its counters, its indexes and its events."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from project_manager.store import bulk, history_check, labels, ready_tasks
+from project_manager.store.chain import Head
+from project_manager.store.transaction import Tx
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Result of the checks of a database with the schema `revision` and the newest event `head`.
+
+    `problems` are damage. `differences` from the events, the hash chain or the schema show changes by another program.
+    `unchecked` is the number of tasks without a retained event. `of_other_release` is true when only another release
+    can use the schema. Then only some checks have run.
+    """
+
+    revision: str | None
+    problems: tuple[str, ...]
+    of_other_release: bool = False
+    differences: tuple[str, ...] = ()
+    head: Head | None = None
+    unchecked: int = 0
+
+
+def check_contents(tx: Tx, revision: str, published: Iterable[Head] = ()) -> CheckResult:
+    """Check the rows of a database with the schema of this release. Its hash chain must contain `published`."""
+    problems = [f"task {task_id} has wrong dependency counters" for task_id in bulk.find_wrong_counters(tx, SHOWN)]
+    problems += [
+        f"task {task_id} is missing from the label index" for task_id in ready_tasks.missing_label_entries(tx, SHOWN)
+    ]
+    problems += [f"task {task_id} has wrong entries in task_labels" for task_id in labels.find_wrong(tx, SHOWN)]
+    found = history_check.check(tx, published)
+    return CheckResult(
+        revision, tuple(problems), differences=found.differences, head=found.head, unchecked=found.unchecked
+    )
