@@ -1,6 +1,7 @@
 """The commands backup, restore and verify."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,15 +13,21 @@ from project_manager.clock import SystemClock, monotonic
 from project_manager.config.settings import Settings
 from project_manager.store.backend import Verified
 from project_manager.store.chain import Head
+from project_manager.store.checks import CheckResult
 from project_manager.store.errors import BackupError
+from project_manager.store.opening import postgres_module
 from project_manager.store.sqlite import access, backup, private_files, restore
-from project_manager.store.sqlite.checks import CheckResult
 from project_manager.store.sqlite.restore import Restored
 
 TAMPERED_HINT = (
     "Another program has changed the contents. Find the newest backup that matches its events with "
     "`project-manager verify FILE`, and compare its latest event with the log."
 )
+TAMPERED_ON_SERVER_HINT = (
+    "Another program has changed the contents. Restore backups into another database, find the newest one that matches "
+    "its events with `project-manager verify`, and compare its latest event with the log."
+)
+PARTS_OF_FILE = ("pages", "references")
 
 
 def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_json: bool) -> Exit:
@@ -28,8 +35,8 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
 
     Raises MissingTargetError, CommandError, BackupError.
     """
-    database, now, started = settings.database_path, SystemClock().now(), monotonic()
-    databases.check_database_exists(database)
+    database, now, started = databases.file_of(settings), SystemClock().now(), monotonic()
+    databases.check_file_exists(database)
     folder = _backups_beside(database, settings.backup_mode) if target is None else Path(target)
     into_folder = folder.is_dir() or str(target).endswith("/")
     _check_target(folder, database, into_folder, force)
@@ -109,13 +116,14 @@ def _check_target(target: Path, database: Path, into_folder: bool, force: bool) 
 
 def restore_backup(settings: Settings, source: Path, force: bool, as_json: bool) -> Exit:
     """Replace the database with the backup `source`. Raises MissingTargetError, BackupError."""
+    database = databases.file_of(settings)
     if not source.is_file():
         raise MissingTargetError(f"backup {source} not found")
-    done = restore.restore(source, settings.database_path, SystemClock().now(), force=force)
+    done = restore.restore(source, database, SystemClock().now(), force=force)
     if as_json:
         json_output.show(
             {
-                "database": str(settings.database_path),
+                "database": str(database),
                 "previous": None if done.previous is None else str(done.previous),
                 "previous_logs": [str(log) for log in done.logs],
                 "epoch": done.epoch,
@@ -125,7 +133,7 @@ def restore_backup(settings: Settings, source: Path, force: bool, as_json: bool)
             }
         )
     else:
-        _report_restore(settings.database_path, source, done)
+        _report_restore(database, source, done)
     return Exit.DONE
 
 
@@ -145,16 +153,12 @@ def _report_restore(database: Path, source: Path, done: Restored) -> None:
 def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json: bool) -> Exit:
     """Check a database or a backup from end to end. Its hash chain must contain the published `heads`."""
     published = [_head(text) for text in heads]
-    path = file or settings.database_path
-    if file is None:
-        databases.check_database_exists(path)
-    elif not path.is_file():
-        raise MissingTargetError(f"file {path} not found")
-    found = backup.check_file(path, sealed=file is not None, published=published)
+    checked = _check_of_file(file) if file else _check_of_database(settings)
+    found = checked.run(published)
     if as_json:
         json_output.show(
             {
-                "path": str(path),
+                "path": checked.name,
                 "integrity": not found.problems,
                 "matches_events": not found.differences,
                 "schema": found.revision,
@@ -165,27 +169,72 @@ def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json:
             }
         )
     else:
-        _report_check(path, found, is_database=file is None)
+        _report_check(checked, found)
     return Exit.FAILED if found.problems or found.differences else Exit.DONE
 
 
-def _report_check(path: Path, found: CheckResult, *, is_database: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """A check of the database or backup `name`, and the text about its result.
+
+    `parts` are checked in every schema. The check of counters and events needs that of this release. `remedy` is for
+    damage, and `tampered_hint` for changes by another program.
+    """
+
+    name: str
+    run: Callable[[Sequence[Head]], CheckResult]
+    parts: tuple[str, ...]
+    remedy: str
+    tampered_hint: str = TAMPERED_HINT
+    has_checksum: bool = False
+
+
+def _check_of_file(file: Path) -> _Check:
+    if not file.is_file():
+        raise MissingTargetError(f"file {file} not found")
+    return _Check(
+        str(file),
+        lambda published: backup.check_file(file, published=published),
+        PARTS_OF_FILE,
+        "Do not restore this backup; use another one.",
+        has_checksum=backup.checksum_path(file).exists(),
+    )
+
+
+def _check_of_database(settings: Settings) -> _Check:
+    databases.check_database_exists(settings)
+    if settings.database_url:
+        check = postgres_module("checks").check
+        return _Check(
+            settings.database_name,
+            lambda published: check(settings.database_url, published),
+            (),
+            "Restore a backup with the tools of PostgreSQL.",
+            TAMPERED_ON_SERVER_HINT,
+        )
+    path = settings.database_path
+    return _Check(
+        str(path),
+        lambda published: backup.check_file(path, sealed=False, published=published),
+        PARTS_OF_FILE,
+        "Restore a backup: project-manager restore FILE",
+    )
+
+
+def _report_check(checked: _Check, found: CheckResult) -> None:
     if found.problems:
-        remedy = "Do not restore this backup; use another one."
-        if is_database:
-            remedy = "Restore a backup: project-manager restore FILE"
-        _print_problems(f"{path} is damaged", [*found.problems, *found.differences], remedy)
+        _print_problems(f"{checked.name} is damaged", [*found.problems, *found.differences], checked.remedy)
         return
     if found.differences:
-        title = f"{path} is readable, but its contents do not match its events"
-        _print_problems(title, found.differences, TAMPERED_HINT)
+        title = f"{checked.name} is readable, but its contents do not match its events"
+        _print_problems(title, found.differences, checked.tampered_hint)
         if found.head is not None:
             click.echo(f"Latest event: {found.head}", err=True)
         return
-    parts = ["pages", "references"] if found.head is None else ["pages", "references", "counters", "events"]
-    if not is_database and backup.checksum_path(path).exists():
+    parts = [*checked.parts, *(() if found.head is None else ("counters", "events"))]
+    if checked.has_checksum:
         parts.append("checksum")
-    click.echo(f"{path} is intact: {', '.join(parts[:-1])} and {parts[-1]}; schema {found.revision}.")
+    click.echo(f"{checked.name} is intact: {', '.join(parts[:-1])} and {parts[-1]}; schema {found.revision}.")
     if found.head is None:
         click.echo("The schema differs from that of this release, so the events were not compared.")
     else:

@@ -1,23 +1,49 @@
-"""The database of a command that is not a server: its settings, and its file."""
+"""The database of a command that is not a server: its settings, and whether it exists."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from project_manager.cli import settings
 from project_manager.cli.failures import CommandError, MissingTargetError
+from project_manager.config.errors import ConfigError
 from project_manager.config.settings import Settings
 from project_manager.observability import logging as logs
+from project_manager.store.opening import open_backend
 from project_manager.store.sqlite import access
 
 
-def settings_of(flags: Mapping[str, object], env_file: Path | None, *, postgresql: bool = False) -> Settings:
+def settings_of(flags: Mapping[str, object], env_file: Path | None) -> Settings:
     """Return the settings of a command. Only errors are logged, as text for the terminal. Raises ConfigError."""
-    loaded = settings.load_with_warnings(flags, env_file, postgresql=postgresql)
+    loaded = settings.load_with_warnings(flags, env_file)
     logs.configure("ERROR", "text")
     return loaded.settings
 
 
-def check_database_exists(database: Path) -> None:
+def file_of(settings: Settings) -> Path:
+    """Return the path of the database file. Raises ConfigError if the database is on a server."""
+    if settings.database_url:
+        raise ConfigError(
+            f"This command needs a database file, and DATABASE_URL names {settings.database_name}: back up and restore "
+            "PostgreSQL with its own tools, such as pg_dump and pg_restore, or pgBackRest."
+        )
+    return settings.database_path
+
+
+def check_database_exists(settings: Settings) -> None:
+    """Raise MissingTargetError if the database is missing or empty.
+
+    Raises CommandError if its file is not accessible, and DatabaseOpenError if its server does not open it.
+    """
+    if not settings.database_url:
+        check_file_exists(settings.database_path)
+    elif open_backend(settings.database_address).revision() is None:
+        raise MissingTargetError(
+            f"no tables of Project Manager in {settings.database_name}; correct DATABASE_URL, or create them with "
+            "`project-manager migrate`"
+        )
+
+
+def check_file_exists(database: Path) -> None:
     """Raise MissingTargetError if the database is missing or empty, and CommandError if it is not accessible."""
     try:
         is_there = database.exists() and database.stat().st_size > 0

@@ -308,7 +308,7 @@ def healthcheck(*, port: int | None, host: str | None, source: Source, as_json: 
     """Check the health of the running service. Exit status 0: healthy, 1: unhealthy."""
     from project_manager.cli import healthcheck, settings
 
-    loaded = settings.load_with_warnings(source.flags(DEFAULT_PORT=port, HOST=host), source.env_file, postgresql=True)
+    loaded = settings.load_with_warnings(source.flags(DEFAULT_PORT=port, HOST=host), source.env_file)
     return healthcheck.check(loaded.settings, as_json)
 
 
@@ -324,7 +324,7 @@ def config(*, source: Source, as_json: bool) -> int:
     """
     from project_manager.cli import config, settings
 
-    return config.show(settings.load_with_warnings(source.flags(), source.env_file, postgresql=True), as_json)
+    return config.show(settings.load_with_warnings(source.flags(), source.env_file), as_json)
 
 
 @main.command()

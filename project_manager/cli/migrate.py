@@ -14,7 +14,7 @@ from project_manager.store.opening import open_backend
 def migrate(flags: Mapping[str, object], env_file: Path | None) -> Exit:
     """Create the database, or migrate it to the schema of this release."""
     with start_errors.log_json(flags, env_file, unset="text"):
-        settings = databases.settings_of(flags, env_file, postgresql=True)
+        settings = databases.settings_of(flags, env_file)
         backend = open_backend(settings.database_address)
         before = backend.revision()
         backend.prepare(auto_migrate=True)

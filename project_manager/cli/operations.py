@@ -41,7 +41,7 @@ class Operations:
 def perform(settings: Settings, work: Callable[[Operations], Awaitable[Result]], *, may_create: bool = False) -> Result:
     """Open the database, run `work` with the operations, and return its result.
 
-    Without `may_create`, a mistyped path does not create an empty database. Raises MissingTargetError,
+    Without `may_create`, a mistyped name of the database does not create an empty one. Raises MissingTargetError,
     DatabaseOpenError, ProjectManagerError.
     """
 
@@ -50,7 +50,7 @@ def perform(settings: Settings, work: Callable[[Operations], Awaitable[Result]],
             return await work(Operations(runtime))
 
     if not may_create:
-        databases.check_database_exists(settings.database_path)
+        databases.check_database_exists(settings)
     return anyio.run(run_on_database)
 
 

@@ -55,7 +55,7 @@ def serve_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
         if {loaded.sources[name] for name in ("DATABASE_PATH", "DATABASE_URL")} == {"default"}:
             settings = replace(settings, database_path=_user_database(settings.database_path))
         _configure_logging(loaded, quiet=loaded.sources["LOG_LEVEL"] == "default")
-        if not settings.database_path.exists():
+        if not settings.database_url and not settings.database_path.exists():
             logs.log_action(log, "database_created", logging.WARNING, database=str(settings.database_path))
         return server.serve_stdio(settings)
 

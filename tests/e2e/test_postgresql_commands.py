@@ -1,8 +1,10 @@
-"""Commands with the URL of a PostgreSQL server. Only a migration runs there, and no output contains the password."""
+"""Commands on a database of a PostgreSQL server. Those about files are refused. No output contains the password."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from project_manager.store import revisions
@@ -45,15 +47,51 @@ def test_alembic_uses_the_settings_and_finds_no_difference_from_the_tables(empty
     assert f"{revisions.head()} (head)" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "words",
-    [["serve"], ["mcp"], ["import", "plan.yaml"], ["export"], ["tasks"], ["backup", "copy.db"], ["verify"]],
-    ids=" ".join,
-)
-def test_other_commands_are_refused(cli: CommandLine, words: list[str]) -> None:
-    done = cli.run(*words, DATABASE_URL=UNREACHABLE, LOG_FORMAT="text")
-    sentence = "DATABASE_URL names postgresql://127.0.0.1:1/pm, and PostgreSQL is not supported yet by this command.\n"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
+def test_plans_tasks_and_tokens_are_those_of_the_server(cli: CommandLine, empty: str) -> None:
+    assert cli.says("import", "plan.yaml", DATABASE_URL=empty) == (
+        "Imported: 4 created, 0 changed, 0 unchanged, 0 deleted.\n"
+    )
+    assert "Cart  (ready)" in cli.says("tasks", DATABASE_URL=empty)
+    assert "name: Pay" in cli.says("export", DATABASE_URL=empty)
+    cli.says("token", "create", "ada", DATABASE_URL=empty)
+    assert "ada" in cli.says("token", "list", DATABASE_URL=empty)
+    assert cli.says("tasks", "--db-path", "data/tasks.db", DATABASE_URL=empty) == ""
+
+
+@pytest.mark.parametrize("words", [["tasks"], ["export"], ["verify"], ["token", "list"]], ids=" ".join)
+def test_a_command_that_reads_creates_no_tables(cli: CommandLine, empty: str, words: list[str]) -> None:
+    refused = cli.refuses(3, *words, DATABASE_URL=empty)
+    assert refused.startswith("No tables of Project Manager in postgresql:///test_")
+    assert "project-manager migrate" in refused
+
+
+def test_verify_finds_changes_by_another_program(cli: CommandLine, empty: str) -> None:
+    cli.says("import", "plan.yaml", DATABASE_URL=empty)
+    intact = cli.says("verify", DATABASE_URL=empty)
+    assert f"is intact: counters and events; schema {revisions.head()}.\nLatest event: 5:" in intact
+    change(empty, "UPDATE project_manager.tasks SET name = 'Trolley' WHERE id = 1")
+    refused = cli.refuses(1, "verify", DATABASE_URL=empty)
+    assert "task 1 was changed, but no event records the change" in refused
+    assert "into another database" in refused
+    found = json.loads(cli.run("verify", "--json", DATABASE_URL=empty).stdout)
+    assert (found["integrity"], found["matches_events"]) == (True, False)
+
+
+def test_verify_checks_a_file_also_with_the_url_of_a_server(cli: CommandLine) -> None:
+    assert "is intact: pages, references" in cli.says("verify", "data/tasks.db", DATABASE_URL=UNREACHABLE)
+
+
+@pytest.mark.parametrize("words", [["backup"], ["backup", "copy.db"], ["restore", "data/tasks.db"]], ids=" ".join)
+def test_a_command_about_files_names_the_tools_of_the_server(cli: CommandLine, words: list[str]) -> None:
+    assert cli.refuses(2, *words, DATABASE_URL=UNREACHABLE) == (
+        "This command needs a database file, and DATABASE_URL names postgresql://127.0.0.1:1/pm: back up and restore "
+        "PostgreSQL with its own tools, such as pg_dump and pg_restore, or pgBackRest.\n"
+    )
+
+
+def change(url: str, sql: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.encode())
 
 
 def test_the_url_is_not_shown(cli: CommandLine) -> None:
