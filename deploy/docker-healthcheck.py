@@ -1,4 +1,4 @@
-"""Check the health of this instance: its ports, its /healthz and its database file.
+"""Check the health of this instance: its ports, its /healthz and its database file, unless a server has the database.
 
 Exit with status 0 if all checks pass, and with status 1 if one fails. The last line of output names the failed check.
 HEALTH_CHECK_VERBOSE=true prints each passed check with its time. HEALTH_CHECK_TIMEOUT limits all checks (5 seconds).
@@ -54,9 +54,11 @@ def secret(name: str) -> str:
         raise Unhealthy(f"{name} names {path}, which cannot be read: {error.strerror}") from error
 
 
-def database_path() -> str:
-    """Return the path as the service reads it: decode the URL, and expand a leading `~`."""
+def database_path() -> str | None:
+    """Return the path as the service reads it: decode the URL, and expand a leading `~`. None stands for a server."""
     url = setting("DATABASE_URL", "") or secret("DATABASE_URL_FILE")
+    if url.startswith(("postgresql://", "postgres://")):
+        return None
     if url.startswith("sqlite:///"):
         return os.path.expanduser(unquote(url.removeprefix("sqlite:///")))  # noqa: PTH111 pathlib loads slowly
     return os.path.expanduser(setting("DATABASE_PATH", DEFAULT_DATABASE))  # noqa: PTH111
@@ -115,6 +117,8 @@ def check_healthz(deadline: float) -> str:
 
 def check_database_file(_deadline: float) -> str:
     path = database_path()
+    if path is None:
+        return "a server has the database, which /healthz reads"
     if not os.access(path, os.R_OK):
         raise Unhealthy(f"the database file {path} is missing or not readable by uid {os.getuid()}")
     try:

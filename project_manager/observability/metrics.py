@@ -37,11 +37,11 @@ GAUGES = {
     "subscribers": "Number of event hub subscribers.",
     "events_head": "Sequence number of the latest event.",
     "mcp_sessions": "Number of open MCP sessions.",
-    "database_bytes": "Size of the database file in bytes.",
+    "database_bytes": "Size of the database in bytes.",
     "events_sent_total": "Total number of events sent to WebSocket clients.",
-    "wal_bytes": "Size of the write-ahead log in bytes.",
-    "project_manager_database_damaged": "1 if damage was found in the database file, else 0.",
-    "project_manager_disk_free_bytes": "Free disk space of the database volume in bytes.",
+    "wal_bytes": "Size of the write-ahead log of SQLite in bytes.",
+    "project_manager_database_damaged": "1 if damage was found in the SQLite database file, else 0.",
+    "project_manager_disk_free_bytes": "Free disk space of the volume of the SQLite database in bytes.",
     "project_manager_clock_difference_seconds": "Database time minus wall clock in seconds.",
 }
 
@@ -227,6 +227,11 @@ class Metrics:
         self._backup_verified.set(timestamp_seconds)
         self._backup_seconds.set(seconds)
 
+    def omit_backups(self) -> None:
+        """Do not export when the last backup was verified: other programs back up a database on a server."""
+        for gauge in (self._backup_verified, self._backup_seconds):
+            self.registry.unregister(gauge)
+
     def websocket_opened(self) -> None:
         self._websockets_opened.inc()
         self._websockets.inc()
@@ -255,8 +260,11 @@ class Metrics:
     def subscriber_dropped(self) -> None:
         self._dropped.inc()
 
-    def register_gauge(self, gauge: str, read: Callable[[], float]) -> None:
-        """Export the result of `read` at each scrape, unless it raises OSError. `_exported` returns the full name."""
+    def register_gauge(self, gauge: str, read: Callable[[], float | None]) -> None:
+        """Export the result of `read` at each scrape, unless it is None or `read` raises OSError.
+
+        `_exported` returns the full name.
+        """
         self._watched.reads[gauge] = read
 
     def value(self, sample: str, **labels: str) -> float:
@@ -365,13 +373,15 @@ class _CallbackCollector(Collector):
     """Gauges that are read at each scrape. A gauge with a name that ends in `_total` is exported as a counter."""
 
     def __init__(self) -> None:
-        self.reads: dict[str, Callable[[], float]] = {}
+        self.reads: dict[str, Callable[[], float | None]] = {}
 
     def collect(self) -> Iterable[Metric]:
         for name, read in list(self.reads.items()):
             try:
                 value = read()
             except OSError:
+                continue
+            if value is None:
                 continue
             family = CounterMetricFamily if _kind(name) == "counter" else GaugeMetricFamily
             yield family(_exported(name), GAUGES.get(name, name.replace("_", " ").capitalize()), value=value)

@@ -14,6 +14,8 @@ from project_manager.services.stats import Stats
 from project_manager.store import revisions
 
 TIMEOUT_SECONDS = 0.8
+CHECKS_OF_FILES = frozenset({"file", "integrity", "disk"})
+"""Checks that only the server makes if the database is on one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The sizes of the database file and its write-ahead log, and the number of unfinished write jobs."""
+    """The sizes of the database and its write-ahead log, None if unknown, and the number of unfinished write jobs."""
 
-    database_bytes: int
-    wal_bytes: int
+    database_bytes: int | None
+    wal_bytes: int | None
     writer_queue_depth: int
 
 
@@ -59,9 +61,9 @@ class Health:
         return Condition(found, reads)
 
     async def checks(self) -> dict[str, bool]:
-        """Return the results of all checks. Work is sent to this instance only when all are true."""
+        """Return the results of the checks of this database. Work is sent to this instance only when all are true."""
         database = self._runtime.database
-        return {
+        results = {
             "file": await self._file_problem() is None,
             "integrity": database.backend.damage() is None,
             "database": await self.is_database_responsive(),
@@ -71,6 +73,8 @@ class Health:
             "disk": await _in_thread(database.backend.disk_writable),
             "clock": database.clock.is_in_sync(),
         }
+        omitted = CHECKS_OF_FILES if database.backend.is_on_server else ()
+        return {name: result for name, result in results.items() if name not in omitted}
 
     async def _file_problem(self) -> str | None:
         """Return why this process no longer uses the database that its address names, or None."""
@@ -94,7 +98,7 @@ class Health:
         return counted
 
     async def storage(self) -> Storage:
-        """Return the figures of the database files and of the writer."""
+        """Return the figures of the database and of the writer."""
         database = self._runtime.database
         return Storage(*await anyio.to_thread.run_sync(database.backend.size), database.writer.depth)
 

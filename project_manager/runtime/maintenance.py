@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 MAINTENANCE_INTERVAL_SECONDS = 600
 PUBLISH_INTERVAL_SECONDS = 3600
 BACKUP_INTERVAL_SECONDS = 5
+SIZE_INTERVAL_SECONDS = 60
 HOUR_MS = 3_600_000
 
 
@@ -28,8 +29,17 @@ def register_jobs(jobs: BackgroundJobs, database: Database, metrics: Metrics, *,
     delete = partial(delete_expired, database, event_days=event_days)
     jobs.register(Job("retention", delete, often, LONG_LIVED, at_start=True))
     jobs.register(Job("latest_event", partial(log_latest_event, database), hourly, SERVICE, at_start=True))
-    report = partial(report_backup, database, metrics)
-    jobs.register(Job("last_backup", report, every(BACKUP_INTERVAL_SECONDS), SERVICE, at_start=True))
+    if database.backend.is_on_server:
+        measure = partial(measure_database, database)
+        jobs.register(Job("database_size", measure, every(SIZE_INTERVAL_SECONDS), SERVICE, at_start=True))
+    else:
+        report = partial(report_backup, database, metrics)
+        jobs.register(Job("last_backup", report, every(BACKUP_INTERVAL_SECONDS), SERVICE, at_start=True))
+
+
+async def measure_database(database: Database) -> None:
+    """Read the size of the database from its server. A scrape does not wait for that."""
+    await database.readers.run("database_size", database.backend.measure, SYSTEM, "")
 
 
 async def report_backup(database: Database, metrics: Metrics) -> None:

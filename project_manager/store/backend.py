@@ -13,6 +13,7 @@ from project_manager.store.errors import DatabaseOpenError
 from project_manager.store.instances import InstanceRow
 from project_manager.store.readers import ReadSession
 from project_manager.store.tail import TailSession
+from project_manager.store.transaction import Tx
 from project_manager.store.writer import WriteConnection
 
 
@@ -25,8 +26,12 @@ class Verified:
 
 
 class Backend(Protocol):
-    """A database at an address. `name` is its name in messages. `clock` is the wall clock that its processes share."""
+    """A database at an address. `name` is its name in messages. `clock` is the wall clock that its processes share.
 
+    With `is_on_server`, a server owns the files, and this process can neither check nor measure them.
+    """
+
+    is_on_server: bool
     name: str
     clock: Clock
 
@@ -72,8 +77,11 @@ class Backend(Protocol):
     def damage(self) -> str | None:
         """Return the first error that reported damage, or None."""
 
-    def size(self) -> tuple[int, int]:
-        """Return the sizes of the database and of its write-ahead log in bytes. May block."""
+    def measure(self, tx: Tx) -> None:
+        """Read the size of a database on a server for `size`."""
+
+    def size(self) -> tuple[int | None, int | None]:
+        """Return the sizes of the database and of its write-ahead log in bytes, or None if unknown. May block."""
 
     def disk_writable(self) -> bool:
         """Return whether the disk of the database takes a page. May block."""

@@ -11,17 +11,22 @@ from project_manager.store.instances import InstanceRow
 from project_manager.store.postgres import database, driver
 from project_manager.store.postgres.clock import ServerClock
 from project_manager.store.postgres.sessions import PostgresReadSession, PostgresTailSession, PostgresWriteConnection
+from project_manager.store.transaction import Tx
+
+_SIZE = "SELECT pg_database_size(current_database())"
 
 
 class PostgresBackend:
     """A database of a server. Any number of instances on any machines use it."""
+
+    is_on_server = True
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
         self.address = url
         self.name = database_urls.name(url)
         self._server_clock = ServerClock()
         self.clock: Clock = clock or self._server_clock
-        self._bytes = 0
+        self._bytes: int | None = None
 
     @property
     def driver_error(self) -> type[Exception]:
@@ -66,8 +71,11 @@ class PostgresBackend:
     def damage(self) -> str | None:
         return None
 
-    def size(self) -> tuple[int, int]:
-        return self._bytes, 0
+    def measure(self, tx: Tx) -> None:
+        (self._bytes,) = tx.connection.execute(_SIZE).fetchone()
+
+    def size(self) -> tuple[int | None, None]:
+        return self._bytes, None
 
     def disk_writable(self) -> bool:
         return True

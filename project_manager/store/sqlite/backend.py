@@ -16,12 +16,15 @@ from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.sqlite.read_session import SqliteReadSession
 from project_manager.store.sqlite.tail_session import SqliteTailSession
 from project_manager.store.sqlite.write_connection import SqliteWriteConnection
+from project_manager.store.transaction import Tx
 
 PROBE_SECONDS = 1.0
 
 
 class SqliteBackend:
     """A database file."""
+
+    is_on_server = False
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
@@ -95,6 +98,9 @@ class SqliteBackend:
 
     def damage(self) -> str | None:
         return self.watch.damage
+
+    def measure(self, tx: Tx) -> None:
+        """Do nothing: `size` asks the file system."""
 
     def size(self) -> tuple[int, int]:
         return files.size(self.path), files.size(Path(f"{self.path}-wal"))
