@@ -18,6 +18,9 @@ from project_manager.store.tables import metadata, running_releases
 
 log = logging.getLogger("project_manager.migrations")
 
+SERVER_TABLES = {"counter", "batch_marks"}
+"""Tables of PostgreSQL that coordinate the writers of several instances."""
+
 
 def run(target: str) -> None:
     """Create the database if it is missing, and migrate it. Raises DatabaseOpenError."""
@@ -53,8 +56,8 @@ def migrate(connection: Connection) -> None:
 
 
 def is_compared(name: str | None, kind: str) -> bool:
-    """Return whether Alembic compares this object. A search index, or the counter, is a table of one database only."""
-    return not (kind == "table" and name is not None and ("_fts" in name or name == "counter"))
+    """Return whether Alembic compares this object. A search index is a table of one database only."""
+    return not (kind == "table" and name is not None and ("_fts" in name or name in SERVER_TABLES))
 
 
 def note_running_releases(connection: Connection) -> None:

@@ -437,6 +437,13 @@ CREATE TABLE counter (
 
 INSERT INTO counter (id, seq, commits, system, timeline) VALUES (1, 0, 0, '', 0);
 
+CREATE TABLE batch_marks (
+    writer TEXT COLLATE "C" NOT NULL,
+    batch BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    CONSTRAINT pk_batch_marks PRIMARY KEY (writer)
+) WITH (fillfactor = 10);
+
 CREATE TABLE tasks_fts (
     rowid BIGINT NOT NULL,
     words TSVECTOR NOT NULL,

@@ -292,6 +292,14 @@ class DatabaseUnavailable(Unavailable):
     """The database cannot be read or written."""
 
 
+class WriteUnconfirmed(Unavailable):
+    """The connection to the database was lost during a commit. The write may or may not be present."""
+
+    default_hint = (
+        "Repeat the command with the same Idempotency-Key. Without a key, read the current state before you repeat it."
+    )
+
+
 class DatabaseMoved(Unavailable):
     """The database file or one of its logs was removed, renamed or replaced while the server runs."""
 

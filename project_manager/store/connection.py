@@ -18,15 +18,14 @@ class Dialect:
     """The SQL of a database.
 
     `compiler` compiles statements, `driver_error` is the base of its driver's errors, and `search` its search index.
-    `list_tables` selects the names of the tables, and `last_number` the highest `seq` of an event ever assigned. It is
-    None for a database that keeps no such number.
+    `list_tables` selects the names of the tables, and `last_event` the highest number ever assigned to an event.
     """
 
     compiler: Compiler
     driver_error: type[Exception]
     search: "SearchIndex"
     list_tables: str
-    last_number: str | None = None
+    last_event: str
 
 
 class Cursor(Protocol):

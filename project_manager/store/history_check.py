@@ -135,10 +135,8 @@ def _apply(history: History, row: tuple[Any, ...]) -> bool:
 
 
 def _compare_sequence(tx: Tx, head: Head, report: Report) -> None:
-    """Compare the head with the highest `seq` ever assigned, if the database keeps it."""
-    if (select_last := tx.connection.dialect.last_number) is None:
-        return
-    row = tx.connection.execute(select_last, ()).fetchone()
+    """Compare the head with the highest `seq` ever assigned, which the database keeps."""
+    row = tx.connection.execute(tx.connection.dialect.last_event).fetchone()
     last = 0 if row is None else row[0]
     if last != head.seq:
         report(f"the last event is {head.seq}, but the last assigned number is {last}")

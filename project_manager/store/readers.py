@@ -43,8 +43,8 @@ class ReadSession(Protocol):
     `progressed` is the last instant of `monotonic` at which it was not waiting for the disk or the network.
     """
 
-    progressed: float
-
+    @property
+    def progressed(self) -> float: ...
     @property
     def connection(self) -> Connection: ...
 
@@ -56,6 +56,9 @@ class ReadSession(Protocol):
 
     def end(self) -> None:
         """End the snapshot, also after an error."""
+
+    def is_interrupted(self, error: BaseException) -> bool:
+        """Return whether the connection was lost with this error, so that the read may run again."""
 
     def as_domain_error(self, error: BaseException) -> ProjectManagerError:
         """Return the error for the caller of a read that has failed with this error of the driver."""
@@ -167,15 +170,23 @@ class Readers:
 
     def _attempt(self, session: ReadSession, read: _Read[Any]) -> tuple[Any, BaseException | None]:
         try:
-            session.begin(self._context.timeout)
             try:
-                return read.work(self._context.tx(session.connection, read.actor, read.request_id)), None
-            finally:
-                session.end()
+                return self._result(session, read), None
+            except session.connection.dialect.driver_error as error:
+                if not session.is_interrupted(error):
+                    raise
+            return self._result(session, read), None
         except session.connection.dialect.driver_error as error:
             return None, session.as_domain_error(error)
         except Exception as error:  # noqa: BLE001 a reader thread survives every error and passes it to the caller
             return None, error
+
+    def _result(self, session: ReadSession, read: _Read[Any]) -> Any:
+        session.begin(self._context.timeout)
+        try:
+            return read.work(self._context.tx(session.connection, read.actor, read.request_id))
+        finally:
+            session.end()
 
 
 def _settle(future: asyncio.Future[Any], outcome: Any, error: BaseException | None) -> None:

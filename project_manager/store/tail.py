@@ -40,6 +40,13 @@ class TailSession(Protocol):
     @property
     def connection(self) -> Connection: ...
 
+    @property
+    def poll_interval(self) -> float:
+        """Return the seconds after which to look for commits without a notification."""
+
+    def listen(self, on_commit: Callable[[], None]) -> None:
+        """Call `on_commit` from now on when another process has committed, if the database notifies."""
+
     def version(self) -> int:
         """Return a number that changes when another connection commits. Raises the driver's error."""
 
@@ -65,6 +72,8 @@ class EventReader:
         self._commits_seen = 0
         self._trouble = RateLimitedWarning(log, "tail_failed", "cannot read events")
         self._moved = RateLimitedWarning(log, "database_moved", "writes are refused", logging.ERROR)
+        self._notified = threading.Event()
+        self._unsure = False
         self._ended = threading.Event()
         self._receive: Receive | None = None
         self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
@@ -83,6 +92,7 @@ class EventReader:
 
     def start(self) -> None:
         self._thread.start()
+        self._session.listen(self._others_committed)
 
     def follow(self, receive: Receive) -> None:
         """Pass all new events to `receive` from now on. The tail thread calls it."""
@@ -95,6 +105,11 @@ class EventReader:
             self._own_events.append(written)
             if self._wakeup.empty():
                 self._wakeup.put(None)
+
+    def _others_committed(self) -> None:
+        self._notified.set()
+        if self._wakeup.empty():
+            self._wakeup.put(None)
 
     def close(self) -> None:
         """Stop the thread and close the connection. Blocks."""
@@ -112,14 +127,14 @@ class EventReader:
 
     def _poll_until_closed(self) -> None:
         version: int | None = None
-        unsure = False
         while not self._ended.is_set():
             woken = self._was_woken()
+            notified = self._was_notified()
             if not self._may_read():
                 continue
             try:
-                if woken and self._pass_own_events():
-                    unsure = True
+                if woken and self._pass_own_events() and not notified:
+                    self._unsure = True
                     self._ended.wait(MIN_POLL_INTERVAL)
                     continue
                 seen = self._version()
@@ -127,12 +142,12 @@ class EventReader:
                     self._commits_seen += 1
                 if seen != version or woken:
                     self._read()
-                    unsure = True
+                    self._unsure = True
                     self._ended.wait(MIN_POLL_INTERVAL)
-                elif unsure:
+                elif self._unsure:
                     # Another process may have made some of these commits, with a lease that expires soon.
                     self._on_foreign_commit()
-                    unsure = False
+                    self._unsure = False
                 version = seen
                 self._trouble.recovered()
             except self._session.connection.dialect.driver_error as error:
@@ -148,9 +163,16 @@ class EventReader:
         self._moved.failed(obstacle)
         return False
 
+    def _was_notified(self) -> bool:
+        """Return whether another process has committed since the last call. A commit after it is noticed next time."""
+        notified = self._notified.is_set()
+        if notified:
+            self._notified.clear()
+        return notified
+
     def _was_woken(self) -> bool:
         try:
-            self._wakeup.get(timeout=POLL_INTERVAL)
+            self._wakeup.get(timeout=POLL_INTERVAL if self._unsure else self._session.poll_interval)
         except queue.Empty:
             return False
         return True

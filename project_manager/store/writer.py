@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Generic, Protocol, TypeVar
 
 from project_manager.clock import Clock
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 BATCH = 128
 QUEUE = 4096
 RETRY_MS = 1000
+RETRY_SECONDS = 10.0
+"""Time after which a batch that lost its connection is not run again."""
 
 Result = TypeVar("Result")
 Work = Callable[[Tx], Result]
@@ -79,6 +82,17 @@ class WriterHooks:
     on_lost_write: Callable[[BaseException], None]
 
 
+class Recovery(Enum):
+    """The state of a batch after an error of the driver, at its COMMIT or before."""
+
+    FAILED = auto()
+    """Nothing of it is kept, and the jobs get the error."""
+    LOST = auto()
+    """Nothing of it is kept, because the connection was lost. The connection is open again."""
+    KEPT = auto()
+    """The database has committed it, although the connection was lost. The connection is open again."""
+
+
 class WriteConnection(Protocol):
     """The connection of a writer: how a batch begins and ends in one of the databases.
 
@@ -99,6 +113,12 @@ class WriteConnection(Protocol):
     def commit(self) -> None:
         """Make the batch durable."""
 
+    def recover(self, error: Exception) -> Recovery:
+        """Return the state of the batch after an error of the driver. Connect again if the connection is lost.
+
+        Raises the driver's error when this fails, or WriteUnconfirmed when it fails after the COMMIT.
+        """
+
     def roll_back(self) -> None:
         """Undo a failed batch, if its transaction is still open."""
 
@@ -116,6 +136,17 @@ class WriteConnection(Protocol):
         """Shorten the wait for another process from now on."""
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """A batch before its commit: its instant, the clock that it stores, its state, and the new head of the chain."""
+
+    now: int
+    mark: ClockMark | None
+    state: BatchState
+    head: Head | None
+    changed: bool
 
 
 class Writer:
@@ -219,7 +250,7 @@ class Writer:
             started = time.perf_counter()
             changes = self._session.changes
             try:
-                self._commit(batch)
+                self._run_and_commit(batch)
                 if self._session.changes != changes:  # only a successful write proves that writes work again
                     self.failure = None
             except Exception as error:  # noqa: BLE001 the writer survives every error, and each waiting job gets it
@@ -249,7 +280,28 @@ class Writer:
             return self._poll_interval
         return min(self._poll_interval, max(0.001, (self._next_due - self.now()) / 1000))
 
-    def _commit(self, batch: list[Job[Any]]) -> None:
+    def _run_and_commit(self, batch: list[Job[Any]]) -> None:
+        """Run the jobs of a batch and commit it. Run it again, but not for long, when its connection is lost.
+
+        No caller has an answer yet, and a job only reads and writes the database. So it may run again.
+        """
+        until = time.perf_counter() + RETRY_SECONDS
+        while True:
+            done: _Batch | None = None
+            try:
+                done = self._run_batch(batch)
+                self._session.commit()
+            except self._driver_error as error:
+                recovery = self._session.recover(error)
+                if recovery is Recovery.LOST and time.perf_counter() < until:
+                    continue
+                if recovery is not Recovery.KEPT or done is None:
+                    raise
+            self._committed(done)
+            return
+
+    def _run_batch(self, batch: list[Job[Any]]) -> "_Batch":
+        """Run the jobs of a batch and write its events."""
         no_foreign_commit = self._session.begin()
         shared = BatchState()
         tx = Tx(self._connection, 0, SYSTEM, "", self._max_attempts, shared)
@@ -262,11 +314,14 @@ class Writer:
         self._run_all(batch, tx, shared)
         head = self._write_events(tx, shared, no_foreign_commit)
         self._next_due = self._hooks.next_due(tx) if done else tx.now + RETRY_MS
-        changed = self._session.changes != changes
-        self._session.commit()
-        self.clock.committed(tx.now, mark)
+        return _Batch(tx.now, mark, shared, head, self._session.changes != changes)
+
+    def _committed(self, batch: "_Batch") -> None:
+        """Take over the state after a commit, and report its events."""
+        shared, head = batch.state, batch.head
+        self.clock.committed(batch.now, batch.mark)
         self._head, self._claim_queue = head, shared.queue
-        if changed:
+        if batch.changed:
             first = 0 if head is None else head.seq - len(shared.outbox) + 1
             self._hooks.on_commit(shared.lease_outcomes, WrittenEvents(first, shared.outbox))
 

@@ -1,5 +1,6 @@
 """A database of a PostgreSQL server as a backend."""
 
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from project_manager.store.errors import DatabaseOpenError
 from project_manager.store.instances import InstanceRow
 from project_manager.store.postgres import database, driver
 from project_manager.store.postgres.clock import ServerClock
-from project_manager.store.postgres.sessions import PostgresReadSession, PostgresTailSession, PostgresWriteConnection
+from project_manager.store.postgres.read_session import PostgresReadSession
+from project_manager.store.postgres.tail_session import PostgresTailSession
+from project_manager.store.postgres.write_connection import PostgresWriteConnection
 from project_manager.store.transaction import Tx
 
 _SIZE = "SELECT pg_database_size(current_database())"
@@ -24,6 +27,7 @@ class PostgresBackend:
     def __init__(self, url: str, clock: Clock | None = None) -> None:
         self.address = url
         self.name = database_urls.name(url)
+        self._writer = secrets.token_hex(8)
         self._server_clock = ServerClock()
         self.clock: Clock = clock or self._server_clock
         self._bytes: int | None = None
@@ -39,7 +43,7 @@ class PostgresBackend:
         database.prepare(self.address, auto_migrate=auto_migrate)
 
     def connect_writer(self) -> PostgresWriteConnection:
-        return PostgresWriteConnection(self.address, self._server_clock.observed)
+        return PostgresWriteConnection(self.address, self._writer, self._server_clock.observed)
 
     def connect_reader(self) -> PostgresReadSession:
         return PostgresReadSession(self.address)
@@ -48,7 +52,7 @@ class PostgresBackend:
         return PostgresReadSession(self.address)
 
     def connect_tail(self) -> PostgresTailSession:
-        return PostgresTailSession(self.address)
+        return PostgresTailSession(self.address, self._writer)
 
     def opened(self) -> None:
         """Do nothing: a server has one database of this name."""

@@ -1,9 +1,12 @@
 """PostgreSQL driver: connections, the SQL dialect, and the mapping of driver errors."""
 
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import TextLoader
@@ -11,15 +14,19 @@ from sqlalchemy import BigInteger, Integer
 from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg
 from sqlalchemy.types import TypeEngine
 
+from project_manager.clock import monotonic
 from project_manager.domain.errors import (
     DatabaseBusy,
     DatabaseUnavailable,
+    Internal,
     ProjectManagerError,
     QueryTimeout,
     StorageFull,
 )
 from project_manager.store.connection import Dialect
 from project_manager.store.postgres.search import TsvectorIndex
+
+log = logging.getLogger(__name__)
 
 
 class _Compiler(PGCompiler_psycopg):
@@ -33,85 +40,151 @@ class _Compiler(PGCompiler_psycopg):
 compiler = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 compiler.statement_compiler = _Compiler
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
-DIALECT = Dialect(compiler, psycopg.Error, TsvectorIndex(), _TABLES)
+_LAST_EVENT = "SELECT seq FROM counter WHERE id = 1"
+DIALECT = Dialect(compiler, psycopg.Error, TsvectorIndex(), _TABLES, _LAST_EVENT)
 SCHEMA = "project_manager"
 """The schema of all tables. No other is in the search path, so that no statement uses a table of another program."""
 CONNECT_SECONDS = 3
+RETRY_SECONDS = 0.1
 PREPARED_STATEMENTS = 1000
 
+_CONNECT: dict[str, Any] = {
+    "connect_timeout": CONNECT_SECONDS,
+    "target_session_attrs": "read-write",  # of several hosts, the primary
+    # A host that has vanished is noticed within about ten seconds.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Parameters of libpq for those that the URL leaves out."""
 _SETTINGS = "; ".join(
     (
         f"SET search_path = {SCHEMA}",
         "SET jit = off",
         "SET client_min_messages = warning",
+        "SET lock_timeout = '5s'",
         # A stopped process that holds the lock of the writers delays the others no longer than this.
         "SET idle_in_transaction_session_timeout = '3s'",
     )
 )
 _STATES = (
     ("53100", StorageFull, "the disk of the database server is full"),
-    ("55P03", DatabaseBusy, "the database is locked by another process"),
+    ("53", DatabaseUnavailable, "the database server has no free connections or memory"),
+    ("55P03", DatabaseBusy, "the database is locked by another transaction"),
     ("40", DatabaseBusy, "another transaction was in the way"),
     ("57014", QueryTimeout, "the query took longer than QUERY_TIMEOUT_SECONDS"),
+    ("25006", DatabaseUnavailable, "the database server is read-only"),
+    ("42501", DatabaseUnavailable, "the user of DATABASE_URL lacks a privilege on the tables"),
 )
+"""Prefixes of SQLSTATE with the errors for a client. The longer of two prefixes comes first."""
 _CHANGES = ("INSERT", "UPDATE", "DELETE")
+_GONE = ("08", "57P")
+"""Prefixes of SQLSTATE of a lost connection: none to the server, and a server that is stopped."""
+NOT_REPLICATED = "01000"
+"""SQLSTATE of the warning after a COMMIT that no longer waits for the standby."""
 
 
 class Connection:
     """A connection in autocommit mode. The caller executes BEGIN and COMMIT.
 
-    `changes` is the number of rows that its statements have written.
+    `changes` is the number of rows that its statements have written, and `answered_at` the instant of `monotonic` at
+    which the last one ended.
     """
 
     dialect = DIALECT
 
     def __init__(self, url: str) -> None:
-        self._connection = psycopg.connect(
-            url, autocommit=True, connect_timeout=CONNECT_SECONDS, cursor_factory=psycopg.RawCursor, prepare_threshold=1
-        )
-        self._connection.prepared_max = PREPARED_STATEMENTS
-        # Without this, each size of an integer would be another prepared statement.
-        self._connection.adapters.register_dumper(int, Int8Dumper)
-        self._connection.adapters.register_loader("json", TextLoader)
+        self._parameters = _CONNECT | conninfo_to_dict(url)
         self.changes = 0
-        self.run_script(_SETTINGS)
+        self.answered_at = 0.0
+        self._warning: str | None = None
+        self._link = self._connected()
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        link = psycopg.connect(
+            autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=1, **self._parameters
+        )
+        link.prepared_max = PREPARED_STATEMENTS
+        # Without this, each size of an integer would be another prepared statement.
+        link.adapters.register_dumper(int, Int8Dumper)
+        link.adapters.register_loader("json", TextLoader)
+        link.add_notice_handler(self._note)
+        link.execute(_SETTINGS.encode(), prepare=False)
+        return link
+
+    def _note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        self._warning = diagnostic.sqlstate
+
+    @property
+    def is_lost(self) -> bool:
+        return self._link.closed
+
+    def reconnect(self, seconds: float) -> None:
+        """Connect again. If that fails, try for this time, but at least once. Raises the driver's error."""
+        self._link.close()
+        until = monotonic() + seconds
+        while True:
+            try:
+                self._link = self._connected()
+            except psycopg.Error:
+                if monotonic() >= until:
+                    raise
+                time.sleep(RETRY_SECONDS)
+            else:
+                return
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> psycopg.Cursor[Any]:
-        cursor: psycopg.Cursor[Any] = self._connection.execute(sql.encode(), parameters or None)
+        cursor: psycopg.Cursor[Any] = self._link.execute(sql.encode(), parameters or None)
         if cursor.statusmessage is not None and cursor.statusmessage.startswith(_CHANGES):
             self.changes += cursor.rowcount
+        self.answered_at = monotonic()
         return cursor
+
+    def is_replicated(self, sql: str, parameters: Sequence[Any] = ()) -> bool:
+        """Run a statement that commits. Return False when its wait for the standby was cancelled."""
+        self._warning = None
+        self.execute(sql, parameters)
+        return self._warning != NOT_REPLICATED
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """Return the first row of a query, or None."""
+        return self.execute(sql, parameters).fetchone()
+
+    def run_script(self, sql: str) -> None:
+        """Run several statements without parameters in one round trip."""
+        self._link.execute(sql.encode(), prepare=False)
+
+    def notifications(self, seconds: float) -> Iterator[str]:
+        """Yield the payloads of the notifications that arrive within this time."""
+        for notification in self._link.notifies(timeout=seconds):
+            yield notification.payload
 
     @property
     def server_version(self) -> int:
         """The version of the server without its minor part, such as 15."""
-        return self._connection.info.server_version // 10_000
-
-    def row(self, sql: str) -> Any:
-        """Return the first row of a query that has one."""
-        return self.execute(sql).fetchone()
-
-    def run_script(self, sql: str) -> None:
-        """Run several statements without parameters in one round trip."""
-        self._connection.execute(sql.encode(), prepare=False)
+        return self._link.info.server_version // 10_000
 
     @property
     def in_transaction(self) -> bool:
-        return self._connection.info.transaction_status != TransactionStatus.IDLE
+        return self._link.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
     @property
     def is_aborted(self) -> bool:
         """Return whether a statement has failed, so that the transaction must go back to a savepoint."""
-        return self._connection.info.transaction_status == TransactionStatus.INERROR
+        return self._link.info.transaction_status == TransactionStatus.INERROR
 
     def close(self) -> None:
-        self._connection.close()
+        self._link.close()
 
 
 def as_domain_error(error: BaseException) -> ProjectManagerError:
-    """Return the domain error for a driver error, by its SQLSTATE."""
+    """Return the domain error for a driver error, by its SQLSTATE. Log an error of an unexpected state."""
     state = getattr(error, "sqlstate", None) or ""
     for prefix, kind, message in _STATES:
         if state.startswith(prefix):
             return kind(message)
-    return DatabaseUnavailable("the database cannot be read or written now")
+    if state and not state.startswith(_GONE):
+        log.error("a statement failed", exc_info=error, extra={"action": "statement_failed", "sqlstate": state})
+        return Internal("internal server error")
+    return DatabaseUnavailable("the database server cannot be reached")

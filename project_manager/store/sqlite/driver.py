@@ -49,8 +49,8 @@ class _Compiler(SQLiteCompiler):
 compiler = _sqlite_dialect(paramstyle="qmark")
 compiler.statement_compiler = _Compiler
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-_LAST_NUMBER = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
-DIALECT = Dialect(compiler, driver.Error, FtsIndex(), _TABLES, _LAST_NUMBER)
+_LAST_EVENT = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
+DIALECT = Dialect(compiler, driver.Error, FtsIndex(), _TABLES, _LAST_EVENT)
 
 
 class Connection(driver.Connection):  # type: ignore[name-defined,misc]

@@ -42,6 +42,9 @@ class SqliteReadSession:
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
+    def is_interrupted(self, error: BaseException) -> bool:
+        return False
+
     def as_domain_error(self, error: BaseException) -> ProjectManagerError:
         self._watch.note(error)
         return driver.as_domain_error(error)

@@ -1,15 +1,23 @@
 """The connection of the tail to a SQLite file."""
 
+from collections.abc import Callable
+
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.file_watch import FileWatch
+from project_manager.store.tail import POLL_INTERVAL
 
 
 class SqliteTailSession:
     """A read-only connection that sees whether another connection has committed."""
 
+    poll_interval = POLL_INTERVAL
+
     def __init__(self, path: str, watch: FileWatch) -> None:
         self.connection = driver.connect(path, read_only=True)
         self._watch = watch
+
+    def listen(self, on_commit: Callable[[], None]) -> None:
+        """Do nothing: SQLite does not notify."""
 
     def version(self) -> int:
         return driver.data_version(self.connection)

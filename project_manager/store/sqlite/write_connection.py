@@ -5,6 +5,7 @@ import logging
 from project_manager.domain.errors import DatabaseUnavailable, OutcomeUnknown, ProjectManagerError
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.file_watch import FileWatch
+from project_manager.store.writer import Recovery
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,9 @@ class SqliteWriteConnection:
         self.connection.execute("COMMIT")
         self._watch.check()  # do not acknowledge a write to a removed file: it is lost
         self._known_version = self._version
+
+    def recover(self, error: Exception) -> Recovery:
+        return Recovery.FAILED
 
     def roll_back(self) -> None:
         self._known_version = None

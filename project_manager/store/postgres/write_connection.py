@@ -1,0 +1,152 @@
+"""The connection of the writer to a PostgreSQL server, which survives the loss of the server."""
+
+import logging
+import secrets
+from collections.abc import Callable
+
+from project_manager.clock import monotonic
+from project_manager.domain.errors import ProjectManagerError, WriteUnconfirmed
+from project_manager.store.postgres import driver
+from project_manager.store.writer import Recovery
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 10.0
+"""Time for a failover. During it a batch waits for a server, and after it each batch fails at once."""
+STALE_MARKS_MS = 24 * 3_600_000
+
+# The clock is read outside the subquery, and so after the lock is held.
+_LOCK = (
+    "SELECT commits, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+    " FROM (SELECT commits FROM counter WHERE id = 1 FOR UPDATE) AS locked"
+)
+_CLOSE = (
+    "WITH mark AS (INSERT INTO batch_marks (writer, batch, at) VALUES ($1, $2, $3)"
+    " ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at)"
+    " UPDATE counter SET commits = commits + 1, seq = greatest(seq, (SELECT max(seq) FROM events))"
+    " WHERE id = 1 RETURNING pg_notify('commits', $1)"
+)
+_MARK = "SELECT batch FROM batch_marks WHERE writer = $1"
+_WAIT_FOR_STANDBY = "UPDATE batch_marks SET at = at WHERE writer = $1"
+_DELETE_MARKS = "DELETE FROM batch_marks WHERE writer = $1 OR at < $2"
+
+
+class PostgresWriteConnection:
+    """The only connection of this process that writes. A lock on one row makes the batches of all instances serial.
+
+    Each batch that changes something stores its number as the mark of `writer`. After a connection is lost during a
+    COMMIT, the mark shows whether the server has kept the batch. `on_server_time` gets the instant of the server at the
+    start of each batch, in milliseconds since the epoch.
+    """
+
+    def __init__(self, url: str, writer: str, on_server_time: Callable[[int], None]) -> None:
+        self.connection = driver.Connection(url)
+        self._writer = writer
+        self._on_server_time = on_server_time
+        self._known_version: int | None = None
+        self._version = self._now = 0
+        self._changes_before = 0
+        self._batch = secrets.randbits(48)
+        self._committing = False
+        self._lost_at: float | None = None
+
+    @property
+    def changes(self) -> int:
+        return self.connection.changes
+
+    @property
+    def is_aborted(self) -> bool:
+        return self.connection.is_aborted
+
+    def begin(self) -> bool:
+        self._committing = False
+        try:
+            self._lock()
+        except driver.DIALECT.driver_error:
+            if not self.connection.is_lost:
+                raise
+            self._reconnect()
+            self._lock()
+        self._changes_before = self.changes
+        return self._version == self._known_version
+
+    def commit(self) -> None:
+        if self.changes != self._changes_before:
+            self._batch += 1
+            self.connection.execute(_CLOSE, (self._writer, self._batch, self._now))
+            self._version += 1
+        self._committing = True
+        if not self.connection.is_replicated("COMMIT"):
+            self._wait_for_standby()
+        self._known_version = self._version
+
+    def recover(self, error: Exception) -> Recovery:
+        if not self.connection.is_lost:
+            return Recovery.FAILED
+        self._known_version = None
+        log.warning("the connection of the writer was lost: %s", error, extra={"action": "database_lost"})
+        try:
+            self._reconnect()
+            kept = self._committing and self._is_kept()
+        except driver.DIALECT.driver_error as lost:
+            if not self._committing:
+                raise
+            raise WriteUnconfirmed("the connection to the database was lost during the commit") from lost
+        return Recovery.KEPT if kept else Recovery.LOST
+
+    def roll_back(self) -> None:
+        self._known_version = None
+        if self.connection.in_transaction:
+            try:
+                self.connection.execute("ROLLBACK")
+            except driver.DIALECT.driver_error:
+                log.exception("rollback failed", extra={"action": "rollback_failed"})
+
+    def ends_transaction(self, error: Exception) -> bool:
+        """Return whether the connection or the whole transaction is lost, and not only the last statement."""
+        return not self.connection.is_aborted
+
+    def as_domain_error(self, error: Exception) -> ProjectManagerError:
+        return driver.as_domain_error(error)
+
+    def shorten_timeout(self) -> None:
+        """Stop waiting for a lost server, because this process is stopping."""
+        self._lost_at = float("-inf")
+
+    def close(self) -> None:
+        try:
+            if not self.connection.is_lost:
+                self.connection.execute(_DELETE_MARKS, (self._writer, self._now - STALE_MARKS_MS))
+        except driver.DIALECT.driver_error as error:  # another process deletes the mark later
+            log.info("cannot delete the mark of this process: %s", error, extra={"action": "mark_left"})
+        self.connection.close()
+
+    def _lock(self) -> None:
+        """Begin a transaction that holds the lock of the writers."""
+        self.connection.execute("BEGIN")
+        self._version, self._now = self.connection.row(_LOCK)
+        self._on_server_time(self._now)
+        self._lost_at = None
+
+    def _reconnect(self) -> None:
+        """Connect again. Wait for a server until PATIENCE_SECONDS after the loss. Raises the driver's error."""
+        if self._lost_at is None:
+            self._lost_at = monotonic()
+        self.connection.reconnect(self._lost_at + PATIENCE_SECONDS - monotonic())
+
+    def _is_kept(self) -> bool:
+        """Return whether the last batch is in the database. With the lock, its old transaction is over."""
+        self._lock()
+        row = self.connection.row(_MARK, (self._writer,))
+        self.connection.execute("ROLLBACK")
+        return row is not None and row[0] == self._batch
+
+    def _wait_for_standby(self) -> None:
+        """Wait until the standby has the last commit, whose own wait an administrator has cancelled.
+
+        A later commit that the standby has confirmed comes after it. Raises WriteUnconfirmed after PATIENCE_SECONDS.
+        """
+        until = monotonic() + PATIENCE_SECONDS
+        while not self.connection.is_replicated(_WAIT_FOR_STANDBY, (self._writer,)):
+            if monotonic() > until:
+                raise WriteUnconfirmed("the standby of the database has not confirmed the commit")
