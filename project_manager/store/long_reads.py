@@ -87,6 +87,10 @@ class ChunkedRead:
         """Execute a statement and return the cursor. The first call opens the session and the snapshot."""
         return self._opened().connection.execute(sql, parameters)
 
+    def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
+        """Yield the rows of a query."""
+        return self._opened().connection.stream(sql, parameters)
+
     def end(self) -> None:
         """Discard the rest of the text and close the session."""
         self._source = iter(())

@@ -69,7 +69,8 @@ class Statement:
 
     def each(self, tx: Tx, **parameters: Any) -> Iterator[Row]:
         """Iterate over the rows. A caller that stops early does not read the rest."""
-        return iter(self._execute(tx, parameters))
+        sql, values_of = self.compiled(tx.connection.dialect)
+        return tx.connection.stream(sql, values_of(parameters))
 
     def value(self, tx: Tx, **parameters: Any) -> Any:
         """Return the first column of the first row, or None."""

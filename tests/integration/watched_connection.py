@@ -1,6 +1,6 @@
 """A connection on which a test sees, counts or fails each statement."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,9 @@ class WatchedConnection:
     def __init__(self, connection: Connection, execute: Callable[..., Any]) -> None:
         self.dialect: Dialect = connection.dialect
         self.execute = execute
+
+    def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
+        return iter(self.execute(sql, parameters))
 
 
 @contextmanager

@@ -46,10 +46,10 @@ class PostgresBackend:
         return PostgresWriteConnection(self.address, self._writer, self._server_clock.observed)
 
     def connect_reader(self) -> PostgresReadSession:
-        return PostgresReadSession(self.address)
+        return PostgresReadSession(driver.Connection(self.address))
 
     def connect_long_read(self) -> PostgresReadSession:
-        return PostgresReadSession(self.address)
+        return PostgresReadSession(driver.StreamingConnection(self.address))
 
     def connect_tail(self) -> PostgresTailSession:
         return PostgresTailSession(self.address, self._writer)

@@ -1,11 +1,7 @@
 """Check of a database on a server. The server itself checks pages and references."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import closing
-from itertools import count
-from typing import Any
-
-import psycopg
 
 from project_manager.config import database_urls
 from project_manager.domain.actors import SYSTEM
@@ -17,22 +13,7 @@ from project_manager.store.postgres import driver
 from project_manager.store.postgres.database import errors_of
 from project_manager.store.transaction import Tx
 
-_ROWS_AT_ONCE = 1000
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0"
-
-
-class _Connection(driver.Connection):
-    """Connection that gets the rows of a query in pieces. The driver would else keep all events in memory."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self._names = (f"check_{number}" for number in count(1))
-
-    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> psycopg.Cursor[Any]:
-        cursor = psycopg.RawServerCursor(self._connection, next(self._names))
-        cursor.itersize = _ROWS_AT_ONCE
-        cursor.execute(sql.encode(), parameters or None)
-        return cursor
 
 
 def check(url: str, published: Iterable[Head] = ()) -> CheckResult:
@@ -41,7 +22,7 @@ def check(url: str, published: Iterable[Head] = ()) -> CheckResult:
     Raises DatabaseOpenError, CheckNotPossible for an older schema, and OtherRelease for a newer one.
     """
     name = database_urls.name(url)
-    with errors_of(url), closing(_Connection(url)) as connection:
+    with errors_of(url), closing(driver.StreamingConnection(url)) as connection:
         connection.run_script(_BEGIN)
         revision = revisions.current(connection)
         if revision is None or revisions.is_foreign(connection):

@@ -36,7 +36,7 @@ AND NOT (
 def prepare(url: str, *, auto_migrate: bool) -> None:
     """Check the database, and migrate it when allowed. Raises DatabaseOpenError."""
     name = database_urls.name(url)
-    with errors_of(url), closing(driver.Connection(url)) as connection:
+    with errors_of(url), closing(driver.Connection(url, read_write=driver.has_several_hosts(url))) as connection:
         _check_server(connection, name)
         if revisions.is_foreign(connection):
             raise DatabaseOpenError(f"the database {name} was created by another program")

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -47,6 +48,7 @@ SCHEMA = "project_manager"
 CONNECT_SECONDS = 3
 RETRY_SECONDS = 0.1
 PREPARED_STATEMENTS = 1000
+ROWS_AT_ONCE = 1000
 
 _CONNECT: dict[str, Any] = {
     "connect_timeout": CONNECT_SECONDS,
@@ -94,8 +96,10 @@ class Connection:
 
     dialect = DIALECT
 
-    def __init__(self, url: str) -> None:
-        self._parameters = _CONNECT | conninfo_to_dict(url)
+    def __init__(self, url: str, *, read_write: bool = True) -> None:
+        """Connect to a server, or with `read_write` only to one that takes writes. Raises the driver's error."""
+        any_kind = {} if read_write else {"target_session_attrs": "any"}
+        self._parameters = _CONNECT | any_kind | conninfo_to_dict(url)
         self.changes = 0
         self.answered_at = 0.0
         self._warning: str | None = None
@@ -151,6 +155,10 @@ class Connection:
         """Return the first row of a query, or None."""
         return self.execute(sql, parameters).fetchone()
 
+    def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
+        """Return the rows of a query. They are all in memory, because a server cursor takes two more round trips."""
+        return iter(self.execute(sql, parameters))
+
     def run_script(self, sql: str) -> None:
         """Run several statements without parameters in one round trip."""
         self._link.execute(sql.encode(), prepare=False)
@@ -176,6 +184,26 @@ class Connection:
 
     def close(self) -> None:
         self._link.close()
+
+
+class StreamingConnection(Connection):
+    """Connection for queries with too many rows for the memory. The server sends them in pieces."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._names = (f"rows_{number}" for number in count(1))
+
+    def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
+        with psycopg.RawServerCursor(self._link, next(self._names)) as cursor:
+            cursor.itersize = ROWS_AT_ONCE
+            cursor.execute(sql.encode(), parameters or None)
+            self.answered_at = monotonic()
+            yield from cursor
+
+
+def has_several_hosts(url: str) -> bool:
+    """Return whether the server is the one of several hosts that takes writes."""
+    return "," in str(conninfo_to_dict(url).get("host", ""))
 
 
 def as_domain_error(error: BaseException) -> ProjectManagerError:

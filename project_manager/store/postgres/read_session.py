@@ -16,8 +16,8 @@ _BEGIN = (
 class PostgresReadSession:
     """A connection that reads one snapshot at a time."""
 
-    def __init__(self, url: str) -> None:
-        self.connection = driver.Connection(url)
+    def __init__(self, connection: driver.Connection) -> None:
+        self.connection = connection
 
     @property
     def progressed(self) -> float:

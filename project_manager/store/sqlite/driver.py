@@ -1,6 +1,7 @@
 """SQLite driver: connections, SQL dialect, the start of transactions, and the mapping of driver errors."""
 
 import sqlite3 as _standard
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -57,6 +58,9 @@ class Connection(driver.Connection):  # type: ignore[name-defined,misc]
     """Connection of the driver with the dialect of its SQL."""
 
     dialect = DIALECT
+
+    def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
+        return iter(self.execute(sql, parameters))
 
 
 DatabaseError: type[Exception] = driver.DatabaseError
