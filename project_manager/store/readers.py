@@ -46,6 +46,10 @@ class ReadSession(Protocol):
     @property
     def progressed(self) -> float: ...
     @property
+    def in_process(self) -> bool:
+        """Return whether this process runs the statements, so that two reads contend for the interpreter."""
+
+    @property
     def connection(self) -> Connection: ...
 
     def begin(self, seconds: float) -> None:
@@ -161,7 +165,7 @@ class Readers:
 
     def _run_after_previous(self, session: ReadSession, read: _Read[Any]) -> tuple[Any, BaseException | None]:
         """Run a read after the previous one. Behind a long read, start after LOCK_TIMEOUT_SECONDS."""
-        taken = self._run_lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
+        taken = session.in_process and self._run_lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
         try:
             return self._attempt(session, read)
         finally:

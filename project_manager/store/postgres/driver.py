@@ -145,10 +145,12 @@ class Connection:
         self.answered_at = monotonic()
         return cursor
 
-    def is_replicated(self, sql: str, parameters: Sequence[Any] = ()) -> bool:
-        """Run a statement that commits. Return False when its wait for the standby was cancelled."""
+    def commit(self) -> bool:
+        """Commit the transaction. Return whether the standby has it too, if the server waits for one."""
         self._warning = None
-        self.execute(sql, parameters)
+        # The server answers the COMMIT of an aborted transaction with ROLLBACK and without an error.
+        if self.execute("COMMIT").statusmessage != "COMMIT":
+            raise psycopg.errors.InFailedSqlTransaction("the transaction was rolled back")
         return self._warning != NOT_REPLICATED
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Any:

@@ -16,6 +16,8 @@ _BEGIN = (
 class PostgresReadSession:
     """A connection that reads one snapshot at a time."""
 
+    in_process = False
+
     def __init__(self, connection: driver.Connection) -> None:
         self.connection = connection
 

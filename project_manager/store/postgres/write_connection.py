@@ -27,7 +27,7 @@ _CLOSE = (
     " WHERE id = 1 RETURNING pg_notify('commits', $1)"
 )
 _MARK = "SELECT batch FROM batch_marks WHERE writer = $1"
-_WAIT_FOR_STANDBY = "UPDATE batch_marks SET at = at WHERE writer = $1"
+_TOUCH_MARK = "UPDATE batch_marks SET at = at WHERE writer = $1"
 _DELETE_MARKS = "DELETE FROM batch_marks WHERE writer = $1 OR at < $2"
 
 
@@ -76,14 +76,13 @@ class PostgresWriteConnection:
             self.connection.execute(_CLOSE, (self._writer, self._batch, self._now))
             self._version += 1
         self._committing = True
-        if not self.connection.is_replicated("COMMIT"):
+        if not self.connection.commit():
             self._wait_for_standby()
         self._known_version = self._version
 
     def recover(self, error: Exception) -> Recovery:
         if not self.connection.is_lost:
             return Recovery.FAILED
-        self._known_version = None
         log.warning("the connection of the writer was lost: %s", error, extra={"action": "database_lost"})
         try:
             self._reconnect()
@@ -130,6 +129,7 @@ class PostgresWriteConnection:
 
     def _reconnect(self) -> None:
         """Connect again. Wait for a server until PATIENCE_SECONDS after the loss. Raises the driver's error."""
+        self._known_version = None
         if self._lost_at is None:
             self._lost_at = monotonic()
         self.connection.reconnect(self._lost_at + PATIENCE_SECONDS - monotonic())
@@ -139,7 +139,10 @@ class PostgresWriteConnection:
         self._lock()
         row = self.connection.row(_MARK, (self._writer,))
         self.connection.execute("ROLLBACK")
-        return row is not None and row[0] == self._batch
+        kept = row is not None and row[0] == self._batch
+        if kept:  # perhaps only by the server that has just restarted
+            self._wait_for_standby()
+        return kept
 
     def _wait_for_standby(self) -> None:
         """Wait until the standby has the last commit, whose own wait an administrator has cancelled.
@@ -147,6 +150,12 @@ class PostgresWriteConnection:
         A later commit that the standby has confirmed comes after it. Raises WriteUnconfirmed after PATIENCE_SECONDS.
         """
         until = monotonic() + PATIENCE_SECONDS
-        while not self.connection.is_replicated(_WAIT_FOR_STANDBY, (self._writer,)):
+        while not self._is_confirmed():
             if monotonic() > until:
                 raise WriteUnconfirmed("the standby of the database has not confirmed the commit")
+
+    def _is_confirmed(self) -> bool:
+        """Make a commit that changes nothing, and return whether the standby has it, and so all earlier ones."""
+        self.connection.execute("BEGIN")
+        self.connection.execute(_TOUCH_MARK, (self._writer,))
+        return self.connection.commit()

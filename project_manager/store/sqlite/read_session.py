@@ -14,6 +14,8 @@ LONG_READ_CACHE_KIB = 2048
 class SqliteReadSession:
     """A connection that reads one snapshot at a time. SQLite asks every few thousand steps whether to go on."""
 
+    in_process = True
+
     def __init__(self, path: str, watch: FileWatch) -> None:
         self.progressed = 0.0
         self._watch = watch
