@@ -136,6 +136,15 @@ def test_a_gauge_with_a_removed_file_leaves_the_others() -> None:
     assert b"pm_database_bytes 4096.0" in page
 
 
+def test_a_value_that_is_unknown_is_not_exported() -> None:
+    metrics = Metrics()
+    metrics.register_gauge("database_bytes", lambda: None)
+    metrics.omit_backups()
+    page = metrics.render()
+    assert b"pm_database_bytes" not in page
+    assert b"pm_backup" not in page
+
+
 def test_counts_from_many_threads_are_all_there() -> None:
     metrics = Metrics()
 
