@@ -1,6 +1,7 @@
 """Real service processes on one database of a PostgreSQL server, and their clients over all interfaces."""
 
 import json
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -9,12 +10,12 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from mcp import Client
+from mcp import Client, StdioServerParameters
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.e2e.command_line import CommandLine
 from tests.e2e.conftest import Start
-from tests.e2e.service import Service, sample
+from tests.e2e.service import Service, environment, sample
 from tests.e2e.test_healthcheck_script import check
 from tests.e2e.test_mcp_product import ok
 from tests.postgres_server import PostgresServer
@@ -23,6 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 PATIENCE = 60
 TASKS = 60
+STDIO = ["-m", "project_manager", "mcp"]
 
 Instances = Callable[..., list[Service]]
 
@@ -124,6 +126,9 @@ async def test_an_empty_database_serves_every_interface(
         await add_tasks(service, 2)
         claim = await ok(agent, "claim_next_task", agent_id="ann")
         assert claim["task"]["name"] == "task 0"
+        command = StdioServerParameters(command=sys.executable, args=STDIO, env=environment(DATABASE_URL=empty))
+        async with Client(command) as other:
+            assert (await ok(other, "claim_next_task", agent_id="bob"))["task"]["name"] == "task 1"
         assert cli.run("import", "plan.yaml", DATABASE_URL=empty).returncode == 0
         head = await head_of(service)
         seen = await numbers(socket, head)
