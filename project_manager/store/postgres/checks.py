@@ -13,7 +13,10 @@ from project_manager.store.postgres import driver
 from project_manager.store.postgres.database import errors_of
 from project_manager.store.transaction import Tx
 
-_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0"
+_BEGIN = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0;"
+    " SET LOCAL idle_in_transaction_session_timeout = 0"  # between two queries, the rows of a large table are compared
+)
 
 
 def check(url: str, published: Iterable[Head] = ()) -> CheckResult:
