@@ -65,6 +65,11 @@ _SETTINGS = "; ".join(
         f"SET search_path = {SCHEMA}",
         "SET jit = off",
         "SET client_min_messages = warning",
+        # The database or the user may have other values, which would fail batches or close idle connections.
+        "SET client_encoding = 'UTF8'",
+        "SET default_transaction_isolation = 'read committed'",
+        "SET statement_timeout = 0",
+        "SET idle_session_timeout = 0",
         "SET lock_timeout = '5s'",
         # A stopped process that holds the lock of the writers delays the others no longer than this.
         "SET idle_in_transaction_session_timeout = '3s'",
