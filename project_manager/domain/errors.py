@@ -20,8 +20,8 @@ ProjectManagerError
 ├── TooLarge             BodyTooLarge, HeadersTooLarge, ResponseTooLarge
 ├── Invalid              all field errors in one; UnknownArgument, IdempotencyMismatch, AgentRequired
 ├── Unavailable          QueueFull, DatabaseBusy, QueryTimeout, DatabaseUnavailable, DatabaseMoved,
-│                        DatabaseDamaged, ImportInProgress, ShuttingDown, RateLimited, ConnectionLimit,
-│                        Overloaded
+│                        DatabaseDamaged, WriteUnconfirmed, ImportInProgress, ShuttingDown, RateLimited,
+│                        ConnectionLimit, Overloaded
 ├── StorageFull
 └── Internal             a defect of the server, logged with its traceback      OutcomeUnknown
 """

@@ -14,7 +14,7 @@ from project_manager.store.instances import InstanceRow
 from project_manager.store.readers import ReadSession
 from project_manager.store.tail import TailSession
 from project_manager.store.transaction import Tx
-from project_manager.store.writer import WriteConnection
+from project_manager.store.write_connection import WriteConnection
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,19 +19,8 @@ LONG = "x" * 3000
 """A word that is too long for PostgreSQL."""
 WORDS = [
     *("fence", "fences", "fen", "Café", "cafe\u0301", "STRASSE", "straße", "naïve", "v1.2.3", "foo-bar", "foo", "bar"),
-    *(
-        "don't",
-        "snake_case",
-        "支付",
-        "付功能",
-        "实现支付功能",
-        "テスト",
-        "自動化テスト",
-        "ระบบชำระ",
-        "지불기능",
-        "ﬁne",
-        "½",
-    ),
+    *("don't", "snake_case", "支付", "付功能", "实现支付功能", "テスト", "自動化テスト", "ระบบชำระ", "지불기능"),
+    *("ﬁne", "½"),
     *("!!!", "'", '"', "\\", "a\\b'c", "&", "|", "a:*", "()", "<->", "null", "🚀", "e\u0301\u0302", "İstanbul", LONG),
 ]
 

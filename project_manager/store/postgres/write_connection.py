@@ -7,7 +7,7 @@ from collections.abc import Callable
 from project_manager.clock import monotonic
 from project_manager.domain.errors import ProjectManagerError, WriteUnconfirmed
 from project_manager.store.postgres import driver
-from project_manager.store.writer import Recovery
+from project_manager.store.write_connection import Recovery
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class PostgresWriteConnection:
         return kept
 
     def _wait_for_standby(self) -> None:
-        """Wait until the standby has the last commit, whose own wait an administrator has cancelled.
+        """Wait until the standby has the last commit. An administrator has cancelled the wait of that commit itself.
 
         A later commit that the standby has confirmed comes after it. Raises WriteUnconfirmed after PATIENCE_SECONDS.
         """

@@ -5,7 +5,7 @@ import logging
 from project_manager.domain.errors import DatabaseUnavailable, OutcomeUnknown, ProjectManagerError
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.file_watch import FileWatch
-from project_manager.store.writer import Recovery
+from project_manager.store.write_connection import Recovery
 
 log = logging.getLogger(__name__)
 
