@@ -98,8 +98,10 @@ def test_the_tree_never_contains_all_tasks_of_a_large_plan() -> None:
     def count(_line: int) -> None:
         numbers.append(sum(isinstance(each, Mapping) for each in gc.get_objects()))
 
+    count(0)
+    of_other_tests = numbers.pop()
     document = "standalone_tasks:\n" + "".join(f"- name: Task {number}\n  labels: [a]\n" for number in range(TASKS))
     plan = reader.read(document, "plan.yaml", count)
     assert (len(plan.tasks), plan.diagnostics) == (TASKS, [])
     assert len(numbers) > 2
-    assert max(numbers) < 10
+    assert max(numbers) < of_other_tests + 10
