@@ -3,11 +3,12 @@
 import os
 import pwd
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from subprocess import PIPE, STDOUT, Popen
+from subprocess import DEVNULL, PIPE, STDOUT, Popen
 from tempfile import mkdtemp
 from typing import Any
 
@@ -54,8 +55,11 @@ class NotInstalled(RuntimeError):
 class PostgresServer:
     """A running server."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: str, program: dict[str, Any]) -> None:
+        """`options` are those of the server, and `program` the arguments of Popen for its programs."""
         self.folder = folder
+        self._options = options
+        self._program = program
         self._names = (f"test_{number}" for number in count(1))
 
     @property
@@ -88,6 +92,18 @@ class PostgresServer:
         """Drop a database, and close the connections to it."""
         self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def crash(self) -> None:
+        """Stop the server at once, without a message to its clients. It recovers at the next start."""
+        self._control("--mode=immediate", "stop")
+
+    def start(self) -> None:
+        """Start the server again, and wait until it accepts connections."""
+        self._control(f"--log={self.folder}/log", f"--options={self._options}", "start")
+
+    def _control(self, *arguments: str) -> None:
+        command = ["pg_ctl", f"--pgdata={self.folder}/data", "--silent", *arguments]
+        subprocess.run(command, check=True, stdin=DEVNULL, stdout=DEVNULL, **self._program)
+
     def _execute(self, sql: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(sql.encode())
@@ -105,11 +121,11 @@ def running(
     programs = _programs()
     # The path of a socket has at most 107 bytes, so that the usual folders of tests are too deep.
     folder = Path(mkdtemp(prefix="pm-postgresql-", dir=parent or _fastest_folder()))
-    owner: dict[str, Any] = {}
+    program: dict[str, Any] = {"cwd": "/", "env": {"PATH": f"{programs}:{os.environ['PATH']}"}}
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         user = pwd.getpwnam(USER)
         os.chown(folder, user.pw_uid, user.pw_gid)
-        owner = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        program |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     given = {"listen_addresses": "''", "unix_socket_directories": str(folder), **settings}
     options = " ".join(f"-c {name}={value}" for name, value in given.items())
     with Popen(
@@ -118,16 +134,14 @@ def running(
         stdout=PIPE,
         stderr=STDOUT,
         text=True,
-        cwd="/",
-        env={"PATH": f"{programs}:{os.environ['PATH']}"},
         start_new_session=True,  # Ctrl+C ends the tests, which then end the server
-        **owner,
+        **program,
     ) as supervisor:
         assert supervisor.stdout is not None
         first = supervisor.stdout.readline()
         if first != "started\n":
             raise RuntimeError(f"PostgreSQL did not start: {first}{supervisor.stdout.read()}")
-        yield PostgresServer(folder)
+        yield PostgresServer(folder, options, program)
 
 
 def _fastest_folder() -> str:

@@ -17,6 +17,7 @@ from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.transaction import Tx
 
 QUEUE = 1024
+ATTEMPTS = 5
 LOCK_TIMEOUT_SECONDS = 0.005
 """Maximum wait of a read for the previous read, in seconds.
 
@@ -173,17 +174,17 @@ class Readers:
                 self._run_lock.release()
 
     def _attempt(self, session: ReadSession, read: _Read[Any]) -> tuple[Any, BaseException | None]:
-        try:
+        """Run a read. Run it again when its connection is lost, but not often, because it may be the cause."""
+        attempts = 0
+        while True:
+            attempts += 1
             try:
                 return self._result(session, read), None
             except session.connection.dialect.driver_error as error:
-                if not session.is_interrupted(error):
-                    raise
-            return self._result(session, read), None
-        except session.connection.dialect.driver_error as error:
-            return None, session.as_domain_error(error)
-        except Exception as error:  # noqa: BLE001 a reader thread survives every error and passes it to the caller
-            return None, error
+                if attempts == ATTEMPTS or not session.is_interrupted(error):
+                    return None, session.as_domain_error(error)
+            except Exception as error:  # noqa: BLE001 a reader thread survives every error and passes it to the caller
+                return None, error
 
     def _result(self, session: ReadSession, read: _Read[Any]) -> Any:
         session.begin(self._context.timeout)

@@ -11,6 +11,7 @@ from project_manager.store.errors import DatabaseOpenError
 from project_manager.store.instances import InstanceRow
 from project_manager.store.postgres import database, driver
 from project_manager.store.postgres.clock import ServerClock
+from project_manager.store.postgres.outage import Outage
 from project_manager.store.postgres.read_session import PostgresReadSession
 from project_manager.store.postgres.tail_session import PostgresTailSession
 from project_manager.store.postgres.write_connection import PostgresWriteConnection
@@ -30,6 +31,7 @@ class PostgresBackend:
         self._writer = secrets.token_hex(8)
         self._server_clock = ServerClock()
         self.clock: Clock = clock or self._server_clock
+        self._outage = Outage()
         self._bytes: int | None = None
 
     @property
@@ -43,13 +45,13 @@ class PostgresBackend:
         database.prepare(self.address, auto_migrate=auto_migrate)
 
     def connect_writer(self) -> PostgresWriteConnection:
-        return PostgresWriteConnection(self.address, self._writer, self._server_clock.observed)
+        return PostgresWriteConnection(self.address, self._writer, self._server_clock.observed, self._outage)
 
     def connect_reader(self) -> PostgresReadSession:
-        return PostgresReadSession(driver.Connection(self.address))
+        return PostgresReadSession(driver.Connection(self.address), self._outage)
 
     def connect_long_read(self) -> PostgresReadSession:
-        return PostgresReadSession(driver.StreamingConnection(self.address))
+        return PostgresReadSession(driver.StreamingConnection(self.address), self._outage)
 
     def connect_tail(self) -> PostgresTailSession:
         return PostgresTailSession(self.address, self._writer)

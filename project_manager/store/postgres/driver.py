@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -129,15 +129,14 @@ class Connection:
     def is_lost(self) -> bool:
         return self._link.closed
 
-    def reconnect(self, seconds: float) -> None:
-        """Connect again. If that fails, try for this time, but at least once. Raises the driver's error."""
+    def reconnect(self, is_over: Callable[[], bool] = lambda: True) -> None:
+        """Connect again. If that fails, try again until `is_over`. Raises the driver's error."""
         self._link.close()
-        until = monotonic() + seconds
         while True:
             try:
                 self._link = self._connected()
             except psycopg.Error:
-                if monotonic() >= until:
+                if is_over():
                     raise
                 time.sleep(RETRY_SECONDS)
             else:

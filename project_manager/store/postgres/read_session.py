@@ -1,11 +1,8 @@
 """Read-only connections to a PostgreSQL server."""
 
-from project_manager.clock import monotonic
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.store.postgres import driver
-
-PATIENCE_SECONDS = 10.0
-"""Time for a failover. During it a read waits for a server, and after it each read fails at once."""
+from project_manager.store.postgres.outage import Outage
 
 # An open snapshot keeps all replaced rows, so that a client which reads nothing loses it.
 _BEGIN = (
@@ -19,9 +16,9 @@ class PostgresReadSession:
 
     in_process = False
 
-    def __init__(self, connection: driver.Connection) -> None:
+    def __init__(self, connection: driver.Connection, outage: Outage) -> None:
         self.connection = connection
-        self._lost_at: float | None = None
+        self._outage = outage
 
     @property
     def progressed(self) -> float:
@@ -34,15 +31,9 @@ class PostgresReadSession:
         except driver.DIALECT.driver_error:
             if not self.connection.is_lost:
                 raise
-            self._reconnect()
+            self.connection.reconnect(self._outage.is_over)
             self.connection.run_script(begin)
-        self._lost_at = None
-
-    def _reconnect(self) -> None:
-        """Connect again. Wait for a server until PATIENCE_SECONDS after the loss. Raises the driver's error."""
-        if self._lost_at is None:
-            self._lost_at = monotonic()
-        self.connection.reconnect(self._lost_at + PATIENCE_SECONDS - monotonic())
+        self._outage.end()
 
     def allow(self, seconds: float) -> None:
         self.connection.run_script(f"SET LOCAL statement_timeout = {_milliseconds(seconds)}")

@@ -37,9 +37,13 @@ class PostgresTailSession:
         self._listener.start()
 
     def version(self) -> int:
-        if self.connection.is_lost:
-            self.connection.reconnect(0)
-        return int(self.connection.row(_VERSION)[0])
+        try:
+            return self._read_version()
+        except driver.DIALECT.driver_error:
+            if not self.connection.is_lost:
+                raise
+            self.connection.reconnect()
+            return self._read_version()
 
     def obstacle(self) -> str | None:
         return None
@@ -53,6 +57,9 @@ class PostgresTailSession:
             self._wake_listener()
             self._listener.join()
         self.connection.close()
+
+    def _read_version(self) -> int:
+        return int(self.connection.row(_VERSION)[0])
 
     def _wake_listener(self) -> None:
         """End the wait of the listener, unless the connection is lost. It then ends after LISTEN_SECONDS."""

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from project_manager.clock import monotonic
 from project_manager.domain.errors import ProjectManagerError, WriteUnconfirmed
 from project_manager.store.postgres import driver
+from project_manager.store.postgres import outage as outages
+from project_manager.store.postgres.outage import Outage
 from project_manager.store.write_connection import Recovery
 
 log = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 10.0
-"""Time for a failover. During it a batch waits for a server, and after it each batch fails at once."""
 STALE_MARKS_MS = 24 * 3_600_000
 
 # The clock is read outside the subquery, and so after the lock is held.
@@ -39,16 +39,16 @@ class PostgresWriteConnection:
     start of each batch, in milliseconds since the epoch.
     """
 
-    def __init__(self, url: str, writer: str, on_server_time: Callable[[int], None]) -> None:
+    def __init__(self, url: str, writer: str, on_server_time: Callable[[int], None], outage: Outage) -> None:
         self.connection = driver.Connection(url)
         self._writer = writer
         self._on_server_time = on_server_time
+        self._outage = outage
         self._known_version: int | None = None
         self._version = self._now = 0
         self._changes_before = 0
         self._batch = secrets.randbits(48)
         self._committing = False
-        self._lost_at: float | None = None
 
     @property
     def changes(self) -> int:
@@ -85,8 +85,7 @@ class PostgresWriteConnection:
             return Recovery.FAILED
         log.warning("the connection of the writer was lost: %s", error, extra={"action": "database_lost"})
         try:
-            self._reconnect()
-            kept = self._committing and self._is_kept()
+            kept = self._find_batch()
         except driver.DIALECT.driver_error as lost:
             if not self._committing:
                 raise
@@ -110,7 +109,7 @@ class PostgresWriteConnection:
 
     def shorten_timeout(self) -> None:
         """Stop waiting for a lost server, because this process is stopping."""
-        self._lost_at = float("-inf")
+        self._outage.stop()
 
     def close(self) -> None:
         try:
@@ -125,14 +124,23 @@ class PostgresWriteConnection:
         self.connection.execute("BEGIN")
         self._version, self._now = self.connection.row(_LOCK)
         self._on_server_time(self._now)
-        self._lost_at = None
+        self._outage.end()
 
     def _reconnect(self) -> None:
-        """Connect again. Wait for a server until PATIENCE_SECONDS after the loss. Raises the driver's error."""
+        """Connect again. Wait for a server until the patience ends. Raises the driver's error."""
         self._known_version = None
-        if self._lost_at is None:
-            self._lost_at = monotonic()
-        self.connection.reconnect(self._lost_at + PATIENCE_SECONDS - monotonic())
+        self.connection.reconnect(self._outage.is_over)
+
+    def _find_batch(self) -> bool:
+        """Connect again, and return whether the lost batch is in the database. A connection can be lost repeatedly."""
+        until = monotonic() + outages.PATIENCE_SECONDS
+        while True:
+            self._reconnect()
+            try:
+                return self._committing and self._is_kept()
+            except driver.DIALECT.driver_error:
+                if not self.connection.is_lost or monotonic() >= until:
+                    raise
 
     def _is_kept(self) -> bool:
         """Return whether the last batch is in the database. With the lock, its old transaction is over."""
@@ -149,7 +157,7 @@ class PostgresWriteConnection:
 
         A later commit that the standby has confirmed comes after it. Raises WriteUnconfirmed after PATIENCE_SECONDS.
         """
-        until = monotonic() + PATIENCE_SECONDS
+        until = monotonic() + outages.PATIENCE_SECONDS
         while not self._is_confirmed():
             if monotonic() > until:
                 raise WriteUnconfirmed("the standby of the database has not confirmed the commit")
