@@ -52,7 +52,10 @@ class Backend(Protocol):
     def connect_reader(self) -> ReadSession: ...
 
     def connect_long_read(self) -> ReadSession:
-        """Return a session for a read that takes long. Raises DatabaseMoved when the database was replaced."""
+        """Return a session for a read that takes long.
+
+        Raises DatabaseMoved when the database was replaced, and DatabaseUnavailable when its server cannot be reached.
+        """
 
     def connect_tail(self) -> TailSession: ...
 

@@ -51,7 +51,11 @@ class PostgresBackend:
         return PostgresReadSession(driver.Connection(self.address), self._outage)
 
     def connect_long_read(self) -> PostgresReadSession:
-        return PostgresReadSession(driver.StreamingConnection(self.address), self._outage)
+        try:
+            connection = driver.StreamingConnection(self.address, self._outage.is_over)
+        except driver.DIALECT.driver_error as error:
+            raise driver.as_domain_error(error) from error
+        return PostgresReadSession(connection, self._outage)
 
     def connect_tail(self) -> PostgresTailSession:
         return PostgresTailSession(self.address, self._writer)

@@ -92,6 +92,11 @@ NOT_REPLICATED = "01000"
 """SQLSTATE of the warning after a COMMIT that no longer waits for the standby."""
 
 
+def never_wait() -> bool:
+    """Return True, so that a connection is tried once."""
+    return True
+
+
 class Connection:
     """A connection in autocommit mode. The caller executes BEGIN and COMMIT.
 
@@ -101,14 +106,26 @@ class Connection:
 
     dialect = DIALECT
 
-    def __init__(self, url: str, *, read_write: bool = True) -> None:
-        """Connect to a server, or with `read_write` only to one that takes writes. Raises the driver's error."""
+    def __init__(self, url: str, is_over: Callable[[], bool] = never_wait, *, read_write: bool = True) -> None:
+        """Connect to a server, or with `read_write` only to one that takes writes.
+
+        If that fails, try again until `is_over`. Raises the driver's error.
+        """
         any_kind = {} if read_write else {"target_session_attrs": "any"}
         self._parameters = _CONNECT | any_kind | conninfo_to_dict(url)
         self.changes = 0
         self.answered_at = 0.0
         self._warning: str | None = None
-        self._link = self._connected()
+        self._link = self._connect(is_over)
+
+    def _connect(self, is_over: Callable[[], bool]) -> psycopg.Connection[Any]:
+        while True:
+            try:
+                return self._connected()
+            except psycopg.Error:
+                if is_over():
+                    raise
+                time.sleep(RETRY_SECONDS)
 
     def _connected(self) -> psycopg.Connection[Any]:
         link = psycopg.connect(
@@ -129,18 +146,10 @@ class Connection:
     def is_lost(self) -> bool:
         return self._link.closed
 
-    def reconnect(self, is_over: Callable[[], bool] = lambda: True) -> None:
-        """Connect again. If that fails, try again until `is_over`. Raises the driver's error."""
+    def reconnect(self, is_over: Callable[[], bool] = never_wait) -> None:
+        """Replace a lost connection, like the constructor."""
         self._link.close()
-        while True:
-            try:
-                self._link = self._connected()
-            except psycopg.Error:
-                if is_over():
-                    raise
-                time.sleep(RETRY_SECONDS)
-            else:
-                return
+        self._link = self._connect(is_over)
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> psycopg.Cursor[Any]:
         cursor: psycopg.Cursor[Any] = self._link.execute(sql.encode(), parameters or None)
@@ -195,8 +204,8 @@ class Connection:
 class StreamingConnection(Connection):
     """Connection for queries with too many rows for the memory. The server sends them in pieces."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
+    def __init__(self, url: str, is_over: Callable[[], bool] = never_wait) -> None:
+        super().__init__(url, is_over)
         self._names = (f"rows_{number}" for number in count(1))
 
     def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
@@ -210,6 +219,12 @@ class StreamingConnection(Connection):
 def has_several_hosts(url: str) -> bool:
     """Return whether the server is the one of several hosts that takes writes."""
     return "," in str(conninfo_to_dict(url).get("host", ""))
+
+
+def has_cause_outside(error: BaseException) -> bool:
+    """Return whether the server or another session is the cause of an error, so that other statements fail likewise."""
+    state = getattr(error, "sqlstate", None) or ""
+    return any(state.startswith(prefix) for prefix, _, _ in _STATES)
 
 
 def as_domain_error(error: BaseException) -> ProjectManagerError:

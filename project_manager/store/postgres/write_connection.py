@@ -101,8 +101,8 @@ class PostgresWriteConnection:
                 log.exception("rollback failed", extra={"action": "rollback_failed"})
 
     def ends_transaction(self, error: Exception) -> bool:
-        """Return whether the connection or the whole transaction is lost, and not only the last statement."""
-        return not self.connection.is_aborted
+        """Return whether the connection is lost, or the other jobs would fail with the same error."""
+        return not self.connection.is_aborted or driver.has_cause_outside(error)
 
     def as_domain_error(self, error: Exception) -> ProjectManagerError:
         return driver.as_domain_error(error)
