@@ -105,9 +105,9 @@ class ChunkedRead:
 
     def _make(self) -> str:
         started = monotonic()
-        if self._session is not None:
-            self._session.allow(self._context.timeout)
         try:
+            if self._session is not None:
+                self._session.allow(self._context.timeout)
             return self._next_chunk(started + self._context.timeout)
         except ProjectManagerError:
             raise

@@ -86,8 +86,8 @@ _STATES = (
 )
 """Prefixes of SQLSTATE with the errors for a client. The longer of two prefixes comes first."""
 _CHANGES = ("INSERT", "UPDATE", "DELETE")
-_GONE = ("08", "57P")
-"""Prefixes of SQLSTATE of a lost connection: none to the server, and a server that is stopped."""
+_GONE = ("08", "57P", "25P03")
+"""Prefixes of SQLSTATE of a lost connection: none, a server that stops, and a transaction that was idle too long."""
 NOT_REPLICATED = "01000"
 """SQLSTATE of the warning after a COMMIT that no longer waits for the standby."""
 
@@ -95,6 +95,12 @@ NOT_REPLICATED = "01000"
 def never_wait() -> bool:
     """Return True, so that a connection is tried once."""
     return True
+
+
+def parameters(url: str, *, read_write: bool = True) -> dict[str, Any]:
+    """Return the parameters of libpq for a server, or with `read_write` only for one that takes writes."""
+    any_kind = {} if read_write else {"target_session_attrs": "any"}
+    return _CONNECT | any_kind | conninfo_to_dict(url)
 
 
 class Connection:
@@ -111,8 +117,7 @@ class Connection:
 
         If that fails, try again until `is_over`. Raises the driver's error.
         """
-        any_kind = {} if read_write else {"target_session_attrs": "any"}
-        self._parameters = _CONNECT | any_kind | conninfo_to_dict(url)
+        self._parameters = parameters(url, read_write=read_write)
         self.changes = 0
         self.answered_at = 0.0
         self._warning: str | None = None
@@ -217,7 +222,7 @@ class StreamingConnection(Connection):
 
 
 def has_several_hosts(url: str) -> bool:
-    """Return whether the server is the one of several hosts that takes writes."""
+    """Return whether a URL names several hosts, of which one takes writes."""
     return "," in str(conninfo_to_dict(url).get("host", ""))
 
 
@@ -228,12 +233,15 @@ def has_cause_outside(error: BaseException) -> bool:
 
 
 def as_domain_error(error: BaseException) -> ProjectManagerError:
-    """Return the domain error for a driver error, by its SQLSTATE. Log an error of an unexpected state."""
+    """Return the domain error for a driver error, by its SQLSTATE. Log an unexpected error.
+
+    Without a state, an OperationalError is about the connection, and each other error about the statement.
+    """
     state = getattr(error, "sqlstate", None) or ""
     for prefix, kind, message in _STATES:
         if state.startswith(prefix):
             return kind(message)
-    if state and not state.startswith(_GONE):
+    if not (state.startswith(_GONE) if state else isinstance(error, psycopg.OperationalError)):
         log.error("a statement failed", exc_info=error, extra={"action": "statement_failed", "sqlstate": state})
         return Internal("internal server error")
     return DatabaseUnavailable("the database server cannot be reached")

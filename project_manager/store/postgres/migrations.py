@@ -17,10 +17,10 @@ LOCK = 7_305_168_402
 """The key of the advisory lock of a migration. No other part of the program uses advisory locks."""
 
 _SETTINGS = (
+    "SET LOCAL statement_timeout = 0",
     "SET LOCAL lock_timeout = '5min'",  # another process may be migrating a large database
     f"SELECT pg_advisory_xact_lock({LOCK})",
     "SET LOCAL lock_timeout = '5s'",
-    "SET LOCAL statement_timeout = 0",
     f"SET LOCAL search_path = {driver.SCHEMA}",
 )
 _HAS_SCHEMA = f"SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = '{driver.SCHEMA}')"  # noqa: S608 a constant
@@ -43,7 +43,7 @@ def transaction(url: str) -> Iterator[Connection]:
     """
     engine = create_engine(
         "postgresql+psycopg://",
-        creator=lambda: _Connection.connect(url, connect_timeout=driver.CONNECT_SECONDS),
+        creator=lambda: _Connection.connect(**driver.parameters(url)),
         poolclass=NullPool,
         isolation_level="READ COMMITTED",
     )

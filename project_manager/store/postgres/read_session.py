@@ -40,7 +40,8 @@ class PostgresReadSession:
 
     def end(self) -> None:
         if self.connection.in_transaction:
-            self.connection.run_script("ROLLBACK")
+            # The driver may discard all prepared statements after a ROLLBACK. COMMIT ends a failed transaction as well.
+            self.connection.run_script("COMMIT")
 
     def is_interrupted(self, error: BaseException) -> bool:
         return self.connection.is_lost

@@ -102,7 +102,7 @@ class PostgresWriteConnection:
 
     def ends_transaction(self, error: Exception) -> bool:
         """Return whether the connection is lost, or the other jobs would fail with the same error."""
-        return not self.connection.is_aborted or driver.has_cause_outside(error)
+        return not self.connection.in_transaction or driver.has_cause_outside(error)
 
     def as_domain_error(self, error: Exception) -> ProjectManagerError:
         return driver.as_domain_error(error)
