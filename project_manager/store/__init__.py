@@ -1,4 +1,4 @@
-"""SQL statements, in the dialect of SQLite, one module per resource, and the tables.
+"""SQL statements, one module per resource, the tables, and the connections to SQLite and PostgreSQL.
 
 No other package contains SQL.
 """

@@ -1,1 +1,1 @@
-"""PostgreSQL: all that differs from the other database. Nothing above the store imports it."""
+"""PostgreSQL: connections of the writer, the readers and the tail, migration, search, and checks."""

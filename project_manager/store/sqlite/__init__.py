@@ -1,1 +1,1 @@
-"""The SQLite backend: connections, the writer, readers, search, files, backup and restore."""
+"""SQLite: connections of the writer, the readers and the tail, migration, search, files, backup and restore."""
