@@ -1,6 +1,7 @@
 """The interface that statements and transactions use: a connection of a driver, with the dialect of its SQL.
 
-`sqlite/` and `postgres/` have a dialect each. All else that differs between the databases stays in these packages.
+`sqlite/` and `postgres/` have a dialect each, and all else that differs between the databases. Only the functions that
+these spell differently are in `functions.py`.
 """
 
 from collections.abc import Iterator, Sequence

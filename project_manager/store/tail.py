@@ -2,9 +2,9 @@
 
 The writer of this process hands over its own events after each commit. They need not be read when they follow the last
 event that the tail has passed on: then no other process has inserted an event in between. Commits of other processes
-change the version of the database, which the tail reads after 20 ms without an own event (figures in
-docs/performance.md). One process writes at a time and commits the event numbers in order. So reading by number misses
-no event.
+change the version of the database. The tail reads it after a notification, or after the `poll_interval` of the database
+without an own event (figures in docs/performance.md). One process writes at a time and commits the event numbers in
+order. So reading by number misses no event.
 """
 
 import logging

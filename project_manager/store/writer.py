@@ -4,8 +4,8 @@ The thread takes the waiting jobs of a bounded queue, opens one transaction, end
 commits once. Each job returns only after its result is durable, and all jobs share the cost of the fsync.
 
 The writes of a failed job are rolled back without an effect on other jobs. When the database aborts the transaction,
-such as on a full disk, every job gets the error, because no write was kept. When the outcome of a commit is unknown,
-every job gets OutcomeUnknown.
+such as on a full disk, every job gets the error, because no write was kept. A batch that has lost its connection runs
+again. When the outcome of a commit is unknown, every job gets OutcomeUnknown or WriteUnconfirmed.
 """
 
 import asyncio
@@ -243,7 +243,7 @@ class Writer:
             self._committed(done)
             return
 
-    def _run_batch(self, batch: list[Job[Any]]) -> "_Batch":
+    def _run_batch(self, batch: list[Job[Any]]) -> _Batch:
         """Run the jobs of a batch and write its events."""
         no_foreign_commit = self._session.begin()
         shared = BatchState()
@@ -259,7 +259,7 @@ class Writer:
         self._next_due = self._hooks.next_due(tx) if done else tx.now + RETRY_MS
         return _Batch(tx.now, mark, shared, head, self._session.changes != changes)
 
-    def _committed(self, batch: "_Batch") -> None:
+    def _committed(self, batch: _Batch) -> None:
         """Take over the state after a commit, and report its events."""
         shared, head = batch.state, batch.head
         self.clock.committed(batch.now, batch.mark)

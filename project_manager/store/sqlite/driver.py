@@ -63,7 +63,6 @@ class Connection(driver.Connection):  # type: ignore[name-defined,misc]
         return iter(self.execute(sql, parameters))
 
 
-DatabaseError: type[Exception] = driver.DatabaseError
 DriverError: type[Exception] = driver.Error
 IntegrityError: type[Exception] = driver.IntegrityError
 

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 class SqliteWriteConnection:
     """The only connection of this process that writes.
 
-    After a failed write or fsync, what the disk has is unknown. The connection then refuses all further batches.
+    After a failed write or fsync, the contents of the disk are unknown. The connection then refuses further batches.
     """
 
     def __init__(self, path: str, watch: FileWatch) -> None:
