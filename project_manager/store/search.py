@@ -31,10 +31,10 @@ class SearchIndex(Protocol):
         """Return the expression for the rows that have all these phrases. Without phrases, it matches no row."""
 
     def has_many(self, tx: Tx, expression: str, number: int) -> bool:
-        """Do what the function `has_many` does."""
+        """Return an estimate, as the function `has_many` does."""
 
     def phrases(self, phrases: Sequence[Phrase]) -> str:
-        """Do what the function `phrases` does."""
+        """Return the parameter of `HasPhrases` for these phrases."""
 
 
 def index_task(tx: Tx, task_id: int, name: str, description: str, external_key: str | None) -> None:

@@ -106,8 +106,8 @@ def parameters(url: str, *, read_write: bool = True) -> dict[str, Any]:
 class Connection:
     """A connection in autocommit mode. The caller executes BEGIN and COMMIT.
 
-    `changes` is the number of rows that its statements have written, and `answered_at` the instant of `monotonic` at
-    which the last one ended.
+    `changes` is the number of rows that its statements have written. `answered_at` is the end of the last statement, as
+    an instant of `monotonic`.
     """
 
     dialect = DIALECT
