@@ -42,7 +42,7 @@ WITHOUT_DRIVER = """
 import sys
 sys.modules["psycopg"] = None  # an import of it fails, as if it were not installed
 from project_manager.store.migrations import upgrade
-upgrade("postgresql://u:hush@db/pm")
+upgrade(sys.argv[1])
 """
 ORPHAN = """
 from alembic import op
@@ -247,7 +247,7 @@ def test_a_server_that_cannot_be_used_is_reported_without_the_password(url: str,
 
 
 def test_without_the_driver_the_remedy_is_its_package() -> None:
-    command = [sys.executable, "-c", WITHOUT_DRIVER]
+    command = [sys.executable, "-c", WITHOUT_DRIVER, "postgresql://u:hush@db/pm"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     assert "run `pip install project-manager-queue[postgresql]`" in done.stderr.splitlines()[-1]
     assert "hush" not in done.stderr
