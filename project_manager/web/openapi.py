@@ -181,7 +181,8 @@ def _entry(operation: Operation, method: str, path: str, view: dict[str, Any]) -
 
 
 def _needs_body(schema: dict[str, Any], in_path: list[str]) -> bool:
-    return not (_path_satisfies(schema, in_path) and set(schema.get("required", ())) <= set(in_path))
+    """Return whether a request without a body is rejected. The schema of a change excludes an empty one by `not`."""
+    return "not" in schema or not (_path_satisfies(schema, in_path) and set(schema.get("required", ())) <= set(in_path))
 
 
 def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
