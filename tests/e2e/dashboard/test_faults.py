@@ -75,17 +75,28 @@ def pass_time(tab: Dashboard, milliseconds: int) -> None:
     assert tab.page.evaluate("fetch('/healthz').then((answer) => answer.ok)")
 
 
+def wait_until_scheduled(tab: Dashboard) -> None:
+    """Return when the page has the result of its last attempt and shows when it makes the next one."""
+    expect(tab.connection).to_have_attribute("title", re.compile("Next attempt in [1-9]"))
+
+
 def wait_until_asked(tab: Dashboard, asked: list[str], times: int) -> None:
-    """Advance the clock until the page has sent this number of board requests."""
+    """Advance the clock until the page has sent this number of board requests.
+
+    The clock stands still while the page waits for a response. Otherwise a slow response would arrive a minute after
+    the last resync, and the page would reload at once.
+    """
     for _ in range(100):
         if len(asked) >= times:
             return
+        wait_until_scheduled(tab)
         pass_time(tab, LONGEST_WAIT_MS)
     raise AssertionError(f"asked {len(asked)} times instead of {times}")
 
 
 def asked_without_hurry(tab: Dashboard, asked: list[str]) -> int:
     """Return the number of board requests. Check that the next one is more than a quarter of the longest wait away."""
+    wait_until_scheduled(tab)
     before = len(asked)
     pass_time(tab, LONGEST_WAIT_MS // 4)
     assert len(asked) == before
