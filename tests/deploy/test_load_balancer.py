@@ -204,6 +204,43 @@ def test_a_changed_configuration_and_a_renewed_certificate_are_loaded_without_a_
         assert http.get(f"{OTHER_TLS}/healthz").status_code == 200
 
 
+def test_a_reload_leaves_no_moment_without_an_instance(stack: Stack) -> None:
+    failures: list[str] = []
+    stop = threading.Event()
+    threads = [threading.Thread(target=ask_until, args=(stop, port, failures)) for port in (8080, 8081) * 4]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(3):
+            reload(stack)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(15)
+    assert failures == []
+
+
+def reload(stack: Stack) -> None:
+    before = times_up(stack)
+    stack.compose(*RELOAD)
+    wait_until("the new worker has found an instance", lambda: times_up(stack) > before)
+
+
+def times_up(stack: Stack) -> int:
+    return stack.load_balancer.logs().count("Server requests/pm1 is UP")
+
+
+def ask_until(stop: threading.Event, port: int, failures: list[str]) -> None:
+    """Send requests without a pause, each on a new connection, so that some arrive in the first moment of a worker."""
+    while not stop.is_set():
+        asked = HTTPConnection("127.0.0.1", port, timeout=10)
+        asked.request("GET", "/livez", headers={"Connection": "close"})
+        answer = asked.getresponse()
+        if answer.status != 200:
+            failures.append(f"{port}: {answer.status} {answer.read().decode()}")
+        asked.close()
+
+
 def make_certificate(folder: Path, served: Path) -> str:
     """Make a certificate for localhost, put it with its key into the served folder, and return its serial."""
     words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
