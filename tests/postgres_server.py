@@ -118,14 +118,8 @@ def running(
     The default `parent` is in memory, if there is enough: a database is created there ten times as fast as on a disk.
     Raises NotInstalled.
     """
-    programs = _programs()
-    # The path of a socket has at most 107 bytes, so that the usual folders of tests are too deep.
-    folder = Path(mkdtemp(prefix="pm-postgresql-", dir=parent or _fastest_folder()))
-    program: dict[str, Any] = {"cwd": "/", "env": {"PATH": f"{programs}:{os.environ['PATH']}"}}
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        user = pwd.getpwnam(USER)
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        program |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    program = program_arguments()
+    folder = own_folder(parent)
     given = {"listen_addresses": "''", "unix_socket_directories": str(folder), **settings}
     options = " ".join(f"-c {name}={value}" for name, value in given.items())
     with Popen(
@@ -142,6 +136,26 @@ def running(
         if first != "started\n":
             raise RuntimeError(f"PostgreSQL did not start: {first}{supervisor.stdout.read()}")
         yield PostgresServer(folder, options, program)
+
+
+def program_arguments() -> dict[str, Any]:
+    """Return the arguments of Popen for the programs of PostgreSQL. Raises NotInstalled."""
+    programs = _programs()
+    arguments: dict[str, Any] = {"cwd": "/", "env": {"PATH": f"{programs}:{os.environ['PATH']}"}}
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        user = pwd.getpwnam(USER)
+        arguments |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    return arguments
+
+
+def own_folder(parent: str | None = None) -> Path:
+    """Create a folder for the data of servers, which belongs to their user."""
+    # The path of a socket has at most 107 bytes, so that the usual folders of tests are too deep.
+    folder = Path(mkdtemp(prefix="pm-postgresql-", dir=parent or _fastest_folder()))
+    if os.geteuid() == 0:
+        user = pwd.getpwnam(USER)
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    return folder
 
 
 def _fastest_folder() -> str:

@@ -75,6 +75,8 @@ PROMISES: dict[str, str] = {
     "file:damaged": "After damage is found, no write is acknowledged, reads work, and health and a metric report it.",
     "backup:whole": "A backup is valid only after it was read back; every byte that changes later is found.",
     "restore:nothing-twice": "After a restore no fence repeats and no client takes a new event for an old one.",
+    # the loss of a PostgreSQL server
+    "failover:nothing-lost": "A synchronous failover loses no acknowledged write and repeats no fence or event number.",
     # the service
     "clock:never-back": "`now` never steps back, also not across a restart.",
     "clock:wrong": "While database time is far from the wall clock only leases end; nothing is deleted by age.",

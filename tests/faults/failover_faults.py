@@ -1,0 +1,35 @@
+"""Faults that are planted into the service or its database. The checks of failovers must find each of them."""
+
+from dataclasses import dataclass
+
+from tests.postgres_cluster import DATABASE
+
+_NO_WAIT = f"ALTER DATABASE {DATABASE} SET synchronous_commit = 'local'"
+_EVERY_BATCH_IS_KEPT = """
+from project_manager.store.postgres.write_connection import PostgresWriteConnection
+
+
+
+def is_kept(connection):
+    connection._lock()
+    connection.connection.execute("ROLLBACK")
+    return True
+
+
+PostgresWriteConnection._is_kept = is_kept
+"""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A fault: a statement for the primary, or code that a service runs before its start."""
+
+    is_synchronous: bool
+    statement: str = ""
+    code: str = ""
+
+
+PLANTED = {
+    "commits do not wait for the standby": Planted(is_synchronous=True, statement=_NO_WAIT),
+    "each interrupted commit counts as kept": Planted(is_synchronous=True, code=_EVERY_BATCH_IS_KEPT),
+}
