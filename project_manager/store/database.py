@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from project_manager.store.backend import Backend
@@ -36,27 +37,35 @@ class Database:
             self._open(options, hooks, timed)
         except backend.driver_error as error:
             raise backend.open_error(error) from error
-        backend.opened()
 
     def _open(self, options: Options, hooks: WriterHooks, timed: Callable[[str, float], None]) -> None:
-        self.writer = Writer(
-            self.backend.connect_writer(),
-            self.backend.clock,
-            hooks,
-            max_attempts=options.max_attempts,
-            poll_interval=options.poll_interval,
-        )
-        context = ReadContext(
-            self.backend.connect_reader,
-            self.backend.connect_long_read,
-            options.query_timeout,
-            self.clock,
-            options.max_attempts,
-            timed,
-        )
-        self.readers = Readers(context, threads=options.pool)
-        self.long_reads = LongReads(context)
-        self.tail = EventReader(self.backend.connect_tail(), foreign_commit=self.writer.run_due)
+        """Open all connections, or none."""
+        with ExitStack() as opened:
+            session = self.backend.connect_writer()
+            opened.callback(session.close)
+            self.writer = Writer(
+                session,
+                self.backend.clock,
+                hooks,
+                max_attempts=options.max_attempts,
+                poll_interval=options.poll_interval,
+            )
+            context = ReadContext(
+                self.backend.connect_reader,
+                self.backend.connect_long_read,
+                options.query_timeout,
+                self.clock,
+                options.max_attempts,
+                timed,
+            )
+            self.readers = Readers(context, threads=options.pool)
+            opened.callback(self.readers.close)
+            self.long_reads = LongReads(context)
+            tail = self.backend.connect_tail()
+            opened.callback(tail.close)
+            self.tail = EventReader(tail, foreign_commit=self.writer.run_due)
+            self.backend.opened()
+            opened.pop_all()
 
     @property
     def clock(self) -> DatabaseClock:

@@ -4,7 +4,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -96,7 +96,7 @@ class Readers:
         self._queue: queue.SimpleQueue[_Read[Any] | None] = queue.SimpleQueue()
         self._closing = self._ended = False
         self._run_lock = threading.Lock()
-        self._sessions = [context.connect() for _ in range(threads)]
+        self._sessions = _connect_all(context.connect, threads)
         self._threads = [
             threading.Thread(target=self._serve, args=(session,), name=f"reader-{number}", daemon=True)
             for number, session in enumerate(self._sessions)
@@ -192,6 +192,14 @@ class Readers:
             return read.work(self._context.tx(session.connection, read.actor, read.request_id))
         finally:
             session.end()
+
+
+def _connect_all(connect: Callable[[], ReadSession], number: int) -> list[ReadSession]:
+    """Return this number of sessions. After an error, none stays open."""
+    with ExitStack() as opened:
+        sessions = [opened.enter_context(closing(connect())) for _ in range(number)]
+        opened.pop_all()
+        return sessions
 
 
 def _settle(future: asyncio.Future[Any], outcome: Any, error: BaseException | None) -> None:
