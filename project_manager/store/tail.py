@@ -27,6 +27,9 @@ POLL_INTERVAL = 0.02
 MIN_POLL_INTERVAL = 0.01
 """Seconds between two reads during a series of commits, so that one read gets the events of several commits."""
 
+RETRY_SECONDS = 0.2
+"""Pause after an error of the database."""
+
 AT_ONCE = 500
 KEPT_COMMITS = 64
 """Maximum number of own commits that wait for the tail. It reads the events of older and of large commits."""
@@ -153,6 +156,7 @@ class EventReader:
             except self._session.connection.dialect.driver_error as error:
                 self._session.note(error)
                 self._trouble.failed(error)
+                self._ended.wait(RETRY_SECONDS)
 
     def _may_read(self) -> bool:
         """Return whether this process may read the database. Log the beginning and the end of an obstacle."""
