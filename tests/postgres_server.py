@@ -3,9 +3,10 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT, Popen
@@ -99,6 +100,21 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server again, and wait until it accepts connections."""
         self._control(f"--log={self.folder}/log", f"--options={self._options}", "start")
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop all processes of the server, so that it accepts connections and does not answer."""
+        main = self.pid
+        os.kill(main, signal.SIGSTOP)  # it starts no other process from now on
+        children = [int(pid) for pid in Path(f"/proc/{main}/task/{main}/children").read_text().split()]
+        for pid in children:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in (*children, main):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def _control(self, *arguments: str) -> None:
         command = ["pg_ctl", f"--pgdata={self.folder}/data", "--silent", *arguments]

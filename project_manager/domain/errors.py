@@ -293,7 +293,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class WriteUnconfirmed(Unavailable):
-    """The connection to the database was lost during a commit. The write may or may not be present."""
+    """The database or its standby was lost during a commit. The write may or may not be present."""
 
     default_hint = (
         "Repeat the command with the same Idempotency-Key. Without a key, read the current state before you repeat it."

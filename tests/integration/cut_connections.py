@@ -44,6 +44,7 @@ class Proxy:
         self._server = str(server / SOCKET)
         self._is_closed = False
         self._lock = threading.Lock()
+        self._links: list[_Link] = []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / SOCKET))
         self._listener.listen(128)
@@ -57,6 +58,11 @@ class Proxy:
     def open(self) -> None:
         """Accept connections again."""
         self._is_closed = self.closes_at_cut = False
+
+    def silence(self) -> None:
+        """Pass nothing on over the present connections, and do not close them."""
+        for link in self._links:
+            link.is_silent = True
 
     def close(self) -> None:
         """Stop the threads. Call it after the clients have closed their connections."""
@@ -89,6 +95,7 @@ class Proxy:
                 server.close()
                 continue
             link = _Link(self, client, server)
+            self._links.append(link)
             started = [threading.Thread(target=target, name="proxy") for target in (link.forward, link.reply)]
             for thread in started:
                 thread.start()
@@ -104,6 +111,7 @@ class _Link:
         self._cut: Cut | None = None
         self._statements: dict[bytes, bytes] = {}
         self._changes_something = False
+        self.is_silent = False
         self._ends = threading.Semaphore(1)
 
     def forward(self) -> None:
@@ -117,7 +125,8 @@ class _Link:
                     if self._must_cut(pending[end : end + length]):
                         return
                     has_started, end = True, end + length
-                self._server.sendall(pending[:end])
+                if not self.is_silent:
+                    self._server.sendall(pending[:end])
                 pending = pending[end:]
         except OSError:
             return
@@ -130,7 +139,8 @@ class _Link:
             while piece := self._server.recv(PIECE):
                 if self._cut is Cut.AFTER and COMMITTED in piece:
                     return
-                self._client.sendall(piece)
+                if not self.is_silent:
+                    self._client.sendall(piece)
         except OSError:
             return
         finally:

@@ -259,7 +259,7 @@ async def test_requests_fail_while_the_server_stays_away_and_succeed_when_it_is_
         await anyio.to_thread.run_sync(own_server.crash)
         await refused(service, "database_unavailable")
         # A request that waits for the server now misses its deadline.
-        monkeypatch.setattr(driver, "RETRY_SECONDS", 2 * TIMEOUT)
+        monkeypatch.setattr(outage, "RETRY_SECONDS", 2 * TIMEOUT)
         for _ in range(3 * api.runtime.settings.database_pool_size):
             await refused(service, "database_unavailable")
         await anyio.to_thread.run_sync(own_server.start)

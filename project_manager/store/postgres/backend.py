@@ -52,7 +52,7 @@ class PostgresBackend:
 
     def connect_long_read(self) -> PostgresReadSession:
         try:
-            connection = driver.StreamingConnection(self.address, self._outage.is_over)
+            connection = driver.StreamingConnection(self.address, self._outage)
         except driver.DIALECT.driver_error as error:
             raise driver.as_domain_error(error) from error
         return PostgresReadSession(connection, self._outage)

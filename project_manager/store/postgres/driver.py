@@ -1,8 +1,7 @@
 """PostgreSQL driver: connections, the SQL dialect, and the mapping of driver errors."""
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -25,6 +24,8 @@ from project_manager.domain.errors import (
     StorageFull,
 )
 from project_manager.store.connection import Dialect
+from project_manager.store.postgres.link import LONGEST_SECONDS, Link
+from project_manager.store.postgres.outage import Outage
 from project_manager.store.postgres.search import TsvectorIndex
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,6 @@ DIALECT = Dialect(compiler, psycopg.Error, TsvectorIndex(), _TABLES, _LAST_EVENT
 SCHEMA = "project_manager"
 """The schema of all tables. No other is in the search path, so that no statement uses a table of another program."""
 CONNECT_SECONDS = 3
-RETRY_SECONDS = 0.1
 PREPARED_STATEMENTS = 1000
 ROWS_AT_ONCE = 1000
 
@@ -75,6 +75,14 @@ _SETTINGS = "; ".join(
         "SET idle_in_transaction_session_timeout = '3s'",
     )
 )
+_TIMEOUT = "SET LOCAL statement_timeout = {}"
+# An open snapshot keeps all replaced rows, so that a client which reads nothing loses it.
+_BEGIN_READ = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = '60s'; "
+    + _TIMEOUT
+)
+UNCHANGED_TIMEOUT = 0.8
+"""Part of the timeout of a statement that may be left of a read without a change of the timeout."""
 _STATES = (
     ("53100", StorageFull, "the disk of the database server is full"),
     ("53", DatabaseUnavailable, "the database server has no free connections or memory"),
@@ -92,11 +100,6 @@ NOT_REPLICATED = "01000"
 """SQLSTATE of the warning after a COMMIT that no longer waits for the standby."""
 
 
-def never_wait() -> bool:
-    """Return True, so that a connection is tried once."""
-    return True
-
-
 def parameters(url: str, *, read_write: bool = True) -> dict[str, Any]:
     """Return the parameters of libpq for a server, or with `read_write` only for one that takes writes."""
     any_kind = {} if read_write else {"target_session_attrs": "any"}
@@ -106,43 +109,45 @@ def parameters(url: str, *, read_write: bool = True) -> dict[str, Any]:
 class Connection:
     """A connection in autocommit mode. The caller executes BEGIN and COMMIT.
 
-    `changes` is the number of rows that its statements have written. `answered_at` is the end of the last statement, as
-    an instant of `monotonic`.
+    `changes` is the number of rows that its statements have written. `asked_at` and `answered_at` are the beginning and
+    the end of the last statement, as instants of `monotonic`.
     """
 
     dialect = DIALECT
 
-    def __init__(self, url: str, is_over: Callable[[], bool] = never_wait, *, read_write: bool = True) -> None:
+    def __init__(self, url: str, outage: Outage | None = None, *, read_write: bool = True) -> None:
         """Connect to a server, or with `read_write` only to one that takes writes.
 
-        If that fails, try again until `is_over`. Raises the driver's error.
+        If that fails, try again until the patience of `outage` ends. Raises the driver's error.
         """
         self._parameters = parameters(url, read_write=read_write)
         self.changes = 0
-        self.answered_at = 0.0
+        self.asked_at = self.answered_at = 0.0
         self._warning: str | None = None
-        self._link = self._connect(is_over)
+        self._deadline: float | None = None
+        self._statement_timeout = 0.0
+        self._link = self._connect(outage)
 
-    def _connect(self, is_over: Callable[[], bool]) -> psycopg.Connection[Any]:
-        while True:
-            try:
-                return self._connected()
-            except psycopg.Error:
-                if is_over():
-                    raise
-                time.sleep(RETRY_SECONDS)
+    def _connect(self, outage: Outage | None) -> Link:
+        return self._connected() if outage is None else outage.connect(self._connected)
 
-    def _connected(self) -> psycopg.Connection[Any]:
-        link = psycopg.connect(
-            autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=1, **self._parameters
-        )
+    def _connected(self) -> Link:
+        link = Link.connect(autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=1, **self._parameters)
+        try:
+            self._prepare(link)
+        except psycopg.Error:
+            link.close()
+            raise
+        return link
+
+    def _prepare(self, link: Link) -> None:
         link.prepared_max = PREPARED_STATEMENTS
         # Without this, each size of an integer would be another prepared statement.
         link.adapters.register_dumper(int, Int8Dumper)
         link.adapters.register_loader("json", TextLoader)
         link.add_notice_handler(self._note)
         link.execute(_SETTINGS.encode(), prepare=False)
-        return link
+        link.origin = self._parameters
 
     def _note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         self._warning = diagnostic.sqlstate
@@ -151,23 +156,65 @@ class Connection:
     def is_lost(self) -> bool:
         return self._link.closed
 
-    def reconnect(self, is_over: Callable[[], bool] = never_wait) -> None:
+    def reconnect(self, outage: Outage | None = None) -> None:
         """Replace a lost connection, like the constructor."""
         self._link.close()
-        self._link = self._connect(is_over)
+        if outage is not None:
+            outage.begin(self.asked_at)
+        self._link = self._connect(outage)
+
+    def begin_read(self, seconds: float) -> None:
+        """Begin a snapshot of the database that `execute` may read for this time."""
+        self.run_script(_BEGIN_READ.format(_milliseconds(seconds)))
+        self._take_deadline(seconds)
+
+    def extend_read(self, seconds: float) -> None:
+        """Let the statements of this snapshot take this time from now."""
+        self.run_script(_TIMEOUT.format(_milliseconds(seconds)))
+        self._take_deadline(seconds)
+
+    def end_read(self) -> None:
+        """End the snapshot, if it is still open."""
+        self._deadline = None
+        if self.in_transaction:
+            # The driver may discard all prepared statements after a ROLLBACK. COMMIT ends a failed transaction as well.
+            self.run_script("COMMIT")
+
+    def _take_deadline(self, seconds: float) -> None:
+        self._deadline, self._statement_timeout = monotonic() + seconds, seconds
+
+    def _keep_deadline(self, deadline: float) -> None:
+        """Shorten the timeout of the next statement to the rest of the read. Raises the driver's error after it.
+
+        The server has a timeout for each statement only. A short read saves the round trip.
+        """
+        rest = deadline - monotonic()
+        if rest <= 0:
+            raise psycopg.errors.QueryCanceled("the statements of a read took too long together")
+        if rest < self._statement_timeout * UNCHANGED_TIMEOUT:
+            self.run_script(_TIMEOUT.format(_milliseconds(rest)))
+            self._statement_timeout = rest
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> psycopg.Cursor[Any]:
+        if self._deadline is not None:
+            self._keep_deadline(self._deadline)
+        self.asked_at = monotonic()
         cursor: psycopg.Cursor[Any] = self._link.execute(sql.encode(), parameters or None)
         if cursor.statusmessage is not None and cursor.statusmessage.startswith(_CHANGES):
             self.changes += cursor.rowcount
         self.answered_at = monotonic()
         return cursor
 
-    def commit(self) -> bool:
-        """Commit the transaction. Return whether the standby has it too, if the server waits for one."""
+    def commit(self, limit: float = LONGEST_SECONDS) -> bool:
+        """Commit the transaction. Return whether the standby has it too, if the server waits for one.
+
+        Raises AnswerTimeout if the server still waits for the standby after `limit` seconds.
+        """
         self._warning = None
-        # The server answers the COMMIT of an aborted transaction with ROLLBACK and without an error.
-        if self.execute("COMMIT").statusmessage != "COMMIT":
+        self._link.limit = limit
+        done = self.execute("COMMIT").statusmessage
+        self._link.limit = LONGEST_SECONDS
+        if done != "COMMIT":  # the server answers the COMMIT of an aborted transaction with ROLLBACK
             raise psycopg.errors.InFailedSqlTransaction("the transaction was rolled back")
         return self._warning != NOT_REPLICATED
 
@@ -181,6 +228,7 @@ class Connection:
 
     def run_script(self, sql: str) -> None:
         """Run several statements without parameters in one round trip."""
+        self.asked_at = monotonic()
         self._link.execute(sql.encode(), prepare=False)
 
     def notifications(self, seconds: float) -> Iterator[str]:
@@ -209,8 +257,8 @@ class Connection:
 class StreamingConnection(Connection):
     """Connection for queries with too many rows for the memory. The server sends them in pieces."""
 
-    def __init__(self, url: str, is_over: Callable[[], bool] = never_wait) -> None:
-        super().__init__(url, is_over)
+    def __init__(self, url: str, outage: Outage | None = None) -> None:
+        super().__init__(url, outage)
         self._names = (f"rows_{number}" for number in count(1))
 
     def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
@@ -219,6 +267,11 @@ class StreamingConnection(Connection):
             cursor.execute(sql.encode(), parameters or None)
             self.answered_at = monotonic()
             yield from cursor
+
+
+def _milliseconds(seconds: float) -> int:
+    """Return the timeout of a statement. 0 would mean none."""
+    return max(1, int(seconds * 1000))
 
 
 def has_several_hosts(url: str) -> bool:

@@ -1,29 +1,85 @@
 """The time for which the sessions of this process wait for a lost server."""
 
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import psycopg
+
 from project_manager.clock import monotonic
 
 PATIENCE_SECONDS = 10.0
 """Time for a failover. During it writes and reads wait for a server, and after it each one fails at once."""
+RETRY_SECONDS = 0.1
+SLOW_SECONDS = 1.0
+"""Duration of an attempt to connect from which on others do not wait for another one."""
+PAUSE_SECONDS = 3.0
+"""Time after a slow attempt during which no other session tries, once the patience has ended."""
+
+Connected = TypeVar("Connected")
 
 
 class Outage:
     """The present loss of the server. All sessions of a process share it, so that only the first requests wait."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._since: float | None = None
+        self._error: psycopg.Error | None = None
+        self._slow_attempt: float | None = None
         self._is_stopping = False
 
-    def is_over(self) -> bool:
-        """Return whether to wait no longer. The first call since the server was reached begins the wait."""
-        now, since = monotonic(), self._since
-        if since is None:
-            self._since = since = now
-        return self._is_stopping or now >= since + PATIENCE_SECONDS
+    def begin(self, asked_at: float) -> None:
+        """Take note that a statement, which was sent at this instant of `monotonic`, has lost its connection."""
+        with self._lock:
+            if self._since is None:
+                self._since = asked_at
+
+    def connect(self, attempt: Callable[[], Connected]) -> Connected:
+        """Return the result of `attempt`, which connects. Repeat it until the patience ends.
+
+        Raises the driver's error.
+        """
+        while True:
+            self._check()
+            started = monotonic()
+            try:
+                return attempt()
+            except psycopg.Error as error:
+                if self._is_over_after(started, error):
+                    raise
+                time.sleep(RETRY_SECONDS)
 
     def end(self) -> None:
         """Take note that the server was reached."""
-        self._since = None
+        with self._lock:
+            self._since = self._error = self._slow_attempt = None
 
     def stop(self) -> None:
         """End all waits from now on, because this process is stopping."""
         self._is_stopping = True
+
+    def _check(self) -> None:
+        """Raise the last error if the patience has ended, and an attempt has just shown that the server is silent."""
+        with self._lock:
+            now, slow = monotonic(), self._slow_attempt
+            if self._error is None or not self._is_over(now):
+                return
+            if self._is_stopping or (slow is not None and now < slow + PAUSE_SECONDS):
+                raise self._error.with_traceback(None)
+            # While this attempt runs, the others fail at once.
+            self._slow_attempt = None if slow is None else now
+
+    def _is_over_after(self, started: float, error: psycopg.Error) -> bool:
+        """Take note of a failed attempt, and return whether to wait no longer."""
+        with self._lock:
+            now = monotonic()
+            self._error = error
+            if self._since is None:
+                self._since = started
+            self._slow_attempt = now if now - started >= SLOW_SECONDS else None
+            return self._is_over(now)
+
+    def _is_over(self, now: float) -> bool:
+        return self._is_stopping or (self._since is not None and now >= self._since + PATIENCE_SECONDS)

@@ -4,12 +4,6 @@ from project_manager.domain.errors import ProjectManagerError
 from project_manager.store.postgres import driver
 from project_manager.store.postgres.outage import Outage
 
-# An open snapshot keeps all replaced rows, so that a client which reads nothing loses it.
-_BEGIN = (
-    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = '60s';"
-    " SET LOCAL statement_timeout = {}"
-)
-
 
 class PostgresReadSession:
     """A connection that reads one snapshot at a time."""
@@ -25,23 +19,20 @@ class PostgresReadSession:
         return self.connection.answered_at
 
     def begin(self, seconds: float) -> None:
-        begin = _BEGIN.format(_milliseconds(seconds))
         try:
-            self.connection.run_script(begin)
+            self.connection.begin_read(seconds)
         except driver.DIALECT.driver_error:
             if not self.connection.is_lost:
                 raise
-            self.connection.reconnect(self._outage.is_over)
-            self.connection.run_script(begin)
+            self.connection.reconnect(self._outage)
+            self.connection.begin_read(seconds)
         self._outage.end()
 
     def allow(self, seconds: float) -> None:
-        self.connection.run_script(f"SET LOCAL statement_timeout = {_milliseconds(seconds)}")
+        self.connection.extend_read(seconds)
 
     def end(self) -> None:
-        if self.connection.in_transaction:
-            # The driver may discard all prepared statements after a ROLLBACK. COMMIT ends a failed transaction as well.
-            self.connection.run_script("COMMIT")
+        self.connection.end_read()
 
     def is_interrupted(self, error: BaseException) -> bool:
         return self.connection.is_lost
@@ -51,8 +42,3 @@ class PostgresReadSession:
 
     def close(self) -> None:
         self.connection.close()
-
-
-def _milliseconds(seconds: float) -> int:
-    """Return the deadline of a statement. 0 would mean none."""
-    return max(1, int(seconds * 1000))

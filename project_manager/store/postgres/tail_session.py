@@ -12,6 +12,7 @@ log = logging.getLogger(__name__)
 
 LISTEN_SECONDS = 1.0
 RETRY_SECONDS = 0.2
+JOIN_SECONDS = 0.5
 
 _VERSION = "SELECT commits FROM counter WHERE id = 1"
 
@@ -55,7 +56,8 @@ class PostgresTailSession:
         self._ended.set()
         if self._listener is not None:
             self._wake_listener()
-            self._listener.join()
+            # While the server is away, the thread tries to connect for a while longer, and ends then.
+            self._listener.join(JOIN_SECONDS)
         self.connection.close()
 
     def _read_version(self) -> int:
@@ -80,7 +82,7 @@ class PostgresTailSession:
     ) -> None:
         """Call `on_commit` after each commit of another instance, until the connection is lost or the session ends."""
         try:
-            connection.run_script(f"LISTEN commits; LISTEN {self._channel}")
+            connection.run_script(f"LISTEN project_manager_commits; LISTEN {self._channel}")
             trouble.recovered()
             on_commit()  # another instance may have committed before
             while not self._ended.is_set():

@@ -8,6 +8,7 @@ from project_manager.clock import monotonic
 from project_manager.domain.errors import ProjectManagerError, WriteUnconfirmed
 from project_manager.store.postgres import driver
 from project_manager.store.postgres import outage as outages
+from project_manager.store.postgres.link import AnswerTimeout
 from project_manager.store.postgres.outage import Outage
 from project_manager.store.write_connection import Recovery
 
@@ -24,10 +25,11 @@ _CLOSE = (
     "WITH mark AS (INSERT INTO batch_marks (writer, batch, at) VALUES ($1, $2, $3)"
     " ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at)"
     " UPDATE counter SET commits = commits + 1, seq = greatest(seq, (SELECT max(seq) FROM events))"
-    " WHERE id = 1 RETURNING pg_notify('commits', $1)"
+    " WHERE id = 1 RETURNING pg_notify('project_manager_commits', $1)"
 )
 _MARK = "SELECT batch FROM batch_marks WHERE writer = $1"
 _TOUCH_MARK = "UPDATE batch_marks SET at = at WHERE writer = $1"
+_NOT_CONFIRMED = "the standby of the database has not confirmed the commit"
 _DELETE_MARKS = "DELETE FROM batch_marks WHERE writer = $1 OR at < $2"
 
 
@@ -76,8 +78,9 @@ class PostgresWriteConnection:
             self.connection.execute(_CLOSE, (self._writer, self._batch, self._now))
             self._version += 1
         self._committing = True
-        if not self.connection.commit():
-            self._wait_for_standby()
+        until = monotonic() + outages.PATIENCE_SECONDS
+        if not self._commit_until(until):
+            self._wait_for_standby(until)
         self._known_version = self._version
 
     def recover(self, error: Exception) -> Recovery:
@@ -129,7 +132,7 @@ class PostgresWriteConnection:
     def _reconnect(self) -> None:
         """Connect again. Wait for a server until the patience ends. Raises the driver's error."""
         self._known_version = None
-        self.connection.reconnect(self._outage.is_over)
+        self.connection.reconnect(self._outage)
 
     def _find_batch(self) -> bool:
         """Connect again, and return whether the lost batch is in the database. A connection can be lost repeatedly."""
@@ -149,21 +152,27 @@ class PostgresWriteConnection:
         self.connection.execute("ROLLBACK")
         kept = row is not None and row[0] == self._batch
         if kept:  # perhaps only by the server that has just restarted
-            self._wait_for_standby()
+            self._wait_for_standby(monotonic() + outages.PATIENCE_SECONDS)
         return kept
 
-    def _wait_for_standby(self) -> None:
+    def _wait_for_standby(self, until: float) -> None:
         """Wait until the standby has the last commit. An administrator has cancelled the wait of that commit itself.
 
-        A later commit that the standby has confirmed comes after it. Raises WriteUnconfirmed after PATIENCE_SECONDS.
+        A later commit that the standby has confirmed comes after it. Raises WriteUnconfirmed at `until`.
         """
-        until = monotonic() + outages.PATIENCE_SECONDS
-        while not self._is_confirmed():
+        while not self._is_confirmed(until):
             if monotonic() > until:
-                raise WriteUnconfirmed("the standby of the database has not confirmed the commit")
+                raise WriteUnconfirmed(_NOT_CONFIRMED)
 
-    def _is_confirmed(self) -> bool:
+    def _is_confirmed(self, until: float) -> bool:
         """Make a commit that changes nothing, and return whether the standby has it, and so all earlier ones."""
         self.connection.execute("BEGIN")
         self.connection.execute(_TOUCH_MARK, (self._writer,))
-        return self.connection.commit()
+        return self._commit_until(until)
+
+    def _commit_until(self, until: float) -> bool:
+        """Commit, and return whether the standby has the commit too. Raises WriteUnconfirmed at `until`."""
+        try:
+            return self.connection.commit(max(until - monotonic(), 0.0))
+        except AnswerTimeout as error:
+            raise WriteUnconfirmed(_NOT_CONFIRMED) from error

@@ -1,0 +1,156 @@
+"""The service when its PostgreSQL server does not answer, and when another instance holds the lock of the writers."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from subprocess import PIPE, Popen
+
+import anyio
+import anyio.to_thread
+import psycopg
+import pytest
+
+from project_manager.store.postgres import link, outage
+from tests import postgres_server
+from tests.http_service import run_http_service
+from tests.integration.cut_connections import proxy_of, through
+from tests.integration.test_postgresql_connections import Work, instance, refused_request, refused_write, subscribed
+from tests.operations_client import TIMEOUT
+from tests.postgres_server import FAST, PostgresServer
+from tests.stored_rows import read
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+QUICKLY = "&connect_timeout=2"
+STANDBYS = "ALTER SYSTEM SET synchronous_standby_names = '{}'"
+HOLDER = "tests.integration.lock_holder"
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """Start a server that a test may stop. It waits for a standby if it has the name of one."""
+    with postgres_server.running({**FAST, "synchronous_commit": "on"}) as server:
+        yield server
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Notice a server that does not answer soon, and wait for it only for a moment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(link, "SILENCE_SECONDS", 0.3)
+        patch.setattr(outage, "PATIENCE_SECONDS", 0.3)
+        yield
+
+
+async def test_requests_are_refused_while_the_server_is_stopped_and_succeed_when_it_goes_on(
+    own_server: PostgresServer,
+) -> None:
+    work = Work()
+    async with (
+        instance(own_server.url("postgres") + QUICKLY) as api,
+        run_http_service(api.runtime) as service,
+        subscribed(api) as subscriber,
+    ):
+        await work.one_task(api, "ann")
+        with own_server.stopped(), impatient():
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(refused_write, service, "database_unavailable")
+                for _ in range(3 * api.runtime.settings.database_pool_size):
+                    tasks.start_soon(refused_request, service, "database_unavailable", "GET", "/api/tasks")
+        await work.one_task(api, "bob")
+        work.check(api)
+        await subscriber.until(await api.last_seq())
+
+
+async def test_connections_that_a_network_has_forgotten_are_replaced(
+    postgresql_server: PostgresServer, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "SILENCE_SECONDS", 0.3)
+    work = Work()
+    with proxy_of(postgresql_server.folder) as proxy:
+        async with instance(through(proxy, postgresql_url)) as api, subscribed(api) as subscriber:
+            await work.one_task(api, "ann")
+            proxy.silence()
+            await work.one_task(api, "ann")
+            work.check(api)
+            await subscriber.until(await api.last_seq())
+
+
+async def test_a_statement_that_the_server_still_runs_is_awaited(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "SILENCE_SECONDS", 0.1)
+    asked = threading.Semaphore(0)
+    is_served = link.Link._is_served
+
+    def observed(connection: link.Link) -> bool:
+        found = is_served(connection)
+        asked.release()
+        return found
+
+    monkeypatch.setattr(link.Link, "_is_served", observed)
+    async with instance(postgresql_url) as api:
+        async with (
+            await psycopg.AsyncConnection.connect(postgresql_url) as administrator,
+            anyio.create_task_group() as tasks,
+        ):
+            await administrator.execute("SELECT FROM project_manager.counter FOR UPDATE")
+            tasks.start_soon(api.create_task, "delayed")
+            for _ in range(3):
+                assert await anyio.to_thread.run_sync(asked.acquire, True, TIMEOUT)
+            await administrator.rollback()
+        assert [row["name"] for row in read(postgresql_url, "SELECT name FROM tasks")] == ["delayed"]
+
+
+async def test_a_write_is_unconfirmed_while_the_standby_is_away(own_server: PostgresServer) -> None:
+    url = own_server.url("postgres")
+    async with instance(url) as api, run_http_service(api.runtime) as service:
+        await api.create_task("first")
+        await set_standbys(url, "missing")
+        with impatient():
+            await refused_write(service, "write_unconfirmed")
+        await set_standbys(url, "")
+        await api.create_task("last")
+        names = [row["name"] for row in read(url, "SELECT name FROM tasks ORDER BY id")]
+        assert names == ["first", "lost", "last"]
+
+
+async def test_a_stopped_instance_that_holds_the_lock_delays_others_only_briefly_and_its_batch_is_not_kept(
+    postgresql_url: str,
+) -> None:
+    with lock_holder(postgresql_url) as holder:
+        os.kill(holder.pid, signal.SIGSTOP)
+        async with instance(postgresql_url) as api:
+            await api.create_task("of another instance")
+            os.kill(holder.pid, signal.SIGCONT)
+            await anyio.to_thread.run_sync(holder.communicate, "go on\n", TIMEOUT)
+            assert holder.returncode == 0
+        names = [row["name"] for row in read(postgresql_url, "SELECT name FROM tasks ORDER BY created_at, id")]
+        assert names == ["of another instance", "attempt 2"]
+
+
+@contextmanager
+def lock_holder(url: str) -> Iterator[Popen[str]]:
+    """Start an instance as a process, and wait until its writer holds the lock in the middle of a batch."""
+    with Popen([sys.executable, "-m", HOLDER, url], stdin=PIPE, stdout=PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            yield holder
+        finally:
+            holder.kill()
+
+
+async def set_standbys(url: str, names: str) -> None:
+    """Set the standbys that a commit waits for, and wait until the server does so."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as administrator:
+        await administrator.execute(STANDBYS.format(names).encode())
+        await administrator.execute("SELECT pg_reload_conf()")
+        with anyio.fail_after(TIMEOUT):
+            while True:
+                row = await (await administrator.execute("SHOW synchronous_standby_names")).fetchone()
+                if row == (names,):
+                    return
