@@ -100,7 +100,8 @@ class Settings:
         secret=True)]
     database_pool_size: Annotated[int, Setting(integer(1, 16), "3", "Number of reader threads.")]
     query_timeout_seconds: Annotated[float, Setting(TIMEOUT, "5", "Time limit of a read, in seconds.")]
-    auto_migrate: Annotated[bool, Setting(BOOLEAN, "true", "Migrate an older database at startup, after a backup.")]
+    auto_migrate: Annotated[bool, Setting(BOOLEAN, "true",
+        "Migrate an older database at startup. A SQLite file is backed up first.")]
     backup_mode: Annotated[int, Setting(FILE_MODE, "600", "File permissions of new backups.")]
     lock_cleanup_interval: Annotated[float, Setting(DURATION, "300",
         "Maximum seconds between checks for expired leases.")]
