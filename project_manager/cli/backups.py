@@ -66,11 +66,11 @@ def back_up(settings: Settings, target: str | None, keep: int, force: bool, as_j
             click.echo(f"{backups} removed; the newest {keep} are kept.")
     if made.differences:
         title = f"{made.path} is an exact copy, but its contents do not match its events"
-        _print_problems(title, made.differences, TAMPERED_HINT)
+        print_problems(title, made.differences, TAMPERED_HINT)
     return Exit.DONE
 
 
-def _print_problems(title: str, problems: Sequence[str], remedy: str) -> None:
+def print_problems(title: str, problems: Sequence[str], remedy: str) -> None:
     click.echo(f"{title}:", err=True)
     for problem in problems:
         click.echo(f"  {problem}", err=True)
@@ -223,11 +223,11 @@ def _check_of_database(settings: Settings) -> _Check:
 
 def _report_check(checked: _Check, found: CheckResult) -> None:
     if found.problems:
-        _print_problems(f"{checked.name} is damaged", [*found.problems, *found.differences], checked.remedy)
+        print_problems(f"{checked.name} is damaged", [*found.problems, *found.differences], checked.remedy)
         return
     if found.differences:
         title = f"{checked.name} is readable, but its contents do not match its events"
-        _print_problems(title, found.differences, checked.tampered_hint)
+        print_problems(title, found.differences, checked.tampered_hint)
         if found.head is not None:
             click.echo(f"Latest event: {found.head}", err=True)
         return

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from project_manager.cli import settings
 from project_manager.cli.failures import CommandError, MissingTargetError
+from project_manager.config import database_urls
 from project_manager.config.errors import ConfigError
 from project_manager.config.settings import Settings
 from project_manager.observability import logging as logs
@@ -30,15 +31,20 @@ def file_of(settings: Settings) -> Path:
 
 
 def check_database_exists(settings: Settings) -> None:
-    """Raise MissingTargetError if the database is missing or empty.
+    """Raise MissingTargetError if the database of the settings is missing or empty, like `check_exists`."""
+    check_exists(settings.database_address, "DATABASE_URL")
+
+
+def check_exists(address: Path | str, source: str) -> None:
+    """Raise MissingTargetError if the database is missing or empty. `source` is the name of its URL in the message.
 
     Raises CommandError if its file is not accessible, and DatabaseOpenError if its server does not open it.
     """
-    if not settings.database_url:
-        check_file_exists(settings.database_path)
-    elif open_backend(settings.database_address).revision() is None:
+    if isinstance(address, Path):
+        check_file_exists(address)
+    elif open_backend(address).revision() is None:
         raise MissingTargetError(
-            f"no tables of Project Manager in {settings.database_name}; correct DATABASE_URL, or create them with "
+            f"no tables of Project Manager in {database_urls.name(address)}; correct {source}, or create them with "
             "`project-manager migrate`"
         )
 

@@ -1,4 +1,4 @@
-"""The command line, and the only parser of arguments.
+"""The command line, which parses all arguments. The group `token` is in `token_group.py`.
 
 Each command imports its own module when it runs, so that `--help` and usage errors wait for no library.
 """
@@ -9,6 +9,7 @@ import click
 
 from project_manager import __version__
 from project_manager.cli.options import FILE, TEXT_PATH, Commands, Source, flags, json_option, settings_options
+from project_manager.cli.token_group import token
 
 EXITS = """\b
 Exit status:
@@ -300,6 +301,29 @@ def verify(*, file: Path | None, source: Source, as_json: bool, heads: tuple[str
 
 
 @main.command()
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@json_option
+def copy(*, source: str, target: str, as_json: bool) -> int:
+    """Copy the database FROM to the new database TO, on SQLite or on PostgreSQL.
+
+    FROM and TO are each a file or a URL. Stop all servers of both databases first. The copy keeps every id, fence,
+    event, lease and token, so that clients continue where they stopped. It is compared with FROM row by row before it
+    is kept, and FROM stays unchanged. TO must be a new file, or a database without rows.
+
+    A password in a URL is visible to other users of this machine: use PGPASSFILE or PGPASSWORD.
+
+    \b
+    Examples:
+      project-manager copy data/tasks.db postgresql://pm@db.example.org/tasks
+      project-manager copy postgresql://pm@db.example.org/tasks data/tasks.db
+    """
+    from project_manager.cli import copying
+
+    return copying.copy(source, target, as_json)
+
+
+@main.command()
 @click.option("--port", type=int, help="Port of the API.  [DEFAULT_PORT]")
 @click.option("--host", help="Address of the service.  [HOST]")
 @settings_options
@@ -365,76 +389,4 @@ def tasks(
     return tasks.list_tasks(source.settings(), project, filters, limit, as_json)
 
 
-@main.group()
-def token() -> None:
-    """Create, list and revoke tokens.
-
-    Once a token exists, every request must be authenticated. This applies also after all tokens are revoked.
-    `token clear` disables authentication. Commands with access to the database file, such as `mcp`, need no token.
-    """
-
-
-@token.command("create")
-@click.argument("name")
-@click.option(
-    "--role",
-    type=click.Choice(["viewer", "agent", "operator"]),
-    default="agent",
-    show_default=True,
-    help="viewer (read), agent (work on tasks) or operator (full access).",
-)
-@click.option("--agent-id", metavar="ID", help="Bind the token to this agent id.")
-@click.option("-o", "--output", type=FILE, metavar="FILE", help="Write the secret to this new file (mode 0600).")
-@settings_options
-@json_option
-def token_create(
-    *, name: str, role: str, agent_id: str | None, output: Path | None, source: Source, as_json: bool
-) -> int:
-    """Create a token called NAME and print its secret once, or write it to a file. Only a hash is stored.
-
-    \b
-    Examples:
-      project-manager token create ada --role operator
-      project-manager token create worker-1 --agent-id claude-1 --output worker-1.token
-    """
-    from project_manager.cli import tokens
-
-    raw = {"name": name, "role": role, **flags(agent_id=agent_id)}
-    return tokens.create_token(source.settings(), raw, as_json, output)
-
-
-@token.command("list")
-@settings_options
-@json_option
-def token_list(*, source: Source, as_json: bool) -> int:
-    """List all tokens with their times, including revoked ones. Secrets are not shown."""
-    from project_manager.cli import tokens
-
-    return tokens.list_tokens(source.settings(), as_json)
-
-
-@token.command("revoke")
-@click.argument("token")
-@settings_options
-def token_revoke(*, token: str, source: Source) -> int:
-    """Revoke the TOKEN with this id or name. Its name can be used again.
-
-    If no token is left, every request is rejected. Create another token, or disable authentication with `token clear`.
-    """
-    from project_manager.cli import tokens
-
-    return tokens.revoke_token(source.settings(), token)
-
-
-@token.command("clear")
-@click.option("--yes", is_flag=True, help="Confirm that authentication is disabled.")
-@settings_options
-def token_clear(*, yes: bool, source: Source) -> int:
-    """Delete all tokens, including revoked ones. This disables authentication."""
-    from project_manager.cli import tokens
-
-    if not yes:
-        raise click.UsageError(
-            "this disables authentication: any client that reaches the ports has full access; add --yes to confirm"
-        )
-    return tokens.clear_tokens(source.settings())
+main.add_command(token)

@@ -264,7 +264,7 @@ def _resolve_database(
         return {}
     rank = {layer.name: number for number, layer in enumerate(layers)} | {"default": len(layers)}
     by_path, by_url = (rank[chosen[name].layer] for name in ("DATABASE_PATH", "DATABASE_URL"))
-    path = _path_of_url(url)
+    path = path_of_url(url)
     if by_path == by_url and path != values["database_path"]:
         raise ConfigError("DATABASE_PATH and DATABASE_URL name different databases; set only one.")
     if by_path < by_url:
@@ -272,34 +272,36 @@ def _resolve_database(
     return {} if path is None else {"database_url": "", "database_path": path}
 
 
-def _path_of_url(url: str) -> Path | None:
-    """Return the path of a SQLite database, or None for a valid URL of PostgreSQL. Raises ConfigError."""
+def path_of_url(url: str, source: str = "DATABASE_URL") -> Path | None:
+    """Return the path of a SQLite database, or None for a valid URL of PostgreSQL.
+
+    `source` is the name of the URL in messages. They do not repeat the URL, which may have a password. Raises
+    ConfigError.
+    """
     if not database_urls.is_postgresql(url):
-        return _path_of_file_url(url)
+        return _path_of_file_url(url, source)
     if not database_urls.is_valid(url):
         raise ConfigError(
-            f"DATABASE_URL is malformed, but must be {database_urls.SYNTAX}; write special characters of the password "
-            "as %XX."
+            f"{source} is malformed, but must be {database_urls.SYNTAX}; write special characters of the password as "
+            "%XX."
         )
     return None
 
 
-def _path_of_file_url(url: str) -> Path:
+def _path_of_file_url(url: str, source: str) -> Path:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise ConfigError("DATABASE_URL is malformed.") from error
+        raise ConfigError(f"{source} is malformed.") from error
     if parts.scheme != "sqlite":
-        raise ConfigError(
-            f"DATABASE_URL has the unsupported scheme {parts.scheme!r}; use sqlite:///PATH or postgresql://."
-        )
+        raise ConfigError(f"{source} has the unsupported scheme {parts.scheme!r}; use sqlite:///PATH or postgresql://.")
     path = unquote(parts.path[1:])
     if parts.netloc or parts.query or parts.fragment or not path or path == ":memory:":
-        raise ConfigError("DATABASE_URL must name a file, as sqlite:///relative.db or sqlite:////absolute.db.")
+        raise ConfigError(f"{source} must name a file, as sqlite:///relative.db or sqlite:////absolute.db.")
     try:
         return Path(paths.expand(path))
     except ValueError as error:
-        raise ConfigError(f"DATABASE_URL cannot be used: {error}.") from error
+        raise ConfigError(f"{source} cannot be used: {error}.") from error
 
 
 def _mcp_port(values: Mapping[str, Any], labels: Mapping[str, str]) -> int:

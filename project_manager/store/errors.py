@@ -40,3 +40,7 @@ class CheckNotPossible(TemporaryBackupError):
 
 class OtherRelease(CheckNotPossible):
     """Refusal because the schema is of another release. Only that release can check or copy the database."""
+
+
+class CopyError(BackupError):
+    """Error with one sentence on why a database was not copied to another one. Neither of them has changed."""

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from project_manager.clock import rfc3339
+from project_manager.store.errors import DatabaseInUse
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import instances
 from project_manager.store.transaction import Tx
@@ -74,6 +76,16 @@ def running(tx: Tx) -> list[InstanceRow]:
     return [
         other for other in live(tx) if other.host != host or (other.pid != os.getpid() and _process_exists(other.pid))
     ]
+
+
+def check_unused(tx: Tx) -> None:
+    """Raise DatabaseInUse if another process uses the database."""
+    for other in running(tx):
+        gone = rfc3339(other.heartbeat_at + EXPIRES_AFTER_MS)
+        raise DatabaseInUse(
+            f"process {other.pid} on {other.host} ({other.kind}) uses the database: stop it first; "
+            f"if it has already stopped, retry after {gone}"
+        )
 
 
 def this_host() -> str:

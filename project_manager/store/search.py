@@ -5,13 +5,15 @@ each has a SearchIndex in its `search.py`.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, TableClause, bindparam, column, table
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.words import Phrase, index_words, query_phrases
 from project_manager.store.functions import Matches
+from project_manager.store.tables import tasks
+from project_manager.store.tables_knowledge import knowledge_items
 from project_manager.store.transaction import Tx
 
 TASK_TEXTS = ("name", "description", "external_key")
@@ -20,9 +22,18 @@ KNOWLEDGE_TEXTS = ("title", "content", "category", "tags")
 tasks_fts = table("tasks_fts", column("rowid"))
 knowledge_fts = table("knowledge_fts", column("rowid"))
 
+INDEXED = {tasks_fts.name: (tasks, TASK_TEXTS), knowledge_fts.name: (knowledge_items, KNOWLEDGE_TEXTS)}
+"""The table of each index, and the columns with its texts."""
+
 
 class SearchIndex(Protocol):
     """The words of rows in the format of one database."""
+
+    def columns(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the columns of an index of texts with these names."""
+
+    def row(self, row_id: int, words: dict[str, list[str]]) -> tuple[Any, ...]:
+        """Return the values of `columns` for a row with these words, by the names of their texts."""
 
     def replace(self, tx: Tx, index: str, row_id: int, words: dict[str, list[str]]) -> None:
         """Replace the words of a row, by the names of their texts."""
@@ -47,6 +58,16 @@ def index_knowledge(tx: Tx, knowledge_id: int, title: str, content: str, categor
     """Replace the indexed words of a knowledge item."""
     texts = {"title": title, "content": content, "category": category, "tags": tags}
     _index_of(tx).replace(tx, knowledge_fts.name, knowledge_id, _words(texts))
+
+
+def columns(tx: Tx, texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of an index of texts with these names."""
+    return _index_of(tx).columns(texts)
+
+
+def row(tx: Tx, row_id: int, texts: dict[str, str | None]) -> tuple[Any, ...]:
+    """Return the values of `columns` for the texts of a row."""
+    return _index_of(tx).row(row_id, _words(texts))
 
 
 def match_expression(tx: Tx, index: TableClause, query: str) -> str:

@@ -60,7 +60,7 @@ def revision(url: str) -> str | None:
 def open_error(url: str, error: BaseException) -> DatabaseOpenError:
     """Return the refusal for an error of the driver."""
     name, state = database_urls.name(url), getattr(error, "sqlstate", None)
-    why = " ".join(_message(error).split())
+    why = " ".join(message(error).split())
     if state is None:
         return DatabaseTemporarilyUnavailable(f"the database {name} cannot be reached: {why}")
     if state in _NO_PRIVILEGE:
@@ -69,7 +69,7 @@ def open_error(url: str, error: BaseException) -> DatabaseOpenError:
     return kind(f"the database {name} cannot be opened or migrated: {why}. Nothing was changed")
 
 
-def _message(error: BaseException) -> str:
+def message(error: BaseException) -> str:
     """Return the message of the server without the position in its SQL, else that of the driver."""
     from_server = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     return from_server or str(error)

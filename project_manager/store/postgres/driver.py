@@ -1,7 +1,7 @@
 """PostgreSQL driver: connections, the SQL dialect, and the mapping of driver errors."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -94,7 +94,7 @@ _STATES = (
 )
 """Prefixes of SQLSTATE with the errors for a client. The longer of two prefixes comes first."""
 _CHANGES = ("INSERT", "UPDATE", "DELETE")
-_GONE = ("08", "57P", "25P03")
+GONE = ("08", "57P", "25P03")
 """Prefixes of SQLSTATE of a lost connection: none, a server that stops, and a transaction that was idle too long."""
 NOT_REPLICATED = "01000"
 """SQLSTATE of the warning after a COMMIT that no longer waits for the standby."""
@@ -226,6 +226,13 @@ class Connection:
         """Return the rows of a query. They are all in memory, because a server cursor takes two more round trips."""
         return iter(self.execute(sql, parameters))
 
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Insert rows into a table with the COPY protocol, in one statement."""
+        names = ", ".join(f'"{name}"' for name in columns)
+        with self._link.cursor() as cursor, cursor.copy(f'COPY "{table}" ({names}) FROM STDIN'.encode()) as target:
+            for row in rows:
+                target.write_row(row)
+
     def run_script(self, sql: str) -> None:
         """Run several statements without parameters in one round trip."""
         self.asked_at = monotonic()
@@ -294,7 +301,7 @@ def as_domain_error(error: BaseException) -> ProjectManagerError:
     for prefix, kind, message in _STATES:
         if state.startswith(prefix):
             return kind(message)
-    if not (state.startswith(_GONE) if state else isinstance(error, psycopg.OperationalError)):
+    if not (state.startswith(GONE) if state else isinstance(error, psycopg.OperationalError)):
         log.error("a statement failed", exc_info=error, extra={"action": "statement_failed", "sqlstate": state})
         return Internal("internal server error")
     return DatabaseUnavailable("the database server cannot be reached")

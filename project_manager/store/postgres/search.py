@@ -8,6 +8,7 @@ compared with the texts of the rows that have all their words.
 import json
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from sqlalchemy import bindparam, cast, column, table
 from sqlalchemy.dialects.postgresql import TSVECTOR, insert
@@ -26,10 +27,16 @@ class TsvectorIndex:
     An expression is a JSON object with the words as a `tsquery`, and the phrases of several words as parts of `texts`.
     """
 
-    def replace(self, tx: Tx, index: str, row_id: int, words: dict[str, list[str]]) -> None:
+    def columns(self, texts: Sequence[str]) -> tuple[str, ...]:
+        return ("rowid", "words", "texts")
+
+    def row(self, row_id: int, words: dict[str, list[str]]) -> tuple[Any, ...]:
         texts = "".join(f" {' '.join(of_text)} " for of_text in words.values())
         distinct = dict.fromkeys(word for of_text in words.values() for word in of_text)
-        _replace(index).run(tx, rowid=row_id, words=" ".join(map(_quoted, distinct)), texts=texts)
+        return row_id, " ".join(map(_quoted, distinct)), texts
+
+    def replace(self, tx: Tx, index: str, row_id: int, words: dict[str, list[str]]) -> None:
+        _replace(index).run_in_order(tx, self.row(row_id, words))
 
     def expression(self, tx: Tx, index: str, phrases: Sequence[Phrase]) -> str:
         return self.phrases(phrases)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, literal_column, select, update
 
-from project_manager.clock import rfc3339, sortable_timestamp
+from project_manager.clock import sortable_timestamp
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import DatabaseRestored, HeadFields, TaskStatusChanged, TaskUnlocked
 from project_manager.domain.leases import UnlockReason
@@ -188,7 +188,7 @@ def _checkpoint_current(database: Path, now: int) -> _CurrentState:
             connection.execute("PRAGMA busy_timeout=200")
             tx = Tx(connection, now, SYSTEM, "", 0)
             tx.now = max(now, meta.clock_high(tx))
-            _check_unused_by_instances(tx)
+            instances.check_unused(tx)
             floor = max(tx.now, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
             head = _head_of(tx)
             backup.fold_wal(connection)
@@ -199,15 +199,6 @@ def _checkpoint_current(database: Path, now: int) -> _CurrentState:
         if driver.is_busy(error):
             raise DatabaseInUse(_in_use(database)) from error
         return _CurrentState(now, now)
-
-
-def _check_unused_by_instances(tx: Tx) -> None:
-    for other in instances.running(tx):
-        gone = rfc3339(other.heartbeat_at + instances.EXPIRES_AFTER_MS)
-        raise DatabaseInUse(
-            f"process {other.pid} on {other.host} ({other.kind}) uses the database: stop it first; "
-            f"if it has already stopped, retry after {gone}"
-        )
 
 
 @contextmanager

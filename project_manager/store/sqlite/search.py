@@ -29,9 +29,14 @@ SAMPLE = 256
 class FtsIndex:
     """The virtual tables of FTS5 with a column for each text."""
 
+    def columns(self, texts: Sequence[str]) -> tuple[str, ...]:
+        return ("rowid", *texts)
+
+    def row(self, row_id: int, words: dict[str, list[str]]) -> tuple[Any, ...]:
+        return (row_id, *[" ".join(of_text) for of_text in words.values()])
+
     def replace(self, tx: Tx, index: str, row_id: int, words: dict[str, list[str]]) -> None:
-        texts = {name: " ".join(of_text) for name, of_text in words.items()}
-        _replace(index, tuple(texts)).run(tx, rowid=row_id, **texts)
+        _replace(index, self.columns(tuple(words))).run_in_order(tx, self.row(row_id, words))
 
     def expression(self, tx: Tx, index: str, phrases: Sequence[Phrase]) -> str:
         limit = WORDS_OF_PREFIXES // max(1, sum(phrase.open for phrase in phrases))
@@ -54,8 +59,7 @@ class FtsIndex:
 
 
 @cache
-def _replace(index: str, texts: tuple[str, ...]) -> Statement:
-    names = ("rowid", *texts)
+def _replace(index: str, names: tuple[str, ...]) -> Statement:
     row = insert(table(index, *map(column, names))).prefix_with("OR REPLACE")
     return Statement(row.values(bindparams(*names)))
 
