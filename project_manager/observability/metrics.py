@@ -43,6 +43,12 @@ GAUGES = {
     "project_manager_database_damaged": "1 if damage was found in the SQLite database file, else 0.",
     "project_manager_disk_free_bytes": "Free disk space of the volume of the SQLite database in bytes.",
     "project_manager_clock_difference_seconds": "Database time minus wall clock in seconds.",
+    "project_manager_postgresql_reconnections_total": "Total number of times that the writer has connected again.",
+    "project_manager_postgresql_outage_seconds": "Seconds since the server was lost; 0 while it can be reached.",
+    "project_manager_postgresql_oldest_snapshot_seconds": "Age of the oldest open snapshot of the database in seconds.",
+    "project_manager_postgresql_standbys": "Number of connected standbys of the PostgreSQL server.",
+    "project_manager_postgresql_synchronous_standbys": "Number of connected synchronous standbys.",
+    "project_manager_postgresql_replication_lag_bytes": "Bytes of the write-ahead log that a standby has not applied.",
 }
 
 # A `_created` series per counter would double the page, and no alert rule reads it.
@@ -109,6 +115,24 @@ class Metrics:
         self._batch_jobs = self._timed(None, jobs, JOBS)
         took = _Series("pm_writer_batch_duration_seconds", "Duration of write transactions in seconds.", ())
         self._batch_seconds = self._timed(None, took, SECONDS)
+        self._lock_waits = self._timed(
+            None,
+            _Series(
+                "project_manager_postgresql_lock_wait_seconds",
+                "Time that a batch waits for the lock of the writers of all instances, in seconds.",
+                (),
+            ),
+            SECONDS,
+        )
+        self._lock_holds = self._timed(
+            None,
+            _Series(
+                "project_manager_postgresql_lock_hold_seconds",
+                "Time that a batch holds the lock of the writers of all instances, in seconds.",
+                (),
+            ),
+            SECONDS,
+        )
         self._queries = self._timed(
             None, _Series("pm_query_duration_seconds", "Duration of queries in seconds.", ("query",)), QUERY_SECONDS
         )
@@ -205,6 +229,11 @@ class Metrics:
         """Record one transaction of the writer."""
         self._batch_jobs((), jobs)
         self._batch_seconds((), seconds)
+
+    def writer_lock(self, waited_seconds: float, held_seconds: float) -> None:
+        """Record the lock of the writers on PostgreSQL in one batch."""
+        self._lock_waits((), waited_seconds)
+        self._lock_holds((), held_seconds)
 
     def query(self, name: str, seconds: float) -> None:
         """Record one read or write of the store by its name."""

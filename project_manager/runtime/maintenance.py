@@ -38,7 +38,7 @@ def register_jobs(jobs: BackgroundJobs, database: Database, metrics: Metrics, *,
 
 
 async def measure_database(database: Database) -> None:
-    """Read the size of the database from its server. A scrape does not wait for that."""
+    """Read the figures of the server of the database. A scrape does not wait for that."""
     await database.readers.run("database_size", database.backend.measure, SYSTEM, "")
 
 

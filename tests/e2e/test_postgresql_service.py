@@ -154,7 +154,10 @@ async def test_health_and_metrics_leave_the_files_to_the_server(start_instances:
         service.wait_until(lambda: client.get("/api/metrics").json()["system"]["database_bytes"])
         system = client.get("/api/metrics").json()["system"]
         page = client.get("/metrics").text
+        service.wait_until(lambda: "project_manager_postgresql_standbys 0.0" in client.get("/metrics").text)
     assert system["wal_bytes"] is None
+    assert sample(page, "project_manager_postgresql_outage_seconds") == 0
+    assert sample(page, "project_manager_postgresql_lock_wait_seconds_count") > 0
     assert sample(page, "pm_database_bytes") == system["database_bytes"]
     for name in ("pm_wal_bytes", "pm_backup", "project_manager_database_damaged", "project_manager_disk_free_bytes"):
         assert name not in page

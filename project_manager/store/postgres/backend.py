@@ -6,18 +6,18 @@ from pathlib import Path
 
 from project_manager.clock import Clock
 from project_manager.config import database_urls
+from project_manager.observability.metrics import Metrics
 from project_manager.store.backend import Verified
 from project_manager.store.errors import DatabaseOpenError
 from project_manager.store.instances import InstanceRow
-from project_manager.store.postgres import database, driver
+from project_manager.store.postgres import database, driver, figures
 from project_manager.store.postgres.clock import ServerClock
+from project_manager.store.postgres.figures import ServerFigures, WriterLock
 from project_manager.store.postgres.outage import Outage
 from project_manager.store.postgres.read_session import PostgresReadSession
 from project_manager.store.postgres.tail_session import PostgresTailSession
 from project_manager.store.postgres.write_connection import PostgresWriteConnection
 from project_manager.store.transaction import Tx
-
-_SIZE = "SELECT pg_database_size(current_database())"
 
 
 class PostgresBackend:
@@ -32,7 +32,8 @@ class PostgresBackend:
         self._server_clock = ServerClock()
         self.clock: Clock = clock or self._server_clock
         self._outage = Outage()
-        self._bytes: int | None = None
+        self._writer_lock = WriterLock()
+        self._figures = ServerFigures()
 
     @property
     def driver_error(self) -> type[Exception]:
@@ -45,7 +46,8 @@ class PostgresBackend:
         database.prepare(self.address, auto_migrate=auto_migrate)
 
     def connect_writer(self) -> PostgresWriteConnection:
-        return PostgresWriteConnection(self.address, self._writer, self._server_clock.observed, self._outage)
+        on_time = self._server_clock.observed
+        return PostgresWriteConnection(self.address, self._writer, on_time, self._outage, self._writer_lock)
 
     def connect_reader(self) -> PostgresReadSession:
         return PostgresReadSession(driver.Connection(self.address), self._outage)
@@ -82,10 +84,25 @@ class PostgresBackend:
         return None
 
     def measure(self, tx: Tx) -> None:
-        (self._bytes,) = tx.connection.execute(_SIZE).fetchone()
+        self._figures = figures.measure(tx)
 
     def size(self) -> tuple[int | None, None]:
-        return self._bytes, None
+        return self._figures.database_bytes, None
+
+    def register_metrics(self, metrics: Metrics) -> None:
+        metrics.omit_backups()
+        self._writer_lock.report = metrics.writer_lock
+        prefix = "project_manager_postgresql_"
+        metrics.register_gauge(f"{prefix}reconnections_total", lambda: self._writer_lock.reconnections)
+        metrics.register_gauge(f"{prefix}outage_seconds", self._outage.seconds)
+        metrics.register_gauge(f"{prefix}oldest_snapshot_seconds", lambda: self._present().oldest_snapshot_seconds)
+        metrics.register_gauge(f"{prefix}standbys", lambda: self._present().standbys)
+        metrics.register_gauge(f"{prefix}synchronous_standbys", lambda: self._present().synchronous_standbys)
+        metrics.register_gauge(f"{prefix}replication_lag_bytes", lambda: self._present().lag_bytes)
+
+    def _present(self) -> ServerFigures:
+        """Return the figures of the last measurement. They are unknown while the server is lost."""
+        return ServerFigures() if self._outage.seconds() else self._figures
 
     def disk_writable(self) -> bool:
         return True

@@ -51,6 +51,11 @@ class Outage:
                     raise
                 time.sleep(RETRY_SECONDS)
 
+    def seconds(self) -> float:
+        """Return how long the server has been lost, or 0."""
+        since = self._since
+        return 0.0 if since is None else monotonic() - since
+
     def end(self) -> None:
         """Take note that the server was reached."""
         with self._lock:

@@ -8,6 +8,7 @@ from project_manager.clock import monotonic
 from project_manager.domain.errors import ProjectManagerError, WriteUnconfirmed
 from project_manager.store.postgres import driver
 from project_manager.store.postgres import outage as outages
+from project_manager.store.postgres.figures import WriterLock
 from project_manager.store.postgres.link import AnswerTimeout
 from project_manager.store.postgres.outage import Outage
 from project_manager.store.write_connection import Recovery
@@ -41,11 +42,14 @@ class PostgresWriteConnection:
     start of each batch, in milliseconds since the epoch.
     """
 
-    def __init__(self, url: str, writer: str, on_server_time: Callable[[int], None], outage: Outage) -> None:
+    def __init__(
+        self, url: str, writer: str, on_server_time: Callable[[int], None], outage: Outage, lock: WriterLock
+    ) -> None:
         self.connection = driver.Connection(url)
         self._writer = writer
         self._on_server_time = on_server_time
         self._outage = outage
+        self._writer_lock = lock
         self._known_version: int | None = None
         self._version = self._now = 0
         self._changes_before = 0
@@ -81,6 +85,7 @@ class PostgresWriteConnection:
         until = monotonic() + outages.PATIENCE_SECONDS
         if not self._commit_until(until):
             self._wait_for_standby(until)
+        self._writer_lock.released()
         self._known_version = self._version
 
     def recover(self, error: Exception) -> Recovery:
@@ -100,6 +105,7 @@ class PostgresWriteConnection:
         if self.connection.in_transaction:
             try:
                 self.connection.execute("ROLLBACK")
+                self._writer_lock.released()
             except driver.DIALECT.driver_error:
                 log.exception("rollback failed", extra={"action": "rollback_failed"})
 
@@ -125,14 +131,18 @@ class PostgresWriteConnection:
     def _lock(self) -> None:
         """Begin a transaction that holds the lock of the writers."""
         self.connection.execute("BEGIN")
+        asked = monotonic()
         self._version, self._now = self.connection.row(_LOCK)
+        self._writer_lock.taken(asked)
         self._on_server_time(self._now)
         self._outage.end()
 
     def _reconnect(self) -> None:
         """Connect again. Wait for a server until the patience ends. Raises the driver's error."""
         self._known_version = None
+        self._writer_lock.lost()
         self.connection.reconnect(self._outage)
+        self._writer_lock.reconnections += 1
 
     def _find_batch(self) -> bool:
         """Connect again, and return whether the lost batch is in the database. A connection can be lost repeatedly."""

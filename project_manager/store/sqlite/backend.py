@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from project_manager.clock import Clock, monotonic
+from project_manager.observability.metrics import Metrics
 from project_manager.store import instances
 from project_manager.store.backend import Verified
 from project_manager.store.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable, UsedByAnotherHost
@@ -104,6 +105,11 @@ class SqliteBackend:
 
     def size(self) -> tuple[int, int]:
         return files.size(self.path), files.size(Path(f"{self.path}-wal"))
+
+    def register_metrics(self, metrics: Metrics) -> None:
+        metrics.register_gauge("wal_bytes", lambda: self.size()[1])
+        metrics.register_gauge("project_manager_database_damaged", lambda: float(self.damage() is not None))
+        metrics.register_gauge("project_manager_disk_free_bytes", self.disk_free)
 
     def disk_writable(self) -> bool:
         """Return whether a page can be written next to the database. The result is cached for PROBE_SECONDS."""
