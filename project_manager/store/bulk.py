@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import CLOSED, Status
@@ -17,6 +17,7 @@ from project_manager.store.tables import epics, metadata, projects, task_conflic
 from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
 from project_manager.store.transaction import Tx
 
+_ROWS_PER_INSERT = (64, 8, 1)
 AT_ONCE = 16
 """Number of rows with long texts that an export reads at once, so that it needs little memory."""
 
@@ -36,8 +37,7 @@ class NameRow(NamedTuple):
 Child = TypeVar("Child", bound=NamedTuple)
 
 _dependencies = task_dependencies
-_needed = tasks.alias("needed")
-_waiting = tasks.alias("waiting")
+_linked = tasks.alias("linked")
 _CLOSED_WORDS: list[ColumnElement[str]] = [literal_column(f"'{status.value}'") for status in Status if status in CLOSED]
 
 _OF_PROJECT = Statement(select(*COLUMNS).where(tasks.c.project_id == bindparam("project_id")).order_by(tasks.c.id))
@@ -68,26 +68,33 @@ _CONFLICTS = Statement(
     )
 )
 _DROP_DEPENDENCIES = Statement(delete(_dependencies).where(_dependencies.c.task_id.in_(number_elements("ids"))))
-_ADD_DEPENDENCY = Statement(
-    insert(_dependencies).values(task_id=bindparam("task_id"), depends_on_id=bindparam("other_id"))
-)
 _ADD_CONFLICT = Statement(insert(task_conflicts).values(task_id=bindparam("task_id"), other_id=bindparam("other_id")))
 _DROP_CONFLICT = Statement(
     delete(task_conflicts).where(
         task_conflicts.c.task_id == bindparam("task_id"), task_conflicts.c.other_id == bindparam("other_id")
     )
 )
+
+
+def _status_of(task_id: ColumnElement[int]) -> ScalarSelect[str]:
+    """Return the status of the task with this id, as a subquery.
+
+    PostgreSQL has no statistics of rows of the same transaction. It would read all tasks for each row of a join.
+    """
+    return select(_linked.c.status).where(_linked.c.id == task_id).correlate(_dependencies).scalar_subquery()
+
+
 _OPEN_DEPENDENCIES = (
     select(func.count())
-    .select_from(_dependencies.join(_needed, _needed.c.id == _dependencies.c.depends_on_id))
-    .where(_dependencies.c.task_id == tasks.c.id, _needed.c.status != literal_column("'DONE'"))
+    .select_from(_dependencies)
+    .where(_dependencies.c.task_id == tasks.c.id, _status_of(_dependencies.c.depends_on_id) != literal_column("'DONE'"))
     .correlate(tasks)
     .scalar_subquery()
 )
 _UNBLOCKS = (
     select(func.count())
-    .select_from(_dependencies.join(_waiting, _waiting.c.id == _dependencies.c.task_id))
-    .where(_dependencies.c.depends_on_id == tasks.c.id, _waiting.c.status.not_in(_CLOSED_WORDS))
+    .select_from(_dependencies)
+    .where(_dependencies.c.depends_on_id == tasks.c.id, _status_of(_dependencies.c.task_id).not_in(_CLOSED_WORDS))
     .correlate(tasks)
     .scalar_subquery()
 )
@@ -150,9 +157,12 @@ def children(tx: Tx, kind: type[Child], table: str, column: str, parent_id: int)
 def replace_dependencies(tx: Tx, links: dict[int, list[int]]) -> None:
     """Replace the dependencies of each task in `links` with the given ids. `recount` sets the counters."""
     _DROP_DEPENDENCIES.run(tx, ids=json.dumps(list(links)))
-    for task_id, others in links.items():
-        for other_id in others:
-            _ADD_DEPENDENCY.run(tx, task_id=task_id, other_id=other_id)
+    values = [number for task_id, others in links.items() for other_id in others for number in (task_id, other_id)]
+    start = 0
+    for size in _ROWS_PER_INSERT:
+        while len(values) - start >= 2 * size:
+            _add_dependencies(size).run_in_order(tx, values[start : start + 2 * size])
+            start += 2 * size
 
 
 def add_conflict(tx: Tx, one: int, other: int) -> None:
@@ -182,6 +192,14 @@ def _grouped(pairs: list[tuple[Any, ...]]) -> dict[int, list[int]]:
     for one, other in pairs:
         found.setdefault(one, []).append(other)
     return found
+
+
+@lru_cache(maxsize=len(_ROWS_PER_INSERT))
+def _add_dependencies(size: int) -> Statement:
+    rows: list[dict[str, Any]] = [
+        {name: bindparam(f"{name}_{number}") for name in ("task_id", "depends_on_id")} for number in range(size)
+    ]
+    return Statement(insert(_dependencies).values(rows))
 
 
 @lru_cache(maxsize=16)
