@@ -5,8 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 MAX_NODES_SHOWN = 20
 
 
-def cycles(edges: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
-    """Yield the cycle `[node, .., node]` of each edge that closes one, in depth-first order."""
+def cycles(edges: Mapping[int, Sequence[int]], on_node: Callable[[], None] = lambda: None) -> Iterator[list[int]]:
+    """Yield the cycle `[node, .., node]` of each edge that closes one, in depth-first order.
+
+    `on_node` is called at each node, because a large graph takes long.
+    """
     finished: set[int] = set()
     for root in edges:
         if root in finished:
@@ -16,6 +19,7 @@ def cycles(edges: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
         while path:
             following = next(ahead[-1], None)
             if following is None:
+                on_node()
                 finished.add(path[-1])
                 del position[path.pop()]
                 ahead.pop()

@@ -25,6 +25,7 @@ from project_manager.store.transaction import Tx
 
 _REPORT_EVERY = 100
 _SUGGESTIONS = 10
+_SEALED_AT_ONCE = 250
 
 
 def read_plan(command: ImportPlan, request_id: str) -> reader.Plan:
@@ -52,7 +53,7 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
             command.source, comparison, [*prepared.diagnostics, *comparison.diagnostics, *knowledge.diagnostics]
         )
     difference = comparison.difference
-    changes = _changes(difference, knowledge.changes)
+    changes = [*tx.paced(_changes(difference, knowledge.changes))]
     view = ImportView(
         dry_run=command.dry_run,
         created=sum(change.change == "created" for change in changes),
@@ -95,25 +96,21 @@ def export_plan(tx: Tx, command: ExportPlan) -> Iterator[str]:
     yield from writer.serialize(export.document(tx, command.project), command.format)
 
 
-def _changes(difference: PlanDiff, knowledge: list[KnowledgeChange]) -> list[ChangeView]:
-    """Return each change with its name: by kind, then in the order of the plan. Deletions come last."""
-    found = [
-        _change("project", project.name, project.row is None, list(project.changed)) for project in difference.projects
-    ]
-    found += [
-        _change("epic", f"{epic.project.name} / {epic.name}", epic.row is None, list(epic.changed))
-        for epic in difference.epics
-    ]
-    found += [_change("task", task.known.path, task.row is None, task.fields) for task in difference.tasks]
-    found += [_change("knowledge", item.path, item.row is None, item.fields) for item in knowledge]
+def _changes(difference: PlanDiff, knowledge: list[KnowledgeChange]) -> Iterator[ChangeView]:
+    """Yield each change with its name: by kind, then in the order of the plan. Deletions come last."""
+    for project in difference.projects:
+        yield _change("project", project.name, project.row is None, list(project.changed))
+    for epic in difference.epics:
+        yield _change("epic", f"{epic.project.name} / {epic.name}", epic.row is None, list(epic.changed))
+    for task in difference.tasks:
+        yield _change("task", task.known.path, task.row is None, task.fields)
+    for item in knowledge:
+        yield _change("knowledge", item.path, item.row is None, item.fields)
     names = {project.id: project.name for project in difference.projects}
-    found += [
-        ChangeView("deleted", "task", f"{names[row.project_id]} / {row.name}", []) for row in difference.pruned_tasks
-    ]
-    found += [
-        ChangeView("deleted", "epic", f"{names[row.project_id]} / {row.name}", []) for row in difference.pruned_epics
-    ]
-    return found
+    for row in difference.pruned_tasks:
+        yield ChangeView("deleted", "task", f"{names[row.project_id]} / {row.name}", [])
+    for pruned in difference.pruned_epics:
+        yield ChangeView("deleted", "epic", f"{names[pruned.project_id]} / {pruned.name}", [])
 
 
 def _change(kind: Any, name: str, is_new: bool, fields: list[str]) -> ChangeView:
@@ -256,21 +253,27 @@ class PlanWriter:
         self._recount.update(difference.waiting_for_pruned)
 
     def _emit_tasks(self, before: dict[int, TaskRow]) -> None:
-        for task in self._new:
-            self._advance()
-            spec = task.planned.with_defaults()
-            events.add(
-                self._tx,
-                TaskCreated(name=spec["name"], status=spec["status"].value, priority=spec["priority"], version=1),
-                project_id=task.project.id,
-                epic_id=None if task.epic is None else task.epic.id,
-                task_id=task.known.task_id,
-                sealed=seals.digests_of_new_task(self._tx, task.known.task_id),
-            )
+        for start in range(0, len(self._new), _SEALED_AT_ONCE):
+            created = self._new[start : start + _SEALED_AT_ONCE]
+            sealed = seals.digests_of_new_tasks(self._tx, [task.known.task_id for task in created])
+            for task in created:
+                self._advance()
+                self._emit_created(task, sealed[task.known.task_id])
         for task in self._changed:
             self._advance()
             if not task.changes_status_only:
                 emit_edit(self._tx, before[task.known.task_id])
+
+    def _emit_created(self, task: TaskChange, sealed: seals.Digests) -> None:
+        spec = task.planned.with_defaults()
+        events.add(
+            self._tx,
+            TaskCreated(name=spec["name"], status=spec["status"].value, priority=spec["priority"], version=1),
+            project_id=task.project.id,
+            epic_id=None if task.epic is None else task.epic.id,
+            task_id=task.known.task_id,
+            sealed=sealed,
+        )
 
     def _set_statuses(self) -> None:
         for task in self._changed:

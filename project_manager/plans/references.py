@@ -1,7 +1,7 @@
 """References to tasks in a plan: external key, name, or epic and name; for other projects, the project comes first."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -35,7 +35,9 @@ class Resolver:
     Each form of reference has an index, which is built at its first use: most plans use one or two of the six.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, paced: Callable[[list[TaskRef]], Iterable[TaskRef]] = iter) -> None:
+        """`paced` iterates over tasks while an index is built, because that takes long."""
+        self._paced = paced
         self._known: list[TaskRef] = []
         self._indexes: dict[tuple[int, bool], _Index] = {}
 
@@ -59,7 +61,7 @@ class Resolver:
         index = self._indexes.get((rank, with_project))
         if index is None:
             index = self._indexes[rank, with_project] = {}
-            for known in self._known:
+            for known in self._paced(self._known):
                 form = _spelling(known, rank)
                 if form is not None:
                     _enter(index, f"{_folded(known.project)}/{form}" if with_project else (known.project, form), known)
@@ -86,7 +88,7 @@ class References:
         self._projects = projects
         self._diagnostics = diagnostics
         self._new: list[TaskRef] = []
-        self._resolver = Resolver()
+        self._resolver = Resolver(tx.paced)
         self._has_read_others = False
 
     def add(self, known: TaskRef, *, is_pruned: bool = False) -> None:

@@ -47,3 +47,6 @@ class Connection(Protocol):
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor: ...
     def stream(self, sql: str, parameters: Sequence[Any] = ..., /) -> Iterator[Any]:
         """Yield the rows of a query that may have too many for the memory."""
+
+    def keep_alive(self) -> None:
+        """Execute a statement if the last one ended too long ago, because the server ends an idle transaction."""

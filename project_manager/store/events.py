@@ -76,6 +76,8 @@ _WRITTEN = (*chain.COLUMNS, "hash")
 _TYPE, _TASK_ID, _DATA = (chain.COLUMNS.index(name) - 1 for name in ("type", "task_id", "data"))
 """Positions in a row of the outbox, which has no `seq` yet."""
 _ROWS_PER_INSERT = (16, 4, 2, 1)
+_AT_ONCE = 256
+"""Number of events between two statements, so that the server does not end the transaction of a large batch as idle."""
 _AFTER = Statement(
     select(*_COLUMNS).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("limit"))
 )
@@ -125,14 +127,21 @@ def add(
 def add_compact_rows(tx: Tx, rows: list[list[Any]]) -> None:
     """Add the present compact row of its task to each event of a task. A deleted task has the row `null`."""
     about_tasks = [row for row in rows if row[_TYPE] in TASK_TYPES]
-    if about_tasks:
-        found = compact_rows.encoded(tx, {row[_TASK_ID] for row in about_tasks})
-        for row in about_tasks:
+    for start in range(0, len(about_tasks), _AT_ONCE):
+        chunk = about_tasks[start : start + _AT_ONCE]
+        found = compact_rows.encoded(tx, {row[_TASK_ID] for row in chunk})
+        for row in chunk:
             row[_DATA] = f'{row[_DATA][:-1]},"task":{found.get(row[_TASK_ID], "null")}}}'
 
 
 def write(tx: Tx, rows: list[list[Any]], head: Head) -> Head:
     """Insert events in this order behind `head`, many per statement, and return the new head."""
+    for start in range(0, len(rows), _AT_ONCE):
+        head = _write(tx, rows[start : start + _AT_ONCE], head)
+    return head
+
+
+def _write(tx: Tx, rows: list[list[Any]], head: Head) -> Head:
     seq, link = head
     values: list[Any] = []
     for row in rows:

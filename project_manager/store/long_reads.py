@@ -91,6 +91,9 @@ class ChunkedRead:
         """Yield the rows of a query."""
         return self._opened().connection.stream(sql, parameters)
 
+    def keep_alive(self) -> None:
+        self._opened().connection.keep_alive()
+
     def end(self) -> None:
         """Discard the rest of the text and close the session."""
         self._source = iter(())

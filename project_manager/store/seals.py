@@ -4,16 +4,18 @@ A digest covers columns that the event itself does not contain. The column `seal
 table to row id to digest, with the new digests of the rows that the event describes. It is no part of the public event.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from hashlib import sha256
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Select, bindparam, select
 
 from project_manager.domain.task_fields import SEALED
-from project_manager.store.statement import Statement
+from project_manager.store.statement import Statement, number_elements
 from project_manager.store.tables import metadata
 from project_manager.store.transaction import Tx
 
@@ -65,14 +67,24 @@ def stored(tx: Tx, table: str, column: str, value: int) -> Digests:
     return {table: dict(_digests(_rows_where(table, column).rows(tx, value=value)))}
 
 
-def digests_of_new_task(tx: Tx, task_id: int) -> Digests:
-    """Return the digests of a new task with its log entries, assumptions and verdicts."""
-    digests = stored(tx, "tasks", "id", task_id)
-    for table in ("task_logs", "assumptions"):
-        digests |= stored(tx, table, "task_id", task_id)
-    verdicts = [stored(tx, "assumption_verdicts", "assumption_id", int(row_id)) for row_id in digests["assumptions"]]
-    judged = {number: digest for found in verdicts for number, digest in found["assumption_verdicts"].items()}
-    return {table: rows for table, rows in {**digests, "assumption_verdicts": judged}.items() if rows}
+def digests_of_new_tasks(tx: Tx, task_ids: Collection[int]) -> dict[int, Digests]:
+    """Return the digests of new tasks with their log entries, assumptions and verdicts, by task id."""
+    assumptions = _grouped(tx, "assumptions", "task_id", task_ids)
+    verdicts = _grouped(tx, "assumption_verdicts", "assumption_id", [*chain.from_iterable(assumptions.values())])
+    judged = {
+        task_id: {number: digest for one in found for number, digest in verdicts.get(int(one), {}).items()}
+        for task_id, found in assumptions.items()
+    }
+    by_table = {
+        "tasks": _grouped(tx, "tasks", "id", task_ids),
+        "task_logs": _grouped(tx, "task_logs", "task_id", task_ids),
+        "assumptions": assumptions,
+        "assumption_verdicts": judged,
+    }
+    return {
+        task_id: {table: found[task_id] for table, found in by_table.items() if found.get(task_id)}
+        for task_id in task_ids
+    }
 
 
 def digests_of_table(tx: Tx, table: str) -> Iterator[tuple[int, str]]:
@@ -88,6 +100,16 @@ def _digests(rows: Any) -> Iterator[tuple[str, str]]:
     return ((str(row[0]), digest(tuple(row[1:]))) for row in rows)
 
 
+def _grouped(tx: Tx, table: str, column: str, values: Collection[Any]) -> dict[int, dict[str, str]]:
+    """Return the digests of the stored rows by row id, grouped by their value in this column."""
+    found: dict[int, dict[str, str]] = {}
+    if values:
+        rows = _rows_in(table, column).rows(tx, ids=json.dumps([int(value) for value in values]))
+        for value, row_id, *columns in rows:
+            found.setdefault(value, {})[str(row_id)] = digest(tuple(columns))
+    return found
+
+
 def _select(table: str) -> Select[Any]:
     columns = metadata.tables[table].c
     return select(columns.id, *[columns[name] for name in TABLES[table].columns])
@@ -97,6 +119,13 @@ def _select(table: str) -> Select[Any]:
 def _rows_where(table: str, column: str) -> Statement:
     found = metadata.tables[table].c
     return Statement(_select(table).where(found[column] == bindparam("value")).order_by(found.id))
+
+
+@lru_cache(maxsize=16)
+def _rows_in(table: str, column: str) -> Statement:
+    found = metadata.tables[table].c
+    chosen = select(found[column], found.id.label("row_id"), *[found[name] for name in TABLES[table].columns])
+    return Statement(chosen.where(found[column].in_(number_elements("ids"))).order_by(found.id))
 
 
 @lru_cache(maxsize=16)

@@ -1,12 +1,14 @@
 """The transaction that a use case receives, with one `now` and one actor."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from project_manager.domain.actors import Actor
 from project_manager.store.connection import Connection
+
+Item = TypeVar("Item")
 
 
 @dataclass(slots=True)
@@ -58,6 +60,20 @@ class Tx:
     def date(self) -> int:
         """Return the instant to compare with dates that users set."""
         return self.now if self.wall is None else self.wall
+
+    def keep_alive(self) -> None:
+        """Keep the transaction open in a computation that takes long. Call it often.
+
+        A server ends a transaction that is idle for 3 seconds, so that a stopped process does not block the others.
+        """
+        self.connection.keep_alive()
+
+    def paced(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield the items, for a loop without statements that takes long. Keep the transaction open meanwhile."""
+        keep_alive = self.connection.keep_alive
+        for item in items:
+            keep_alive()
+            yield item
 
     def count_outcome(self, outcome: str) -> None:
         """Record a change of a lease, to be counted once it is durable."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from project_manager import store
 from project_manager.domain.assumptions import WITHOUT_VERDICT
 from project_manager.schemas.tasks import TASK_FIELD_NAMES
-from project_manager.store import events, seals, search, task_filters
+from project_manager.store import bulk, events, seals, search, task_filters
 from project_manager.store.assumptions import VerdictRow
 from project_manager.store.bulk_knowledge import AssumptionRecord
 from project_manager.store.claim_search import _Shape
@@ -101,11 +101,13 @@ CHILDREN = (
     (VerdictRow, "assumption_verdicts", "assumption_id"),
     (KnowledgeLogRow, "knowledge_logs", "knowledge_id"),
 )
+OF_TASKS = (("task_logs", "task_id"), ("assumptions", "task_id"), ("assumption_verdicts", "assumption_id"))
 NEW_ROWS = ("task_logs", "knowledge_items", "knowledge_logs", "assumptions", "assumption_verdicts")
 
 ARGUMENTS: dict[str, Arguments] = {
     "agents._listed": [(None,), (False,), (True,)],
     "assumptions._listed": [(None,), (WITHOUT_VERDICT,), ("CONFIRMED",)],
+    "bulk._add_dependencies": product(bulk._ROWS_PER_INSERT),
     "bulk._insert": [(name, tuple(metadata.tables[name].c.keys()[1:])) for name in NEW_ROWS],
     "bulk._parents": [(table, column) for _, table, column in CHILDREN],
     "bulk._children": CHILDREN,
@@ -135,11 +137,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "ready_tasks._states": product(BOTH, BOTH),
     "ready_tasks._count_among_todo": product(BOTH, BOTH),
     "seals._all_rows": product(seals.TABLES),
-    "seals._rows_where": [
-        *product(seals.TABLES, ["id"]),
-        *[("task_logs", "task_id"), ("assumptions", "task_id"), ("assumption_verdicts", "assumption_id")],
-        ("knowledge_logs", "knowledge_id"),
-    ],
+    "seals._rows_in": [("tasks", "id"), *OF_TASKS],
+    "seals._rows_where": [*product(seals.TABLES, ["id"]), *OF_TASKS, ("knowledge_logs", "knowledge_id")],
     "sqlite.search._replace": [("tasks_fts", search.TASK_TEXTS), ("knowledge_fts", search.KNOWLEDGE_TEXTS)],
     "sqlite.search._words_with_prefix": [("tasks_fts",), ("knowledge_fts",)],
     "task_filters._size_of": product([*task_filters._INDEXES, *map(frozenset, [["ready"], ["ready", "project_id"]])]),

@@ -63,7 +63,7 @@ def plan(tasks: int) -> str:
 
 def work_of_an_import(database: Address, tasks: int, *names: str) -> list[int]:
     """Import a plan, and return the numbers of calls between the calls of these methods of the connection."""
-    command = ImportPlan(document=plan(tasks))
+    command = ImportPlan.model_validate({"document": plan(tasks)})
     prepared = apply.read_plan(command, "")
     with rolled_back(database) as tx, counted_work(tx.connection, *names) as work:
         tx.batch = BatchState()

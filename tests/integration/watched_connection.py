@@ -13,6 +13,7 @@ class WatchedConnection:
     def __init__(self, connection: Connection, execute: Callable[..., Any]) -> None:
         self.dialect: Dialect = connection.dialect
         self.execute = execute
+        self.keep_alive = connection.keep_alive
 
     def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         return iter(self.execute(sql, parameters))

@@ -49,6 +49,8 @@ SCHEMA = "project_manager"
 CONNECT_SECONDS = 3
 PREPARED_STATEMENTS = 1000
 ROWS_AT_ONCE = 1000
+KEEP_ALIVE_SECONDS = 1.0
+"""Time without a statement after which `Connection.keep_alive` executes one."""
 
 _CONNECT: dict[str, Any] = {
     "connect_timeout": CONNECT_SECONDS,
@@ -237,6 +239,10 @@ class Connection:
         """Run several statements without parameters in one round trip."""
         self.asked_at = monotonic()
         self._link.execute(sql.encode(), prepare=False)
+
+    def keep_alive(self) -> None:
+        if monotonic() - self.answered_at >= KEEP_ALIVE_SECONDS:
+            self.execute("SELECT 1")
 
     def notifications(self, seconds: float) -> Iterator[str]:
         """Yield the payloads of the notifications that arrive within this time."""

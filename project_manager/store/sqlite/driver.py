@@ -62,6 +62,9 @@ class Connection(driver.Connection):  # type: ignore[name-defined,misc]
     def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         return iter(self.execute(sql, parameters))
 
+    def keep_alive(self) -> None:
+        """Do nothing: SQLite has no server."""
+
 
 DriverError: type[Exception] = driver.Error
 IntegrityError: type[Exception] = driver.IntegrityError
