@@ -87,7 +87,8 @@ def over_sse(service: Service) -> Interface:
 
 def over_stdio(service: Service) -> Interface:
     """Open a session with a separate process on the same database."""
-    variables = environment(DATABASE_PATH=str(service.database), LOG_FILE=str(service.folder / "stdio.log"))
+    database = {name: value for name, value in service.settings.items() if name in ("DATABASE_PATH", "DATABASE_URL")}
+    variables = environment(**database, LOG_FILE=str(service.folder / "stdio.log"))
     parameters = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "mcp"], env=variables)
 
     @asynccontextmanager

@@ -1,12 +1,24 @@
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import make_service, prepare_service, start_service
+from tests.e2e.conftest import Start, make_service, prepare_service, start_service
+from tests.e2e.service import Service
 from tests.faults.shim import Shim
+from tests.stored_rows import Address
 
 __all__ = ["make_service", "prepare_service", "shim", "shim_library", "start_service"]
+
+
+@pytest.fixture
+def make_service_on(database: Address) -> Start:
+    """Return the constructor of a service on the database of the test: a file, or one on a server.
+
+    A module for both databases returns it from its `make_service`.
+    """
+    return Service if isinstance(database, Path) else partial(Service, DATABASE_PATH="", DATABASE_URL=database)
 
 
 @pytest.fixture(scope="session")

@@ -199,6 +199,7 @@ async def test_a_failed_fsync_ends_the_service_without_an_answer(prepare_service
         history.check_numbers(history.all_events(http))
 
 
+@pytest.mark.sqlite_only
 def test_a_command_reports_that_the_outcome_of_its_write_is_unknown(database: Path, tmp_path: Path, shim: Shim) -> None:
     cli = CommandLine(tmp_path)
     plan = json.dumps({"projects": [{"name": "Garden", "tasks": [{"name": "Paint"}]}]})
@@ -250,6 +251,7 @@ async def test_a_write_without_an_answer_may_be_sent_again_with_its_key(prepare_
         assert names(http) == ["once"]
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("page", [1, -1, -30])
 def test_a_database_that_cannot_be_read_is_not_reported_as_damaged(
     database: Path, tmp_path: Path, shim: Shim, page: int
@@ -274,6 +276,7 @@ def test_a_database_that_cannot_be_read_is_not_reported_as_damaged(
     assert "is intact" in cli.says("verify", *place, **shim.variables(database))
 
 
+@pytest.mark.sqlite_only
 def test_a_restore_to_a_full_disk_ends_with_that_reason_and_changes_nothing(
     database: Path, tmp_path: Path, small_disk: SmallDisk
 ) -> None:

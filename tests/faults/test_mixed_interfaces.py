@@ -19,6 +19,11 @@ AGENTS, KILLS = 8, 4
 WHOLE_RUN = 120
 
 
+@pytest.fixture
+def make_service(make_service_on: Start) -> Start:
+    return make_service_on
+
+
 def plan(http: httpx.Client) -> None:
     """Create layers of tasks. Each task depends on two of the layer before."""
     layers = [[f"{layer}-{place}" for place in range(WIDTH)] for layer in range(LAYERS)]

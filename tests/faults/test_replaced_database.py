@@ -55,6 +55,7 @@ def post(service: Service, status: int) -> dict[str, Any]:
     return body
 
 
+@pytest.mark.sqlite_only
 def test_an_mcp_process_with_a_removed_file_reports_it_in_the_answer(database: Path) -> None:
     words = [*COMMAND, "mcp", "--db-path", str(database)]
     with subprocess.Popen(

@@ -41,6 +41,11 @@ sys.stdin.readline()
 """
 
 
+@pytest.fixture
+def make_service(make_service_on: Start) -> Start:
+    return make_service_on
+
+
 @contextmanager
 def agent_process(service: Service) -> Iterator[subprocess.Popen[str]]:
     """Start an agent that claims task 1 for a second. On a line of input it sets DONE with its fence."""
@@ -83,14 +88,13 @@ def test_an_agent_that_slept_past_its_lease_cannot_finish_the_task(start_service
 
 
 @pytest.fixture
-def pair(prepare_service: Start, shim: Shim, tmp_path: Path) -> tuple[Service, Service]:
-    """Start two servers on one database. The first one runs on the simulated disk."""
-    one = prepare_service()
-    two = prepare_service(DATABASE_PATH=one.database)
+def pair(prepare_service: Start, shim: Shim) -> tuple[Service, Service]:
+    """Start two servers on one database. The first one runs on the simulated disk, if the database is a file."""
+    one, two = prepare_service(), prepare_service()
     return one.start(**shim.variables(one.database)), two.start()
 
 
-async def test_two_servers_on_one_file_never_give_a_task_to_both(pair: tuple[Service, Service]) -> None:
+async def test_two_servers_on_one_database_never_give_a_task_to_both(pair: tuple[Service, Service]) -> None:
     leases: list[history.ObservedLease] = []
     agents = {f"agent-{number}" for number in range(6)}
     all_at_work = anyio.Event()
@@ -145,6 +149,7 @@ def test_a_server_keeps_working_while_another_one_is_stopped(pair: tuple[Service
         assert http.post("/api/tasks/1/lock", json={"agent_id": "b"}).json()["code"] == "lock_held"
 
 
+@pytest.mark.sqlite_only
 def test_a_server_that_stops_in_the_middle_of_a_commit_makes_others_refuse_and_not_hang(
     pair: tuple[Service, Service], shim: Shim
 ) -> None:
@@ -204,11 +209,12 @@ def affected(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": f"{folder.parent}:{environment()['PYTHONPATH']}"}
 
 
+@pytest.mark.sqlite_only
 def test_a_second_server_is_refused_on_a_sqlite_that_could_corrupt_the_file(
     prepare_service: Start, affected: dict[str, str]
 ) -> None:
     first = prepare_service()
-    second = prepare_service(DATABASE_PATH=first.database)
+    second = prepare_service()
     first.start(**affected)
     second.spawn(**affected)
     assert second.process.wait(START_SECONDS) not in (0, -6, -9, -11)
@@ -219,6 +225,7 @@ def test_a_second_server_is_refused_on_a_sqlite_that_could_corrupt_the_file(
     second.start(**affected)
 
 
+@pytest.mark.sqlite_only
 def test_a_killed_server_starts_again_at_once_on_any_sqlite(prepare_service: Start, affected: dict[str, str]) -> None:
     service = prepare_service().start(**affected)
     service.kill()

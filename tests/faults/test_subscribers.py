@@ -6,6 +6,7 @@ import random
 import anyio
 import anyio.to_thread
 import httpx
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
@@ -19,6 +20,12 @@ CUT_OFF_SECONDS = 15
 CLIENTS, WRITES, BACK_OFF = 25, 200, 0.05
 
 
+@pytest.fixture
+def make_service(make_service_on: Start) -> Start:
+    return make_service_on
+
+
+@pytest.mark.sqlite_only
 async def test_a_client_that_does_not_read_delays_no_other_and_loses_nothing(start_service: Start) -> None:
     service = start_service()
     with service.http() as http, stalled_websocket(service.port) as stalled:
