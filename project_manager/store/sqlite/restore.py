@@ -5,73 +5,27 @@ is raised above all that the replaced database can have issued.
 """
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, func, literal_column, select, update
+from sqlalchemy import delete
 
 from project_manager.clock import sortable_timestamp
 from project_manager.domain.actors import SYSTEM
-from project_manager.domain.events import DatabaseRestored, HeadFields, TaskStatusChanged, TaskUnlocked
-from project_manager.domain.leases import UnlockReason
-from project_manager.store import chain, events, instances, lease_history, meta
+from project_manager.domain.events import HeadFields
+from project_manager.store import instances, meta, new_epoch
 from project_manager.store.database_clock import JUMP_MS, ClockMark
 from project_manager.store.errors import BackupError, DatabaseInUse, RestoreNotVerified, TemporaryBackupError
-from project_manager.store.lease_history import LeaseRow
 from project_manager.store.sqlite import backup, driver, files, private_files
 from project_manager.store.statement import Statement
 from project_manager.store.tables import instances as instances_table
-from project_manager.store.tables import tasks, waiters
+from project_manager.store.tables import waiters
 from project_manager.store.transaction import Tx
 
-
-class _LeasedTask(NamedTuple):
-    """The columns of a task with a lease that all schemas from OLDEST_REVISION on have."""
-
-    id: int
-    project_id: int
-    epic_id: int | None
-    lock_holder: str
-    lock_from: str
-    fence: int
-    name: str
-    lock_acquired_at: int
-    lock_expires_at: int
-    attempts: int
-    version: int
-
-
-_LEASED = Statement(
-    select(*[tasks.c[name] for name in _LeasedTask._fields])
-    .where(tasks.c.lock_holder.is_not(None))
-    .order_by(tasks.c.id)
-)
-_RELEASE_ALL = Statement(
-    update(tasks)
-    .where(tasks.c.lock_holder.is_not(None))
-    .values(
-        status=tasks.c.lock_from,
-        worked_by=tasks.c.lock_holder,
-        unconfirmed_fence=literal_column("NULL"),
-        attempts=tasks.c.attempts,  # the triggers on labels of ready tasks fire on this column
-        lock_holder=literal_column("NULL"),
-        lock_acquired_at=literal_column("NULL"),
-        lock_expires_at=literal_column("NULL"),
-        lock_ttl=literal_column("NULL"),
-        lock_from=literal_column("NULL"),
-        lock_fenced=0,
-        version=tasks.c.version + 1,
-        updated_at=bindparam("now"),
-    )
-)
-_HIGHEST_FENCE = Statement(select(func.coalesce(func.max(tasks.c.fence), 0)))
-_RAISE_FENCES = Statement(update(tasks).where(tasks.c.fence < bindparam("floor")).values(fence=bindparam("floor")))
 _DELETE_INSTANCES = Statement(delete(instances_table))
 _DELETE_WAITERS = Statement(delete(waiters))
 
@@ -189,8 +143,8 @@ def _checkpoint_current(database: Path, now: int) -> _CurrentState:
             tx = Tx(connection, now, SYSTEM, "", 0)
             tx.now = max(now, meta.clock_high(tx))
             instances.check_unused(tx)
-            floor = max(tx.now, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
-            head = _head_of(tx)
+            floor = max(tx.now, new_epoch.next_fence_floor(tx))
+            head = new_epoch.head_of(tx)
             backup.fold_wal(connection)
             return _CurrentState(tx.now, floor, head)
         finally:
@@ -218,12 +172,6 @@ def _in_use(database: Path) -> str:
     )
 
 
-def _head_of(tx: Tx) -> HeadFields:
-    """Return the epoch of a database and its newest event."""
-    seq, digest = chain.head(tx)
-    return {"epoch": meta.epoch(tx), "seq": seq, "hash": digest.hex()}
-
-
 def _start_epoch(prepared: Path, now: int, present: _CurrentState) -> Restored:
     """Begin a new epoch in the prepared file and return the result. It starts at `now` or at a later database time."""
     connection = driver.connect(str(prepared))
@@ -233,20 +181,15 @@ def _start_epoch(prepared: Path, now: int, present: _CurrentState) -> Restored:
         high = max(present.high, meta.clock_high(tx))
         # Database time begins at its last instant, unless that is so far ahead that the clock was probably wrong.
         tx.now = now if high - now > JUMP_MS else max(now, high)
-        floor = max(high, present.fence_floor, meta.fence_floor(tx) + 1, int(_HIGHEST_FENCE.value(tx)) + 1)
-        epoch = secrets.token_hex(8)
-        events.add(tx, DatabaseRestored(epoch=epoch, fence_floor=floor, backup=_head_of(tx), replaced=present.head))
-        released = _end_leases(tx)
-        meta.begin_epoch(tx, epoch, floor)
+        begun = new_epoch.begin(tx, max(high, present.fence_floor), present.head)
         _lower_clock(tx)
-        _RAISE_FENCES.run(tx, floor=floor)
         _DELETE_INSTANCES.run(tx)
         _DELETE_WAITERS.run(tx)
         connection.execute("COMMIT")
         backup.fold_wal(connection)
     finally:
         connection.close()
-    return Restored(None, (), epoch, floor, released, max(0, high - tx.now))
+    return Restored(None, (), *begun, max(0, high - tx.now))
 
 
 def _lower_clock(tx: Tx) -> None:
@@ -255,26 +198,6 @@ def _lower_clock(tx: Tx) -> None:
     for table, column in (("answers", "created_at"), ("agents", "last_seen_at"), ("ended_leases", "ended_at")):
         tx.connection.execute(f"UPDATE {table} SET {column} = ? WHERE {column} > ?", (tx.now, tx.now))  # noqa: S608
     tx.connection.execute("UPDATE tasks SET deferred = 1 WHERE deferred = 0 AND defer_until > ?", (tx.now,))
-
-
-def _end_leases(tx: Tx) -> int:
-    """End all leases and reset their tasks to the status before the claim. Return the number of leases.
-
-    The agents may have finished or released the tasks since the backup.
-    """
-    leased, reason = _LEASED.all(tx, _LeasedTask._make), UnlockReason.FORCED.value
-    _RELEASE_ALL.run(tx, now=tx.now)
-    for row in leased:
-        agent, status, version = row.lock_holder, row.lock_from, row.version + 1
-        times = (row.lock_acquired_at, row.lock_expires_at, tx.now)
-        lease_history.record(tx, LeaseRow(row.id, row.fence, agent, row.project_id, row.name, *times, reason, status))
-        moved = TaskStatusChanged(
-            status=status, previous_status="IN_PROGRESS", agent_id=agent, lock_released=True, version=version
-        )
-        unlocked = TaskUnlocked(agent_id=agent, reason=reason, status=status, attempts=row.attempts, version=version)
-        for event in (moved, unlocked):
-            events.add(tx, event, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id)
-    return len(leased)
 
 
 def _backup_name_of_current(database: Path, now: int) -> str:
