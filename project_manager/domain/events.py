@@ -315,13 +315,13 @@ class HeadFields(TypedDict):
 
 
 class DatabaseRestored(Event):
-    """The database was replaced by a backup. It is the first event of a new epoch."""
+    """The database was replaced by a backup, or by a standby that may lack changes. It begins a new epoch."""
 
     type = "database.restored"
     epoch: Annotated[str, "id of the new history of events"]
     fence_floor: Annotated[int, "new leases have fences above this number"]
     backup: HeadFields
-    replaced: Annotated[HeadFields | None, "null if the replaced database was unreadable"]
+    replaced: Annotated[HeadFields | None, "null if the replaced database is lost"]
 
 
 class TokenFields(TypedDict):

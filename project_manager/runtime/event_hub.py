@@ -8,7 +8,7 @@ delays no other subscriber.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
@@ -33,7 +33,7 @@ class Overflow(Exception):
     """Error of a subscriber that did not read. It may subscribe again with the last `seq` that it received."""
 
 
-class Resync(Exception):
+class Resync(Overflow):
     """Error when events after `since` are gone. The subscriber then reads the present state and subscribes again."""
 
 
@@ -237,6 +237,10 @@ class _FanOut:
         for client in list(self._clients):
             client.end(Overflow)
             self._drop(client)
+        self.discard()
+
+    def discard(self) -> None:
+        """Discard all events that wait."""
         self._waiting.clear()
         self._remaining.clear()
         self._characters = 0
@@ -258,7 +262,7 @@ class Hub:
         self.epoch = tail.epoch
         self.head = tail.head
         self._oldest = tail.head
-        tail.follow(self._received)
+        tail.follow(self._received, self._epoch_begun)
 
     @property
     def subscribers(self) -> int:
@@ -317,6 +321,22 @@ class Hub:
             self._loop.call_soon_threadsafe(self._publish, events)
         except RuntimeError:  # the loop is closed
             self._tail.follow(lambda _: None)
+
+    def _epoch_begun(self, epoch: str, head: int) -> None:
+        """Pass the new epoch from the thread of the tail to the event loop."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._begin_epoch, epoch, head)
+
+    def _begin_epoch(self, epoch: str, head: int) -> None:
+        """Forget all events, because a failover may have lost the newest ones, and let each subscriber resync."""
+        self.epoch, self.head, self._oldest = epoch, head, head
+        self._recent.clear()
+        self._remembered = 0
+        self._fan_out.discard()
+        for subscription in (*self._local, *self._clients):
+            subscription.end(Resync)
+        self._local.clear()
+        self._clients.clear()
 
     def _publish(self, events: list[Event]) -> None:
         for event in events:

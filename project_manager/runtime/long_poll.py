@@ -6,7 +6,7 @@ picks a task for each waiter and calls `WaitingCall.claim` back in its transacti
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -145,7 +145,8 @@ class LongPolls:
         command = call.command
         wanted = frozenset(command.types) or None
         async with self._hub.subscribe(project_id=command.project_id, types=wanted, limit=UNBOUNDED) as subscription:
-            with anyio.move_on_after(call.wait_seconds):
+            # A new epoch ends the subscription, and the next read shows it.
+            with anyio.move_on_after(call.wait_seconds), suppress(Overflow):
                 while True:
                     result = await self._executor.read(call)
                     if result.view.items or result.view.resync:

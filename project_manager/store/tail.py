@@ -35,6 +35,7 @@ KEPT_COMMITS = 64
 """Maximum number of own commits that wait for the tail. It reads the events of older and of large commits."""
 
 Receive = Callable[[list[EventRow]], None]
+BeginEpoch = Callable[[str, int], None]
 
 
 class TailSession(Protocol):
@@ -52,6 +53,12 @@ class TailSession(Protocol):
 
     def version(self) -> int:
         """Return a number that changes when another connection commits. Raises the driver's error."""
+
+    def epoch(self) -> str | None:
+        """Return the epoch at the last `version`, or None if it does not change while a process runs."""
+
+    def may_have_new_epoch(self) -> bool:
+        """Return whether events of this process may belong to another epoch than that of the last `version`."""
 
     def obstacle(self) -> str | None:
         """Return why this process may not read, or None."""
@@ -79,6 +86,7 @@ class EventReader:
         self._unsure = False
         self._ended = threading.Event()
         self._receive: Receive | None = None
+        self._on_epoch: BeginEpoch | None = None
         self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
         tx = self._tx()
         self.epoch = meta.epoch(tx)
@@ -97,9 +105,12 @@ class EventReader:
         self._thread.start()
         self._session.listen(self._others_committed)
 
-    def follow(self, receive: Receive) -> None:
-        """Pass all new events to `receive` from now on. The tail thread calls it."""
-        self._receive = receive
+    def follow(self, receive: Receive, on_epoch: BeginEpoch | None = None) -> None:
+        """Pass all new events to `receive` from now on. The tail thread calls it.
+
+        `on_epoch` gets the id of a new epoch and its last event, after which the next events come.
+        """
+        self._receive, self._on_epoch = receive, on_epoch
 
     def committed(self, written: WrittenEvents) -> None:
         """Take over the events of a commit of this process. Only the writer's thread calls it."""
@@ -136,11 +147,13 @@ class EventReader:
             if not self._may_read():
                 continue
             try:
-                if woken and self._pass_own_events() and not notified:
+                in_order = woken and not self._session.may_have_new_epoch() and self._pass_own_events()
+                if in_order and not notified:
                     self._unsure = True
                     self._ended.wait(MIN_POLL_INTERVAL)
                     continue
                 seen = self._version()
+                self._check_epoch()
                 if seen != version:  # checked also after own commits, because another process may have committed too
                     self._commits_seen += 1
                 if seen != version or woken:
@@ -157,6 +170,18 @@ class EventReader:
                 self._session.note(error)
                 self._trouble.failed(error)
                 self._ended.wait(RETRY_SECONDS)
+
+    def _check_epoch(self) -> None:
+        """Go on at the head of the database if it has begun a new epoch. Its numbers may be lower than the last one."""
+        epoch = self._session.epoch()
+        if epoch is None or epoch == self.epoch:
+            return
+        self._own_events.clear()
+        self._commits_seen += 1
+        self.head = events.head(self._tx())
+        self.epoch = epoch
+        if self._on_epoch is not None:
+            self._on_epoch(epoch, self.head)
 
     def _may_read(self) -> bool:
         """Return whether this process may read the database. Log the beginning and the end of an obstacle."""

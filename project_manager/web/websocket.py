@@ -155,15 +155,15 @@ class EventsWebSocket:
         follow = partial(self._runtime.follow, project_id=command.project_id, write=write)
         head = await self._runtime.latest_seq()
         await _send(client.send, self._hello(head))
-        since = head if command.since is None else command.since
-        try:
-            async with follow(since, epoch=command.epoch) as subscription:
-                await self._send_events(subscription, client)
-        except Resync:
-            head = await self._runtime.latest_seq()
-            async with follow(head) as subscription:
-                await _send(client.send, {"type": "resync", "epoch": self._runtime.hub.epoch, "seq": head})
-                await self._send_events(subscription, client)
+        since, epoch, resync = (head if command.since is None else command.since), command.epoch, False
+        while True:
+            try:
+                async with follow(since, epoch=epoch) as subscription:
+                    if resync:
+                        await _send(client.send, {"type": "resync", "epoch": self._runtime.hub.epoch, "seq": since})
+                    await self._send_events(subscription, client)
+            except Resync:
+                since, epoch, resync = await self._runtime.latest_seq(), None, True
 
     async def _send_events(self, subscription: Subscription, client: _Client) -> None:
         """Send the events that the client did not take at once. Raises TimeoutError when it reads too slowly."""

@@ -24,6 +24,11 @@ async def test_a_synchronous_failover_loses_no_acknowledged_write(tmp_path: Path
     await fail_over("synchronous", tmp_path)
 
 
+@pytest.mark.promise("failover:nothing-lost")
+async def test_an_asynchronous_failover_begins_a_new_epoch_and_repeats_no_fence(tmp_path: Path) -> None:
+    await fail_over("asynchronous", tmp_path)
+
+
 async def fail_over(kind: str, folder: Path) -> None:
     with (
         running_cluster(is_synchronous=kind == "synchronous") as cluster,

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -24,6 +25,7 @@ from project_manager.domain.errors import (
     StorageFull,
 )
 from project_manager.store.connection import Dialect
+from project_manager.store.postgres.lineage import Lineage, Refused, Server
 from project_manager.store.postgres.link import LONGEST_SECONDS, Link
 from project_manager.store.postgres.outage import Outage
 from project_manager.store.postgres.search import TsvectorIndex
@@ -85,6 +87,13 @@ _BEGIN_READ = (
 )
 UNCHANGED_TIMEOUT = 0.8
 """Part of the timeout of a statement that may be left of a read without a change of the timeout."""
+# The checkpoint, which also has the timeline, still shows the old one after a promotion.
+_IDENTITY = (
+    "(SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()),"
+    " CAST(CAST('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS BIT(32)) AS BIGINT)"
+)
+_HIDDEN = (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFunction, psycopg.errors.FeatureNotSupported)
+_HISTORY = "SELECT {}, system, timeline, commits FROM counter WHERE id = 1"
 _STATES = (
     ("53100", StorageFull, "the disk of the database server is full"),
     ("53", DatabaseUnavailable, "the database server has no free connections or memory"),
@@ -108,6 +117,28 @@ def parameters(url: str, *, read_write: bool = True) -> dict[str, Any]:
     return _CONNECT | any_kind | conninfo_to_dict(url)
 
 
+def each_host(given: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the parameters of libpq once for each of the hosts that they name."""
+    lists = {name: str(given[name]).split(",") for name in ("host", "hostaddr", "port") if given.get(name)}
+    number = max((len(lists[name]) for name in ("host", "hostaddr") if name in lists), default=1)
+    return [
+        given | {name: values[0] if len(values) == 1 else values[index] for name, values in lists.items()}
+        for index in range(number)
+    ]
+
+
+def _check_lineage(link: Link, lineage: Lineage) -> None:
+    """Read the identity of the server. Raises Refused if this process must not use it."""
+    known = lineage.commits
+    try:
+        (row,) = link.execute(_HISTORY.format(_IDENTITY))
+    except _HIDDEN:  # by the service of a provider
+        (row,) = link.execute(_HISTORY.format("NULL, NULL"))
+    server = None if row[0] is None else Server(*row[:2])
+    link.server, link.stored = server, Server(*row[2:4])
+    lineage.check(server, link.stored, row[4], known)
+
+
 class Connection:
     """A connection in autocommit mode. The caller executes BEGIN and COMMIT.
 
@@ -117,12 +148,16 @@ class Connection:
 
     dialect = DIALECT
 
-    def __init__(self, url: str, outage: Outage | None = None, *, read_write: bool = True) -> None:
+    def __init__(
+        self, url: str, outage: Outage | None = None, lineage: Lineage | None = None, *, read_write: bool = True
+    ) -> None:
         """Connect to a server, or with `read_write` only to one that takes writes.
 
-        If that fails, try again until the patience of `outage` ends. Raises the driver's error.
+        If that fails, try again until the patience of `outage` ends. With `lineage`, refuse an outdated server. Raises
+        the driver's error.
         """
         self._parameters = parameters(url, read_write=read_write)
+        self._lineage = lineage
         self.changes = 0
         self.asked_at = self.answered_at = 0.0
         self._warning: str | None = None
@@ -131,12 +166,41 @@ class Connection:
         self._link = self._connect(outage)
 
     def _connect(self, outage: Outage | None) -> Link:
-        return self._connected() if outage is None else outage.connect(self._connected)
+        connect = self._connected if self._lineage is None else partial(self._connected_in_lineage, self._lineage)
+        return connect() if outage is None else outage.connect(connect)
 
     def _connected(self) -> Link:
-        link = Link.connect(autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=1, **self._parameters)
+        return self._connected_to(self._parameters)
+
+    def _connected_in_lineage(self, lineage: Lineage) -> Link:
+        """Connect to the first host with a server that is not outdated. A new process takes the newest of all.
+
+        After a failover, the old primary may take writes again. The driver alone would prefer it for its place.
+        """
+        found: list[Link] = []
+        is_new = lineage.is_empty
+        errors: list[psycopg.Error] = []
+        for host in each_host(self._parameters):
+            if found and not is_new:
+                break
+            try:
+                found.append(self._connected_to(host))
+            except psycopg.Error as error:
+                errors.append(error)
+        if not found:
+            raise next((error for error in errors if isinstance(error, Refused)), errors[-1])
+        newest = max(found, key=lambda link: 0 if link.server is None else link.server.timeline)
+        for link in found:
+            if link is not newest:
+                link.close()
+        return newest
+
+    def _connected_to(self, host: dict[str, Any]) -> Link:
+        link = Link.connect(autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=1, **host)
         try:
             self._prepare(link)
+            if self._lineage is not None:
+                _check_lineage(link, self._lineage)
         except psycopg.Error:
             link.close()
             raise
@@ -153,6 +217,16 @@ class Connection:
 
     def _note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         self._warning = diagnostic.sqlstate
+
+    @property
+    def server(self) -> Server | None:
+        """The identity of the server, or None if it is unknown."""
+        return self._link.server
+
+    @property
+    def is_new_server(self) -> bool:
+        """Return whether the last batch in the database was not on this server, as of the connection."""
+        return self._link.server != self._link.stored
 
     @property
     def is_lost(self) -> bool:
@@ -270,8 +344,8 @@ class Connection:
 class StreamingConnection(Connection):
     """Connection for queries with too many rows for the memory. The server sends them in pieces."""
 
-    def __init__(self, url: str, outage: Outage | None = None) -> None:
-        super().__init__(url, outage)
+    def __init__(self, url: str, outage: Outage | None = None, lineage: Lineage | None = None) -> None:
+        super().__init__(url, outage, lineage)
         self._names = (f"rows_{number}" for number in count(1))
 
     def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
@@ -303,6 +377,8 @@ def as_domain_error(error: BaseException) -> ProjectManagerError:
 
     Without a state, an OperationalError is about the connection, and each other error about the statement.
     """
+    if isinstance(error, Refused):
+        return DatabaseUnavailable(str(error))
     state = getattr(error, "sqlstate", None) or ""
     for prefix, kind, message in _STATES:
         if state.startswith(prefix):

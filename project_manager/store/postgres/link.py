@@ -8,6 +8,7 @@ import psycopg
 from psycopg.waiting import Wait
 
 from project_manager.clock import monotonic
+from project_manager.store.postgres.lineage import Server
 
 SILENCE_SECONDS = 3.0
 """Time without an answer after which a connection asks the server again, on another connection."""
@@ -33,11 +34,14 @@ class Link(psycopg.Connection[Any]):
     After SILENCE_SECONDS without an answer, it asks the server on another connection whether it still runs the
     statement. If the server does not answer this either, the connection is closed and counts as lost. `origin` has the
     parameters of libpq, or None for a connection that does not ask. `limit` is the limit of a statement in seconds.
+    `server` is the identity of the server, if it is known, and `stored` the one in the database.
 
     It never cancels a statement: a canceled COMMIT takes effect, but only on the primary.
     """
 
     origin: dict[str, Any] | None = None
+    server: Server | None = None
+    stored: Server | None = None
     limit = LONGEST_SECONDS
 
     def wait(self, gen: Generator[Wait, int, Result], interval: float = 0.1, timeout: float | None = None) -> Result:

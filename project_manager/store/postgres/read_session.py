@@ -2,6 +2,7 @@
 
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.store.postgres import driver
+from project_manager.store.postgres.lineage import Lineage
 from project_manager.store.postgres.outage import Outage
 
 
@@ -10,15 +11,18 @@ class PostgresReadSession:
 
     in_process = False
 
-    def __init__(self, connection: driver.Connection, outage: Outage) -> None:
+    def __init__(self, connection: driver.Connection, outage: Outage, lineage: Lineage) -> None:
         self.connection = connection
         self._outage = outage
+        self._lineage = lineage
 
     @property
     def progressed(self) -> float:
         return self.connection.answered_at
 
     def begin(self, seconds: float) -> None:
+        if self._lineage.is_outdated(self.connection.server):
+            self.connection.reconnect(self._outage)
         try:
             self.connection.begin_read(seconds)
         except driver.DIALECT.driver_error:

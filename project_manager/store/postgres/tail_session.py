@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from project_manager.observability.logging import RateLimitedWarning
 from project_manager.store.postgres import driver
+from project_manager.store.postgres.lineage import Lineage
 
 log = logging.getLogger(__name__)
 
@@ -14,7 +15,7 @@ LISTEN_SECONDS = 1.0
 RETRY_SECONDS = 0.2
 JOIN_SECONDS = 0.5
 
-_VERSION = "SELECT commits FROM counter WHERE id = 1"
+_VERSION = "SELECT commits, (SELECT epoch FROM meta) FROM counter WHERE id = 1"
 
 
 class PostgresTailSession:
@@ -25,8 +26,11 @@ class PostgresTailSession:
 
     poll_interval = 1.0
 
-    def __init__(self, url: str, writer: str) -> None:
-        self.connection = driver.Connection(url)
+    def __init__(self, url: str, writer: str, lineage: Lineage) -> None:
+        self.connection = driver.Connection(url, lineage=lineage)
+        self._lineage = lineage
+        self._seen_connections = lineage.connections
+        self._epoch: str | None = None
         self._url = url
         self._writer = writer
         self._channel = f"end_{writer}"
@@ -38,13 +42,25 @@ class PostgresTailSession:
         self._listener.start()
 
     def version(self) -> int:
+        # Read before the database: a later connection of the writer is another reason to look.
+        connections = self._lineage.connections
+        if self._lineage.is_outdated(self.connection.server):
+            self.connection.reconnect()
         try:
-            return self._read_version()
+            version = self._read_version()
         except driver.DIALECT.driver_error:
             if not self.connection.is_lost:
                 raise
             self.connection.reconnect()
-            return self._read_version()
+            version = self._read_version()
+        self._seen_connections = connections
+        return version
+
+    def epoch(self) -> str | None:
+        return self._epoch
+
+    def may_have_new_epoch(self) -> bool:
+        return self._seen_connections != self._lineage.connections
 
     def obstacle(self) -> str | None:
         return None
@@ -61,7 +77,8 @@ class PostgresTailSession:
         self.connection.close()
 
     def _read_version(self) -> int:
-        return int(self.connection.row(_VERSION)[0])
+        version, self._epoch = self.connection.row(_VERSION)
+        return int(version)
 
     def _wake_listener(self) -> None:
         """End the wait of the listener, unless the connection is lost. It then ends after LISTEN_SECONDS."""
@@ -72,7 +89,7 @@ class PostgresTailSession:
         trouble = RateLimitedWarning(log, "listen_failed", "cannot listen for commits")
         while not self._ended.is_set():
             try:
-                self._listen_on(driver.Connection(self._url), on_commit, trouble)
+                self._listen_on(driver.Connection(self._url, lineage=self._lineage), on_commit, trouble)
             except driver.DIALECT.driver_error as error:
                 trouble.failed(error)
                 self._ended.wait(RETRY_SECONDS)
@@ -86,6 +103,8 @@ class PostgresTailSession:
             trouble.recovered()
             on_commit()  # another instance may have committed before
             while not self._ended.is_set():
+                if self._lineage.is_outdated(connection.server):
+                    return
                 for writer in connection.notifications(LISTEN_SECONDS):
                     if self._ended.is_set():
                         return

@@ -3,14 +3,17 @@
 import logging
 import secrets
 from collections.abc import Callable
+from typing import NamedTuple
 
-from project_manager.clock import monotonic
+from project_manager.clock import Clock, monotonic
 from project_manager.domain.errors import ProjectManagerError, WriteUnconfirmed
 from project_manager.store.postgres import driver
 from project_manager.store.postgres import outage as outages
 from project_manager.store.postgres.figures import WriterLock
+from project_manager.store.postgres.lineage import Lineage
 from project_manager.store.postgres.link import AnswerTimeout
 from project_manager.store.postgres.outage import Outage
+from project_manager.store.postgres.promotion import Promotion
 from project_manager.store.write_connection import Recovery
 
 log = logging.getLogger(__name__)
@@ -19,7 +22,9 @@ STALE_MARKS_MS = 24 * 3_600_000
 
 # The clock is read outside the subquery, and so after the lock is held.
 _LOCK = (
-    "SELECT commits, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+    "SELECT commits, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT),"
+    " current_setting('synchronous_standby_names') <> ''"
+    " AND current_setting('synchronous_commit') NOT IN ('off', 'local')"
     " FROM (SELECT commits FROM counter WHERE id = 1 FOR UPDATE) AS locked"
 )
 _CLOSE = (
@@ -34,22 +39,31 @@ _NOT_CONFIRMED = "the standby of the database has not confirmed the commit"
 _DELETE_MARKS = "DELETE FROM batch_marks WHERE writer = $1 OR at < $2"
 
 
+class Clocks(NamedTuple):
+    """The clock of the database, and the receiver of the instants of the server in milliseconds since the epoch."""
+
+    database: Clock
+    on_server_time: Callable[[int], None]
+
+
 class PostgresWriteConnection:
     """The only connection of this process that writes. A lock on one row makes the batches of all instances serial.
 
     Each batch that changes something stores its number as the mark of `writer`. After a connection is lost during a
-    COMMIT, the mark shows whether the server has kept the batch. `on_server_time` gets the instant of the server at the
-    start of each batch, in milliseconds since the epoch.
+    COMMIT, the mark shows whether the server has kept the batch. The first batch of each connection is preceded by the
+    check for a promotion.
     """
 
     def __init__(
-        self, url: str, writer: str, on_server_time: Callable[[int], None], outage: Outage, lock: WriterLock
+        self, url: str, writer: str, clocks: Clocks, outage: Outage, lineage: Lineage, lock: WriterLock
     ) -> None:
-        self.connection = driver.Connection(url)
+        self.connection = driver.Connection(url, lineage=lineage)
         self._writer = writer
-        self._on_server_time = on_server_time
+        self._clocks = clocks
         self._outage = outage
+        self._lineage = lineage
         self._writer_lock = lock
+        self._is_checked = self._is_synchronous = False
         self._known_version: int | None = None
         self._version = self._now = 0
         self._changes_before = 0
@@ -66,6 +80,8 @@ class PostgresWriteConnection:
 
     def begin(self) -> bool:
         self._committing = False
+        if self._lineage.is_outdated(self.connection.server):
+            self._reconnect()
         try:
             self._lock()
         except driver.DIALECT.driver_error:
@@ -87,6 +103,7 @@ class PostgresWriteConnection:
             self._wait_for_standby(until)
         self._writer_lock.released()
         self._known_version = self._version
+        self._lineage.saw(self._version, is_synchronous=self._is_synchronous)
 
     def recover(self, error: Exception) -> Recovery:
         if not self.connection.is_lost:
@@ -130,19 +147,41 @@ class PostgresWriteConnection:
 
     def _lock(self) -> None:
         """Begin a transaction that holds the lock of the writers."""
+        if not self._is_checked:
+            self._check_server()
+        self._begin_with_lock()
+        self._lineage.saw(self._version, is_synchronous=self._is_synchronous)
+        self._outage.end()
+
+    def _begin_with_lock(self) -> None:
         self.connection.execute("BEGIN")
         asked = monotonic()
-        self._version, self._now = self.connection.row(_LOCK)
+        self._version, self._now, self._is_synchronous = self.connection.row(_LOCK)
         self._writer_lock.taken(asked)
-        self._on_server_time(self._now)
-        self._outage.end()
+        self._clocks.on_server_time(self._now)
+
+    def _check_server(self) -> None:
+        """Take note of a promotion of the server before the first batch of a connection."""
+        self._is_checked = self._lineage.is_written(self.connection.server) and not self.connection.is_new_server
+        if self._is_checked:
+            return
+        self._begin_with_lock()
+        promotion = Promotion(self.connection, self._lineage, self._clocks.database, self._now)
+        if promotion.settle():
+            self.connection.commit(outages.PATIENCE_SECONDS)
+        else:
+            self.connection.execute("ROLLBACK")
+        promotion.accept()
+        self._is_checked = True
 
     def _reconnect(self) -> None:
         """Connect again. Wait for a server until the patience ends. Raises the driver's error."""
         self._known_version = None
+        self._is_checked = False
         self._writer_lock.lost()
         self.connection.reconnect(self._outage)
         self._writer_lock.reconnections += 1
+        self._lineage.connections += 1
 
     def _find_batch(self) -> bool:
         """Connect again, and return whether the lost batch is in the database. A connection can be lost repeatedly."""

@@ -22,6 +22,12 @@ class SqliteTailSession:
     def version(self) -> int:
         return driver.data_version(self.connection)
 
+    def epoch(self) -> None:
+        """Return None: a restore needs all processes to be stopped."""
+
+    def may_have_new_epoch(self) -> bool:
+        return False
+
     def obstacle(self) -> str | None:
         change = self._watch.refresh()
         return None if change is None else f"the {change.message} while this server runs ({self._watch.path})"

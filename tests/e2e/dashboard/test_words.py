@@ -40,7 +40,7 @@ EVENTS: list[tuple[str, dict[str, object], str]] = [
     ("assumption.validated", {**TASK, "verdict": "partial"}, "ada validated in part an assumption about #7"),
     ("assumption.validated", {**TASK, "verdict": "rejected"}, "ada rejected an assumption about #7"),
     ("import.finished", {**PLAN, "source": "plan.yaml"}, "ada imported a plan"),
-    ("database.restored", {}, "ada restored the database from a backup"),
+    ("database.restored", {}, "ada restored the database to an earlier state"),
     ("token.created", {"token": TOKEN}, "ada created the token ci (agent bound to ada)"),
     ("token.revoked", {"token": TOKEN}, "ada revoked the token ci (agent bound to ada)"),
     ("tokens.cleared", {"tokens": 3}, "ada cleared all tokens"),

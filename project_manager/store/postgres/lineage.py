@@ -1,0 +1,108 @@
+"""The history of the database as this process knows it, to notice a failover and to refuse an outdated server."""
+
+import threading
+from typing import NamedTuple
+
+import psycopg
+
+
+class Server(NamedTuple):
+    """The identifier of a cluster, and its timeline, which grows with each promotion."""
+
+    system: str
+    timeline: int
+
+
+class Refused(psycopg.OperationalError):
+    """The server has another history than the one that this process has used. It is not written to."""
+
+
+class Lineage:
+    """The servers that this process has used, and the number of commits that it knows.
+
+    All sessions of a process share it. `connections` is the number of times that the writer has connected again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._newest: Server | None = None
+        self._written: Server | None = None
+        self._commits = 0
+        self._is_synchronous = False
+        self.connections = 0
+
+    @property
+    def commits(self) -> int:
+        return self._commits
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether this process has used no server yet."""
+        return self._newest is None
+
+    def check(self, server: Server | None, stored: Server, commits: int, known: int) -> None:
+        """Take note of the server of a new connection. Raises Refused if this process must not use it.
+
+        Without `server`, it does not tell its identity. `stored` is the server of the last batch in the database. The
+        database has `commits`, and this process knew of `known` ones before it asked.
+        """
+        with self._lock:
+            if server is not None:
+                self._check_timeline(server, stored)
+            if commits < known and server in (None, self._written):
+                raise Refused(
+                    f"the database has {commits} commits, but this process knows of {known}: start the right server, "
+                    "or after a restore restart all instances"
+                )
+            self._newest = server or self._newest
+
+    def _check_timeline(self, server: Server, stored: Server) -> None:
+        used = self._newest
+        if used is not None and used.system != server.system:
+            raise Refused(
+                f"the server has the system identifier {server.system}, but this process has used {used.system}: start "
+                "the right server, or after a move of the database restart all instances"
+            )
+        newest = max(each.timeline for each in (server, stored, used) if each and each.system == server.system)
+        if server.timeline < newest:
+            raise Refused(
+                f"the server is an old primary on timeline {server.timeline}, but the database was promoted to "
+                f"timeline {newest}: make it a standby of the new primary"
+            )
+
+    def is_outdated(self, server: Server | None) -> bool:
+        """Return whether a session must leave this server, because a newer one was promoted."""
+        newest = self._newest
+        return newest is not None and server is not None and server.timeline < newest.timeline
+
+    def is_lossless(self, stored: Server, commits: int) -> bool:
+        """Return whether a promotion of a server with this number of commits has lost none.
+
+        It holds for the timeline that this process has used, if its commits waited for a standby.
+        """
+        with self._lock:
+            return self._written == stored and self._is_synchronous and commits >= self._commits
+
+    def is_written(self, server: Server | None) -> bool:
+        """Return whether the writer has last used this server."""
+        return server is not None and self._written == server
+
+    def is_moved_to(self, server: Server) -> bool:
+        """Return whether this process has used another server before."""
+        return self._written not in (None, server)
+
+    def has_more_than(self, commits: int | None) -> bool:
+        """Return whether this process may know more commits than a promoted server had, or None if that is unknown."""
+        return commits is None or self._commits > commits
+
+    def accept(self, server: Server | None, commits: int) -> None:
+        """Take note that the writer uses this server, with its present number of commits."""
+        with self._lock:
+            self._written = server or self._written
+            self._commits = commits
+
+    def saw(self, commits: int, *, is_synchronous: bool) -> None:
+        """Take note of a batch. `is_synchronous` is whether its commit waits for a standby."""
+        with self._lock:
+            self._commits = max(self._commits, commits)
+            self._is_synchronous = is_synchronous

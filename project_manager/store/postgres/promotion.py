@@ -1,0 +1,103 @@
+"""The check of a new connection of the writer for a promotion that has lost commits."""
+
+import logging
+
+from project_manager.clock import Clock
+from project_manager.domain.actors import SYSTEM
+from project_manager.store import meta, new_epoch
+from project_manager.store.postgres import driver
+from project_manager.store.postgres.lineage import Lineage, Server
+from project_manager.store.transaction import Tx
+
+log = logging.getLogger(__name__)
+
+_STORED = "SELECT system, timeline, commits FROM counter WHERE id = 1"
+_STORE = "UPDATE counter SET system = $1, timeline = $2 WHERE id = 1"
+# The mark of a promotion is in the table of the marks of batches: it is as small, and is deleted after the same time.
+_PROMOTION = "SELECT batch FROM batch_marks WHERE writer = $1"
+_STORE_PROMOTION = (
+    "INSERT INTO batch_marks (writer, batch, at) VALUES ($1, $2, $3)"
+    " ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at"
+)
+_COUNT = (
+    "UPDATE counter SET commits = commits + 1, seq = greatest(seq, (SELECT max(seq) FROM events))"
+    " WHERE id = 1 RETURNING pg_notify('project_manager_commits', '')"
+)
+_ALL_COMMITS = 2**62
+"""The number of commits at a promotion after which a new epoch has begun. No process misses any of its commits."""
+
+
+class Promotion:
+    """The check of the server of a connection, in a transaction that holds the lock of the writers.
+
+    The first instance to notice a promotion stores the new timeline. It begins a new epoch, unless it knows that no
+    acknowledged commit is lost. Another instance that knows more commits begins the epoch later.
+    """
+
+    def __init__(self, connection: driver.Connection, lineage: Lineage, clock: Clock, now: int) -> None:
+        """`now` is the instant of the server in milliseconds since the epoch."""
+        self._connection = connection
+        self._lineage = lineage
+        self._clock = clock
+        self._now = now
+        self._commits = 0
+
+    def settle(self) -> bool:
+        """Store the server of the connection if it is new, and return whether anything was written.
+
+        Raises the driver's error.
+        """
+        system, timeline, self._commits = self._connection.row(_STORED)
+        server = self._connection.server
+        return server is not None and self._settle(server, Server(system, timeline))
+
+    def accept(self) -> None:
+        """Use the server from now on, after the COMMIT."""
+        self._lineage.accept(self._connection.server, self._commits)
+
+    def _settle(self, server: Server, stored: Server) -> bool:
+        if server == stored:
+            if not self._lineage.is_moved_to(server):
+                return False
+            if not self._lineage.has_more_than(self._commits_at_promotion(server)):
+                return False
+            self._begin_epoch(server)
+        elif not stored.system:  # the first server of this database
+            self._connection.execute(_STORE, server)
+        elif server.system == stored.system and self._lineage.is_lossless(stored, self._commits):
+            self._connection.execute(_STORE, server)
+            self._note_promotion(server, self._commits)
+            log.warning("%s without a loss", _described(server), extra={"action": "database_promoted"})
+        else:
+            self._connection.execute(_STORE, server)
+            self._begin_epoch(server)
+        return True
+
+    def _commits_at_promotion(self, server: Server) -> int | None:
+        row = self._connection.row(_PROMOTION, (_mark_of(server),))
+        return None if row is None else int(row[0])
+
+    def _note_promotion(self, server: Server, commits: int) -> None:
+        self._connection.execute(_STORE_PROMOTION, (_mark_of(server), commits, self._now))
+
+    def _begin_epoch(self, server: Server) -> None:
+        self._note_promotion(server, _ALL_COMMITS)
+        tx = Tx(self._connection, self._clock.now(), SYSTEM, "", 0)
+        tx.now = max(tx.now, meta.clock_high(tx))
+        begun = new_epoch.begin(tx, tx.now, None)
+        self._connection.execute(_COUNT)
+        self._commits += 1
+        log.warning(
+            "%s and may have lost its newest writes: a new epoch begins, and %d leases have ended",
+            _described(server),
+            begun.released,
+            extra={"action": "epoch_begun", "epoch": begun.id, "fence_floor": begun.fence_floor},
+        )
+
+
+def _described(server: Server) -> str:
+    return f"the database was promoted to timeline {server.timeline} of the server {server.system}"
+
+
+def _mark_of(server: Server) -> str:
+    return f"timeline {server.system}/{server.timeline}"

@@ -1,0 +1,166 @@
+"""Instances when another PostgreSQL server is promoted, or a server with another history answers."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import anyio
+import anyio.to_thread
+import psycopg
+import pytest
+
+from project_manager.clock import SystemClock
+from project_manager.domain.errors import DatabaseUnavailable
+from project_manager.runtime.event_hub import Resync, Subscription
+from project_manager.store.postgres import database
+from project_manager.store.postgres.figures import WriterLock
+from project_manager.store.postgres.lineage import Lineage
+from project_manager.store.postgres.outage import Outage
+from project_manager.store.postgres.write_connection import Clocks, PostgresWriteConnection
+from tests.http_service import run_http_service
+from tests.integration import invariants
+from tests.integration.test_postgresql_connections import instance, refused_write, subscribed, terminate_all
+from tests.integration.test_postgresql_silence import impatient
+from tests.operations_client import TIMEOUT, OperationsClient
+from tests.postgres_cluster import PostgresCluster, running_cluster
+from tests.stored_rows import read
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+SERVER = "SELECT system, timeline FROM project_manager.counter"
+SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
+RESTORED = "SELECT count(*) FROM project_manager.events WHERE type = 'database.restored'"
+CHANGE_COMMITS = "UPDATE project_manager.counter SET commits = commits + {}"
+FINGERPRINT = "SELECT (SELECT counter::text FROM project_manager.counter), max(seq) FROM project_manager.events"
+
+
+@pytest.fixture
+def synchronous() -> Iterator[PostgresCluster]:
+    with running_cluster(is_synchronous=True) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def asynchronous() -> Iterator[PostgresCluster]:
+    with running_cluster(is_synchronous=False) as cluster:
+        yield cluster
+
+
+async def fail_over(cluster: PostgresCluster) -> None:
+    await anyio.to_thread.run_sync(cluster.primary.kill)
+    await anyio.to_thread.run_sync(cluster.promote)
+
+
+def stored_server(cluster: PostgresCluster) -> tuple[str, int]:
+    """Return the server in the database, without its identifier if that is the present one."""
+    ((system, timeline),) = cluster.read(SERVER)
+    assert cluster.read(SYSTEM_IDENTIFIER) == [(system,)]
+    return system, timeline
+
+
+async def test_a_synchronous_promotion_keeps_the_epoch_and_all_subscriptions(synchronous: PostgresCluster) -> None:
+    async with instance(synchronous.url) as api, subscribed(api) as subscriber:
+        await anyio.to_thread.run_sync(synchronous.add_standby)
+        task = (await api.create_task("first"))["id"]
+        lock = await api.claim(task, "ann")
+        await fail_over(synchronous)
+        await api.set_status(task, "DONE", "ann", fence=lock["fence"])
+        await subscriber.until(await api.last_seq())
+        assert stored_server(synchronous)[1] == 2
+        assert synchronous.read(RESTORED) == [(0,)]
+
+
+async def test_an_asynchronous_promotion_begins_one_epoch_for_all_instances(asynchronous: PostgresCluster) -> None:
+    async with instance(asynchronous.url) as api, instance(asynchronous.url) as other:
+        await anyio.to_thread.run_sync(asynchronous.add_standby)
+        task = (await api.create_task("kept"))["id"]
+        await anyio.to_thread.run_sync(asynchronous.wait_for_standby)
+        await anyio.to_thread.run_sync(asynchronous.cut_off_standby)
+        lost = await api.claim(task, "ann")
+        epoch = api.runtime.hub.epoch
+        async with api.runtime.follow(0) as first, other.runtime.follow(0) as second:
+            await fail_over(asynchronous)
+            for client in (api, other):
+                await client.create_task("new")
+            for subscription in (first, second):
+                with anyio.fail_after(TIMEOUT), pytest.raises(Resync):
+                    await read_to_end(subscription)
+        assert api.runtime.hub.epoch == other.runtime.hub.epoch != epoch
+        assert asynchronous.read(RESTORED) == [(1,)]
+        assert (await other.claim(task, "bob"))["fence"] > lost["fence"] + 1_000_000
+        page = await api.call("wait_for_events", since=1, epoch=epoch)
+        assert page["resync"]
+        invariants.check(api)
+        await old_primary_is_refused(asynchronous, api)
+
+
+async def read_to_end(subscription: Subscription) -> None:
+    while True:
+        await subscription.next_batch()
+
+
+async def old_primary_is_refused(cluster: PostgresCluster, api: OperationsClient) -> None:
+    """Assert that an instance does not write to an old primary, which is the first host of its URL."""
+    old = cluster.standby
+    assert cluster.url.index(str(old.folder)) < cluster.url.index(str(cluster.primary.folder))
+    await anyio.to_thread.run_sync(old.start)
+    before = old.query(FINGERPRINT, database="tasks")
+    cluster.terminate_clients()
+    await api.create_task("after the return of the old primary")
+    async with instance(cluster.url) as restarted:
+        await restarted.create_task("by a new process")
+    assert old.query(FINGERPRINT, database="tasks") == before
+    await anyio.to_thread.run_sync(old.stop)
+
+
+def test_a_process_that_knows_lost_commits_begins_an_epoch_after_another_has_accepted_the_promotion(
+    synchronous: PostgresCluster,
+) -> None:
+    database.prepare(synchronous.url, auto_migrate=True)
+    synchronous.add_standby()
+    with writing(synchronous) as knowing, writing(synchronous) as other:
+        for connection in (knowing, other):
+            write(connection)
+        synchronous.primary.query("ALTER SYSTEM SET synchronous_standby_names = ''")
+        synchronous.primary.query("SELECT pg_reload_conf()")
+        synchronous.cut_off_standby()
+        write(knowing)
+        synchronous.primary.kill()
+        synchronous.promote()
+        write(other)
+        assert synchronous.read(RESTORED) == [(0,)]
+        for connection in (knowing, other):
+            write(connection)
+            assert synchronous.read(RESTORED) == [(1,)]
+
+
+@contextmanager
+def writing(cluster: PostgresCluster) -> Iterator[PostgresWriteConnection]:
+    """Yield the connection of a writer without its thread, so that only the test begins batches."""
+    clocks = Clocks(SystemClock(), lambda instant: None)
+    shared = (Outage(), Lineage(), WriterLock())
+    with closing(PostgresWriteConnection(cluster.url, secrets.token_hex(8), clocks, *shared)) as opened:
+        yield opened
+
+
+def write(connection: PostgresWriteConnection) -> None:
+    """Commit a batch with a change."""
+    connection.begin()
+    connection.connection.execute("UPDATE meta SET epoch = epoch")
+    connection.commit()
+
+
+async def test_a_server_that_has_lost_commits_is_refused_until_the_right_one_is_back(postgresql_url: str) -> None:
+    async with instance(postgresql_url) as api, run_http_service(api.runtime) as service:
+        await api.create_task("first")
+        async with await psycopg.AsyncConnection.connect(postgresql_url, autocommit=True) as administrator:
+            await administrator.execute(CHANGE_COMMITS.format(-1).encode())
+            await terminate_all(postgresql_url)
+        with impatient():
+            await refused_write(service, "database_unavailable")
+            with pytest.raises(DatabaseUnavailable, match="but this process knows of"):
+                await api.create_task("refused")
+        async with await psycopg.AsyncConnection.connect(postgresql_url, autocommit=True) as administrator:
+            await administrator.execute(CHANGE_COMMITS.format(1).encode())
+        await api.create_task("last")
+        assert [row["name"] for row in read(postgresql_url, "SELECT name FROM tasks ORDER BY id")] == ["first", "last"]

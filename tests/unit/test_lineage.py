@@ -1,0 +1,79 @@
+"""The rules by which a process refuses a PostgreSQL server with another history."""
+
+import pytest
+
+from project_manager.store.postgres.driver import each_host
+from project_manager.store.postgres.lineage import Lineage, Refused, Server
+
+FIRST, PROMOTED, OTHER = Server("7", 1), Server("7", 2), Server("8", 1)
+
+
+def used(server: Server, commits: int, *, is_synchronous: bool = False) -> Lineage:
+    """Return the lineage of a process that has written to this server."""
+    lineage = Lineage()
+    lineage.check(server, server, commits, 0)
+    lineage.accept(server, commits)
+    lineage.saw(commits, is_synchronous=is_synchronous)
+    return lineage
+
+
+def test_a_new_process_takes_each_server() -> None:
+    lineage = Lineage()
+    assert lineage.is_empty
+    lineage.check(OTHER, FIRST, 0, 0)
+    assert not lineage.is_empty
+
+
+def test_an_old_primary_is_refused() -> None:
+    lineage = used(PROMOTED, 5)
+    with pytest.raises(Refused, match="old primary on timeline 1"):
+        lineage.check(FIRST, FIRST, 9, 5)
+    assert lineage.is_outdated(FIRST)
+    assert not lineage.is_outdated(PROMOTED)
+
+
+def test_a_server_below_the_timeline_in_its_database_is_refused() -> None:
+    with pytest.raises(Refused, match="promoted to timeline 2"):
+        Lineage().check(FIRST, PROMOTED, 0, 0)
+
+
+def test_the_server_of_another_cluster_is_refused() -> None:
+    with pytest.raises(Refused, match="has the system identifier 8, but this process has used 7"):
+        used(FIRST, 5).check(OTHER, FIRST, 9, 5)
+
+
+@pytest.mark.parametrize("server", [FIRST, None])
+def test_a_server_that_has_lost_commits_without_a_promotion_is_refused(server: Server | None) -> None:
+    with pytest.raises(Refused, match="has 4 commits, but this process knows of 5"):
+        used(FIRST, 5).check(server, FIRST, 4, 5)
+
+
+def test_a_promoted_server_with_fewer_commits_is_not_refused() -> None:
+    lineage = used(FIRST, 5)
+    lineage.check(PROMOTED, FIRST, 4, 5)
+    assert lineage.is_outdated(FIRST)
+
+
+@pytest.mark.parametrize(
+    ("is_synchronous", "stored", "commits", "expected"),
+    [(True, FIRST, 5, True), (True, FIRST, 4, False), (True, PROMOTED, 5, False), (False, FIRST, 5, False)],
+)
+def test_a_promotion_is_lossless_only_if_this_process_knows_it(
+    is_synchronous: bool, stored: Server, commits: int, expected: bool
+) -> None:
+    assert used(FIRST, 5, is_synchronous=is_synchronous).is_lossless(stored, commits) is expected
+
+
+@pytest.mark.parametrize(("commits", "expected"), [(5, False), (4, True), (None, True)])
+def test_a_process_that_knows_more_commits_than_a_promoted_server_notices_it(
+    commits: int | None, expected: bool
+) -> None:
+    lineage = used(FIRST, 5)
+    assert lineage.is_moved_to(PROMOTED)
+    assert lineage.has_more_than(commits) is expected
+
+
+def test_each_host_of_a_url_is_tried_on_its_own() -> None:
+    assert each_host({"host": "a,b", "port": "1,2"}) == [{"host": "a", "port": "1"}, {"host": "b", "port": "2"}]
+    assert each_host({"host": "a,b", "port": "1"}) == [{"host": "a", "port": "1"}, {"host": "b", "port": "1"}]
+    assert each_host({"dbname": "tasks"}) == [{"dbname": "tasks"}]
