@@ -27,8 +27,10 @@ CUT_OFF_SECONDS = 0.5
 """Time without a standby before a kill, in which commits must not be acknowledged when they wait for a standby."""
 REQUEST_SECONDS = 30.0
 """Bound on a request: 10 seconds in which the service waits for a server, and a busy machine."""
-PAUSE = (10, 60)
+PAUSE = (25, 60)
 """Least and most acknowledged writes before a kill."""
+SERVED_WRITES = 10
+"""Acknowledged writes after which the service works again."""
 LOST_WRITES = 10
 """Acknowledged writes that do not reach the standby before an asynchronous failover."""
 
@@ -140,7 +142,7 @@ class Trial:
         if not self.cluster.is_synchronous:
             self.record.raise_floor()
         await _thread(self.cluster.promote)
-        await self._progress(PAUSE[0])
+        await self._progress(SERVED_WRITES)
         pause = (self.record.longest_gap, self.record.longest_request)
         lost = await self._check(before)
         self.failovers.append(Failover(*pause, lost, self.record.unavailable - unavailable))
@@ -148,7 +150,7 @@ class Trial:
             self.faults.append(f"a request took {pause[1]:.1f} s")
         if not self.cluster.is_synchronous:
             await self._check_new_epoch(epoch)
-            await self._check_old_primary()
+        await self._check_old_primary()
         await _thread(self.cluster.add_standby)
 
     async def _cut_off(self) -> "Acknowledged":
@@ -225,9 +227,8 @@ class Trial:
         await _thread(old.start)
         read = partial(_thread, partial(old.query, _FINGERPRINT, database=DATABASE))
         before = await read()
-        for _ in self.services:
-            await _thread(self.cluster.terminate_clients)
-            await self._progress(PAUSE[0])
+        await _thread(self.cluster.terminate_clients)
+        await self._progress(2 * SERVED_WRITES)
         if await read() != before:
             self.faults.append("a service has written to the old primary")
         await _thread(old.stop)
@@ -238,7 +239,7 @@ class Trial:
         stored, record = await _thread(read_stored, self.cluster), self.record
         for name, found, expected in (
             ("tasks", stored.created, record.created),
-            ("finished tasks", stored.finished, record.finished),
+            ("finished tasks", stored.finished, set(record.finished)),
             ("leases", stored.claims, record.claims),
         ):
             if found != expected:
@@ -263,17 +264,17 @@ class Acknowledged:
     """Acknowledged writes at some instant."""
 
     created: dict[str, int]
-    finished: set[str]
+    finished: dict[str, int]
     claims: dict[Lease, str]
 
     @classmethod
     def copy(cls, record: Record) -> "Acknowledged":
-        return cls(dict(record.created), set(record.finished), dict(record.claims))
+        return cls(dict(record.created), dict(record.finished), dict(record.claims))
 
     def missing_in(self, stored: Stored) -> "Acknowledged":
         return Acknowledged(
             _missing(self.created, stored.created),
-            self.finished - stored.finished,
+            {name: fence for name, fence in self.finished.items() if name not in stored.finished},
             _missing(self.claims, stored.claims),
         )
 

@@ -1,7 +1,7 @@
 """Clients of a service during failovers of its database: agents with a record of acknowledged writes, and followers."""
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -32,7 +32,7 @@ EventKey = tuple[int, str, int | None]
 
 @dataclass
 class Record:
-    """Acknowledged writes of all agents: ids of created tasks by name, agents by lease, and names of finished tasks.
+    """Acknowledged writes of all agents: ids of created tasks by name, agents by lease, and fences of finished tasks.
 
     Tasks have unique names, because the id of a lost task may be used for another one. `issued` has all leases, also
     those that a failover has lost.
@@ -40,7 +40,7 @@ class Record:
 
     created: dict[str, int] = field(default_factory=dict)
     claims: dict[Lease, str] = field(default_factory=dict)
-    finished: set[str] = field(default_factory=set)
+    finished: dict[str, int] = field(default_factory=dict)
     issued: set[Lease] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     acknowledged: int = 0
@@ -82,13 +82,15 @@ class Record:
         self.issued.add(lease)
         self.claims[lease] = agent
 
-    def forget(self, created: Iterable[str], finished: Iterable[str], claims: Iterable[Lease]) -> None:
-        """Remove writes that a failover has lost."""
+    def forget(self, created: Iterable[str], finished: Mapping[str, int], claims: Iterable[Lease]) -> None:
+        """Remove writes that a failover has lost. Another lease may have finished such a task meanwhile."""
         for name in created:
             del self.created[name]
         for lease in claims:
             del self.claims[lease]
-        self.finished.difference_update(finished)
+        for name, fence in finished.items():
+            if self.finished[name] == fence:
+                del self.finished[name]
 
     async def more(self, number: int) -> None:
         """Wait until this number of further writes is acknowledged."""
@@ -128,7 +130,7 @@ class Agent:
         if self._chance.randrange(3) == 0:
             await self._send(http, "DELETE", f"{path}/lock", held)
         elif await self._send(http, "POST", f"{path}/status", {**held, "status": "DONE"}) is not None:
-            self._record.finished.add(task["name"])
+            self._record.finished[task["name"]] = fence
 
     async def _send(
         self, http: httpx.AsyncClient, method: str, path: str, body: dict[str, Any]

@@ -29,7 +29,34 @@ class Planted:
     code: str = ""
 
 
+_NO_IDENTITY = """
+from project_manager.store.postgres import driver
+
+driver._identity_of = lambda link: None
+"""
+_NO_FENCES = """
+from project_manager.store import meta, new_epoch
+
+class Nothing:
+    def run(self, tx, **values):
+        pass
+
+
+new_epoch._RAISE_FENCES = Nothing()
+begin_epoch = meta.begin_epoch
+meta.begin_epoch = lambda tx, epoch, floor: begin_epoch(tx, epoch, 0)
+"""
+_ANY_SERVER = """
+from project_manager.store.postgres.lineage import Lineage
+
+Lineage.check = lambda self, *values: None
+Lineage.is_outdated = lambda self, server: False
+"""
+
 PLANTED = {
     "commits do not wait for the standby": Planted(is_synchronous=True, statement=_NO_WAIT),
     "each interrupted commit counts as kept": Planted(is_synchronous=True, code=_EVERY_BATCH_IS_KEPT),
+    "the timeline is not compared": Planted(is_synchronous=False, code=_NO_IDENTITY),
+    "fences are not raised": Planted(is_synchronous=False, code=_NO_FENCES),
+    "an old primary is accepted": Planted(is_synchronous=False, code=_ANY_SERVER),
 }

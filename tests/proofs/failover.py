@@ -2,6 +2,8 @@
 
 import random
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -15,61 +17,61 @@ from tests.postgres_cluster import running_cluster
 
 KILLS, KILLS_WITH_FAULT = 50, 10
 AGENTS, SERVICES = 50, 3
-KINDS = {"synchronous": True, "asynchronous": False}
+AT_ONCE = 2
+"""Trials at the same time, each with its own servers."""
+KINDS = {True: "synchronous", False: "asynchronous"}
+PAUSES = ("median", "longest", "longest request")
+FAILOVERS = ("replication", "kills", "acknowledged", "lost", "repeated after 503", *(f"{name}, s" for name in PAUSES))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    seed: int
+    is_synchronous: bool
+    kills: int
+    fault: Planted | None = None
+
+    def run(self) -> Trial:
+        with (
+            tempfile.TemporaryDirectory(prefix="failover-") as folder,
+            running_cluster(is_synchronous=self.is_synchronous) as cluster,
+            services_on(cluster, Path(folder), SERVICES, self.fault) as services,
+        ):
+            trial = Trial(cluster, services, random.Random(self.seed))
+            anyio.run(partial(trial.run, self.kills, AGENTS))
+        return trial
 
 
 def run(seed: int) -> str:
     """Kill the primary of each kind of replication. Return tables of the failovers and of the planted faults."""
     chance = random.Random(seed)
-    failovers = table(
-        [
-            "replication",
-            "kills",
-            "acknowledged writes",
-            "lost",
-            "repeated after 503",
-            "pause: median, s",
-            "longest, s",
-            "longest request, s",
-        ],
-        [_row(kind, _trial(chance, is_synchronous=KINDS[kind])) for kind in KINDS],
-    )
-    planted = table(
-        ["planted fault", "replication", "kills", "found"],
-        [_planted_row(name, fault, chance) for name, fault in PLANTED.items()],
-    )
-    return f"{failovers}\n{planted}"
+    plans = [_Plan(chance.getrandbits(64), is_synchronous, KILLS) for is_synchronous in KINDS]
+    faulty = [
+        _Plan(chance.getrandbits(64), fault.is_synchronous, KILLS_WITH_FAULT, fault) for fault in PLANTED.values()
+    ]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        trials = list(threads.map(_Plan.run, plans + faulty))
+    failovers = table(FAILOVERS, [_row(trial) for trial in trials[: len(plans)]])
+    planted = [_planted_row(name, trial) for name, trial in zip(PLANTED, trials[len(plans) :], strict=True)]
+    return f"{failovers}\n{table(('planted fault', 'replication', 'kills', 'found'), planted)}"
 
 
-def _trial(chance: random.Random, *, is_synchronous: bool, kills: int = KILLS, fault: Planted | None = None) -> Trial:
-    with (
-        tempfile.TemporaryDirectory(prefix="failover-") as folder,
-        running_cluster(is_synchronous=is_synchronous) as cluster,
-        services_on(cluster, Path(folder), SERVICES, fault) as services,
-    ):
-        trial = Trial(cluster, services, random.Random(chance.getrandbits(64)))
-        anyio.run(partial(trial.run, kills, AGENTS))
-    return trial
-
-
-def _row(kind: str, trial: Trial) -> list[str]:
+def _row(trial: Trial) -> list[str]:
+    kind = KINDS[trial.cluster.is_synchronous]
     assert trial.faults == [], f"{kind}: {trial.faults[:5]}"
-    assert len(trial.failovers) == KILLS
     gaps = [each.gap for each in trial.failovers]
+    assert len(gaps) == KILLS
+    seconds = (median(gaps), max(gaps), max(each.longest_request for each in trial.failovers))
+    counts = (len(gaps), trial.record.acknowledged, sum(each.lost for each in trial.failovers))
     return [
         kind,
-        str(len(gaps)),
-        f"{trial.record.acknowledged:,}",
-        f"{sum(each.lost for each in trial.failovers):,}",
+        *(f"{each:,}" for each in counts),
         f"{trial.record.unavailable:,}",
-        f"{median(gaps):.1f}",
-        f"{max(gaps):.1f}",
-        f"{max(each.longest_request for each in trial.failovers):.1f}",
+        *(f"{each:.1f}" for each in seconds),
     ]
 
 
-def _planted_row(name: str, fault: Planted, chance: random.Random) -> list[str]:
-    trial = _trial(chance, is_synchronous=fault.is_synchronous, kills=KILLS_WITH_FAULT, fault=fault)
+def _planted_row(name: str, trial: Trial) -> list[str]:
     assert trial.faults, f"not found: {name}"
-    kind = "synchronous" if fault.is_synchronous else "asynchronous"
-    return [name, kind, str(len(trial.failovers)), trial.faults[0].split("{")[0]]
+    kind, kills = KINDS[trial.cluster.is_synchronous], len(trial.failovers)
+    return [name, kind, str(kills), trial.faults[0].split("{")[0]]
