@@ -46,7 +46,10 @@ def api_application(
 def with_middleware(app: ASGIApp, runtime: Runtime) -> ASGIApp:
     """Wrap an application in authentication. CORS is outermost, so that refusals have its headers too."""
     settings = runtime.settings
-    cookie = session_cookie(runtime.hub.epoch)
+
+    def cookie() -> str:
+        return session_cookie(runtime.hub.epoch)
+
     auth = AuthMiddleware(app, settings, runtime.identify, send_error, cookie, runtime.refused_tokens.record_refusal)
     if not settings.cors_origins:
         return auth

@@ -20,8 +20,11 @@ class SessionEndpoint:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._cookie = session_cookie(runtime.hub.epoch)
         self._methods = {"GET": self.show, "HEAD": self.show, "POST": self.sign_in, "DELETE": self.sign_out}
+
+    @property
+    def _cookie(self) -> str:
+        return session_cookie(self._runtime.hub.epoch)
 
     def routes(self) -> list[Route]:
         return [Route("/api/session", self.handle, methods=sorted(self._methods))]

@@ -54,7 +54,8 @@ class AuthMiddleware:
     """Pure ASGI middleware that checks and authenticates requests.
 
     It sets `request_id`, `headers` by name, `actor` and its `secret` in scope["state"]. It passes refused requests to
-    `refuse`. For a refused token, the middleware first awaits `on_refused_token` with the client's address.
+    `refuse`. For a refused token, the middleware first awaits `on_refused_token` with the client's address. `cookie`
+    returns the name of the cookie with the token, or an empty string.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class AuthMiddleware:
         settings: Settings,
         identify: Callable[[str | None], Awaitable[Actor]],
         refuse: SendError,
-        cookie: str = "",
+        cookie: Callable[[], str] = str,
         on_refused_token: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._app = app
@@ -94,12 +95,12 @@ class AuthMiddleware:
             if _is_public(scope):
                 state["actor"] = None
             else:
-                state["secret"] = secret = bearer_or_cookie(headers, self._cookie)
+                state["secret"] = secret = bearer_or_cookie(headers, self._cookie())
                 state["actor"] = actor = await self._identify(secret)
                 if actor.token_id is not None:
                     bind_context(request_id, actor.token_id)
         except ProjectManagerError as error:
-            if self._on_refused_token and isinstance(error, Unauthorized) and has_token(headers, self._cookie):
+            if self._on_refused_token and isinstance(error, Unauthorized) and has_token(headers, self._cookie()):
                 await self._on_refused_token(client_address(scope))
             await self._refuse(scope, receive, send_with_id, error)
             return
