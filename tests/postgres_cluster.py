@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import psycopg
 
-from tests.postgres_server import FAST, SORTED_AS_ENGLISH, USER, own_folder, program_arguments
+from tests.postgres_server import FAST, SORTED_AS_ENGLISH, USER, own_folder, program_arguments, stopped_processes
 
 NAMES = ("one", "two")
 DATABASE = "tasks"
@@ -121,6 +121,12 @@ class Node:
         # A container without an init process keeps the number of the server, which then seems to be running.
         for lock in (self.data / "postmaster.pid", self.folder / ".s.PGSQL.5432.lock"):
             lock.unlink()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop all processes of the server, so that it accepts connections and does not answer."""
+        with stopped_processes(int((self.data / "postmaster.pid").read_text().splitlines()[0])):
+            yield
 
     def url(self, database: str) -> str:
         return f"postgresql://{USER}@/{database}?host={self.folder}"

@@ -104,17 +104,8 @@ class PostgresServer:
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """Stop all processes of the server, so that it accepts connections and does not answer."""
-        main = self.pid
-        os.kill(main, signal.SIGSTOP)  # it starts no other process from now on
-        children = [int(pid) for pid in Path(f"/proc/{main}/task/{main}/children").read_text().split()]
-        for pid in children:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with stopped_processes(self.pid):
             yield
-        finally:
-            for pid in (*children, main):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
 
     def _control(self, *arguments: str) -> None:
         command = ["pg_ctl", f"--pgdata={self.folder}/data", "--silent", *arguments]
@@ -123,6 +114,21 @@ class PostgresServer:
     def _execute(self, sql: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(sql.encode())
+
+
+@contextmanager
+def stopped_processes(main: int) -> Iterator[None]:
+    """Stop a server with this process id and its processes while the body runs."""
+    os.kill(main, signal.SIGSTOP)  # it starts no other process from now on
+    children = [int(pid) for pid in Path(f"/proc/{main}/task/{main}/children").read_text().split()]
+    for pid in children:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in (*children, main):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from project_manager.clock import SystemClock
 from project_manager.domain.errors import DatabaseUnavailable
 from project_manager.runtime.event_hub import Resync, Subscription
-from project_manager.store.postgres import database
+from project_manager.store.postgres import database, link
 from project_manager.store.postgres.figures import WriterLock
 from project_manager.store.postgres.lineage import Lineage
 from project_manager.store.postgres.outage import Outage
@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 SERVER = "SELECT system, timeline FROM project_manager.counter"
 SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
 RESTORED = "SELECT count(*) FROM project_manager.events WHERE type = 'database.restored'"
+NAMES = "SELECT name FROM project_manager.tasks ORDER BY id"
 CHANGE_COMMITS = "UPDATE project_manager.counter SET commits = commits + {}"
 FINGERPRINT = "SELECT (SELECT counter::text FROM project_manager.counter), max(seq) FROM project_manager.events"
 
@@ -67,6 +68,24 @@ async def test_a_synchronous_promotion_keeps_the_epoch_and_all_subscriptions(syn
         await api.set_status(task, "DONE", "ann", fence=lock["fence"])
         await subscriber.until(await api.last_seq())
         assert stored_server(synchronous)[1] == 2
+        assert synchronous.read(RESTORED) == [(0,)]
+
+
+async def test_requests_move_to_a_promoted_standby_while_the_primary_is_only_stopped(
+    synchronous: PostgresCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "SILENCE_SECONDS", 0.5)
+    async with instance(f"{synchronous.url}&connect_timeout=2") as api, subscribed(api) as subscriber:
+        await anyio.to_thread.run_sync(synchronous.add_standby)
+        await api.create_task("first")
+        old = synchronous.primary
+        with old.stopped():
+            await anyio.to_thread.run_sync(synchronous.promote)
+            await api.create_task("second")
+        await api.create_task("third")
+        assert old.query(NAMES, database="tasks") == [("first",)]
+        assert synchronous.read(NAMES) == [("first",), ("second",), ("third",)]
+        await subscriber.until(await api.last_seq())
         assert synchronous.read(RESTORED) == [(0,)]
 
 

@@ -234,9 +234,9 @@ class Connection:
 
     def reconnect(self, outage: Outage | None = None) -> None:
         """Replace a lost connection, like the constructor."""
-        self._link.close()
-        if outage is not None:
+        if outage is not None and self._link.closed:
             outage.begin(self.asked_at)
+        self._link.close()
         self._link = self._connect(outage)
 
     def begin_read(self, seconds: float) -> None:

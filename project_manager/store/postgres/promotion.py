@@ -23,6 +23,8 @@ _COUNT = (
     "UPDATE counter SET commits = commits + 1, seq = greatest(seq, (SELECT max(seq) FROM events))"
     " WHERE id = 1 RETURNING pg_notify('project_manager_commits', '')"
 )
+# Calls that wait in other instances would otherwise share their ids with new ones. Ids of waiters are not public.
+_SKIP_WAITERS = "SELECT max(nextval(pg_get_serial_sequence('waiters', 'id'))) FROM generate_series(1, 10000)"
 _ALL_COMMITS = 2**62
 """The number of commits at a promotion after which a new epoch has begun. No process misses any of its commits."""
 
@@ -85,6 +87,7 @@ class Promotion:
         tx = Tx(self._connection, self._clock.now(), SYSTEM, "", 0)
         tx.now = max(tx.now, meta.clock_high(tx))
         begun = new_epoch.begin(tx, tx.now, None)
+        self._connection.execute(_SKIP_WAITERS)
         self._connection.execute(_COUNT)
         self._commits += 1
         log.warning(
