@@ -50,7 +50,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOST=0.0.0.0 \
-    DATABASE_PATH=/app/data/tasks.db
+    DEFAULT_DATABASE_PATH=/app/data/tasks.db
 USER 1000:1000
 VOLUME ["/app/data"]
 EXPOSE 8080 8081

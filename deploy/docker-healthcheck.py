@@ -61,7 +61,8 @@ def database_path() -> str | None:
         return None
     if url.startswith("sqlite:///"):
         return os.path.expanduser(unquote(url.removeprefix("sqlite:///")))  # noqa: PTH111 pathlib loads slowly
-    return os.path.expanduser(setting("DATABASE_PATH", DEFAULT_DATABASE))  # noqa: PTH111
+    default = setting("DEFAULT_DATABASE_PATH", DEFAULT_DATABASE)
+    return os.path.expanduser(setting("DATABASE_PATH", default))  # noqa: PTH111
 
 
 def connect(port: int, deadline: float) -> socket.socket:

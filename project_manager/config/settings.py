@@ -1,6 +1,7 @@
 """Settings: one field of `Settings` each, annotated with its parser, default, description and flag.
 
-A flag overrides the environment. The environment overrides an env file. An env file overrides the default.
+A flag overrides the environment. The environment overrides an env file. An env file overrides the default. The default
+of DATABASE_PATH is in the environment of the container image.
 """
 
 import os
@@ -68,6 +69,8 @@ ORIGINS = items(
     "comma-separated origins such as https://a.example, or *", r"\*|[a-z][a-z0-9+.-]*://[a-z0-9_.\[\]:-]+/?"
 )
 HOSTS = items("comma-separated host names, or *", r"\*|[a-z0-9_.:\[\]-]+")
+DATABASE_OF_IMAGE = "DEFAULT_DATABASE_PATH"
+"""The variable of the image with the default of DATABASE_PATH. Unlike DATABASE_PATH, it does not contradict a URL."""
 _SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://.*")
 
 
@@ -199,10 +202,16 @@ def log_format(
 
 def _layers(
     flags: Mapping[str, object], environ: Mapping[str, str], env_file: Path | None
-) -> tuple[Layer, Layer, Layer]:
+) -> tuple[Layer, Layer, Layer, Layer]:
     """Return the sources in the order of precedence. Raises ConfigError."""
     in_file = {} if env_file is None else env_files.read(env_file)
-    return Layer("flag", _flag_texts(flags)), Layer("environment", environ), Layer(f"env file {env_file}", in_file)
+    of_image = {"DATABASE_PATH": environ.get(DATABASE_OF_IMAGE, "")}
+    return (
+        Layer("flag", _flag_texts(flags)),
+        Layer("environment", environ),
+        Layer(f"env file {env_file}", in_file),
+        Layer("image", of_image),
+    )
 
 
 def read_environment() -> Mapping[str, str]:

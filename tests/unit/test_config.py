@@ -225,6 +225,20 @@ def test_a_path_and_a_url_of_the_same_source_must_agree() -> None:
     assert agreed.settings.database_path == Path("a.db")
 
 
+def test_the_default_path_of_the_image_gives_way_to_a_url(tmp_path: Path) -> None:
+    of_image = {"DEFAULT_DATABASE_PATH": "/app/data/tasks.db"}
+    loaded = load({}, of_image)
+    assert (loaded.settings.database_path, loaded.sources["DATABASE_PATH"]) == (Path("/app/data/tasks.db"), "image")
+    assert loaded.warnings == ()
+    url = "postgresql://pm@db.example.org/tasks"
+    assert load({}, of_image | {"DATABASE_URL": url}).settings.database_address == url
+    env_file = tmp_path / "pm.env"
+    env_file.write_text("DATABASE_PATH=mine.db\n")
+    assert load({}, of_image, env_file).settings.database_path == Path("mine.db")
+    with pytest.raises(ConfigError, match="DATABASE_PATH and DATABASE_URL"):
+        load({}, of_image | {"DATABASE_PATH": "mine.db", "DATABASE_URL": url})
+
+
 def test_any_origin_with_credentials_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"CORS_ORIGINS.*CORS_ALLOW_CREDENTIALS"):
         load({}, {"CORS_ORIGINS": "*", "CORS_ALLOW_CREDENTIALS": "true"})
