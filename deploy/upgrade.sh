@@ -3,7 +3,7 @@
 # Check that the running release runs on the new schema, take a backup, migrate, then replace one instance after the
 # other. The script stops at the first step that fails, and the running instances continue. At the end it lists the
 # image of each container. The status is 0 only if every instance and the backup service run the new release. Run it in
-# the folder of compose.yaml. Variables of Compose, such as COMPOSE_FILE, have their usual effect.
+# the folder of compose.yaml. Variables of Compose have their usual effect. For PostgreSQL: COMPOSE_FILE=compose.postgres.yaml
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
@@ -12,7 +12,7 @@ trap 'say "Interrupted. Running instances continue; run deploy/upgrade.sh again.
 # Print the containers of a service, without those of `docker compose run`.
 containers() { # SERVICE
   local id
-  for id in $(docker compose ps --all --quiet "$1"); do
+  for id in $(docker compose ps --all --quiet "$1" 2>/dev/null); do
     [ "$(label com.docker.compose.oneoff "$id")" = True ] || echo "$id"
   done
 }
@@ -23,10 +23,39 @@ state() { docker inspect --format '{{.State.Status}}' "$1"; }
 health() { docker inspect --format '{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}' "$1"; }
 image() { docker inspect --format '{{.Image}}' "$1"; }
 image_of_name() { docker image inspect --format '{{.Id}}' "$1"; }
+# `config --images` also prints the images of the services that this one depends on.
+image_of_service() { docker compose config | awk -v name="$1:" '/^  [^ ]/ {service = $1} service == name && $1 == "image:" {print $2}'; }
 scale() { docker compose up -d --no-deps --no-recreate --wait --scale "project-manager=$1" project-manager; }
 ports() { # COMMAND THAT RUNS ITS ARGUMENTS IN A CONTAINER
   # shellcheck disable=SC2016
   "$@" sh -c 'api=${DEFAULT_PORT:-8080}; echo "ports $api ${MCP_PORT:-$((api + 1))}"' | grep '^ports ' || true
+}
+
+has_service() { docker compose config --services | grep -qx "$1"; }
+in_new_release() { docker compose run --rm --no-deps -T migrate "$@"; }
+is_on_server() {
+  # shellcheck disable=SC2016
+  in_new_release sh -c 'echo "${DATABASE_URL:-}" | cat - "${DATABASE_URL_FILE:-/dev/null}" | grep -q "^postgres"'
+}
+back_up() {
+  if has_service postgres1; then
+    deploy/postgres/backup.sh
+  elif is_on_server; then
+    say "The database is on a server, which this script cannot back up. Its own backup must be recent."
+  else
+    docker compose run --rm --no-deps migrate project-manager backup "/app/backups/before-upgrade-$(date -u +%Y%m%dT%H%M%SZ).db"
+  fi
+}
+explain_upgrade_with_interruption() {
+  say "Nothing was changed, and the instances continue. Upgrade with an interruption:"
+  if has_service postgres1; then
+    say "docker compose stop project-manager"
+    say "deploy/postgres/backup.sh"
+  else
+    say "docker compose stop project-manager backup"
+    say "docker compose run --rm --no-deps migrate project-manager backup /app/backups/before-upgrade.db"
+  fi
+  say "docker compose up -d --wait"
 }
 
 remove_unhealthy() {
@@ -60,10 +89,10 @@ if [ "${#old[@]}" -eq 0 ]; then
   say "No instance is running. Start them: docker compose up -d --wait"
   exit 1
 fi
-new=$(image_of_name "$(docker compose config --images migrate)")
+new=$(image_of_name "$(image_of_service migrate)")
 say "New release: image ${new:7:12}"
 
-wanted=$(ports docker compose run --rm --no-deps -T migrate)
+wanted=$(ports in_new_release)
 balanced=$(ports docker compose exec -T lb)
 if [ -n "$balanced" ] && [ "$wanted" != "$balanced" ]; then
   say "DEFAULT_PORT or MCP_PORT has changed, but the load balancer uses the former ports."
@@ -75,16 +104,13 @@ checks=()
 for id in "${old[@]}"; do
   checks+=(--check "$(schema "$id")")
 done
-if ! docker compose run --rm --no-deps -T migrate project-manager migrate "${checks[@]}" >&2; then
-  say "Nothing was changed, and the instances continue. Upgrade with an interruption:"
-  say "docker compose stop project-manager backup"
-  say "docker compose run --rm --no-deps migrate project-manager backup /app/backups/before-upgrade.db"
-  say "docker compose up -d --wait"
+if ! in_new_release project-manager migrate "${checks[@]}" >&2; then
+  explain_upgrade_with_interruption
   exit 1
 fi
 
 say "Backup"
-docker compose run --rm --no-deps migrate project-manager backup "/app/backups/before-upgrade-$(date -u +%Y%m%dT%H%M%SZ).db"
+back_up
 say "Migration"
 if ! docker compose run --rm --no-deps migrate; then
   say "The migration failed and changed nothing. The instances continue."
