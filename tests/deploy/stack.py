@@ -133,14 +133,15 @@ def updates_of(instance: Container, query: str = "") -> ClientConnection:
 
 @dataclass
 class Stack:
-    """One compose project. `files` are compose files after the first, `environment` is their substitution."""
+    """One compose project. `files` are compose files after `file`, `environment` is their substitution."""
 
     files: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
     project: str = "project-manager"
+    file: str = "compose.yaml"
 
     def compose(self, *arguments: str, timeout: float = 120, check: bool = True) -> str:
-        chosen = [word for name in ("compose.yaml", *self.files) for word in ("-f", name)]
+        chosen = [word for name in (self.file, *self.files) for word in ("-f", name)]
         chosen += ["--project-name", self.project]
         done = run("docker", "compose", *chosen, *arguments, timeout=timeout, check=check, env=self.environment)
         return done.stdout.strip()

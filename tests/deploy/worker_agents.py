@@ -88,7 +88,9 @@ class WorkerAgents:
         done = set[int]()
         page: dict[str, str | int] = {"project_id": self.project_id, "status": "DONE", "limit": 500}
         while True:
-            listed = client.get("/api/tasks", params=page).json()
+            answer = client.get("/api/tasks", params=page)
+            assert answer.status_code == 200, answer.text
+            listed = answer.json()
             done |= {task["id"] for task in listed["items"]}
             if listed["next_cursor"] is None:
                 break
