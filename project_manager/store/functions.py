@@ -26,6 +26,8 @@ class _Function(FunctionElement[Any]):
 @compiles(_Function)
 def _spell(function: _Function, compiler: SQLCompiler, **options: Any) -> str:
     form = function.postgresql if compiler.dialect.name == "postgresql" else function.sqlite
+    # A subquery in a FROM clause depends on the tables before it, as elsewhere.
+    options = options | {"asfrom": False, "from_linter": None}
     arguments = [compiler.process(argument, **options) for argument in function.clauses]
     return form.format(*arguments, all=", ".join(arguments))
 
@@ -35,6 +37,24 @@ class Substring(_Function):
 
     sqlite = "substr({0}, {1}, {2})"
     postgresql = "substr({0}, CAST({1} AS INTEGER), CAST({2} AS INTEGER))"
+
+
+class RowsOf(_Function):
+    """The numbers of a subquery as rows `id`. The subquery may depend on the tables before it.
+
+    On SQLite these are the rows of a table, of which `IsRowOf` selects the numbers. For the same condition, PostgreSQL
+    could run the subquery again for each row of the table.
+    """
+
+    sqlite = "tasks"
+    postgresql = "unnest(ARRAY {0})"
+
+
+class IsRowOf(_Function):
+    """Condition that a row of `RowsOf` has a number of the subquery: the number, and the subquery."""
+
+    sqlite = "{0} IN {1}"
+    postgresql = "true"
 
 
 class JsonElements(_Function):

@@ -21,12 +21,25 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import CTE, ColumnElement, FromClause, Select, and_, bindparam, func, intersect, null, select, tuple_
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    column,
+    func,
+    intersect,
+    null,
+    select,
+    tuple_,
+)
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
 from project_manager.store import claim_search, pages, ready_tasks, search
-from project_manager.store.functions import HasPhrases
+from project_manager.store.functions import HasPhrases, IsRowOf, Number, RowsOf
 from project_manager.store.labels import by_rarity, has_label
 from project_manager.store.statement import Statement, elements, json_elements, number_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, projects, task_labels, tasks
@@ -338,8 +351,11 @@ def _groups(
 def _first_of_ranges(ranges: list[FromClause], within: Select[Any]) -> Select[Any]:
     """Select the first ids of the selection `within` each of the ranges, in the order of ids."""
     (task_id,) = within.selected_columns
-    first = _member.c.id.in_(within.where(task_id <= bindparam("last")).correlate(*ranges))
-    return _first(select(_member.c.id).select_from(*ranges).where(first).correlate(None), after=False)
+    of_range = within.where(task_id <= bindparam("last")).correlate(*ranges).scalar_subquery()
+    # PostgreSQL names the column of a function like the function.
+    rows = RowsOf(of_range).table_valued(column("id", Number)).alias("id")
+    found = select(rows.c.id).select_from(*ranges, rows).where(IsRowOf(rows.c.id, of_range))
+    return _first(found.correlate(None), after=False)
 
 
 def _passes(source: FromClause, task_id: str, filters: Filters, capped: bool) -> list[ColumnElement[bool]]:
