@@ -63,7 +63,7 @@ class Database:
             self.long_reads = LongReads(context)
             tail = self.backend.connect_tail()
             opened.callback(tail.close)
-            self.tail = EventReader(tail, foreign_commit=self.writer.run_due)
+            self.tail = EventReader(tail, foreign_commit=self.writer.others_committed)
             self.backend.opened()
             opened.pop_all()
 

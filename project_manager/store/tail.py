@@ -72,7 +72,7 @@ class TailSession(Protocol):
 class EventReader:
     """Thread that passes each new event once and in order to `receive`."""
 
-    def __init__(self, session: TailSession, *, foreign_commit: Callable[[], None]) -> None:
+    def __init__(self, session: TailSession, *, foreign_commit: Callable[[Tx], None]) -> None:
         self._session = session
         self._on_foreign_commit = foreign_commit
         self._wakeup: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -162,7 +162,7 @@ class EventReader:
                     self._ended.wait(MIN_POLL_INTERVAL)
                 elif self._unsure:
                     # Another process may have made some of these commits, with a lease that expires soon.
-                    self._on_foreign_commit()
+                    self._on_foreign_commit(self._tx())
                     self._unsure = False
                 version = seen
                 self._trouble.recovered()

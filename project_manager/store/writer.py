@@ -110,6 +110,7 @@ class Writer:
         self._waiting = 0
         self._closing = self._ended = False
         self._next_due: int | None = None
+        self._retries = False
         self._head: Head | None = None
         self._claim_queue: Any = None
         self.failure: str | None = None
@@ -156,9 +157,15 @@ class Writer:
         if self._ended:
             self._reject_remaining()
 
-    def run_due(self) -> None:
-        """Run due work now. Another process may have started a lease that expires before the next check."""
-        if not self._closing:
+    def others_committed(self, tx: Tx) -> None:
+        """Read the instant of the next due work, which a commit of another process may have changed.
+
+        So that commit costs this process a read, but no batch. `tx` only reads. The tail's thread calls it.
+        """
+        tx.now, tx.wall = self.now(), self.clock.wall_clock_if_different()
+        due = self._hooks.next_due(tx)
+        if not self._closing and not self._retries:
+            self._next_due = due
             self._queue.put([])
 
     def shorten_busy_timeout(self) -> None:
@@ -204,11 +211,14 @@ class Writer:
     def _next_batch(self) -> tuple[list[Job[Any]], bool]:
         """Return the waiting jobs and whether to stop.
 
-        The list has fewer than twice BATCH jobs. An empty list means that only due work is to be checked.
+        The list has fewer than twice BATCH jobs. An empty list means that only due work is to be checked. In the queue
+        it means that another instant may be the next one.
         """
         batch: list[Job[Any]] = []
+        latest = time.perf_counter() + self._poll_interval
         try:
-            jobs = self._queue.get(timeout=self._poll_timeout())
+            while (jobs := self._queue.get(timeout=self._seconds_until_due(latest))) == []:
+                pass
             while jobs is not None:
                 batch += jobs
                 if len(batch) >= BATCH:
@@ -218,10 +228,10 @@ class Writer:
             return batch, False
         return batch, True
 
-    def _poll_timeout(self) -> float:
-        if self._next_due is None:
-            return self._poll_interval
-        return min(self._poll_interval, max(0.001, (self._next_due - self.now()) / 1000))
+    def _seconds_until_due(self, latest: float) -> float:
+        """Return the seconds until the next due work, or until `latest`, an instant of `perf_counter`."""
+        due, rest = self._next_due, latest - time.perf_counter()
+        return max(0.001, rest if due is None else min(rest, (due - self.now()) / 1000))
 
     def _run_and_commit(self, batch: list[Job[Any]]) -> None:
         """Run the jobs of a batch and commit it. Run it again, but not for long, when its connection is lost.
@@ -256,6 +266,7 @@ class Writer:
             done = self._run_due(tx, shared)
         self._run_all(batch, tx, shared)
         head = self._write_events(tx, shared, no_foreign_commit)
+        self._retries = not done
         self._next_due = self._hooks.next_due(tx) if done else tx.now + RETRY_MS
         return _Batch(tx.now, mark, shared, head, self._session.changes != changes)
 
@@ -365,6 +376,7 @@ class Writer:
 
     def _fail(self, batch: list[Job[Any]], error: Exception) -> None:
         self._session.roll_back()
+        self._retries = True
         self._next_due = self.now() + RETRY_MS
         reported = self._error_for_jobs(error)
         for job in batch:

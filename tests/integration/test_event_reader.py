@@ -10,6 +10,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
+from project_manager.clock import parse_rfc3339
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.events import ProjectCreated
 from project_manager.runtime.dispatch import Runtime
@@ -192,6 +193,26 @@ async def test_the_tail_reads_no_event_of_its_own_process(
             while api.runtime.hub.head < head:
                 await events.next_batch()
     assert statements == []
+
+
+async def test_a_commit_of_another_instance_costs_this_one_no_batch_and_its_lease_ends_on_time(
+    api: OperationsClient, neighbour: OperationsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await drained(api)
+    writer = api.runtime.database.writer
+    begin, batches = writer._session.begin, []
+    monkeypatch.setattr(writer._session, "begin", lambda: batches.append("batch") or begin())
+    tasks = [(await neighbour.create_task(f"task {number}"))["id"] for number in range(20)]
+    lease = await neighbour.claim(tasks[0], "ann")
+    with anyio.fail_after(TIMEOUT):
+        while writer._next_due != parse_rfc3339(lease["expires_at"]):
+            await anyio.lowlevel.checkpoint()
+    assert batches == []
+    async with api.runtime.follow(await neighbour.last_seq()) as events:
+        api.clock.advance(3600)
+        writer._queue.put([])  # only a real clock ends the wait of the writer
+        with anyio.fail_after(TIMEOUT):
+            assert "task.unlocked" in {event.type for event in await events.next_batch()}
 
 
 async def test_events_are_the_same_from_the_writer_and_from_the_database(
