@@ -1,4 +1,4 @@
-"""The benchmark: python -m tests.bench [--quick] [--only SECTION] [--sizes | --peers] [--write docs/performance.md]."""
+"""The benchmark: python -m tests.bench [--quick] [--sizes | --peers | --postgresql] [--only SECTION] [--write PAGE]."""
 
 import argparse
 import resource
@@ -15,6 +15,7 @@ from tests.bench import (
     footprint,
     imports,
     machine,
+    on_postgresql,
     peers,
     predecessor,
     report,
@@ -24,6 +25,7 @@ from tests.bench import (
 )
 from tests.bench.report import Section
 from tests.bench.servers import NotServing
+from tests.postgres_server import NotInstalled
 
 Sections = dict[str, Callable[[Path], list[Section]]]
 """The measurements by name. Each gets an empty folder."""
@@ -65,6 +67,11 @@ def _selected(asked: argparse.Namespace) -> tuple[str, Sections]:
         return "bench sizes", _growth(asked, rounds, seconds)
     if asked.peers:
         return "bench peers", _comparison(asked, rounds, seconds)
+    if asked.postgresql:
+        events = 50 if asked.quick else 200
+        return "bench postgresql", {
+            "postgresql": lambda folder: on_postgresql.measured(folder, rounds, seconds, events)
+        }
     return "bench", _usual(asked, rounds, seconds)
 
 
@@ -107,7 +114,7 @@ def _comparison(asked: argparse.Namespace, rounds: int, seconds: float) -> Secti
 
 
 def _command(asked: argparse.Namespace) -> str:
-    flags = {"--quick": asked.quick, "--sizes": asked.sizes, "--peers": asked.peers}
+    flags = {"--quick": asked.quick, "--sizes": asked.sizes, "--peers": asked.peers, "--postgresql": asked.postgresql}
     return " ".join(["scripts/bench", *(flag for flag, given in flags.items() if given)])
 
 
@@ -122,6 +129,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", action="store_true", help="instead, measure large databases (sizes, imports)")
     parser.add_argument("--largest", type=int, default=sizes.ALL_SIZES[-1], metavar="TASKS", help="limit of --sizes")
     parser.add_argument("--peers", action="store_true", help="instead, measure other queues and a fleet (peers, fleet)")
+    parser.add_argument("--postgresql", action="store_true", help="instead, measure the service on PostgreSQL")
     parser.add_argument("--peers-python", type=Path, metavar="PYTHON", help="interpreter with the other queues")
     asked = parser.parse_args()
     if asked.largest < sizes.DEFAULT_SIZES[-1]:
@@ -130,4 +138,7 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except NotInstalled as fault:
+        sys.exit(str(fault))

@@ -11,13 +11,17 @@ from tests.bench.wire import Load, Script, drive
 
 @dataclass(frozen=True)
 class Sample:
-    """One slice of one variant. `cpu` is the CPU time of the server in us per operation; latencies are in ms."""
+    """One slice of one variant. Latencies are in ms.
+
+    `cpu` is the CPU time of the service in us per operation, and `database_cpu` that of a database server.
+    """
 
     rate: float
     cpu: float
     p50: float = 0.0
     p99: float = 0.0
     answers: int = 0
+    database_cpu: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,18 @@ def claims(path: str, *, check: Callable[[Response], None] = claimed_one) -> Cal
     return script
 
 
+def claim_cycles(number: int) -> Script:
+    """Create scripts of agents that claim the next task and finish it: two requests per cycle."""
+    agent = {"agent_id": f"agent-{number}"}
+    claim = request("POST", "/api/tasks/claim", agent)
+    while True:
+        answer = yield claim
+        claimed_one(answer)
+        task = answer.json()["task"]
+        assert isinstance(task, dict)
+        yield request("POST", f"/api/task/{task['id']}/status", {**agent, "status": "DONE"})
+
+
 def echoes(number: int) -> Script:
     """Create scripts that send the same request to the trivial route."""
     body = request("POST", "/claim", {"agent_id": f"agent-{number}"})

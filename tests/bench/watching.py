@@ -20,7 +20,7 @@ FANNED, STALLED, ALONE = "1,000", "1,000, and one that does not read", "none"
 
 
 def measured(folder: Path, rounds: int, events: int) -> list[Section]:
-    return [_fan_out(folder, rounds, events), _other_process(folder, events * 4)]
+    return [_fan_out(folder, rounds, events), other_process(folder, events * 4)]
 
 
 def _fan_out(folder: Path, rounds: int, events: int) -> Section:
@@ -122,11 +122,11 @@ def _per_frame(found: Rounds, name: str) -> Spread:
     return Spread(*((figure - alone.median) / SUBSCRIBERS for figure in (with_all.median, with_all.low, with_all.high)))
 
 
-def _other_process(folder: Path, events: int) -> Section:
+def other_process(folder: Path, events: int, **settings: str) -> Section:
     """Make changes through one instance and observe them at a subscriber of another one on the same database."""
     with ExitStack() as running:
-        first = running.enter_context(product(folder, "shared.db"))
-        second = running.enter_context(product(folder, "shared.db"))
+        first = running.enter_context(product(folder, "shared.db", **settings))
+        second = running.enter_context(product(folder, "shared.db", **settings))
         stock.create(first, 1)
         crowd = Subscribers([Listener(second.port)])
         running.callback(crowd.close)

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 
 import orjson
 
@@ -114,13 +115,17 @@ class Connection:
         return Response(int(head[9:12]), head, body)
 
 
-def drive(port: int, scripts: Sequence[Script], seconds: float) -> Load:
-    """Run all scripts at once for this number of seconds, each on its own connection. Wait for pending responses."""
+def drive(port: int | Sequence[int], scripts: Sequence[Script], seconds: float) -> Load:
+    """Run all scripts at once for this number of seconds, each on its own connection. Wait for pending responses.
+
+    Several ports get the same number of connections each.
+    """
+    ports = cycle([port] if isinstance(port, int) else port)
     load = Load()
     poll = select.epoll()
     connections = {}
     for script in scripts:
-        connection = Connection(port, script)
+        connection = Connection(next(ports), script)
         connections[connection.fileno()] = connection
         poll.register(connection.fileno(), select.EPOLLIN)
     began = time.perf_counter()
