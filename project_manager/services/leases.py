@@ -174,10 +174,10 @@ def next_due(tx: Tx) -> int | None:
 
     The instant is in milliseconds since the epoch.
     """
-    deferred_until = tasks.next_deferred(tx)
+    expiry, deferred_until = leases.next_due(tx)
     # Users set deferred_until by the wall clock (tx.date); the result is on the clock of tx.now.
     wakes_at = None if deferred_until is None else deferred_until + tx.now - tx.date
-    return min((instant for instant in (leases.next_expiry(tx), wakes_at) if instant is not None), default=None)
+    return min((instant for instant in (expiry, wakes_at) if instant is not None), default=None)
 
 
 def _expire(tx: Tx, row: TaskRow) -> None:

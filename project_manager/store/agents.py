@@ -69,7 +69,7 @@ def ending_first(tx: Tx) -> list[TaskRow]:
 
 def touch(tx: Tx) -> None:
     """Insert the transaction's actor, or update its kind and `last_seen_at`."""
-    _TOUCH.run(tx, id=tx.actor.id, kind=tx.actor.kind, now=tx.now)
+    _TOUCH.write(tx, id=tx.actor.id, kind=tx.actor.kind, now=tx.now)
 
 
 def get(tx: Tx, agent_id: str) -> AgentRow | None:

@@ -156,30 +156,30 @@ def children(tx: Tx, kind: type[Child], table: str, column: str, parent_id: int)
 
 def replace_dependencies(tx: Tx, links: dict[int, list[int]]) -> None:
     """Replace the dependencies of each task in `links` with the given ids. `recount` sets the counters."""
-    _DROP_DEPENDENCIES.run(tx, ids=json.dumps(list(links)))
+    _DROP_DEPENDENCIES.write(tx, ids=json.dumps(list(links)))
     values = [number for task_id, others in links.items() for other_id in others for number in (task_id, other_id)]
     start = 0
     for size in _ROWS_PER_INSERT:
         while len(values) - start >= 2 * size:
-            _add_dependencies(size).run_in_order(tx, values[start : start + 2 * size])
+            _add_dependencies(size).write_in_order(tx, values[start : start + 2 * size])
             start += 2 * size
 
 
 def add_conflict(tx: Tx, one: int, other: int) -> None:
     """Insert a conflict in both directions."""
-    _ADD_CONFLICT.run(tx, task_id=one, other_id=other)
-    _ADD_CONFLICT.run(tx, task_id=other, other_id=one)
+    _ADD_CONFLICT.write(tx, task_id=one, other_id=other)
+    _ADD_CONFLICT.write(tx, task_id=other, other_id=one)
 
 
 def drop_conflict(tx: Tx, one: int, other: int) -> None:
     """Delete a conflict in both directions."""
-    _DROP_CONFLICT.run(tx, task_id=one, other_id=other)
-    _DROP_CONFLICT.run(tx, task_id=other, other_id=one)
+    _DROP_CONFLICT.write(tx, task_id=one, other_id=other)
+    _DROP_CONFLICT.write(tx, task_id=other, other_id=one)
 
 
 def recount(tx: Tx, task_ids: list[int]) -> None:
     """Set `open_dependencies` and `unblocks` of these tasks from the present links and statuses."""
-    _RECOUNT.run(tx, ids=json.dumps(task_ids))
+    _RECOUNT.write(tx, ids=json.dumps(task_ids))
 
 
 def find_wrong_counters(tx: Tx, limit: int) -> list[int]:

@@ -79,4 +79,4 @@ def add_item(tx: Tx, values: dict[str, Any]) -> int:
 
 def set_parent(tx: Tx, knowledge_id: int, above: int) -> None:
     """Set the parent of an item to the item `above`."""
-    _SET_PARENT.run(tx, knowledge_id=knowledge_id, above=above)
+    _SET_PARENT.write(tx, knowledge_id=knowledge_id, above=above)

@@ -45,6 +45,18 @@ class Connection(Protocol):
     @property
     def dialect(self) -> Dialect: ...
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor: ...
+    def postpone(self, sql: str, parameters: Sequence[Any] = ..., /) -> object:
+        """Execute a statement without a result. A server may get it later, with the next statement of `execute`.
+
+        That one then raises the error of this one.
+        """
+
+    def change_row(self, sql: str, parameters: Sequence[Any] = ..., /) -> bool:
+        """Execute a statement that changes one row or none. Return whether it has changed one.
+
+        With a server the answer may be True too early. The next statement of `execute` then raises a driver's error.
+        """
+
     def stream(self, sql: str, parameters: Sequence[Any] = ..., /) -> Iterator[Any]:
         """Yield the rows of a query that may have too many for the memory."""
 

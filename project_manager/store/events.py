@@ -154,7 +154,7 @@ def _write(tx: Tx, rows: list[list[Any]], head: Head) -> Head:
     for size in _ROWS_PER_INSERT:
         length = size * len(_WRITTEN)
         while len(values) - start >= length:
-            _add(size).run_in_order(tx, values[start : start + length])
+            _add(size).write_in_order(tx, values[start : start + length])
             start += length
     return Head(seq, link)
 

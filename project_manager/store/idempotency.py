@@ -49,7 +49,7 @@ def find_present(tx: Tx, asked: Iterable[tuple[str, str]]) -> set[tuple[str, str
 
 def add(tx: Tx, key: str, request_hash: str, body: str) -> None:
     """Insert the response to the actor's request under this key."""
-    _INSERT.run(tx, actor_id=tx.actor.id, key=key, request_hash=request_hash, body=body, created_at=tx.now)
+    _INSERT.write(tx, actor_id=tx.actor.id, key=key, request_hash=request_hash, body=body, created_at=tx.now)
 
 
 def delete_older(tx: Tx, before: int, limit: int = DELETE_BATCH_SIZE) -> int:

@@ -156,7 +156,7 @@ def add_version(tx: Tx, row: KnowledgeRow, *, changed: list[str] | None = None, 
     """Insert the row as its present version. Without `changed`, all fields with a value count as changed."""
     if changed is None:
         changed = [name for name in WRITABLE if getattr(row, name) is not None]
-    _INSERT_VERSION.run(
+    _INSERT_VERSION.write(
         tx,
         **{name: getattr(row, name) for name in WRITABLE},
         knowledge_id=row.id,

@@ -108,7 +108,7 @@ def add(tx: Tx, before: TaskRow, *, reason: str, status: str) -> None:
 
 def record(tx: Tx, lease: LeaseRow) -> None:
     """Insert a lease that has ended."""
-    _ADD.run_in_order(tx, lease)
+    _ADD.write_in_order(tx, lease)
 
 
 def delete_older(tx: Tx, before: int, limit: int = DELETE_BATCH_SIZE) -> int:

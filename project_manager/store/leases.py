@@ -40,7 +40,10 @@ _SET_STATUS = _update(_STATUS, tasks.c.lock_holder.is_not_distinct_from(bindpara
 _EXPIRED = Statement(
     select(tasks.c.id).where(tasks.c.lock_holder.is_not(None), tasks.c.lock_expires_at <= bindparam("now"))
 )
-_NEXT_EXPIRY = Statement(select(func.min(tasks.c.lock_expires_at)).where(tasks.c.lock_holder.is_not(None)))
+_next_expiry = select(func.min(tasks.c.lock_expires_at)).where(tasks.c.lock_holder.is_not(None))
+_next_deferred = select(func.min(tasks.c.defer_until)).where(tasks.c.deferred == literal_column("1"))
+_NEXT_EXPIRY = Statement(_next_expiry)
+_NEXT_DUE = Statement(select(_next_expiry.scalar_subquery(), _next_deferred.scalar_subquery()))
 _unconfirmed = (
     select(tasks.c.id)
     .with_hint(tasks, "INDEXED BY ix_tasks_unconfirmed", "sqlite")
@@ -132,7 +135,7 @@ def _write(tx: Tx, update: Statement, current: TaskRow, values: dict[str, Any], 
     The row is not read again, because `values` has each changed column, and a read takes as long as the write.
     """
     read = {"task_id": current.id, "read_version": current.version, "read_fence": current.fence}
-    return current._replace(**values) if update.run(tx, **read, **guards, **values) else None
+    return current._replace(**values) if update.change_row(tx, **read, **guards, **values) else None
 
 
 def expired(tx: Tx) -> list[int]:
@@ -144,6 +147,12 @@ def next_expiry(tx: Tx) -> int | None:
     """Return the earliest expiry of all leases, or None."""
     expiry: int | None = _NEXT_EXPIRY.value(tx)
     return expiry
+
+
+def next_due(tx: Tx) -> tuple[int | None, int | None]:
+    """Return the earliest expiry of all leases, and the earliest `defer_until` of all deferred tasks, if any."""
+    expiry, deferred_until = _NEXT_DUE.row(tx) or (None, None)
+    return expiry, deferred_until
 
 
 def unconfirmed_of(tx: Tx, agent: str, *, called_at: int) -> list[int]:

@@ -82,12 +82,12 @@ def set_dependencies(tx: Tx, task_id: int, ids: list[int], *, open_task: bool) -
     With `open_task`, the task counts in `unblocks` of its dependencies.
     """
     if open_task:
-        _SHIFT_UNBLOCKS.run(tx, task_id=task_id, step=-1)
-    _DROP_DEPENDENCIES.run(tx, task_id=task_id)
+        _SHIFT_UNBLOCKS.write(tx, task_id=task_id, step=-1)
+    _DROP_DEPENDENCIES.write(tx, task_id=task_id)
     for other_id in ids:
-        _ADD_DEPENDENCY.run(tx, task_id=task_id, other_id=other_id)
+        _ADD_DEPENDENCY.write(tx, task_id=task_id, other_id=other_id)
     if open_task:
-        _SHIFT_UNBLOCKS.run(tx, task_id=task_id, step=1)
+        _SHIFT_UNBLOCKS.write(tx, task_id=task_id, step=1)
     return int(_COUNT_OPEN.value(tx, task_id=task_id))
 
 
@@ -102,12 +102,12 @@ def adjust_open_dependencies(tx: Tx, task_id: int, step: int) -> list[int]:
 def recount_open(tx: Tx, ids: list[int]) -> None:
     """Recount `open_dependencies` of these tasks, after one of their dependencies was removed."""
     for task_id in ids:
-        _COUNT_OPEN.run(tx, task_id=task_id)
+        _COUNT_OPEN.write(tx, task_id=task_id)
 
 
 def adjust_unblocks(tx: Tx, task_id: int, step: int) -> None:
     """Add `step` (+1 or -1) to `unblocks` of the dependencies of this task."""
-    _SHIFT_UNBLOCKS.run(tx, task_id=task_id, step=step)
+    _SHIFT_UNBLOCKS.write(tx, task_id=task_id, step=step)
 
 
 def conflicts_of(tx: Tx, task_id: int) -> list[int]:
@@ -127,10 +127,10 @@ def with_too_many_conflicts(tx: Tx, task_ids: Collection[int], limit: int) -> in
 
 def set_conflicts(tx: Tx, task_id: int, ids: list[int]) -> None:
     """Replace the conflicts of a task, in both directions."""
-    _DROP_CONFLICTS.run(tx, task_id=task_id)
+    _DROP_CONFLICTS.write(tx, task_id=task_id)
     for other_id in ids:
-        _ADD_CONFLICT.run(tx, task_id=task_id, other_id=other_id)
-        _ADD_CONFLICT.run(tx, task_id=other_id, other_id=task_id)
+        _ADD_CONFLICT.write(tx, task_id=task_id, other_id=other_id)
+        _ADD_CONFLICT.write(tx, task_id=other_id, other_id=task_id)
 
 
 def missing(tx: Tx, ids: list[int]) -> list[int]:

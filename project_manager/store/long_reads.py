@@ -87,6 +87,14 @@ class ChunkedRead:
         """Execute a statement and return the cursor. The first call opens the session and the snapshot."""
         return self._opened().connection.execute(sql, parameters)
 
+    def postpone(self, sql: str, parameters: Sequence[Any] = ()) -> object:
+        """Refuse a write, as the session does."""
+        return self.execute(sql, parameters)
+
+    def change_row(self, sql: str, parameters: Sequence[Any] = ()) -> bool:
+        """Refuse a write, as the session does."""
+        return bool(self.execute(sql, parameters).rowcount)
+
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
         """Yield the rows of a query."""
         return self._opened().connection.stream(sql, parameters)

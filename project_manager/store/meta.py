@@ -33,7 +33,7 @@ def clock_mark(tx: Tx) -> ClockMark:
 
 
 def store_clock(tx: Tx, mark: ClockMark) -> None:
-    _STORE_CLOCK.run(
+    _STORE_CLOCK.write(
         tx,
         clock_high=mark.latest,
         clock_offset=mark.offset,
@@ -45,7 +45,7 @@ def store_clock(tx: Tx, mark: ClockMark) -> None:
 
 def raise_clock(tx: Tx, now: int) -> None:
     """Set the latest instant that a batch has used."""
-    _RAISE_CLOCK.run(tx, now=now)
+    _RAISE_CLOCK.write(tx, now=now)
 
 
 def _latest(high: int, last_event: int) -> int:

@@ -130,7 +130,7 @@ def drop_labels(tx: Tx, current: TaskRow) -> None:
     """Delete a claimed task from the label index, because no trigger watches the columns that a claim sets."""
     if current.labels != "[]":
         for label in orjson.loads(current.labels):
-            _DROP_LABEL.run(tx, label=label, priority=current.priority, unblocks=current.unblocks, task_id=current.id)
+            _DROP_LABEL.write(tx, label=label, priority=current.priority, unblocks=current.unblocks, task_id=current.id)
 
 
 def missing_label_entries(tx: Tx, limit: int) -> list[int]:

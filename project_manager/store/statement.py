@@ -44,9 +44,19 @@ class Statement:
         """Run the statement and return the number of rows that it changed."""
         return int(self._execute(tx, parameters).rowcount)
 
-    def run_in_order(self, tx: Tx, values: Sequence[Any]) -> None:
-        """Run the statement with all parameters in the order in which it names them."""
-        tx.connection.execute(self.compiled(tx.connection.dialect).sql, values)
+    def write(self, tx: Tx, **parameters: Any) -> None:
+        """Run a statement without a result. The next one may raise its error: see `Connection.postpone`."""
+        sql, values_of = self.compiled(tx.connection.dialect)
+        tx.connection.postpone(sql, values_of(parameters))
+
+    def write_in_order(self, tx: Tx, values: Sequence[Any]) -> None:
+        """Like `write`, with all parameters in the order in which the statement names them."""
+        tx.connection.postpone(self.compiled(tx.connection.dialect).sql, values)
+
+    def change_row(self, tx: Tx, **parameters: Any) -> bool:
+        """Run a statement that changes one row or none, and return whether it did: see `Connection.change_row`."""
+        sql, values_of = self.compiled(tx.connection.dialect)
+        return tx.connection.change_row(sql, values_of(parameters))
 
     def row(self, tx: Tx, **parameters: Any) -> Row | None:
         """Return the first row, or None."""

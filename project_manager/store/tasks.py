@@ -196,7 +196,6 @@ _DEFERRED_DUE = Statement(
     .order_by(tasks.c.defer_until)
     .limit(bindparam("limit"))
 )
-_NEXT_DEFERRED = Statement(select(func.min(tasks.c.defer_until)).where(tasks.c.deferred == literal_column("1")))
 _UNDEFER = Statement(update(tasks).where(tasks.c.id == bindparam("task_id")).values(deferred=0))
 _ARCHIVE = Statement(
     update(tasks).where(tasks.c.project_id == bindparam("project_id")).values(archived=bindparam("archived"))
@@ -306,15 +305,9 @@ def due_deferred(tx: Tx, limit: int) -> list[int]:
     return [row[0] for row in _DEFERRED_DUE.rows(tx, now=tx.date, limit=limit)]
 
 
-def next_deferred(tx: Tx) -> int | None:
-    """Return the earliest `defer_until` of all deferred tasks, or None."""
-    due: int | None = _NEXT_DEFERRED.value(tx)
-    return due
-
-
 def undefer(tx: Tx, task_id: int) -> None:
     """Clear the flag `deferred` of a task."""
-    _UNDEFER.run(tx, task_id=task_id)
+    _UNDEFER.write(tx, task_id=task_id)
 
 
 def set_archived(tx: Tx, project_id: int, archived: bool) -> None:

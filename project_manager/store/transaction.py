@@ -86,15 +86,15 @@ def savepoint(tx: Tx) -> Iterator[None]:
     """Roll back the writes and events of the body when it raises. After a driver error, the writer rolls back all."""
     mark = None if tx.batch is None else tx.batch.mark
     execute = tx.connection.execute
-    execute("SAVEPOINT step")
+    tx.connection.postpone("SAVEPOINT step")
     try:
         yield
     except tx.connection.dialect.driver_error:
         raise
     except BaseException:
         execute("ROLLBACK TO step")
-        execute("RELEASE step")
+        tx.connection.postpone("RELEASE step")
         if tx.batch is not None and mark is not None:
             tx.batch.undo(mark)
         raise
-    execute("RELEASE step")
+    execute("RELEASE step")  # an error of a postponed statement ends here

@@ -47,6 +47,12 @@ class WriteConnection(Protocol):
     def roll_back(self) -> None:
         """Undo a failed batch, if its transaction is still open."""
 
+    def trust_changes(self, trusts: bool) -> None:
+        """Set whether `change_row` of the connection may return True before the database has changed the row."""
+
+    def settle(self) -> None:
+        """Wait until the database has executed all statements. Raises the driver's error of one of them."""
+
     @property
     def is_aborted(self) -> bool:
         """Return whether a statement has failed so that all further ones fail, up to a rollback to a savepoint."""

@@ -295,7 +295,7 @@ class Writer:
 
         A failure does not stop the jobs, because their own statements decide which tasks can be claimed.
         """
-        self._connection.execute("SAVEPOINT due")
+        self._connection.postpone("SAVEPOINT due")
         try:
             self._hooks.due(tx)
         except self._driver_error:
@@ -303,47 +303,58 @@ class Writer:
         except Exception:  # noqa: BLE001 the jobs must run anyway, and the hook has logged its error
             self._connection.execute("ROLLBACK TO due")
             shared.undo((0, 0))
-            self._connection.execute("RELEASE due")
+            self._connection.postpone("RELEASE due")
             return False
-        self._connection.execute("RELEASE due")
+        self._session.settle()
+        self._connection.postpone("RELEASE due")
         return True
 
     def _run_all(self, batch: list[Job[Any]], tx: Tx, shared: BatchState) -> None:
         """Run the jobs without a savepoint for each, because a savepoint costs a tenth of a claim.
 
-        When a failed job leaves writes, all jobs are rolled back. Several jobs then run again, each in a savepoint.
+        When a failed job leaves writes, all jobs are rolled back. Several jobs then run again, each in a savepoint. So
+        a job need not wait for the writes of the one before, although it may get the error of them.
         """
         mark = shared.mark
-        self._connection.execute("SAVEPOINT jobs")
+        self._connection.postpone("SAVEPOINT jobs")
+        self._session.trust_changes(len(batch) > 1)
         try:
-            if all(self._run_job(job, tx, shared) for job in batch):
+            if all(self._run_job(job, tx, shared, settles=job is batch[-1]) for job in batch):
                 return
+            self._session.trust_changes(False)
             self._connection.execute("ROLLBACK TO jobs")
             shared.undo(mark)
             if len(batch) > 1:
                 for job in batch:
                     self._run_in_savepoint(job, tx, shared)
         finally:
+            self._session.trust_changes(False)
             bind_context("", None)
 
     def _run_in_savepoint(self, job: Job[Any], tx: Tx, shared: BatchState) -> None:
         mark = shared.mark
-        self._connection.execute("SAVEPOINT job")
-        if not self._run_job(job, tx, shared):
+        self._connection.postpone("SAVEPOINT job")
+        if not self._run_job(job, tx, shared, settles=True):
             self._connection.execute("ROLLBACK TO job")
             shared.undo(mark)
-        self._connection.execute("RELEASE job")
+        self._connection.postpone("RELEASE job")
 
-    def _run_job(self, job: Job[Any], tx: Tx, shared: BatchState) -> bool:
-        """Run a job. Return False when it has failed, and the transaction must be rolled back to a savepoint."""
+    def _run_job(self, job: Job[Any], tx: Tx, shared: BatchState, *, settles: bool) -> bool:
+        """Run a job. Return False when it has failed, and the transaction must be rolled back to a savepoint.
+
+        With `settles`, the database has executed all statements at the end.
+        """
         started = time.perf_counter()
         mark, changes = shared.mark, self._session.changes
         job.error = None
         bind_context(job.request_id, job.actor.token_id)
         try:
-            job.outcome = job.work(
-                Tx(tx.connection, tx.now, job.actor, job.request_id, self._max_attempts, shared, tx.wall)
-            )
+            job_tx = Tx(tx.connection, tx.now, job.actor, job.request_id, self._max_attempts, shared, tx.wall)
+            try:
+                job.outcome = job.work(job_tx)
+            finally:
+                if settles:
+                    self._session.settle()
         except ProjectManagerError as error:
             job.error = error
         except self._driver_error as error:

@@ -12,8 +12,11 @@ class WatchedConnection:
 
     def __init__(self, connection: Connection, execute: Callable[..., Any]) -> None:
         self.dialect: Dialect = connection.dialect
-        self.execute = execute
+        self.execute = self.postpone = execute
         self.keep_alive = connection.keep_alive
+
+    def change_row(self, sql: str, parameters: Sequence[Any] = (), /) -> bool:
+        return bool(self.execute(sql, parameters).rowcount)
 
     def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         return iter(self.execute(sql, parameters))
@@ -23,18 +26,23 @@ class WatchedConnection:
 def traced(connection: Connection) -> Iterator[list[str]]:
     """Yield a list that gets the text of each statement that the connection executes in the body."""
     statements: list[str] = []
-    execute = connection.execute
-
-    def recorded(sql: str, *parameters: Any) -> Any:
-        statements.append(sql)
-        return execute(sql, *parameters)
-
     watched: Any = connection
-    watched.execute = recorded
+    names = ("execute", "postpone")  # on SQLite, change_row calls execute
+
+    def recorded(method: Callable[..., Any]) -> Callable[..., Any]:
+        def record(sql: str, *parameters: Any) -> Any:
+            statements.append(sql)
+            return method(sql, *parameters)
+
+        return record
+
+    for name in names:
+        setattr(watched, name, recorded(getattr(watched, name)))
     try:
         yield statements
     finally:
-        del watched.execute
+        for name in names:
+            delattr(watched, name)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from itertools import count
 from typing import Any
@@ -28,6 +29,7 @@ from project_manager.store.connection import Dialect
 from project_manager.store.postgres.lineage import Lineage, Refused, Server
 from project_manager.store.postgres.link import LONGEST_SECONDS, Link
 from project_manager.store.postgres.outage import Outage
+from project_manager.store.postgres.postponed import CHANGES, Postponed, PostponedStatement
 from project_manager.store.postgres.search import TsvectorIndex
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,9 @@ CONNECT_SECONDS = 3
 PREPARED_STATEMENTS = 1000
 ROWS_AT_ONCE = 1000
 KEEP_ALIVE_SECONDS = 1.0
-"""Time without a statement after which `Connection.keep_alive` executes one."""
+"""Time without a statement after which `Connection.keep_alive` executes one, and postponed ones are executed."""
+POSTPONED = 16
+"""Maximum number of postponed statements. More of them save little."""
 
 _CONNECT: dict[str, Any] = {
     "connect_timeout": CONNECT_SECONDS,
@@ -104,7 +108,7 @@ _STATES = (
     ("42501", DatabaseUnavailable, "the user of DATABASE_URL lacks a privilege on the tables"),
 )
 """Prefixes of SQLSTATE with the errors for a client. The longer of two prefixes comes first."""
-_CHANGES = ("INSERT", "UPDATE", "DELETE")
+_ROLLBACK_TO = "ROLLBACK TO "
 GONE = ("08", "57P", "25P03")
 """Prefixes of SQLSTATE of a lost connection: none, a server that stops, and a transaction that was idle too long."""
 NOT_REPLICATED = "01000"
@@ -142,8 +146,9 @@ def _check_lineage(link: Link, lineage: Lineage) -> None:
 class Connection:
     """A connection in autocommit mode. The caller executes BEGIN and COMMIT.
 
-    `changes` is the number of rows that its statements have written. `asked_at` and `answered_at` are the beginning and
-    the end of the last statement, as instants of `monotonic`.
+    `changes` grows with each row that its statements write. `asked_at` and `answered_at` are the beginning and the end
+    of the last statement, as instants of `monotonic`. Postponed statements go to the server with the next one, in one
+    round trip. While `trusts_changes`, so do those of `change_row`.
     """
 
     dialect = DIALECT
@@ -158,8 +163,10 @@ class Connection:
         """
         self._parameters = parameters(url, read_write=read_write)
         self._lineage = lineage
-        self.changes = 0
         self.asked_at = self.answered_at = 0.0
+        self.trusts_changes = False
+        self._changes = 0
+        self._postponed = Postponed()
         self._warning: str | None = None
         self._deadline: float | None = None
         self._statement_timeout = 0.0
@@ -237,6 +244,7 @@ class Connection:
         if outage is not None and self._link.closed:
             outage.begin(self.asked_at)
         self._link.close()
+        self.forget_postponed()
         self._link = self._connect(outage)
 
     def begin_read(self, seconds: float) -> None:
@@ -271,15 +279,54 @@ class Connection:
             self.run_script(_TIMEOUT.format(_milliseconds(rest)))
             self._statement_timeout = rest
 
+    @property
+    def changes(self) -> int:
+        return self._changes + self._postponed.changes
+
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> psycopg.Cursor[Any]:
         if self._deadline is not None:
             self._keep_deadline(self._deadline)
+        if sql.startswith(_ROLLBACK_TO):
+            self._postponed.forget_since(sql.removeprefix(_ROLLBACK_TO))
+        return self._exchange([*self._postponed.take(), PostponedStatement(sql, parameters)])
+
+    def postpone(self, sql: str, parameters: Sequence[Any] = (), /) -> None:
+        self._postpone(PostponedStatement(sql, parameters))
+
+    def change_row(self, sql: str, parameters: Sequence[Any] = (), /) -> bool:
+        if not self.trusts_changes:
+            return bool(self.execute(sql, parameters).rowcount)
+        self._postpone(PostponedStatement(sql, parameters, 1))
+        return True
+
+    def settle(self) -> None:
+        """Execute the postponed statements."""
+        if self._postponed:
+            self._exchange(self._postponed.take())
+
+    def forget_postponed(self) -> None:
+        """Discard the postponed statements."""
+        self._postponed.take()
+
+    def _postpone(self, statement: PostponedStatement) -> None:
+        self._postponed.add(statement)
+        is_late = monotonic() - self.answered_at >= KEEP_ALIVE_SECONDS and self.in_transaction
+        if is_late or len(self._postponed) >= POSTPONED:
+            self.settle()
+
+    def _exchange(self, statements: Sequence[PostponedStatement]) -> psycopg.Cursor[Any]:
+        """Execute statements in one round trip, and return the last cursor. The first error fails the rest."""
         self.asked_at = monotonic()
-        cursor: psycopg.Cursor[Any] = self._link.execute(sql.encode(), parameters or None)
-        if cursor.statusmessage is not None and cursor.statusmessage.startswith(_CHANGES):
-            self.changes += cursor.rowcount
+        # A pipeline of a single statement takes more CPU time.
+        with self._link.pipeline() if len(statements) > 1 else nullcontext():
+            cursors = [self._link.execute(each.sql.encode(), each.parameters or None) for each in statements]
         self.answered_at = monotonic()
-        return cursor
+        for statement, cursor in zip(statements, cursors, strict=True):
+            changed = _changed_rows(cursor)
+            self._changes += changed
+            if statement.changes not in (None, changed):
+                raise psycopg.errors.DataError("a row has changed since it was read")
+        return cursors[-1]
 
     def commit(self, limit: float = LONGEST_SECONDS) -> bool:
         """Commit the transaction. Return whether the standby has it too, if the server waits for one.
@@ -339,6 +386,11 @@ class Connection:
 
     def close(self) -> None:
         self._link.close()
+
+
+def _changed_rows(cursor: psycopg.Cursor[Any]) -> int:
+    tag = cursor.statusmessage
+    return cursor.rowcount if tag is not None and tag.startswith(CHANGES) else 0
 
 
 class StreamingConnection(Connection):

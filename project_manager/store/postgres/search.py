@@ -36,7 +36,7 @@ class TsvectorIndex:
         return row_id, " ".join(map(_quoted, distinct)), texts
 
     def replace(self, tx: Tx, index: str, row_id: int, words: dict[str, list[str]]) -> None:
-        _replace(index).run_in_order(tx, self.row(row_id, words))
+        _replace(index).write_in_order(tx, self.row(row_id, words))
 
     def expression(self, tx: Tx, index: str, phrases: Sequence[Phrase]) -> str:
         return self.phrases(phrases)

@@ -74,6 +74,12 @@ class PostgresWriteConnection:
     def changes(self) -> int:
         return self.connection.changes
 
+    def trust_changes(self, trusts: bool) -> None:
+        self.connection.trusts_changes = trusts
+
+    def settle(self) -> None:
+        self.connection.settle()
+
     @property
     def is_aborted(self) -> bool:
         return self.connection.is_aborted
@@ -95,7 +101,7 @@ class PostgresWriteConnection:
     def commit(self) -> None:
         if self.changes != self._changes_before:
             self._batch += 1
-            self.connection.execute(_CLOSE, (self._writer, self._batch, self._now))
+            self.connection.postpone(_CLOSE, (self._writer, self._batch, self._now))
             self._version += 1
         self._committing = True
         until = monotonic() + outages.PATIENCE_SECONDS
@@ -119,6 +125,7 @@ class PostgresWriteConnection:
 
     def roll_back(self) -> None:
         self._known_version = None
+        self.connection.forget_postponed()
         if self.connection.in_transaction:
             try:
                 self.connection.execute("ROLLBACK")
@@ -154,7 +161,7 @@ class PostgresWriteConnection:
         self._outage.end()
 
     def _begin_with_lock(self) -> None:
-        self.connection.execute("BEGIN")
+        self.connection.postpone("BEGIN")
         asked = monotonic()
         self._version, self._now, self._is_synchronous = self.connection.row(_LOCK)
         self._writer_lock.taken(asked)

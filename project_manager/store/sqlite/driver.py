@@ -58,6 +58,10 @@ class Connection(driver.Connection):  # type: ignore[name-defined,misc]
     """Connection of the driver with the dialect of its SQL."""
 
     dialect = DIALECT
+    postpone = driver.Connection.execute  # a statement has no round trip to save
+
+    def change_row(self, sql: str, parameters: Sequence[Any] = (), /) -> bool:
+        return bool(self.execute(sql, parameters).rowcount)
 
     def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         return iter(self.execute(sql, parameters))

@@ -36,7 +36,7 @@ class FtsIndex:
         return (row_id, *[" ".join(of_text) for of_text in words.values()])
 
     def replace(self, tx: Tx, index: str, row_id: int, words: dict[str, list[str]]) -> None:
-        _replace(index, self.columns(tuple(words))).run_in_order(tx, self.row(row_id, words))
+        _replace(index, self.columns(tuple(words))).write_in_order(tx, self.row(row_id, words))
 
     def expression(self, tx: Tx, index: str, phrases: Sequence[Phrase]) -> str:
         limit = WORDS_OF_PREFIXES // max(1, sum(phrase.open for phrase in phrases))

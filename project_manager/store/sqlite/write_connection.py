@@ -57,6 +57,12 @@ class SqliteWriteConnection:
             except driver.DriverError:
                 log.exception("rollback failed", extra={"action": "rollback_failed"})
 
+    def trust_changes(self, trusts: bool) -> None:
+        """Do nothing: SQLite executes each statement at once."""
+
+    def settle(self) -> None:
+        """Do nothing, for the same reason."""
+
     @property
     def is_aborted(self) -> bool:
         return False
