@@ -27,7 +27,7 @@ SETTINGS = {
     "wal_receiver_status_interval": "1s",
 }
 """Settings of both servers. A killed process loses nothing that it has written to a file, also without fsync."""
-SECONDS = 60.0
+SECONDS = 120.0
 """Bound on each wait for a server."""
 POLL_SECONDS = 0.02
 

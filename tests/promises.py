@@ -77,6 +77,7 @@ PROMISES: dict[str, str] = {
     "restore:nothing-twice": "After a restore no fence repeats and no client takes a new event for an old one.",
     # the loss of a PostgreSQL server
     "failover:nothing-lost": "A synchronous failover loses no acknowledged write and repeats no fence or event number.",
+    "failover:new-epoch": "After a failover with lost writes no fence repeats, and followers of events must resync.",
     # the service
     "clock:never-back": "`now` never steps back, also not across a restart.",
     "clock:wrong": "While database time is far from the wall clock only leases end; nothing is deleted by age.",

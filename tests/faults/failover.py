@@ -21,6 +21,8 @@ from tests.faults.failover_faults import Planted
 from tests.postgres_cluster import DATABASE, PostgresCluster
 from tests.stored_rows import snapshot
 
+START_SECONDS = 120.0
+"""Bound on the start of all services at once, on a busy machine."""
 PROGRESS_SECONDS = 60.0
 """Bound on the wait for progress after a failover."""
 CUT_OFF_SECONDS = 0.5
@@ -305,7 +307,7 @@ def services_on(
         for service in services:
             service.spawn(**variables)
         for service in services:
-            service.wait_until(service.is_healthy, PROGRESS_SECONDS)
+            service.wait_until(service.is_healthy, START_SECONDS)
         yield services
     finally:
         for service in services:
