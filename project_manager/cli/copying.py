@@ -28,7 +28,7 @@ def copy(source: str, target: str, as_json: bool) -> Exit:
     from_address, to_address = _address(source, "FROM"), _address(target, "TO")
     if _are_same(from_address, to_address):
         raise CommandError("FROM and TO are the same database; choose another target")
-    databases.check_exists(from_address, "FROM")
+    databases.check_exists(from_address, "correct FROM")
     done = copying.copy(from_address, to_address)
     if as_json:
         json_output.show(

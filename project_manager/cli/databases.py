@@ -12,6 +12,8 @@ from project_manager.observability import logging as logs
 from project_manager.store.opening import open_backend
 from project_manager.store.sqlite import access
 
+FILE_REMEDY = "set --db-path or DATABASE_PATH"
+
 
 def settings_of(flags: Mapping[str, object], env_file: Path | None) -> Settings:
     """Return the settings of a command. Only errors are logged, as text for the terminal. Raises ConfigError."""
@@ -32,24 +34,25 @@ def file_of(settings: Settings) -> Path:
 
 def check_database_exists(settings: Settings) -> None:
     """Raise MissingTargetError if the database of the settings is missing or empty, like `check_exists`."""
-    check_exists(settings.database_address, "DATABASE_URL")
+    is_file = isinstance(settings.database_address, Path)
+    check_exists(settings.database_address, FILE_REMEDY if is_file else "correct DATABASE_URL")
 
 
-def check_exists(address: Path | str, source: str) -> None:
-    """Raise MissingTargetError if the database is missing or empty. `source` is the name of its URL in the message.
+def check_exists(address: Path | str, remedy: str) -> None:
+    """Raise MissingTargetError with a remedy if the database is missing or empty.
 
     Raises CommandError if its file is not accessible, and DatabaseOpenError if its server does not open it.
     """
     if isinstance(address, Path):
-        check_file_exists(address)
+        check_file_exists(address, remedy)
     elif open_backend(address).revision() is None:
         raise MissingTargetError(
-            f"no tables of Project Manager in {database_urls.name(address)}; correct {source}, or create them with "
+            f"no tables of Project Manager in {database_urls.name(address)}; {remedy}, or create them with "
             "`project-manager migrate`"
         )
 
 
-def check_file_exists(database: Path) -> None:
+def check_file_exists(database: Path, remedy: str = FILE_REMEDY) -> None:
     """Raise MissingTargetError if the database is missing or empty, and CommandError if it is not accessible."""
     try:
         is_there = database.exists() and database.stat().st_size > 0
@@ -58,6 +61,4 @@ def check_file_exists(database: Path) -> None:
             access.permission_problem(database) or f"cannot read database {database}: {error.strerror}"
         ) from error
     if not is_there:
-        raise MissingTargetError(
-            f"no database at {database}; set --db-path or DATABASE_PATH, or create one with `project-manager migrate`"
-        )
+        raise MissingTargetError(f"no database at {database}; {remedy}, or create one with `project-manager migrate`")

@@ -4,8 +4,8 @@ Ids, fences, event numbers, hashes and the epoch are kept, so that clients conti
 position in the events. The target stays empty until the copy was compared with the source.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -126,18 +126,18 @@ def _check_empty(target: Target) -> None:
             raise CopyError(f"the database {target.name} is not empty, it has {table.name}: copy to a new database")
 
 
-def _load(target: Target, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-    with target.errors():
+def _load(target: Target, table: str, columns: Sequence[str], rows: Generator[Row, None, None]) -> None:
+    with target.errors(), closing(rows):  # after an error, the rows still have a cursor
         target.load(table, columns, rows)
 
 
-def _rows(side: Side, table: Table) -> Iterator[Row]:
+def _rows(side: Side, table: Table) -> Generator[Row, None, None]:
     """Yield all rows of a table in the order of its primary key, which is the same in each database."""
     with side.errors():
         yield from _select(table, tuple(table.c.keys())).each(side.tx)
 
 
-def _index_rows(source: Side, target: Target, table: Table, texts: tuple[str, ...]) -> Iterator[Row]:
+def _index_rows(source: Side, target: Target, table: Table, texts: tuple[str, ...]) -> Generator[Row, None, None]:
     """Yield the rows of the search index of a table."""
     with source.errors():
         for row_id, *values in _select(table, ("id", *texts)).each(source.tx):

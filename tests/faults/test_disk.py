@@ -293,3 +293,16 @@ def test_a_restore_to_a_full_disk_ends_with_that_reason_and_changes_nothing(
     assert cli.says("export", *place) == before
     cli.says("restore", "copy.db", *place)
     assert "Kept" not in cli.says("export", *place)
+
+
+def test_a_copy_to_a_full_disk_ends_with_that_reason_and_leaves_nothing(
+    database: Path, tmp_path: Path, small_disk: SmallDisk
+) -> None:
+    cli, target = CommandLine(tmp_path), small_disk.folder / "copy.db"
+    small_disk.fill()
+    said = cli.refuses(5, "copy", str(database), str(target), **small_disk.variables)
+    assert "disk is full" in said
+    assert [path.name for path in small_disk.folder.iterdir() if path.name != "filler"] == []
+    small_disk.free()
+    assert "is intact" in cli.says("verify", "--db-path", str(database))
+    assert "compared on both sides" in cli.says("copy", str(database), str(target))

@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from project_manager.store import copying
+from project_manager.clock import SystemClock
+from project_manager.schemas.tasks import CreateTask
+from project_manager.services import tasks
+from project_manager.store import copying, revisions, search
+from project_manager.store.errors import BackupError, DatabaseOpenError
+from project_manager.store.postgres import driver as postgres
 from project_manager.store.sqlite import driver
+from project_manager.store.statement import Statement
+from tests.integration.first_release import FIRST
+from tests.integration.test_backup import NOW, damage
 from tests.postgres_server import PostgresServer
-from tests.stored_rows import Address, read
+from tests.stored_rows import Address, read, rolled_back, snapshot, write, writing
 
 pytestmark = pytest.mark.slow
 
@@ -152,3 +161,131 @@ def test_random_rows_are_equal_on_both_databases_and_back_again(
     assert read(last, "SELECT name, seq FROM sqlite_sequence ORDER BY name") == [
         {"name": name, "seq": REMOVED} for name in sorted(copying.NUMBERED)
     ]
+
+
+def test_new_rows_get_the_next_ids_and_are_found(database_file: Path, postgresql_url: str, tmp_path: Path) -> None:
+    for name in ("Alpha", "Beta"):
+        add_task(database_file, name)
+    write(database_file, "UPDATE sqlite_sequence SET seq = 50 WHERE name = 'tasks'")
+    copying.copy(database_file, postgresql_url)
+    assert add_task(postgresql_url, "Gamma") == 51
+    assert found(postgresql_url, "alph gamm") == []
+    back = tmp_path / "back.db"
+    done = copying.copy(postgresql_url, back)
+    assert add_task(back, "Delta") == 52
+    assert (done.differences, done.revision) == ((), revisions.head())
+    for word, number in (("alph", 1), ("beta", 2), ("gam", 51), ("delta", 52)):
+        assert found(back, word) == [number]
+
+
+def add_task(address: Address, name: str) -> int:
+    """Create a task, like a service."""
+    with writing(address) as tx:
+        tx.now = NOW
+        created: int = tasks.create(tx, CreateTask.model_validate({"name": name}))["id"]
+    return created
+
+
+def found(address: Address, words: str) -> list[int]:
+    """Return the ids of the tasks that a search finds."""
+    with snapshot(address) as tx:
+        expression = search.match_expression(tx, search.tasks_fts, words)
+        matching = select(search.tasks_fts.c.rowid).where(search.matches(search.tasks_fts, "q"))
+        return [row[0] for row in Statement(matching).rows(tx, q=expression)]
+
+
+def refusal(source: Address, target: Address) -> str:
+    """Return the sentence with which a copy is refused."""
+    with pytest.raises((BackupError, DatabaseOpenError)) as refused:
+        copying.copy(source, target)
+    return str(refused.value)
+
+
+def test_a_target_with_rows_is_refused_and_stays(database_file: Path, postgresql_url: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    add_task(postgresql_url, "Kept")
+    other.write_text("a letter")
+    before = rows(postgresql_url)
+    assert "is not empty, it has events" in refusal(database_file, postgresql_url)
+    assert "already exists: copy to a new file" in refusal(database_file, other)
+    assert rows(postgresql_url) == before
+    assert other.read_text() == "a letter"
+
+
+def test_a_log_beside_the_target_is_refused(database_file: Path, tmp_path: Path) -> None:
+    log = tmp_path / "copy.db-wal"
+    log.write_text("pages")
+    assert "copy.db-wal belongs to another database" in refusal(database_file, tmp_path / "copy.db")
+    assert log.read_text() == "pages"
+
+
+def test_a_database_that_an_instance_uses_is_refused(
+    database: Address, other_database: Address, tmp_path: Path
+) -> None:
+    """The row is one of another machine, which no process id can prove wrong."""
+    columns = "id, host, pid, version, kind, started_at, heartbeat_at"
+    insert = f"INSERT INTO instances ({columns}) VALUES ('i', 'elsewhere@boot', 1, '0.1.0', 'serve', ?, ?)"
+    beat = SystemClock().now() + 60_000
+    write(database, insert, beat, beat)
+    said = refusal(database, tmp_path / "copy.db")
+    assert "cannot be copied now: process 1 on elsewhere@boot (serve) uses the database: stop it first" in said
+    if isinstance(database, str):
+        assert "process 1 on elsewhere@boot" in refusal(other_database, database)
+    assert not (tmp_path / "copy.db").exists()
+
+
+def test_a_file_that_a_process_has_open_is_refused(database_file: Path, tmp_path: Path) -> None:
+    with closing(driver.connect(str(database_file))) as connection:
+        connection.execute("SELECT count(*) FROM tasks").fetchone()
+        assert "is in use: stop the service" in refusal(database_file, tmp_path / "copy.db")
+    copying.copy(database_file, tmp_path / "copy.db")
+
+
+def test_a_batch_in_progress_on_a_server_is_refused(postgresql_url: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(postgres, "_SETTINGS", postgres._SETTINGS.replace("'5s'", "'10ms'"))
+    with rolled_back(postgresql_url):
+        assert "is in use: stop the service" in refusal(postgresql_url, tmp_path / "copy.db")
+
+
+def test_a_schema_of_another_release_is_refused(database: Address, other_database: Address, tmp_path: Path) -> None:
+    for schema, remedy in ((FIRST, "run `project-manager migrate` on it first"), ("9999", "use the newer release")):
+        write(database, f"UPDATE alembic_version SET version_num = '{schema}'")
+        for source, target in ((database, tmp_path / "copy.db"), (other_database, database)):
+            if source == database or isinstance(target, str):  # as a target, a file is refused before
+                said = refusal(source, target)
+                assert f"has schema {schema}" in said
+                assert remedy in said
+
+
+def test_a_damaged_file_is_refused(database_file: Path, postgresql_url: str) -> None:
+    for number in range(200):
+        add_task(database_file, f"Task {number} {'x' * 100}")
+    with closing(driver.connect(str(database_file))) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    damage(database_file)
+    assert "is damaged" in refusal(database_file, postgresql_url)
+    assert read(postgresql_url, "SELECT * FROM events") == []
+
+
+@pytest.mark.parametrize("change", ["description = CAST(x'610062' AS TEXT)", "updated_at = 1.5"])
+def test_a_value_that_a_server_cannot_store_is_refused(database_file: Path, postgresql_url: str, change: str) -> None:
+    add_task(database_file, "Alpha")
+    write(database_file, f"UPDATE tasks SET {change}")
+    assert "the copy has failed on postgresql:///test_" in refusal(database_file, postgresql_url)
+    assert read(postgresql_url, "SELECT * FROM tasks") == []
+
+
+def test_a_text_that_is_not_unicode_is_refused(database_file: Path, postgresql_url: str) -> None:
+    add_task(database_file, "Alpha")
+    write(database_file, "UPDATE tasks SET description = CAST(x'c328' AS TEXT)")
+    assert "pm.db has a value that cannot be copied" in refusal(database_file, postgresql_url)
+
+
+def test_contents_that_do_not_match_their_events_are_copied_with_a_report(
+    database_file: Path, postgresql_url: str
+) -> None:
+    add_task(database_file, "Alpha")
+    write(database_file, "UPDATE tasks SET description = 'changed by hand'")
+    done = copying.copy(database_file, postgresql_url)
+    assert done.differences == ("task 1 was changed, but no event records the change",)
+    assert rows(postgresql_url) == rows(database_file)
