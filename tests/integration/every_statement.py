@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from project_manager import store
 from project_manager.domain.assumptions import WITHOUT_VERDICT
 from project_manager.schemas.tasks import TASK_FIELD_NAMES
-from project_manager.store import bulk, events, seals, search, task_filters
+from project_manager.store import bulk, copying, events, seals, search, task_filters
 from project_manager.store.assumptions import VerdictRow
 from project_manager.store.bulk_knowledge import AssumptionRecord
 from project_manager.store.claim_search import _Shape
@@ -115,6 +115,10 @@ ARGUMENTS: dict[str, Arguments] = {
     "claim_search._tasks_in_part": [(shape,) for shape in SHAPES],
     "claim_search._end_of_part": [(shape,) for shape in SHAPES],
     "compact_rows._rows": product(BOTH),
+    "copying._select": [
+        *((table, tuple(table.c.keys())) for table in copying.COPIED),
+        *((table, ("id", *texts)) for table, texts in search.INDEXED.values()),
+    ],
     "epics._listed": product(subsets("project_id", "status")),
     "events._add": product(events._ROWS_PER_INSERT),
     "events._selected": product(subsets("types", "project_id")),
@@ -139,7 +143,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "seals._all_rows": product(seals.TABLES),
     "seals._rows_in": [("tasks", "id"), *OF_TASKS],
     "seals._rows_where": [*product(seals.TABLES, ["id"]), *OF_TASKS, ("knowledge_logs", "knowledge_id")],
-    "sqlite.search._replace": [("tasks_fts", search.TASK_TEXTS), ("knowledge_fts", search.KNOWLEDGE_TEXTS)],
+    "sqlite.search._replace": [(index, ("rowid", *texts)) for index, (_, texts) in search.INDEXED.items()],
     "sqlite.search._words_with_prefix": [("tasks_fts",), ("knowledge_fts",)],
     "task_filters._size_of": product([*task_filters._INDEXES, *map(frozenset, [["ready"], ["ready", "project_id"]])]),
     "task_rows._chunk_statement": product([TASK_FIELD_NAMES], BOTH),

@@ -351,6 +351,7 @@ class Connection:
 
     def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows into a table with the COPY protocol, in one statement."""
+        self.settle()
         names = ", ".join(f'"{name}"' for name in columns)
         with self._link.cursor() as cursor, cursor.copy(f'COPY "{table}" ({names}) FROM STDIN'.encode()) as target:
             for row in rows:
