@@ -29,10 +29,10 @@ class Planted:
     code: str = ""
 
 
-_NO_IDENTITY = """
-from project_manager.store.postgres import driver
+_NO_PROMOTION = """
+from project_manager.store.postgres.promotion import Promotion
 
-driver._identity_of = lambda link: None
+Promotion.settle = lambda self: False
 """
 _NO_FENCES = """
 from project_manager.store import meta, new_epoch
@@ -47,16 +47,18 @@ begin_epoch = meta.begin_epoch
 meta.begin_epoch = lambda tx, epoch, floor: begin_epoch(tx, epoch, 0)
 """
 _ANY_SERVER = """
+from project_manager.store.postgres import driver
 from project_manager.store.postgres.lineage import Lineage
 
 Lineage.check = lambda self, *values: None
 Lineage.is_outdated = lambda self, server: False
+driver.Connection._connected_in_lineage = lambda self, lineage: self._connected()
 """
 
 PLANTED = {
     "commits do not wait for the standby": Planted(is_synchronous=True, statement=_NO_WAIT),
     "each interrupted commit counts as kept": Planted(is_synchronous=True, code=_EVERY_BATCH_IS_KEPT),
-    "the timeline is not compared": Planted(is_synchronous=False, code=_NO_IDENTITY),
+    "the timeline is not compared": Planted(is_synchronous=False, code=_NO_PROMOTION),
     "fences are not raised": Planted(is_synchronous=False, code=_NO_FENCES),
     "an old primary is accepted": Planted(is_synchronous=False, code=_ANY_SERVER),
 }
