@@ -428,7 +428,6 @@ CREATE TABLE counter (
     id BIGINT NOT NULL,
     seq BIGINT NOT NULL,
     commits BIGINT NOT NULL,
-    next_due BIGINT,
     system TEXT COLLATE "C" NOT NULL,
     timeline BIGINT NOT NULL,
     CONSTRAINT pk_counter PRIMARY KEY (id),
