@@ -78,10 +78,10 @@ def measured(folder: Path, rounds: int, seconds: float, events: int) -> list[Sec
         groups: dict[str, Instances] = {}
         trips: dict[float, float] = {}
         for added in ADDED_MS:
-            address = running.enter_context(_address(server, added))
+            address = running.enter_context(address_of(server, added))
             trips[added] = _round_trip_ms(address("postgres"))
             for instances in INSTANCES:
-                servers, database = _on_server(running, folder, server, address, instances)
+                servers, database = start_on(running, folder, server, address, instances)
                 groups[_name(added, instances)] = Instances(servers, database, FASTEST[added])
         for instances in INSTANCES:
             servers = [running.enter_context(product(folder, f"of-{instances}.db")) for _ in range(instances)]
@@ -101,9 +101,10 @@ def _name(added: float | None, instances: int) -> str:
     return f"{database}, {instances}"
 
 
-def _on_server(
+def start_on(
     running: ExitStack, folder: Path, server: PostgresServer, address: Callable[[str], str], instances: int
 ) -> tuple[list[Server], Postgres]:
+    """Start instances of the service on a new database of the server."""
     database = server.create_database()
     settings = {"DATABASE_PATH": "", "DATABASE_URL": address(database)}
     servers = [running.enter_context(product(folder, **settings)) for _ in range(instances)]
@@ -111,7 +112,7 @@ def _on_server(
 
 
 @contextmanager
-def _address(server: PostgresServer, added_ms: float) -> Iterator[Callable[[str], str]]:
+def address_of(server: PostgresServer, added_ms: float) -> Iterator[Callable[[str], str]]:
     """Yield a function that returns the URL of a database, through a proxy if a round trip is to be added."""
     if not added_ms:
         yield server.url

@@ -1,5 +1,6 @@
 """The benchmark of large databases runs on small ones. No test compares a time."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -7,7 +8,8 @@ import pytest
 
 from project_manager.plans import reader
 from project_manager.store.sqlite import backup, driver
-from tests.bench import fleet, imports, large_database, peers, sizes
+from tests import postgres_server
+from tests.bench import fleet, imports, large_database, on_postgresql, peers, sizes
 from tests.bench.report import PLOTS, put_into, whole
 
 pytestmark = pytest.mark.slow
@@ -83,3 +85,13 @@ def test_the_product_is_compared_through_its_use_cases_and_over_http(tmp_path: P
 def test_a_fleet_is_measured_with_its_dashboards_connected(tmp_path: Path) -> None:
     section = fleet.measured(tmp_path, 1, 2)
     assert len(section.rows) == 6
+
+
+def test_claims_are_measured_on_a_server_behind_a_slow_network(tmp_path: Path) -> None:
+    with ExitStack() as running:
+        server = running.enter_context(postgres_server.running(settings={}, locale=()))
+        address = running.enter_context(on_postgresql.address_of(server, 0.3))
+        servers, database = on_postgresql.start_on(running, tmp_path, server, address, 1)
+        sample = on_postgresql.Instances(servers, database, 100).slice(on_postgresql.CYCLE, 0.01)
+    assert sample.answers >= on_postgresql.AGENTS
+    assert sample.database_cpu > 0
