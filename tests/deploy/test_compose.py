@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import httpx
+import yaml
 
 from tests.deploy.stack import API, MCP, Container, Stack, docker, run
 
@@ -53,6 +56,17 @@ def test_nothing_but_the_load_balancer_is_published_and_that_on_loopback(stack: 
 def test_the_address_of_publication_can_be_chosen(stack: Stack) -> None:
     shown = Stack(environment={"PUBLISH_ADDRESS": "192.0.2.7"}).compose("config")
     assert shown.count("host_ip: 192.0.2.7") == 2
+
+
+def test_the_stack_of_one_of_several_hosts_has_no_volume_and_a_way_to_the_database(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://pm@db1,db2/tasks")
+    own = Stack(["deploy/two-hosts/compose.hosts.yaml"], {"DATABASE_URL_SECRET": str(tmp_path / "url")})
+    shown = yaml.safe_load(own.compose("config"))
+    assert "volumes" not in shown
+    assert shown["networks"]["backend"]["internal"]
+    assert "internal" not in shown["networks"]["database"]
+    for name in ("migrate", "project-manager"):
+        assert shown["services"][name]["environment"]["DATABASE_URL_FILE"] == "/run/secrets/database_url"
 
 
 def test_an_instance_reaches_only_its_network(stack: Stack) -> None:
