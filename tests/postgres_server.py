@@ -97,9 +97,9 @@ class PostgresServer:
         """Stop the server at once, without a message to its clients. It recovers at the next start."""
         self._control("--mode=immediate", "stop")
 
-    def start(self) -> None:
-        """Start the server again, and wait until it accepts connections."""
-        self._control(f"--log={self.folder}/log", f"--options={self._options}", "start")
+    def start(self, **variables: str) -> None:
+        """Start the server again with more environment variables, and wait until it accepts connections."""
+        self._control(f"--log={self.folder}/log", f"--options={self._options}", "start", **variables)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
@@ -107,9 +107,10 @@ class PostgresServer:
         with stopped_processes(self.pid):
             yield
 
-    def _control(self, *arguments: str) -> None:
+    def _control(self, *arguments: str, **variables: str) -> None:
         command = ["pg_ctl", f"--pgdata={self.folder}/data", "--silent", *arguments]
-        subprocess.run(command, check=True, stdin=DEVNULL, stdout=DEVNULL, **self._program)
+        program = {**self._program, "env": {**self._program["env"], **variables}}
+        subprocess.run(command, check=True, stdin=DEVNULL, stdout=DEVNULL, **program)
 
     def _execute(self, sql: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:

@@ -53,7 +53,7 @@ SCHEMA = "project_manager"
 CONNECT_SECONDS = 3
 PREPARED_STATEMENTS = 1000
 ROWS_AT_ONCE = 1000
-KEEP_ALIVE_SECONDS = 1.0
+KEEP_ALIVE_SECONDS = 0.5
 """Time without a statement after which `Connection.keep_alive` executes one, and postponed ones are executed."""
 POSTPONED = 16
 """Maximum number of postponed statements. More of them save little."""
