@@ -15,9 +15,12 @@ from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import DatabaseUnavailable, Internal
 from project_manager.runtime.open import open_runtime
 from project_manager.store import meta
+from project_manager.store.errors import DatabaseOpenError
 from project_manager.store.long_reads import PIECE_CHARACTERS
 from project_manager.store.opening import open_backend
 from project_manager.store.postgres import driver
+from project_manager.store.postgres.backend import PostgresBackend
+from project_manager.store.readers import ReadSession
 from project_manager.store.statement import Statement
 from project_manager.store.tables import projects
 from project_manager.store.transaction import Tx
@@ -26,6 +29,7 @@ from tests.stored_rows import settings_of
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 LIMIT_SECONDS = 5
+READ_SECONDS = 0.9
 BY_NAME = Statement(select(projects.c.id).where(projects.c.name == bindparam("name")))
 REFUSED = "a\x00b"
 """A text that the driver refuses, because the server cannot store it."""
@@ -106,3 +110,41 @@ def test_a_transaction_that_was_idle_for_too_long_is_a_lost_connection(postgresq
             connection.execute("SELECT 1")
         assert connection.is_lost
         assert isinstance(driver.as_domain_error(raised.value), DatabaseUnavailable)
+
+
+def test_the_statements_of_a_read_have_one_timeout_together(postgresql_url: str) -> None:
+    with closing(open_backend(postgresql_url).connect_reader()) as session:
+        session.begin(READ_SECONDS)
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            sleep_repeatedly(session)
+        session.end()
+        session.begin(LIMIT_SECONDS)
+        assert session.connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def sleep_repeatedly(session: ReadSession) -> None:
+    """Execute statements that are each shorter than the read, and together longer."""
+    for _ in range(4):
+        session.connection.execute(f"SELECT pg_sleep({READ_SECONDS / 3})")
+
+
+async def test_a_database_that_cannot_be_opened_leaves_no_connection_open(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(backend: PostgresBackend) -> None:
+        raise psycopg.OperationalError("no connection is left")
+
+    monkeypatch.setattr(PostgresBackend, "connect_tail", fail)
+    with pytest.raises(DatabaseOpenError, match="no connection is left"):
+        async with open_runtime(settings_of(postgresql_url)):
+            pass
+    with anyio.fail_after(LIMIT_SECONDS):
+        # The server ends its part a moment later.
+        while await anyio.to_thread.run_sync(number_of_other_connections, postgresql_url):
+            pass
+
+
+def number_of_other_connections(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        (row,) = connection.execute(OTHERS.replace("pg_terminate_backend(pid)", "*").encode())
+        return int(row[0])
