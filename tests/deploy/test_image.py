@@ -78,7 +78,7 @@ def test_an_unknown_setting_value_stops_the_start_with_one_sentence() -> None:
 
 def test_a_database_url_is_enough_to_choose_a_server() -> None:
     tried = "DATABASE_URL=postgresql://pm@127.0.0.1:9/tasks project-manager migrate 2>&1 || true"
-    assert "the database postgresql://127.0.0.1:9/tasks cannot be reached" in in_image("sh", "-c", tried)
+    assert "database postgresql://127.0.0.1:9/tasks cannot be reached" in in_image("sh", "-c", tried)
 
 
 def handles_sigterm(container: Container) -> bool:
