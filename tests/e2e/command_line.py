@@ -5,10 +5,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.e2e import forked_commands
 from tests.e2e.service import environment
 
 SECONDS = 20
 COMMAND = [sys.executable, "-m", "project_manager"]
+READ_AT_START = ("PYTHON", "LANG", "LC_", "LD_", "TZ")
+"""Prefixes of the variables that the interpreter or the system reads when a program starts, and not at a fork."""
 PLAN = """\
 projects:
   - name: Shop
@@ -29,18 +32,27 @@ class CommandLine:
     seconds: float = SECONDS
 
     def run(self, *words: str, stdin: str | None = None, **variables: str) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
+        forks = forked_commands.RUNNING
+        if forks is None or stdin is not None or any(name.startswith(READ_AT_START) for name in variables):
+            done = self._start(words, stdin, environment(**variables))
+        else:
+            done = forks.run(words, self.folder, environment(**variables), self.seconds)
+        assert "Traceback" not in done.stderr
+        return done
+
+    def _start(
+        self, words: tuple[str, ...], stdin: str | None, variables: dict[str, str]
+    ) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
             [*COMMAND, *words],
             cwd=self.folder,
-            env=environment(**variables),
+            env=variables,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             text=True,
             timeout=self.seconds,
         )
-        assert "Traceback" not in done.stderr
-        return done
 
     def says(self, *words: str, stdin: str | None = None, **variables: str) -> str:
         """Run a command that must succeed and return its standard output."""

@@ -4,10 +4,18 @@ from shutil import copyfile
 
 import pytest
 
+from tests.e2e import forked_commands
 from tests.e2e.command_line import PLAN, CommandLine
 from tests.e2e.service import Service
 
 Start = Callable[..., Service]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_are_forked() -> Iterator[None]:
+    """Fork the commands of `CommandLine`. The process that forks starts with the first one."""
+    with forked_commands.running():
+        yield
 
 
 @pytest.fixture
