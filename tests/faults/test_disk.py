@@ -295,6 +295,7 @@ def test_a_restore_to_a_full_disk_ends_with_that_reason_and_changes_nothing(
     assert "Kept" not in cli.says("export", *place)
 
 
+@pytest.mark.sqlite_only
 def test_a_copy_to_a_full_disk_ends_with_that_reason_and_leaves_nothing(
     database: Path, tmp_path: Path, small_disk: SmallDisk
 ) -> None:
