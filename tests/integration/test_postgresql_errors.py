@@ -105,7 +105,7 @@ def test_a_long_read_without_a_server_reports_an_unavailable_database(tmp_path: 
 def test_a_transaction_that_was_idle_for_too_long_is_a_lost_connection(postgresql_url: str) -> None:
     with closing(driver.Connection(postgresql_url)) as connection:
         connection.run_script("BEGIN; SET LOCAL idle_in_transaction_session_timeout = '1ms'")
-        assert sockets.select([connection._link.fileno()], [], [], LIMIT_SECONDS)[0]
+        assert sockets.select([connection._dbapi.fileno()], [], [], LIMIT_SECONDS)[0]
         with pytest.raises(psycopg.Error) as raised:
             connection.execute("SELECT 1")
         assert connection.is_lost

@@ -12,7 +12,7 @@ import pytest
 from project_manager.clock import SystemClock
 from project_manager.domain.errors import DatabaseUnavailable
 from project_manager.runtime.event_hub import Resync, Subscription
-from project_manager.store.postgres import database, link
+from project_manager.store.postgres import database, probing_connection
 from project_manager.store.postgres.figures import WriterLock
 from project_manager.store.postgres.lineage import Lineage
 from project_manager.store.postgres.outage import Outage
@@ -74,7 +74,7 @@ async def test_a_synchronous_promotion_keeps_the_epoch_and_all_subscriptions(syn
 async def test_requests_move_to_a_promoted_standby_while_the_primary_is_only_stopped(
     synchronous: PostgresCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(probing_connection, "PROBE_AFTER_SECONDS", 0.5)
     async with instance(f"{synchronous.url}&connect_timeout=2") as api, subscribed(api) as subscriber:
         await anyio.to_thread.run_sync(synchronous.add_standby)
         await api.create_task("first")

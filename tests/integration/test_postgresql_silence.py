@@ -13,7 +13,7 @@ import anyio.to_thread
 import psycopg
 import pytest
 
-from project_manager.store.postgres import link, outage
+from project_manager.store.postgres import outage, probing_connection
 from tests import postgres_server
 from tests.http_service import run_http_service
 from tests.integration.cut_connections import proxy_of, through
@@ -40,7 +40,7 @@ def own_server() -> Iterator[PostgresServer]:
 def impatient() -> Iterator[None]:
     """Notice a server that does not answer soon, and wait for it only for a moment."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(link, "SILENCE_SECONDS", 0.3)
+        patch.setattr(probing_connection, "PROBE_AFTER_SECONDS", 0.3)
         patch.setattr(outage, "PATIENCE_SECONDS", 0.3)
         yield
 
@@ -68,7 +68,7 @@ async def test_requests_are_refused_while_the_server_is_stopped_and_succeed_when
 async def test_connections_that_a_network_has_forgotten_are_replaced(
     postgresql_server: PostgresServer, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(probing_connection, "PROBE_AFTER_SECONDS", 0.3)
     work = Work()
     with proxy_of(postgresql_server.folder) as proxy:
         async with instance(through(proxy, postgresql_url)) as api, subscribed(api) as subscriber:
@@ -82,16 +82,16 @@ async def test_connections_that_a_network_has_forgotten_are_replaced(
 async def test_a_statement_that_the_server_still_runs_is_awaited(
     postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(probing_connection, "PROBE_AFTER_SECONDS", 0.1)
     asked = threading.Semaphore(0)
-    is_served = link.Link._is_served
+    is_served = probing_connection.ProbingConnection._is_served
 
-    def observed(connection: link.Link) -> bool:
+    def observed(connection: probing_connection.ProbingConnection) -> bool:
         found = is_served(connection)
         asked.release()
         return found
 
-    monkeypatch.setattr(link.Link, "_is_served", observed)
+    monkeypatch.setattr(probing_connection.ProbingConnection, "_is_served", observed)
     async with instance(postgresql_url) as api:
         async with (
             await psycopg.AsyncConnection.connect(postgresql_url) as administrator,

@@ -27,9 +27,9 @@ from project_manager.domain.errors import (
 )
 from project_manager.store.connection import Dialect
 from project_manager.store.postgres.lineage import Lineage, Refused, Server
-from project_manager.store.postgres.link import LONGEST_SECONDS, Link
 from project_manager.store.postgres.outage import Outage
 from project_manager.store.postgres.postponed import CHANGES, Postponed, PostponedStatement
+from project_manager.store.postgres.probing_connection import LONGEST_SECONDS, ProbingConnection
 from project_manager.store.postgres.search import TsvectorIndex
 
 log = logging.getLogger(__name__)
@@ -131,16 +131,16 @@ def each_host(given: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _check_lineage(link: Link, lineage: Lineage) -> None:
+def _check_lineage(connection: ProbingConnection, lineage: Lineage) -> None:
     """Read the identity of the server. Raises Refused if this process must not use it."""
     known = lineage.commits
     try:
-        (row,) = link.execute(_HISTORY.format(_IDENTITY))
+        (row,) = connection.execute(_HISTORY.format(_IDENTITY))
     except _HIDDEN:  # by the service of a provider
-        (row,) = link.execute(_HISTORY.format("NULL, NULL"))
+        (row,) = connection.execute(_HISTORY.format("NULL, NULL"))
     server = None if row[0] is None else Server(*row[:2])
-    link.server, link.stored = server, Server(*row[2:4])
-    lineage.check(server, link.stored, row[4], known)
+    connection.server, connection.stored = server, Server(*row[2:4])
+    lineage.check(server, connection.stored, row[4], known)
 
 
 class Connection:
@@ -170,21 +170,21 @@ class Connection:
         self._warning: str | None = None
         self._deadline: float | None = None
         self._statement_timeout = 0.0
-        self._link = self._connect(outage)
+        self._dbapi = self._connect(outage)
 
-    def _connect(self, outage: Outage | None) -> Link:
+    def _connect(self, outage: Outage | None) -> ProbingConnection:
         connect = self._connected if self._lineage is None else partial(self._connected_in_lineage, self._lineage)
         return connect() if outage is None else outage.connect(connect)
 
-    def _connected(self) -> Link:
+    def _connected(self) -> ProbingConnection:
         return self._connected_to(self._parameters)
 
-    def _connected_in_lineage(self, lineage: Lineage) -> Link:
+    def _connected_in_lineage(self, lineage: Lineage) -> ProbingConnection:
         """Connect to the first host with a server that is not outdated. A new process takes the newest of all.
 
         After a failover, the old primary may take writes again. The driver alone would prefer it for its place.
         """
-        found: list[Link] = []
+        found: list[ProbingConnection] = []
         is_new = lineage.is_empty
         errors: list[psycopg.Error] = []
         for host in each_host(self._parameters):
@@ -196,31 +196,33 @@ class Connection:
                 errors.append(error)
         if not found:
             raise next((error for error in errors if isinstance(error, Refused)), errors[-1])
-        newest = max(found, key=lambda link: 0 if link.server is None else link.server.timeline)
-        for link in found:
-            if link is not newest:
-                link.close()
+        newest = max(found, key=lambda each: 0 if each.server is None else each.server.timeline)
+        for connection in found:
+            if connection is not newest:
+                connection.close()
         return newest
 
-    def _connected_to(self, host: dict[str, Any]) -> Link:
-        link = Link.connect(autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=1, **host)
+    def _connected_to(self, host: dict[str, Any]) -> ProbingConnection:
+        connection = ProbingConnection.connect(
+            autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=1, **host
+        )
         try:
-            self._prepare(link)
+            self._prepare(connection)
             if self._lineage is not None:
-                _check_lineage(link, self._lineage)
+                _check_lineage(connection, self._lineage)
         except psycopg.Error:
-            link.close()
+            connection.close()
             raise
-        return link
+        return connection
 
-    def _prepare(self, link: Link) -> None:
-        link.prepared_max = PREPARED_STATEMENTS
+    def _prepare(self, connection: ProbingConnection) -> None:
+        connection.prepared_max = PREPARED_STATEMENTS
         # Without this, each size of an integer would be another prepared statement.
-        link.adapters.register_dumper(int, Int8Dumper)
-        link.adapters.register_loader("json", TextLoader)
-        link.add_notice_handler(self._note)
-        link.execute(_SETTINGS.encode(), prepare=False)
-        link.origin = self._parameters
+        connection.adapters.register_dumper(int, Int8Dumper)
+        connection.adapters.register_loader("json", TextLoader)
+        connection.add_notice_handler(self._note)
+        connection.execute(_SETTINGS.encode(), prepare=False)
+        connection.probe_parameters = self._parameters
 
     def _note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         self._warning = diagnostic.sqlstate
@@ -228,24 +230,24 @@ class Connection:
     @property
     def server(self) -> Server | None:
         """The identity of the server, or None if it is unknown."""
-        return self._link.server
+        return self._dbapi.server
 
     @property
     def is_new_server(self) -> bool:
         """Return whether the last batch in the database was not on this server, as of the connection."""
-        return self._link.server != self._link.stored
+        return self._dbapi.server != self._dbapi.stored
 
     @property
     def is_lost(self) -> bool:
-        return self._link.closed
+        return self._dbapi.closed
 
     def reconnect(self, outage: Outage | None = None) -> None:
         """Replace a lost connection, like the constructor."""
-        if outage is not None and self._link.closed:
+        if outage is not None and self._dbapi.closed:
             outage.begin(self.asked_at)
-        self._link.close()
+        self._dbapi.close()
         self.forget_postponed()
-        self._link = self._connect(outage)
+        self._dbapi = self._connect(outage)
 
     def begin_read(self, seconds: float) -> None:
         """Begin a snapshot of the database that `execute` may read for this time."""
@@ -318,8 +320,8 @@ class Connection:
         """Execute statements in one round trip, and return the last cursor. The first error fails the rest."""
         self.asked_at = monotonic()
         # A pipeline of a single statement takes more CPU time.
-        with self._link.pipeline() if len(statements) > 1 else nullcontext():
-            cursors = [self._link.execute(each.sql.encode(), each.parameters or None) for each in statements]
+        with self._dbapi.pipeline() if len(statements) > 1 else nullcontext():
+            cursors = [self._dbapi.execute(each.sql.encode(), each.parameters or None) for each in statements]
         self.answered_at = monotonic()
         for statement, cursor in zip(statements, cursors, strict=True):
             changed = _changed_rows(cursor)
@@ -334,9 +336,9 @@ class Connection:
         Raises AnswerTimeout if the server still waits for the standby after `limit` seconds.
         """
         self._warning = None
-        self._link.limit = limit
+        self._dbapi.limit = limit
         done = self.execute("COMMIT").statusmessage
-        self._link.limit = LONGEST_SECONDS
+        self._dbapi.limit = LONGEST_SECONDS
         if done != "COMMIT":  # the server answers the COMMIT of an aborted transaction with ROLLBACK
             raise psycopg.errors.InFailedSqlTransaction("the transaction was rolled back")
         return self._warning != NOT_REPLICATED
@@ -353,14 +355,14 @@ class Connection:
         """Insert rows into a table with the COPY protocol, in one statement."""
         self.settle()
         names = ", ".join(f'"{name}"' for name in columns)
-        with self._link.cursor() as cursor, cursor.copy(f'COPY "{table}" ({names}) FROM STDIN'.encode()) as target:
+        with self._dbapi.cursor() as cursor, cursor.copy(f'COPY "{table}" ({names}) FROM STDIN'.encode()) as target:
             for row in rows:
                 target.write_row(row)
 
     def run_script(self, sql: str) -> None:
         """Run several statements without parameters in one round trip."""
         self.asked_at = monotonic()
-        self._link.execute(sql.encode(), prepare=False)
+        self._dbapi.execute(sql.encode(), prepare=False)
 
     def keep_alive(self) -> None:
         if monotonic() - self.answered_at >= KEEP_ALIVE_SECONDS:
@@ -368,25 +370,25 @@ class Connection:
 
     def notifications(self, seconds: float) -> Iterator[str]:
         """Yield the payloads of the notifications that arrive within this time."""
-        for notification in self._link.notifies(timeout=seconds):
+        for notification in self._dbapi.notifies(timeout=seconds):
             yield notification.payload
 
     @property
     def server_version(self) -> int:
         """The version of the server without its minor part, such as 15."""
-        return self._link.info.server_version // 10_000
+        return self._dbapi.info.server_version // 10_000
 
     @property
     def in_transaction(self) -> bool:
-        return self._link.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+        return self._dbapi.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
     @property
     def is_aborted(self) -> bool:
         """Return whether a statement has failed, so that the transaction must go back to a savepoint."""
-        return self._link.info.transaction_status == TransactionStatus.INERROR
+        return self._dbapi.info.transaction_status == TransactionStatus.INERROR
 
     def close(self) -> None:
-        self._link.close()
+        self._dbapi.close()
 
 
 def _changed_rows(cursor: psycopg.Cursor[Any]) -> int:
@@ -402,7 +404,7 @@ class StreamingConnection(Connection):
         self._names = (f"rows_{number}" for number in count(1))
 
     def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
-        with psycopg.RawServerCursor(self._link, next(self._names)) as cursor:
+        with psycopg.RawServerCursor(self._dbapi, next(self._names)) as cursor:
             cursor.itersize = ROWS_AT_ONCE
             cursor.execute(sql.encode(), parameters or None)
             self.answered_at = monotonic()

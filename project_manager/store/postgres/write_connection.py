@@ -11,8 +11,8 @@ from project_manager.store.postgres import driver
 from project_manager.store.postgres import outage as outages
 from project_manager.store.postgres.figures import WriterLock
 from project_manager.store.postgres.lineage import Lineage
-from project_manager.store.postgres.link import AnswerTimeout
 from project_manager.store.postgres.outage import Outage
+from project_manager.store.postgres.probing_connection import AnswerTimeout
 from project_manager.store.postgres.promotion import Promotion
 from project_manager.store.write_connection import Recovery
 

@@ -1,4 +1,4 @@
-"""Connection of the driver that notices a server which no longer answers, such as a stopped one."""
+"""Connection of psycopg that probes a server which does not answer, such as a stopped one."""
 
 from collections.abc import Generator
 from contextlib import closing
@@ -10,8 +10,8 @@ from psycopg.waiting import Wait
 from project_manager.clock import monotonic
 from project_manager.store.postgres.lineage import Server
 
-SILENCE_SECONDS = 3.0
-"""Time without an answer after which a connection asks the server again, on another connection."""
+PROBE_AFTER_SECONDS = 3.0
+"""Time without an answer after which a connection probes the server, on a second connection."""
 LONGEST_SECONDS = 300.0
 """Time after which a connection no longer waits for a statement that the server still runs."""
 
@@ -20,7 +20,7 @@ _STATE = "SELECT state FROM pg_stat_activity WHERE pid = %s"
 Result = TypeVar("Result")
 
 
-class Silence(psycopg.OperationalError):
+class ServerUnresponsive(psycopg.OperationalError):
     """The server does not answer. The connection is closed."""
 
 
@@ -28,18 +28,19 @@ class AnswerTimeout(psycopg.OperationalError):
     """A statement took longer than its limit, although the server still runs it. The connection is closed."""
 
 
-class Link(psycopg.Connection[Any]):
-    """Connection that does not wait without end.
+class ProbingConnection(psycopg.Connection[Any]):
+    """Connection that bounds each wait for its server.
 
-    After SILENCE_SECONDS without an answer, it asks the server on another connection whether it still runs the
-    statement. If the server does not answer this either, the connection is closed and counts as lost. `origin` has the
-    parameters of libpq, or None for a connection that does not ask. `limit` is the limit of a statement in seconds.
-    `server` is the identity of the server, if it is known, and `stored` the one in the database.
+    After PROBE_AFTER_SECONDS without an answer, it asks the server on a second connection whether it still runs the
+    statement. If the server does not answer there either, the connection is closed and counts as lost.
+    `probe_parameters` are those of libpq for the second connection. Without them, the connection counts as lost at
+    once. `limit` is the limit of a statement in seconds. `server` is the identity of the server, if it is known, and
+    `stored` the one in the database.
 
     It never cancels a statement: a canceled COMMIT takes effect, but only on the primary.
     """
 
-    origin: dict[str, Any] | None = None
+    probe_parameters: dict[str, Any] | None = None
     server: Server | None = None
     stored: Server | None = None
     limit = LONGEST_SECONDS
@@ -48,7 +49,7 @@ class Link(psycopg.Connection[Any]):
         return super().wait(self._watched(gen), interval, timeout)
 
     def _watched(self, source: Generator[Wait, int, Result]) -> Generator[Wait, int, Result]:
-        """Yield the same states as `source`, and look after each interval without an answer."""
+        """Yield the same states as `source`, and check the limits after each interval without an answer."""
         started = heard = monotonic()
         try:
             wanted = next(source)
@@ -60,32 +61,32 @@ class Link(psycopg.Connection[Any]):
                 elif now - started >= self.limit:
                     self.close()
                     raise AnswerTimeout(f"the server has not finished a statement within {self.limit:g} seconds")
-                elif now - heard >= SILENCE_SECONDS:
-                    self._ask()
+                elif now - heard >= PROBE_AFTER_SECONDS:
+                    self._probe()
                     heard = monotonic()
                 wanted = source.send(ready)
         except StopIteration as end:
             result: Result = end.value
             return result
 
-    def _ask(self) -> None:
-        """Close this connection and raise Silence if the server does not run its statement."""
+    def _probe(self) -> None:
+        """Close this connection and raise ServerUnresponsive if the server does not run its statement."""
         if not self._is_served():
             self.close()
-            raise Silence("the server does not answer")
+            raise ServerUnresponsive("the server does not answer")
 
     def _is_served(self) -> bool:
         """Return whether the server still runs the statement of this connection.
 
         A refusal, such as of too many connections, proves nothing. If the server has ended, it resets this connection.
         """
-        if self.origin is None:
+        if self.probe_parameters is None:
             return False
         here = {"host": self.info.host, "hostaddr": self.info.hostaddr or None, "port": self.info.port}
         try:
-            with closing(Link.connect(autocommit=True, **(self.origin | here))) as other:
+            with closing(ProbingConnection.connect(autocommit=True, **(self.probe_parameters | here))) as other:
                 row = other.execute(_STATE, (self.info.backend_pid,)).fetchone()
-        except (Silence, psycopg.errors.ConnectionTimeout):
+        except (ServerUnresponsive, psycopg.errors.ConnectionTimeout):
             return False
         except psycopg.OperationalError:
             return True
