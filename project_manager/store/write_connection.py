@@ -50,7 +50,7 @@ class WriteConnection(Protocol):
     def trust_changes(self, trusts: bool) -> None:
         """Set whether `change_row` of the connection may return True before the database has changed the row."""
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Wait until the database has executed all statements. Raises the driver's error of one of them."""
 
     @property

@@ -305,7 +305,7 @@ class Writer:
             shared.undo((0, 0))
             self._connection.postpone("RELEASE due")
             return False
-        self._session.settle()
+        self._session.flush()
         self._connection.postpone("RELEASE due")
         return True
 
@@ -319,7 +319,7 @@ class Writer:
         self._connection.postpone("SAVEPOINT jobs")
         self._session.trust_changes(len(batch) > 1)
         try:
-            if all(self._run_job(job, tx, shared, settles=job is batch[-1]) for job in batch):
+            if all(self._run_job(job, tx, shared, flushes=job is batch[-1]) for job in batch):
                 return
             self._session.trust_changes(False)
             self._connection.execute("ROLLBACK TO jobs")
@@ -334,15 +334,15 @@ class Writer:
     def _run_in_savepoint(self, job: Job[Any], tx: Tx, shared: BatchState) -> None:
         mark = shared.mark
         self._connection.postpone("SAVEPOINT job")
-        if not self._run_job(job, tx, shared, settles=True):
+        if not self._run_job(job, tx, shared, flushes=True):
             self._connection.execute("ROLLBACK TO job")
             shared.undo(mark)
         self._connection.postpone("RELEASE job")
 
-    def _run_job(self, job: Job[Any], tx: Tx, shared: BatchState, *, settles: bool) -> bool:
+    def _run_job(self, job: Job[Any], tx: Tx, shared: BatchState, *, flushes: bool) -> bool:
         """Run a job. Return False when it has failed, and the transaction must be rolled back to a savepoint.
 
-        With `settles`, the database has executed all statements at the end.
+        With `flushes`, the database has executed all statements of the job at the end.
         """
         started = time.perf_counter()
         mark, changes = shared.mark, self._session.changes
@@ -353,8 +353,8 @@ class Writer:
             try:
                 job.outcome = job.work(job_tx)
             finally:
-                if settles:
-                    self._session.settle()
+                if flushes:
+                    self._session.flush()
         except ProjectManagerError as error:
             job.error = error
         except self._driver_error as error:

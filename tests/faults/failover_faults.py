@@ -32,7 +32,7 @@ class Planted:
 _NO_PROMOTION = """
 from project_manager.store.postgres.promotion import Promotion
 
-Promotion.settle = lambda self: False
+Promotion.record = lambda self: False
 """
 _NO_FENCES = """
 from project_manager.store import meta, new_epoch
@@ -48,11 +48,11 @@ meta.begin_epoch = lambda tx, epoch, floor: begin_epoch(tx, epoch, 0)
 """
 _ANY_SERVER = """
 from project_manager.store.postgres import driver
-from project_manager.store.postgres.lineage import Lineage
+from project_manager.store.postgres.timelines import Timelines
 
-Lineage.check = lambda self, *values: None
-Lineage.is_outdated = lambda self, server: False
-driver.Connection._connected_in_lineage = lambda self, lineage: self._connected()
+Timelines.check = lambda self, *values: None
+Timelines.is_outdated = lambda self, server: False
+driver.Connection._connected_to_newest = lambda self, timelines: self._connected()
 """
 
 PLANTED = {

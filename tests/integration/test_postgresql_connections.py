@@ -31,7 +31,7 @@ CUTS = 100
 TERMINATIONS = 30
 SEED = 20
 NEVER = 3600.0
-PATIENCE_SECONDS = 0.3
+FAILOVER_SECONDS = 0.3
 EACH_BACKEND = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -53,9 +53,9 @@ def own_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_failover(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let writes and reads wait for a lost server only for a moment."""
-    monkeypatch.setattr(outage, "PATIENCE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(outage, "FAILOVER_SECONDS", FAILOVER_SECONDS)
 
 
 @asynccontextmanager
@@ -247,7 +247,7 @@ async def test_requests_wait_for_a_server_that_restarts(own_server: PostgresServ
 
 
 async def test_requests_fail_while_the_server_stays_away_and_succeed_when_it_is_back(
-    own_server: PostgresServer, impatient: None, monkeypatch: pytest.MonkeyPatch
+    own_server: PostgresServer, short_failover: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = Work()
     async with (
@@ -306,7 +306,7 @@ async def test_writes_are_refused_while_another_session_holds_a_lock(
 
 @pytest.mark.parametrize("cut", Cut)
 async def test_a_write_is_unconfirmed_when_the_server_stays_away_after_its_commit(
-    cut: Cut, postgresql_url: str, proxy: Proxy, impatient: None
+    cut: Cut, postgresql_url: str, proxy: Proxy, short_failover: None
 ) -> None:
     work = Work()
     async with (

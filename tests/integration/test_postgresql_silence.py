@@ -37,11 +37,11 @@ def own_server() -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def impatient() -> Iterator[None]:
+def short_limits() -> Iterator[None]:
     """Notice a server that does not answer soon, and wait for it only for a moment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probing_connection, "PROBE_AFTER_SECONDS", 0.3)
-        patch.setattr(outage, "PATIENCE_SECONDS", 0.3)
+        patch.setattr(outage, "FAILOVER_SECONDS", 0.3)
         yield
 
 
@@ -55,7 +55,7 @@ async def test_requests_are_refused_while_the_server_is_stopped_and_succeed_when
         subscribed(api) as subscriber,
     ):
         await work.one_task(api, "ann")
-        with own_server.stopped(), impatient():
+        with own_server.stopped(), short_limits():
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(refused_write, service, "database_unavailable")
                 for _ in range(3 * api.runtime.settings.database_pool_size):
@@ -110,7 +110,7 @@ async def test_a_write_is_unconfirmed_while_the_standby_is_away(own_server: Post
     async with instance(url) as api, run_http_service(api.runtime) as service:
         await api.create_task("first")
         await set_standbys(url, "missing")
-        with impatient():
+        with short_limits():
             await refused_write(service, "write_unconfirmed")
         await set_standbys(url, "")
         await api.create_task("last")

@@ -138,13 +138,13 @@ async def test_the_dependents_of_a_finished_task_are_read_by_one_statement(
     await import_tasks(api, {"name": "first"}, *[{"name": f"{n}", "depends_on": ["first"]} for n in range(number)])
     run_job = Writer._run_job
 
-    def recorded(self: Writer, job: Job[Any], tx: Tx, shared: BatchState, *, settles: bool) -> bool:
+    def recorded(self: Writer, job: Job[Any], tx: Tx, shared: BatchState, *, flushes: bool) -> bool:
         def execute(sql: str, *values: Any) -> Any:
             statements.append(sql)
             return tx.connection.execute(sql, *values)
 
         watched = replace(tx, connection=WatchedConnection(tx.connection, execute))
-        return run_job(self, job, watched, shared, settles=settles)
+        return run_job(self, job, watched, shared, flushes=flushes)
 
     since = await api.last_seq()
     monkeypatch.setattr(Writer, "_run_job", recorded)

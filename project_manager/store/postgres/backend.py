@@ -13,10 +13,10 @@ from project_manager.store.instances import InstanceRow
 from project_manager.store.postgres import database, driver, figures
 from project_manager.store.postgres.clock import ServerClock
 from project_manager.store.postgres.figures import ServerFigures, WriterLock
-from project_manager.store.postgres.lineage import Lineage
 from project_manager.store.postgres.outage import Outage
 from project_manager.store.postgres.read_session import PostgresReadSession
 from project_manager.store.postgres.tail_session import PostgresTailSession
+from project_manager.store.postgres.timelines import Timelines
 from project_manager.store.postgres.write_connection import Clocks, PostgresWriteConnection
 from project_manager.store.transaction import Tx
 
@@ -33,7 +33,7 @@ class PostgresBackend:
         self._server_clock = ServerClock()
         self.clock: Clock = clock or self._server_clock
         self._outage = Outage()
-        self._lineage = Lineage()
+        self._timelines = Timelines()
         self._writer_lock = WriterLock()
         self._figures = ServerFigures()
 
@@ -50,21 +50,23 @@ class PostgresBackend:
     def connect_writer(self) -> PostgresWriteConnection:
         clocks = Clocks(self.clock, self._server_clock.observed)
         return PostgresWriteConnection(
-            self.address, self._writer, clocks, self._outage, self._lineage, self._writer_lock
+            self.address, self._writer, clocks, self._outage, self._timelines, self._writer_lock
         )
 
     def connect_reader(self) -> PostgresReadSession:
-        return PostgresReadSession(driver.Connection(self.address, lineage=self._lineage), self._outage, self._lineage)
+        return PostgresReadSession(
+            driver.Connection(self.address, timelines=self._timelines), self._outage, self._timelines
+        )
 
     def connect_long_read(self) -> PostgresReadSession:
         try:
-            connection = driver.StreamingConnection(self.address, self._outage, self._lineage)
+            connection = driver.StreamingConnection(self.address, self._outage, self._timelines)
         except driver.DIALECT.driver_error as error:
             raise driver.as_domain_error(error) from error
-        return PostgresReadSession(connection, self._outage, self._lineage)
+        return PostgresReadSession(connection, self._outage, self._timelines)
 
     def connect_tail(self) -> PostgresTailSession:
-        return PostgresTailSession(self.address, self._writer, self._lineage)
+        return PostgresTailSession(self.address, self._writer, self._timelines)
 
     def opened(self) -> None:
         """Do nothing: a server has one database of this name."""

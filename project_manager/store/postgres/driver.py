@@ -26,11 +26,11 @@ from project_manager.domain.errors import (
     StorageFull,
 )
 from project_manager.store.connection import Dialect
-from project_manager.store.postgres.lineage import Lineage, Refused, Server
 from project_manager.store.postgres.outage import Outage
 from project_manager.store.postgres.postponed import CHANGES, Postponed, PostponedStatement
 from project_manager.store.postgres.probing_connection import LONGEST_SECONDS, ProbingConnection
 from project_manager.store.postgres.search import TsvectorIndex
+from project_manager.store.postgres.timelines import Server, Timelines, WrongServer
 
 log = logging.getLogger(__name__)
 
@@ -131,16 +131,16 @@ def each_host(given: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _check_lineage(connection: ProbingConnection, lineage: Lineage) -> None:
-    """Read the identity of the server. Raises Refused if this process must not use it."""
-    known = lineage.commits
+def _identify(connection: ProbingConnection, timelines: Timelines) -> None:
+    """Read the identity of the server. Raises WrongServer if this process must not use it."""
+    known = timelines.commits
     try:
         (row,) = connection.execute(_HISTORY.format(_IDENTITY))
     except _HIDDEN:  # by the service of a provider
         (row,) = connection.execute(_HISTORY.format("NULL, NULL"))
     server = None if row[0] is None else Server(*row[:2])
     connection.server, connection.stored = server, Server(*row[2:4])
-    lineage.check(server, connection.stored, row[4], known)
+    timelines.check(server, connection.stored, row[4], known)
 
 
 class Connection:
@@ -154,15 +154,15 @@ class Connection:
     dialect = DIALECT
 
     def __init__(
-        self, url: str, outage: Outage | None = None, lineage: Lineage | None = None, *, read_write: bool = True
+        self, url: str, outage: Outage | None = None, timelines: Timelines | None = None, *, read_write: bool = True
     ) -> None:
         """Connect to a server, or with `read_write` only to one that takes writes.
 
-        If that fails, try again until the patience of `outage` ends. With `lineage`, refuse an outdated server. Raises
-        the driver's error.
+        If that fails, try again as `outage` allows. With `timelines`, refuse an outdated server. Raises the driver's
+        error.
         """
         self._parameters = parameters(url, read_write=read_write)
-        self._lineage = lineage
+        self._timelines = timelines
         self.asked_at = self.answered_at = 0.0
         self.trusts_changes = False
         self._changes = 0
@@ -173,19 +173,19 @@ class Connection:
         self._dbapi = self._connect(outage)
 
     def _connect(self, outage: Outage | None) -> ProbingConnection:
-        connect = self._connected if self._lineage is None else partial(self._connected_in_lineage, self._lineage)
+        connect = self._connected if self._timelines is None else partial(self._connected_to_newest, self._timelines)
         return connect() if outage is None else outage.connect(connect)
 
     def _connected(self) -> ProbingConnection:
         return self._connected_to(self._parameters)
 
-    def _connected_in_lineage(self, lineage: Lineage) -> ProbingConnection:
+    def _connected_to_newest(self, timelines: Timelines) -> ProbingConnection:
         """Connect to the first host with a server that is not outdated. A new process takes the newest of all.
 
         After a failover, the old primary may take writes again. The driver alone would prefer it for its place.
         """
         found: list[ProbingConnection] = []
-        is_new = lineage.is_empty
+        is_new = timelines.is_empty
         errors: list[psycopg.Error] = []
         for host in each_host(self._parameters):
             if found and not is_new:
@@ -195,7 +195,7 @@ class Connection:
             except psycopg.Error as error:
                 errors.append(error)
         if not found:
-            raise next((error for error in errors if isinstance(error, Refused)), errors[-1])
+            raise next((error for error in errors if isinstance(error, WrongServer)), errors[-1])
         newest = max(found, key=lambda each: 0 if each.server is None else each.server.timeline)
         for connection in found:
             if connection is not newest:
@@ -208,8 +208,8 @@ class Connection:
         )
         try:
             self._prepare(connection)
-            if self._lineage is not None:
-                _check_lineage(connection, self._lineage)
+            if self._timelines is not None:
+                _identify(connection, self._timelines)
         except psycopg.Error:
             connection.close()
             raise
@@ -301,7 +301,7 @@ class Connection:
         self._postpone(PostponedStatement(sql, parameters, 1))
         return True
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Execute the postponed statements."""
         if self._postponed:
             self._exchange(self._postponed.take())
@@ -314,7 +314,7 @@ class Connection:
         self._postponed.add(statement)
         is_late = monotonic() - self.answered_at >= KEEP_ALIVE_SECONDS and self.in_transaction
         if is_late or len(self._postponed) >= POSTPONED:
-            self.settle()
+            self.flush()
 
     def _exchange(self, statements: Sequence[PostponedStatement]) -> psycopg.Cursor[Any]:
         """Execute statements in one round trip, and return the last cursor. The first error fails the rest."""
@@ -353,7 +353,7 @@ class Connection:
 
     def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows into a table with the COPY protocol, in one statement."""
-        self.settle()
+        self.flush()
         names = ", ".join(f'"{name}"' for name in columns)
         with self._dbapi.cursor() as cursor, cursor.copy(f'COPY "{table}" ({names}) FROM STDIN'.encode()) as target:
             for row in rows:
@@ -399,8 +399,8 @@ def _changed_rows(cursor: psycopg.Cursor[Any]) -> int:
 class StreamingConnection(Connection):
     """Connection for queries with too many rows for the memory. The server sends them in pieces."""
 
-    def __init__(self, url: str, outage: Outage | None = None, lineage: Lineage | None = None) -> None:
-        super().__init__(url, outage, lineage)
+    def __init__(self, url: str, outage: Outage | None = None, timelines: Timelines | None = None) -> None:
+        super().__init__(url, outage, timelines)
         self._names = (f"rows_{number}" for number in count(1))
 
     def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
@@ -432,7 +432,7 @@ def as_domain_error(error: BaseException) -> ProjectManagerError:
 
     Without a state, an OperationalError is about the connection, and each other error about the statement.
     """
-    if isinstance(error, Refused):
+    if isinstance(error, WrongServer):
         return DatabaseUnavailable(str(error))
     state = getattr(error, "sqlstate", None) or ""
     for prefix, kind, message in _STATES:

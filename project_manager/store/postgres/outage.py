@@ -9,13 +9,13 @@ import psycopg
 
 from project_manager.clock import monotonic
 
-PATIENCE_SECONDS = 10.0
-"""Time for a failover. During it writes and reads wait for a server, and after it each one fails at once."""
+FAILOVER_SECONDS = 10.0
+"""Time for a failover. Writes and reads wait this long for a server. After it, each one fails at once."""
 RETRY_SECONDS = 0.1
 SLOW_SECONDS = 1.0
-"""Duration of an attempt to connect from which on others do not wait for another one."""
+"""Duration from which on an attempt to connect is slow: after it, other sessions do not try too for a while."""
 PAUSE_SECONDS = 3.0
-"""Time after a slow attempt during which no other session tries, once the patience has ended."""
+"""Time after a slow attempt during which no other session tries, once FAILOVER_SECONDS have passed."""
 
 Connected = TypeVar("Connected")
 
@@ -31,13 +31,13 @@ class Outage:
         self._is_stopping = False
 
     def begin(self, asked_at: float) -> None:
-        """Take note that a statement, which was sent at this instant of `monotonic`, has lost its connection."""
+        """Record that a statement, which was sent at this instant of `monotonic`, has lost its connection."""
         with self._lock:
             if self._since is None:
                 self._since = asked_at
 
     def connect(self, attempt: Callable[[], Connected]) -> Connected:
-        """Return the result of `attempt`, which connects. Repeat it until the patience ends.
+        """Return the result of `attempt`, which connects. Repeat it for FAILOVER_SECONDS of the outage.
 
         Raises the driver's error.
         """
@@ -57,7 +57,7 @@ class Outage:
         return 0.0 if since is None else monotonic() - since
 
     def end(self) -> None:
-        """Take note that the server was reached."""
+        """Record that the server was reached."""
         with self._lock:
             self._since = self._error = self._slow_attempt = None
 
@@ -66,7 +66,7 @@ class Outage:
         self._is_stopping = True
 
     def _check(self) -> None:
-        """Raise the last error if the patience has ended, and an attempt has just shown that the server is silent."""
+        """Raise the last error if FAILOVER_SECONDS have passed, and the last attempt was slow or this process stops."""
         with self._lock:
             now, slow = monotonic(), self._slow_attempt
             if self._error is None or not self._is_over(now):
@@ -77,7 +77,7 @@ class Outage:
             self._slow_attempt = None if slow is None else now
 
     def _is_over_after(self, started: float, error: psycopg.Error) -> bool:
-        """Take note of a failed attempt, and return whether to wait no longer."""
+        """Record a failed attempt, and return whether to wait no longer."""
         with self._lock:
             now = monotonic()
             self._error = error
@@ -87,4 +87,4 @@ class Outage:
             return self._is_over(now)
 
     def _is_over(self, now: float) -> bool:
-        return self._is_stopping or (self._since is not None and now >= self._since + PATIENCE_SECONDS)
+        return self._is_stopping or (self._since is not None and now >= self._since + FAILOVER_SECONDS)

@@ -8,7 +8,7 @@ import psycopg
 from psycopg.waiting import Wait
 
 from project_manager.clock import monotonic
-from project_manager.store.postgres.lineage import Server
+from project_manager.store.postgres.timelines import Server
 
 PROBE_AFTER_SECONDS = 3.0
 """Time without an answer after which a connection probes the server, on a second connection."""

@@ -6,7 +6,7 @@ from project_manager.clock import Clock
 from project_manager.domain.actors import SYSTEM
 from project_manager.store import meta, new_epoch
 from project_manager.store.postgres import driver
-from project_manager.store.postgres.lineage import Lineage, Server
+from project_manager.store.postgres.timelines import Server, Timelines
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
@@ -36,37 +36,37 @@ class Promotion:
     acknowledged commit is lost. Another instance that knows more commits begins the epoch later.
     """
 
-    def __init__(self, connection: driver.Connection, lineage: Lineage, clock: Clock, now: int) -> None:
+    def __init__(self, connection: driver.Connection, timelines: Timelines, clock: Clock, now: int) -> None:
         """`now` is the instant of the server in milliseconds since the epoch."""
         self._connection = connection
-        self._lineage = lineage
+        self._timelines = timelines
         self._clock = clock
         self._now = now
         self._commits = 0
 
-    def settle(self) -> bool:
+    def record(self) -> bool:
         """Store the server of the connection if it is new, and return whether anything was written.
 
         Raises the driver's error.
         """
         system, timeline, self._commits = self._connection.row(_STORED)
         server = self._connection.server
-        return server is not None and self._settle(server, Server(system, timeline))
+        return server is not None and self._record(server, Server(system, timeline))
 
     def accept(self) -> None:
         """Use the server from now on, after the COMMIT."""
-        self._lineage.accept(self._connection.server, self._commits)
+        self._timelines.accept(self._connection.server, self._commits)
 
-    def _settle(self, server: Server, stored: Server) -> bool:
+    def _record(self, server: Server, stored: Server) -> bool:
         if server == stored:
-            if not self._lineage.is_moved_to(server):
+            if not self._timelines.is_moved_to(server):
                 return False
-            if not self._lineage.has_more_than(self._commits_at_promotion(server)):
+            if not self._timelines.has_more_than(self._commits_at_promotion(server)):
                 return False
             self._begin_epoch(server)
         elif not stored.system:  # the first server of this database
             self._connection.execute(_STORE, server)
-        elif server.system == stored.system and self._lineage.is_lossless(stored, self._commits):
+        elif server.system == stored.system and self._timelines.is_lossless(stored, self._commits):
             self._connection.execute(_STORE, server)
             self._note_promotion(server, self._commits)
             log.warning("%s without a loss", _described(server), extra={"action": "database_promoted"})

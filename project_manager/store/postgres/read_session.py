@@ -2,8 +2,8 @@
 
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.store.postgres import driver
-from project_manager.store.postgres.lineage import Lineage
 from project_manager.store.postgres.outage import Outage
+from project_manager.store.postgres.timelines import Timelines
 
 
 class PostgresReadSession:
@@ -11,17 +11,17 @@ class PostgresReadSession:
 
     in_process = False
 
-    def __init__(self, connection: driver.Connection, outage: Outage, lineage: Lineage) -> None:
+    def __init__(self, connection: driver.Connection, outage: Outage, timelines: Timelines) -> None:
         self.connection = connection
         self._outage = outage
-        self._lineage = lineage
+        self._timelines = timelines
 
     @property
     def progressed(self) -> float:
         return self.connection.answered_at
 
     def begin(self, seconds: float) -> None:
-        if self._lineage.is_outdated(self.connection.server):
+        if self._timelines.is_outdated(self.connection.server):
             self.connection.reconnect(self._outage)
         try:
             self.connection.begin_read(seconds)

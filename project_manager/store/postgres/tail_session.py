@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from project_manager.observability.logging import RateLimitedWarning
 from project_manager.store.postgres import driver
-from project_manager.store.postgres.lineage import Lineage
+from project_manager.store.postgres.timelines import Timelines
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +26,10 @@ class PostgresTailSession:
 
     poll_interval = 1.0
 
-    def __init__(self, url: str, writer: str, lineage: Lineage) -> None:
-        self.connection = driver.Connection(url, lineage=lineage)
-        self._lineage = lineage
-        self._seen_connections = lineage.connections
+    def __init__(self, url: str, writer: str, timelines: Timelines) -> None:
+        self.connection = driver.Connection(url, timelines=timelines)
+        self._timelines = timelines
+        self._seen_connections = timelines.connections
         self._epoch: str | None = None
         self._url = url
         self._writer = writer
@@ -43,8 +43,8 @@ class PostgresTailSession:
 
     def version(self) -> int:
         # Read before the database: a later connection of the writer is another reason to look.
-        connections = self._lineage.connections
-        if self._lineage.is_outdated(self.connection.server):
+        connections = self._timelines.connections
+        if self._timelines.is_outdated(self.connection.server):
             self.connection.reconnect()
         try:
             version = self._read_version()
@@ -60,7 +60,7 @@ class PostgresTailSession:
         return self._epoch
 
     def may_have_new_epoch(self) -> bool:
-        return self._seen_connections != self._lineage.connections
+        return self._seen_connections != self._timelines.connections
 
     def obstacle(self) -> str | None:
         return None
@@ -89,7 +89,7 @@ class PostgresTailSession:
         trouble = RateLimitedWarning(log, "listen_failed", "cannot listen for commits")
         while not self._ended.is_set():
             try:
-                self._listen_on(driver.Connection(self._url, lineage=self._lineage), on_commit, trouble)
+                self._listen_on(driver.Connection(self._url, timelines=self._timelines), on_commit, trouble)
             except driver.DIALECT.driver_error as error:
                 trouble.failed(error)
                 self._ended.wait(RETRY_SECONDS)
@@ -103,7 +103,7 @@ class PostgresTailSession:
             trouble.recovered()
             on_commit()  # another instance may have committed before
             while not self._ended.is_set():
-                if self._lineage.is_outdated(connection.server):
+                if self._timelines.is_outdated(connection.server):
                     return
                 for writer in connection.notifications(LISTEN_SECONDS):
                     if self._ended.is_set():

@@ -10,10 +10,10 @@ from project_manager.domain.errors import ProjectManagerError, WriteUnconfirmed
 from project_manager.store.postgres import driver
 from project_manager.store.postgres import outage as outages
 from project_manager.store.postgres.figures import WriterLock
-from project_manager.store.postgres.lineage import Lineage
 from project_manager.store.postgres.outage import Outage
 from project_manager.store.postgres.probing_connection import AnswerTimeout
 from project_manager.store.postgres.promotion import Promotion
+from project_manager.store.postgres.timelines import Timelines
 from project_manager.store.write_connection import Recovery
 
 log = logging.getLogger(__name__)
@@ -55,13 +55,13 @@ class PostgresWriteConnection:
     """
 
     def __init__(
-        self, url: str, writer: str, clocks: Clocks, outage: Outage, lineage: Lineage, lock: WriterLock
+        self, url: str, writer: str, clocks: Clocks, outage: Outage, timelines: Timelines, lock: WriterLock
     ) -> None:
-        self.connection = driver.Connection(url, lineage=lineage)
+        self.connection = driver.Connection(url, timelines=timelines)
         self._writer = writer
         self._clocks = clocks
         self._outage = outage
-        self._lineage = lineage
+        self._timelines = timelines
         self._writer_lock = lock
         self._is_checked = self._is_synchronous = False
         self._known_version: int | None = None
@@ -77,8 +77,8 @@ class PostgresWriteConnection:
     def trust_changes(self, trusts: bool) -> None:
         self.connection.trusts_changes = trusts
 
-    def settle(self) -> None:
-        self.connection.settle()
+    def flush(self) -> None:
+        self.connection.flush()
 
     @property
     def is_aborted(self) -> bool:
@@ -86,7 +86,7 @@ class PostgresWriteConnection:
 
     def begin(self) -> bool:
         self._committing = False
-        if self._lineage.is_outdated(self.connection.server):
+        if self._timelines.is_outdated(self.connection.server):
             self._reconnect()
         try:
             self._lock()
@@ -104,12 +104,12 @@ class PostgresWriteConnection:
             self.connection.postpone(_CLOSE, (self._writer, self._batch, self._now))
             self._version += 1
         self._committing = True
-        until = monotonic() + outages.PATIENCE_SECONDS
+        until = monotonic() + outages.FAILOVER_SECONDS
         if not self._commit_until(until):
             self._wait_for_standby(until)
         self._writer_lock.released()
         self._known_version = self._version
-        self._lineage.saw(self._version, is_synchronous=self._is_synchronous)
+        self._timelines.record_batch(self._version, is_synchronous=self._is_synchronous)
 
     def recover(self, error: Exception) -> Recovery:
         if not self.connection.is_lost:
@@ -157,7 +157,7 @@ class PostgresWriteConnection:
         if not self._is_checked:
             self._check_server()
         self._begin_with_lock()
-        self._lineage.saw(self._version, is_synchronous=self._is_synchronous)
+        self._timelines.record_batch(self._version, is_synchronous=self._is_synchronous)
         self._outage.end()
 
     def _begin_with_lock(self) -> None:
@@ -168,31 +168,31 @@ class PostgresWriteConnection:
         self._clocks.on_server_time(self._now)
 
     def _check_server(self) -> None:
-        """Take note of a promotion of the server before the first batch of a connection."""
-        self._is_checked = self._lineage.is_written(self.connection.server) and not self.connection.is_new_server
+        """Record a promotion of the server before the first batch of a connection."""
+        self._is_checked = self._timelines.is_written(self.connection.server) and not self.connection.is_new_server
         if self._is_checked:
             return
         self._begin_with_lock()
-        promotion = Promotion(self.connection, self._lineage, self._clocks.database, self._now)
-        if promotion.settle():
-            self.connection.commit(outages.PATIENCE_SECONDS)
+        promotion = Promotion(self.connection, self._timelines, self._clocks.database, self._now)
+        if promotion.record():
+            self.connection.commit(outages.FAILOVER_SECONDS)
         else:
             self.connection.execute("ROLLBACK")
         promotion.accept()
         self._is_checked = True
 
     def _reconnect(self) -> None:
-        """Connect again. Wait for a server until the patience ends. Raises the driver's error."""
+        """Connect again. Wait for a server as the outage allows. Raises the driver's error."""
         self._known_version = None
         self._is_checked = False
         self._writer_lock.lost()
         self.connection.reconnect(self._outage)
         self._writer_lock.reconnections += 1
-        self._lineage.connections += 1
+        self._timelines.connections += 1
 
     def _find_batch(self) -> bool:
         """Connect again, and return whether the lost batch is in the database. A connection can be lost repeatedly."""
-        until = monotonic() + outages.PATIENCE_SECONDS
+        until = monotonic() + outages.FAILOVER_SECONDS
         while True:
             self._reconnect()
             try:
@@ -208,7 +208,7 @@ class PostgresWriteConnection:
         self.connection.execute("ROLLBACK")
         kept = row is not None and row[0] == self._batch
         if kept:  # perhaps only by the server that has just restarted
-            self._wait_for_standby(monotonic() + outages.PATIENCE_SECONDS)
+            self._wait_for_standby(monotonic() + outages.FAILOVER_SECONDS)
         return kept
 
     def _wait_for_standby(self, until: float) -> None:

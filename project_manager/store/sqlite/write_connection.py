@@ -60,7 +60,7 @@ class SqliteWriteConnection:
     def trust_changes(self, trusts: bool) -> None:
         """Do nothing: SQLite executes each statement at once."""
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Do nothing, for the same reason."""
 
     @property

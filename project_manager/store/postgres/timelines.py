@@ -1,4 +1,4 @@
-"""The history of the database as this process knows it, to notice a failover and to refuse an outdated server."""
+"""The timelines of PostgreSQL that this process has used, to notice a failover and to refuse an outdated server."""
 
 import threading
 from typing import NamedTuple
@@ -7,20 +7,21 @@ import psycopg
 
 
 class Server(NamedTuple):
-    """The identifier of a cluster, and its timeline, which grows with each promotion."""
+    """The identity of a server: the system identifier of its cluster, and the timeline, which each promotion raises."""
 
     system: str
     timeline: int
 
 
-class Refused(psycopg.OperationalError):
-    """The server has another history than the one that this process has used. It is not written to."""
+class WrongServer(psycopg.OperationalError):
+    """The server is an old primary, belongs to another cluster, or has lost commits. This process does not use it."""
 
 
-class Lineage:
-    """The servers that this process has used, and the number of commits that it knows.
+class Timelines:
+    """The timelines that this process has used, and the number of commits that it knows.
 
-    All sessions of a process share it. `connections` is the number of times that the writer has connected again.
+    All sessions of a process share one object. `connections` is the number of times that the writer has connected
+    again.
     """
 
     def __init__(self) -> None:
@@ -41,16 +42,17 @@ class Lineage:
         return self._newest is None
 
     def check(self, server: Server | None, stored: Server, commits: int, known: int) -> None:
-        """Take note of the server of a new connection. Raises Refused if this process must not use it.
+        """Record the server of a new connection. Raises WrongServer if this process must not use it.
 
-        Without `server`, it does not tell its identity. `stored` is the server of the last batch in the database. The
-        database has `commits`, and this process knew of `known` ones before it asked.
+        `server` is None if the server hides its identity. `stored` is the server of the last batch in the database.
+        `commits` is the number of commits in the database, and `known` the number that this process knew before it
+        read that one.
         """
         with self._lock:
             if server is not None:
                 self._check_timeline(server, stored)
             if commits < known and server in (None, self._written):
-                raise Refused(
+                raise WrongServer(
                     f"the database has {commits} commits, but this process knows of {known}: start the right server, "
                     "or after a restore restart all instances"
                 )
@@ -59,13 +61,13 @@ class Lineage:
     def _check_timeline(self, server: Server, stored: Server) -> None:
         used = self._newest
         if used is not None and used.system != server.system:
-            raise Refused(
+            raise WrongServer(
                 f"the server has the system identifier {server.system}, but this process has used {used.system}: start "
                 "the right server, or after a move of the database restart all instances"
             )
         newest = max(each.timeline for each in (server, stored, used) if each and each.system == server.system)
         if server.timeline < newest:
-            raise Refused(
+            raise WrongServer(
                 f"the server is an old primary on timeline {server.timeline}, but the database was promoted to "
                 f"timeline {newest}: make it a standby of the new primary"
             )
@@ -76,9 +78,9 @@ class Lineage:
         return newest is not None and server is not None and server.timeline < newest.timeline
 
     def is_lossless(self, stored: Server, commits: int) -> bool:
-        """Return whether a promotion of a server with this number of commits has lost none.
+        """Return whether it is certain that a promotion of a server with this number of commits has lost none.
 
-        It holds for the timeline that this process has used, if its commits waited for a standby.
+        That needs a process that has used the timeline before the promotion, with commits that waited for a standby.
         """
         with self._lock:
             return self._written == stored and self._is_synchronous and commits >= self._commits
@@ -96,13 +98,13 @@ class Lineage:
         return commits is None or self._commits > commits
 
     def accept(self, server: Server | None, commits: int) -> None:
-        """Take note that the writer uses this server, with its present number of commits."""
+        """Record that the writer uses this server, with its present number of commits."""
         with self._lock:
             self._written = server or self._written
             self._commits = commits
 
-    def saw(self, commits: int, *, is_synchronous: bool) -> None:
-        """Take note of a batch. `is_synchronous` is whether its commit waits for a standby."""
+    def record_batch(self, commits: int, *, is_synchronous: bool) -> None:
+        """Record a batch. `is_synchronous` is whether its commit waits for a standby."""
         with self._lock:
             self._commits = max(self._commits, commits)
             self._is_synchronous = is_synchronous

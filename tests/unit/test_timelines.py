@@ -1,57 +1,57 @@
-"""The rules by which a process refuses a PostgreSQL server with another history."""
+"""The rules by which a process refuses a PostgreSQL server: an old primary, another cluster, or lost commits."""
 
 import pytest
 
 from project_manager.store.postgres.driver import each_host
-from project_manager.store.postgres.lineage import Lineage, Refused, Server
+from project_manager.store.postgres.timelines import Server, Timelines, WrongServer
 
 FIRST, PROMOTED, OTHER = Server("7", 1), Server("7", 2), Server("8", 1)
 
 
-def used(server: Server, commits: int, *, is_synchronous: bool = False) -> Lineage:
-    """Return the lineage of a process that has written to this server."""
-    lineage = Lineage()
-    lineage.check(server, server, commits, 0)
-    lineage.accept(server, commits)
-    lineage.saw(commits, is_synchronous=is_synchronous)
-    return lineage
+def used(server: Server, commits: int, *, is_synchronous: bool = False) -> Timelines:
+    """Return the timelines of a process that has written to this server."""
+    timelines = Timelines()
+    timelines.check(server, server, commits, 0)
+    timelines.accept(server, commits)
+    timelines.record_batch(commits, is_synchronous=is_synchronous)
+    return timelines
 
 
 def test_a_new_process_takes_each_server() -> None:
-    lineage = Lineage()
-    assert lineage.is_empty
-    lineage.check(OTHER, FIRST, 0, 0)
-    assert not lineage.is_empty
+    timelines = Timelines()
+    assert timelines.is_empty
+    timelines.check(OTHER, FIRST, 0, 0)
+    assert not timelines.is_empty
 
 
 def test_an_old_primary_is_refused() -> None:
-    lineage = used(PROMOTED, 5)
-    with pytest.raises(Refused, match="old primary on timeline 1"):
-        lineage.check(FIRST, FIRST, 9, 5)
-    assert lineage.is_outdated(FIRST)
-    assert not lineage.is_outdated(PROMOTED)
+    timelines = used(PROMOTED, 5)
+    with pytest.raises(WrongServer, match="old primary on timeline 1"):
+        timelines.check(FIRST, FIRST, 9, 5)
+    assert timelines.is_outdated(FIRST)
+    assert not timelines.is_outdated(PROMOTED)
 
 
 def test_a_server_below_the_timeline_in_its_database_is_refused() -> None:
-    with pytest.raises(Refused, match="promoted to timeline 2"):
-        Lineage().check(FIRST, PROMOTED, 0, 0)
+    with pytest.raises(WrongServer, match="promoted to timeline 2"):
+        Timelines().check(FIRST, PROMOTED, 0, 0)
 
 
 def test_the_server_of_another_cluster_is_refused() -> None:
-    with pytest.raises(Refused, match="has the system identifier 8, but this process has used 7"):
+    with pytest.raises(WrongServer, match="has the system identifier 8, but this process has used 7"):
         used(FIRST, 5).check(OTHER, FIRST, 9, 5)
 
 
 @pytest.mark.parametrize("server", [FIRST, None])
 def test_a_server_that_has_lost_commits_without_a_promotion_is_refused(server: Server | None) -> None:
-    with pytest.raises(Refused, match="has 4 commits, but this process knows of 5"):
+    with pytest.raises(WrongServer, match="has 4 commits, but this process knows of 5"):
         used(FIRST, 5).check(server, FIRST, 4, 5)
 
 
 def test_a_promoted_server_with_fewer_commits_is_not_refused() -> None:
-    lineage = used(FIRST, 5)
-    lineage.check(PROMOTED, FIRST, 4, 5)
-    assert lineage.is_outdated(FIRST)
+    timelines = used(FIRST, 5)
+    timelines.check(PROMOTED, FIRST, 4, 5)
+    assert timelines.is_outdated(FIRST)
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_a_promotion_is_lossless_only_if_this_process_knows_it(
 def test_a_process_that_knows_more_commits_than_a_promoted_server_notices_it(
     commits: int | None, expected: bool
 ) -> None:
-    lineage = used(FIRST, 5)
-    assert lineage.is_moved_to(PROMOTED)
-    assert lineage.has_more_than(commits) is expected
+    timelines = used(FIRST, 5)
+    assert timelines.is_moved_to(PROMOTED)
+    assert timelines.has_more_than(commits) is expected
 
 
 def test_each_host_of_a_url_is_tried_on_its_own() -> None:
