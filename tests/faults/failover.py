@@ -89,7 +89,7 @@ class Failover:
 
 @dataclass
 class Trial:
-    """Services on a cluster with agents at work. Each problem is one of the `faults` of the record."""
+    """Services on a cluster with agents at work. The record has their `problems`."""
 
     cluster: PostgresCluster
     services: list[Service]
@@ -100,8 +100,8 @@ class Trial:
     failovers: list[Failover] = field(default_factory=list)
 
     @property
-    def faults(self) -> list[str]:
-        return self.record.faults
+    def problems(self) -> list[str]:
+        return self.record.problems
 
     async def run(self, kills: int, agents: int) -> None:
         """Let the agents work, and kill the primary again and again. Stop at the first problem."""
@@ -111,15 +111,15 @@ class Trial:
             async with self._agents_at_work(agents):
                 for _ in range(kills):
                     await self._fail_over()
-                    if self.faults:
+                    if self.problems:
                         break
-            if not self.faults:
+            if not self.problems:
                 await self._check_end()
             following.cancel_scope.cancel()
 
     def _start_followers(self, tasks: TaskGroup) -> None:
         for service in self.services:
-            follower = Follower(self.seen, self.faults)
+            follower = Follower(self.seen, self.problems)
             self.followers.append(follower)
             tasks.start_soon(follower.follow, service)
 
@@ -149,7 +149,7 @@ class Trial:
         lost = await self._check(before)
         self.failovers.append(Failover(*pause, lost, self.record.unavailable - unavailable))
         if pause[1] > REQUEST_SECONDS:
-            self.faults.append(f"a request took {pause[1]:.1f} s")
+            self.problems.append(f"a request took {pause[1]:.1f} s")
         if not self.cluster.is_synchronous:
             await self._check_new_epoch(epoch)
         await self._check_old_primary()
@@ -177,7 +177,7 @@ class Trial:
         with anyio.move_on_after(PROGRESS_SECONDS) as waiting:
             await self.record.more(number)
         if waiting.cancelled_caught:
-            self.faults.append(f"no {number} writes within {PROGRESS_SECONDS:.0f} s")
+            self.problems.append(f"no {number} writes within {PROGRESS_SECONDS:.0f} s")
 
     async def _check(self, before: "Acknowledged") -> int:
         """Compare the acknowledged writes with the database, and return how many are lost.
@@ -188,9 +188,9 @@ class Trial:
         stored = await _thread(read_stored, self.cluster)
         lost = acknowledged.missing_in(stored)
         kept = acknowledged if self.cluster.is_synchronous else before
-        self.faults.extend(f"lost: {write}" for write in kept.missing_in(stored).writes())
+        self.problems.extend(f"lost: {write}" for write in kept.missing_in(stored).writes())
         self._check_events(stored, seen)
-        self.faults.extend(await _thread(self._differences))
+        self.problems.extend(await _thread(self._differences))
         self.record.forget(lost.created, lost.finished, lost.claims)
         return len(lost.writes())
 
@@ -203,25 +203,25 @@ class Trial:
         """Check the numbers of the stored events, and that followers saw the same ones."""
         numbers = [number for number, _, _ in stored.events]
         if numbers != list(range(1, len(numbers) + 1)):
-            self.faults.append("the numbers of the events have a gap")
+            self.problems.append("the numbers of the events have a gap")
         for (epoch, number), event in seen.items():
             if epoch != stored.epoch and not self.cluster.is_synchronous:
                 continue
             if number > len(numbers) or stored.events[number - 1] != event:
-                self.faults.append(f"followers saw {event}, which is not in the database")
+                self.problems.append(f"followers saw {event}, which is not in the database")
                 return
 
     async def _check_new_epoch(self, epoch: str) -> None:
         """Check that the database has begun a new epoch, and that each follower had to resync."""
         ((new,),) = await _thread(self.cluster.read, _EPOCH)
         if new == epoch:
-            self.faults.append("no new epoch has begun after the failover")
+            self.problems.append("no new epoch has begun after the failover")
             return
         with anyio.move_on_after(PROGRESS_SECONDS) as waiting:
             for follower in self.followers:
                 await follower.until(new, 0)
         if waiting.cancelled_caught:
-            self.faults.append("a follower of events got no resync after the failover")
+            self.problems.append("a follower of events got no resync after the failover")
 
     async def _check_old_primary(self) -> None:
         """Start the old primary again, and check that no service writes to it, also on a new connection."""
@@ -232,7 +232,7 @@ class Trial:
         await _thread(self.cluster.terminate_clients)
         await self._progress(2 * SERVED_WRITES)
         if await read() != before:
-            self.faults.append("a service has written to the old primary")
+            self.problems.append("a service has written to the old primary")
         await _thread(old.stop)
 
     async def _check_end(self) -> None:
@@ -245,12 +245,12 @@ class Trial:
             ("leases", stored.claims, record.claims),
         ):
             if found != expected:
-                self.faults.append(f"{name}: {set(found) ^ set(expected)} differ from the acknowledged ones")
+                self.problems.append(f"{name}: {set(found) ^ set(expected)} differ from the acknowledged ones")
         with anyio.move_on_after(PROGRESS_SECONDS) as waiting:
             for follower in self.followers:
                 await follower.until(stored.epoch, len(stored.events))
         if waiting.cancelled_caught:
-            self.faults.append("a follower of events has not seen the last one")
+            self.problems.append("a follower of events has not seen the last one")
         self._check_events(stored, self.seen)
         await _thread(self._verify)
 
@@ -258,7 +258,7 @@ class Trial:
         variables = environment(DATABASE_URL=self.cluster.url)
         done = subprocess.run([*COMMAND, "verify"], env=variables, capture_output=True, text=True, timeout=120)
         if done.returncode != 0 or "is intact" not in done.stdout:
-            self.faults.append(f"verify: {done.stdout}{done.stderr}")
+            self.problems.append(f"verify: {done.stdout}{done.stderr}")
 
 
 @dataclass(frozen=True)

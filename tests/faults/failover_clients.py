@@ -42,7 +42,7 @@ class Record:
     claims: dict[Lease, str] = field(default_factory=dict)
     finished: dict[str, int] = field(default_factory=dict)
     issued: set[Lease] = field(default_factory=set)
-    faults: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     acknowledged: int = 0
     refused: int = 0
     unavailable: int = 0
@@ -75,9 +75,9 @@ class Record:
         """Record a lease of a request that began at this instant of `monotonic`."""
         task, fence = lease
         if lease in self.issued:
-            self.faults.append(f"fence {fence} of task {task} was issued twice")
+            self.problems.append(f"fence {fence} of task {task} was issued twice")
         if began > self.floor_since and fence <= self.fence_floor:
-            self.faults.append(f"fence {fence} of task {task} is not above {self.fence_floor}, issued before")
+            self.problems.append(f"fence {fence} of task {task} is not above {self.fence_floor}, issued before")
         self.highest_fence = max(self.highest_fence, fence)
         self.issued.add(lease)
         self.claims[lease] = agent
@@ -150,7 +150,7 @@ class Agent:
             self._record.refused += 1
             return None
         if not answer.is_success:
-            self._record.faults.append(f"{method} {path}: {answer.status_code} {answer.text}")
+            self._record.problems.append(f"{method} {path}: {answer.status_code} {answer.text}")
             return None
         self._record.acknowledge()
         found: dict[str, Any] = orjson.loads(answer.content)
@@ -162,7 +162,7 @@ class Follower:
     """A client of the events that resumes after its last one. `seen` has each event by its epoch and number."""
 
     seen: dict[tuple[str, int], EventKey]
-    faults: list[str]
+    problems: list[str]
     epoch: str = ""
     last: int = 0
     resyncs: int = 0
@@ -200,7 +200,7 @@ class Follower:
 
     def _take(self, number: int, event: EventKey) -> None:
         if number != self.last + 1:
-            self.faults.append(f"event {number} came after {self.last}")
+            self.problems.append(f"event {number} came after {self.last}")
         self.last = number
         if self.seen.setdefault((self.epoch, number), event) != event:
-            self.faults.append(f"event {number} came twice: {self.seen[self.epoch, number]} and {event}")
+            self.problems.append(f"event {number} came twice: {self.seen[self.epoch, number]} and {event}")

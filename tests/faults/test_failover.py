@@ -36,5 +36,5 @@ async def fail_over(kind: str, folder: Path) -> None:
     ):
         trial = Trial(cluster, services, random.Random(SEED))
         await trial.run(KILLS[kind], AGENTS)
-        assert trial.faults == []
+        assert trial.problems == []
         assert len(trial.failovers) == KILLS[kind]

@@ -13,14 +13,14 @@ from project_manager.clock import SystemClock
 from project_manager.domain.errors import DatabaseUnavailable
 from project_manager.runtime.event_hub import Resync, Subscription
 from project_manager.store.postgres import database, probing_connection
-from project_manager.store.postgres.figures import WriterLock
+from project_manager.store.postgres.figures import WriterLockFigures
 from project_manager.store.postgres.outage import Outage
 from project_manager.store.postgres.timelines import Timelines
 from project_manager.store.postgres.write_connection import Clocks, PostgresWriteConnection
 from tests.http_service import run_http_service
 from tests.integration import invariants
 from tests.integration.test_postgresql_connections import instance, refused_write, subscribed, terminate_all
-from tests.integration.test_postgresql_silence import short_limits
+from tests.integration.test_postgresql_unresponsive import short_limits
 from tests.operations_client import TIMEOUT, OperationsClient
 from tests.postgres_cluster import PostgresCluster, running_cluster
 from tests.stored_rows import read
@@ -157,7 +157,7 @@ def test_a_process_that_knows_lost_commits_begins_an_epoch_after_another_has_acc
 def writing(cluster: PostgresCluster) -> Iterator[PostgresWriteConnection]:
     """Yield the connection of a writer without its thread, so that only the test begins batches."""
     clocks = Clocks(SystemClock(), lambda instant: None)
-    shared = (Outage(), Timelines(), WriterLock())
+    shared = (Outage(), Timelines(), WriterLockFigures())
     with closing(PostgresWriteConnection(cluster.url, secrets.token_hex(8), clocks, *shared)) as opened:
         yield opened
 

@@ -58,7 +58,7 @@ def run(seed: int) -> str:
 
 def _row(trial: Trial) -> list[str]:
     kind = KINDS[trial.cluster.is_synchronous]
-    assert trial.faults == [], f"{kind}: {trial.faults[:5]}"
+    assert trial.problems == [], f"{kind}: {trial.problems[:5]}"
     gaps = [each.gap for each in trial.failovers]
     assert len(gaps) == KILLS
     seconds = (median(gaps), max(gaps), max(each.longest_request for each in trial.failovers))
@@ -72,6 +72,6 @@ def _row(trial: Trial) -> list[str]:
 
 
 def _planted_row(name: str, trial: Trial) -> list[str]:
-    assert trial.faults, f"not found: {name}"
+    assert trial.problems, f"not found: {name}"
     kind, kills = KINDS[trial.cluster.is_synchronous], len(trial.failovers)
-    return [name, kind, str(kills), trial.faults[0].split("{")[0]]
+    return [name, kind, str(kills), trial.problems[0].split("{")[0]]

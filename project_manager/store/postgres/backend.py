@@ -12,7 +12,7 @@ from project_manager.store.errors import DatabaseOpenError
 from project_manager.store.instances import InstanceRow
 from project_manager.store.postgres import database, driver, figures
 from project_manager.store.postgres.clock import ServerClock
-from project_manager.store.postgres.figures import ServerFigures, WriterLock
+from project_manager.store.postgres.figures import ServerFigures, WriterLockFigures
 from project_manager.store.postgres.outage import Outage
 from project_manager.store.postgres.read_session import PostgresReadSession
 from project_manager.store.postgres.tail_session import PostgresTailSession
@@ -34,7 +34,7 @@ class PostgresBackend:
         self.clock: Clock = clock or self._server_clock
         self._outage = Outage()
         self._timelines = Timelines()
-        self._writer_lock = WriterLock()
+        self._lock_figures = WriterLockFigures()
         self._figures = ServerFigures()
 
     @property
@@ -50,7 +50,7 @@ class PostgresBackend:
     def connect_writer(self) -> PostgresWriteConnection:
         clocks = Clocks(self.clock, self._server_clock.observed)
         return PostgresWriteConnection(
-            self.address, self._writer, clocks, self._outage, self._timelines, self._writer_lock
+            self.address, self._writer, clocks, self._outage, self._timelines, self._lock_figures
         )
 
     def connect_reader(self) -> PostgresReadSession:
@@ -97,9 +97,9 @@ class PostgresBackend:
 
     def register_metrics(self, metrics: Metrics) -> None:
         metrics.omit_backups()
-        self._writer_lock.report = metrics.writer_lock
+        self._lock_figures.report = metrics.writer_lock
         prefix = "project_manager_postgresql_"
-        metrics.register_gauge(f"{prefix}reconnections_total", lambda: self._writer_lock.reconnections)
+        metrics.register_gauge(f"{prefix}reconnections_total", lambda: self._lock_figures.reconnections)
         metrics.register_gauge(f"{prefix}outage_seconds", self._outage.seconds)
         metrics.register_gauge(f"{prefix}oldest_snapshot_seconds", lambda: self._present().oldest_snapshot_seconds)
         metrics.register_gauge(f"{prefix}standbys", lambda: self._present().standbys)

@@ -49,10 +49,10 @@ def measure(tx: Tx) -> ServerFigures:
     return ServerFigures(*tx.connection.execute(_MEASURE).fetchone())
 
 
-class WriterLock:
-    """The lock of the writers in this process, and how often its connection was replaced.
+class WriterLockFigures:
+    """Measurement of the lock of the writers in this process, and the number of reconnections of its writer.
 
-    `report` gets the seconds of the wait for the lock and of holding it.
+    The lock itself is a row of the database. `report` gets the seconds of the wait for it and of holding it.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class WriterLock:
         self._since: float | None = None
 
     def taken(self, asked: float) -> None:
-        """Take note that this process holds the lock. `asked` is the instant of the request for it."""
+        """Record that this process holds the lock. `asked` is the instant of the request for it."""
         self._since = monotonic()
         self._waited = self._since - asked
 

@@ -9,7 +9,7 @@ from project_manager.clock import Clock, monotonic
 from project_manager.domain.errors import ProjectManagerError, WriteUnconfirmed
 from project_manager.store.postgres import driver
 from project_manager.store.postgres import outage as outages
-from project_manager.store.postgres.figures import WriterLock
+from project_manager.store.postgres.figures import WriterLockFigures
 from project_manager.store.postgres.outage import Outage
 from project_manager.store.postgres.probing_connection import AnswerTimeout
 from project_manager.store.postgres.promotion import Promotion
@@ -55,14 +55,14 @@ class PostgresWriteConnection:
     """
 
     def __init__(
-        self, url: str, writer: str, clocks: Clocks, outage: Outage, timelines: Timelines, lock: WriterLock
+        self, url: str, writer: str, clocks: Clocks, outage: Outage, timelines: Timelines, figures: WriterLockFigures
     ) -> None:
         self.connection = driver.Connection(url, timelines=timelines)
         self._writer = writer
         self._clocks = clocks
         self._outage = outage
         self._timelines = timelines
-        self._writer_lock = lock
+        self._lock_figures = figures
         self._is_checked = self._is_synchronous = False
         self._known_version: int | None = None
         self._version = self._now = 0
@@ -107,7 +107,7 @@ class PostgresWriteConnection:
         until = monotonic() + outages.FAILOVER_SECONDS
         if not self._commit_until(until):
             self._wait_for_standby(until)
-        self._writer_lock.released()
+        self._lock_figures.released()
         self._known_version = self._version
         self._timelines.record_batch(self._version, is_synchronous=self._is_synchronous)
 
@@ -129,7 +129,7 @@ class PostgresWriteConnection:
         if self.connection.in_transaction:
             try:
                 self.connection.execute("ROLLBACK")
-                self._writer_lock.released()
+                self._lock_figures.released()
             except driver.DIALECT.driver_error:
                 log.exception("rollback failed", extra={"action": "rollback_failed"})
 
@@ -164,7 +164,7 @@ class PostgresWriteConnection:
         self.connection.postpone("BEGIN")
         asked = monotonic()
         self._version, self._now, self._is_synchronous = self.connection.row(_LOCK)
-        self._writer_lock.taken(asked)
+        self._lock_figures.taken(asked)
         self._clocks.on_server_time(self._now)
 
     def _check_server(self) -> None:
@@ -185,9 +185,9 @@ class PostgresWriteConnection:
         """Connect again. Wait for a server as the outage allows. Raises the driver's error."""
         self._known_version = None
         self._is_checked = False
-        self._writer_lock.lost()
+        self._lock_figures.lost()
         self.connection.reconnect(self._outage)
-        self._writer_lock.reconnections += 1
+        self._lock_figures.reconnections += 1
         self._timelines.connections += 1
 
     def _find_batch(self) -> bool:
