@@ -53,7 +53,7 @@ def settings_of(variant: str, tmp_path: Path, url: str) -> Settings:
     secret = tmp_path / "url"
     secret.write_text(url)
     file.write_text(settings_text(variant).replace("/run/secrets/project-manager/url", str(secret)))
-    image = {"DATABASE_PATH": "/app/data/tasks.db"}
+    image = {"DEFAULT_DATABASE_PATH": "/app/data/tasks.db"}
     lines = dict(line.split("=", 1) for line in file.read_text().splitlines() if line and not line.startswith("#"))
     loaded = load({}, image | lines)
     assert loaded.warnings == ()
