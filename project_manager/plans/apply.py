@@ -53,7 +53,7 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
             command.source, comparison, [*prepared.diagnostics, *comparison.diagnostics, *knowledge.diagnostics]
         )
     difference = comparison.difference
-    changes = [*tx.paced(_changes(difference, knowledge.changes))]
+    changes = [*tx.keeping_alive(_changes(difference, knowledge.changes))]
     view = ImportView(
         dry_run=command.dry_run,
         created=sum(change.change == "created" for change in changes),

@@ -104,7 +104,7 @@ class Comparison:
         by_name = {(epic.project.name, epic.name): epic for epic in self.difference.epics}
         names = {epic.id: epic.name for epic in self.difference.epics if epic.id}
         matched = _Matcher(self._tx, self.difference.projects, names).match(plan.tasks)
-        for number, planned in enumerate(self._tx.paced(plan.tasks)):
+        for number, planned in enumerate(self._tx.keeping_alive(plan.tasks)):
             if number % _REPORT_EVERY == 0:
                 self._report(number, len(plan.tasks))
             row = matched.get(planned)
@@ -143,7 +143,7 @@ class Comparison:
         """Register existing tasks that are not in the plan, for pruning or for references."""
         names = {row.id: row.name for row in epics.list_all(self._tx)}
         for project in self.difference.projects:
-            for row in self._tx.paced(project.rows):
+            for row in self._tx.keeping_alive(project.rows):
                 if row.id in self.references.by_id:
                     continue
                 known = TaskRef(project.name, names.get(row.epic_id or 0), row.name, row.external_key, row.id)
@@ -171,7 +171,7 @@ class _Matcher:
         self._by_key: dict[tuple[str, str], TaskRow] = {}
         self._by_name: dict[tuple[str, str | None, str], list[TaskRow]] = {}
         for project in parents:
-            for row in tx.paced(project.rows):
+            for row in tx.keeping_alive(project.rows):
                 if row.external_key is not None:
                     self._by_key[project.name, row.external_key] = row
                 epic = None if row.epic_id is None else epic_names.get(row.epic_id, "")
@@ -179,12 +179,12 @@ class _Matcher:
 
     def match(self, planned: list[PlannedTask]) -> dict[PlannedTask, TaskRow]:
         matched: dict[PlannedTask, TaskRow] = {}
-        for task in self._tx.paced(planned):
+        for task in self._tx.keeping_alive(planned):
             key = task.external_key
             if key is not None and (task.project, key) in self._by_key:
                 matched[task] = self._by_key[task.project, key]
         taken = {row.id for row in matched.values()}
-        for task in self._tx.paced(planned):
+        for task in self._tx.keeping_alive(planned):
             if task not in matched and (row := self._named(task, taken)) is not None:
                 matched[task] = row
                 taken.add(row.id)

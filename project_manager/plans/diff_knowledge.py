@@ -76,7 +76,7 @@ class KnowledgeComparison:
         for project_id in {parents[item.project].id for item in plan.knowledge} - {0}:
             self._rows[project_id] = bulk_knowledge.of_project(tx, project_id)
         self._match(plan, parents)
-        for change in tx.paced(self.changes):
+        for change in tx.keeping_alive(self.changes):
             self._link(change)
         self._find_cycles()
 
@@ -85,7 +85,7 @@ class KnowledgeComparison:
         for rows in self._rows.values():
             for row in rows:
                 free.setdefault((row.project_id, row.epic_id, row.title), []).append(row)
-        for planned in self._tx.paced(plan.knowledge):
+        for planned in self._tx.keeping_alive(plan.knowledge):
             project = parents[planned.project]
             epic = self._epic(planned, project)
             epic_id = epic.id if isinstance(epic, EpicChange) else epic
@@ -148,7 +148,7 @@ class KnowledgeComparison:
                 item = item.row
             return None if item.parent_id is None else by_id.get(item.parent_id) or rows[item.parent_id]
 
-        for change in self._tx.paced(self.changes):
+        for change in self._tx.keeping_alive(self.changes):
             seen, item = {id(change)}, parent_of(change)
             while item is not None and id(item) not in seen:
                 seen.add(id(item))

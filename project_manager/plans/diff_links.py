@@ -40,7 +40,7 @@ class LinkComparison:
         self._find_cycles(is_readable=is_readable)
 
     def _compare_dependencies(self, named: list[TaskChange]) -> None:
-        for task in self._tx.paced(named):
+        for task in self._tx.keeping_alive(named):
             task.refs = self._find_all(task, "depends_on", task.planned.depends_on)
             wanted = list(dict.fromkeys(known for _, known in task.refs))
             present = [] if task.row is None else self._dependencies.get(task.row.id, [])
@@ -66,13 +66,14 @@ class LinkComparison:
             return
         present = bulk.conflicts(self._tx)
         found = {
-            task: self._find_all(task, "conflicts_with", task.planned.conflicts_with) for task in self._tx.paced(named)
+            task: self._find_all(task, "conflicts_with", task.planned.conflicts_with)
+            for task in self._tx.keeping_alive(named)
         }
         wanted = {task: [known for _, known in refs] for task, refs in found.items()}
         # Conflicts are symmetric, but a plan may list a pair at only one task. Unordered pairs cover both cases.
         pairs = {frozenset((task.known, other)) for task, others in wanted.items() for other in others}
         made: set[frozenset[TaskRef]] = set()
-        for task, others in self._tx.paced(wanted.items()):
+        for task, others in self._tx.keeping_alive(wanted.items()):
             mine = set() if task.row is None else set(present.get(task.row.id, []))
             for other in others:
                 if other.task_id not in mine or not task.known.task_id:
@@ -123,7 +124,7 @@ class LinkComparison:
         closed = {
             row.id for project in self._difference.projects for row in project.rows if Status(row.status) in CLOSED
         }
-        for task_id, others in self._tx.paced(self._dependencies.items()):
+        for task_id, others in self._tx.keeping_alive(self._dependencies.items()):
             lost = [other for other in others if other in rows]
             if not lost or task_id in rows or task_id in settled:
                 continue
@@ -140,11 +141,11 @@ class LinkComparison:
         if not changing:
             return
         numbers: dict[TaskRef, int] = {}
-        for task in self._tx.paced(self._difference.tasks):
+        for task in self._tx.keeping_alive(self._difference.tasks):
             numbers[task.known] = task.known.task_id or -len(numbers) - 1
         # With other errors, stored links are ignored: the plan may replace them in a part that could not be read.
         edges: dict[int, list[int]] = dict(self._dependencies) if is_readable and not self._diagnostics else {}
-        for task in self._tx.paced(self._difference.tasks):
+        for task in self._tx.keeping_alive(self._difference.tasks):
             if task.refs or task.depends_on is not None:
                 edges[numbers[task.known]] = [numbers.get(known, known.task_id) for _, known in task.refs]
         tasks = {numbers[task.known]: task for task in changing}

@@ -35,9 +35,9 @@ class Resolver:
     Each form of reference has an index, which is built at its first use: most plans use one or two of the six.
     """
 
-    def __init__(self, paced: Callable[[list[TaskRef]], Iterable[TaskRef]] = iter) -> None:
-        """`paced` iterates over tasks while an index is built, because that takes long."""
-        self._paced = paced
+    def __init__(self, iterate: Callable[[list[TaskRef]], Iterable[TaskRef]] = iter) -> None:
+        """`iterate` returns an iterator over the tasks of an index. It can keep the transaction open meanwhile."""
+        self._iterate = iterate
         self._known: list[TaskRef] = []
         self._indexes: dict[tuple[int, bool], _Index] = {}
 
@@ -61,7 +61,7 @@ class Resolver:
         index = self._indexes.get((rank, with_project))
         if index is None:
             index = self._indexes[rank, with_project] = {}
-            for known in self._paced(self._known):
+            for known in self._iterate(self._known):
                 form = _spelling(known, rank)
                 if form is not None:
                     _enter(index, f"{_folded(known.project)}/{form}" if with_project else (known.project, form), known)
@@ -88,7 +88,7 @@ class References:
         self._projects = projects
         self._diagnostics = diagnostics
         self._new: list[TaskRef] = []
-        self._resolver = Resolver(tx.paced)
+        self._resolver = Resolver(tx.keeping_alive)
         self._has_read_others = False
 
     def add(self, known: TaskRef, *, is_pruned: bool = False) -> None:

@@ -34,7 +34,10 @@ class Overflow(Exception):
 
 
 class Resync(Overflow):
-    """Error when events after `since` are gone. The subscriber then reads the present state and subscribes again."""
+    """Error when events after `since` are gone. The subscriber then reads the present state and subscribes again.
+
+    Subscribers that read the state after each Overflow need no other case for it.
+    """
 
 
 class Closed(Exception):

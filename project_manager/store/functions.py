@@ -40,10 +40,10 @@ class Substring(_Function):
 
 
 class RowsOf(_Function):
-    """The numbers of a subquery as rows `id`. The subquery may depend on the tables before it.
+    """Rows `id` with the numbers of a subquery, which may depend on the tables before it in the FROM clause.
 
-    On SQLite these are the rows of a table, of which `IsRowOf` selects the numbers. For the same condition, PostgreSQL
-    could run the subquery again for each row of the table.
+    PostgreSQL reads the numbers from an array. SQLite cannot, so it reads the table of tasks, and `IsRowOf` selects the
+    rows. With that condition, PostgreSQL could run the subquery again for each row of the table.
     """
 
     sqlite = "tasks"
@@ -51,7 +51,7 @@ class RowsOf(_Function):
 
 
 class IsRowOf(_Function):
-    """Condition that a row of `RowsOf` has a number of the subquery: the number, and the subquery."""
+    """Condition that selects the rows of `RowsOf`, from the number and the subquery. True on PostgreSQL."""
 
     sqlite = "{0} IN {1}"
     postgresql = "true"

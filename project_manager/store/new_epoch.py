@@ -1,6 +1,6 @@
 """The beginning of a new epoch, after the database has lost its newest changes.
 
-Clients may know these changes. So the numbers of events begin a new epoch, every fence is raised above all that were
+Clients may know these changes. So event numbers belong to a new epoch, every fence is raised above all that were
 issued before, and all leases end: the agents may have finished or released the tasks.
 """
 

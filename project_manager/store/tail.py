@@ -108,7 +108,7 @@ class EventReader:
     def follow(self, receive: Receive, on_epoch: BeginEpoch | None = None) -> None:
         """Pass all new events to `receive` from now on. The tail thread calls it.
 
-        `on_epoch` gets the id of a new epoch and its last event, after which the next events come.
+        `on_epoch` gets the id of a new epoch and the number of its last event. The next events come after that one.
         """
         self._receive, self._on_epoch = receive, on_epoch
 
@@ -172,7 +172,7 @@ class EventReader:
                 self._ended.wait(RETRY_SECONDS)
 
     def _check_epoch(self) -> None:
-        """Go on at the head of the database if it has begun a new epoch. Its numbers may be lower than the last one."""
+        """Continue at the head of the database if it has begun a new epoch, with event numbers that may be lower."""
         epoch = self._session.epoch()
         if epoch is None or epoch == self.epoch:
             return

@@ -68,8 +68,8 @@ class Tx:
         """
         self.connection.keep_alive()
 
-    def paced(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Yield the items, for a loop without statements that takes long. Keep the transaction open meanwhile."""
+    def keeping_alive(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield the items, and keep the transaction open in a long loop without statements."""
         keep_alive = self.connection.keep_alive
         for item in items:
             keep_alive()

@@ -160,7 +160,7 @@ class Writer:
     def others_committed(self, tx: Tx) -> None:
         """Read the instant of the next due work, which a commit of another process may have changed.
 
-        So that commit costs this process a read, but no batch. `tx` only reads. The tail's thread calls it.
+        The commit then costs this process a read, but no batch. `tx` only reads. The tail's thread calls it.
         """
         tx.now, tx.wall = self.now(), self.clock.wall_clock_if_different()
         due = self._hooks.next_due(tx)
@@ -211,8 +211,8 @@ class Writer:
     def _next_batch(self) -> tuple[list[Job[Any]], bool]:
         """Return the waiting jobs and whether to stop.
 
-        The list has fewer than twice BATCH jobs. An empty list means that only due work is to be checked. In the queue
-        it means that another instant may be the next one.
+        The list has fewer than twice BATCH jobs. It is empty if only due work is to be checked. An empty list in the
+        queue wakes the thread, because the instant of the next due work may have changed.
         """
         batch: list[Job[Any]] = []
         latest = time.perf_counter() + self._poll_interval
@@ -313,7 +313,7 @@ class Writer:
         """Run the jobs without a savepoint for each, because a savepoint costs a tenth of a claim.
 
         When a failed job leaves writes, all jobs are rolled back. Several jobs then run again, each in a savepoint. So
-        a job need not wait for the writes of the one before, although it may get the error of them.
+        a job need not wait for the writes of the job before, although it may get their error.
         """
         mark = shared.mark
         self._connection.postpone("SAVEPOINT jobs")

@@ -90,7 +90,7 @@ _BEGIN_READ = (
     + _TIMEOUT
 )
 UNCHANGED_TIMEOUT = 0.8
-"""Part of the timeout of a statement that may be left of a read without a change of the timeout."""
+"""Fraction of the statement timeout. When less time of a read is left, its rest becomes the timeout."""
 # The checkpoint, which also has the timeline, still shows the old one after a promotion.
 _IDENTITY = (
     "(SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()),"

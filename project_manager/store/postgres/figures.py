@@ -34,7 +34,7 @@ class ServerFigures:
     """Figures of the server, None if unknown or hidden from the user of this process.
 
     `oldest_snapshot_seconds` is the age of the oldest transaction that keeps replaced rows. `standbys` and
-    `synchronous_standbys` are numbers of connected standbys. `lag_bytes` is how far the last of them is behind.
+    `synchronous_standbys` are numbers of connected standbys. `lag_bytes` is how far the slowest of them is behind.
     """
 
     database_bytes: int | None = None

@@ -22,7 +22,7 @@ _LOCK = (
     "BEGIN EXCLUSIVE",
     "PRAGMA query_only=ON",
 )
-# A file that was interrupted in between is deleted, so it needs no journal.
+# The file of an interrupted copy is deleted, so it needs no journal.
 _FILL = ("PRAGMA journal_mode=DELETE", "PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF", "PRAGMA foreign_keys=OFF")
 _LAST_NUMBER = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 _DELETE_NUMBER = "DELETE FROM sqlite_sequence WHERE name = ?"
