@@ -27,7 +27,7 @@ class Refused(AssertionError):
 
 @dataclass
 class WorkerAgents:
-    """Agents that claim and finish tasks. `faults` are errors of requests that were repeated with the same Idempotency-Key."""
+    """Agents that claim and finish tasks. `faults` are errors of requests that were repeated with the same key."""
 
     project_id: int
     claimed: list[tuple[str, int, int]] = field(default_factory=list)

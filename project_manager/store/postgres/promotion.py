@@ -23,7 +23,8 @@ _COUNT = (
     "UPDATE counter SET commits = commits + 1, seq = greatest(seq, (SELECT max(seq) FROM events))"
     " WHERE id = 1 RETURNING pg_notify('project_manager_commits', '')"
 )
-# Calls that wait in other instances would otherwise share their ids with new ones. Ids of waiters are not public.
+# Calls that wait in other instances would otherwise share their ids with new ones. Ids of waiters are not public. The
+# user needs USAGE on the sequence, which an INSERT does not need.
 _SKIP_WAITERS = "SELECT max(nextval(pg_get_serial_sequence('waiters', 'id'))) FROM generate_series(1, 10000)"
 _ALL_COMMITS = 2**62
 """The number of commits at a promotion after which a new epoch has begun. No process misses any of its commits."""
