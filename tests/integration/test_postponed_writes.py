@@ -1,11 +1,12 @@
 """Writes that a batch sends to a server together: how many round trips they save, and which job gets their errors."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import anyio
+import psycopg
 import pytest
 
 from project_manager.domain.actors import LOCAL
@@ -99,6 +100,20 @@ async def test_only_the_job_of_a_failed_write_fails(api: OperationsClient) -> No
     found = await one_batch(api, depend(first, MISSING), depend(first, second), depend(second, MISSING))
     assert [type(result) for result in found] == [Internal, type(None), Internal]
     assert (await api.get_task(second))["conflicts_with"] == [first]
+
+
+@pytest.mark.slow
+def test_a_statement_behind_a_failed_one_can_be_executed_later(postgresql_url: str) -> None:
+    """The second execution prepares it. Only the first `ROLLBACK` of a text lets the driver prepare all again."""
+    with closing(driver.Connection(postgresql_url)) as connection:
+        for sql in ("ROLLBACK", "SELECT 2", "BEGIN"):
+            connection.execute(sql)
+        connection.postpone("SELECT 1 / 0")
+        connection.postpone("SELECT 2")
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            connection.settle()
+        connection.execute("ROLLBACK")
+        assert connection.row("SELECT 2") == (2,)
 
 
 async def test_only_the_job_of_a_changed_row_learns_of_it(api: OperationsClient) -> None:

@@ -1,7 +1,7 @@
 """Connection of psycopg that probes a server which does not answer, such as a stopped one."""
 
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 import psycopg
@@ -44,6 +44,20 @@ class ProbingConnection(psycopg.Connection[Any]):
     server: Server | None = None
     stored: Server | None = None
     limit = LONGEST_SECONDS
+
+    @contextmanager
+    def pipeline(self) -> Iterator[psycopg.Pipeline]:
+        """Send statements together, and prepare all statements again after an error.
+
+        Behind a failed statement the server prepares none. But psycopg takes those that it has tried to prepare there
+        for prepared, so that each later use of them would fail.
+        """
+        try:
+            with super().pipeline() as pipeline:
+                yield pipeline
+        except Exception:
+            self._prepared.clear()
+            raise
 
     def wait(self, gen: Generator[Wait, int, Result], interval: float = 0.1, timeout: float | None = None) -> Result:
         return super().wait(self._watched(gen), interval, timeout)
