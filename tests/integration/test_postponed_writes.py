@@ -24,6 +24,8 @@ from tests.stored_rows import settings_of
 pytestmark = pytest.mark.anyio
 
 MISSING = 999
+REFUSED = "\ud800"
+"""A text without an encoding."""
 CLAIMS = 20
 LOCK, CLAIM_EACH, CLOSE = 1, 1, 1
 CHECK_OF_UNCONFIRMED, LAST_CLAIM, ROWS_OF_EVENTS, NEXT_DUE = 1, 1, 1, 1
@@ -100,6 +102,17 @@ async def test_only_the_job_of_a_failed_write_fails(api: OperationsClient) -> No
     found = await one_batch(api, depend(first, MISSING), depend(first, second), depend(second, MISSING))
     assert [type(result) for result in found] == [Internal, type(None), Internal]
     assert (await api.get_task(second))["conflicts_with"] == [first]
+
+
+async def test_the_writes_before_a_value_that_the_driver_refuses_are_rolled_back(api: OperationsClient) -> None:
+    first, second = [(await api.create_task(name))["id"] for name in ("first", "second")]
+
+    def work(tx: Tx) -> None:
+        links.set_conflicts(tx, first, [second])
+        tasks.get_by_external_key(tx, 1, REFUSED)
+
+    assert [type(result) for result in await one_batch(api, work)] == [Internal]
+    assert (await api.get_task(first))["conflicts_with"] == []
 
 
 @pytest.mark.slow

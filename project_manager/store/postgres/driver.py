@@ -319,15 +319,19 @@ class Connection:
     def _exchange(self, statements: Sequence[PostponedStatement]) -> psycopg.Cursor[Any]:
         """Execute statements in one round trip, and return the last cursor. The first error fails the rest."""
         self.asked_at = monotonic()
-        # A pipeline of a single statement takes more CPU time.
-        with self._dbapi.pipeline() if len(statements) > 1 else nullcontext():
-            cursors = [self._dbapi.execute(each.sql.encode(), each.parameters or None) for each in statements]
-        self.answered_at = monotonic()
-        for statement, cursor in zip(statements, cursors, strict=True):
-            changed = _changed_rows(cursor)
-            self._changes += changed
-            if statement.changes not in (None, changed):
-                raise psycopg.errors.DataError("a row has changed since it was read")
+        try:
+            # A pipeline of a single statement takes more CPU time.
+            with self._dbapi.pipeline() if len(statements) > 1 else nullcontext():
+                cursors = [self._dbapi.execute(each.sql.encode(), each.parameters or None) for each in statements]
+            self.answered_at = monotonic()
+            for statement, cursor in zip(statements, cursors, strict=True):
+                changed = _changed_rows(cursor)
+                self._changes += changed
+                if statement.changes not in (None, changed):
+                    raise psycopg.errors.DataError("a row has changed since it was read")
+        except Exception:
+            self._changes += len(statements)  # the server may have executed the others, which nobody has counted
+            raise
         return cursors[-1]
 
     def commit(self, limit: float = LONGEST_SECONDS) -> bool:
