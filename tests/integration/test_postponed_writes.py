@@ -16,6 +16,7 @@ from project_manager.schemas.leases import ClaimNextTask
 from project_manager.services import claim_queue
 from project_manager.store import leases, links, tasks
 from project_manager.store.postgres import driver
+from project_manager.store.postgres.probing_connection import LONGEST_SECONDS
 from project_manager.store.transaction import Tx, savepoint
 from project_manager.store.writer import Work
 from tests.operations_client import TIMEOUT, MovableClock, OperationsClient
@@ -113,6 +114,16 @@ async def test_the_writes_before_a_value_that_the_driver_refuses_are_rolled_back
 
     assert [type(result) for result in await one_batch(api, work)] == [Internal]
     assert (await api.get_task(first))["conflicts_with"] == []
+
+
+@pytest.mark.slow
+def test_the_limit_of_a_commit_ends_with_it(postgresql_url: str) -> None:
+    with closing(driver.Connection(postgresql_url)) as connection:
+        connection.execute("BEGIN")
+        connection.postpone("SELECT 1 / 0")
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            connection.commit(TIMEOUT)
+        assert connection._dbapi.limit == LONGEST_SECONDS
 
 
 @pytest.mark.slow

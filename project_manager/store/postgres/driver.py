@@ -340,9 +340,8 @@ class Connection:
         Raises AnswerTimeout if the server still waits for the standby after `limit` seconds.
         """
         self._warning = None
-        self._dbapi.limit = limit
-        done = self.execute("COMMIT").statusmessage
-        self._dbapi.limit = LONGEST_SECONDS
+        with self._dbapi.limited(limit):
+            done = self.execute("COMMIT").statusmessage
         if done != "COMMIT":  # the server answers the COMMIT of an aborted transaction with ROLLBACK
             raise psycopg.errors.InFailedSqlTransaction("the transaction was rolled back")
         return self._warning != NOT_REPLICATED

@@ -46,6 +46,15 @@ class ProbingConnection(psycopg.Connection[Any]):
     limit = LONGEST_SECONDS
 
     @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Set `limit` for the statements in the body."""
+        self.limit = seconds
+        try:
+            yield
+        finally:
+            self.limit = LONGEST_SECONDS
+
+    @contextmanager
     def pipeline(self) -> Iterator[psycopg.Pipeline]:
         """Send statements together, and prepare all statements again after an error.
 
