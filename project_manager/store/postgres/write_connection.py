@@ -221,10 +221,18 @@ class PostgresWriteConnection:
                 raise WriteUnconfirmed(_NOT_CONFIRMED)
 
     def _is_confirmed(self, until: float) -> bool:
-        """Make a commit that changes nothing, and return whether the standby has it, and so all earlier ones."""
-        self.connection.execute("BEGIN")
-        self.connection.execute(_TOUCH_MARK, (self._writer,))
-        return self._commit_until(until)
+        """Make a commit that changes nothing, and return whether the standby has it, and so all earlier ones.
+
+        Raises WriteUnconfirmed if it fails, because the primary has the earlier ones in any case.
+        """
+        try:
+            self.connection.execute("BEGIN")
+            self.connection.execute(_TOUCH_MARK, (self._writer,))
+            return self._commit_until(until)
+        except driver.DIALECT.driver_error as error:
+            if self.connection.is_lost:
+                raise
+            raise WriteUnconfirmed(_NOT_CONFIRMED) from error
 
     def _commit_until(self, until: float) -> bool:
         """Commit, and return whether the standby has the commit too. Raises WriteUnconfirmed at `until`."""
