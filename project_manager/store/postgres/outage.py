@@ -39,15 +39,16 @@ class Outage:
     def connect(self, attempt: Callable[[], Connected]) -> Connected:
         """Return the result of `attempt`, which connects. Repeat it for FAILOVER_SECONDS of the outage.
 
-        Raises the driver's error.
+        Raises the driver's error. Other sessions that reach the server meanwhile do not lengthen this wait.
         """
+        until = monotonic() + FAILOVER_SECONDS
         while True:
             self._check()
             started = monotonic()
             try:
                 return attempt()
             except psycopg.Error as error:
-                if self._is_over_after(started, error):
+                if self._is_over_after(started, error) or monotonic() >= until:
                     raise
                 time.sleep(RETRY_SECONDS)
 
