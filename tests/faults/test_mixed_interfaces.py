@@ -95,8 +95,8 @@ def kill_server(service: Service) -> None:
 
 
 def kill_and_start_again(service: Service) -> None:
-    """Kill the server and one of the agents' own processes."""
-    own = [child for child in psutil.Process().children() if child.pid != service.pid]
+    """Kill the server and the MCP process of one of the agents."""
+    own = [child for child in psutil.Process().children() if "mcp" in child.cmdline()]
     own[0].kill()
     kill_server(service)
 

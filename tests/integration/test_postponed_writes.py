@@ -135,7 +135,7 @@ def test_a_statement_behind_a_failed_one_can_be_executed_later(postgresql_url: s
         connection.postpone("SELECT 1 / 0")
         connection.postpone("SELECT 2")
         with pytest.raises(psycopg.errors.DivisionByZero):
-            connection.settle()
+            connection.flush()
         connection.execute("ROLLBACK")
         assert connection.row("SELECT 2") == (2,)
 
