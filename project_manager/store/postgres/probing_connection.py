@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.pq import PipelineStatus
 from psycopg.waiting import Wait
 
 from project_manager.clock import monotonic
@@ -59,13 +60,16 @@ class ProbingConnection(psycopg.Connection[Any]):
         """Send statements together, and prepare all statements again after an error.
 
         Behind a failed statement the server prepares none. But psycopg takes those that it has tried to prepare there
-        for prepared, so that each later use of them would fail.
+        for prepared, so that each later use of them would fail. If the server ends the session among the statements,
+        psycopg cannot leave the mode of the pipeline, and the connection is closed.
         """
         try:
             with super().pipeline() as pipeline:
                 yield pipeline
         except Exception:
             self._prepared.clear()
+            if not self.closed and self.pgconn.pipeline_status != PipelineStatus.OFF:
+                self.close()
             raise
 
     def wait(self, gen: Generator[Wait, int, Result], interval: float = 0.1, timeout: float | None = None) -> Result:
