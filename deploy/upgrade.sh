@@ -31,7 +31,8 @@ ports() { # COMMAND THAT RUNS ITS ARGUMENTS IN A CONTAINER
   "$@" sh -c 'api=${DEFAULT_PORT:-8080}; echo "ports $api ${MCP_PORT:-$((api + 1))}"' | grep '^ports ' || true
 }
 
-has_service() { docker compose config --services | grep -qx "$1"; }
+# `grep -q` would end at the match, and the interrupted program before it would fail the pipeline.
+has_service() { docker compose config --services | grep -x "$1" >/dev/null; }
 in_new_release() { docker compose run --rm --no-deps -T migrate "$@"; }
 is_on_server() {
   # shellcheck disable=SC2016
