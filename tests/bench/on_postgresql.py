@@ -15,7 +15,7 @@ from tests import postgres_server
 from tests.bench import stock, watching
 from tests.bench.postgres import Postgres
 from tests.bench.report import Goal, Section
-from tests.bench.sampling import Rounds, Sample, Spread, interleave, number, refuse_faults
+from tests.bench.sampling import Rounds, Sample, Spread, interleave, number, refuse_faults, sample_of
 from tests.bench.servers import CHECKOUT, Server, product
 from tests.bench.stock import Scripts, Stock
 from tests.bench.wire import drive
@@ -52,15 +52,7 @@ class Instances:
         refuse_faults(self._servers[0], load)
         operations = load.answers / CALLS[operation]
         self._stock.claimed(int(operations) + AGENTS)
-        ordered = sorted(load.latencies)
-        return Sample(
-            operations / load.seconds,
-            service / operations * 1e6,
-            ordered[len(ordered) // 2] * 1000,
-            ordered[len(ordered) * 99 // 100] * 1000,
-            load.answers,
-            database / operations * 1e6,
-        )
+        return sample_of(load, operations, service, database)
 
     def _service_cpu(self) -> float:
         return sum(server.cpu_seconds() for server in self._servers)

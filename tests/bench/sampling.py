@@ -96,7 +96,11 @@ def measure(server: Server, port: int, scripts: list[Script], seconds: float, *,
     load = drive(port, scripts, seconds)
     cpu = server.cpu_seconds() - before
     refuse_faults(server, load)
-    operations = load.answers / calls
+    return sample_of(load, load.answers / calls, cpu)
+
+
+def sample_of(load: Load, operations: float, cpu: float, database: float = 0.0) -> Sample:
+    """Return the figures of a load. `cpu` and `database` are CPU seconds of the service and of the database server."""
     ordered = sorted(load.latencies)
     return Sample(
         operations / load.seconds,
@@ -104,6 +108,7 @@ def measure(server: Server, port: int, scripts: list[Script], seconds: float, *,
         ordered[len(ordered) // 2] * 1000,
         ordered[len(ordered) * 99 // 100] * 1000,
         load.answers,
+        database / operations * 1e6,
     )
 
 
