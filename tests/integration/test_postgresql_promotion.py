@@ -33,6 +33,13 @@ RESTORED = "SELECT count(*) FROM project_manager.events WHERE type = 'database.r
 NAMES = "SELECT name FROM project_manager.tasks ORDER BY id"
 CHANGE_COMMITS = "UPDATE project_manager.counter SET commits = commits + {}"
 FINGERPRINT = "SELECT (SELECT counter::text FROM project_manager.counter), max(seq) FROM project_manager.events"
+DOCUMENTED_PRIVILEGES = """
+CREATE ROLE {role} LOGIN;
+GRANT USAGE ON SCHEMA project_manager TO {role};
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA project_manager TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA project_manager TO {role};
+"""
+FROM_ANOTHER_SERVER = "UPDATE project_manager.counter SET system = '1', timeline = 1"
 
 
 @pytest.fixture
@@ -183,3 +190,16 @@ async def test_a_server_that_has_lost_commits_is_refused_until_the_right_one_is_
             await administrator.execute(CHANGE_COMMITS.format(1).encode())
         await api.create_task("last")
         assert [row["name"] for row in read(postgresql_url, "SELECT name FROM tasks ORDER BY id")] == ["first", "last"]
+
+
+async def test_a_user_with_the_documented_privileges_can_begin_an_epoch(postgresql_url: str) -> None:
+    role = f"limited_{secrets.token_hex(4)}"
+    with psycopg.connect(postgresql_url, autocommit=True) as administrator:
+        administrator.execute(DOCUMENTED_PRIVILEGES.format(role=role).encode())
+        try:
+            administrator.execute(FROM_ANOTHER_SERVER.encode())
+            async with instance(postgresql_url.replace("//postgres@", f"//{role}@")) as api:
+                await api.create_task("first")
+            assert administrator.execute(RESTORED.encode()).fetchall() == [(1,)]
+        finally:
+            administrator.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
