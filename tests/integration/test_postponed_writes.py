@@ -117,6 +117,18 @@ async def test_the_writes_before_a_value_that_the_driver_refuses_are_rolled_back
 
 
 @pytest.mark.slow
+def test_the_number_of_changes_never_falls(postgresql_url: str) -> None:
+    """A job that writes and then fails could otherwise look as if it had not written."""
+    with closing(driver.Connection(postgresql_url)) as connection:
+        connection.execute("BEGIN")
+        connection.postpone("CREATE TEMPORARY TABLE empty (id INTEGER)")
+        connection.postpone("DELETE FROM empty")
+        before = connection.changes
+        connection.flush()
+        assert connection.changes >= before
+
+
+@pytest.mark.slow
 def test_the_limit_of_a_commit_ends_with_it(postgresql_url: str) -> None:
     with closing(driver.Connection(postgresql_url)) as connection:
         connection.execute("BEGIN")

@@ -326,11 +326,12 @@ class Connection:
             self.answered_at = monotonic()
             for statement, cursor in zip(statements, cursors, strict=True):
                 changed = _changed_rows(cursor)
-                self._changes += changed
+                # Never less than before: the writer would not notice the writes of a failed job.
+                self._changes += max(changed, statement.counted)
                 if statement.changes not in (None, changed):
                     raise psycopg.errors.DataError("a row has changed since it was read")
         except Exception:
-            self._changes += len(statements)  # the server may have executed the others, which nobody has counted
+            self._changes += len(statements)  # some are not counted, but may have run
             raise
         return cursors[-1]
 

@@ -7,11 +7,16 @@ CHANGES = ("INSERT", "UPDATE", "DELETE")
 
 
 class PostponedStatement(NamedTuple):
-    """A statement for the next round trip. `changes` is the number of rows that it must change, or None for any."""
+    """A statement for the next round trip.
+
+    `changes` is the number of rows that it must change, or None for any. `counted` is the number of rows that count as
+    changed while it waits.
+    """
 
     sql: str
     parameters: Sequence[Any] = ()
     changes: int | None = None
+    counted: int = 0
 
 
 class Postponed:
@@ -25,8 +30,9 @@ class Postponed:
         return len(self._statements)
 
     def add(self, statement: PostponedStatement) -> None:
-        self._statements.append(statement)
-        self.changes += statement.sql.startswith(CHANGES)
+        counted = int(statement.sql.startswith(CHANGES))
+        self._statements.append(statement._replace(counted=counted))
+        self.changes += counted
 
     def take(self) -> list[PostponedStatement]:
         """Remove all statements and return them."""
