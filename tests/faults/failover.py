@@ -14,7 +14,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from project_manager.store import history_check
-from project_manager.store.postgres.driver import SCHEMA
+from project_manager.store.postgres.hosts import SCHEMA
 from tests.e2e.service import CHECKOUT, COMMAND, Service, environment
 from tests.faults.failover_clients import Agent, EventKey, Follower, Lease, Record
 from tests.faults.failover_faults import Planted

@@ -47,12 +47,12 @@ begin_epoch = meta.begin_epoch
 meta.begin_epoch = lambda tx, epoch, floor: begin_epoch(tx, epoch, 0)
 """
 _ANY_SERVER = """
-from project_manager.store.postgres import driver
+from project_manager.store.postgres import hosts
 from project_manager.store.postgres.timelines import Timelines
 
 Timelines.check = lambda self, *values: None
 Timelines.is_outdated = lambda self, server: False
-driver.Connection._connected_to_newest = lambda self, timelines: self._connected()
+hosts.connect_to_newest = hosts._connect_and_identify
 """
 
 PLANTED = {

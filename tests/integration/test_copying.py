@@ -16,7 +16,7 @@ from project_manager.schemas.tasks import CreateTask
 from project_manager.services import tasks
 from project_manager.store import copying, revisions, search
 from project_manager.store.errors import BackupError, DatabaseOpenError
-from project_manager.store.postgres import driver as postgres
+from project_manager.store.postgres import hosts
 from project_manager.store.sqlite import driver
 from project_manager.store.statement import Statement
 from tests.integration.first_release import FIRST
@@ -242,7 +242,7 @@ def test_a_file_that_a_process_has_open_is_refused(database_file: Path, tmp_path
 
 
 def test_a_batch_in_progress_on_a_server_is_refused(postgresql_url: str, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(postgres, "_SETTINGS", postgres._SETTINGS.replace("'5s'", "'10ms'"))
+    monkeypatch.setattr(hosts, "_SETTINGS", hosts._SETTINGS.replace("'5s'", "'10ms'"))
     with rolled_back(postgresql_url):
         assert "is in use: stop the service" in refusal(postgresql_url, tmp_path / "copy.db")
 

@@ -15,7 +15,7 @@ from project_manager.domain.errors import ProjectManagerError
 from project_manager.runtime.open import open_runtime
 from project_manager.store import copying
 from project_manager.store.migrations import upgrade
-from project_manager.store.postgres import driver as postgres
+from project_manager.store.postgres import hosts
 from project_manager.store.sqlite import driver as sqlite
 from tests import postgres_server
 from tests.integration.first_release import ROWS
@@ -108,7 +108,7 @@ async def test_nothing_starts_on_either_side_during_a_copy(
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 10)
     monkeypatch.setattr(sqlite, "_PRAGMAS", ("busy_timeout=10",))
-    monkeypatch.setattr(postgres, "_SETTINGS", postgres._SETTINGS.replace("'5s'", "'10ms'"))
+    monkeypatch.setattr(hosts, "_SETTINGS", hosts._SETTINGS.replace("'5s'", "'10ms'"))
     source, target = addresses
     with paused_copy(source, target) as process:
         for used in (source, target) if isinstance(target, str) else (source,):

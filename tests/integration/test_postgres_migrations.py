@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 from project_manager.store import revisions
 from project_manager.store.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable
 from project_manager.store.migrations import configuration, oldest_release, transaction, upgrade
-from project_manager.store.postgres import driver, migrations
+from project_manager.store.postgres import hosts, migrations
 from project_manager.store.postgres.database import revision
 from project_manager.store.tables import metadata
 from tests.integration.first_release import FIRST, ROWS, WITHOUT_HASH
@@ -83,7 +83,7 @@ def first(empty: str) -> str:
     return empty
 
 
-def execute(url: str, *statements: str, schema: str = driver.SCHEMA) -> list[tuple[Any, ...]]:
+def execute(url: str, *statements: str, schema: str = hosts.SCHEMA) -> list[tuple[Any, ...]]:
     """Run the statements and return the rows of the last one, if it has rows."""
     with psycopg.connect(url) as connection:
         for statement in (f"SET search_path = {schema}", *statements):
@@ -120,9 +120,9 @@ def test_a_database_of_the_first_schema_keeps_every_row(first: str, postgresql_u
     upgrade(first)
     assert contents(first) == before
     assert revision(first) == revisions.head()
-    assert definitions(first, driver.SCHEMA) == definitions(postgresql_url, driver.SCHEMA)
+    assert definitions(first, hosts.SCHEMA) == definitions(postgresql_url, hosts.SCHEMA)
     indexed = ("ended_leases", "ix_ended_leases_lost")
-    assert indexed in {row[:2] for row in definitions(first, driver.SCHEMA)}
+    assert indexed in {row[:2] for row in definitions(first, hosts.SCHEMA)}
 
 
 def start_upgrade(url: str) -> "subprocess.Popen[bytes]":
@@ -171,7 +171,7 @@ def test_a_migration_waits_for_another_one_and_reads_what_it_has_committed(first
 def test_a_migration_waits_for_a_table_for_at_most_five_seconds_and_for_no_batch_meanwhile(first: str) -> None:
     with transaction(first) as connection, psycopg.connect(first) as writer:
         assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "5s"
-        writer.execute(f"SET search_path = {driver.SCHEMA}".encode())
+        writer.execute(f"SET search_path = {hosts.SCHEMA}".encode())
         with pytest.raises(psycopg.errors.LockNotAvailable):
             writer.execute("SELECT FROM counter WHERE id = 1 FOR UPDATE NOWAIT")
 
@@ -180,7 +180,7 @@ def test_a_table_that_stays_locked_is_reported_as_temporary(first: str, monkeypa
     settings = [setting.replace("'5s'", "'10ms'") for setting in migrations._SETTINGS]
     monkeypatch.setattr(migrations, "_SETTINGS", settings)
     with psycopg.connect(first) as other:
-        other.execute(f"LOCK {driver.SCHEMA}.ended_leases".encode())
+        other.execute(f"LOCK {hosts.SCHEMA}.ended_leases".encode())
         with pytest.raises(DatabaseTemporarilyUnavailable, match=r"lock timeout.*Nothing was changed"):
             upgrade(first)
     assert revision(first) == FIRST
@@ -267,4 +267,4 @@ def test_migrations_and_tables_agree(postgresql_url: str) -> None:
     )
     execute(postgresql_url, "CREATE SCHEMA declared")
     metadata.create_all(engine)
-    assert definitions(postgresql_url, driver.SCHEMA) == definitions(postgresql_url, "declared")
+    assert definitions(postgresql_url, hosts.SCHEMA) == definitions(postgresql_url, "declared")

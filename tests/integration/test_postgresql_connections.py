@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from project_manager.runtime.open import open_runtime
-from project_manager.store.postgres import driver, outage
+from project_manager.store.postgres import hosts, outage
 from project_manager.store.postgres.tail_session import PostgresTailSession
 from project_manager.store.postgres.write_connection import PostgresWriteConnection
 from tests import postgres_server
@@ -291,9 +291,9 @@ async def refused_request(service: HttpService, code: str, method: str, path: st
 async def test_writes_are_refused_while_another_session_holds_a_lock(
     lock: str, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shortened = driver._SETTINGS.replace("lock_timeout = '5s'", "lock_timeout = '100ms'")
-    assert shortened != driver._SETTINGS
-    monkeypatch.setattr(driver, "_SETTINGS", shortened)
+    shortened = hosts._SETTINGS.replace("lock_timeout = '5s'", "lock_timeout = '100ms'")
+    assert shortened != hosts._SETTINGS
+    monkeypatch.setattr(hosts, "_SETTINGS", shortened)
     work = Work()
     async with instance(postgresql_url) as api, run_http_service(api.runtime) as service:
         async with await psycopg.AsyncConnection.connect(postgresql_url) as administrator:

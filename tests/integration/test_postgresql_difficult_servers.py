@@ -6,7 +6,7 @@ import pytest
 from project_manager.clock import SystemClock
 from project_manager.runtime.open import open_runtime
 from project_manager.store.errors import DatabaseOpenError
-from project_manager.store.postgres import database, driver
+from project_manager.store.postgres import database, hosts
 from tests.http_service import run_http_service
 from tests.integration.test_postgresql_connections import Work, instance, refused_request
 from tests.operations_client import MovableClock, OperationsClient
@@ -25,9 +25,9 @@ LOCKS = {
 
 @pytest.fixture
 def short_lock_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    shortened = driver._SETTINGS.replace("lock_timeout = '5s'", "lock_timeout = '100ms'")
-    assert shortened != driver._SETTINGS
-    monkeypatch.setattr(driver, "_SETTINGS", shortened)
+    shortened = hosts._SETTINGS.replace("lock_timeout = '5s'", "lock_timeout = '100ms'")
+    assert shortened != hosts._SETTINGS
+    monkeypatch.setattr(hosts, "_SETTINGS", shortened)
 
 
 def test_a_server_that_is_too_old_is_refused(

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from project_manager.store import task_filters
-from project_manager.store.postgres import driver
+from project_manager.store.postgres import driver, hosts
 from project_manager.store.statement import Statement
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,7 @@ VALUES = {"status": '["READY"]', "project_id": 1, "after_0": 0, "last": 9, "limi
 def connection(postgresql_url: str) -> Iterator[psycopg.Connection[tuple[str]]]:
     """Return a connection to a database with few rows, of which the plans read indexes like those of many rows."""
     with psycopg.connect(postgresql_url, autocommit=True, cursor_factory=psycopg.RawCursor) as connection:
-        connection.execute(f"SET search_path = {driver.SCHEMA}; SET enable_seqscan = off")
+        connection.execute(f"SET search_path = {hosts.SCHEMA}; SET enable_seqscan = off")
         yield connection
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Integer
 
 from project_manager.store.connection import Dialect
 from project_manager.store.postgres import driver as postgres
+from project_manager.store.postgres import hosts
 from project_manager.store.sqlite import driver as sqlite
 from project_manager.store.tables import metadata
 from tests.architecture.tree import files, name_of, nodes
@@ -88,7 +89,7 @@ def prepare(connection: psycopg.Connection[Any], statement: Compiled) -> Prepare
 @pytest.fixture
 def prepared(postgresql_url: str) -> list[Prepared]:
     with psycopg.connect(postgresql_url, autocommit=True) as connection:
-        connection.execute(f"SET search_path = {postgres.SCHEMA}".encode())
+        connection.execute(f"SET search_path = {hosts.SCHEMA}".encode())
         return [prepare(connection, statement) for statement in compiled(postgres.DIALECT, without="sqlite.")]
 
 

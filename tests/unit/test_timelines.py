@@ -2,7 +2,7 @@
 
 import pytest
 
-from project_manager.store.postgres.driver import each_host
+from project_manager.store.postgres.hosts import each_host
 from project_manager.store.postgres.timelines import Server, Timelines, WrongServer
 
 FIRST, PROMOTED, OTHER = Server("7", 1), Server("7", 2), Server("8", 1)

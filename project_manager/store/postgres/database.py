@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from project_manager.config import database_urls
 from project_manager.store import revisions
 from project_manager.store.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable
-from project_manager.store.postgres import driver
+from project_manager.store.postgres import driver, hosts
 
 OLDEST_VERSION = 15
 _TEMPORARY = ("08", "53", "55P03", "57P", "40")
@@ -17,7 +17,7 @@ _TEMPORARY = ("08", "53", "55P03", "57P", "40")
 _NO_PRIVILEGE = ("42501", "3F000")
 """SQLSTATE of a missing privilege, and of a schema that is hidden because of one."""
 _REMEDY = (
-    f"make the user of DATABASE_URL the owner of the schema {driver.SCHEMA} and its tables, or migrate as their owner "
+    f"make the user of DATABASE_URL the owner of the schema {hosts.SCHEMA} and its tables, or migrate as their owner "
     "and grant the user USAGE on the schema and SELECT, INSERT, UPDATE, DELETE on the tables"
 )
 _ENCODING = "SHOW server_encoding"
@@ -36,7 +36,7 @@ AND NOT (
 def prepare(url: str, *, auto_migrate: bool) -> None:
     """Check the database, and migrate it when allowed. Raises DatabaseOpenError."""
     name = database_urls.name(url)
-    with errors_of(url), closing(driver.Connection(url, read_write=driver.has_several_hosts(url))) as connection:
+    with errors_of(url), closing(driver.Connection(url, read_write=hosts.has_several_hosts(url))) as connection:
         _check_server(connection, name)
         if revisions.is_foreign(connection):
             raise DatabaseOpenError(f"the database {name} was created by another program")

@@ -1,4 +1,4 @@
-"""PostgreSQL driver: connections, the SQL dialect, and the mapping of driver errors."""
+"""PostgreSQL driver: the connection of a session, the SQL dialect, and the mapping of driver errors."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,10 +8,7 @@ from itertools import count
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
-from psycopg.types.numeric import Int8Dumper
-from psycopg.types.string import TextLoader
 from sqlalchemy import BigInteger, Integer
 from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg
 from sqlalchemy.types import TypeEngine
@@ -26,6 +23,7 @@ from project_manager.domain.errors import (
     StorageFull,
 )
 from project_manager.store.connection import Dialect
+from project_manager.store.postgres import hosts
 from project_manager.store.postgres.outage import Outage
 from project_manager.store.postgres.postponed import CHANGES, Postponed, PostponedStatement
 from project_manager.store.postgres.probing_connection import LONGEST_SECONDS, ProbingConnection
@@ -48,41 +46,12 @@ compiler.statement_compiler = _Compiler
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 _LAST_EVENT = "SELECT seq FROM counter WHERE id = 1"
 DIALECT = Dialect(compiler, psycopg.Error, TsvectorIndex(), _TABLES, _LAST_EVENT)
-SCHEMA = "project_manager"
-"""The schema of all tables. No other is in the search path, so that no statement uses a table of another program."""
-CONNECT_SECONDS = 3
-PREPARED_STATEMENTS = 1000
 ROWS_AT_ONCE = 1000
 KEEP_ALIVE_SECONDS = 0.5
 """Time without a statement after which `Connection.keep_alive` executes one, and postponed ones are executed."""
 POSTPONED = 16
 """Maximum number of postponed statements. More of them save little."""
 
-_CONNECT: dict[str, Any] = {
-    "connect_timeout": CONNECT_SECONDS,
-    "target_session_attrs": "read-write",  # of several hosts, the primary
-    # A host that has vanished is noticed within about ten seconds.
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-"""Parameters of libpq for those that the URL leaves out."""
-_SETTINGS = "; ".join(
-    (
-        f"SET search_path = {SCHEMA}",
-        "SET jit = off",
-        "SET client_min_messages = warning",
-        # The database or the user may have other values, which would fail batches or close idle connections.
-        "SET client_encoding = 'UTF8'",
-        "SET default_transaction_isolation = 'read committed'",
-        "SET statement_timeout = 0",
-        "SET idle_session_timeout = 0",
-        "SET lock_timeout = '5s'",
-        # A stopped process that holds the lock of the writers delays the others no longer than this.
-        "SET idle_in_transaction_session_timeout = '3s'",
-    )
-)
 _TIMEOUT = "SET LOCAL statement_timeout = {}"
 # An open snapshot keeps all replaced rows, so that a client which reads nothing loses it.
 _BEGIN_READ = (
@@ -91,13 +60,6 @@ _BEGIN_READ = (
 )
 UNCHANGED_TIMEOUT = 0.8
 """Fraction of the statement timeout. When less time of a read is left, its rest becomes the timeout."""
-# The checkpoint, which also has the timeline, still shows the old one after a promotion.
-_IDENTITY = (
-    "(SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()),"
-    " CAST(CAST('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS BIT(32)) AS BIGINT)"
-)
-_HIDDEN = (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFunction, psycopg.errors.FeatureNotSupported)
-_HISTORY = "SELECT {}, system, timeline, commits FROM counter WHERE id = 1"
 _STATES = (
     ("53100", StorageFull, "the disk of the database server is full"),
     ("53", DatabaseUnavailable, "the database server has no free connections or memory"),
@@ -113,34 +75,6 @@ GONE = ("08", "57P", "25P03")
 """Prefixes of SQLSTATE of a lost connection: none, a server that stops, and a transaction that was idle too long."""
 NOT_REPLICATED = "01000"
 """SQLSTATE of the warning after a COMMIT that no longer waits for the standby."""
-
-
-def parameters(url: str, *, read_write: bool = True) -> dict[str, Any]:
-    """Return the parameters of libpq for a server, or with `read_write` only for one that takes writes."""
-    any_kind = {} if read_write else {"target_session_attrs": "any"}
-    return _CONNECT | any_kind | conninfo_to_dict(url)
-
-
-def each_host(given: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the parameters of libpq once for each of the hosts that they name."""
-    lists = {name: str(given[name]).split(",") for name in ("host", "hostaddr", "port") if given.get(name)}
-    number = max((len(lists[name]) for name in ("host", "hostaddr") if name in lists), default=1)
-    return [
-        given | {name: values[0] if len(values) == 1 else values[index] for name, values in lists.items()}
-        for index in range(number)
-    ]
-
-
-def _identify(connection: ProbingConnection, timelines: Timelines) -> None:
-    """Read the identity of the server. Raises WrongServer if this process must not use it."""
-    known = timelines.commits
-    try:
-        (row,) = connection.execute(_HISTORY.format(_IDENTITY))
-    except _HIDDEN:  # by the service of a provider
-        (row,) = connection.execute(_HISTORY.format("NULL, NULL"))
-    server = None if row[0] is None else Server(*row[:2])
-    connection.server, connection.stored = server, Server(*row[2:4])
-    timelines.check(server, connection.stored, row[4], known)
 
 
 class Connection:
@@ -161,7 +95,7 @@ class Connection:
         If that fails, try again as `outage` allows. With `timelines`, refuse an outdated server. Raises the driver's
         error.
         """
-        self._parameters = parameters(url, read_write=read_write)
+        self._parameters = hosts.parameters(url, read_write=read_write)
         self._timelines = timelines
         self.asked_at = self.answered_at = 0.0
         self.trusts_changes = False
@@ -173,56 +107,10 @@ class Connection:
         self._dbapi = self._connect(outage)
 
     def _connect(self, outage: Outage | None) -> ProbingConnection:
-        connect = self._connected if self._timelines is None else partial(self._connected_to_newest, self._timelines)
-        return connect() if outage is None else outage.connect(connect)
-
-    def _connected(self) -> ProbingConnection:
-        return self._connected_to(self._parameters)
-
-    def _connected_to_newest(self, timelines: Timelines) -> ProbingConnection:
-        """Connect to the first host with a server that is not outdated. A new process takes the newest of all.
-
-        After a failover, the old primary may take writes again. The driver alone would prefer it for its place.
-        """
-        found: list[ProbingConnection] = []
-        is_new = timelines.is_empty
-        errors: list[psycopg.Error] = []
-        for host in each_host(self._parameters):
-            if found and not is_new:
-                break
-            try:
-                found.append(self._connected_to(host))
-            except psycopg.Error as error:
-                errors.append(error)
-        if not found:
-            raise next((error for error in errors if isinstance(error, WrongServer)), errors[-1])
-        newest = max(found, key=lambda each: 0 if each.server is None else each.server.timeline)
-        for connection in found:
-            if connection is not newest:
-                connection.close()
-        return newest
-
-    def _connected_to(self, host: dict[str, Any]) -> ProbingConnection:
-        connection = ProbingConnection.connect(
-            autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=1, **host
-        )
-        try:
-            self._prepare(connection)
-            if self._timelines is not None:
-                _identify(connection, self._timelines)
-        except psycopg.Error:
-            connection.close()
-            raise
-        return connection
-
-    def _prepare(self, connection: ProbingConnection) -> None:
-        connection.prepared_max = PREPARED_STATEMENTS
-        # Without this, each size of an integer would be another prepared statement.
-        connection.adapters.register_dumper(int, Int8Dumper)
-        connection.adapters.register_loader("json", TextLoader)
-        connection.add_notice_handler(self._note)
-        connection.execute(_SETTINGS.encode(), prepare=False)
-        connection.probe_parameters = self._parameters
+        attempt = partial(hosts.connect, self._parameters, self._note)
+        if self._timelines is not None:
+            attempt = partial(hosts.connect_to_newest, self._parameters, self._note, self._timelines)
+        return attempt() if outage is None else outage.connect(attempt)
 
     def _note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         self._warning = diagnostic.sqlstate
@@ -418,11 +306,6 @@ class StreamingConnection(Connection):
 def _milliseconds(seconds: float) -> int:
     """Return the timeout of a statement. 0 would mean none."""
     return max(1, int(seconds * 1000))
-
-
-def has_several_hosts(url: str) -> bool:
-    """Return whether a URL names several hosts, of which one takes writes."""
-    return "," in str(conninfo_to_dict(url).get("host", ""))
 
 
 def has_cause_outside(error: BaseException) -> bool:

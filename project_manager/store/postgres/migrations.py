@@ -10,7 +10,7 @@ from sqlalchemy.pool import NullPool
 
 from project_manager.config import database_urls
 from project_manager.store.errors import DatabaseOpenError
-from project_manager.store.postgres import driver
+from project_manager.store.postgres import driver, hosts
 from project_manager.store.postgres.database import errors_of
 
 LOCK = 7_305_168_402
@@ -21,9 +21,9 @@ _SETTINGS = (
     "SET LOCAL lock_timeout = '5min'",  # another process may be migrating a large database
     f"SELECT pg_advisory_xact_lock({LOCK})",
     "SET LOCAL lock_timeout = '5s'",
-    f"SET LOCAL search_path = {driver.SCHEMA}",
+    f"SET LOCAL search_path = {hosts.SCHEMA}",
 )
-_HAS_SCHEMA = f"SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = '{driver.SCHEMA}')"  # noqa: S608 a constant
+_HAS_SCHEMA = f"SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = '{hosts.SCHEMA}')"  # noqa: S608 a constant
 _MAY_CREATE = "SELECT has_database_privilege(current_database(), 'CREATE')"
 _HAS_COUNTER = "SELECT to_regclass('counter') IS NOT NULL"
 _LOCK_COUNTER = "SELECT FROM counter WHERE id = 1 FOR UPDATE"
@@ -43,7 +43,7 @@ def transaction(url: str) -> Iterator[Connection]:
     """
     engine = create_engine(
         "postgresql+psycopg://",
-        creator=lambda: _Connection.connect(**driver.parameters(url)),
+        creator=lambda: _Connection.connect(**hosts.parameters(url)),
         poolclass=NullPool,
         isolation_level="READ COMMITTED",
     )
@@ -60,11 +60,11 @@ def _create_schema(connection: Connection, url: str) -> None:
         return
     if not connection.exec_driver_sql(_MAY_CREATE).scalar():
         raise DatabaseOpenError(
-            f"the database {database_urls.name(url)} has no schema {driver.SCHEMA}, and the user of DATABASE_URL may "
-            f"not create it: run `CREATE SCHEMA {driver.SCHEMA} AUTHORIZATION` for this user as the owner of the "
+            f"the database {database_urls.name(url)} has no schema {hosts.SCHEMA}, and the user of DATABASE_URL may "
+            f"not create it: run `CREATE SCHEMA {hosts.SCHEMA} AUTHORIZATION` for this user as the owner of the "
             "database"
         )
-    connection.exec_driver_sql(f"CREATE SCHEMA {driver.SCHEMA}")
+    connection.exec_driver_sql(f"CREATE SCHEMA {hosts.SCHEMA}")
 
 
 def _stop_writers(connection: Connection) -> None:
