@@ -201,13 +201,18 @@ class Runtime:
         `write` is that of `Hub.subscribe`. Raises Resync if events after `since` are gone or too many, `since` is
         beyond the head, or `epoch` differs.
         """
-        if epoch is not None and epoch != self.hub.epoch:
-            raise Resync
+        self._check_epoch(epoch)
         is_in_memory = self.hub.has_since(since) and since <= self.hub.head
         older = [] if is_in_memory else await self.read("older_events", partial(_read_older_events, since=since))
+        self._check_epoch(epoch)  # a new one may have begun during the read
         subscribed = self.hub.subscribe(since, project_id=project_id, types=types, older=older, write=write)
         async with subscribed as subscription:
             yield subscription
+
+    def _check_epoch(self, epoch: str | None) -> None:
+        """Raise Resync if events belong to another epoch than this one."""
+        if epoch not in (None, self.hub.epoch):
+            raise Resync
 
     async def _suggest(self, error: ProjectManagerError, caller: Caller) -> None:
         """Add the suggestion to the error. Without an available reader the error stays as it is."""

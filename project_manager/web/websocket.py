@@ -32,6 +32,8 @@ GOING_AWAY = 1001
 TRY_AGAIN_LATER = 1013
 SEND_SECONDS = 10
 SLOW_CLOSE_SECONDS = 30
+RESYNC_SECONDS = 0.5
+"""Pause of a client while the hub has not seen the epoch that another instance has begun."""
 _CLOSE_REASONS = {True: "the token was revoked", False: "authentication required: reconnect with a token"}
 
 
@@ -154,8 +156,11 @@ class EventsWebSocket:
         write = None if client.write is None else partial(self._write_events, client, client.write)
         follow = partial(self._runtime.follow, project_id=command.project_id, write=write)
         head = await self._runtime.latest_seq()
-        await _send(client.send, self._hello(head))
-        since, epoch, resync = (head if command.since is None else command.since), command.epoch, False
+        hello = self._hello(head)
+        await _send(client.send, hello)
+        since, resync = (head if command.since is None else command.since), False
+        # The client does not know of an epoch that begins after its hello.
+        epoch = hello["epoch"] if command.epoch is None else command.epoch
         while True:
             try:
                 async with follow(since, epoch=epoch) as subscription:
@@ -163,6 +168,8 @@ class EventsWebSocket:
                         await _send(client.send, {"type": "resync", "epoch": self._runtime.hub.epoch, "seq": since})
                     await self._send_events(subscription, client)
             except Resync:
+                if resync:  # perhaps the database has a new epoch that the hub does not know yet
+                    await anyio.sleep(RESYNC_SECONDS)
                 since, epoch, resync = await self._runtime.latest_seq(), None, True
 
     async def _send_events(self, subscription: Subscription, client: _Client) -> None:

@@ -1,8 +1,10 @@
 """Instances when another PostgreSQL server is promoted, or a server with another history answers."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
+from queue import SimpleQueue
 
 import anyio
 import anyio.to_thread
@@ -11,16 +13,19 @@ import pytest
 
 from project_manager.clock import SystemClock
 from project_manager.domain.errors import DatabaseUnavailable
-from project_manager.runtime.event_hub import Resync, Subscription
+from project_manager.runtime import event_hub
+from project_manager.runtime.event_hub import Hub, Resync, Subscription
 from project_manager.store.postgres import database, probing_connection
 from project_manager.store.postgres.figures import WriterLockFigures
 from project_manager.store.postgres.outage import Outage
 from project_manager.store.postgres.timelines import Timelines
 from project_manager.store.postgres.write_connection import Clocks, PostgresWriteConnection
-from tests.http_service import run_http_service
+from project_manager.web import websocket
+from tests.http_service import frame, run_http_service
 from tests.integration import invariants
-from tests.integration.test_postgresql_connections import instance, refused_write, subscribed, terminate_all
+from tests.integration.test_postgresql_connections import NEVER, instance, refused_write, subscribed, terminate_all
 from tests.integration.test_postgresql_unresponsive import short_limits
+from tests.integration.test_websocket import all_published
 from tests.operations_client import TIMEOUT, OperationsClient
 from tests.postgres_cluster import PostgresCluster, running_cluster
 from tests.stored_rows import read
@@ -38,6 +43,11 @@ CREATE ROLE {role} LOGIN;
 GRANT USAGE ON SCHEMA project_manager TO {role};
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA project_manager TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA project_manager TO {role};
+"""
+EPOCH_WITHOUT_LATER_EVENTS = """
+DELETE FROM project_manager.events WHERE seq > 2;
+UPDATE project_manager.counter SET seq = 2, commits = commits + 1;
+UPDATE project_manager.meta SET epoch = 'another'
 """
 FROM_ANOTHER_SERVER = "UPDATE project_manager.counter SET system = '1', timeline = 1"
 
@@ -190,6 +200,63 @@ async def test_a_server_that_has_lost_commits_is_refused_until_the_right_one_is_
             await administrator.execute(CHANGE_COMMITS.format(1).encode())
         await api.create_task("last")
         assert [row["name"] for row in read(postgresql_url, "SELECT name FROM tasks ORDER BY id")] == ["first", "last"]
+
+
+async def test_a_client_of_events_waits_until_the_instance_has_seen_a_new_epoch(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_hub, "REMEMBERED", 1)
+    monkeypatch.setattr(websocket, "RESYNC_SECONDS", NEVER)
+    with held_epochs() as epochs:
+        async with instance(postgresql_url) as api, run_http_service(api.runtime) as service:
+            for number in range(4):
+                await api.create_task(f"task {number}")
+            await all_published(api)
+            async with await psycopg.AsyncConnection.connect(postgresql_url, autocommit=True) as administrator:
+                await administrator.execute(EPOCH_WITHOUT_LATER_EVENTS)
+            begin_epoch = await anyio.to_thread.run_sync(partial(epochs.get, timeout=TIMEOUT))
+            with counted_reads_of_the_head(api) as reads:
+                async with service.listen("since=1") as wire:
+                    assert (await frame(wire))["type"] == "hello"
+                    for _ in range(20):
+                        await api.get_task(1)
+            assert len(reads) <= 2
+            monkeypatch.setattr(websocket, "RESYNC_SECONDS", 0.01)
+            async with service.listen("since=1") as wire:
+                assert (await frame(wire))["type"] == "hello"
+                begin_epoch()
+                assert await frame(wire) == {"type": "resync", "epoch": "another", "seq": 2}
+                await api.create_task("after it")
+                assert (await frame(wire))["seq"] == 3
+
+
+@contextmanager
+def held_epochs() -> Iterator[SimpleQueue[Callable[[], None]]]:
+    """Keep the new epochs that the tail has seen from the hub, and yield the calls that it did not get."""
+    held: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    epoch_begun = Hub._epoch_begun
+
+    def hold(hub: Hub, epoch: str, head: int) -> None:
+        held.put(partial(epoch_begun, hub, epoch, head))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hub, "_epoch_begun", hold)
+        yield held
+
+
+@contextmanager
+def counted_reads_of_the_head(api: OperationsClient) -> Iterator[list[int]]:
+    """Yield the numbers of the newest event that subscribers read."""
+    numbers: list[int] = []
+    latest_seq = api.runtime.latest_seq
+
+    async def counted() -> int:
+        numbers.append(await latest_seq())
+        return numbers[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api.runtime, "latest_seq", counted)
+        yield numbers
 
 
 async def test_a_user_with_the_documented_privileges_can_begin_an_epoch(postgresql_url: str) -> None:
