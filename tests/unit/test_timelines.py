@@ -3,15 +3,16 @@
 import pytest
 
 from project_manager.store.postgres.hosts import each_host
-from project_manager.store.postgres.timelines import Server, Timelines, WrongServer
+from project_manager.store.postgres.timelines import Known, Server, Timelines, WrongServer
 
 FIRST, PROMOTED, OTHER = Server("7", 1), Server("7", 2), Server("8", 1)
+NOTHING = Known(None, 0)
 
 
 def used(server: Server, commits: int, *, is_synchronous: bool = False) -> Timelines:
     """Return the timelines of a process that has written to this server."""
     timelines = Timelines()
-    timelines.check(server, server, commits, 0)
+    timelines.check(server, server, commits, timelines.known)
     timelines.accept(server, commits)
     timelines.record_batch(commits, is_synchronous=is_synchronous)
     return timelines
@@ -20,38 +21,48 @@ def used(server: Server, commits: int, *, is_synchronous: bool = False) -> Timel
 def test_a_new_process_takes_each_server() -> None:
     timelines = Timelines()
     assert timelines.is_empty
-    timelines.check(OTHER, FIRST, 0, 0)
+    timelines.check(OTHER, FIRST, 0, timelines.known)
     assert not timelines.is_empty
 
 
 def test_an_old_primary_is_refused() -> None:
     timelines = used(PROMOTED, 5)
     with pytest.raises(WrongServer, match="old primary on timeline 1"):
-        timelines.check(FIRST, FIRST, 9, 5)
+        timelines.check(FIRST, FIRST, 9, timelines.known)
     assert timelines.is_outdated(FIRST)
     assert not timelines.is_outdated(PROMOTED)
 
 
 def test_a_server_below_the_timeline_in_its_database_is_refused() -> None:
     with pytest.raises(WrongServer, match="promoted to timeline 2"):
-        Timelines().check(FIRST, PROMOTED, 0, 0)
+        Timelines().check(FIRST, PROMOTED, 0, NOTHING)
 
 
 def test_the_server_of_another_cluster_is_refused() -> None:
     with pytest.raises(WrongServer, match="has the system identifier 8, but this process has used 7"):
-        used(FIRST, 5).check(OTHER, FIRST, 9, 5)
+        used(FIRST, 5).check(OTHER, FIRST, 9, Known(FIRST, 5))
 
 
 @pytest.mark.parametrize("server", [FIRST, None])
 def test_a_server_that_has_lost_commits_without_a_promotion_is_refused(server: Server | None) -> None:
     with pytest.raises(WrongServer, match="has 4 commits, but this process knows of 5"):
-        used(FIRST, 5).check(server, FIRST, 4, 5)
+        used(FIRST, 5).check(server, FIRST, 4, Known(FIRST, 5))
 
 
 def test_a_promoted_server_with_fewer_commits_is_not_refused() -> None:
     timelines = used(FIRST, 5)
-    timelines.check(PROMOTED, FIRST, 4, 5)
+    timelines.check(PROMOTED, FIRST, 4, timelines.known)
     assert timelines.is_outdated(FIRST)
+
+
+def test_a_promoted_server_is_not_refused_if_the_writer_has_moved_to_it_during_the_check() -> None:
+    timelines = used(FIRST, 5)
+    known = timelines.known
+    timelines.check(PROMOTED, FIRST, 4, known)
+    timelines.accept(PROMOTED, 4)
+    timelines.check(PROMOTED, PROMOTED, 4, known)
+    with pytest.raises(WrongServer, match="has 3 commits, but this process knows of 4"):
+        timelines.check(PROMOTED, PROMOTED, 3, timelines.known)
 
 
 @pytest.mark.parametrize(

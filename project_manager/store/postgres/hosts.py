@@ -130,7 +130,7 @@ def _connect_and_identify(host: dict[str, Any], on_notice: OnNotice, timelines: 
 
 def _identify(connection: ProbingConnection, timelines: Timelines) -> None:
     """Read the identity of the server. Raises WrongServer if this process must not use it."""
-    known = timelines.commits
+    known = timelines.known
     try:
         (row,) = connection.execute(_HISTORY.format(_IDENTITY))
     except _HIDDEN:  # by the service of a provider

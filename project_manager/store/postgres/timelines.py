@@ -13,6 +13,13 @@ class Server(NamedTuple):
     timeline: int
 
 
+class Known(NamedTuple):
+    """The server that the writer has last used, or None, and the number of its commits that this process knows."""
+
+    server: Server | None
+    commits: int
+
+
 class WrongServer(psycopg.OperationalError):
     """The server is an old primary, belongs to another cluster, or has lost commits. This process does not use it."""
 
@@ -33,28 +40,30 @@ class Timelines:
         self.connections = 0
 
     @property
-    def commits(self) -> int:
-        return self._commits
+    def known(self) -> Known:
+        """The present knowledge of this process."""
+        with self._lock:
+            return Known(self._written, self._commits)
 
     @property
     def is_empty(self) -> bool:
         """Return whether this process has used no server yet."""
         return self._newest is None
 
-    def check(self, server: Server | None, stored: Server, commits: int, known: int) -> None:
+    def check(self, server: Server | None, stored: Server, commits: int, known: Known) -> None:
         """Record the server of a new connection. Raises WrongServer if this process must not use it.
 
         `server` is None if the server hides its identity. `stored` is the server of the last batch in the database.
-        `commits` is the number of commits in the database, and `known` the number that this process knew before it
-        read that one.
+        `commits` is the number of commits in the database, and `known` what this process knew before it read that
+        number. The writer may have moved to a promoted server with fewer commits since.
         """
         with self._lock:
             if server is not None:
                 self._check_timeline(server, stored)
-            if commits < known and server in (None, self._written):
+            if commits < known.commits and server in (None, known.server):
                 raise WrongServer(
-                    f"the database has {commits} commits, but this process knows of {known}: start the right server, "
-                    "or after a restore restart all instances"
+                    f"the database has {commits} commits, but this process knows of {known.commits}: start the right "
+                    "server, or after a restore restart all instances"
                 )
             self._newest = server or self._newest
 
