@@ -18,7 +18,7 @@ from project_manager.plans.diff_knowledge import KnowledgeChange, KnowledgeCompa
 from project_manager.schemas.epics import DeleteEpic
 from project_manager.schemas.plans import ChangeView, ExportPlan, ImportPlan, ImportView
 from project_manager.services import epics, lookup, projects, transitions
-from project_manager.services.tasks import check_number_of_conflicts, delete_task, emit_edit
+from project_manager.services.tasks import check_number_of_conflicts, delete_tasks, emit_edit
 from project_manager.store import bulk, events, meta, seals, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -26,6 +26,7 @@ from project_manager.store.transaction import Tx
 _REPORT_EVERY = 100
 _SUGGESTIONS = 10
 _SEALED_AT_ONCE = 250
+_CREATED_AT_ONCE = 32
 
 
 def read_plan(command: ImportPlan, request_id: str) -> reader.Plan:
@@ -148,9 +149,8 @@ class PlanWriter:
             self._write_project(project)
         for epic in difference.epics:
             self._write_epic(epic)
-        for task in self._new:
-            self._create(task)
-            self._advance()
+        for start in range(0, len(self._new), _CREATED_AT_ONCE):
+            self._create(self._new[start : start + _CREATED_AT_ONCE])
         before = {task.known.task_id: lookup.task(self._tx, task.known.task_id) for task in self._changed}
         for task in self._changed:
             self._edit(task, before[task.known.task_id])
@@ -158,7 +158,7 @@ class PlanWriter:
         conflicting = self._unchanged_conflicting(before.keys())
         ready = transitions.ready_among(self._tx, conflicting)
         self._link()
-        freed = [other for row in difference.pruned_tasks for other in delete_task(self._tx, row)]
+        freed = delete_tasks(self._tx, [row.id for row in difference.pruned_tasks])
         for epic_row in difference.pruned_epics:
             epics.delete(self._tx, DeleteEpic(epic_id=epic_row.id, force=False))
         bulk.recount(self._tx, sorted(self._recount))
@@ -202,29 +202,32 @@ class PlanWriter:
         elif epic.changed:
             epic.row = epics.write(tx, epic.row, epic.changed)
 
-    def _create(self, task: TaskChange) -> None:
+    def _create(self, new: list[TaskChange]) -> None:
+        for task, task_id in zip(new, tasks.add_all(self._tx, [self._new_row(task) for task in new]), strict=True):
+            task.known.task_id = task_id
+            spec = task.planned.with_defaults()
+            for entry in spec["log"]:
+                values = {"author": entry.author, "kind": entry.kind, "body": entry.body, "created_at": entry.at}
+                bulk.write(self._tx, "task_logs", {"task_id": task_id, **values})
+            diff_knowledge.write_assumptions(self._tx, spec["assumptions"], task_id)
+            self._advance()
+
+    def _new_row(self, task: TaskChange) -> dict[str, Any]:
         spec, now = task.planned.with_defaults(), self._tx.now
         completed_at = now if spec["completed_at"] is None else spec["completed_at"]
         archived = task.project.row is not None and task.project.row.archived_at is not None
-        task.known.task_id = tasks.add(
-            self._tx,
-            {
-                **{field.name: spec[field.name] for field in PLAIN},
-                "project_id": task.project.id,
-                "epic_id": None if task.epic is None else task.epic.id,
-                "status": spec["status"].value,
-                "created_by": spec["created_by"] or self._tx.actor.id,
-                "created_at": now if spec["created_at"] is None else spec["created_at"],
-                "completed_at": completed_at if spec["status"] is Status.DONE else None,
-                "fence": self._fence,
-                "attempts": spec["attempts"],
-                "archived": int(archived),
-            },
-        )
-        for entry in spec["log"]:
-            values = {"author": entry.author, "kind": entry.kind, "body": entry.body, "created_at": entry.at}
-            bulk.add(self._tx, "task_logs", {"task_id": task.known.task_id, **values})
-        diff_knowledge.write_assumptions(self._tx, spec["assumptions"], task.known.task_id)
+        return {
+            **{field.name: spec[field.name] for field in PLAIN},
+            "project_id": task.project.id,
+            "epic_id": None if task.epic is None else task.epic.id,
+            "status": spec["status"].value,
+            "created_by": spec["created_by"] or self._tx.actor.id,
+            "created_at": now if spec["created_at"] is None else spec["created_at"],
+            "completed_at": completed_at if spec["status"] is Status.DONE else None,
+            "fence": self._fence,
+            "attempts": spec["attempts"],
+            "archived": int(archived),
+        }
 
     def _edit(self, task: TaskChange, row: TaskRow) -> None:
         """Write the changed fields. A change of links alone also writes the row, to increment its version."""

@@ -10,7 +10,7 @@ from project_manager.schemas import epics as schemas
 from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import lookup, paging, resolve, serializers, transitions
 from project_manager.services.serializers import view_of
-from project_manager.services.tasks import delete_task
+from project_manager.services.tasks import delete_tasks
 from project_manager.store import epics, events, seals, tasks
 from project_manager.store.epics import EpicRow
 from project_manager.store.transaction import Tx
@@ -64,8 +64,7 @@ def delete(tx: Tx, command: schemas.DeleteEpic) -> DeletedView:
     inside = tasks.ids_in_epic(tx, row.id)
     if inside and not command.force:
         raise NotEmpty(f"epic {row.id} has {len(inside)} tasks", tasks=len(inside))
-    freed = [other for task_id in inside for other in delete_task(tx, lookup.task(tx, task_id))]
-    transitions.emit_ready(tx, sorted(set(freed)))
+    transitions.emit_ready(tx, delete_tasks(tx, inside))
     epics.remove(tx, row.id)
     events.add(tx, EpicDeleted(name=row.name, tasks=len(inside)), project_id=row.project_id, epic_id=row.id)
     return DeletedView(success=True, deleted="epic", id=row.id, name=row.name, epics=1, tasks=len(inside))

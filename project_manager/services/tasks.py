@@ -19,12 +19,13 @@ from project_manager.services import assumptions, budget, lookup, serializers, t
 from project_manager.services.authorization import check_write, renew_on_write
 from project_manager.services.serializers import lease_of
 from project_manager.services.statuses import change_status
-from project_manager.store import links, logs, meta, tasks
+from project_manager.store import bulk, links, logs, meta, tasks
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 _ID = re.compile(r"#*[0-9]+")
+_DELETED_AT_ONCE = 500
 
 
 def create(tx: Tx, command: schemas.CreateTask) -> schemas.TaskView:
@@ -231,22 +232,31 @@ def delete(tx: Tx, command: schemas.DeleteTask) -> DeletedView:
     lease = lease_of(row, tx.now)
     if lease is not None and not command.force:
         raise lock_held_error(lease)
-    transitions.emit_ready(tx, delete_task(tx, row))
+    transitions.emit_ready(tx, delete_tasks(tx, [row.id]))
     return DeletedView(success=True, deleted="task", id=row.id, name=row.name, tasks=1)
 
 
-def delete_task(tx: Tx, row: TaskRow) -> list[int]:
-    """Delete the task with its lease, and emit events. Return the ids of tasks that may be ready now."""
-    if row.lock_holder is not None:
-        transitions.close_lease(tx, row, row, UnlockReason.DELETED)
-    conflicting_ids = links.conflicts_of(tx, row.id) if row.lock_holder is not None else []
-    waiting = [link[0] for link in links.dependents_of(tx, row.id)] if row.status != Status.DONE else []
-    if Status(row.status) not in CLOSED:
-        links.adjust_unblocks(tx, row.id, -1)
-    tasks.remove(tx, row.id)
-    links.recount_open(tx, waiting)
-    transitions.emit(tx, TaskDeleted(name=row.name), row)
-    return [*conflicting_ids, *waiting]
+def delete_tasks(tx: Tx, ids: Collection[int]) -> list[int]:
+    """Delete tasks with their leases, and emit events. Return the ids of other tasks that may be ready now."""
+    ordered, freed = sorted(ids), set[int]()
+    deleted = frozenset(ordered)
+    for start in range(0, len(ordered), _DELETED_AT_ONCE):
+        freed |= _delete_some(tx, bulk.tasks_of(tx, ordered[start : start + _DELETED_AT_ONCE]), deleted)
+    return sorted(freed - deleted)
+
+
+def _delete_some(tx: Tx, rows: list[TaskRow], deleted: frozenset[int]) -> set[int]:
+    """Delete `rows`, a part of the tasks `deleted`, and return the ids of all tasks that it may have made ready."""
+    conflicting = links.conflicts_of_any(tx, [row.id for row in rows if row.lock_holder is not None])
+    waiting = bulk.dependents_of(tx, [row.id for row in rows if row.status != Status.DONE])
+    needed = bulk.dependencies_of(tx, [row.id for row in rows if Status(row.status) not in CLOSED])
+    bulk.delete_tasks(tx, [row.id for row in rows])
+    bulk.recount(tx, sorted((waiting | needed) - deleted))
+    for row in rows:
+        if row.lock_holder is not None:
+            transitions.close_lease(tx, row, row, UnlockReason.DELETED)
+        transitions.emit(tx, TaskDeleted(name=row.name), row)
+    return {*conflicting, *waiting}
 
 
 def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:

@@ -4,7 +4,7 @@ The writes leave the counters of tasks as they are. Call `recount` afterwards.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,6 +18,7 @@ from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
 from project_manager.store.transaction import Tx
 
 _ROWS_PER_INSERT = (64, 8, 1)
+_RECOUNTED_AT_ONCE = 1000
 AT_ONCE = 16
 """Number of rows with long texts that an export reads at once, so that it needs little memory."""
 
@@ -68,6 +69,13 @@ _CONFLICTS = Statement(
     )
 )
 _DROP_DEPENDENCIES = Statement(delete(_dependencies).where(_dependencies.c.task_id.in_(number_elements("ids"))))
+_DEPENDENCIES_OF = Statement(
+    select(_dependencies.c.depends_on_id).where(_dependencies.c.task_id.in_(number_elements("ids"))).distinct()
+)
+_DEPENDENTS_OF = Statement(
+    select(_dependencies.c.task_id).where(_dependencies.c.depends_on_id.in_(number_elements("ids"))).distinct()
+)
+_DELETE_TASKS = Statement(delete(tasks).where(tasks.c.id.in_(number_elements("ids"))))
 _ADD_CONFLICT = Statement(insert(task_conflicts).values(task_id=bindparam("task_id"), other_id=bindparam("other_id")))
 _DROP_CONFLICT = Statement(
     delete(task_conflicts).where(
@@ -138,7 +146,12 @@ def conflicts(tx: Tx) -> dict[int, list[int]]:
 
 def add(tx: Tx, table: str, values: dict[str, Any]) -> int:
     """Insert a row with these columns into the table and return its id."""
-    return int(_insert(table, tuple(values)).value(tx, **values))
+    return int(_insert(table, tuple(values), True).value(tx, **values))
+
+
+def write(tx: Tx, table: str, values: dict[str, Any]) -> None:
+    """Insert a row like `add`, without waiting for its id."""
+    _insert(table, tuple(values), False).write(tx, **values)
 
 
 def parents(tx: Tx, table: str, column: str, ids: list[int]) -> set[int]:
@@ -152,6 +165,21 @@ def children(tx: Tx, kind: type[Child], table: str, column: str, parent_id: int)
     while rows := statement.all(tx, kind._make, parent=parent_id, after=last):
         yield from rows
         last = rows[-1][0]
+
+
+def dependencies_of(tx: Tx, ids: Collection[int]) -> set[int]:
+    """Return the ids of the tasks that at least one of these tasks depends on."""
+    return _ids(_DEPENDENCIES_OF, tx, ids)
+
+
+def dependents_of(tx: Tx, ids: Collection[int]) -> set[int]:
+    """Return the ids of the tasks that depend on at least one of these tasks."""
+    return _ids(_DEPENDENTS_OF, tx, ids)
+
+
+def delete_tasks(tx: Tx, ids: Collection[int]) -> None:
+    """Delete these tasks with their logs, links and assumptions."""
+    _DELETE_TASKS.write(tx, ids=json.dumps([*ids]))
 
 
 def replace_dependencies(tx: Tx, links: dict[int, list[int]]) -> None:
@@ -179,12 +207,17 @@ def drop_conflict(tx: Tx, one: int, other: int) -> None:
 
 def recount(tx: Tx, task_ids: list[int]) -> None:
     """Set `open_dependencies` and `unblocks` of these tasks from the present links and statuses."""
-    _RECOUNT.write(tx, ids=json.dumps(task_ids))
+    for start in range(0, len(task_ids), _RECOUNTED_AT_ONCE):
+        _RECOUNT.write(tx, ids=json.dumps(task_ids[start : start + _RECOUNTED_AT_ONCE]))
 
 
 def find_wrong_counters(tx: Tx, limit: int) -> list[int]:
     """Return the ids of up to `limit` tasks with counters that `recount` would change."""
     return [row[0] for row in _MISCOUNTED.rows(tx, limit=limit)]
+
+
+def _ids(statement: Statement, tx: Tx, ids: Collection[int]) -> set[int]:
+    return {row[0] for row in statement.rows(tx, ids=json.dumps([*ids]))} if ids else set()
 
 
 def _grouped(pairs: list[tuple[Any, ...]]) -> dict[int, list[int]]:
@@ -203,9 +236,10 @@ def _add_dependencies(size: int) -> Statement:
 
 
 @lru_cache(maxsize=16)
-def _insert(table: str, columns: tuple[str, ...]) -> Statement:
+def _insert(table: str, columns: tuple[str, ...], returns_id: bool) -> Statement:
     into = metadata.tables[table]
-    return Statement(insert(into).values(bindparams(*columns)).returning(into.c.id))
+    row = insert(into).values(bindparams(*columns))
+    return Statement(row.returning(into.c.id) if returns_id else row)
 
 
 @lru_cache(maxsize=16)

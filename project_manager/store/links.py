@@ -99,12 +99,6 @@ def adjust_open_dependencies(tx: Tx, task_id: int, step: int) -> list[int]:
     return sorted(row[0] for row in _SHIFT_OPEN.rows(tx, task_id=task_id, step=step) if row[1] == 0)
 
 
-def recount_open(tx: Tx, ids: list[int]) -> None:
-    """Recount `open_dependencies` of these tasks, after one of their dependencies was removed."""
-    for task_id in ids:
-        _COUNT_OPEN.write(tx, task_id=task_id)
-
-
 def adjust_unblocks(tx: Tx, task_id: int, step: int) -> None:
     """Add `step` (+1 or -1) to `unblocks` of the dependencies of this task."""
     _SHIFT_UNBLOCKS.write(tx, task_id=task_id, step=step)

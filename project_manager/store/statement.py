@@ -68,6 +68,11 @@ class Statement:
         rows: list[Row] = self._execute(tx, parameters).fetchall()
         return rows
 
+    def rows_in_order(self, tx: Tx, values: Sequence[Any]) -> list[Row]:
+        """Like `rows`, with all parameters in the order in which the statement names them."""
+        rows: list[Row] = tx.connection.execute(self.compiled(tx.connection.dialect).sql, values).fetchall()
+        return rows
+
     def one(self, tx: Tx, make: Callable[[Row], Converted], **parameters: Any) -> Converted | None:
         """Return the first row as `make` converts it, or None."""
         row = self.row(tx, **parameters)

@@ -2,10 +2,12 @@
 
 import json
 from collections import namedtuple
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, bindparam, case, delete, func, insert, null, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, insert, null, select, update
 from sqlalchemy.sql.expression import UnaryExpression, literal_column
 from sqlalchemy.sql.operators import custom_op
 
@@ -162,23 +164,11 @@ _BY_KEY = Statement(
     _ROW.where(tasks.c.project_id == bindparam("project_id"), tasks.c.external_key == bindparam("external_key"))
 )
 WRITABLE = ["deferred", *(field.name for field in TASK_FIELDS if field.editable and field.column)]
-_INSERT = Statement(
-    insert(tasks)
-    .values(
-        {
-            **bindparams(*WRITABLE),
-            **bindparams("project_id", "status", "created_by", "created_at", "completed_at"),
-            "updated_at": bindparam("now"),
-            "version": 1,
-            "fence": bindparam("fence"),
-            "lock_fenced": 0,
-            "open_dependencies": 0,
-            "unblocks": 0,
-            "archived": bindparam("archived"),
-        }
-    )
-    .returning(tasks.c.id)
-)
+_GIVEN = ("project_id", "status", "created_by", "created_at", "completed_at", "fence", "archived")
+_INITIAL = {"version": 1, "lock_fenced": 0, "open_dependencies": 0, "unblocks": 0}
+_INSERTED = [column.name for column in tasks.c if column.name in {*WRITABLE, *_GIVEN, *_INITIAL, "updated_at"}]
+"""Columns of a new task, in the order in which a statement names them."""
+_ROWS_PER_INSERT = (32, 8, 1)
 _UPDATE = Statement(
     update(tasks)
     .where(
@@ -189,7 +179,6 @@ _UPDATE = Statement(
     )
     .values({**bindparams(*WRITABLE), "version": tasks.c.version + 1, "updated_at": bindparam("now")})
 )
-_DELETE = Statement(delete(tasks).where(tasks.c.id == bindparam("task_id")))
 _DEFERRED_DUE = Statement(
     select(tasks.c.id)
     .where(tasks.c.deferred == literal_column("1"), tasks.c.defer_until <= bindparam("now"))
@@ -259,9 +248,32 @@ def add(tx: Tx, values: dict[str, Any]) -> int:
 
     `values` also have `project_id`, `status`, `created_by`, `created_at`, `completed_at`, `fence` and `archived`.
     """
-    task_id = int(_INSERT.value(tx, **_to_columns(tx, values), now=tx.now))
-    search.index_task(tx, task_id, *[values[name] for name in search.TASK_TEXTS])
-    return task_id
+    return add_all(tx, [values])[0]
+
+
+def add_all(tx: Tx, rows: Sequence[dict[str, Any]]) -> list[int]:
+    """Insert tasks like `add`, many per statement, and return their ids in the same order."""
+    ids: list[int] = []
+    for size in _ROWS_PER_INSERT:
+        while len(rows) - len(ids) >= size:
+            part = rows[len(ids) : len(ids) + size]
+            values = [value for row in part for value in _new_row(tx, row)]
+            # The rows get ascending ids in their order. RETURNING may return them in any order.
+            ids += sorted(int(row[0]) for row in _insert(size).rows_in_order(tx, values))
+    for task_id, row in zip(ids, rows, strict=True):
+        search.index_task(tx, task_id, *[row[name] for name in search.TASK_TEXTS])
+    return ids
+
+
+def _new_row(tx: Tx, values: dict[str, Any]) -> list[Any]:
+    columns = {**_INITIAL, **_to_columns(tx, values), "updated_at": tx.now}
+    return [columns[name] for name in _INSERTED]
+
+
+@lru_cache(maxsize=len(_ROWS_PER_INSERT))
+def _insert(size: int) -> Statement:
+    rows: list[dict[str, Any]] = [{name: bindparam(f"{name}_{number}") for name in _INSERTED} for number in range(size)]
+    return Statement(insert(tasks).values(rows).returning(tasks.c.id))
 
 
 def update_row(tx: Tx, current: TaskRow, values: dict[str, Any]) -> None:
@@ -294,10 +306,6 @@ def _to_columns(tx: Tx, values: dict[str, Any]) -> dict[str, Any]:
     if "defer_until" in values:
         stored["deferred"] = int(values["defer_until"] is not None and values["defer_until"] > tx.date)
     return stored
-
-
-def remove(tx: Tx, task_id: int) -> None:
-    _DELETE.run(tx, task_id=task_id)
 
 
 def due_deferred(tx: Tx, limit: int) -> list[int]:

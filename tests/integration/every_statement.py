@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from project_manager import store
 from project_manager.domain.assumptions import WITHOUT_VERDICT
 from project_manager.schemas.tasks import TASK_FIELD_NAMES
-from project_manager.store import bulk, copying, events, seals, search, task_filters
+from project_manager.store import bulk, copying, events, seals, search, task_filters, tasks
 from project_manager.store.assumptions import VerdictRow
 from project_manager.store.bulk_knowledge import AssumptionRecord
 from project_manager.store.claim_search import _Shape
@@ -108,7 +108,9 @@ ARGUMENTS: dict[str, Arguments] = {
     "agents._listed": [(None,), (False,), (True,)],
     "assumptions._listed": [(None,), (WITHOUT_VERDICT,), ("CONFIRMED",)],
     "bulk._add_dependencies": product(bulk._ROWS_PER_INSERT),
-    "bulk._insert": [(name, tuple(metadata.tables[name].c.keys()[1:])) for name in NEW_ROWS],
+    "bulk._insert": [
+        (name, tuple(metadata.tables[name].c.keys()[1:]), returns_id) for name, returns_id in product(NEW_ROWS, BOTH)
+    ],
     "bulk._parents": [(table, column) for _, table, column in CHILDREN],
     "bulk._children": CHILDREN,
     "claim_search._first": [(shape,) for shape in SHAPES],
@@ -147,4 +149,5 @@ ARGUMENTS: dict[str, Arguments] = {
     "sqlite.search._words_with_prefix": [("tasks_fts",), ("knowledge_fts",)],
     "task_filters._size_of": product([*task_filters._INDEXES, *map(frozenset, [["ready"], ["ready", "project_id"]])]),
     "task_rows._chunk_statement": product([TASK_FIELD_NAMES], BOTH),
+    "tasks._insert": product(tasks._ROWS_PER_INSERT),
 }
