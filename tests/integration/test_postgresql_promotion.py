@@ -155,19 +155,44 @@ def test_a_process_that_knows_lost_commits_begins_an_epoch_after_another_has_acc
     database.prepare(synchronous.url, auto_migrate=True)
     synchronous.add_standby()
     with writing(synchronous) as knowing, writing(synchronous) as other:
+        lose_a_write_of(knowing, other, synchronous)
         for connection in (knowing, other):
             write(connection)
-        synchronous.primary.query("ALTER SYSTEM SET synchronous_standby_names = ''")
-        synchronous.primary.query("SELECT pg_reload_conf()")
-        synchronous.cut_off_standby()
-        write(knowing)
+            assert synchronous.read(RESTORED) == [(1,)]
+
+
+def test_a_process_that_knows_lost_commits_begins_an_epoch_also_after_another_promotion_that_has_lost_none(
+    synchronous: PostgresCluster,
+) -> None:
+    database.prepare(synchronous.url, auto_migrate=True)
+    synchronous.add_standby()
+    with writing(synchronous) as knowing, writing(synchronous) as other:
+        lose_a_write_of(knowing, other, synchronous)
+        synchronous.add_standby()
+        for _ in range(3):
+            write(other)
         synchronous.primary.kill()
         synchronous.promote()
         write(other)
+        assert stored_server(synchronous)[1] == 3
         assert synchronous.read(RESTORED) == [(0,)]
         for connection in (knowing, other):
             write(connection)
             assert synchronous.read(RESTORED) == [(1,)]
+
+
+def lose_a_write_of(knowing: PostgresWriteConnection, other: PostgresWriteConnection, cluster: PostgresCluster) -> None:
+    """Promote a standby without the last write of one process. The other one does not know it, and keeps the epoch."""
+    for connection in (knowing, other):
+        write(connection)
+    cluster.primary.query("ALTER SYSTEM SET synchronous_standby_names = ''")
+    cluster.primary.query("SELECT pg_reload_conf()")
+    cluster.cut_off_standby()
+    write(knowing)
+    cluster.primary.kill()
+    cluster.promote()
+    write(other)
+    assert cluster.read(RESTORED) == [(0,)]
 
 
 @contextmanager

@@ -13,8 +13,9 @@ log = logging.getLogger(__name__)
 
 _STORED = "SELECT system, timeline, commits FROM counter WHERE id = 1"
 _STORE = "UPDATE counter SET system = $1, timeline = $2 WHERE id = 1"
-# The mark of a promotion is in the table of the marks of batches: it is as small, and is deleted after the same time.
-_PROMOTION = "SELECT batch FROM batch_marks WHERE writer = $1"
+# The mark of a promotion is in the table of the marks of batches, because it is as small.
+_PROMOTIONS = "SELECT writer, batch FROM batch_marks WHERE writer = ANY($1)"
+_DELETE_PROMOTIONS = "DELETE FROM batch_marks WHERE writer LIKE 'timeline %'"
 _STORE_PROMOTION = (
     "INSERT INTO batch_marks (writer, batch, at) VALUES ($1, $2, $3)"
     " ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at"
@@ -60,9 +61,10 @@ class Promotion:
 
     def _record(self, server: Server, stored: Server) -> bool:
         if server == stored:
-            if not self._timelines.is_moved_to(server):
+            used = self._timelines.known.server
+            if used is None or used == server:
                 return False
-            if not self._timelines.has_more_than(self._commits_at_promotion(server)):
+            if not self._timelines.has_more_than(self._fewest_commits(used, server)):
                 return False
             self._begin_epoch(server)
         elif not stored.system:  # the first server of this database
@@ -76,14 +78,21 @@ class Promotion:
             self._begin_epoch(server)
         return True
 
-    def _commits_at_promotion(self, server: Server) -> int | None:
-        row = self._connection.row(_PROMOTION, (_mark_of(server),))
-        return None if row is None else int(row[0])
+    def _fewest_commits(self, used: Server, server: Server) -> int | None:
+        """Return the fewest commits at a promotion since this process has used a server, or None if unknown.
+
+        The last promotion can have had more than the one that has lost commits. A timeline without a mark had no batch.
+        """
+        timelines = range(used.timeline + 1, server.timeline + 1)
+        marks = [_mark_of(server._replace(timeline=timeline)) for timeline in timelines]
+        commits = dict(self._connection.execute(_PROMOTIONS, (marks,)))
+        return min(commits.values()) if _mark_of(server) in commits else None
 
     def _note_promotion(self, server: Server, commits: int) -> None:
         self._connection.execute(_STORE_PROMOTION, (_mark_of(server), commits, self._now))
 
     def _begin_epoch(self, server: Server) -> None:
+        self._connection.execute(_DELETE_PROMOTIONS)
         self._note_promotion(server, _ALL_COMMITS)
         tx = Tx(self._connection, self._clock.now(), SYSTEM, "", 0)
         tx.now = max(tx.now, meta.clock_high(tx))

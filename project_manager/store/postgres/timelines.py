@@ -98,12 +98,8 @@ class Timelines:
         """Return whether the writer has last used this server."""
         return server is not None and self._written == server
 
-    def is_moved_to(self, server: Server) -> bool:
-        """Return whether this process has used another server before."""
-        return self._written not in (None, server)
-
     def has_more_than(self, commits: int | None) -> bool:
-        """Return whether this process may know more commits than a promoted server had, or None if that is unknown."""
+        """Return whether this process may know more commits than a promoted server had. None is unknown."""
         return commits is None or self._commits > commits
 
     def accept(self, server: Server | None, commits: int) -> None:

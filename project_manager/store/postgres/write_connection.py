@@ -36,7 +36,8 @@ _CLOSE = (
 _MARK = "SELECT batch FROM batch_marks WHERE writer = $1"
 _TOUCH_MARK = "UPDATE batch_marks SET at = at WHERE writer = $1"
 _NOT_CONFIRMED = "the standby of the database has not confirmed the commit"
-_DELETE_MARKS = "DELETE FROM batch_marks WHERE writer = $1 OR at < $2"
+# The marks of promotions stay for processes that were away for longer.
+_DELETE_MARKS = "DELETE FROM batch_marks WHERE writer = $1 OR (at < $2 AND writer NOT LIKE 'timeline %')"
 
 
 class Clocks(NamedTuple):
