@@ -21,6 +21,7 @@ from project_manager.store.transaction import Tx
 
 CHUNK_IDS = 100
 """Number of ids in a chunk. The tasks of a chunk are read, encoded and remembered together."""
+MOST_CHUNK_IDS = 32 * CHUNK_IDS
 BOARD_BYTES = 32 * 1024 * 1024
 
 
@@ -115,16 +116,29 @@ def _cut_description(fields: dict[str, Any]) -> dict[str, Any]:
 def _cards(tx: Tx, project_id: int | None, last: EncodedBoard) -> Iterator[bytes]:
     """Yield the cards of each chunk, joined by commas, and remember them in `last`."""
     chunks: dict[int, EncodedChunk] = {}
+    size = CHUNK_IDS if project_id is None else _chunk_ids(*task_rows.spread(tx, project_id))
     first = task_rows.first_id(tx, 0)
     while first is not None:
-        number = first // CHUNK_IDS
-        following = (number + 1) * CHUNK_IDS
+        number = first // size
+        following = (number + 1) * size
         chunk = task_rows.chunk(tx, first, following - 1, TASK_FIELD_NAMES, project_id)
         chunks[number] = _encode(tx, chunk, last.chunks.get(number))
         if chunks[number].cards:
             yield chunks[number].cards
         first = task_rows.first_id(tx, following)
     last.chunks = chunks  # replaced as a whole, because another thread may be reading it
+
+
+def _chunk_ids(ids: int, rows: int) -> int:
+    """Return the number of ids in a chunk of a project with `rows` tasks, and `ids` ids from the first to the last one.
+
+    The tasks of a project can be rare among those of the others. A chunk has up to about CHUNK_IDS of them. Its size is
+    doubled, so that it seldom changes when tasks are added.
+    """
+    size = CHUNK_IDS
+    while size < MOST_CHUNK_IDS and 2 * size * rows <= CHUNK_IDS * ids:
+        size *= 2
+    return size
 
 
 def _encode(tx: Tx, chunk: Chunk, last: EncodedChunk | None) -> EncodedChunk:

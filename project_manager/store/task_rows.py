@@ -83,6 +83,12 @@ def first_id(tx: Tx, least: int) -> int | None:
     return found
 
 
+def spread(tx: Tx, project_id: int) -> tuple[int, int]:
+    """Return the number of ids from the first to the last task of a project, and the number of its tasks."""
+    first, last, number = _SPREAD.row(tx, project_id=project_id) or (None, None, 0)
+    return (0, 0) if first is None or last is None else (last - first + 1, number)
+
+
 @cache
 def _chunk_statement(fields: Fields, in_project: bool) -> Statement:
     number = func.count()
@@ -179,6 +185,11 @@ def _in_project(found: Select[Any]) -> Select[Any]:
 
 
 _FIRST_ID = Statement(select(func.min(tasks.c.id)).where(tasks.c.id >= bindparam("least")))
+_SPREAD = Statement(
+    select(func.min(tasks.c.id), func.max(tasks.c.id), func.count()).where(
+        tasks.c.project_id == bindparam("project_id")
+    )
+)
 _IN_RANGE = _links(_in_range)
 _IN_RANGE_OF_PROJECT = _links(lambda task_id: task_id.in_(_in_project(select(tasks.c.id))))
 _BY_ID = _links(lambda task_id: task_id.in_(number_elements("ids")))

@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import orjson
 import pytest
 
 from project_manager.plans import apply
+from project_manager.schemas.board import GetBoardState
 from project_manager.schemas.plans import ImportPlan
 from project_manager.schemas.projects import DeleteProject
-from project_manager.services import projects
+from project_manager.services import board, projects
 from project_manager.store import bulk
 from project_manager.store.connection import Connection
 from project_manager.store.transaction import BatchState, Tx
-from tests.stored_rows import Address, rolled_back, rows
+from tests.stored_rows import Address, execute, rolled_back, rows
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +120,20 @@ def test_the_deletion_of_a_project_frees_the_tasks_that_wait_for_it(database: Ad
     assert wrong == []
     types = [row[0] for row in tx.batch.outbox]
     assert types == [*["task.deleted"] * MANY, "task.ready", "project.deleted"]
+
+
+def test_the_board_of_a_project_reads_its_rare_tasks_with_few_statements(database: Address) -> None:
+    with rolled_back(database) as tx:
+        tx.batch = BatchState()
+        import_plan(tx, 800)
+        (project,) = rows(tx, "SELECT id FROM projects WHERE name = 'Other'")
+        execute(tx, "UPDATE tasks SET project_id = ? WHERE id % 16 = 0", project["id"])
+        with counted_waits(tx.connection) as waits:
+            found = board.state(tx, GetBoardState(project_id=project["id"]))
+        names = [row["name"] for row in rows(tx, "SELECT name FROM tasks WHERE project_id = ?", project["id"])]
+    cards = orjson.loads(orjson.dumps(found))["tasks"]
+    assert sorted(card["name"] for card in cards) == sorted(names)
+    assert len(waits) <= 16, waits
 
 
 def test_the_counters_of_many_tasks_are_computed_in_several_statements(
