@@ -57,6 +57,19 @@ class IsRowOf(_Function):
     postgresql = "true"
 
 
+class IsAmong(_Function):
+    """Condition that an indexed number is in a JSON array of numbers.
+
+    PostgreSQL looks up each number of an array. For a subquery, it expects 100 numbers, and can read the index from its
+    beginning up to the last of them instead.
+    """
+
+    sqlite = "{0} IN (SELECT value FROM json_each({1}))"
+    postgresql = (
+        "{0} = ANY (ARRAY (SELECT CAST(number AS BIGINT) FROM json_array_elements_text(CAST({1} AS JSON)) AS number))"
+    )
+
+
 class JsonElements(_Function):
     """The elements of a JSON array as rows with one column `value`."""
 

@@ -11,7 +11,8 @@ from project_manager.store.statement import Statement
 
 pytestmark = pytest.mark.slow
 
-VALUES = {"status": '["READY"]', "project_id": 1, "after_0": 0, "last": 9, "limit": 5, "max_attempts": 5, "now": 1}
+LISTS = {"ids": "[1, 9]", "status": '["READY"]'}
+VALUES = {**LISTS, "project_id": 1, "after_0": 0, "last": 9, "limit": 5, "max_attempts": 5, "now": 1}
 
 
 @pytest.fixture
@@ -26,7 +27,19 @@ def connection(postgresql_url: str) -> Iterator[psycopg.Connection[tuple[str]]]:
 def test_the_first_tasks_of_each_range_are_selected_once_for_the_range(
     filters: set[str], connection: psycopg.Connection[tuple[str]]
 ) -> None:
-    selection = task_filters.first_by_id(frozenset(filters), after=True, capped=True)
-    sql, values_of = Statement(selection).compiled(driver.DIALECT)
-    plan = "\n".join(row[0] for row in connection.execute(f"EXPLAIN {sql}".encode(), values_of(VALUES)))
+    plan = plan_of(connection, filters)
     assert "Function Scan on unnest id" in plan, plan
+
+
+def test_a_page_of_known_tasks_reads_only_their_entries_of_the_index(
+    connection: psycopg.Connection[tuple[str]],
+) -> None:
+    plan = plan_of(connection, {"ids"})
+    assert "Index Cond: (id = ANY" in plan, plan
+
+
+def plan_of(connection: psycopg.Connection[tuple[str]], filters: set[str]) -> str:
+    """Return the plan of the statement that selects the first tasks with these filters by id."""
+    selection = task_filters.first_by_id(frozenset(filters), after=filters != {"ids"}, capped=True)
+    sql, values_of = Statement(selection).compiled(driver.DIALECT)
+    return "\n".join(row[0] for row in connection.execute(f"EXPLAIN {sql}".encode(), values_of(VALUES)))
