@@ -15,6 +15,7 @@ HARMFUL = {
     "statement_timeout": "20ms",
     "lock_timeout": "20ms",
     "idle_session_timeout": "20ms",
+    "max_parallel_workers_per_gather": "8",
 }
 NEEDED = {
     "client_encoding": "UTF8",
@@ -22,6 +23,7 @@ NEEDED = {
     "statement_timeout": "0",
     "lock_timeout": "5s",
     "idle_session_timeout": "0",
+    "max_parallel_workers_per_gather": "0",
 }
 
 

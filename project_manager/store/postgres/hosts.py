@@ -32,7 +32,9 @@ _PARAMETERS: dict[str, Any] = {
 _SETTINGS = "; ".join(
     (
         f"SET search_path = {SCHEMA}",
+        # A compiler or a second process takes longer to start than most of the queries take.
         "SET jit = off",
+        "SET max_parallel_workers_per_gather = 0",
         "SET client_min_messages = warning",
         # The database or the user may have other values, which would fail batches or close idle connections.
         "SET client_encoding = 'UTF8'",
