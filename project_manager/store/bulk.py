@@ -162,8 +162,11 @@ def parents(tx: Tx, table: str, column: str, ids: list[int]) -> set[int]:
 def children(tx: Tx, kind: type[Child], table: str, column: str, parent_id: int) -> Iterator[Child]:
     """Yield the child rows, oldest first, read AT_ONCE at a time. `kind` names the columns to read, `id` first."""
     statement, last = _children(kind, table, column), 0
-    while rows := statement.all(tx, kind._make, parent=parent_id, after=last):
+    while True:
+        rows = statement.all(tx, kind._make, parent=parent_id, after=last)
         yield from rows
+        if len(rows) < AT_ONCE:
+            return
         last = rows[-1][0]
 
 
