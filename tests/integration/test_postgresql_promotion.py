@@ -27,7 +27,7 @@ from tests.integration.test_postgresql_connections import NEVER, instance, refus
 from tests.integration.test_postgresql_unresponsive import short_limits
 from tests.integration.test_websocket import all_published
 from tests.operations_client import TIMEOUT, OperationsClient
-from tests.postgres_cluster import PostgresCluster, running_cluster
+from tests.postgres_cluster import DATABASE, PostgresCluster, running_cluster
 from tests.stored_rows import read
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -49,6 +49,7 @@ DELETE FROM project_manager.events WHERE seq > 2;
 UPDATE project_manager.counter SET seq = 2, commits = commits + 1;
 UPDATE project_manager.meta SET epoch = 'another'
 """
+MAKE_OLD = "UPDATE project_manager.batch_marks SET at = 0 WHERE writer LIKE %s"
 FROM_ANOTHER_SERVER = "UPDATE project_manager.counter SET system = '1', timeline = 1"
 
 
@@ -175,10 +176,18 @@ def test_a_process_that_knows_lost_commits_begins_an_epoch_also_after_another_pr
         synchronous.promote()
         write(other)
         assert stored_server(synchronous)[1] == 3
+        delete_old_marks(synchronous, timeline=2)
         assert synchronous.read(RESTORED) == [(0,)]
         for connection in (knowing, other):
             write(connection)
             assert synchronous.read(RESTORED) == [(1,)]
+
+
+def delete_old_marks(cluster: PostgresCluster, timeline: int) -> None:
+    """Make the mark of a promotion old, and let a process delete old marks at its end."""
+    cluster.primary.query(MAKE_OLD, f"timeline %/{timeline}", database=DATABASE)
+    with writing(cluster) as connection:
+        write(connection)
 
 
 def lose_a_write_of(knowing: PostgresWriteConnection, other: PostgresWriteConnection, cluster: PostgresCluster) -> None:
