@@ -5,6 +5,8 @@ import secrets
 from collections.abc import Callable
 from typing import NamedTuple
 
+from psycopg.errors import LockNotAvailable
+
 from project_manager.clock import Clock, monotonic
 from project_manager.domain.errors import ProjectManagerError, WriteUnconfirmed
 from project_manager.store.postgres import driver
@@ -192,15 +194,24 @@ class PostgresWriteConnection:
         self._timelines.connections += 1
 
     def _find_batch(self) -> bool:
-        """Connect again, and return whether the lost batch is in the database. A connection can be lost repeatedly."""
+        """Connect again, and return whether the lost batch is in the database.
+
+        The connection can be lost repeatedly. The lock can be held for long, by the lost session that waits for the
+        standby or by another one.
+        """
         until = monotonic() + outages.FAILOVER_SECONDS
+        self._reconnect()
         while True:
-            self._reconnect()
             try:
                 return self._committing and self._is_kept()
-            except driver.DIALECT.driver_error:
-                if not self.connection.is_lost or monotonic() >= until:
+            except driver.DIALECT.driver_error as error:
+                is_repeated = self.connection.is_lost or isinstance(error, LockNotAvailable)
+                if not is_repeated or monotonic() >= until:
                     raise
+            if self.connection.is_lost:
+                self._reconnect()
+            else:
+                self.roll_back()
 
     def _is_kept(self) -> bool:
         """Return whether the last batch is in the database. With the lock, its old transaction is over."""
