@@ -10,21 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.guide import Block, Page
 from tests.deploy.stack import CHECKOUT, Stack, docker
 
-GUIDE = CHECKOUT / "docs" / "deployment.md"
-BLOCK = re.compile(r"^( *)```bash\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+GUIDE = Page(CHECKOUT / "docs" / "deployment.md", languages="bash")
 WITHOUT_END = re.compile(r"^(docker compose logs --follow .*)$", re.MULTILINE)
 SECONDS_TO_FOLLOW = 3
 BUILT_FROM_NOTHING = re.compile(r"^docker compose build --no-cache$", re.MULTILINE)
 """The first commands of scripts/test-deploy. A repetition here has no effect."""
-
-
-def blocks() -> list[tuple[int, str]]:
-    """Yield each block with the number of its first line."""
-    text = GUIDE.read_text()
-    found = [(text.count("\n", 0, match.start()) + 1, match[1], match[2]) for match in BLOCK.finditer(text)]
-    return [(line, re.sub(rf"^{indent}", "", body, flags=re.MULTILINE)) for line, indent, body in found]
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +34,10 @@ def folder(running: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     running.down()
 
 
-@pytest.mark.parametrize(("line", "block"), blocks(), ids=[f"line-{line}" for line, _ in blocks()])
-def test_a_block_of_the_guide_works_as_documented(folder: Path, line: int, block: str) -> None:
-    block = BUILT_FROM_NOTHING.sub("docker compose build", block)
-    script = WITHOUT_END.sub(rf"timeout {SECONDS_TO_FOLLOW} \1 || [ $? = 124 ]", block)
+@pytest.mark.parametrize("block", GUIDE.blocks(), ids=lambda block: f"line-{block.line}")
+def test_a_block_of_the_guide_works_as_documented(folder: Path, block: Block) -> None:
+    script = BUILT_FROM_NOTHING.sub("docker compose build", block.text)
+    script = WITHOUT_END.sub(rf"timeout {SECONDS_TO_FOLLOW} \1 || [ $? = 124 ]", script)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True, timeout=240, check=False
     )
