@@ -101,10 +101,11 @@ def nothing_blocks_the_loop() -> Iterator[None]:
                 driver.driver.Connection, name, scanned_modules=["project_manager"]
             )
             stack.callback(blockers.functions[f"driver.{name}"].activate().deactivate)
-        blockers.functions["psycopg.execute"] = BlockBusterFunction(
-            psycopg.Connection, "execute", scanned_modules=["project_manager"]
-        )
-        stack.callback(blockers.functions["psycopg.execute"].activate().deactivate)
+        for name in ("wait", "wait_conn"):  # of statements and of connection attempts
+            blockers.functions[f"psycopg.{name}"] = BlockBusterFunction(
+                psycopg.waiting, name, scanned_modules=["project_manager"]
+            )
+            stack.callback(blockers.functions[f"psycopg.{name}"].activate().deactivate)
         for blocker in blockers.functions.values():
             for place in STARTING:
                 blocker.can_block_in(*place)
