@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from project_manager.clock import rfc3339
-from project_manager.domain.actors import Role
+from project_manager.domain.actors import SYSTEM, Role
 from project_manager.domain.errors import InvalidTransition
 from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
 from project_manager.domain.limits import HANDOFF_CHARACTERS, OTHER_LEASES_WITH_CLAIM
@@ -23,6 +23,7 @@ from project_manager.store.transaction import Tx
 
 DEFERRED_PER_BATCH = 256
 """Maximum number of deferred tasks that become ready in one batch, so that other writes do not wait long."""
+_EXPIRED_AT_ONCE = 128
 
 _SHORTENED = " [truncated; see the log]"
 
@@ -161,8 +162,9 @@ def expire_due(tx: Tx) -> None:
     The writer calls it at the start of a batch, so that readiness never depends on a background job. All expired
     leases end at once, because checks of later writes rely on their history. Deferred tasks become ready in parts.
     """
-    for task_id in leases.expired(tx):
-        _expire(tx, lookup.task(tx, task_id))
+    expired = leases.expired(tx)
+    for start in range(0, len(expired), _EXPIRED_AT_ONCE):
+        _expire(tx, expired[start : start + _EXPIRED_AT_ONCE])
     due = tasks.due_deferred(tx, DEFERRED_PER_BATCH)
     for task_id in due:
         tasks.undefer(tx, task_id)
@@ -180,26 +182,45 @@ def next_due(tx: Tx) -> int | None:
     return min((instant for instant in (expiry, wakes_at) if instant is not None), default=None)
 
 
-def _expire(tx: Tx, row: TaskRow) -> None:
-    """End an expired lease. The end of an unconfirmed lease does not count as an attempt."""
-    lease = f"the lease of {row.lock_holder} (fence {row.fence})"
-    if row.unconfirmed_fence == row.fence:
-        end = f"{lease} was not confirmed before {rfc3339(row.lock_expires_at or 0)}"
-        transitions.note_by_system(tx, row, f"{end}: the claim was queued, and its client may have disconnected")
-        _return_task(tx, row, UnlockReason.UNCONFIRMED, attempts=row.attempts)
-        return
-    transitions.note_by_system(tx, row, f"{lease} expired at {rfc3339(row.lock_expires_at or 0)}")
-    _return_task(tx, row, UnlockReason.LOCK_EXPIRED, attempts=row.attempts + 1)
+def _expire(tx: Tx, task_ids: list[int]) -> None:
+    """End expired leases. The other writers wait meanwhile, so that many rows are read and written per statement."""
+    rows = tasks.get_all(tx, task_ids)
+    entries = logs.add_all(tx, [(row.id, _end_of_lease(row)) for row in rows], SYSTEM.id, "system")
+    for row, entry in zip(rows, entries, strict=True):
+        transitions.emit_logged(tx, row, entry)
+        if _is_unconfirmed(row):  # does not count as an attempt
+            _end_lease(tx, row, UnlockReason.UNCONFIRMED, attempts=row.attempts)
+        else:
+            _end_lease(tx, row, UnlockReason.LOCK_EXPIRED, attempts=row.attempts + 1)
+    transitions.emit_ready(tx, task_ids)
+
+
+def _end_of_lease(row: TaskRow) -> str:
+    """Return the log entry of a task with an expired lease."""
+    lease, end = f"the lease of {row.lock_holder} (fence {row.fence})", rfc3339(row.lock_expires_at or 0)
+    if not _is_unconfirmed(row):
+        return f"{lease} expired at {end}"
+    return f"{lease} was not confirmed before {end}: the claim was queued, and its client may have disconnected"
+
+
+def _is_unconfirmed(row: TaskRow) -> bool:
+    return row.unconfirmed_fence == row.fence
 
 
 def _return_task(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> TaskRow:
+    """End the lease as `_end_lease` does, and emit `task.ready` if the task is ready."""
+    updated = _end_lease(tx, row, reason, attempts=attempts)
+    transitions.emit_ready(tx, [row.id])
+    return updated
+
+
+def _end_lease(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> TaskRow:
     """End the lease and restore the status before the claim. Set BLOCKED when the attempts are used up."""
     exhausted = tx.max_attempts > 0 and attempts >= tx.max_attempts and attempts > row.attempts
     target = Status.BLOCKED if exhausted else Status(row.lock_from or Status.TODO)
     updated = transitions.end(tx, row, target, reason, attempts=attempts)
     if exhausted:
         transitions.note_by_system(tx, row, f"{failed_attempts(attempts)}: BLOCKED until a person reviews it")
-    transitions.emit_ready(tx, [row.id])
     return updated
 
 

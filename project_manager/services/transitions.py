@@ -137,9 +137,14 @@ def emit(tx: Tx, event: Event, row: TaskRow | TaskState, *, sealed: Digests | No
 def note(tx: Tx, row: TaskRow, author: str, kind: str, body: str) -> logs.LogRow:
     """Add an entry to the log of the task and emit `task.logged`."""
     entry = logs.add(tx, row.id, author, kind, body)
-    sealed = seals.digests_of("task_logs", entry)
-    emit(tx, TaskLogged(log_id=entry.id, author=author, kind=kind), row, sealed=sealed)
+    emit_logged(tx, row, entry)
     return entry
+
+
+def emit_logged(tx: Tx, row: TaskRow, entry: logs.LogRow) -> None:
+    """Emit `task.logged` for a new entry in the log of the task."""
+    sealed = seals.digests_of("task_logs", entry)
+    emit(tx, TaskLogged(log_id=entry.id, author=entry.author, kind=entry.kind), row, sealed=sealed)
 
 
 def note_by_system(tx: Tx, row: TaskRow, body: str) -> None:
@@ -196,7 +201,7 @@ def _update_dependents(tx: Tx, before: TaskRow, after: TaskRow) -> None:
         ready = ready_among(tx, [link[0] for link in links.dependents_of(tx, after.id)])
         links.adjust_open_dependencies(tx, after.id, 1)
         emit_not_ready(tx, ready)
-    if before.lock_holder is not None:
+    if before.lock_holder is not None and before.conflicts_with != NO_IDS:
         freed += links.conflicts_of(tx, after.id)
     emit_ready(tx, list(dict.fromkeys(freed)))
 

@@ -14,7 +14,7 @@ from sqlalchemy.sql.operators import custom_op
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import TASK_FIELDS
 from project_manager.store import search
-from project_manager.store.functions import AsNumber, GroupedArrays, GroupedIds, JsonArray
+from project_manager.store.functions import AsNumber, GroupedArrays, GroupedIds, IsAmong, JsonArray
 from project_manager.store.statement import Row, Statement, bindparams, json_elements, number_elements
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
@@ -160,6 +160,7 @@ def links() -> list[ColumnElement[Any]]:
 # `||` makes a plain text of each array of ids, so that it stays one in the JSON array.
 _ROW = select(JsonArray(*COLUMNS, *[ids.op("||")(literal_column("''")) for ids in links()]))
 _GET = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
+_GET_ALL = Statement(_ROW.where(IsAmong(tasks.c.id, bindparam("ids"))).order_by(tasks.c.id))
 _BY_KEY = Statement(
     _ROW.where(tasks.c.project_id == bindparam("project_id"), tasks.c.external_key == bindparam("external_key"))
 )
@@ -232,6 +233,11 @@ _IN_PROJECT = Statement(select(tasks.c.id).where(tasks.c.project_id == bindparam
 
 def get(tx: Tx, task_id: int) -> TaskRow | None:
     return _GET.one(tx, _from_array, task_id=task_id, now=tx.now)
+
+
+def get_all(tx: Tx, ids: list[int]) -> list[TaskRow]:
+    """Return the existing tasks with these ids, ordered by id."""
+    return _GET_ALL.all(tx, _from_array, ids=json.dumps(ids), now=tx.now)
 
 
 def get_by_external_key(tx: Tx, project_id: int, external_key: str) -> TaskRow | None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from project_manager import store
 from project_manager.domain.assumptions import WITHOUT_VERDICT
 from project_manager.schemas.tasks import TASK_FIELD_NAMES
-from project_manager.store import bulk, copying, events, seals, search, task_filters, tasks
+from project_manager.store import bulk, copying, events, logs, seals, search, task_filters, tasks
 from project_manager.store.assumptions import VerdictRow
 from project_manager.store.bulk_knowledge import AssumptionRecord
 from project_manager.store.claim_search import _Shape
@@ -135,6 +135,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "listing._first_ids_statement": [(names, True) for names in LISTS if task_filters.has_ranges(names)],
     "listing._matching_statement": product(LISTS, [True]),
     "listing._counter": [*product(LISTS, [True]), *product(READY_LISTS, [False])],
+    "logs._insert": product(logs._ROWS_PER_INSERT),
     "logs._newest": product(BOTH),
     "logs._count": product(BOTH),
     "postgres.search._replace": [("tasks_fts",), ("knowledge_fts",)],

@@ -15,7 +15,7 @@ from project_manager.plans import apply
 from project_manager.schemas.board import GetBoardState
 from project_manager.schemas.plans import ImportPlan
 from project_manager.schemas.projects import DeleteProject
-from project_manager.services import board, projects
+from project_manager.services import board, leases, projects
 from project_manager.store import bulk
 from project_manager.store.connection import Connection
 from project_manager.store.transaction import BatchState, Tx
@@ -27,6 +27,10 @@ ENTRY = "{author: me, kind: comment, body: Begun, at: 2026-01-02T03:04:05Z}"
 FEW, MANY = 40, 296
 MORE_WAITS = 24
 """Waits for MANY tasks beyond those for FEW. One wait for each task would be 256 of them."""
+LEASE_ALL = (
+    "UPDATE tasks SET status = 'IN_PROGRESS', lock_holder = 'me', lock_acquired_at = 1, lock_expires_at = 2,"
+    " lock_ttl = 1, lock_from = 'TODO', fence = 1"
+)
 
 
 def plan(tasks: int) -> str:
@@ -120,6 +124,18 @@ def test_the_deletion_of_a_project_frees_the_tasks_that_wait_for_it(database: Ad
     assert wrong == []
     types = [row[0] for row in tx.batch.outbox]
     assert types == [*["task.deleted"] * MANY, "task.ready", "project.deleted"]
+
+
+def test_many_leases_that_expire_wait_once_each(database: Address) -> None:
+    def work(tx: Tx, tasks: int) -> list[str]:
+        import_plan(tx, tasks)
+        execute(tx, LEASE_ALL)
+        tx.now = 3
+        with counted_waits(tx.connection) as waits:
+            leases.expire_due(tx)
+        return waits
+
+    assert waits_for(database, work) <= MANY - FEW + MORE_WAITS
 
 
 def test_the_board_of_a_project_reads_its_rare_tasks_with_few_statements(database: Address) -> None:
