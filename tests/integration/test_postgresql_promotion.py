@@ -49,6 +49,7 @@ DELETE FROM project_manager.events WHERE seq > 2;
 UPDATE project_manager.counter SET seq = 2, commits = commits + 1;
 UPDATE project_manager.meta SET epoch = 'another'
 """
+HAS_SCHEMA = "SELECT to_regnamespace('project_manager') IS NOT NULL"
 MAKE_OLD = "UPDATE project_manager.batch_marks SET at = 0 WHERE writer LIKE %s"
 FROM_ANOTHER_SERVER = "UPDATE project_manager.counter SET system = '1', timeline = 1"
 
@@ -147,6 +148,10 @@ async def old_primary_is_refused(cluster: PostgresCluster, api: OperationsClient
     async with instance(cluster.url) as restarted:
         await restarted.create_task("by a new process")
     assert old.query(FINGERPRINT, database="tasks") == before
+    old.query("DROP SCHEMA project_manager CASCADE", database="tasks")
+    async with instance(cluster.url) as restarted:
+        await restarted.create_task("by a process that would migrate the old primary")
+    assert old.query(HAS_SCHEMA, database="tasks") == [(False,)]
     await anyio.to_thread.run_sync(old.stop)
 
 

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from functools import partial
 from itertools import count
 from typing import Any
 
@@ -107,10 +106,12 @@ class Connection:
         self._dbapi = self._connect(outage)
 
     def _connect(self, outage: Outage | None) -> ProbingConnection:
-        attempt = partial(hosts.connect, self._parameters, self._note)
-        if self._timelines is not None:
-            attempt = partial(hosts.connect_to_newest, self._parameters, self._note, self._timelines)
-        return attempt() if outage is None else outage.connect(attempt)
+        return self._connect_once() if outage is None else outage.connect(self._connect_once)
+
+    def _connect_once(self) -> ProbingConnection:
+        if self._timelines is None:
+            return hosts.connect(hosts.newest_host(self._parameters), self._note)
+        return hosts.connect_to_newest(self._parameters, self._note, self._timelines)
 
     def _note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         self._warning = diagnostic.sqlstate

@@ -1,6 +1,8 @@
 """The hosts of a URL: the parameters of libpq, and a connection to the right server with the settings of a session."""
 
 from collections.abc import Callable
+from contextlib import closing, suppress
+from operator import itemgetter
 from typing import Any
 
 import psycopg
@@ -74,6 +76,22 @@ def each_host(given: dict[str, Any]) -> list[dict[str, Any]]:
         given | {name: values[0] if len(values) == 1 else values[index] for name, values in lists.items()}
         for index in range(number)
     ]
+
+
+def newest_host(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of libpq for the host with the highest timeline, or all of them if none is known.
+
+    Commands and migrations use it, for which the tables may be missing. An old primary must not be migrated.
+    """
+    candidates = each_host(given)
+    if len(candidates) == 1:
+        return given
+    timelines: list[tuple[int, dict[str, Any]]] = []
+    for host in candidates:
+        with suppress(psycopg.Error), closing(connect(host, lambda notice: None)) as connection:
+            ((_, timeline),) = connection.execute(f"SELECT {_IDENTITY}".encode())
+            timelines.append((timeline, host))
+    return max(timelines, key=itemgetter(0), default=(0, given))[1]
 
 
 def connect(given: dict[str, Any], on_notice: OnNotice) -> ProbingConnection:

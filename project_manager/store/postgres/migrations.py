@@ -43,7 +43,7 @@ def transaction(url: str) -> Iterator[Connection]:
     """
     engine = create_engine(
         "postgresql+psycopg://",
-        creator=lambda: _Connection.connect(**hosts.parameters(url)),
+        creator=lambda: _Connection.connect(**hosts.newest_host(hosts.parameters(url))),
         poolclass=NullPool,
         isolation_level="READ COMMITTED",
     )
