@@ -176,8 +176,8 @@ def test_the_former_primary_returns_as_a_standby_and_can_be_promoted_by_hand(
 
 
 def test_a_standby_is_copied_again_from_the_primary(cluster: Cluster) -> None:
-    cluster.make_primary("postgres1")
-    COPY_STANDBY.run(answers="y\n")
+    cluster.wait_until_synchronous()
+    run_commands(COPY_STANDBY.text.replace("postgres2", cluster.member("sync_standby")), answers="y\n")
     cluster.wait_until_synchronous()
 
 
