@@ -1,5 +1,6 @@
 """Import and export of plans: projects with their epics, tasks and knowledge, written as one document."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
@@ -55,12 +56,13 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
         )
     difference = comparison.difference
     changes = [*tx.keeping_alive(_changes(difference, knowledge.changes))]
+    numbers = Counter(change.change for change in tx.keeping_alive(changes))
     view = ImportView(
         dry_run=command.dry_run,
-        created=sum(change.change == "created" for change in changes),
-        changed=sum(change.change == "changed" for change in changes),
-        unchanged=sum(change.change == "unchanged" for change in changes),
-        deleted=sum(change.change == "deleted" for change in changes),
+        created=numbers["created"],
+        changed=numbers["changed"],
+        unchanged=numbers["unchanged"],
+        deleted=numbers["deleted"],
         changes=changes,
     )
     if not command.dry_run:
@@ -136,8 +138,8 @@ class PlanWriter:
         self._tx = tx
         self._difference = difference
         self._report = report
-        self._new = [task for task in difference.tasks if task.row is None]
-        self._changed = [task for task in difference.tasks if task.row is not None and task.fields]
+        self._new = [task for task in tx.keeping_alive(difference.tasks) if task.row is None]
+        self._changed = [task for task in tx.keeping_alive(difference.tasks) if task.row is not None and task.fields]
         self._done = 0
         self._fence = meta.fence_floor(tx)
         self._recount: set[int] = set()
@@ -241,12 +243,12 @@ class PlanWriter:
         difference = self._difference
         links = {
             task.known.task_id: sorted(known.task_id for known in task.depends_on)
-            for task in difference.tasks
+            for task in self._tx.keeping_alive(difference.tasks)
             if task.depends_on is not None
         }
         present = bulk.dependencies(self._tx) if links else {}
         bulk.replace_dependencies(self._tx, links)
-        for task_id, others in links.items():
+        for task_id, others in self._tx.keeping_alive(links.items()):
             self._recount.update((task_id, *others, *present.get(task_id, ())))
         for one, other in difference.old_conflicts:
             bulk.drop_conflict(self._tx, one, other)

@@ -117,7 +117,7 @@ class References:
 
     def _read_others(self) -> None:
         self._has_read_others = True
-        for row in bulk.names(self._tx):
+        for row in self._tx.keeping_alive(bulk.names(self._tx)):
             if row.project not in self._projects:
                 self.add(TaskRef(row.project, row.epic, row.name, row.external_key, row.id))
 

@@ -121,7 +121,7 @@ _MISCOUNTED = Statement(
 
 def of_project(tx: Tx, project_id: int) -> list[TaskRow]:
     """Return the tasks of a project, ordered by id. Links are not filled in."""
-    return _OF_PROJECT.all(tx, with_empty_links, project_id=project_id)
+    return [with_empty_links(row) for row in tx.keeping_alive(_OF_PROJECT.each(tx, project_id=project_id))]
 
 
 def tasks_of(tx: Tx, ids: list[int]) -> list[TaskRow]:
@@ -129,19 +129,19 @@ def tasks_of(tx: Tx, ids: list[int]) -> list[TaskRow]:
     return _TASKS.all(tx, with_empty_links, ids=json.dumps(ids))
 
 
-def names(tx: Tx) -> list[NameRow]:
-    """Return the names of all tasks, ordered by id."""
-    return _NAMES.all(tx, NameRow._make)
+def names(tx: Tx) -> Iterator[NameRow]:
+    """Yield the names of all tasks, ordered by id."""
+    return map(NameRow._make, _NAMES.each(tx))
 
 
 def dependencies(tx: Tx) -> dict[int, list[int]]:
     """Return the ids of dependencies by task id, without the tasks that have none."""
-    return _grouped(_DEPENDENCIES.rows(tx))
+    return _grouped(tx, _DEPENDENCIES)
 
 
 def conflicts(tx: Tx) -> dict[int, list[int]]:
     """Return the ids of conflicting tasks by task id, in both directions."""
-    return _grouped(_CONFLICTS.rows(tx))
+    return _grouped(tx, _CONFLICTS)
 
 
 def add(tx: Tx, table: str, values: dict[str, Any]) -> int:
@@ -223,9 +223,9 @@ def _ids(statement: Statement, tx: Tx, ids: Collection[int]) -> set[int]:
     return {row[0] for row in statement.rows(tx, ids=json.dumps([*ids]))} if ids else set()
 
 
-def _grouped(pairs: list[tuple[Any, ...]]) -> dict[int, list[int]]:
+def _grouped(tx: Tx, pairs: Statement) -> dict[int, list[int]]:
     found: dict[int, list[int]] = {}
-    for one, other in pairs:
+    for one, other in tx.keeping_alive(pairs.rows(tx)):
         found.setdefault(one, []).append(other)
     return found
 

@@ -22,6 +22,8 @@ FEW_TASKS = 80
 TASKS = 600
 CALLS_PER_TASK = 10
 """Calls of functions between two statements. For 100,000 tasks, a million of them take half a second."""
+UNCHANGED_CALLS_PER_TASK = 2
+"""The same for a plan without changes, which computes all the time."""
 
 
 @contextmanager
@@ -81,6 +83,18 @@ def longest_work(database: Address, *names: str) -> int:
 
 def test_an_import_computes_only_briefly_between_two_statements(database: Address) -> None:
     assert longest_work(database, "execute", "postpone", "keep_alive") < CALLS_PER_TASK * TASKS
+
+
+def test_an_import_of_an_unchanged_plan_computes_only_briefly_between_two_statements(database: Address) -> None:
+    command = ImportPlan.model_validate({"document": plan(TASKS)})
+    first, second, third = [apply.read_plan(command, "") for _ in range(3)]
+    with rolled_back(database) as tx:
+        tx.batch = BatchState()
+        apply.import_plan(tx, command, first)
+        apply.import_plan(tx, command, second)  # compiles its statements
+        with counted_work(tx.connection, "execute", "postpone", "keep_alive") as work:
+            apply.import_plan(tx, command, third)
+    assert max(work) < UNCHANGED_CALLS_PER_TASK * TASKS
 
 
 def test_the_count_would_notice_an_import_that_computes_for_long(database: Address) -> None:
