@@ -67,7 +67,7 @@ def nothing_ready(tx: Tx, counts: TaskCounts) -> NothingReadyView:
         tasks=sum(blocker.tasks for blocker in blockers),
         tasks_is_minimum=any(blocker.tasks_is_minimum for blocker in blockers),
         blockers=blockers,
-        also_holding=leases.other_leases(tx, limit=OTHER_LEASES_WITHOUT_CLAIM),
+        also_holding=leases.held_leases(tx, limit=OTHER_LEASES_WITHOUT_CLAIM),
     )
 
 

@@ -1,5 +1,6 @@
 """Use cases of leases: claim a task by id, renew, release, and expire."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from project_manager.services.authorization import overrides_lease
 from project_manager.services.lease_errors import check_lease, require_lease
 from project_manager.services.serializers import lease_of, live_lease_of
 from project_manager.store import agents, leases, logs, ready_tasks, tasks
+from project_manager.store.agents import HeldLease
 from project_manager.store.logs import LogRow
 from project_manager.store.ready_tasks import ClaimContext
 from project_manager.store.tasks import TaskRow
@@ -114,7 +116,7 @@ def release(tx: Tx, command: schemas.ReleaseTaskLock) -> schemas.ReleasedView:
         message=f"task {row.id} was released; its status is {updated.status}",
         task_id=row.id,
         agent_id=lease.holder,
-        task=serializers.task(tx, lookup.task(tx, row.id)),
+        task=serializers.task(tx, updated),
     )
 
 
@@ -245,7 +247,7 @@ def _lease_view(tx: Tx, row: TaskRow, *, renewed: bool) -> schemas.AcquiredView:
 def _handover_fields(tx: Tx, row: TaskRow, context: ClaimContext) -> dict[str, Any]:
     """Return fields for a new holder: notice, handoff note, number of log entries, and its other leases."""
     note = None if context.handoff_id is None else logs.get(tx, context.handoff_id)
-    others = other_leases(tx, except_task=row.id, limit=OTHER_LEASES_WITH_CLAIM + 1) if context.holds_others else []
+    others = _views(lease for lease in context.held_leases() if lease.task_id != row.id)
     return {
         "notice": _notice(row, others),
         "handoff": None if note is None else _handoff(note),
@@ -254,10 +256,13 @@ def _handover_fields(tx: Tx, row: TaskRow, context: ClaimContext) -> dict[str, A
     }
 
 
-def other_leases(tx: Tx, *, limit: int, except_task: int = 0) -> list[schemas.OtherLeaseView]:
-    """Return the leases of the actor that end first, without the lease on `except_task`."""
-    found = agents.other_leases(tx, except_task, limit)
-    return [schemas.OtherLeaseView(task_id, fence, rfc3339(at)) for task_id, fence, at in found]
+def held_leases(tx: Tx, *, limit: int) -> list[schemas.OtherLeaseView]:
+    """Return the leases of the actor that end first."""
+    return _views(agents.leases(tx, limit))
+
+
+def _views(held: Iterable[HeldLease]) -> list[schemas.OtherLeaseView]:
+    return [schemas.OtherLeaseView(lease.task_id, lease.fence, rfc3339(lease.expires_at)) for lease in held]
 
 
 def _notice(row: TaskRow, others: list[schemas.OtherLeaseView]) -> str | None:

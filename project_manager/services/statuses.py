@@ -31,7 +31,6 @@ def update_status(tx: Tx, command: UpdateTaskStatus) -> StatusChangedView:
         transitions.note(tx, row, tx.actor.id, "progress", command.note)
     updated = change_status(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
     lease = lease_of(updated, tx.now)
-    current = lookup.task(tx, updated.id)
     return StatusChangedView(
         success=True,
         message=f"task {row.id} is {updated.status}"
@@ -41,7 +40,7 @@ def update_status(tx: Tx, command: UpdateTaskStatus) -> StatusChangedView:
         status=updated.status,
         previous_status=row.status,
         lock_released=lease is None,
-        task=serializers.task(tx, current),
+        task=serializers.task(tx, updated),
         lock=None if lease is None else serializers.lock(lease),
     )
 

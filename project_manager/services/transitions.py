@@ -190,10 +190,10 @@ def is_ready(tx: Tx, row: TaskRow) -> bool:
 
 
 def _update_dependents(tx: Tx, before: TaskRow, after: TaskRow) -> None:
-    """Apply the effects of a status change or of the end of a lease to other tasks."""
+    """Apply the effects of a status change or of the end of a lease to other tasks. The rows have their links."""
     freed: list[int] = []
     was, now = Status(before.status), Status(after.status)
-    if (was in CLOSED) != (now in CLOSED):
+    if (was in CLOSED) != (now in CLOSED) and after.depends_on != NO_IDS:
         links.adjust_unblocks(tx, after.id, -1 if now in CLOSED else 1)
     if now is Status.DONE and was is not Status.DONE:
         freed += links.adjust_open_dependencies(tx, after.id, -1)

@@ -24,6 +24,14 @@ class AgentRow(NamedTuple):
     last_seen_at: int
 
 
+class HeldLease(NamedTuple):
+    """A lease of an agent. `expires_at` is in milliseconds since the epoch."""
+
+    task_id: int
+    fence: int
+    expires_at: int
+
+
 _COLUMNS = [agents.c[name] for name in AgentRow._fields]
 _TOUCH = Statement(
     insert(agents)
@@ -42,23 +50,15 @@ _LEASED_BY = Statement(
     .order_by(tasks.c.id)
     .limit(bindparam("limit"))
 )
-_LEASES_OF = Statement(
-    select(tasks.c.id, tasks.c.fence, tasks.c.lock_expires_at)
-    .where(
-        tasks.c.lock_holder == bindparam("agent_id"),
-        tasks.c.lock_expires_at > bindparam("now"),
-        tasks.c.id != bindparam("task_id"),
-    )
-    .order_by(tasks.c.lock_expires_at)
-    .limit(bindparam("limit"))
-)
 _held = tasks.alias("held")
-_EXPIRING_FIRST = (
-    select(_held.c.id)
+FIRST_LEASES = (
+    select(_held.c.id, _held.c.fence, _held.c.lock_expires_at)
     .where(_held.c.lock_holder == bindparam("agent_id"), _held.c.lock_expires_at > bindparam("now"))
     .order_by(_held.c.lock_expires_at)
-    .limit(literal_column("5"))
 )
+"""The fields of `HeldLease` for the leases of an agent, the earliest expiry first."""
+_FIRST_LEASES = Statement(FIRST_LEASES.limit(bindparam("limit")))
+_EXPIRING_FIRST = FIRST_LEASES.with_only_columns(_held.c.id).limit(literal_column("5"))
 _EXPIRING_FIRST_ROWS = Statement(select(*COLUMNS).where(tasks.c.id.in_(_EXPIRING_FIRST)).order_by(tasks.c.id))
 
 
@@ -76,10 +76,9 @@ def get(tx: Tx, agent_id: str) -> AgentRow | None:
     return _GET.one(tx, AgentRow._make, agent_id=agent_id)
 
 
-def other_leases(tx: Tx, task_id: int, limit: int) -> list[tuple[int, int, int]]:
-    """Return (task_id, fence, expires_at) of the actor's leases on other tasks, the earliest expiry first."""
-    rows = _LEASES_OF.rows(tx, agent_id=tx.actor.id, task_id=task_id, now=tx.now, limit=limit)
-    return [(row[0], row[1], row[2]) for row in rows]
+def leases(tx: Tx, limit: int) -> list[HeldLease]:
+    """Return the actor's leases, the earliest expiry first."""
+    return _FIRST_LEASES.all(tx, HeldLease._make, agent_id=tx.actor.id, now=tx.now, limit=limit)
 
 
 def leased_by(

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, bindparam, delete, func, ins
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import CLOSED, Status
-from project_manager.store.statement import Statement, bindparams, number_elements
+from project_manager.store.statement import Statement, bindparams, is_among
 from project_manager.store.tables import epics, metadata, projects, task_conflicts, task_dependencies, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
 from project_manager.store.transaction import Tx
@@ -42,7 +42,7 @@ _linked = tasks.alias("linked")
 _CLOSED_WORDS: list[ColumnElement[str]] = [literal_column(f"'{status.value}'") for status in Status if status in CLOSED]
 
 _OF_PROJECT = Statement(select(*COLUMNS).where(tasks.c.project_id == bindparam("project_id")).order_by(tasks.c.id))
-_TASKS = Statement(select(*COLUMNS).where(tasks.c.id.in_(number_elements("ids"))).order_by(tasks.c.id))
+_TASKS = Statement(select(*COLUMNS).where(is_among(tasks.c.id, "ids")).order_by(tasks.c.id))
 _NAMES = Statement(
     select(
         tasks.c.id,
@@ -68,14 +68,14 @@ _CONFLICTS = Statement(
         task_conflicts.c.task_id, task_conflicts.c.other_id
     )
 )
-_DROP_DEPENDENCIES = Statement(delete(_dependencies).where(_dependencies.c.task_id.in_(number_elements("ids"))))
+_DROP_DEPENDENCIES = Statement(delete(_dependencies).where(is_among(_dependencies.c.task_id, "ids")))
 _DEPENDENCIES_OF = Statement(
-    select(_dependencies.c.depends_on_id).where(_dependencies.c.task_id.in_(number_elements("ids"))).distinct()
+    select(_dependencies.c.depends_on_id).where(is_among(_dependencies.c.task_id, "ids")).distinct()
 )
 _DEPENDENTS_OF = Statement(
-    select(_dependencies.c.task_id).where(_dependencies.c.depends_on_id.in_(number_elements("ids"))).distinct()
+    select(_dependencies.c.task_id).where(is_among(_dependencies.c.depends_on_id, "ids")).distinct()
 )
-_DELETE_TASKS = Statement(delete(tasks).where(tasks.c.id.in_(number_elements("ids"))))
+_DELETE_TASKS = Statement(delete(tasks).where(is_among(tasks.c.id, "ids")))
 _ADD_CONFLICT = Statement(insert(task_conflicts).values(task_id=bindparam("task_id"), other_id=bindparam("other_id")))
 _DROP_CONFLICT = Statement(
     delete(task_conflicts).where(
@@ -107,9 +107,7 @@ _UNBLOCKS = (
     .scalar_subquery()
 )
 _RECOUNT = Statement(
-    update(tasks)
-    .where(tasks.c.id.in_(number_elements("ids")))
-    .values(open_dependencies=_OPEN_DEPENDENCIES, unblocks=_UNBLOCKS)
+    update(tasks).where(is_among(tasks.c.id, "ids")).values(open_dependencies=_OPEN_DEPENDENCIES, unblocks=_UNBLOCKS)
 )
 _MISCOUNTED = Statement(
     select(tasks.c.id)
@@ -248,7 +246,7 @@ def _insert(table: str, columns: tuple[str, ...], returns_id: bool) -> Statement
 @lru_cache(maxsize=16)
 def _parents(table: str, column: str) -> Statement:
     parent = metadata.tables[table].c[column]
-    return Statement(select(parent).where(parent.in_(number_elements("ids"))).distinct())
+    return Statement(select(parent).where(is_among(parent, "ids")).distinct())
 
 
 @lru_cache(maxsize=16)

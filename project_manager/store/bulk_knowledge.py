@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, select, update
 
 from project_manager.store import bulk, search
 from project_manager.store.knowledge import KnowledgeRow
-from project_manager.store.statement import Statement, number_elements
+from project_manager.store.statement import Statement, is_among
 from project_manager.store.tables_knowledge import knowledge_items
 from project_manager.store.transaction import Tx
 
@@ -38,9 +38,7 @@ class AssumptionRecord(NamedTuple):
 _items = knowledge_items.c
 _TITLES = Statement(select(*[_items[name] for name in TitleRow._fields]).order_by(_items.id))
 _ITEMS = Statement(
-    select(*[_items[name] for name in KnowledgeRow._fields])
-    .where(_items.id.in_(number_elements("ids")))
-    .order_by(_items.id)
+    select(*[_items[name] for name in KnowledgeRow._fields]).where(is_among(_items.id, "ids")).order_by(_items.id)
 )
 _OF_PROJECT = Statement(
     select(*[_items[name] for name in KnowledgeRow._fields])

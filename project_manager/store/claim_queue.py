@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from project_manager.store.claim_search import Search
 from project_manager.store.ready_tasks import ReadyTask
-from project_manager.store.statement import Statement, bindparams, number_elements
+from project_manager.store.statement import Statement, bindparams, is_among
 from project_manager.store.tables import waiters
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -132,7 +132,7 @@ _INSERT = Statement(
 )
 _DELETE = Statement(delete(waiters).where(waiters.c.id == bindparam("waiter_id")).returning(*_COLUMNS))
 _HEARTBEAT = Statement(
-    update(waiters).where(waiters.c.id.in_(number_elements("waiter_ids"))).values(expires_at=bindparam("expires_at"))
+    update(waiters).where(is_among(waiters.c.id, "waiter_ids")).values(expires_at=bindparam("expires_at"))
 )
 _EXPIRED = Statement(select(waiters.c.id).where(waiters.c.expires_at <= bindparam("now")))
 _DELETE_ALL = Statement(delete(waiters))

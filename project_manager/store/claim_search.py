@@ -68,7 +68,7 @@ def best(
     """
     shape, values = _shape(tx, search, after), _values(tx, search, 1, after)
     if not shape.is_later:
-        first = _first(shape).row(tx, **values, agent=tx.actor.id)
+        first = _first(shape).row(tx, **values, agent_id=tx.actor.id)
         if first is None:  # without labels, the index has no tasks
             return None, _end(tx, shape, values) if "labels" in search else None
         if first[-1]:

@@ -11,7 +11,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.events import COMPACT_ROW_BYTES
 from project_manager.domain.task_fields import COMPACT
-from project_manager.store.statement import Statement, number_elements
+from project_manager.store.statement import Statement, is_among
 from project_manager.store.tables import tasks
 from project_manager.store.tasks import ready_conditions
 from project_manager.store.transaction import Tx
@@ -40,5 +40,4 @@ def _rows(capped: bool) -> Statement:
         "worked_by": func.coalesce(tasks.c.lock_holder, tasks.c.worked_by),
     }
     columns = [computed.get(name, tasks.c.get(name)) for name in COMPACT]
-    wanted = number_elements("ids")
-    return Statement(select(tasks.c.id, *columns).where(tasks.c.id.in_(wanted)))
+    return Statement(select(tasks.c.id, *columns).where(is_among(tasks.c.id, "ids")))

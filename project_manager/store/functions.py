@@ -60,8 +60,8 @@ class IsRowOf(_Function):
 class IsAmong(_Function):
     """Condition that an indexed number is in a JSON array of numbers.
 
-    PostgreSQL looks up each number of an array. For a subquery, it expects 100 numbers, and can read the index from its
-    beginning up to the last of them instead.
+    PostgreSQL looks up each number of an array. For a subquery, it expects 100 numbers. It would then rather read all
+    rows of a table with fewer than about ten thousand, or the index from its beginning up to the last number.
     """
 
     sqlite = "{0} IN (SELECT value FROM json_each({1}))"

@@ -49,7 +49,8 @@ _unconfirmed = (
     .with_hint(tasks, "INDEXED BY ix_tasks_unconfirmed", "sqlite")
     .where(tasks.c.unconfirmed_fence.is_not(None), tasks.c.lock_holder.is_not(None))
 )
-_ANY_UNCONFIRMED = Statement(_unconfirmed.limit(literal_column("1")))
+# Without the order, a server with no statistics expects many such tasks, and reads the table for the first one.
+_ANY_UNCONFIRMED = Statement(_unconfirmed.order_by(tasks.c.lock_holder).limit(literal_column("1")))
 _UNCONFIRMED_OF = Statement(
     _unconfirmed.where(
         tasks.c.lock_holder == bindparam("agent"),

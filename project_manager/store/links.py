@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.statement import Statement, number_elements
+from project_manager.store.statement import Statement, is_among
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
@@ -46,12 +46,10 @@ _SHIFT_OPEN = Statement(
     .returning(tasks.c.id, tasks.c.open_dependencies)
 )
 _CONFLICTS_OF = Statement(select(_conflicts.c.other_id).where(_conflicts.c.task_id == bindparam("task_id")))
-_CONFLICTS_OF_ANY = Statement(
-    select(_conflicts.c.other_id).where(_conflicts.c.task_id.in_(number_elements("ids"))).distinct()
-)
+_CONFLICTS_OF_ANY = Statement(select(_conflicts.c.other_id).where(is_among(_conflicts.c.task_id, "ids")).distinct())
 _TOO_MANY_CONFLICTS = Statement(
     select(_conflicts.c.task_id)
-    .where(_conflicts.c.task_id.in_(number_elements("ids")))
+    .where(is_among(_conflicts.c.task_id, "ids"))
     .group_by(_conflicts.c.task_id)
     .having(func.count() > bindparam("limit"))
     .limit(literal_column("1"))
@@ -64,7 +62,7 @@ _DROP_CONFLICTS = Statement(
         (_conflicts.c.task_id == bindparam("task_id")) | (_conflicts.c.other_id == bindparam("task_id"))
     )
 )
-_EXISTING = Statement(select(tasks.c.id).where(tasks.c.id.in_(number_elements("ids"))))
+_EXISTING = Statement(select(tasks.c.id).where(is_among(tasks.c.id, "ids")))
 
 
 def dependencies_of(tx: Tx, task_id: int) -> list[int]:

@@ -9,7 +9,10 @@ import orjson
 from sqlalchemy import Integer, and_, bindparam, case, delete, func, null, select
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store.statement import Row, Statement, json_elements, number_elements
+from project_manager.domain.limits import OTHER_LEASES_WITH_CLAIM
+from project_manager.store.agents import FIRST_LEASES, HeldLease
+from project_manager.store.functions import GroupedArrays, JsonArray
+from project_manager.store.statement import Row, Statement, is_among, json_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, task_logs, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, ready_conditions, with_empty_links, written_links
 from project_manager.store.transaction import Tx
@@ -43,28 +46,28 @@ class TaskState(NamedTuple):
 class ClaimContext(NamedTuple):
     """Facts about a task for the agent that claims it.
 
-    `entries` is the number of log entries. `handoff_id` is the id of the newest handoff note. `holds_others` is true
-    when the agent has leases on other tasks.
+    `entries` is the number of log entries. `handoff_id` is the id of the newest handoff note. `held` are the fields of
+    the agent's leases that end first, as JSON arrays. One of them may be on this task.
     """
 
     entries: int
     handoff_id: int | None
-    holds_others: bool | int
+    held: str
+
+    def held_leases(self) -> list[HeldLease]:
+        """Return the agent's leases that end first, one more than a claim reports, and perhaps the one on this task."""
+        return [] if self.held == "[]" else [HeldLease._make(lease) for lease in orjson.loads(self.held)]
 
 
 _log = task_logs.alias("log")
-_others = tasks.alias("others")
 _entries = select(func.count()).select_from(_log).where(_log.c.task_id == tasks.c.id)
 _handoff = select(func.max(_log.c.id)).where(_log.c.task_id == tasks.c.id, _log.c.kind == literal_column("'handoff'"))
-_holds_others = select(null()).where(
-    _others.c.lock_holder == bindparam("agent"),
-    _others.c.lock_expires_at > bindparam("now"),
-    _others.c.id != tasks.c.id,
-)
+_held = FIRST_LEASES.limit(literal_column(str(OTHER_LEASES_WITH_CLAIM + 2))).subquery("first_lease")
+_leases = select(GroupedArrays(JsonArray(*_held.c), _held.c.lock_expires_at))
 _CONTEXT = (
     _entries.correlate(tasks).scalar_subquery(),
     _handoff.correlate(tasks).scalar_subquery(),
-    _holds_others.correlate(tasks).exists(),
+    _leases.scalar_subquery(),
 )
 _CONTEXT_OF = Statement(select(*_CONTEXT).where(tasks.c.id == bindparam("task_id")))
 ROW_WITH_CONTEXT = select(*COLUMNS, *written_links(), *_CONTEXT)
@@ -117,7 +120,7 @@ def states(tx: Tx, task_ids: Collection[int]) -> list[TaskState]:
 
 def get_with_context(tx: Tx, task_id: int) -> tuple[TaskRow, ClaimContext] | None:
     """Return a task with its facts for the actor, or None when it does not exist."""
-    return _WITH_CONTEXT.one(tx, split_context, task_id=task_id, agent=tx.actor.id, now=tx.now)
+    return _WITH_CONTEXT.one(tx, split_context, task_id=task_id, agent_id=tx.actor.id, now=tx.now)
 
 
 def split_context(row: Row) -> tuple[TaskRow, ClaimContext]:
@@ -140,8 +143,8 @@ def missing_label_entries(tx: Tx, limit: int) -> list[int]:
 
 def context(tx: Tx, task_id: int) -> ClaimContext:
     """Return the facts about the task for the actor."""
-    row = _CONTEXT_OF.row(tx, task_id=task_id, agent=tx.actor.id, now=tx.now)
-    return ClaimContext(0, None, False) if row is None else ClaimContext._make(row)
+    row = _CONTEXT_OF.row(tx, task_id=task_id, agent_id=tx.actor.id, now=tx.now)
+    return ClaimContext(0, None, "[]") if row is None else ClaimContext._make(row)
 
 
 def count_among_todo(tx: Tx, limit: int, project_id: int | None) -> int:
@@ -158,7 +161,7 @@ def _among(capped: bool, many: bool) -> Statement:
     return Statement(
         select(*columns)
         .with_hint(tasks, "NOT INDEXED", "sqlite")
-        .where(tasks.c.id.in_(number_elements("ids")), *conditions)
+        .where(is_among(tasks.c.id, "ids"), *conditions)
         .order_by(*CLAIM_ORDER)
     )
 
@@ -168,7 +171,7 @@ def _states(capped: bool, many: bool) -> Statement:
     conditions = and_(*ready_conditions(tasks, with_attempt_limit=capped, many=many))
     ready = case((conditions, literal_column("1")), else_=literal_column("0"))
     columns = [tasks.c[name] for name in TaskState._fields if name != "is_ready"]
-    return Statement(select(*columns, ready).where(tasks.c.id.in_(number_elements("ids"))))
+    return Statement(select(*columns, ready).where(is_among(tasks.c.id, "ids")))
 
 
 @lru_cache(maxsize=4)

@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import Select, bindparam, select
 
 from project_manager.domain.task_fields import SEALED
-from project_manager.store.statement import Statement, number_elements
+from project_manager.store.statement import Statement, is_among
 from project_manager.store.tables import metadata
 from project_manager.store.transaction import Tx
 
@@ -125,7 +125,7 @@ def _rows_where(table: str, column: str) -> Statement:
 def _rows_in(table: str, column: str) -> Statement:
     found = metadata.tables[table].c
     chosen = select(found[column], found.id.label("row_id"), *[found[name] for name in TABLES[table].columns])
-    return Statement(chosen.where(found[column].in_(number_elements("ids"))).order_by(found.id))
+    return Statement(chosen.where(is_among(found[column], "ids")).order_by(found.id))
 
 
 @lru_cache(maxsize=16)

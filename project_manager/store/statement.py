@@ -1,7 +1,7 @@
 """SQLAlchemy Core statements, compiled at their first use and run on the driver's connection.
 
 A claim through `Connection.execute` costs four to six times as much CPU (docs/performance.md). There are no type
-processors, so columns hold integers, text and bytes only. For IN over a list use `elements` or `number_elements`.
+processors, so columns hold integers, text and bytes only. For IN over a list use `elements` or `is_among`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from sqlalchemy.sql.expression import Executable
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from project_manager.store.connection import Cursor, Dialect
-from project_manager.store.functions import AsNumber, JsonElements, JsonMembers
+from project_manager.store.functions import IsAmong, JsonElements, JsonMembers
 from project_manager.store.transaction import Tx
 
 Row = tuple[Any, ...]
@@ -121,9 +121,9 @@ def bindparams(*columns: str) -> dict[str, Any]:
     return {name: bindparam(name) for name in columns}
 
 
-def number_elements(name: str) -> Select[Any]:
-    """Select the numbers in the parameter `name`, a JSON array."""
-    return select(AsNumber(json_elements(bindparam(name)).c.value))
+def is_among(number: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Return the condition that a number is in the parameter `name`, a JSON array of numbers."""
+    return IsAmong(number, bindparam(name))
 
 
 def elements(name: str) -> Select[Any]:

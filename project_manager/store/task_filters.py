@@ -39,9 +39,9 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
 from project_manager.store import claim_search, pages, ready_tasks, search
-from project_manager.store.functions import HasPhrases, IsAmong, IsRowOf, Number, RowsOf
+from project_manager.store.functions import HasPhrases, IsRowOf, Number, RowsOf
 from project_manager.store.labels import by_rarity, has_label
-from project_manager.store.statement import Statement, elements, json_elements
+from project_manager.store.statement import Statement, elements, is_among, json_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, projects, task_labels, tasks
 from project_manager.store.tasks import ready_conditions, ready_index
 from project_manager.store.transaction import Tx
@@ -384,7 +384,7 @@ def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
         case "status":
             return tasks.c.status.in_(elements("status"))
         case "ids":
-            return IsAmong(tasks.c.id, bindparam("ids"))
+            return is_among(tasks.c.id, "ids")
         case "holder":
             return (tasks.c.lock_holder == bindparam("holder")) & (tasks.c.lock_expires_at > bindparam("now"))
         case "phrases":

@@ -16,7 +16,7 @@ from sqlalchemy.sql.expression import literal_column
 from project_manager.domain.limits import EXCERPT_CHARACTERS
 from project_manager.domain.task_fields import LISTS, TASK_FIELDS
 from project_manager.store.functions import AsJson, GroupedArrays, GroupedIds, GroupedIdsThat, JsonArray, Substring
-from project_manager.store.statement import Statement, number_elements
+from project_manager.store.statement import Statement, is_among
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.tasks import EMPTY, LINKS
 from project_manager.store.transaction import Tx
@@ -192,4 +192,4 @@ _SPREAD = Statement(
 )
 _IN_RANGE = _links(_in_range)
 _IN_RANGE_OF_PROJECT = _links(lambda task_id: task_id.in_(_in_project(select(tasks.c.id))))
-_BY_ID = _links(lambda task_id: task_id.in_(number_elements("ids")))
+_BY_ID = _links(lambda task_id: is_among(task_id, "ids"))

@@ -14,8 +14,8 @@ from sqlalchemy.sql.operators import custom_op
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import TASK_FIELDS
 from project_manager.store import search
-from project_manager.store.functions import AsNumber, GroupedArrays, GroupedIds, IsAmong, JsonArray
-from project_manager.store.statement import Row, Statement, bindparams, json_elements, number_elements
+from project_manager.store.functions import AsNumber, GroupedArrays, GroupedIds, JsonArray
+from project_manager.store.statement import Row, Statement, bindparams, is_among, json_elements
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
@@ -160,7 +160,7 @@ def links() -> list[ColumnElement[Any]]:
 # `||` makes a plain text of each array of ids, so that it stays one in the JSON array.
 _ROW = select(JsonArray(*COLUMNS, *[ids.op("||")(literal_column("''")) for ids in links()]))
 _GET = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
-_GET_ALL = Statement(_ROW.where(IsAmong(tasks.c.id, bindparam("ids"))).order_by(tasks.c.id))
+_GET_ALL = Statement(_ROW.where(is_among(tasks.c.id, "ids")).order_by(tasks.c.id))
 _BY_KEY = Statement(
     _ROW.where(tasks.c.project_id == bindparam("project_id"), tasks.c.external_key == bindparam("external_key"))
 )
@@ -225,7 +225,7 @@ _COUNTS_UP_TO_LIMIT = _counts_up_to_limit(in_project=False)
 _COUNTS_IN_PROJECT_UP_TO_LIMIT = _counts_up_to_limit(in_project=True)
 _COMPLETED_SINCE = Statement(select(func.count()).select_from(tasks).where(tasks.c.completed_at >= bindparam("since")))
 _NAMED = Statement(
-    select(tasks.c.id, tasks.c.name, tasks.c.status).where(tasks.c.id.in_(number_elements("ids"))).order_by(tasks.c.id)
+    select(tasks.c.id, tasks.c.name, tasks.c.status).where(is_among(tasks.c.id, "ids")).order_by(tasks.c.id)
 )
 _IN_EPIC = Statement(select(tasks.c.id).where(tasks.c.epic_id == bindparam("epic_id")))
 _IN_PROJECT = Statement(select(tasks.c.id).where(tasks.c.project_id == bindparam("project_id")))

@@ -1,15 +1,31 @@
-"""How a PostgreSQL server runs statements: the plans of those that it could run in quadratic time."""
+"""How a PostgreSQL server runs statements: the plans of those that it could run in quadratic time, and what they read.
 
+The server has no statistics of the tables, as in the first minutes of a database.
+"""
+
+import json
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
+from project_manager.domain.actors import LOCAL
+from project_manager.runtime.open import open_runtime
+from project_manager.schemas.leases import ClaimNextTask, ReleaseTaskLock
+from project_manager.schemas.tasks import UpdateTaskStatus
+from project_manager.services import claim_queue, leases, statuses
 from project_manager.store import task_filters
 from project_manager.store.postgres import driver, hosts
 from project_manager.store.statement import Statement
+from project_manager.store.transaction import Tx
+from tests.integration.plan_helpers import import_plan
+from tests.operations_client import MovableClock, OperationsClient
+from tests.stored_rows import settings_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
+
+READY_TASKS = 6000
+READ_FROM_THE_START = "SELECT relname FROM pg_stat_xact_user_tables WHERE seq_tup_read >= $1"
 
 LISTS = {"ids": "[1, 9]", "status": '["READY"]'}
 VALUES = {**LISTS, "project_id": 1, "after_0": 0, "last": 9, "limit": 5, "max_attempts": 5, "now": 1}
@@ -43,3 +59,24 @@ def plan_of(connection: psycopg.Connection[tuple[str]], filters: set[str]) -> st
     selection = task_filters.first_by_id(frozenset(filters), after=filters != {"ids"}, capped=True)
     sql, values_of = Statement(selection).compiled(driver.DIALECT)
     return "\n".join(row[0] for row in connection.execute(f"EXPLAIN {sql}".encode(), values_of(VALUES)))
+
+
+async def test_work_on_a_task_reads_no_table_from_its_start(postgresql_url: str) -> None:
+    tasks = [{"name": f"task {number}", "labels": ["paint"]} for number in range(READY_TASKS)]
+    async with open_runtime(settings_of(postgresql_url), clock=MovableClock()) as runtime:
+        await import_plan(OperationsClient(runtime, MovableClock()), json.dumps({"standalone_tasks": tasks}))
+        read = await runtime.database.writer.run("job", work_on_two_tasks, LOCAL, "")
+    assert read == []
+
+
+def work_on_two_tasks(tx: Tx) -> list[str]:
+    """Finish a task and release another one. Return the tables of which all rows were read."""
+    first, second = [claim_queue.claim_next(tx, ClaimNextTask.model_validate({})) for _ in range(2)]
+    assert leases.confirm(tx, tx.now) is False
+    assert first.lock is not None
+    assert second.lock is not None
+    done = {"task_id": first.lock.task_id, "fence": first.lock.fence, "status": "DONE"}
+    statuses.update_status(tx, UpdateTaskStatus.model_validate(done))
+    released = {"task_id": second.lock.task_id, "fence": second.lock.fence}
+    leases.release(tx, ReleaseTaskLock.model_validate(released))
+    return [row[0] for row in tx.connection.execute(READ_FROM_THE_START, (READY_TASKS,))]

@@ -13,7 +13,8 @@ from project_manager.domain.actors import LOCAL
 from project_manager.domain.errors import Internal
 from project_manager.runtime.open import open_runtime
 from project_manager.schemas.leases import ClaimNextTask
-from project_manager.services import claim_queue
+from project_manager.schemas.tasks import UpdateTaskStatus
+from project_manager.services import claim_queue, statuses
 from project_manager.store import leases, links, tasks
 from project_manager.store.postgres import driver
 from project_manager.store.postgres.probing_connection import LONGEST_SECONDS
@@ -28,8 +29,9 @@ MISSING = 999
 REFUSED = "\ud800"
 """A text without an encoding."""
 CLAIMS = 20
-LOCK, CLAIM_EACH, CLOSE = 1, 1, 1
-CHECK_OF_UNCONFIRMED, LAST_CLAIM, ROWS_OF_EVENTS, NEXT_DUE = 1, 1, 1, 1
+CLAIM_EACH, LAST_CLAIM, FINISH_EACH = 1, 1, 2
+LOCK, ROWS_OF_EVENTS, NEXT_DUE, CLOSE = 1, 1, 1, 1
+ONCE = LOCK + ROWS_OF_EVENTS + NEXT_DUE + CLOSE
 
 
 @pytest.fixture
@@ -78,19 +80,41 @@ def claim(tx: Tx) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("claims", [1, CLAIMS])
-async def test_a_batch_takes_one_round_trip_for_each_claim_and_six_more(
+async def test_a_batch_takes_one_round_trip_for_each_claim_and_five_more(
     on_postgresql: OperationsClient, monkeypatch: pytest.MonkeyPatch, claims: int
 ) -> None:
-    for number in range(claims + 1):
-        await on_postgresql.create_task(f"task {number}")
-    await one_batch(on_postgresql, claim)
+    """Each agent has a lease already, which its next claim reports."""
+    await claim_all(on_postgresql, 2 * claims, claims)
     on_postgresql.clock.advance(0.001)  # the clock is stored once a second
     with round_trips(on_postgresql, monkeypatch) as found:
         claimed = await one_batch(on_postgresql, *[claim] * claims)
     assert len({view.task["id"] for view in claimed}) == claims
+    assert all(len(view.also_holding) == 1 for view in claimed)
     assert [trip[0][:6] for trip in (found[0], found[-1])] == ["BEGIN", "WITH m"]
-    once = LOCK + CHECK_OF_UNCONFIRMED + LAST_CLAIM + ROWS_OF_EVENTS + NEXT_DUE + CLOSE
-    assert len(found) == claims * CLAIM_EACH + once
+    assert len(found) == claims * CLAIM_EACH + LAST_CLAIM + ONCE
+
+
+@pytest.mark.slow
+async def test_a_batch_takes_two_round_trips_for_each_finished_task_and_four_more(
+    on_postgresql: OperationsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed = await claim_all(on_postgresql, CLAIMS, CLAIMS)
+    on_postgresql.clock.advance(0.001)
+    with round_trips(on_postgresql, monkeypatch) as found:
+        done = await one_batch(on_postgresql, *[finish(view.task["id"], view.lock.fence) for view in claimed])
+    assert {view.task["status"] for view in done} == {"DONE"}
+    assert len(found) == CLAIMS * FINISH_EACH + ONCE
+
+
+async def claim_all(api: OperationsClient, tasks: int, claims: int) -> list[Any]:
+    for number in range(tasks):
+        await api.create_task(f"task {number}")
+    return await one_batch(api, *[claim] * claims)
+
+
+def finish(task_id: int, fence: int) -> Work[Any]:
+    command = UpdateTaskStatus.model_validate({"task_id": task_id, "status": "DONE", "fence": fence})
+    return lambda tx: statuses.update_status(tx, command)
 
 
 async def test_only_the_job_of_a_failed_write_fails(api: OperationsClient) -> None:
