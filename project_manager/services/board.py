@@ -20,8 +20,9 @@ from project_manager.store.task_rows import Chunk
 from project_manager.store.transaction import Tx
 
 CHUNK_IDS = 100
-"""Number of ids in a chunk. The tasks of a chunk are read, encoded and remembered together."""
+"""Number of ids in a chunk of all projects. The tasks of a chunk are read, encoded and remembered together."""
 MOST_CHUNK_IDS = 32 * CHUNK_IDS
+"""Maximum number of ids in a chunk of one project. `_chunk_ids` computes the number."""
 BOARD_BYTES = 32 * 1024 * 1024
 
 

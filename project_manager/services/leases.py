@@ -185,9 +185,9 @@ def next_due(tx: Tx) -> int | None:
 
 
 def _expire(tx: Tx, task_ids: list[int]) -> None:
-    """End expired leases. The other writers wait meanwhile, so that many rows are read and written per statement."""
+    """End the expired leases on these tasks, with many rows per statement, because all writers wait meanwhile."""
     rows = tasks.get_all(tx, task_ids)
-    entries = logs.add_all(tx, [(row.id, _end_of_lease(row)) for row in rows], SYSTEM.id, "system")
+    entries = logs.add_all(tx, [(row.id, _expiry_text(row)) for row in rows], SYSTEM.id, "system")
     for row, entry in zip(rows, entries, strict=True):
         transitions.emit_logged(tx, row, entry)
         if _is_unconfirmed(row):  # does not count as an attempt
@@ -197,8 +197,8 @@ def _expire(tx: Tx, task_ids: list[int]) -> None:
     transitions.emit_ready(tx, task_ids)
 
 
-def _end_of_lease(row: TaskRow) -> str:
-    """Return the log entry of a task with an expired lease."""
+def _expiry_text(row: TaskRow) -> str:
+    """Return the text of the log entry of a task with an expired lease."""
     lease, end = f"the lease of {row.lock_holder} (fence {row.fence})", rfc3339(row.lock_expires_at or 0)
     if not _is_unconfirmed(row):
         return f"{lease} expired at {end}"
@@ -257,8 +257,8 @@ def _handover_fields(tx: Tx, row: TaskRow, context: ClaimContext) -> dict[str, A
 
 
 def held_leases(tx: Tx, *, limit: int) -> list[schemas.OtherLeaseView]:
-    """Return the leases of the actor that end first."""
-    return _views(agents.leases(tx, limit))
+    """Return up to `limit` leases of the actor, the earliest expiry first."""
+    return _views(agents.held_leases(tx, limit))
 
 
 def _views(held: Iterable[HeldLease]) -> list[schemas.OtherLeaseView]:

@@ -26,6 +26,7 @@ from project_manager.store.transaction import Tx
 
 _ID = re.compile(r"#*[0-9]+")
 _DELETED_AT_ONCE = 500
+"""Maximum number of tasks that one statement deletes."""
 
 
 def create(tx: Tx, command: schemas.CreateTask) -> schemas.TaskView:
@@ -248,8 +249,8 @@ def delete_tasks(tx: Tx, ids: Collection[int]) -> list[int]:
 def _delete_some(tx: Tx, rows: list[TaskRow], deleted: frozenset[int]) -> set[int]:
     """Delete `rows`, a part of the tasks `deleted`, and return the ids of all tasks that it may have made ready."""
     conflicting = links.conflicts_of_any(tx, [row.id for row in rows if row.lock_holder is not None])
-    waiting = bulk.dependents_of(tx, [row.id for row in rows if row.status != Status.DONE])
-    needed = bulk.dependencies_of(tx, [row.id for row in rows if Status(row.status) not in CLOSED])
+    waiting = bulk.dependents_of_any(tx, [row.id for row in rows if row.status != Status.DONE])
+    needed = bulk.dependencies_of_any(tx, [row.id for row in rows if Status(row.status) not in CLOSED])
     bulk.delete_tasks(tx, [row.id for row in rows])
     bulk.recount(tx, sorted((waiting | needed) - deleted))
     for row in rows:

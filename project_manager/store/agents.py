@@ -76,8 +76,8 @@ def get(tx: Tx, agent_id: str) -> AgentRow | None:
     return _GET.one(tx, AgentRow._make, agent_id=agent_id)
 
 
-def leases(tx: Tx, limit: int) -> list[HeldLease]:
-    """Return the actor's leases, the earliest expiry first."""
+def held_leases(tx: Tx, limit: int) -> list[HeldLease]:
+    """Return up to `limit` leases of the actor, the earliest expiry first."""
     return _FIRST_LEASES.all(tx, HeldLease._make, agent_id=tx.actor.id, now=tx.now, limit=limit)
 
 

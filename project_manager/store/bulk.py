@@ -1,4 +1,4 @@
-"""Reads and writes of many rows at once, for plans.
+"""Reads and writes of many rows at once, for plans and deletions.
 
 The writes leave the counters of tasks as they are. Call `recount` afterwards.
 """
@@ -69,10 +69,10 @@ _CONFLICTS = Statement(
     )
 )
 _DROP_DEPENDENCIES = Statement(delete(_dependencies).where(is_among(_dependencies.c.task_id, "ids")))
-_DEPENDENCIES_OF = Statement(
+_DEPENDENCIES_OF_ANY = Statement(
     select(_dependencies.c.depends_on_id).where(is_among(_dependencies.c.task_id, "ids")).distinct()
 )
-_DEPENDENTS_OF = Statement(
+_DEPENDENTS_OF_ANY = Statement(
     select(_dependencies.c.task_id).where(is_among(_dependencies.c.depends_on_id, "ids")).distinct()
 )
 _DELETE_TASKS = Statement(delete(tasks).where(is_among(tasks.c.id, "ids")))
@@ -148,7 +148,7 @@ def add(tx: Tx, table: str, values: dict[str, Any]) -> int:
 
 
 def write(tx: Tx, table: str, values: dict[str, Any]) -> None:
-    """Insert a row like `add`, without waiting for its id."""
+    """Insert a row like `add`, but do not wait for its id, which takes a round trip to a PostgreSQL server."""
     _insert(table, tuple(values), False).write(tx, **values)
 
 
@@ -168,14 +168,14 @@ def children(tx: Tx, kind: type[Child], table: str, column: str, parent_id: int)
         last = rows[-1][0]
 
 
-def dependencies_of(tx: Tx, ids: Collection[int]) -> set[int]:
+def dependencies_of_any(tx: Tx, ids: Collection[int]) -> set[int]:
     """Return the ids of the tasks that at least one of these tasks depends on."""
-    return _ids(_DEPENDENCIES_OF, tx, ids)
+    return _ids(_DEPENDENCIES_OF_ANY, tx, ids)
 
 
-def dependents_of(tx: Tx, ids: Collection[int]) -> set[int]:
+def dependents_of_any(tx: Tx, ids: Collection[int]) -> set[int]:
     """Return the ids of the tasks that depend on at least one of these tasks."""
-    return _ids(_DEPENDENTS_OF, tx, ids)
+    return _ids(_DEPENDENTS_OF_ANY, tx, ids)
 
 
 def delete_tasks(tx: Tx, ids: Collection[int]) -> None:

@@ -62,6 +62,7 @@ class ClaimContext(NamedTuple):
 _log = task_logs.alias("log")
 _entries = select(func.count()).select_from(_log).where(_log.c.task_id == tasks.c.id)
 _handoff = select(func.max(_log.c.id)).where(_log.c.task_id == tasks.c.id, _log.c.kind == literal_column("'handoff'"))
+# One of them may be on this task, and one more shows that a claim does not report all.
 _held = FIRST_LEASES.limit(literal_column(str(OTHER_LEASES_WITH_CLAIM + 2))).subquery("first_lease")
 _leases = select(GroupedArrays(JsonArray(*_held.c), _held.c.lock_expires_at))
 _CONTEXT = (

@@ -1,7 +1,7 @@
 """SQLAlchemy Core statements, compiled at their first use and run on the driver's connection.
 
 A claim through `Connection.execute` costs four to six times as much CPU (docs/performance.md). There are no type
-processors, so columns hold integers, text and bytes only. For IN over a list use `elements` or `is_among`.
+processors, so columns hold integers, text and bytes only. For IN use `is_among` with numbers, `elements` with texts.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -19,7 +19,7 @@ CONNECT_SECONDS = 3
 PREPARED_STATEMENTS = 1000
 
 OnNotice = Callable[[psycopg.errors.Diagnostic], None]
-"""Receiver of the warnings of a server."""
+"""Callback for notices and warnings of the server."""
 
 _PARAMETERS: dict[str, Any] = {
     "connect_timeout": CONNECT_SECONDS,
@@ -79,9 +79,10 @@ def each_host(given: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def newest_host(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of libpq for the host with the highest timeline, or all of them if none is known.
+    """Return the parameters of libpq for the host with the highest timeline, or `given` if no timeline can be read.
 
-    Commands and migrations use it, for which the tables may be missing. An old primary must not be migrated.
+    An old primary must not be migrated. Commands and migrations cannot use `connect_to_newest`, because the tables may
+    not exist yet.
     """
     candidates = each_host(given)
     if len(candidates) == 1:
@@ -153,7 +154,7 @@ def _identify(connection: ProbingConnection, timelines: Timelines) -> None:
     known = timelines.known
     try:
         (row,) = connection.execute(_HISTORY.format(_IDENTITY))
-    except _HIDDEN:  # by the service of a provider
+    except _HIDDEN:  # some managed services hide the identity
         (row,) = connection.execute(_HISTORY.format("NULL, NULL"))
     server = None if row[0] is None else Server(*row[:2])
     connection.server, connection.stored = server, Server(*row[2:4])

@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 
 _STORED = "SELECT system, timeline, commits FROM counter WHERE id = 1"
 _STORE = "UPDATE counter SET system = $1, timeline = $2 WHERE id = 1"
-# The mark of a promotion is in the table of the marks of batches, because it is as small.
+# The mark of a promotion is in the table of the marks of batches, because it is as small. `write_connection.py` keeps
+# it when it deletes old marks.
 _PROMOTIONS = "SELECT writer, batch FROM batch_marks WHERE writer = ANY($1)"
 _DELETE_PROMOTIONS = "DELETE FROM batch_marks WHERE writer LIKE 'timeline %'"
 _STORE_PROMOTION = (

@@ -38,7 +38,7 @@ _CLOSE = (
 _MARK = "SELECT batch FROM batch_marks WHERE writer = $1"
 _TOUCH_MARK = "UPDATE batch_marks SET at = at WHERE writer = $1"
 _NOT_CONFIRMED = "the standby of the database has not confirmed the commit"
-# The marks of promotions stay for processes that were away for longer.
+# `promotion.py` deletes the marks of promotions. A process that was away for longer still needs them.
 _DELETE_MARKS = "DELETE FROM batch_marks WHERE writer = $1 OR (at < $2 AND writer NOT LIKE 'timeline %')"
 
 
@@ -205,8 +205,8 @@ class PostgresWriteConnection:
             try:
                 return self._committing and self._is_kept()
             except driver.DIALECT.driver_error as error:
-                is_repeated = self.connection.is_lost or isinstance(error, LockNotAvailable)
-                if not is_repeated or monotonic() >= until:
+                can_retry = self.connection.is_lost or isinstance(error, LockNotAvailable)
+                if not can_retry or monotonic() >= until:
                     raise
             if self.connection.is_lost:
                 self._reconnect()
