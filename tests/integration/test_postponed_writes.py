@@ -32,6 +32,7 @@ CLAIMS = 20
 CLAIM_EACH, LAST_CLAIM, FINISH_EACH = 1, 1, 2
 LOCK, ROWS_OF_EVENTS, NEXT_DUE, CLOSE = 1, 1, 1, 1
 ONCE = LOCK + ROWS_OF_EVENTS + NEXT_DUE + CLOSE
+"""Round trips of a batch. The calls of an interface take one more, the check for unconfirmed leases."""
 
 
 @pytest.fixture
