@@ -1,7 +1,7 @@
 """Instances when another PostgreSQL server is promoted, or a server with another history answers."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from queue import SimpleQueue
@@ -188,6 +188,23 @@ def test_a_process_that_knows_lost_commits_begins_an_epoch_also_after_another_pr
             assert synchronous.read(RESTORED) == [(1,)]
 
 
+def test_a_process_begins_no_epoch_for_a_loss_for_which_another_has_begun_one(synchronous: PostgresCluster) -> None:
+    database.prepare(synchronous.url, auto_migrate=True)
+    synchronous.add_standby()
+    with writing(synchronous) as knowing, writing(synchronous) as late, writing(synchronous) as other:
+        lose_a_write_of(knowing, other, synchronous, writes_of=[late] * 20)
+        write(knowing)
+        assert synchronous.read(RESTORED) == [(1,)]
+        synchronous.add_standby()
+        write(other)
+        synchronous.primary.kill()
+        synchronous.promote()
+        for connection in (other, knowing, late):
+            write(connection)
+            assert synchronous.read(RESTORED) == [(1,)]
+        assert stored_server(synchronous)[1] == 3
+
+
 def delete_old_marks(cluster: PostgresCluster, timeline: int) -> None:
     """Make the mark of a promotion old, and let a process delete old marks at its end."""
     cluster.primary.query(MAKE_OLD, f"timeline %/{timeline}", database=DATABASE)
@@ -195,14 +212,24 @@ def delete_old_marks(cluster: PostgresCluster, timeline: int) -> None:
         write(connection)
 
 
-def lose_a_write_of(knowing: PostgresWriteConnection, other: PostgresWriteConnection, cluster: PostgresCluster) -> None:
-    """Promote a standby without the last write of one process. The other one does not know it, and keeps the epoch."""
+def lose_a_write_of(
+    knowing: PostgresWriteConnection,
+    other: PostgresWriteConnection,
+    cluster: PostgresCluster,
+    *,
+    writes_of: Sequence[PostgresWriteConnection] = (),
+) -> None:
+    """Promote a standby without the last write of one process. The other one does not know it, and keeps the epoch.
+
+    Further writes that are lost are one of each of `writes_of`.
+    """
     for connection in (knowing, other):
         write(connection)
     cluster.primary.query("ALTER SYSTEM SET synchronous_standby_names = ''")
     cluster.primary.query("SELECT pg_reload_conf()")
     cluster.cut_off_standby()
-    write(knowing)
+    for connection in (knowing, *writes_of):
+        write(connection)
     cluster.primary.kill()
     cluster.promote()
     write(other)

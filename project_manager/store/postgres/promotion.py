@@ -87,6 +87,8 @@ class Promotion:
         timelines = range(used.timeline + 1, server.timeline + 1)
         marks = [_mark_of(server._replace(timeline=timeline)) for timeline in timelines]
         commits = dict(self._connection.execute(_PROMOTIONS, (marks,)))
+        if _ALL_COMMITS in commits.values():  # that epoch is for all commits that this process may miss
+            return _ALL_COMMITS
         return min(commits.values()) if _mark_of(server) in commits else None
 
     def _note_promotion(self, server: Server, commits: int) -> None:
