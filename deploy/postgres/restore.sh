@@ -3,6 +3,6 @@
 # Patroni runs this instead of initdb when RESTORE_TARGET is set. docs/postgresql.md has the whole procedure.
 set -euo pipefail
 
-options=(--target-timeline="$RESTORE_TIMELINE")
+options=(--target-timeline="${RESTORE_TIMELINE:-latest}")
 [ "$RESTORE_TARGET" = latest ] || options+=(--type=time --target="$RESTORE_TARGET" --target-action=promote)
 exec pgbackrest --stanza=main "${options[@]}" restore

@@ -2,7 +2,7 @@
 
 import pytest
 
-from project_manager.store.postgres.hosts import each_host
+from project_manager.store.postgres.hosts import each_host, has_several_hosts
 from project_manager.store.postgres.timelines import Known, Server, Timelines, WrongServer
 
 FIRST, PROMOTED, OTHER = Server("7", 1), Server("7", 2), Server("8", 1)
@@ -86,3 +86,10 @@ def test_each_host_of_a_url_is_tried_on_its_own() -> None:
     assert each_host({"host": "a,b", "port": "1,2"}) == [{"host": "a", "port": "1"}, {"host": "b", "port": "2"}]
     assert each_host({"host": "a,b", "port": "1"}) == [{"host": "a", "port": "1"}, {"host": "b", "port": "1"}]
     assert each_host({"dbname": "tasks"}) == [{"dbname": "tasks"}]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"), [("host=a", False), ("host=a,b", True), ("hostaddr=10.0.0.1,10.0.0.2", True), ("", False)]
+)
+def test_a_url_names_several_hosts_by_name_or_by_address(hosts: str, expected: bool) -> None:
+    assert has_several_hosts(f"postgresql:///tasks?{hosts}") is expected

@@ -65,7 +65,7 @@ def parameters(url: str, *, read_write: bool = True) -> dict[str, Any]:
 
 def has_several_hosts(url: str) -> bool:
     """Return whether a URL names several hosts, of which one takes writes."""
-    return "," in str(conninfo_to_dict(url).get("host", ""))
+    return len(each_host(conninfo_to_dict(url))) > 1
 
 
 def each_host(given: dict[str, Any]) -> list[dict[str, Any]]:
