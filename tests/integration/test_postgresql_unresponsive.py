@@ -210,25 +210,34 @@ class LostBatch:
 
 @asynccontextmanager
 async def lost_batch(api: OperationsClient, proxy: Proxy, cut: Cut, url: str) -> AsyncIterator[LostBatch]:
+    """Lose a batch. The instance connects again only when the other session has the lock, not before it."""
     attempts = count(1)
     has_lock, goes_on = threading.Event(), threading.Event()
+    is_taken = anyio.Event()
 
     def create(tx: Tx) -> None:
         attempt = next(attempts)
         tasks.create(tx, validation.read(CreateTask, {"name": f"attempt {attempt}"}))
         if attempt == 1:
+            proxy.closes_at_cut = True
             proxy.cut_next(cut)
         has_lock.set()
         assert goes_on.wait(TIMEOUT)
+
+    async def take_lock() -> None:
+        await holder.execute("SELECT FROM project_manager.counter FOR UPDATE")
+        is_taken.set()
 
     async with await psycopg.AsyncConnection.connect(url) as holder, anyio.create_task_group() as group:
         lost = LostBatch(holder.rollback)
         with anyio.fail_after(TIMEOUT):
             group.start_soon(lost.write, api, create)
             await anyio.to_thread.run_sync(has_lock.wait, TIMEOUT)
-            group.start_soon(holder.execute, "SELECT FROM project_manager.counter FOR UPDATE")
+            group.start_soon(take_lock)
             await waits_for_lock(holder.info.backend_pid, url)
             goes_on.set()
+            await is_taken.wait()
+            proxy.open()
             yield lost
 
 
