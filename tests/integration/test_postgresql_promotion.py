@@ -61,6 +61,14 @@ def synchronous() -> Iterator[PostgresCluster]:
 
 
 @pytest.fixture
+def prepared(synchronous: PostgresCluster) -> PostgresCluster:
+    """Return a cluster with the tables and a synchronous standby."""
+    database.prepare(synchronous.url, auto_migrate=True)
+    synchronous.add_standby()
+    return synchronous
+
+
+@pytest.fixture
 def asynchronous() -> Iterator[PostgresCluster]:
     with running_cluster(is_synchronous=False) as cluster:
         yield cluster
@@ -156,53 +164,47 @@ async def old_primary_is_refused(cluster: PostgresCluster, api: OperationsClient
 
 
 def test_a_process_that_knows_lost_commits_begins_an_epoch_after_another_has_accepted_the_promotion(
-    synchronous: PostgresCluster,
+    prepared: PostgresCluster,
 ) -> None:
-    database.prepare(synchronous.url, auto_migrate=True)
-    synchronous.add_standby()
-    with writing(synchronous) as knowing, writing(synchronous) as other:
-        lose_a_write_of(knowing, other, synchronous)
+    with writing(prepared) as knowing, writing(prepared) as other:
+        lose_a_write_of(knowing, other, prepared)
         for connection in (knowing, other):
             write(connection)
-            assert synchronous.read(RESTORED) == [(1,)]
+            assert prepared.read(RESTORED) == [(1,)]
 
 
 def test_a_process_that_knows_lost_commits_begins_an_epoch_also_after_another_promotion_that_has_lost_none(
-    synchronous: PostgresCluster,
+    prepared: PostgresCluster,
 ) -> None:
-    database.prepare(synchronous.url, auto_migrate=True)
-    synchronous.add_standby()
-    with writing(synchronous) as knowing, writing(synchronous) as other:
-        lose_a_write_of(knowing, other, synchronous)
-        synchronous.add_standby()
+    with writing(prepared) as knowing, writing(prepared) as other:
+        lose_a_write_of(knowing, other, prepared)
+        prepared.add_standby()
         for _ in range(3):
             write(other)
-        synchronous.primary.kill()
-        synchronous.promote()
+        prepared.primary.kill()
+        prepared.promote()
         write(other)
-        assert stored_server(synchronous)[1] == 3
-        delete_old_marks(synchronous, timeline=2)
-        assert synchronous.read(RESTORED) == [(0,)]
+        assert stored_server(prepared)[1] == 3
+        delete_old_marks(prepared, timeline=2)
+        assert prepared.read(RESTORED) == [(0,)]
         for connection in (knowing, other):
             write(connection)
-            assert synchronous.read(RESTORED) == [(1,)]
+            assert prepared.read(RESTORED) == [(1,)]
 
 
-def test_a_process_begins_no_epoch_for_a_loss_for_which_another_has_begun_one(synchronous: PostgresCluster) -> None:
-    database.prepare(synchronous.url, auto_migrate=True)
-    synchronous.add_standby()
-    with writing(synchronous) as knowing, writing(synchronous) as late, writing(synchronous) as other:
-        lose_a_write_of(knowing, other, synchronous, writes_of=[late] * 20)
+def test_a_process_begins_no_epoch_for_a_loss_for_which_another_has_begun_one(prepared: PostgresCluster) -> None:
+    with writing(prepared) as knowing, writing(prepared) as late, writing(prepared) as other:
+        lose_a_write_of(knowing, other, prepared, writes_of=[late] * 20)
         write(knowing)
-        assert synchronous.read(RESTORED) == [(1,)]
-        synchronous.add_standby()
+        assert prepared.read(RESTORED) == [(1,)]
+        prepared.add_standby()
         write(other)
-        synchronous.primary.kill()
-        synchronous.promote()
+        prepared.primary.kill()
+        prepared.promote()
         for connection in (other, knowing, late):
             write(connection)
-            assert synchronous.read(RESTORED) == [(1,)]
-        assert stored_server(synchronous)[1] == 3
+            assert prepared.read(RESTORED) == [(1,)]
+        assert stored_server(prepared)[1] == 3
 
 
 def delete_old_marks(cluster: PostgresCluster, timeline: int) -> None:
