@@ -12,13 +12,13 @@ from sqlalchemy import ColumnElement, ScalarSelect, bindparam, delete, func, ins
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import CLOSED, Status
+from project_manager.store.row_inserts import RowInsert
 from project_manager.store.statement import Statement, bindparams, is_among
 from project_manager.store.tables import epics, metadata, projects, task_conflicts, task_dependencies, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
 from project_manager.store.transaction import Tx
 
-_ROWS_PER_INSERT = (64, 8, 1)
-_RECOUNTED_AT_ONCE = 1000
+_IDS_AT_ONCE = 1000
 AT_ONCE = 16
 """Number of rows with long texts that an export reads at once, so that it needs little memory."""
 
@@ -68,6 +68,7 @@ _CONFLICTS = Statement(
         task_conflicts.c.task_id, task_conflicts.c.other_id
     )
 )
+_ADD_DEPENDENCIES = RowInsert(_dependencies, ("task_id", "depends_on_id"), (64, 8, 1))
 _DROP_DEPENDENCIES = Statement(delete(_dependencies).where(is_among(_dependencies.c.task_id, "ids")))
 _DEPENDENCIES_OF_ANY = Statement(
     select(_dependencies.c.depends_on_id).where(is_among(_dependencies.c.task_id, "ids")).distinct()
@@ -185,13 +186,10 @@ def delete_tasks(tx: Tx, ids: Collection[int]) -> None:
 
 def replace_dependencies(tx: Tx, links: dict[int, list[int]]) -> None:
     """Replace the dependencies of each task in `links` with the given ids. `recount` sets the counters."""
-    _DROP_DEPENDENCIES.write(tx, ids=json.dumps(list(links)))
+    for ids in _parts([*links]):
+        _DROP_DEPENDENCIES.write(tx, ids=ids)
     values = [number for task_id, others in links.items() for other_id in others for number in (task_id, other_id)]
-    start = 0
-    for size in _ROWS_PER_INSERT:
-        while len(values) - start >= 2 * size:
-            _add_dependencies(size).write_in_order(tx, values[start : start + 2 * size])
-            start += 2 * size
+    _ADD_DEPENDENCIES.write(tx, values)
 
 
 def add_conflict(tx: Tx, one: int, other: int) -> None:
@@ -208,13 +206,21 @@ def drop_conflict(tx: Tx, one: int, other: int) -> None:
 
 def recount(tx: Tx, task_ids: list[int]) -> None:
     """Set `open_dependencies` and `unblocks` of these tasks from the present links and statuses."""
-    for start in range(0, len(task_ids), _RECOUNTED_AT_ONCE):
-        _RECOUNT.write(tx, ids=json.dumps(task_ids[start : start + _RECOUNTED_AT_ONCE]))
+    for ids in _parts(task_ids):
+        _RECOUNT.write(tx, ids=ids)
 
 
 def find_wrong_counters(tx: Tx, limit: int) -> list[int]:
     """Return the ids of up to `limit` tasks with counters that `recount` would change."""
     return [row[0] for row in _MISCOUNTED.rows(tx, limit=limit)]
+
+
+def _parts(ids: list[int]) -> Iterator[str]:
+    """Yield the ids in parts, each as a JSON array.
+
+    A server can compare each row of a small table with each id, so that one statement for all ids could take long.
+    """
+    return (json.dumps(ids[start : start + _IDS_AT_ONCE]) for start in range(0, len(ids), _IDS_AT_ONCE))
 
 
 def _ids(statement: Statement, tx: Tx, ids: Collection[int]) -> set[int]:
@@ -226,14 +232,6 @@ def _grouped(tx: Tx, pairs: Statement) -> dict[int, list[int]]:
     for one, other in tx.keeping_alive(pairs.rows(tx)):
         found.setdefault(one, []).append(other)
     return found
-
-
-@lru_cache(maxsize=len(_ROWS_PER_INSERT))
-def _add_dependencies(size: int) -> Statement:
-    rows: list[dict[str, Any]] = [
-        {name: bindparam(f"{name}_{number}") for name in ("task_id", "depends_on_id")} for number in range(size)
-    ]
-    return Statement(insert(_dependencies).values(rows))
 
 
 @lru_cache(maxsize=16)

@@ -1,17 +1,18 @@
 """The outbox: events, inserted in the transaction of the change and read in the order of commits."""
 
 import json
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, func, select
 
 from project_manager.clock import rfc3339
 from project_manager.domain.events import OPERATOR_ONLY_TYPES, TASK_TYPES, Event
 from project_manager.store import chain, compact_rows, pages
 from project_manager.store.chain import Head
 from project_manager.store.pages import Total
+from project_manager.store.row_inserts import RowInsert
 from project_manager.store.seals import Digests
 from project_manager.store.statement import Statement, elements
 from project_manager.store.tables import events, meta
@@ -75,7 +76,7 @@ _COLUMNS = [events.c[name] for name in EventRow._fields]
 _WRITTEN = (*chain.COLUMNS, "hash")
 _TYPE, _TASK_ID, _DATA = (chain.COLUMNS.index(name) - 1 for name in ("type", "task_id", "data"))
 """Positions in a row of the outbox, which has no `seq` yet."""
-_ROWS_PER_INSERT = (16, 4, 2, 1)
+_INSERT = RowInsert(events, _WRITTEN, (16, 4, 2, 1))
 _AT_ONCE = 256
 """Number of events between two statements, so that the server does not end the transaction of a large batch as idle."""
 _AFTER = Statement(
@@ -150,19 +151,8 @@ def _write(tx: Tx, rows: list[list[Any]], head: Head) -> Head:
         link = chain.link(link, columns)
         values += columns
         values.append(link)
-    start = 0
-    for size in _ROWS_PER_INSERT:
-        length = size * len(_WRITTEN)
-        while len(values) - start >= length:
-            _add(size).write_in_order(tx, values[start : start + length])
-            start += length
+    _INSERT.write(tx, values)
     return Head(seq, link)
-
-
-@cache
-def _add(size: int) -> Statement:
-    rows: list[dict[str, Any]] = [{name: bindparam(f"{name}_{number}") for name in _WRITTEN} for number in range(size)]
-    return Statement(insert(events).values(rows))
 
 
 def after(tx: Tx, since: int, limit: int) -> list[EventRow]:

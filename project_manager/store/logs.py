@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, select
 
 from project_manager.store import pages
 from project_manager.store.pages import Total
+from project_manager.store.row_inserts import RowInsert
 from project_manager.store.statement import Statement
 from project_manager.store.tables import task_logs
 from project_manager.store.transaction import Tx
@@ -25,7 +26,7 @@ class LogRow(NamedTuple):
 
 
 _COLUMNS = [task_logs.c[name] for name in LogRow._fields]
-_ROWS_PER_INSERT = (32, 8, 1)
+_INSERT = RowInsert(task_logs, LogRow._fields[1:], returns_ids=True)
 _GET = Statement(select(*_COLUMNS).where(task_logs.c.id == bindparam("log_id")))
 
 
@@ -53,24 +54,11 @@ def add(tx: Tx, task_id: int, author: str, kind: str, body: str) -> LogRow:
 
 def add_all(tx: Tx, bodies: Sequence[tuple[int, str]], author: str, kind: str) -> list[LogRow]:
     """Insert an entry for each pair of task id and body, many per statement, and return the entries in this order."""
-    ids: list[int] = []
-    for size in _ROWS_PER_INSERT:
-        while len(bodies) - len(ids) >= size:
-            part = bodies[len(ids) : len(ids) + size]
-            values = [value for task_id, body in part for value in (task_id, author, kind, body, tx.now)]
-            # The rows get ascending ids in their order. RETURNING may return them in any order.
-            ids += sorted(int(row[0]) for row in _insert(size).rows_in_order(tx, values))
+    values = [value for task_id, body in bodies for value in (task_id, author, kind, body, tx.now)]
+    ids = _INSERT.ids(tx, values)
     return [
         LogRow(log_id, task_id, author, kind, body, tx.now) for log_id, (task_id, body) in zip(ids, bodies, strict=True)
     ]
-
-
-@lru_cache(maxsize=len(_ROWS_PER_INSERT))
-def _insert(size: int) -> Statement:
-    rows: list[dict[str, Any]] = [
-        {name: bindparam(f"{name}_{number}") for name in LogRow._fields[1:]} for number in range(size)
-    ]
-    return Statement(insert(task_logs).values(rows).returning(task_logs.c.id))
 
 
 def newest(tx: Tx, task_id: int, limit: int, *, before: int, kind: str | None = None) -> tuple[list[LogRow], bool]:

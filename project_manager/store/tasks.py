@@ -3,11 +3,10 @@
 import json
 from collections import namedtuple
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, bindparam, case, func, insert, null, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, null, select, update
 from sqlalchemy.sql.expression import UnaryExpression, literal_column
 from sqlalchemy.sql.operators import custom_op
 
@@ -15,6 +14,7 @@ from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import TASK_FIELDS
 from project_manager.store import search
 from project_manager.store.functions import AsNumber, GroupedArrays, GroupedIds, JsonArray
+from project_manager.store.row_inserts import RowInsert
 from project_manager.store.statement import Row, Statement, bindparams, is_among, json_elements
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
@@ -168,8 +168,8 @@ WRITABLE = ["deferred", *(field.name for field in TASK_FIELDS if field.editable 
 _GIVEN = ("project_id", "status", "created_by", "created_at", "completed_at", "fence", "archived")
 _INITIAL = {"version": 1, "lock_fenced": 0, "open_dependencies": 0, "unblocks": 0}
 _INSERTED = [column.name for column in tasks.c if column.name in {*WRITABLE, *_GIVEN, *_INITIAL, "updated_at"}]
-"""Columns of a new task, in the order in which a statement names them."""
-_ROWS_PER_INSERT = (32, 8, 1)
+"""Columns of a new task, in the order of the table."""
+_INSERT = RowInsert(tasks, _INSERTED, returns_ids=True)
 _UPDATE = Statement(
     update(tasks)
     .where(
@@ -259,13 +259,7 @@ def add(tx: Tx, values: dict[str, Any]) -> int:
 
 def add_all(tx: Tx, rows: Sequence[dict[str, Any]]) -> list[int]:
     """Insert tasks like `add`, many per statement, and return their ids in the same order."""
-    ids: list[int] = []
-    for size in _ROWS_PER_INSERT:
-        while len(rows) - len(ids) >= size:
-            part = rows[len(ids) : len(ids) + size]
-            values = [value for row in part for value in _new_row(tx, row)]
-            # The rows get ascending ids in their order. RETURNING may return them in any order.
-            ids += sorted(int(row[0]) for row in _insert(size).rows_in_order(tx, values))
+    ids = _INSERT.ids(tx, [value for row in rows for value in _new_row(tx, row)])
     for task_id, row in zip(ids, rows, strict=True):
         search.index_task(tx, task_id, *[row[name] for name in search.TASK_TEXTS])
     return ids
@@ -274,12 +268,6 @@ def add_all(tx: Tx, rows: Sequence[dict[str, Any]]) -> list[int]:
 def _new_row(tx: Tx, values: dict[str, Any]) -> list[Any]:
     columns = {**_INITIAL, **_to_columns(tx, values), "updated_at": tx.now}
     return [columns[name] for name in _INSERTED]
-
-
-@lru_cache(maxsize=len(_ROWS_PER_INSERT))
-def _insert(size: int) -> Statement:
-    rows: list[dict[str, Any]] = [{name: bindparam(f"{name}_{number}") for name in _INSERTED} for number in range(size)]
-    return Statement(insert(tasks).values(rows).returning(tasks.c.id))
 
 
 def update_row(tx: Tx, current: TaskRow, values: dict[str, Any]) -> None:

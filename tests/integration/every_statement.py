@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 from project_manager import store
 from project_manager.domain.assumptions import WITHOUT_VERDICT
 from project_manager.schemas.tasks import TASK_FIELD_NAMES
-from project_manager.store import bulk, copying, events, logs, seals, search, task_filters, tasks
+from project_manager.store import copying, seals, search, task_filters
 from project_manager.store.assumptions import VerdictRow
 from project_manager.store.bulk_knowledge import AssumptionRecord
 from project_manager.store.claim_search import _Shape
 from project_manager.store.knowledge import KnowledgeLogRow
 from project_manager.store.logs import LogRow
+from project_manager.store.row_inserts import RowInsert
 from project_manager.store.statement import Statement
 from project_manager.store.tables import metadata
 
@@ -47,6 +48,9 @@ def _held() -> Iterator[Named]:
         for name, value in vars(module).items():
             if isinstance(value, Statement):
                 yield Named(f"{module.__name__.removeprefix(PREFIX)}.{name}", value)
+            elif isinstance(value, RowInsert):
+                for statement in value.statements():
+                    yield Named(f"{module.__name__.removeprefix(PREFIX)}.{name}", statement)
 
 
 def builders() -> dict[str, "_lru_cache_wrapper[Any]"]:
@@ -107,7 +111,6 @@ NEW_ROWS = ("task_logs", "knowledge_items", "knowledge_logs", "assumptions", "as
 ARGUMENTS: dict[str, Arguments] = {
     "agents._listed": [(None,), (False,), (True,)],
     "assumptions._listed": [(None,), (WITHOUT_VERDICT,), ("CONFIRMED",)],
-    "bulk._add_dependencies": product(bulk._ROWS_PER_INSERT),
     "bulk._insert": [
         (name, tuple(metadata.tables[name].c.keys()[1:]), returns_id) for name, returns_id in product(NEW_ROWS, BOTH)
     ],
@@ -122,7 +125,6 @@ ARGUMENTS: dict[str, Arguments] = {
         *((table, ("id", *texts)) for table, texts in search.INDEXED.values()),
     ],
     "epics._listed": product(subsets("project_id", "status")),
-    "events._add": product(events._ROWS_PER_INSERT),
     "events._selected": product(subsets("types", "project_id")),
     "knowledge._logged": product(BOTH),
     "knowledge._listed": product(subsets(*KNOWLEDGE, most=1), BOTH),
@@ -135,7 +137,6 @@ ARGUMENTS: dict[str, Arguments] = {
     "listing._first_ids_statement": [(names, True) for names in LISTS if task_filters.has_ranges(names)],
     "listing._matching_statement": product(LISTS, [True]),
     "listing._counter": [*product(LISTS, [True]), *product(READY_LISTS, [False])],
-    "logs._insert": product(logs._ROWS_PER_INSERT),
     "logs._newest": product(BOTH),
     "logs._count": product(BOTH),
     "postgres.search._replace": [("tasks_fts",), ("knowledge_fts",)],
@@ -150,5 +151,4 @@ ARGUMENTS: dict[str, Arguments] = {
     "sqlite.search._words_with_prefix": [("tasks_fts",), ("knowledge_fts",)],
     "task_filters._size_of": product([*task_filters._INDEXES, *map(frozenset, [["ready"], ["ready", "project_id"]])]),
     "task_rows._chunk_statement": product([TASK_FIELD_NAMES], BOTH),
-    "tasks._insert": product(tasks._ROWS_PER_INSERT),
 }

@@ -21,8 +21,8 @@ from tests.architecture.tree import files, name_of, nodes
 from tests.integration.every_statement import ARGUMENTS, builders, every_statement
 
 STORE = "project_manager/store/"
-HELPERS = {"pages"}
-"""Modules with functions that other modules call to build their own statements."""
+HELPERS = {"pages", "row_inserts"}
+"""Modules that other modules use to build their own statements."""
 NUMBER = "int8"
 TEXTS = {"bytea", "json", "text", "tsquery", "tsvector", "varchar"}
 """Types of parameters that get a text or bytes. The driver leaves the type of a text to the server."""
