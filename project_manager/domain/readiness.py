@@ -1,16 +1,27 @@
 """Readiness of tasks, and the blockers of tasks that are not ready.
 
 A task is ready if its status is TODO without a lease, every dependency is DONE, it is not deferred, no conflicting task
-has a lease, its failed attempts are below the limit, and its project is not archived. A CANCELLED dependency is a
+has a lease, its failed attempts are below the limit, and it is not withheld (`Withheld`). A CANCELLED dependency is a
 separate blocker: a person has to remove the dependency or reopen the cancelled task.
 """
 
 from dataclasses import dataclass
+from enum import IntFlag
 from typing import NamedTuple
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import NotReady
 from project_manager.domain.statuses import Status
+
+
+class Withheld(IntFlag):
+    """Reasons for which a task is withheld from claims. Such a task is in no index of ready tasks."""
+
+    ARCHIVED = 1
+    TASK_PAUSED = 2
+    PROJECT_PAUSED = 4
+    ALL_PAUSED = 8
+    OFFERED = 16
 
 
 class ReadinessInput(NamedTuple):
@@ -25,7 +36,7 @@ class ReadinessInput(NamedTuple):
     waiting_for: tuple[int, ...]
     running_conflicts: tuple[int, ...]
     deferred_until: int | None
-    archived: bool
+    withheld: int
     cancelled: tuple[int, ...] = ()
 
 
@@ -36,6 +47,15 @@ class Blocker:
     code: str
     message: str
     tasks: tuple[int, ...] = ()
+
+
+_WITHHELD = {
+    Withheld.ARCHIVED: Blocker("archived", "its project is archived"),
+    Withheld.TASK_PAUSED: Blocker("paused", "it is paused"),
+    Withheld.PROJECT_PAUSED: Blocker("paused", "its project is paused"),
+    Withheld.ALL_PAUSED: Blocker("paused", "all work is paused"),
+    Withheld.OFFERED: Blocker("offered_to", "it is offered to another agent"),
+}
 
 
 def failed_attempts(attempts: int) -> str:
@@ -57,9 +77,7 @@ def readiness_blockers(readiness_input: ReadinessInput, *, max_attempts: int) ->
 
 def blockers(readiness_input: ReadinessInput) -> tuple[Blocker, ...]:
     """Return the blockers that do not depend on the status. They also prevent a claim by id."""
-    found = []
-    if readiness_input.archived:
-        found.append(Blocker("archived", "its project is archived"))
+    found = [blocker for reason, blocker in _WITHHELD.items() if reason & readiness_input.withheld]
     open_ids = tuple(task for task in readiness_input.waiting_for if task not in readiness_input.cancelled)
     if open_ids:
         found.append(Blocker("dependencies", f"depends on unfinished {_tasks(open_ids)}", open_ids))

@@ -9,6 +9,7 @@ from project_manager.domain.errors import Invalid
 from project_manager.domain.events import ImportFinished, TaskCreated
 from project_manager.domain.hints import did_you_mean
 from project_manager.domain.names import suggestion
+from project_manager.domain.readiness import Withheld
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import PLAIN
 from project_manager.plans import diff_knowledge, export, progress, reader, writer
@@ -228,7 +229,7 @@ class PlanWriter:
             "completed_at": completed_at if spec["status"] is Status.DONE else None,
             "fence": self._fence,
             "attempts": spec["attempts"],
-            "archived": int(archived),
+            "withheld": int(Withheld.ARCHIVED if archived else 0),
         }
 
     def _edit(self, task: TaskChange, row: TaskRow) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from project_manager.domain.errors import NotEmpty
 from project_manager.domain.events import ProjectArchived, ProjectDeleted, ProjectUpdated
+from project_manager.domain.readiness import Withheld
 from project_manager.domain.task_fields import PROJECT_PLAIN
 from project_manager.schemas import projects as schemas
 from project_manager.schemas.views import DeletedView, Page
@@ -67,10 +68,10 @@ def _set_archived(tx: Tx, project_id: int, archived: bool) -> None:
     """Set the flag of the tasks of a project, and emit an event for each task that is or was ready."""
     if archived:
         ready = claim_search.ids(tx, {"project_id": project_id})
-        tasks.set_archived(tx, project_id, archived)
+        tasks.withhold_project(tx, project_id, Withheld.ARCHIVED)
         transitions.emit_not_ready(tx, ready)
     else:
-        tasks.set_archived(tx, project_id, archived)
+        tasks.stop_withholding_project(tx, project_id, Withheld.ARCHIVED)
         transitions.emit_ready(tx, claim_search.ids(tx, {"project_id": project_id}))
 
 

@@ -112,7 +112,7 @@ def readiness_input(tx: Tx, row: TaskRow) -> ReadinessInput:
         waiting_for=_parse_ids(row.waiting_for),
         running_conflicts=_parse_ids(row.running_conflicts),
         deferred_until=row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None,
-        archived=bool(row.archived),
+        withheld=row.withheld,
         cancelled=_parse_ids(row.cancelled_dependencies),
     )
 
@@ -153,7 +153,7 @@ def tasks(tx: Tx, fields: Fields, rows: list[Values], links: dict[int, TaskLinks
 
 def _complete(tx: Tx, view: dict[str, Any], instants: Iterable[str], extra: Sequence[Any], links: _Blocking) -> None:
     """Convert the `instants` of a task, and set the fields that are computed. `extra` has the EXTRA_COLUMNS."""
-    holder, acquired_at, expires_at, ttl, unconfirmed_fence, archived = extra
+    holder, acquired_at, expires_at, ttl, unconfirmed_fence, withheld = extra
     lock: LockView | None = None
     if holder is not None and expires_at > tx.now:
         fence = view["fence"]
@@ -170,7 +170,7 @@ def _complete(tx: Tx, view: dict[str, Any], instants: Iterable[str], extra: Sequ
         waiting_for,
         running,
         deferred_until,
-        archived,
+        withheld,
         cancelled,
     )
     why = _why_not_ready(facts, tx.max_attempts)

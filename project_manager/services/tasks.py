@@ -98,7 +98,7 @@ def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: schemas.NewTask, 
             "completed_at": tx.now if new.status is Status.DONE else None,
             "fence": meta.fence_floor(tx),
             "attempts": 0,
-            "archived": 0,
+            "withheld": 0,
         },
     )
     row = lookup.task(tx, task_id)

@@ -183,7 +183,7 @@ def is_ready(tx: Tx, row: TaskRow) -> bool:
         and row.lock_holder is None
         and row.open_dependencies == 0
         and not row.deferred
-        and not row.archived
+        and not row.withheld
         and row.running_conflicts == NO_IDS
         and (tx.max_attempts == 0 or row.attempts < tx.max_attempts)
     )

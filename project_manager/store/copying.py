@@ -110,7 +110,7 @@ def _copy(source: Side, target: Target) -> Copied:
         _check_empty(target)
         _DELETE_META.run(target.tx)
     for table in COPIED:
-        _load(target, table.name, table.c.keys(), _rows(source, table))
+        _load(target, table.name, [column.name for column in table.c], _rows(source, table))
     for name, (table, texts) in search.INDEXED.items():
         _load(target, name, search.columns(target.tx, texts), _index_rows(source, target, table, texts))
     for name in NUMBERED:

@@ -1,8 +1,8 @@
 """The tables. Instants are integers (milliseconds since the epoch, UTC). Lists are JSON text.
 
 Only the migrations contain the CHECKs, which exclude invalid states. The columns of a lease are all set or all NULL, a
-leased task is IN_PROGRESS, and only a DONE task has `completed_at`. A task row has the counters and flags that a claim
-needs without a join: `open_dependencies`, `unblocks`, `deferred` and `archived`.
+leased task is IN_PROGRESS or REVIEW, and only a DONE task has `completed_at`. A task row has the counters and flags
+that a claim needs without a join: `open_dependencies`, `unblocks`, `deferred` and `withheld`.
 """
 
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, UniqueConstraint, text
@@ -44,6 +44,7 @@ projects = Table(
     *integers("version", "created_at", "updated_at"),
     Column("archived_at", Number),
     Column("name_key", OrderedText),
+    Column("policy", OrderedText, nullable=False, server_default="{}"),
     UniqueConstraint("name"),
     Index("uq_projects_name_key", "name_key", unique=True),
     sqlite_autoincrement=True,
@@ -81,9 +82,13 @@ tasks = Table(
     *integers("lock_acquired_at", "lock_expires_at", "lock_ttl", nullable=True),
     Column("lock_fenced", Number, nullable=False),
     Column("lock_from", OrderedText),
-    *integers("open_dependencies", "unblocks", "deferred", "archived"),
+    *integers("open_dependencies", "unblocks", "deferred"),
+    Column("archived", Number, key="withheld", nullable=False),  # the flags of `Withheld`; the first one gave the name
     Column("worked_by", OrderedText),
     Column("unconfirmed_fence", Number),
+    *texts("lock_kind", "blocked_by", "offered_to", nullable=True),
+    Column("offered_until", Number),
+    Column("offered_reason", OrderedText),
     UniqueConstraint("project_id", "external_key"),
     sqlite_autoincrement=True,
 )
@@ -167,6 +172,7 @@ task_logs = Table(
     Column("task_id", Number, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
     *texts("author", "kind", "body"),
     Column("created_at", Number, nullable=False),
+    Column("details", OrderedText),
     Index("ix_task_logs_task_id_id", "task_id", "id"),
     PartialIndex("ix_task_logs_handoff", "task_id", "id", where=text("kind = 'handoff'")),
     sqlite_autoincrement=True,
@@ -223,6 +229,7 @@ tokens = Table(
     Column("hash", OrderedText, nullable=False),
     Column("created_at", Number, nullable=False),
     Column("revoked_at", Number),
+    Column("attests", Number, nullable=False, server_default="0"),
     UniqueConstraint("hash"),
     PartialIndex("uq_tokens_name_live", "name", unique=True, where=text("revoked_at IS NULL")),
     PartialIndex("ix_tokens_agent_id_live", "agent_id", where=text("agent_id IS NOT NULL AND revoked_at IS NULL")),

@@ -28,7 +28,7 @@ Values = list[Any]
 Descriptions = Literal["whole", "lead"]
 """The part of descriptions to read. A lead has EXCERPT_CHARACTERS + 1 characters if the description is longer."""
 
-EXTRA_COLUMNS = ("lock_holder", "lock_acquired_at", "lock_expires_at", "lock_ttl", "unconfirmed_fence", "archived")
+EXTRA_COLUMNS = ("lock_holder", "lock_acquired_at", "lock_expires_at", "lock_ttl", "unconfirmed_fence", "withheld")
 """The columns that no field of a task shows as they are."""
 
 _DENSE = 4

@@ -2,7 +2,7 @@
 
 import json
 from collections import namedtuple
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
@@ -10,10 +10,11 @@ from sqlalchemy import ColumnElement, Select, bindparam, case, func, null, selec
 from sqlalchemy.sql.expression import UnaryExpression, literal_column
 from sqlalchemy.sql.operators import custom_op
 
+from project_manager.domain.readiness import Withheld
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import TASK_FIELDS
 from project_manager.store import search
-from project_manager.store.functions import AsNumber, GroupedArrays, GroupedIds, JsonArray
+from project_manager.store.functions import AsNumber, GroupedArrays, GroupedIds, JsonArray, Number
 from project_manager.store.row_inserts import RowInsert
 from project_manager.store.statement import Row, Statement, bindparams, is_among, json_elements
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
@@ -60,9 +61,14 @@ class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
     open_dependencies: int
     unblocks: int
     deferred: int
-    archived: int
+    withheld: int
     worked_by: str | None
     unconfirmed_fence: int | None
+    lock_kind: str | None
+    blocked_by: str | None
+    offered_to: str | None
+    offered_until: int | None
+    offered_reason: str | None
     depends_on: str
     conflicts_with: str
     waiting_for: str
@@ -165,9 +171,9 @@ _BY_KEY = Statement(
     _ROW.where(tasks.c.project_id == bindparam("project_id"), tasks.c.external_key == bindparam("external_key"))
 )
 WRITABLE = ["deferred", *(field.name for field in TASK_FIELDS if field.editable and field.column)]
-_GIVEN = ("project_id", "status", "created_by", "created_at", "completed_at", "fence", "archived")
+_GIVEN = ("project_id", "status", "created_by", "created_at", "completed_at", "fence", "withheld")
 _INITIAL = {"version": 1, "lock_fenced": 0, "open_dependencies": 0, "unblocks": 0}
-_INSERTED = [column.name for column in tasks.c if column.name in {*WRITABLE, *_GIVEN, *_INITIAL, "updated_at"}]
+_INSERTED = [name for name in ROW_FIELDS if name in {*WRITABLE, *_GIVEN, *_INITIAL, "updated_at"}]
 """Columns of a new task, in the order of the table."""
 _INSERT = RowInsert(tasks, _INSERTED, returns_ids=True)
 _UPDATE = Statement(
@@ -187,9 +193,13 @@ _DEFERRED_DUE = Statement(
     .limit(bindparam("limit"))
 )
 _UNDEFER = Statement(update(tasks).where(tasks.c.id == bindparam("task_id")).values(deferred=0))
-_ARCHIVE = Statement(
-    update(tasks).where(tasks.c.project_id == bindparam("project_id")).values(archived=bindparam("archived"))
-)
+_withhold = update(tasks).values(withheld=tasks.c.withheld.bitwise_or(bindparam("reason", type_=Number)))
+_stop_withholding = update(tasks).values(withheld=tasks.c.withheld.bitwise_and(bindparam("others", type_=Number)))
+_of_project = tasks.c.project_id == bindparam("project_id")
+_WITHHOLD_PROJECT = Statement(_withhold.where(_of_project))
+_STOP_WITHHOLDING_PROJECT = Statement(_stop_withholding.where(_of_project))
+_WITHHOLD = Statement(_withhold.where(is_among(tasks.c.id, "ids")))
+_STOP_WITHHOLDING = Statement(_stop_withholding.where(is_among(tasks.c.id, "ids")))
 _COUNTS = Statement(select(tasks.c.status, func.count()).group_by(tasks.c.status))
 _project = json_elements(bindparam("project_ids")).alias("project")
 _project_id = AsNumber(_project.c.value)
@@ -252,7 +262,7 @@ def _from_array(row: Row) -> TaskRow:
 def add(tx: Tx, values: dict[str, Any]) -> int:
     """Insert a task without links, index its texts and return its id.
 
-    `values` also have `project_id`, `status`, `created_by`, `created_at`, `completed_at`, `fence` and `archived`.
+    `values` also have `project_id`, `status`, `created_by`, `created_at`, `completed_at`, `fence` and `withheld`.
     """
     return add_all(tx, [values])[0]
 
@@ -312,9 +322,29 @@ def undefer(tx: Tx, task_id: int) -> None:
     _UNDEFER.write(tx, task_id=task_id)
 
 
-def set_archived(tx: Tx, project_id: int, archived: bool) -> None:
-    """Set the flag `archived` of all tasks of a project."""
-    _ARCHIVE.run(tx, project_id=project_id, archived=int(archived))
+def withhold(tx: Tx, ids: Collection[int], reason: Withheld) -> None:
+    """Withhold these tasks from claims for the reason."""
+    _WITHHOLD.write(tx, ids=json.dumps([*ids]), reason=int(reason))
+
+
+def stop_withholding(tx: Tx, ids: Collection[int], reason: Withheld) -> None:
+    """End this reason of withholding these tasks. Other reasons stay."""
+    _STOP_WITHHOLDING.write(tx, ids=json.dumps([*ids]), others=_others(reason))
+
+
+def withhold_project(tx: Tx, project_id: int, reason: Withheld) -> None:
+    """Withhold all tasks of a project from claims for the reason."""
+    _WITHHOLD_PROJECT.run(tx, project_id=project_id, reason=int(reason))
+
+
+def stop_withholding_project(tx: Tx, project_id: int, reason: Withheld) -> None:
+    """End this reason of withholding all tasks of a project. Other reasons stay."""
+    _STOP_WITHHOLDING_PROJECT.run(tx, project_id=project_id, others=_others(reason))
+
+
+def _others(reason: Withheld) -> int:
+    """Return the flags of all other reasons, also of those that only a newer release knows."""
+    return ~int(reason)
 
 
 def counts(tx: Tx) -> dict[str, int]:
@@ -381,7 +411,7 @@ def ready_conditions(
         source.c.status == literal_column("'TODO'"),
         source.c.open_dependencies == literal_column("0"),
         source.c.deferred == literal_column("0"),
-        source.c.archived == literal_column("0"),
+        source.c.withheld == literal_column("0"),
         *ready_conditions_of_indexed(source, with_attempt_limit=with_attempt_limit, conflicts=conflicts, many=many),
     ]
 

@@ -1,5 +1,7 @@
 """Rows of a database of the first release. The statements run on SQLite and on PostgreSQL."""
 
+from typing import Any
+
 FIRST = "0018"
 """The schema of the first release."""
 
@@ -43,3 +45,11 @@ WITHOUT_HASH = (
     "INSERT INTO events (seq, type, at, actor_id, actor_kind, data) "
     "VALUES (12, 'task.unlocked', 12, 'system', 'system', '{}')"
 )
+
+Contents = dict[str, list[tuple[Any, ...]]]
+"""The rows of each table."""
+
+
+def without_additions(contents: Contents, before: Contents) -> Contents:
+    """Return the tables and columns of `contents` that are in `before` too. A migration adds columns at the end."""
+    return {name: [row[: len(rows[0])] if rows else row for row in contents[name]] for name, rows in before.items()}

@@ -20,7 +20,7 @@ def test_a_task_without_blockers_is_ready() -> None:
     [
         (FREE._replace(status=Status.REVIEW), "status"),
         (FREE._replace(is_leased=True), "leased"),
-        (FREE._replace(archived=True), "archived"),
+        (FREE._replace(withheld=1), "archived"),
         (FREE._replace(waiting_for=(3,)), "dependencies"),
         (FREE._replace(waiting_for=(3,), cancelled=(3,)), "cancelled_dependencies"),
         (FREE._replace(deferred_until=NOW), "deferred"),
