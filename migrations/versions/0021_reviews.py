@@ -4,6 +4,8 @@ The previous release runs on the new schema. It takes a task that is withheld fo
 project, so it claims none of them.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,6 +16,7 @@ depends_on = None
 oldest_release = "0018"
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 WIDENED = (
     ("tasks", "ck_tasks_archived", "archived IN (0, 1)", "archived >= 0"),
     (
@@ -31,6 +34,8 @@ WIDENED = (
     ),
 )
 """Constraints that accept more values: table, name, condition before, and condition after."""
+OFFERED = sa.text("offered_to IS NOT NULL")
+IN_REVIEW = sa.text("status = 'REVIEW' AND submission_id IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -38,14 +43,51 @@ def upgrade() -> None:
         _widen_on_postgresql()
     else:
         _widen_on_sqlite()
-    op.add_column("tasks", sa.Column("lock_kind", sa.Text()))
-    op.add_column("tasks", sa.Column("blocked_by", sa.Text()))
-    op.add_column("tasks", sa.Column("offered_to", sa.Text()))
+    op.add_column("tasks", sa.Column("lock_kind", TEXT))
+    op.add_column("tasks", sa.Column("blocked_by", TEXT))
+    op.add_column("tasks", sa.Column("offered_to", TEXT))
     op.add_column("tasks", sa.Column("offered_until", NUMBER))
-    op.add_column("tasks", sa.Column("offered_reason", sa.Text()))
-    op.add_column("task_logs", sa.Column("details", sa.Text()))
-    op.add_column("projects", sa.Column("policy", sa.Text(), nullable=False, server_default="{}"))
+    op.add_column("tasks", sa.Column("offered_reason", TEXT))
+    op.add_column("tasks", sa.Column("submission_id", NUMBER))
+    op.add_column("tasks", sa.Column("rework_id", NUMBER))
+    op.add_column("tasks", sa.Column("completed_by", TEXT))
+    _create_index("ix_tasks_offered_to", ["offered_to"], OFFERED)
+    _create_index("ix_tasks_in_review", ["priority", sa.text("unblocks DESC"), "id"], IN_REVIEW)
+    _create_submissions()
+    op.add_column("task_logs", sa.Column("details", TEXT))
+    op.add_column("projects", sa.Column("policy", TEXT, nullable=False, server_default="{}"))
     op.add_column("tokens", sa.Column("attests", NUMBER, nullable=False, server_default="0"))
+
+
+def _create_index(name: str, columns: list[Any], where: sa.TextClause) -> None:
+    op.create_index(name, "tasks", columns, sqlite_where=where, postgresql_where=where)
+
+
+def _create_submissions() -> None:
+    op.create_table(
+        "submissions",
+        sa.Column("id", NUMBER, sa.Identity(), primary_key=True),
+        sa.Column("task_id", NUMBER, sa.ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("round", NUMBER, nullable=False),
+        sa.Column("author", TEXT, nullable=False),
+        sa.Column("token_id", NUMBER),
+        sa.Column("fence", NUMBER, nullable=False),
+        sa.Column("summary", TEXT, nullable=False),
+        sa.Column("branch", TEXT),
+        sa.Column("commit_id", TEXT),
+        sa.Column("pull_request", TEXT),
+        sa.Column("evidence", TEXT, nullable=False),
+        sa.Column("digest", TEXT, nullable=False),
+        sa.Column("created_at", NUMBER, nullable=False),
+        sa.Column("verdict", TEXT),
+        sa.Column("reviewer", TEXT),
+        sa.Column("reviewer_kind", TEXT),
+        sa.Column("body", TEXT),
+        sa.Column("reviewed_at", NUMBER),
+        sqlite_autoincrement=True,
+        comment="each submission with its review, if any; the first verdict stays",
+    )
+    op.create_index("ix_submissions_task_id_id", "submissions", ["task_id", "id"])
 
 
 def _widen_on_postgresql() -> None:

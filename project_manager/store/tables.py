@@ -8,12 +8,12 @@ that a claim needs without a join: `open_dependencies`, `unblocks`, `deferred` a
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, UniqueConstraint, text
 
 from project_manager.domain.leases import LOSS_REASONS
-from project_manager.store import tables_knowledge
+from project_manager.store import tables_knowledge, tables_reviews
 from project_manager.store.functions import Number, OrderedText
 from project_manager.store.tables_base import PartialIndex, integers, metadata, texts
 
-__all__ = ["metadata", "tables_knowledge"]
-"""`metadata` contains the knowledge tables too, because this module imports their module."""
+__all__ = ["metadata", "tables_knowledge", "tables_reviews"]
+"""`metadata` contains the tables of the other modules too, because this module imports them."""
 
 meta = Table(
     "meta",
@@ -89,6 +89,8 @@ tasks = Table(
     *texts("lock_kind", "blocked_by", "offered_to", nullable=True),
     Column("offered_until", Number),
     Column("offered_reason", OrderedText),
+    *integers("submission_id", "rework_id", nullable=True),
+    Column("completed_by", OrderedText),
     UniqueConstraint("project_id", "external_key"),
     sqlite_autoincrement=True,
 )
@@ -120,6 +122,14 @@ PartialIndex(
     where=text("lock_holder IS NOT NULL"),
 )
 PartialIndex("ix_tasks_unconfirmed", tasks.c.lock_holder, where=text("unconfirmed_fence IS NOT NULL"))
+PartialIndex("ix_tasks_offered_to", tasks.c.offered_to, where=text("offered_to IS NOT NULL"))
+PartialIndex(
+    "ix_tasks_in_review",
+    tasks.c.priority,
+    tasks.c.unblocks.desc(),
+    tasks.c.id,
+    where=text("status = 'REVIEW' AND submission_id IS NOT NULL"),
+)
 PartialIndex("ix_tasks_defer_until", tasks.c.defer_until, where=text("deferred = 1"))
 Index("ix_tasks_status_project_id", tasks.c.status, tasks.c.project_id)
 Index("ix_tasks_epic_id", tasks.c.epic_id)

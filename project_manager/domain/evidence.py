@@ -1,0 +1,55 @@
+"""Evidence of finished work: entries in the log of a task that show how a criterion is met."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from project_manager.domain.actors import Actor, Role
+
+
+class Source(StrEnum):
+    """Origin of evidence. An agent reports it. A runner observes it, CI sends it, or a person gives it."""
+
+    REPORTED = "reported"
+    OBSERVED = "observed"
+    CI = "ci"
+    PERSON = "person"
+
+
+ATTESTED = frozenset({Source.OBSERVED, Source.CI})
+"""The sources that only a token made with `--attest` may name."""
+OBSERVED = frozenset({*ATTESTED, Source.PERSON})
+"""The sources that satisfy a policy that demands observed evidence."""
+
+
+class Evidence(NamedTuple):
+    """Evidence of a task. `criterion` is an index into the criteria of the task, or None for the task as a whole.
+
+    `fence` is the fence under which it was recorded. `exit_code` is the one of `command`.
+    """
+
+    log_id: int
+    fence: int
+    source: Source
+    criterion: int | None = None
+    command: str | None = None
+    exit_code: int | None = None
+    commit: str | None = None
+    url: str | None = None
+
+    @property
+    def is_successful(self) -> bool:
+        """Return whether the command succeeded, or there is none."""
+        return self.exit_code == 0 or (self.command is None and self.exit_code is None)
+
+
+def counts_for(entry: Evidence, fence: int, commit: str | None) -> bool:
+    """Return whether evidence counts for work under this fence with this commit, if the commit is known."""
+    return entry.is_successful and (entry.fence == fence or (commit is not None and entry.commit == commit))
+
+
+def is_person(actor: Actor) -> bool:
+    """Return whether the actor is known to be a person: an operator's token without an agent id.
+
+    Without tokens nothing distinguishes a person from an agent. Over MCP an actor is always an agent.
+    """
+    return actor.kind == "human" and actor.role >= Role.OPERATOR and actor.token_id is not None

@@ -1,0 +1,115 @@
+"""Policies of projects: what a task needs before it can be DONE."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from project_manager.domain.evidence import OBSERVED, Evidence, counts_for
+
+
+class ReviewRule(StrEnum):
+    """Whether a task needs an approval."""
+
+    NONE = "none"
+    REQUIRED = "required"
+
+
+class Reviewer(StrEnum):
+    """The reviewers with a verdict that counts. A person can always review."""
+
+    OTHER_AGENT = "other_agent"
+    PERSON = "person"
+
+
+class EvidenceRule(StrEnum):
+    """The evidence that a task needs."""
+
+    NONE = "none"
+    ANY = "any"
+    EACH_CRITERION = "each_criterion"
+    OBSERVED_EACH_CRITERION = "observed_each_criterion"
+
+
+MAX_REVIEW_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The policy of a project. `checks` are names; a runner knows their commands.
+
+    `merge_completes` lets a merge of the change complete the task instead of the status call.
+    """
+
+    review: ReviewRule = ReviewRule.NONE
+    reviewer: Reviewer = Reviewer.OTHER_AGENT
+    evidence: EvidenceRule = EvidenceRule.NONE
+    max_review_rounds: int = MAX_REVIEW_ROUNDS
+    merge_completes: bool = False
+    checks: tuple[str, ...] = field(default=())
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether a task can be DONE without review and evidence."""
+        return self.review is ReviewRule.NONE and self.evidence is EvidenceRule.NONE
+
+    def changes(self) -> dict[str, Any]:
+        """Return the rules that differ from the defaults, as they are stored."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: value for name, value in values.items() if value != getattr(NO_POLICY, name)}
+
+
+def policy_of(stored: Mapping[str, Any]) -> Policy:
+    """Return the policy for the stored rules. A rule that is not stored has its default."""
+    return Policy(
+        review=ReviewRule(stored.get("review", ReviewRule.NONE)),
+        reviewer=Reviewer(stored.get("reviewer", Reviewer.OTHER_AGENT)),
+        evidence=EvidenceRule(stored.get("evidence", EvidenceRule.NONE)),
+        max_review_rounds=int(stored.get("max_review_rounds", MAX_REVIEW_ROUNDS)),
+        merge_completes=bool(stored.get("merge_completes", False)),
+        checks=tuple(stored.get("checks", ())),
+    )
+
+
+NO_POLICY = Policy()
+
+
+class Work(NamedTuple):
+    """The work that a policy judges: the fence and the commit under which it was done.
+
+    `is_approved` is whether a review approved exactly this work. `is_approved_by_person` implies it.
+    """
+
+    fence: int
+    commit: str | None = None
+    is_approved: bool = False
+    is_approved_by_person: bool = False
+
+
+def missing(policy: Policy, criteria: Sequence[str], evidence: Collection[Evidence], work: Work) -> list[str]:
+    """Return what the work lacks for DONE under the policy, in words. An empty list means that nothing is missing."""
+    return [*_missing_evidence(policy.evidence, criteria, evidence, work), *_missing_review(policy, work)]
+
+
+def _missing_review(policy: Policy, work: Work) -> list[str]:
+    if policy.review is ReviewRule.NONE:
+        return []
+    if policy.reviewer is Reviewer.PERSON and not work.is_approved_by_person:
+        return ["approval by a person"]
+    return [] if work.is_approved else ["approval by another agent or a person"]
+
+
+def _missing_evidence(
+    rule: EvidenceRule, criteria: Sequence[str], evidence: Collection[Evidence], work: Work
+) -> list[str]:
+    if rule is EvidenceRule.NONE:
+        return []
+    counted = [entry for entry in evidence if counts_for(entry, work.fence, work.commit)]
+    observed = rule is EvidenceRule.OBSERVED_EACH_CRITERION
+    if observed:
+        counted = [entry for entry in counted if entry.source in OBSERVED]
+    noun = "observed evidence" if observed else "evidence"
+    if rule is EvidenceRule.ANY or not criteria:
+        return [] if counted else [noun]
+    shown = {entry.criterion for entry in counted}
+    return [f"{noun} for criterion {index}: {text}" for index, text in enumerate(criteria) if index not in shown]
