@@ -36,7 +36,7 @@ from project_manager.config.sources import Layer, Value
 McpTransport = Literal["sse", "http", "stdio", "none"]
 TRANSPORTS_WITH_PORT = frozenset[McpTransport]({"sse", "http"})
 LogFormat = Literal["json", "text"]
-McpTools = Literal["core", "all"]
+McpTools = Literal["loop", "core", "all"]
 McpSchema = Literal["plain", "nullable", "strict"]
 
 
@@ -93,7 +93,7 @@ class Settings:
     mcp_max_connections: Annotated[int, Setting(POSITIVE_INTEGER, "1000",
         "Maximum number of MCP sessions, and of MCP streams.")]
     mcp_tools: Annotated[McpTools, Setting(choice(get_args(McpTools)), "core",
-        "Tools listed to MCP clients: the core set, or all.")]
+        "Tools listed to MCP clients: only those of the work loop, the core set, or all.")]
     mcp_schema: Annotated[McpSchema, Setting(choice(get_args(McpSchema)), "plain",
         "Optional arguments in the schemas of tools: not required, nullable, or required and nullable.")]
     database_path: Annotated[Path, Setting(PATH, "data/tasks.db", "The SQLite database file.", flag="--db-path")]

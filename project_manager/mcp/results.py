@@ -121,6 +121,11 @@ def _claim_extras(result: Json) -> Json:
 
 
 def _renewed(result: Json) -> Json:
+    """Return a renewed lease, or all of them. `renewed` is their number if not all are listed."""
+    if "leases" in result:
+        if not result["leases"]:
+            return {"message": "you have no lease; call get_context"}
+        return _only(result, ("leases", "renewed") if result["renewed"] > len(result["leases"]) else ("leases",))
     return {"task_id": result["task_id"], "lock": _only(result["lock"], _LEASE)}
 
 

@@ -194,7 +194,7 @@ def tool_list(tools: str, dialect: Dialect) -> Result:
     entries = [
         _tool_definition(row, row.tool, dialect)
         for row in OPERATIONS
-        if row.tool is not None and (tools == "all" or row.tool.profile is Profile.CORE)
+        if row.tool is not None and Profile(tools).includes(row.tool.profile)
     ]
     return {"resultType": "complete", "tools": entries, "ttlMs": 60_000, "cacheScope": "public"}
 

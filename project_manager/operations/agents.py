@@ -1,7 +1,7 @@
 """Operations on agents."""
 
 from project_manager.domain.errors import AgentNotFound, EpicNotFound, ProjectNotFound
-from project_manager.operations.definition import READS, Operation, Tool
+from project_manager.operations.definition import READS, Operation, Profile, Tool
 from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, ListAgents
 from project_manager.schemas.views import Page
 from project_manager.services import agents
@@ -20,6 +20,7 @@ AGENTS = (
             "Get context",
             READS,
             "agent_id project_id project_name epic_id epic_name budget_tokens",
+            profile=Profile.LOOP,
             required=("agent_id",),
         ),
         raises=(ProjectNotFound, EpicNotFound),

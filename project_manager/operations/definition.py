@@ -32,10 +32,16 @@ class Kind(Enum):
 
 
 class Profile(Enum):
-    """The set of tools that a client can list. The default is `core`."""
+    """The set of tools that a client can list. Each set includes those before it. The default is `core`."""
 
+    LOOP = "loop"
     CORE = "core"
     ALL = "all"
+
+    def includes(self, other: "Profile") -> bool:
+        """Return whether a client of this profile lists the tools of the other one."""
+        order = [*Profile]
+        return order.index(self) >= order.index(other)
 
 
 class WaitsFor(Enum):

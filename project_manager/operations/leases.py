@@ -1,7 +1,16 @@
 """Operations on leases."""
 
 from project_manager.domain.errors import EpicNotFound, InvalidTransition, NotHeld, NotReady, ProjectNotFound
-from project_manager.operations.definition import IDEMPOTENT, LEASE_ERRORS, WRITES, LongPoll, Operation, Tool, WaitsFor
+from project_manager.operations.definition import (
+    IDEMPOTENT,
+    LEASE_ERRORS,
+    WRITES,
+    LongPoll,
+    Operation,
+    Profile,
+    Tool,
+    WaitsFor,
+)
 from project_manager.schemas import leases as schemas
 from project_manager.schemas.views import Page
 from project_manager.services import claim_queue, lease_history, leases
@@ -20,6 +29,7 @@ LEASES = (
             "Claim the next task",
             WRITES,
             ("agent_id project_id project_name epic_id epic_name labels priority ttl_seconds wait_seconds request_id"),
+            profile=Profile.LOOP,
             required=("agent_id",),
         ),
         raises=(ProjectNotFound, EpicNotFound),
@@ -48,8 +58,22 @@ LEASES = (
         schemas.AcquiredView,
         http="PUT /api/tasks/{task_id}/lock",
         acts_as="agent_id",
-        tool=Tool("Renew a lease", IDEMPOTENT, "task_id agent_id fence ttl_seconds", required=("agent_id",)),
+        tool=Tool(
+            "Renew leases",
+            IDEMPOTENT,
+            "task_id agent_id fence ttl_seconds",
+            profile=Profile.LOOP,
+            required=("agent_id",),
+        ),
         raises=(*LEASE_ERRORS, NotHeld),
+    ),
+    Operation(
+        "renew_agent_locks",
+        leases.renew_all,
+        schemas.RenewAgentLocks,
+        schemas.RenewedLeasesView,
+        http="PUT /api/agents/{agent_id}/locks",
+        acts_as="agent_id",
     ),
     Operation(
         "release_task_lock",
@@ -62,6 +86,7 @@ LEASES = (
             "Release a lease",
             WRITES,
             "task_id agent_id fence handoff failed",
+            profile=Profile.LOOP,
             required=("agent_id",),
             operator_only=("force",),
         ),

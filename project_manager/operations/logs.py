@@ -1,7 +1,7 @@
 """Operations on the logs of tasks."""
 
 from project_manager.domain.errors import TaskNotFound
-from project_manager.operations.definition import LEASE_ERRORS, WRITES, Operation, Tool
+from project_manager.operations.definition import LEASE_ERRORS, WRITES, Operation, Profile, Tool
 from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
 from project_manager.schemas.views import Page
 from project_manager.services import logs
@@ -14,7 +14,7 @@ LOGS = (
         LogView,
         http="POST /api/tasks/{task_id}/log",
         acts_as="agent_id",
-        tool=Tool("Add a log entry", WRITES, "task_id body kind agent_id fence"),
+        tool=Tool("Add a log entry", WRITES, "task_id body kind agent_id fence", profile=Profile.LOOP),
         raises=LEASE_ERRORS,
         status=201,
     ),

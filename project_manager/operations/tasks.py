@@ -139,6 +139,7 @@ TASKS = (
             "Set a task's status",
             WRITES,
             "task_id status agent_id fence note reopen request_id",
+            profile=Profile.LOOP,
             required=("agent_id",),
             operator_only=("force",),
         ),

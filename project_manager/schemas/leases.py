@@ -36,12 +36,16 @@ class AcquireTaskLock(Leased):
 
 
 class RenewTaskLock(Command):
-    task_id: fields.Id
+    task_id: fields.Id | None = Field(None, description="default: all your leases")
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
     fence: fields.Fence | None = Field(None, description="fence of your lease")
     ttl_seconds: fields.TtlSeconds | None = Field(
         None, validation_alias=_TTL, description="1..3600; default: unchanged"
     )
+
+
+class RenewAgentLocks(Command):
+    agent_id: fields.AgentId
 
 
 class ReleaseTaskLock(Leased):
@@ -131,6 +135,15 @@ class NewLeaseView(AcquiredView):
     handoff: HandoffView | None = None
     log_entries: int = 0
     also_holding: list[OtherLeaseView] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class RenewedLeasesView:
+    """The renewed leases of an agent, at most 500 of them. `renewed` is the number of all."""
+
+    agent_id: str
+    renewed: int
+    leases: list[OtherLeaseView]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import Any
 
 from project_manager.clock import rfc3339
 from project_manager.domain.actors import SYSTEM, Role
-from project_manager.domain.errors import InvalidTransition
+from project_manager.domain.errors import Invalid, InvalidTransition
 from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
-from project_manager.domain.limits import HANDOFF_CHARACTERS, OTHER_LEASES_WITH_CLAIM
+from project_manager.domain.limits import HANDOFF_CHARACTERS, OTHER_LEASES_WITH_CLAIM, PAGE_MAXIMUM
 from project_manager.domain.readiness import failed_attempts, not_ready_error
 from project_manager.domain.statuses import CLAIMABLE_BY_ID, TRANSITIONS, Status
 from project_manager.schemas import leases as schemas
@@ -79,14 +79,36 @@ def check_claimable_by_id(tx: Tx, row: TaskRow) -> None:
         raise not_ready_error(row.id, why)
 
 
-def renew(tx: Tx, command: schemas.RenewTaskLock) -> schemas.AcquiredView:
+def renew(tx: Tx, command: schemas.RenewTaskLock) -> schemas.AcquiredView | schemas.RenewedLeasesView:
     """Renew your lease (heartbeat); do it every third of its length while you work.
 
-    Only expires_at changes; the fence stays. Refused when your lease has ended: then stop working on the task.
+    Only expires_at changes; the fence stays. Refused when your lease has ended: then stop working on the task. Over
+    MCP, a call without task_id renews all your leases.
     """
+    if command.task_id is None:
+        for name in ("fence", "ttl_seconds"):
+            if getattr(command, name) is not None:
+                raise Invalid.of(name, f"`{name}` needs task_id", f"Send task_id, or omit {name} to renew all leases.")
+        return _renew_all(tx)
     row = lookup.task(tx, command.task_id)
     lease = require_lease(tx, row, check_lease(tx, row, command.fence))
     return _renew(tx, row, lease, command.ttl_seconds, fenced=command.fence is not None)
+
+
+def renew_all(tx: Tx, command: schemas.RenewAgentLocks) -> schemas.RenewedLeasesView:
+    """Renew all leases of an agent in one call (heartbeat).
+
+    Each lease is extended by its own length. The agent id authorizes the call, so it needs no fence, also for leases
+    that require one: only expires_at changes. A lease that is missing in the response has ended.
+    """
+    return _renew_all(tx)
+
+
+def _renew_all(tx: Tx) -> schemas.RenewedLeasesView:
+    renewed = leases.renew_all(tx, tx.actor.id)
+    for _ in renewed:
+        tx.count_outcome("renewed")
+    return schemas.RenewedLeasesView(tx.actor.id, len(renewed), _views(renewed[:PAGE_MAXIMUM]))
 
 
 def _renew(tx: Tx, row: TaskRow, lease: Lease, seconds: int | None, *, fenced: bool) -> schemas.AcquiredView:

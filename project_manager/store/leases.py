@@ -10,6 +10,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
 from project_manager.store import ready_tasks
+from project_manager.store.agents import HeldLease
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import tasks
 from project_manager.store.tasks import TaskRow
@@ -36,6 +37,16 @@ def _update(columns: tuple[str, ...], *guards: ColumnElement[bool]) -> Statement
 
 _CLAIM = _update(_LEASE, (tasks.c.lock_holder.is_(None)) | (tasks.c.lock_expires_at <= bindparam("now")))
 _RENEW = _update(_RENEWAL, tasks.c.lock_holder == bindparam("read_holder"), tasks.c.lock_expires_at > bindparam("now"))
+_RENEW_ALL = Statement(
+    update(tasks)
+    .where(
+        tasks.c.lock_holder == bindparam("agent"),
+        tasks.c.lock_expires_at > bindparam("now"),
+        tasks.c.unconfirmed_fence.is_distinct_from(tasks.c.fence),
+    )
+    .values(lock_expires_at=bindparam("now") + tasks.c.lock_ttl)
+    .returning(tasks.c.id, tasks.c.fence, tasks.c.lock_expires_at)
+)
 _SET_STATUS = _update(_STATUS, tasks.c.lock_holder.is_not_distinct_from(bindparam("read_holder")))
 _EXPIRED = Statement(
     select(tasks.c.id).where(tasks.c.lock_holder.is_not(None), tasks.c.lock_expires_at <= bindparam("now"))
@@ -102,6 +113,14 @@ def renew(tx: Tx, current: TaskRow, *, ttl: int, fenced: bool) -> TaskRow | None
         "unconfirmed_fence": None,
     }
     return _write(tx, _RENEW, current, values, read_holder=current.lock_holder, now=tx.now)
+
+
+def renew_all(tx: Tx, agent: str) -> list[HeldLease]:
+    """Extend all live leases of the agent by their own lengths, and return them, ordered by task id.
+
+    An unconfirmed lease stays as it is: only a call that arrived after the claim confirms it.
+    """
+    return sorted(_RENEW_ALL.all(tx, HeldLease._make, agent=agent, now=tx.now))
 
 
 def set_status(
