@@ -11,6 +11,7 @@ from project_manager.mcp.profiles import ToolProfile, profile_of
         (b"", ("", "")),
         (b"tools=all", ("all", "")),
         (b"a=b&tools=core", ("core", "")),
+        (b"tools=loop", ("loop", "")),
         (b"tools=everything", ("", "")),
         (b"xtools=all", ("", "")),
         (b"schema=strict", ("", "strict")),
