@@ -11,6 +11,7 @@ from project_manager.operations.events import EVENTS
 from project_manager.operations.knowledge import KNOWLEDGE
 from project_manager.operations.leases import LEASES
 from project_manager.operations.logs import LOGS
+from project_manager.operations.pauses import PAUSES
 from project_manager.operations.plans import PLANS
 from project_manager.operations.projects import PROJECTS
 from project_manager.operations.tasks import TASKS
@@ -20,6 +21,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *LEASES,
     *TASKS,
     *LOGS,
+    *PAUSES,
     *PROJECTS,
     *EPICS,
     *BOARD,

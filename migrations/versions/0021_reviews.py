@@ -57,6 +57,37 @@ def upgrade() -> None:
     op.add_column("task_logs", sa.Column("details", TEXT))
     op.add_column("projects", sa.Column("policy", TEXT, nullable=False, server_default="{}"))
     op.add_column("tokens", sa.Column("attests", NUMBER, nullable=False, server_default="0"))
+    _create_pauses()
+
+
+def _create_pauses() -> None:
+    op.create_table(
+        "pauses",
+        sa.Column("id", NUMBER, sa.Identity(), primary_key=True),
+        sa.Column("target", TEXT, nullable=False),
+        sa.Column("scope", TEXT, nullable=False),
+        sa.Column("project_id", NUMBER),
+        sa.Column("task_id", NUMBER),
+        sa.Column("agent_id", TEXT),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("author", TEXT, nullable=False),
+        sa.Column("created_at", NUMBER, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name="fk_pauses_project_id_projects", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name="fk_pauses_task_id_tasks", ondelete="CASCADE"),
+        sa.UniqueConstraint("target", name="uq_pauses_target"),
+        sa.CheckConstraint(
+            "scope = 'all' OR (scope = 'project' AND project_id IS NOT NULL)"
+            " OR (scope = 'task' AND task_id IS NOT NULL) OR (scope = 'agent' AND agent_id IS NOT NULL)",
+            name=op.f("ck_pauses_scope"),
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_pauses_project_id", "pauses", ["project_id"])
+    op.create_index("ix_pauses_task_id", "pauses", ["task_id"])
+    named = sa.text("agent_id IS NOT NULL")
+    op.create_index("ix_pauses_agent_id", "pauses", ["agent_id"], sqlite_where=named, postgresql_where=named)
 
 
 def _create_index(name: str, columns: list[Any], where: sa.TextClause) -> None:

@@ -10,11 +10,11 @@ ProjectManagerError
 ├── Forbidden            authenticated, but not permitted     RoleRequired, AgentMismatch, HostNotAllowed,
 │                        OriginNotAllowed
 ├── NotFound             ProjectNotFound, EpicNotFound, TaskNotFound, TokenNotFound, AgentNotFound,
-│                        KnowledgeNotFound, AssumptionNotFound, RouteNotFound
+│                        KnowledgeNotFound, AssumptionNotFound, PauseNotFound, RouteNotFound
 ├── MethodNotAllowed     the path exists, the method does not
 ├── Conflict             LockHeld, StaleFence, FenceRequired, LockRequired, NotHeld, NotReady, InvalidTransition,
 │                        DependencyCycle, NameTaken, ExternalKeyTaken, HasDependents, ProjectArchived, NotEmpty,
-│                        OperatorTokenRequired
+│                        OperatorTokenRequired, Paused
 ├── PreconditionFailed   VersionMismatch
 ├── RequestTimeout       the request did not arrive in time
 ├── TooLarge             BodyTooLarge, HeadersTooLarge, ResponseTooLarge
@@ -134,6 +134,10 @@ class AssumptionNotFound(NotFound):
     default_hint = "List a task's assumptions with GET /api/tasks/{task_id}/assumptions."
 
 
+class PauseNotFound(NotFound):
+    default_hint = "List the active pauses with GET /api/pauses. A pause that has ended is not listed."
+
+
 class RouteNotFound(NotFound):
     default_hint = "The routes are listed at /docs and in /openapi.json."
 
@@ -206,6 +210,12 @@ class OperatorTokenRequired(Conflict):
         "Create a token with the role operator first; `project-manager token create` on the server's machine can "
         "create any token."
     )
+
+
+class Paused(Conflict):
+    """A pause of the task, its project, the agent or all work prevents the claim."""
+
+    default_hint = "Do not claim again before the pause ends. claim_next_task with wait_seconds waits for other tasks."
 
 
 class PreconditionFailed(ProjectManagerError):

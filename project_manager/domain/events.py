@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypedDict, dataclass_tr
 
 from project_manager.domain.assumptions import Verdict
 from project_manager.domain.leases import LockView, UnlockReason
+from project_manager.domain.pauses import PauseScope
 from project_manager.domain.statuses import EpicStatus, Status
 
 COMPACT_ROW_BYTES = 1024
@@ -233,7 +234,8 @@ class TaskReady(TaskEvent):
 class TaskNotReady(TaskEvent):
     """A task is no longer ready, although the task itself did not change.
 
-    A dependency was reopened, a conflicting task was claimed, a plan added a conflict, or its project was archived.
+    A dependency was reopened, a conflicting task was claimed, a plan added a conflict, its project was archived, or a
+    pause started.
     """
 
     type = "task.not_ready"
@@ -292,6 +294,27 @@ class AssumptionValidated(Event):
     previous_verdict: str | None
     confidence: int
     reviewer: str
+
+
+class PauseStarted(Event):
+    """Claims were paused: of a task, of the tasks of a project, of all tasks, or by an agent.
+
+    Each task that was ready has its own `task.not_ready`. Present leases continue.
+    """
+
+    type = "pause.started"
+    touches = (TASK, BOARD, HOLDER, ACTOR)
+    pause_id: int
+    scope: Annotated[str, PauseScope]
+    agent_id: Annotated[str | None, "the paused agent"]
+    reason: str
+    author: Annotated[str, "actor that started the pause"]
+
+
+class PauseEnded(PauseStarted):
+    """A pause ended. Each task that is ready now has its own `task.ready`. Deletion of its task or project ends it."""
+
+    type = "pause.ended"
 
 
 class ImportFinished(Event):

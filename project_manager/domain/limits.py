@@ -1,6 +1,7 @@
 """Limits of sizes, counts and times. They are part of the API."""
 
 NAME_CHARACTERS = 200
+REASON_CHARACTERS = 500
 DESCRIPTION_BYTES = 64 * 1024
 AGENT_ID_CHARACTERS = 128
 LABELS = 32

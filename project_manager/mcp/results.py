@@ -107,7 +107,7 @@ def _task(task: Json, *omitted: str) -> Json:
 def _claimed(result: Json) -> Json:
     """Return a claim: the task, and the lease once. A renewal omits the task."""
     if result["task"] is None:
-        return {"message": f"{result['message']}; {_WAIT}", **_claim_extras(result)}
+        return {"message": f"{result['message']}; {_WAIT}", **_only(result, ("paused",)), **_claim_extras(result)}
     lock = _only(result["lock"], (*_LEASE, "ttl_seconds"))
     if result.get("renewed"):
         return {"task_id": result["task_id"], "lock": lock, "renewed": True, **_claim_extras(result)}

@@ -1,6 +1,6 @@
 """Operations on leases."""
 
-from project_manager.domain.errors import EpicNotFound, InvalidTransition, NotHeld, NotReady, ProjectNotFound
+from project_manager.domain.errors import EpicNotFound, InvalidTransition, NotHeld, NotReady, Paused, ProjectNotFound
 from project_manager.operations.definition import (
     IDEMPOTENT,
     LEASE_ERRORS,
@@ -48,7 +48,7 @@ LEASES = (
             required=("agent_id",),
             operator_only=("force",),
         ),
-        raises=(*LEASE_ERRORS, NotReady, InvalidTransition),
+        raises=(*LEASE_ERRORS, Paused, NotReady, InvalidTransition),
         aliases=("POST /api/task/{task_id}/lock",),
     ),
     Operation(

@@ -9,6 +9,7 @@ from project_manager.domain.errors import (
     LockHeld,
     LockRequired,
     NotReady,
+    Paused,
     ProjectArchived,
     ProjectNotFound,
     TaskNotFound,
@@ -121,6 +122,7 @@ TASKS = (
         raises=(
             *LEASE_ERRORS,
             LockRequired,
+            Paused,
             EpicNotFound,
             ExternalKeyTaken,
             DependencyCycle,
@@ -143,7 +145,7 @@ TASKS = (
             required=("agent_id",),
             operator_only=("force",),
         ),
-        raises=(*LEASE_ERRORS, LockRequired, InvalidTransition, NotReady),
+        raises=(*LEASE_ERRORS, LockRequired, Paused, InvalidTransition, NotReady),
         aliases=("POST /api/task/{task_id}/status",),
     ),
     Operation(

@@ -19,7 +19,7 @@ from project_manager.plans.diff import Comparison
 from project_manager.plans.diff_knowledge import KnowledgeChange, KnowledgeComparison
 from project_manager.schemas.epics import DeleteEpic
 from project_manager.schemas.plans import ChangeView, ExportPlan, ImportPlan, ImportView
-from project_manager.services import epics, lookup, projects, transitions
+from project_manager.services import epics, lookup, pauses, projects, transitions
 from project_manager.services.tasks import check_number_of_conflicts, delete_tasks, emit_edit
 from project_manager.store import bulk, events, meta, seals, tasks
 from project_manager.store.tasks import TaskRow
@@ -144,6 +144,7 @@ class PlanWriter:
         self._done = 0
         self._fence = meta.fence_floor(tx)
         self._recount: set[int] = set()
+        self._flags: dict[int, int] = {}
 
     def run(self) -> None:
         # The order matters: links need the ids of new tasks, and transitions need the final counters.
@@ -218,7 +219,8 @@ class PlanWriter:
     def _new_row(self, task: TaskChange) -> dict[str, Any]:
         spec, now = task.planned.with_defaults(), self._tx.now
         completed_at = now if spec["completed_at"] is None else spec["completed_at"]
-        archived = task.project.row is not None and task.project.row.archived_at is not None
+        row = task.project.row
+        archived = Withheld.ARCHIVED if row is not None and row.archived_at is not None else 0
         return {
             **{field.name: spec[field.name] for field in PLAIN},
             "project_id": task.project.id,
@@ -229,8 +231,14 @@ class PlanWriter:
             "completed_at": completed_at if spec["status"] is Status.DONE else None,
             "fence": self._fence,
             "attempts": spec["attempts"],
-            "withheld": int(Withheld.ARCHIVED if archived else 0),
+            "withheld": int(self._paused(task.project.id) | archived),
         }
+
+    def _paused(self, project_id: int) -> int:
+        """Return the flags of the pauses of the project and of all work."""
+        if project_id not in self._flags:
+            self._flags[project_id] = pauses.flags_of_new_task(self._tx, project_id)
+        return self._flags[project_id]
 
     def _edit(self, task: TaskChange, row: TaskRow) -> None:
         """Write the changed fields. A change of links alone also writes the row, to increment its version."""

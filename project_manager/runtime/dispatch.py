@@ -20,6 +20,7 @@ from project_manager.domain.errors import (
     LockHeld,
     LockRequired,
     NotReady,
+    Paused,
     ProjectManagerError,
     ShuttingDown,
     StaleFence,
@@ -54,6 +55,7 @@ log = logging.getLogger(__name__)
 LEASE_ERROR_OUTCOMES = {
     LockHeld.code: "conflict",
     NotReady.code: "conflict",
+    Paused.code: "conflict",
     StaleFence.code: "stale_fence",
     LockRequired.code: "lock_required",
 }

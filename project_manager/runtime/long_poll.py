@@ -81,7 +81,7 @@ class TaskCountCache:
             if len(self._counts) > MAX_CACHED_COUNTS:
                 self._counts.clear()
             cached = self._counts[project_id] = (generation, claim_blockers.count(tx, project_id))
-        return claim_blockers.nothing_ready(tx, cached[1])
+        return claim_blockers.nothing_ready(tx, command, cached[1])
 
 
 class LongPolls:

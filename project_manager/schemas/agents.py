@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from project_manager.domain.leases import LockView
+from project_manager.domain.pauses import PausedView
 from project_manager.schemas import fields
 from project_manager.schemas.commands import Command, Paged, Scoped
 from project_manager.schemas.logs import LogView
@@ -51,7 +52,8 @@ class LeasedTaskView:
 class ContextView:
     """The context of an agent: its leases, the logs of their tasks, lost leases, and the next step.
 
-    `ready_tasks` is at most 100. If more are ready, `ready_tasks_is_minimum` is true.
+    `ready_tasks` is at most 100. If more are ready, `ready_tasks_is_minimum` is true. `paused` is the pause of the
+    agent or of tasks that only pauses withhold, or null.
     """
 
     agent_id: str
@@ -61,3 +63,4 @@ class ContextView:
     ready_tasks: int
     ready_tasks_is_minimum: bool
     next_step: str
+    paused: PausedView | None

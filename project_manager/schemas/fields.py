@@ -249,6 +249,14 @@ _AT_MOST = Field(json_schema_extra={"maxLength": limits.DESCRIPTION_BYTES, "patt
 Text = Annotated[str, _AT_MOST, AfterValidator(_within_description)]
 NonEmptyText = Annotated[str, Field(min_length=1), _AT_MOST, AfterValidator(_within_description)]
 AgentId = Annotated[str, *bounded_text(limits.AGENT_ID_CHARACTERS, patterns.PRINTABLE), _PRINTABLE]
+_REFERENCE_SCHEMA = {
+    "type": ["string", "integer"],
+    "minLength": 1,
+    "maxLength": limits.AGENT_ID_CHARACTERS,
+    "pattern": patterns.PRINTABLE,
+}
+Reference = Annotated[AgentId, BeforeValidator(_as_text), WithJsonSchema(_REFERENCE_SCHEMA)]
+"""The id of a task or a project, or an agent id."""
 Key = Annotated[str, *bounded_text(limits.KEY_CHARACTERS), ONE_LINE]
 _TIME_SCHEMA = {"type": "string", "format": "date-time", "pattern": patterns.YEAR}
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema(_TIME_SCHEMA)]

@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field
 
 from project_manager.domain import limits
 from project_manager.domain.leases import LockView
+from project_manager.domain.pauses import PausedView
 from project_manager.schemas import fields
 from project_manager.schemas.commands import WAIT_DESCRIPTION, Command, IdempotentCommand, Leased, Paged, Scoped
 from project_manager.schemas.tasks import TaskView
@@ -178,7 +179,8 @@ class ClaimedView(ClaimView):
 
 @dataclass(frozen=True, slots=True)
 class NothingReadyView(ClaimView):
-    """The response if no task is ready: the number of tasks, their blockers, and the leases of the agent.
+    """The response if no task is ready: the number of tasks, their blockers, and the leases of the agent. `paused` is
+    the pause of the agent or of tasks that only pauses withhold, or null.
 
     Each blocker counts at most 1000 tasks. If there are more, `tasks_is_minimum` is true.
     """
@@ -187,6 +189,7 @@ class NothingReadyView(ClaimView):
     tasks_is_minimum: bool
     blockers: list[BlockerCountView]
     also_holding: list[OtherLeaseView] = field(default_factory=list)
+    paused: PausedView | None = None
 
 
 @dataclass(frozen=True, slots=True)

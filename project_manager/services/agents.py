@@ -5,9 +5,10 @@ from functools import partial
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import AgentNotFound
 from project_manager.domain.limits import ID_MAXIMUM, READY_TASKS_MAXIMUM, WAIT_SECONDS_RECOMMENDED
+from project_manager.domain.pauses import PausedView, sentence
 from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, LeasedTaskView, ListAgents
 from project_manager.schemas.views import Page
-from project_manager.services import budget, lookup, paging, resolve, serializers
+from project_manager.services import budget, lookup, paging, pauses, resolve, serializers
 from project_manager.services.serializers import lease_of, live_lease_of
 from project_manager.store import agents, lease_history, links, listing, logs, task_filters
 from project_manager.store.agents import AgentRow
@@ -56,6 +57,7 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
     query = task_filters.resolve(tx, {"ready": True, **about})
     ready = listing.count(tx, query, exact=False, maximum=READY_TASKS_MAXIMUM)
     lost = lease_history.lost_by(tx, tx.actor.id, **about, since=tx.now - LOST_LEASE_WINDOW_MS)
+    paused = pauses.of_agent(tx, tx.actor.id) if ready.number else pauses.of_claim(tx, {**about})
     return ContextView(
         agent_id=tx.actor.id,
         server_time=rfc3339(tx.now),
@@ -63,7 +65,8 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
         lost=serializers.links(lost),
         ready_tasks=ready.number,
         ready_tasks_is_minimum=ready.is_minimum,
-        next_step=_next_step(holding, ready) + _lost_leases_sentence(lost),
+        next_step=_next_step(holding, ready, paused) + _lost_leases_sentence(lost),
+        paused=paused,
     )
 
 
@@ -81,8 +84,11 @@ def _held_task(tx: Tx, held: TaskRow, *, room: int) -> LeasedTaskView:
     )
 
 
-def _next_step(holding: list[LeasedTaskView], ready: Total) -> str:
+def _next_step(holding: list[LeasedTaskView], ready: Total, paused: PausedView | None) -> str:
     if not holding:
+        if paused is not None:
+            wait = f"wait_seconds={WAIT_SECONDS_RECOMMENDED}"
+            return f"No active lease; {sentence(paused)}. Call claim_next_task with {wait} to wait for a task."
         if ready.number:
             number = f"{ready.number:,}{'+' if ready.is_minimum else ''}"
             return f"No active lease; {number} tasks are ready: call claim_next_task."

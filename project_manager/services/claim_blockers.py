@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from project_manager.domain.limits import OTHER_LEASES_WITHOUT_CLAIM, TOTAL_MAXIMUM
+from project_manager.domain.pauses import sentence
 from project_manager.schemas.leases import BlockerCountView, ClaimNextTask, NothingReadyView
-from project_manager.services import leases, lookup, resolve
+from project_manager.services import leases, lookup, pauses, resolve
+from project_manager.services.claim_queue import claim_filters
 from project_manager.store import ready_tasks, tasks
 from project_manager.store.transaction import Tx
 
-NOT_READY = "not ready (dependencies, defer_until, a conflict, no attempts left or an archived project)"
+NOT_READY = "not ready (dependencies, defer_until, a conflict, a pause, no attempts left or an archived project)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,16 @@ def project_of(tx: Tx, command: ClaimNextTask) -> int | None:
     return about.get("project_id")
 
 
-def nothing_ready(tx: Tx, counts: TaskCounts) -> NothingReadyView:
-    """Return the response to a claim of the actor, with the blockers and the actor's leases."""
+def nothing_ready(tx: Tx, command: ClaimNextTask, counts: TaskCounts) -> NothingReadyView:
+    """Return the response to a claim of the actor, with the blockers, the pause and the actor's leases."""
     blockers = [blocker for blocker in counts.blockers if blocker.tasks]
     reasons = ", ".join(_describe(blocker) for blocker in blockers) or "there are no open tasks"
+    paused = pauses.of_claim(tx, claim_filters(tx, command))
     return NothingReadyView(
         task=None,
         lock=None,
-        message=f"no task is ready for you: {reasons}",
+        message=f"no task is ready for you: {reasons}" if paused is None else sentence(paused),
+        paused=paused,
         tasks=sum(blocker.tasks for blocker in blockers),
         tasks_is_minimum=any(blocker.tasks_is_minimum for blocker in blockers),
         blockers=blockers,

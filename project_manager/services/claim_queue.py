@@ -9,9 +9,10 @@ from typing import Generic, Protocol, TypeVar
 import orjson
 
 from project_manager.schemas.leases import ClaimNextTask, ClaimView
-from project_manager.services import leases, lookup, resolve, transitions
+from project_manager.services import leases, lookup, pauses, resolve, transitions
 from project_manager.services.serializers import NO_IDS
 from project_manager.store import claim_queue, claim_search, idempotency, links, ready_tasks
+from project_manager.store import pauses as store_pauses
 from project_manager.store.claim_queue import FilterKey, Queue, Waiter
 from project_manager.store.claim_search import START, Candidates, Position, Search
 from project_manager.store.ready_tasks import ReadyTask
@@ -120,6 +121,8 @@ def claim_filters(tx: Tx, command: ClaimNextTask) -> Search:
 
 
 def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int, after: Position) -> ClaimView:
+    if pauses.of_agent(tx, tx.actor.id) is not None:
+        return NotClaimed(None, None, "")
     found, end = claim_search.best(tx, search, after)
     if found is None:
         return NotClaimed(None, None, "", continue_after=end)
@@ -350,9 +353,13 @@ def _same_key(local_waiters: Mapping[int, LocalWaiter[ClaimResult]], served: Col
 
 
 def _with_expired(tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]]) -> Queue:
-    """Return the queue with all waiters of this process, also those that expired while the process was suspended."""
-    queue = claim_queue.queue(tx)
-    expired = [local.waiter for waiter_id, local in local_waiters.items() if waiter_id not in queue.waiters]
+    """Return the queue with all waiters of this process, also those that expired while the process was suspended.
+
+    Waiters of paused agents are not in it.
+    """
+    queue, paused = claim_queue.queue(tx), store_pauses.paused_agents(tx)
+    absent = [local.waiter for waiter_id, local in local_waiters.items() if waiter_id not in queue.waiters]
+    expired = [waiter for waiter in absent if waiter.agent_id not in paused]
     return Queue([*queue.waiters.values(), *expired]) if expired else queue
 
 

@@ -12,7 +12,7 @@ from project_manager.domain.limits import HANDOFF_CHARACTERS, OTHER_LEASES_WITH_
 from project_manager.domain.readiness import failed_attempts, not_ready_error
 from project_manager.domain.statuses import CLAIMABLE_BY_ID, TRANSITIONS, Status
 from project_manager.schemas import leases as schemas
-from project_manager.services import lookup, serializers, transitions
+from project_manager.services import lookup, pauses, serializers, transitions
 from project_manager.services.authorization import overrides_lease
 from project_manager.services.lease_errors import check_lease, require_lease
 from project_manager.services.serializers import lease_of, live_lease_of
@@ -62,7 +62,7 @@ def _take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
 def check_claimable_by_id(tx: Tx, row: TaskRow) -> None:
     """Check that the task can be claimed by id.
 
-    Raises NotReady with every blocker, and InvalidTransition for a finished task.
+    Raises Paused, NotReady with every blocker, and InvalidTransition for a finished task.
     """
     status = Status(row.status)
     if status not in CLAIMABLE_BY_ID:
@@ -74,6 +74,7 @@ def check_claimable_by_id(tx: Tx, row: TaskRow) -> None:
             legal=sorted(TRANSITIONS[status] - {status}),
             reopen_required=True,
         )
+    pauses.check_claim(tx, row)
     why = serializers.claim_blockers_of(tx, row)
     if why:
         raise not_ready_error(row.id, why)

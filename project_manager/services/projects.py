@@ -9,7 +9,7 @@ from project_manager.domain.readiness import Withheld
 from project_manager.domain.task_fields import PROJECT_PLAIN
 from project_manager.schemas import projects as schemas
 from project_manager.schemas.views import DeletedView, Page
-from project_manager.services import lookup, paging, resolve, serializers, transitions
+from project_manager.services import lookup, paging, pauses, resolve, serializers, transitions
 from project_manager.services.tasks import delete_tasks
 from project_manager.store import claim_search, epics, events, knowledge, projects, seals, tasks
 from project_manager.store.projects import ProjectRow
@@ -88,6 +88,7 @@ def delete(tx: Tx, command: schemas.DeleteProject) -> DeletedView:
         message = f"project {row.id} has {content}"
         raise NotEmpty(message, epics=epic_count, tasks=len(task_ids), knowledge=knowledge_count)
     transitions.emit_ready(tx, delete_tasks(tx, task_ids))
+    pauses.end_of_project(tx, row.id)
     projects.remove(tx, row.id)
     event = ProjectDeleted(name=row.name, tasks=len(task_ids), epics=epic_count, knowledge=knowledge_count)
     events.add(tx, event, project_id=row.id)

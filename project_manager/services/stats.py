@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from project_manager.domain.pauses import PauseScope
 from project_manager.domain.statuses import Status
-from project_manager.store import chain, leases, tasks
+from project_manager.store import chain, leases, pauses, tasks
 from project_manager.store.chain import Head
 from project_manager.store.transaction import Tx
 
@@ -12,19 +13,25 @@ DAY_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Numbers of tasks by status, leased, and completed since midnight UTC. `head` is the newest event."""
+    """Numbers of tasks by status, leased, and completed since midnight UTC, and of pauses by scope.
+
+    `head` is the newest event.
+    """
 
     by_status: dict[str, int]
     leased: int
     completed_today: int
     head: Head
+    pauses: dict[str, int]
 
 
 def collect(tx: Tx) -> Stats:
-    """Count the tasks by status, the leased tasks, and the tasks completed today."""
+    """Count the tasks by status, the leased tasks, the tasks completed today, and the pauses."""
     counts = tasks.counts(tx)
     by_status = {status.value: counts.get(status.value, 0) for status in Status}
-    return Stats(by_status, leases.count(tx), tasks.completed_since(tx, tx.now - tx.now % DAY_MS), chain.head(tx))
+    completed_today = tasks.completed_since(tx, tx.now - tx.now % DAY_MS)
+    paused = {scope.value: 0 for scope in PauseScope} | pauses.numbers(tx)
+    return Stats(by_status, leases.count(tx), completed_today, chain.head(tx), paused)
 
 
 def probe(tx: Tx) -> None:

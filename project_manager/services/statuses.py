@@ -7,7 +7,7 @@ from project_manager.domain.limits import LEASE_SECONDS_DEFAULT
 from project_manager.domain.readiness import blockers, not_ready_error
 from project_manager.domain.statuses import CLOSED, LEASE_ENDING_STATUSES, Status, check_transition
 from project_manager.schemas.tasks import StatusChangedView, UpdateTaskStatus
-from project_manager.services import leases, lookup, serializers, transitions
+from project_manager.services import leases, lookup, pauses, serializers, transitions
 from project_manager.services.authorization import check_write, overrides_lease
 from project_manager.services.lease_errors import check_lease, check_status_without_lease
 from project_manager.services.serializers import lease_of
@@ -48,7 +48,7 @@ def update_status(tx: Tx, command: UpdateTaskStatus) -> StatusChangedView:
 def change_status(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, reopen: bool, force: bool) -> TaskRow:
     """Set the status of the task by the rules of leases and transitions, and return the task.
 
-    Raises LockHeld, StaleFence, FenceRequired, LockRequired, NotReady, InvalidTransition.
+    Raises LockHeld, StaleFence, FenceRequired, LockRequired, Paused, NotReady, InvalidTransition.
     """
     lease = lease_of(row, tx.now)
     forced = overrides_lease(tx, row, force=force)
@@ -62,6 +62,7 @@ def change_status(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, re
         return _claim(tx, row)
     if tx.actor.is_agent and not force:  # before the no-op below, so that a lost lease is reported in any case
         check_status_without_lease(tx, row)
+        pauses.check_status_without_lease(tx, row)
     if target.value == row.status:
         return row
     if tx.actor.is_agent and target in _REQUIRES_READINESS and Status(row.status) not in CLOSED:

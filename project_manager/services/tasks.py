@@ -15,7 +15,7 @@ from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import EDITABLE, PLAIN
 from project_manager.schemas import tasks as schemas
 from project_manager.schemas.views import DeletedView, NamedView
-from project_manager.services import assumptions, budget, lookup, serializers, transitions
+from project_manager.services import assumptions, budget, lookup, pauses, serializers, transitions
 from project_manager.services.authorization import check_write, renew_on_write
 from project_manager.services.serializers import lease_of
 from project_manager.services.statuses import change_status
@@ -98,7 +98,7 @@ def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: schemas.NewTask, 
             "completed_at": tx.now if new.status is Status.DONE else None,
             "fence": meta.fence_floor(tx),
             "attempts": 0,
-            "withheld": 0,
+            "withheld": pauses.flags_of_new_task(tx, project.id),
         },
     )
     row = lookup.task(tx, task_id)
@@ -251,6 +251,7 @@ def _delete_some(tx: Tx, rows: list[TaskRow], deleted: frozenset[int]) -> set[in
     conflicting = links.conflicts_of_any(tx, [row.id for row in rows if row.lock_holder is not None])
     waiting = bulk.dependents_of_any(tx, [row.id for row in rows if row.status != Status.DONE])
     needed = bulk.dependencies_of_any(tx, [row.id for row in rows if Status(row.status) not in CLOSED])
+    pauses.end_of_tasks(tx, rows)
     bulk.delete_tasks(tx, [row.id for row in rows])
     bulk.recount(tx, sorted((waiting | needed) - deleted))
     for row in rows:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from project_manager.store import pauses
 from project_manager.store.claim_search import Search
 from project_manager.store.ready_tasks import ReadyTask
 from project_manager.store.statement import Statement, bindparams, is_among
@@ -55,7 +56,10 @@ class Waiter(NamedTuple):
 
 
 class Queue:
-    """The live waiters by id, in the order of their arrival. The queue must be read again at `valid_until`."""
+    """The live waiters by id, in the order of their arrival, without those of paused agents.
+
+    The queue must be read again at `valid_until`.
+    """
 
     def __init__(self, found: list[Waiter]) -> None:
         self.waiters: dict[int, Waiter] = {}
@@ -130,6 +134,11 @@ _INSERT = Statement(
     .values(bindparams("agent_id", "project_id", "epic_id", "labels", "priority", "expires_at"))
     .returning(waiters.c.id)
 )
+_OF_AGENT = Statement(
+    select(*_COLUMNS)
+    .where(waiters.c.agent_id == bindparam("agent_id"), waiters.c.expires_at > bindparam("now"))
+    .order_by(waiters.c.id)
+)
 _DELETE = Statement(delete(waiters).where(waiters.c.id == bindparam("waiter_id")).returning(*_COLUMNS))
 _HEARTBEAT = Statement(
     update(waiters).where(is_among(waiters.c.id, "waiter_ids")).values(expires_at=bindparam("expires_at"))
@@ -152,7 +161,13 @@ def queue(tx: Tx) -> Queue:
 
 
 def _read(tx: Tx) -> Queue:
-    return Queue(_LIVE.all(tx, Waiter._make, now=tx.now))
+    paused = pauses.paused_agents(tx)
+    return Queue([waiter for waiter in _LIVE.all(tx, Waiter._make, now=tx.now) if waiter.agent_id not in paused])
+
+
+def of_agent(tx: Tx, agent_id: str) -> list[Waiter]:
+    """Return the live waiters of an agent, also if it is paused, in the order of their arrival."""
+    return _OF_AGENT.all(tx, Waiter._make, agent_id=agent_id, now=tx.now)
 
 
 def after(tx: Tx, waiter_id: int) -> bool:
@@ -170,7 +185,7 @@ def enqueue(tx: Tx, search: Search) -> Waiter:
     }
     fields = {"agent_id": tx.actor.id, "expires_at": tx.now + WAITER_TTL_MS, **filters}
     waiter = Waiter(id=int(_INSERT.value(tx, **fields)), **fields)
-    if tx.batch is not None and tx.batch.queue is not None:
+    if tx.batch is not None and tx.batch.queue is not None and tx.actor.id not in pauses.paused_agents(tx):
         tx.batch.queue.add(waiter)
     return waiter
 

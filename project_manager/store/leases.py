@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, bindparam, func, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.statuses import Status
-from project_manager.store import ready_tasks
+from project_manager.store import rare_states, ready_tasks
 from project_manager.store.agents import HeldLease
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import tasks
@@ -55,15 +55,12 @@ _next_expiry = select(func.min(tasks.c.lock_expires_at)).where(tasks.c.lock_hold
 _next_deferred = select(func.min(tasks.c.defer_until)).where(tasks.c.deferred == literal_column("1"))
 _NEXT_EXPIRY = Statement(_next_expiry)
 _NEXT_DUE = Statement(select(_next_expiry.scalar_subquery(), _next_deferred.scalar_subquery()))
-_unconfirmed = (
+_UNCONFIRMED_OF = Statement(
     select(tasks.c.id)
     .with_hint(tasks, "INDEXED BY ix_tasks_unconfirmed", "sqlite")
-    .where(tasks.c.unconfirmed_fence.is_not(None), tasks.c.lock_holder.is_not(None))
-)
-# Without the order, a server with no statistics expects many such tasks, and reads the table for the first one.
-_ANY_UNCONFIRMED = Statement(_unconfirmed.order_by(tasks.c.lock_holder).limit(literal_column("1")))
-_UNCONFIRMED_OF = Statement(
-    _unconfirmed.where(
+    .where(
+        tasks.c.unconfirmed_fence.is_not(None),
+        tasks.c.lock_holder.is_not(None),
         tasks.c.lock_holder == bindparam("agent"),
         tasks.c.unconfirmed_fence == tasks.c.fence,
         tasks.c.lock_acquired_at <= bindparam("called_at"),
@@ -99,8 +96,8 @@ def claim(
     written = _write(tx, _CLAIM, current, values, now=tx.now)
     if written is not None:
         ready_tasks.drop_labels(tx, current)
-        if unconfirmed and tx.batch is not None:
-            tx.batch.unconfirmed = True
+        if unconfirmed:
+            rare_states.found(tx, unconfirmed=True)
     return written
 
 
@@ -181,12 +178,8 @@ def unconfirmed_of(tx: Tx, agent: str, *, called_at: int) -> list[int]:
 
 
 def has_unconfirmed(tx: Tx) -> bool:
-    """Return whether any lease waits for the first call of its holder. A batch queries this once."""
-    if tx.batch is None:
-        return _ANY_UNCONFIRMED.row(tx) is not None
-    if tx.batch.unconfirmed is None:
-        tx.batch.unconfirmed = _ANY_UNCONFIRMED.row(tx) is not None
-    return tx.batch.unconfirmed
+    """Return whether any lease may wait for the first call of its holder. A batch queries this once."""
+    return rare_states.read(tx).unconfirmed
 
 
 def count(tx: Tx) -> int:

@@ -198,6 +198,8 @@ _stop_withholding = update(tasks).values(withheld=tasks.c.withheld.bitwise_and(b
 _of_project = tasks.c.project_id == bindparam("project_id")
 _WITHHOLD_PROJECT = Statement(_withhold.where(_of_project))
 _STOP_WITHHOLDING_PROJECT = Statement(_stop_withholding.where(_of_project))
+_WITHHOLD_ALL = Statement(_withhold)
+_STOP_WITHHOLDING_ALL = Statement(_stop_withholding)
 _WITHHOLD = Statement(_withhold.where(is_among(tasks.c.id, "ids")))
 _STOP_WITHHOLDING = Statement(_stop_withholding.where(is_among(tasks.c.id, "ids")))
 _COUNTS = Statement(select(tasks.c.status, func.count()).group_by(tasks.c.status))
@@ -340,6 +342,16 @@ def withhold_project(tx: Tx, project_id: int, reason: Withheld) -> None:
 def stop_withholding_project(tx: Tx, project_id: int, reason: Withheld) -> None:
     """End this reason of withholding all tasks of a project. Other reasons stay."""
     _STOP_WITHHOLDING_PROJECT.run(tx, project_id=project_id, others=_others(reason))
+
+
+def withhold_all(tx: Tx, reason: Withheld) -> None:
+    """Withhold all tasks from claims for the reason."""
+    _WITHHOLD_ALL.run(tx, reason=int(reason))
+
+
+def stop_withholding_all(tx: Tx, reason: Withheld) -> None:
+    """End this reason of withholding all tasks. Other reasons stay."""
+    _STOP_WITHHOLDING_ALL.run(tx, others=_others(reason))
 
 
 def _others(reason: Withheld) -> int:

@@ -16,14 +16,14 @@ class BatchState:
     """State that the jobs of one batch share.
 
     `outbox` has the events to insert before the commit, and `lease_outcomes` the outcomes to count after it. `queue`
-    (the claim queue) and `unconfirmed` (whether any lease is unconfirmed) are cached when they are first read. The
-    writer keeps `queue` for its next batch.
+    (the claim queue) and `rare_states` (see the module) are cached when they are first read. The writer keeps `queue`
+    for its next batch, and `rare_states` if none is present.
     """
 
     outbox: list[list[Any]] = field(default_factory=list)
     lease_outcomes: list[str] = field(default_factory=list)
     queue: Any = None
-    unconfirmed: bool | None = None
+    rare_states: Any = None
 
     @property
     def mark(self) -> tuple[int, int]:
@@ -35,7 +35,7 @@ class BatchState:
         del self.outbox[mark[0] :]
         del self.lease_outcomes[mark[1] :]
         self.queue = None
-        self.unconfirmed = None
+        self.rare_states = None
 
 
 @dataclass(slots=True)

@@ -113,6 +113,7 @@ class Writer:
         self._retries = False
         self._head: Head | None = None
         self._claim_queue: Any = None
+        self._rare_states: Any = None
         self.failure: str | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -258,7 +259,9 @@ class Writer:
         no_foreign_commit = self._session.begin()
         shared = BatchState()
         tx = Tx(self._connection, 0, SYSTEM, "", self._max_attempts, shared)
-        shared.queue, self._claim_queue = self._claim_queue if no_foreign_commit else None, None
+        if no_foreign_commit:
+            shared.queue, shared.rare_states = self._claim_queue, self._rare_states
+        self._claim_queue = self._rare_states = None
         mark = self._set_time(tx, no_foreign_commit)
         changes = self._session.changes
         done = True
@@ -275,6 +278,7 @@ class Writer:
         shared, head = batch.state, batch.head
         self.clock.committed(batch.now, batch.mark)
         self._head, self._claim_queue = head, shared.queue
+        self._rare_states = None if any(shared.rare_states or ()) else shared.rare_states
         if batch.changed:
             first = 0 if head is None else head.seq - len(shared.outbox) + 1
             self._hooks.on_commit(shared.lease_outcomes, WrittenEvents(first, shared.outbox))

@@ -141,5 +141,6 @@ class HealthEndpoints:
         else:
             self._leased = figures.leased
             self._runtime.metrics.tasks_by_status(figures.by_status)
+            self._runtime.metrics.pauses_by_scope(figures.pauses)
         rendered = await anyio.to_thread.run_sync(self._runtime.metrics.render)
         return Response(rendered, headers={"Content-Type": CONTENT_TYPE})

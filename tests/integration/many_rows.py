@@ -24,6 +24,8 @@ ROWS = (
     "INSERT INTO knowledge_items (project_id, title, content, tags, priority, active, metadata, version, created_by, "
     "created_at, updated_by, updated_at) "
     "SELECT 1, 'item', 'text', '[]', 1, 1, '{}', 1, 'ann', 0, 'ann', i FROM n",
+    "INSERT INTO pauses (target, scope, agent_id, reason, author, created_at) "
+    "SELECT 'agent:agent ' || i, 'agent', 'agent ' || i, '', 'ann', i FROM n",
     "INSERT INTO knowledge_logs (knowledge_id, action_type, author, metadata, created_at) "
     "SELECT 1, 'used', 'ann', '{}', i FROM n",
 )

@@ -38,6 +38,8 @@ NEEDED: Json = {
     "status": "DONE",
     "verdict": "validated",
     "tasks": [{"name": "x"}],
+    "scope": "agent",
+    "pause_id": 1,
 }
 
 

@@ -127,7 +127,7 @@ async def test_an_empty_response_counts_the_tasks_and_their_blockers(api: Operat
     counted = {entry["reason"]: entry["tasks"] for entry in answer["blockers"]}
     assert counted == {
         "in progress": 1,
-        "not ready (dependencies, defer_until, a conflict, no attempts left or an archived project)": 2,
+        "not ready (dependencies, defer_until, a conflict, a pause, no attempts left or an archived project)": 2,
         "in review": 1,
         "in the backlog": 1,
         "finished": 1,
@@ -199,5 +199,5 @@ async def test_the_number_of_tasks_is_returned_only_by_an_empty_claim(api: Opera
     brought = ["notice", "handoff", "log_entries", "also_holding"]
     assert list(await api.claim_next("ann")) == ["task", "lock", "message", *brought]
     assert list(await api.claim_next("bob")) == [
-        *("task", "lock", "message", "tasks", "tasks_is_minimum", "blockers", "also_holding")
+        *("task", "lock", "message", "tasks", "tasks_is_minimum", "blockers", "also_holding", "paused")
     ]

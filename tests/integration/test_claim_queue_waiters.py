@@ -300,7 +300,7 @@ async def test_ready_tasks_that_conflict_with_a_claimed_one_are_not_counted_as_r
     nothing = await api.claim_next("bob", priority=0)
     assert {entry["reason"]: entry["tasks"] for entry in nothing["blockers"]} == {
         "in progress": 1,
-        "not ready (dependencies, defer_until, a conflict, no attempts left or an archived project)": 2,
+        "not ready (dependencies, defer_until, a conflict, a pause, no attempts left or an archived project)": 2,
         "ready but excluded by your filters or reserved for earlier waiters": 1,
     }
     assert (await api.call("get_context", agent_id="bob"))["ready_tasks"] == 1

@@ -35,6 +35,7 @@ CHOICES = {
     "role": ("viewer", "agent", "operator"),
     "verdict": ("validated", "rejected", "partial"),
     "actor_kind": ("human", "agent", "system"),
+    "scope": ("all",),
 }
 KINDS = {"agents": ("human", "agent", "system"), "task_logs": ("comment", "progress", "handoff", "evidence", "system")}
 SMALL = {"priority", "confidence", "open_dependencies", "unblocks", "deferred", "archived", "active", "lock_fenced"}
@@ -99,6 +100,7 @@ class Filler:
             "content",
             "actor_id",
             "id",
+            "target",
         ) and "TEXT" in str(column.type):
             return self.unique(number)
         if name == "status":

@@ -40,6 +40,7 @@ async def everything(api: OperationsClient) -> None:
     await api.call("update_project", project_id=1, description="green")
     await api.call("delete_task", task_id=second["id"])
     await api.call("delete_epic", epic_id=epic["id"], force=True)
+    await api.call("start_pause", scope="project", id=1, reason="rain")
     await api.call("update_project", project_id=1, archived=True)
     await api.call("delete_project", project_id=1, force=True)
     await api.call("import_plan", document="projects: [{name: Shed, tasks: [{name: Sort}]}]")

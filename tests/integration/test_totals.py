@@ -9,6 +9,7 @@ from project_manager.catalogue import OPERATIONS
 from project_manager.domain.errors import Invalid
 from project_manager.domain.limits import TOTAL_MAXIMUM
 from project_manager.schemas.commands import Paged
+from project_manager.schemas.leases import ClaimNextTask
 from project_manager.schemas.views import Page
 from project_manager.services import claim_blockers
 from tests.http_service import HttpService
@@ -34,6 +35,7 @@ LISTS: list[tuple[str, Json]] = [
     ("list_task_events", {"task_id": 1}),
     ("list_task_logs", {"task_id": 1}),
     ("list_assumptions", {"task_id": 1}),
+    ("list_pauses", {}),
     ("get_knowledge", {}),
     ("list_knowledge_logs", {"knowledge_id": 1}),
 ]
@@ -147,8 +149,10 @@ def test_the_context_of_a_project_has_the_leases_behind_many_of_other_projects(c
 
 
 def test_the_blockers_of_an_empty_claim_are_counted_up_to_the_same_number(connection: Any) -> None:
+    tx = tx_of(connection)
+
     def blockers() -> tuple[int, bool, list[tuple[int, bool]]]:
-        view = claim_blockers.nothing_ready(tx_of(connection), claim_blockers.count(tx_of(connection), None))
+        view = claim_blockers.nothing_ready(tx, ClaimNextTask.model_validate({}), claim_blockers.count(tx, None))
         numbers = [(blocker.tasks, blocker.tasks_is_minimum) for blocker in view.blockers]
         return view.tasks, view.tasks_is_minimum, numbers
 
@@ -158,7 +162,7 @@ def test_the_blockers_of_an_empty_claim_are_counted_up_to_the_same_number(connec
     connection.execute("UPDATE tasks SET status = 'BACKLOG' WHERE id % 2 = 1")
     assert blockers() == (1001, False, [(500, False), (501, False)])
     message = "no task is ready for you: 500 ready but excluded by your filters or reserved for earlier waiters, "
-    view = claim_blockers.nothing_ready(tx_of(connection), claim_blockers.count(tx_of(connection), None))
+    view = claim_blockers.nothing_ready(tx, ClaimNextTask.model_validate({}), claim_blockers.count(tx, None))
     assert view.message == message + "501 in the backlog"
 
 

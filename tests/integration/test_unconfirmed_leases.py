@@ -269,4 +269,6 @@ async def test_unconfirmed_leases_are_read_from_their_own_index(api: OperationsC
         explained(lambda tx: leases.confirm(tx, tx.now)),
     ):
         plan = await api.runtime.read("plan", work)
-        assert all("ix_tasks_unconfirmed" in step for step in plan), plan
+        of_tasks = [step for step in plan if " tasks " in step]
+        assert of_tasks
+        assert all("ix_tasks_unconfirmed" in step for step in of_tasks), plan

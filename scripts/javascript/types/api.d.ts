@@ -230,12 +230,31 @@ interface NothingReadyView {
   tasks_is_minimum: boolean;
   blockers: Array<BlockerCountView>;
   also_holding?: Array<OtherLeaseView>;
+  paused?: PausedView | null;
 }
 
 interface OtherLeaseView {
   task_id: number;
   fence: number;
   expires_at: string;
+}
+
+interface PauseView {
+  id: number;
+  scope: string;
+  project_id: number | null;
+  task_id: number | null;
+  agent_id: string | null;
+  reason: string;
+  author: string;
+  created_at: string;
+}
+
+interface PausedView {
+  scope: string;
+  reason: string;
+  author: string;
+  since: string;
 }
 
 interface ProjectView {
@@ -341,6 +360,7 @@ interface GetAnswers {
   [path: `/api/tasks/${number}`]: TaskView;
   [path: `/api/tasks/${number}/details`]: { task_id: number; task: TaskView; project: NamedView; epic: NamedView | null; dependencies: Array<LinkView>; dependents: Array<LinkView>; assumptions: Array<AssumptionView>; assumptions_total: number; logs: Array<LogView>; logs_before: number | null };
   [path: `/api/tasks/${number}/log`]: { items: Array<LogView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  "/api/pauses": { items: Array<PauseView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/projects": { items: Array<ProjectView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/projects/${number}`]: ProjectView;
   "/api/epics": { items: Array<EpicView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
@@ -351,7 +371,7 @@ interface GetAnswers {
   [path: `/api/tasks/${number}/events`]: { items: Array<OutboxEvent>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/agents": { items: Array<AgentView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/agents/${string}`]: AgentView;
-  "/api/context": { agent_id: string; server_time: string; holding: Array<LeasedTaskView>; lost: Array<LinkView>; ready_tasks: number; ready_tasks_is_minimum: boolean; next_step: string };
+  "/api/context": { agent_id: string; server_time: string; holding: Array<LeasedTaskView>; lost: Array<LinkView>; ready_tasks: number; ready_tasks_is_minimum: boolean; next_step: string; paused: PausedView | null };
   "/api/knowledge": { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/knowledge/project/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/knowledge/project/${number}/epic/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };

@@ -43,6 +43,12 @@ interface Board {
   epoch: string;
 }
 
+/** The target of a pause, as `POST /api/pauses` takes it. */
+interface PauseTarget {
+  scope: string;
+  id?: number | string;
+}
+
 interface Session {
   actor: Actor | null;
   auth_required: boolean;
@@ -133,6 +139,8 @@ interface State {
   /** Ids of the tasks that must be read, because the last events do not have all that changed. */
   incomplete: Set<number>;
   agents: Map<string, AgentView>;
+  /** The active pauses, at most 100. */
+  pauses: PauseView[];
   events: OutboxEvent[];
   seq: number;
   epoch: string | null;
@@ -166,6 +174,7 @@ interface Actions {
   pending: { id: number; on: boolean };
   plans: { projects?: Project[]; epics?: Epic[] };
   agents: { agents: AgentView[] };
+  pauses: { pauses: PauseView[] };
   connection: { connection: Partial<Connection> };
   version: { version: string };
   session: { session: Session; another: boolean };

@@ -67,6 +67,12 @@ export const logText = (/** @type {LogView} */ entry) => (entry.kind === "system
 
 export const isWithoutHolder = (/** @type {Task} */ task) => task.status === "IN_PROGRESS" && !task.lock;
 
+/** Return whether the actor of the session is an operator. Roles are names or ranks. */
+export function isOperator(/** @type {Session | null} */ session) {
+  const role = session?.actor?.role;
+  return role === 3 || String(role).toLowerCase() === "operator";
+}
+
 /** Return whether the actor of the session may write. Roles are names or ranks. */
 export function canWrite(/** @type {Session | null} */ session) {
   const role = session?.actor?.role;

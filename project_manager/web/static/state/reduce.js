@@ -21,6 +21,7 @@ export function initialState() {
     conflicts: new Map(),
     incomplete: new Set(),
     agents: new Map(),
+    pauses: [],
     events: [],
     seq: 0,
     epoch: null,
@@ -190,6 +191,7 @@ const REDUCERS = {
     state.agents = new Map(agents.map((agent) => [agent.id, agent]));
     state.revision.agents += 1;
   },
+  pauses: (state, { pauses }) => Object.assign(state, { pauses }),
   connection: (state, { connection }) => Object.assign(state, { connection: { ...state.connection, ...connection } }),
   version: (state, { version }) => Object.assign(state, { serverVersion: version }),
   session: (state, { session, another }) => {

@@ -1,6 +1,7 @@
 // Synchronisation of the store: load the board, turn events into batched reads, and refresh running leases.
 import { get } from "../core/api.js";
 import { everySecond, serverNow } from "../core/clock.js";
+import { loadPauses } from "./pauses.js";
 import { PER_CALL, fetchAll, pagedBoard } from "./pages.js";
 import { changesArchived } from "./reduce.js";
 import { dispatch, state, watch } from "./store.js";
@@ -31,6 +32,12 @@ export async function loadBoard() {
   const board = await fetchBoard();
   for (const kind of Object.values(dirty)) kind.clear();
   dispatch({ type: "board", board });
+  readPauses();
+}
+
+/** Read the pauses. A failed read is repeated after the next event of a pause, or with the board. */
+function readPauses() {
+  loadPauses().catch(() => {});
 }
 
 function schedule(ms = GATHER_MS) {
@@ -174,7 +181,9 @@ export function applyEvents(/** @type {OutboxEvent[]} */ events) {
   // A read in flight may be older than the events, and would replace what they changed.
   const unread = [...touched].filter((id) => isRead(id) || state.incomplete.has(id));
   for (const event of unseen) unread.push(...othersToRead(state, event));
-  markDirty(unread);
+  const pauses = unseen.filter((event) => event.type.startsWith("pause."));
+  if (pauses.length) readPauses();
+  markDirty([...unread, ...pauses.map((event) => event.task_id).filter(Boolean)]);
   return needsReload;
 }
 

@@ -40,6 +40,13 @@ function tokenOf(/** @type {OutboxEvent} */ { token }) {
   const bound = token.agent_id ? ` bound to ${bidiIsolate(token.agent_id)}` : "";
   return `the token ${bidiIsolate(token.name)} (${token.role}${bound})`;
 }
+
+/** Return the target of a pause. A task follows as a link. */
+function targetOf(/** @type {OutboxEvent} */ event) {
+  if (event.scope === "agent") return `the agent ${bidiIsolate(event.agent_id)}`;
+  return { all: "all work", project: "the project", task: "" }[/** @type {string} */ (event.scope)] ?? "";
+}
+const reasonOf = (/** @type {OutboxEvent} */ { reason }) => reason && `(${reason})`;
 const statusName = (/** @type {Status} */ status) => STATUS_NAMES[status];
 const changed = (/** @type {OutboxEvent} */ event) => Object.keys(event.changes ?? {}).join(", ");
 /** Return the sentence about a named resource. */
@@ -70,6 +77,8 @@ const SENTENCES = {
   "knowledge.logged": named("added a log entry to the knowledge item"),
   "assumption.recorded": () => ["recorded an assumption about", ""],
   "assumption.validated": ({ verdict }) => [`${VERDICTS[verdict] ?? verdict} an assumption about`, ""],
+  "pause.started": (event) => [`paused ${targetOf(event)}`, reasonOf(event)],
+  "pause.ended": (event) => [`resumed ${targetOf(event)}`, ""],
   "import.finished": () => ["imported a plan", ""],
   "database.restored": () => ["restored the database to an earlier state", ""],
   "token.created": (event) => [`created ${tokenOf(event)}`, ""],

@@ -13,6 +13,7 @@ import { Empty, RelativeTime } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 import { ProjectKnowledge, useKnowledgeCounts } from "../ui/knowledge.js";
 import { Markdown } from "../ui/markdown.js";
+import { PauseButton } from "./page/pauses.js";
 
 /** @type {Status[]} */
 const ORDER = ["DONE", "REVIEW", "IN_PROGRESS", "BLOCKED", "TODO", "BACKLOG"];
@@ -142,6 +143,7 @@ function Project(/** @type {ProjectProps} */ { project, numbers, known, writer }
         <button type="button" class="small" onClick=${() => archive(project)}>
           ${project.archived_at ? "Unarchive" : "Archive"}
         </button>
+        <${PauseButton} scope="project" id=${project.id} name=${`project ${project.name}`} />
       <//>`}
     </header>
     <${Description} project=${project} />

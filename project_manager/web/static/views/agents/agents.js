@@ -7,6 +7,7 @@ import { state, useStore } from "../../state/store.js";
 import { loadAgents } from "../../state/sync.js";
 import { showError } from "../../state/toasts.js";
 import { Avatar, Empty, LockChip, RelativeTime, TaskLink } from "../../ui/chips.js";
+import { PauseButton } from "../page/pauses.js";
 import { Lanes } from "./lanes.js";
 
 const ACTIVE_MS = 2 * 60_000;
@@ -72,6 +73,7 @@ function AgentRow(/** @type {{ agent: AgentView, tasks: Task[], now: number }} *
         </p>
       </div>
       <span class=${`agent-state ${condition}`} title=${meaning}>${name}</span>
+      <${PauseButton} scope="agent" id=${agent.id} name=${`agent ${agent.id}`} />
     </div>
     ${tasks.length > 0 && html`<ul class="agent-tasks">
       ${tasks.map((task) => html`<li key=${task.id}>

@@ -1,18 +1,20 @@
 // The commands: one list for the palette, the keyboard and the help.
 import { focusedElement } from "../../core/html.js";
 import {
-  CLOSED, PRIORITY_NAMES, STATUSES, STATUS_NAMES, allowedTransitions, canWrite, statusChoices,
+  CLOSED, PRIORITY_NAMES, STATUSES, STATUS_NAMES, allowedTransitions, canWrite, isOperator, statusChoices,
 } from "../../core/vocabulary.js";
 import {
   claimTask, copyLink, deleteTask, editTask, moveTask, releaseTask, setPriority, takeOver,
 } from "../../state/actions.js";
 import { openDialog } from "../../state/dialogs.js";
+import { pauseOf } from "../../state/pauses.js";
 import { FILTERS, closeTask, navigate } from "../../state/route.js";
 import { signOut } from "../../state/session.js";
 import { state } from "../../state/store.js";
 import { cycleTheme } from "../../state/theme.js";
 import { moveCursor, moveToEnd, taskAtHand } from "../board/board.js";
 import { focusCard } from "../board/column.js";
+import { askPause } from "../page/pauses.js";
 import { VIEWS } from "../views.js";
 
 const onBoard = () => state.route.view === "board";
@@ -190,6 +192,10 @@ export const COMMANDS = [
     icon: "trash",
     write: true,
     task: withTask(async (task) => (await deleteTask(task)) && state.route.task === task.id && closeTask()),
+  },
+  {
+    id: "pause-all", name: "Pause all work", icon: "pause", write: true,
+    fits: () => isOperator(state.session) && !pauseOf("all"), run: () => askPause({ scope: "all" }, "Pause all work"),
   },
   { id: "sign-out", name: "Sign out", icon: "out", fits: () => state.session?.auth_required, run: signOut },
 ];

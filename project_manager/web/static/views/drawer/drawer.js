@@ -17,6 +17,7 @@ import { Icon, StatusIcon } from "../../ui/icons.js";
 import { Assumptions, TaskKnowledge } from "../../ui/knowledge.js";
 import { Markdown } from "../../ui/markdown.js";
 import { returnFocus } from "../board/column.js";
+import { PauseButton } from "../page/pauses.js";
 import { History } from "./history.js";
 import { Lease } from "./lease.js";
 import { Log } from "./log.js";
@@ -204,6 +205,7 @@ function Body(/** @type {{ task: Task }} */ { task }) {
     <${Breadcrumbs} task=${task} />
     <h2 id="task-name" dir="auto">${task.name}</h2>
     <${ReadinessPanel} task=${task} />
+    <div class="row"><${PauseButton} scope="task" id=${task.id} name=${`task #${task.id}`} /></div>
     <${Decisions} task=${task} />
     <${Tabs} task=${task} />
     <section data-testid="description"><h3>Description</h3><${Description} task=${task} /></section>

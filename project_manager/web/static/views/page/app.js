@@ -16,6 +16,7 @@ import { Drawer } from "../drawer/drawer.js";
 import { VIEWS } from "../views.js";
 import { StaleBanner, UpdateBanner } from "./connection.js";
 import { NotFound, notFoundIn } from "./not_found.js";
+import { PauseBanner, PauseForm } from "./pauses.js";
 import { SignIn, SignInAgain } from "./signin.js";
 import { TopBar } from "./topbar.js";
 
@@ -28,6 +29,7 @@ const DIALOGS = {
   palette: Palette,
   help: Help,
   moveComment: MoveCommentDialog,
+  pause: PauseForm,
 };
 
 function Dialogs() {
@@ -119,6 +121,7 @@ export function App(/** @type {{ version: string }} */ { version }) {
     <${TopBar} />
     <${UpdateBanner} version=${version} />
     <${StaleBanner} />
+    <${PauseBanner} />
     <div class="stage">
       <main id="main" tabindex="-1"><${View} /></main>
       ${task && loaded && html`<${Drawer} key=${task} id=${task} />`}

@@ -1,12 +1,15 @@
 // The menu of the commands that do not fit into a small bar.
 import { html, useRef } from "../../core/html.js";
 import { onKeys } from "../../core/keyboard.js";
+import { isOperator } from "../../core/vocabulary.js";
 import { openDialog } from "../../state/dialogs.js";
+import { pauseOf } from "../../state/pauses.js";
 import { signOut } from "../../state/session.js";
 import { useStore } from "../../state/store.js";
 import { cycleTheme } from "../../state/theme.js";
 import { Avatar } from "../../ui/chips.js";
 import { Icon } from "../../ui/icons.js";
+import { askPause } from "./pauses.js";
 
 function Entry(/** @type {MenuEntryProps} */ { icon, name, onClick, first = false }) {
   return html`<li>
@@ -25,6 +28,8 @@ function Who(/** @type {{ actor: Actor }} */ { actor }) {
 export function MoreMenu() {
   const menu = useRef(null);
   const session = useStore((state) => state.session);
+  const operator = isOperator(session);
+  useStore((state) => state.pauses);
   const then = (/** @type {() => void} */ act) => () => {
     menu.current.hidePopover();
     act();
@@ -42,6 +47,8 @@ export function MoreMenu() {
       ${session?.auth_required && html`<${Who} actor=${session.actor} />`}
       <${Entry} first icon="moon" name="Light, dark, or as the system" onClick=${cycleTheme} />
       <${Entry} icon="help" name="Keyboard shortcuts" onClick=${then(() => openDialog("help", {}))} />
+      ${operator && !pauseOf("all") && html`<${Entry} icon="pause" name="Pause all work"
+          onClick=${then(() => askPause({ scope: "all" }, "Pause all work"))} />`}
       ${session?.auth_required && html`<${Entry} icon="out" name="Sign out" onClick=${signOut} />`}
     </ul></div>`;
 }

@@ -1,0 +1,45 @@
+"""Commands and views of pauses."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from project_manager.domain import limits
+from project_manager.domain.pauses import PauseScope
+from project_manager.schemas import fields
+from project_manager.schemas.commands import Command, IdempotentCommand, Paged
+
+_SCOPES: dict[str, Any] = {scope.value.upper(): scope for scope in PauseScope}
+Scope = Annotated[PauseScope, BeforeValidator(fields.enum_reader(_SCOPES, [*PauseScope], "a scope"))]
+Reason = Annotated[str, *fields.bounded_text(limits.REASON_CHARACTERS), fields.ONE_LINE]
+
+
+class StartPause(IdempotentCommand):
+    scope: Scope
+    id: fields.Reference | None = Field(None, description="id of the project, task or agent")
+    reason: Reason | None = None
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+
+
+class EndPause(Command):
+    pause_id: fields.Id
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+
+
+class ListPauses(Paged):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class PauseView:
+    """An active pause. The pause of a task also has its project."""
+
+    id: int
+    scope: str
+    project_id: int | None
+    task_id: int | None
+    agent_id: str | None
+    reason: str
+    author: str
+    created_at: str
