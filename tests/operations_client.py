@@ -62,6 +62,12 @@ def clear_identities(runtime: Runtime) -> None:
     runtime._identities._bound._entries.clear()
 
 
+def invalid_fields(error: ProjectManagerError) -> list[str]:
+    """Return the names of the fields in an error about invalid fields."""
+    errors: Any = error.details["errors"]
+    return [fault["field"] for fault in errors]
+
+
 @dataclass(frozen=True)
 class OperationsClient:
     """The operations of users and agents, one method for each. Every call has a time limit."""

@@ -53,6 +53,8 @@ def upgrade() -> None:
     op.add_column("tasks", sa.Column("completed_by", TEXT))
     _create_index("ix_tasks_offered_to", ["offered_to"], OFFERED)
     _create_index("ix_tasks_in_review", ["priority", sa.text("unblocks DESC"), "id"], IN_REVIEW)
+    op.add_column("tasks", sa.Column("parent_id", NUMBER))  # no foreign key: Alembic cannot add one on SQLite
+    _create_index("ix_tasks_parent_id", ["parent_id"], sa.text("parent_id IS NOT NULL"))
     _create_submissions()
     op.add_column("task_logs", sa.Column("details", TEXT))
     op.add_column("projects", sa.Column("policy", TEXT, nullable=False, server_default="{}"))

@@ -13,8 +13,8 @@ ProjectManagerError
 │                        KnowledgeNotFound, AssumptionNotFound, PauseNotFound, RouteNotFound
 ├── MethodNotAllowed     the path exists, the method does not
 ├── Conflict             LockHeld, StaleFence, FenceRequired, LockRequired, NotHeld, NotReady, InvalidTransition,
-│                        DependencyCycle, NameTaken, ExternalKeyTaken, HasDependents, ProjectArchived, NotEmpty,
-│                        OperatorTokenRequired, Paused
+│                        OpenSubtasks, ParentDone, DependencyCycle, NameTaken, ExternalKeyTaken, HasDependents,
+│                        ProjectArchived, NotEmpty, OperatorTokenRequired, Paused
 ├── PreconditionFailed   VersionMismatch
 ├── RequestTimeout       the request did not arrive in time
 ├── TooLarge             BodyTooLarge, HeadersTooLarge, ResponseTooLarge
@@ -179,6 +179,14 @@ class NotReady(Conflict):
 
 class InvalidTransition(Conflict):
     """The status table does not allow this transition."""
+
+
+class OpenSubtasks(Conflict):
+    default_hint = "Finish or cancel its subtasks first. To finish one, claim it with acquire_task_lock."
+
+
+class ParentDone(Conflict):
+    default_hint = "Reopen the parent first (reopen=true)."
 
 
 class DependencyCycle(Conflict):

@@ -234,8 +234,8 @@ class TaskReady(TaskEvent):
 class TaskNotReady(TaskEvent):
     """A task is no longer ready, although the task itself did not change.
 
-    A dependency was reopened, a conflicting task was claimed, a plan added a conflict, its project was archived, or a
-    pause started.
+    A dependency or a subtask was reopened, a subtask was added, a conflicting task was claimed, a plan added a
+    conflict, its project was archived, or a pause started.
     """
 
     type = "task.not_ready"

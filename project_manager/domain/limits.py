@@ -8,6 +8,9 @@ LABELS = 32
 LABEL_CHARACTERS = 64
 ACCEPTANCE_CRITERIA = 64
 LINKS = 256
+SUBTASKS = 500
+SUBTASK_LEVELS = 5
+"""Levels of tasks: a task, its subtasks, and so on."""
 KEY_CHARACTERS = 200
 ID_MAXIMUM = 2**63 - 1
 ID_DIGITS = 19

@@ -1,8 +1,9 @@
 """Readiness of tasks, and the blockers of tasks that are not ready.
 
-A task is ready if its status is TODO without a lease, every dependency is DONE, it is not deferred, no conflicting task
-has a lease, its failed attempts are below the limit, and it is not withheld (`Withheld`). A CANCELLED dependency is a
-separate blocker: a person has to remove the dependency or reopen the cancelled task.
+A task is ready if its status is TODO without a lease, every dependency is DONE, every subtask is DONE or CANCELLED, it
+is not deferred, no conflicting task has a lease, its failed attempts are below the limit, and it is not withheld
+(`Withheld`). A CANCELLED dependency is a separate blocker: a person has to remove the dependency or reopen the
+cancelled task.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from typing import NamedTuple
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import NotReady
 from project_manager.domain.statuses import Status
+
+OPEN_SUBTASKS = "open_subtasks"
+"""The code of the blocker of a task with unfinished subtasks."""
 
 
 class Withheld(IntFlag):
@@ -38,6 +42,7 @@ class ReadinessInput(NamedTuple):
     deferred_until: int | None
     withheld: int
     cancelled: tuple[int, ...] = ()
+    open_subtasks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ def blockers(readiness_input: ReadinessInput) -> tuple[Blocker, ...]:
         found.append(
             Blocker("cancelled_dependencies", _cancelled(readiness_input.cancelled), readiness_input.cancelled)
         )
+    if readiness_input.open_subtasks:
+        found.append(open_subtasks_blocker(readiness_input.open_subtasks))
     if readiness_input.deferred_until is not None:
         found.append(Blocker("deferred", f"deferred until {rfc3339(readiness_input.deferred_until)}"))
     if readiness_input.running_conflicts:
@@ -93,14 +100,21 @@ def blockers(readiness_input: ReadinessInput) -> tuple[Blocker, ...]:
     return tuple(found)
 
 
+def open_subtasks_blocker(ids: tuple[int, ...]) -> Blocker:
+    """Return the blocker of a task with these subtasks that are neither DONE nor CANCELLED."""
+    return Blocker(OPEN_SUBTASKS, f"has unfinished sub{_tasks(ids)}", ids)
+
+
 def not_ready_error(task_id: int, why: tuple[Blocker, ...]) -> NotReady:
     """Return the error for a claim of a task with these blockers."""
     error = NotReady(
         f"task {task_id} is not ready: " + "; ".join(reason.message for reason in why),
         task_id=task_id,
         why_not_ready=[reason.message for reason in why],
-        waiting_for=sorted({task for reason in why for task in reason.tasks}),
+        waiting_for=sorted({task for reason in why if reason.code != OPEN_SUBTASKS for task in reason.tasks}),
     )
+    if subtasks := [task for reason in why if reason.code == OPEN_SUBTASKS for task in reason.tasks]:
+        error.details[OPEN_SUBTASKS] = subtasks
     if cancelled := [task for reason in why if reason.code == "cancelled_dependencies" for task in reason.tasks]:
         error.details["cancelled_dependencies"] = cancelled
     return error

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     INSTANT = "instant"
     DUE = "due"
     EPIC = "epic"
+    TASK = "task"
     TASKS = "tasks"
     LEASE = "lease"
 
@@ -88,6 +89,7 @@ TASK_FIELDS = (
     Field("id", Kind.ID, compact=True),
     Field("project_id", Kind.ID),
     Field("epic_id", Kind.EPIC, "Epic", editable=True),
+    Field("parent_id", Kind.TASK, editable=True),
     _written("name", Kind.LINE, "Name", default=REQUIRED, compact=True, sealed=True),
     _written("description", Kind.TEXT, "Description", default="", hint="Markdown. #12 links to a task.", sealed=True),
     Field("status", Kind.STATUS, default=Status.TODO, plan=Import.NEW, compact=True),

@@ -9,6 +9,8 @@ from project_manager.domain.errors import (
     LockHeld,
     LockRequired,
     NotReady,
+    OpenSubtasks,
+    ParentDone,
     Paused,
     ProjectArchived,
     ProjectNotFound,
@@ -63,11 +65,19 @@ TASKS = (
             "Create a task",
             WRITES,
             (
-                "name agent_id description project_id project_name epic_id epic_name priority labels acceptance "
-                "depends_on conflicts_with status defer_until external_key request_id"
+                "name agent_id description project_id project_name epic_id epic_name parent_id priority labels "
+                "acceptance depends_on blocks conflicts_with status defer_until external_key request_id"
             ),
         ),
-        raises=(ProjectNotFound, ProjectArchived, EpicNotFound, ExternalKeyTaken, DependencyCycle),
+        raises=(
+            ProjectNotFound,
+            ProjectArchived,
+            EpicNotFound,
+            ExternalKeyTaken,
+            DependencyCycle,
+            LockHeld,
+            ParentDone,
+        ),
         status=201,
     ),
     Operation(
@@ -77,7 +87,15 @@ TASKS = (
         schemas.CreatedTasksView,
         http="POST /api/tasks/bulk",
         acts_as="agent_id",
-        raises=(ProjectNotFound, ProjectArchived, EpicNotFound, ExternalKeyTaken, DependencyCycle),
+        raises=(
+            ProjectNotFound,
+            ProjectArchived,
+            EpicNotFound,
+            ExternalKeyTaken,
+            DependencyCycle,
+            LockHeld,
+            ParentDone,
+        ),
         status=201,
     ),
     Operation(
@@ -114,7 +132,10 @@ TASKS = (
         tool=Tool(
             "Edit a task",
             WRITES,
-            "task_id agent_id fence name description priority labels acceptance depends_on log_entry version",
+            (
+                "task_id agent_id fence name description priority labels acceptance depends_on add_depends_on blocks "
+                "log_entry version"
+            ),
             clearable=CLEARABLE,
             named_for=("status",),
             operator_only=("force",),
@@ -128,6 +149,8 @@ TASKS = (
             DependencyCycle,
             InvalidTransition,
             NotReady,
+            OpenSubtasks,
+            ParentDone,
         ),
     ),
     Operation(
@@ -145,7 +168,7 @@ TASKS = (
             required=("agent_id",),
             operator_only=("force",),
         ),
-        raises=(*LEASE_ERRORS, LockRequired, Paused, InvalidTransition, NotReady),
+        raises=(*LEASE_ERRORS, LockRequired, Paused, InvalidTransition, NotReady, OpenSubtasks, ParentDone),
         aliases=("POST /api/task/{task_id}/status",),
     ),
     Operation(

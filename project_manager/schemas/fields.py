@@ -299,8 +299,5 @@ EventTypes = Annotated[
     AfterValidator(_distinct),
 ]
 _REF_SCHEMA = _ID_SCHEMA | {"type": ["string", "integer"], "maxLength": limits.KEY_CHARACTERS, "pattern": patterns.LINE}
-Refs = Annotated[
-    list[Annotated[Key, BeforeValidator(_as_text), WithJsonSchema(_REF_SCHEMA)]],
-    max_items(limits.MAX_FILTER_VALUES),
-    BeforeValidator(parse_list),
-]
+Ref = Annotated[Key, BeforeValidator(_as_text), WithJsonSchema(_REF_SCHEMA)]
+Refs = Annotated[list[Ref], max_items(limits.MAX_FILTER_VALUES), BeforeValidator(parse_list)]

@@ -42,11 +42,13 @@ class CreateTask(NewTask, IdempotentCommand):
     project_name: fields.Name | None = Field(None, description="or project_id; created if new")
     epic_id: fields.Id | None = None
     epic_name: fields.Name | None = Field(None, description="or epic_id; created if new")
+    parent_id: fields.Id | None = Field(None, description="makes it a subtask")
     depends_on: fields.Ids = Field(
         default_factory=list,
         validation_alias=AliasChoices("depends_on", "dependencies"),
         description="task ids that must be DONE first",
     )
+    blocks: fields.Ids = Field(default_factory=list, description="tasks that then depend on this one")
     assumptions: TagTexts = Field(
         default_factory=list, validation_alias=ASSUMPTIONS_ALIAS, description="to record, each as #TYPE: text"
     )
@@ -59,6 +61,11 @@ class BulkTask(NewTask):
         default_factory=list,
         validation_alias=AliasChoices("depends_on", "dependencies"),
         description="task ids, or refs of tasks in this request",
+    )
+    parent: fields.Ref | None = Field(
+        None,
+        validation_alias=AliasChoices("parent", "parent_id"),
+        description="id of the parent, or ref of a task in this request",
     )
 
 
@@ -99,11 +106,15 @@ class UpdateTask(Leased, PlainFields):
     task_id: fields.Id
     name: fields.Name = ""
     epic_id: fields.Id | None = None
+    parent_id: fields.Id | None = Field(None, description="makes it a subtask; null: no parent")
     depends_on: fields.Ids = Field(
         default_factory=list,
         validation_alias=AliasChoices("depends_on", "dependencies"),
         description="replaces the list of task ids",
     )
+    add_depends_on: fields.Ids = Field(default_factory=list, description="task ids to add to depends_on")
+    remove_depends_on: fields.Ids = Field(default_factory=list, description="task ids to remove from depends_on")
+    blocks: fields.Ids = Field(default_factory=list, description="tasks that then depend on this one")
     conflicts_with: fields.Ids = Field(default_factory=list)
     attempts: fields.Integer = Field(0, ge=0, le=0, description="0 resets failed attempts")
     status: fields.TaskStatus | None = Field(None, description="as in update_task_status")
@@ -159,6 +170,7 @@ class TaskView(TypedDict):
     id: int
     project_id: int
     epic_id: int | None
+    parent_id: int | None
     name: str
     description: str
     status: str
@@ -186,8 +198,19 @@ class TaskView(TypedDict):
     completed_at: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ProgressView:
+    """The numbers of subtasks of a task. `open` are neither DONE nor CANCELLED."""
+
+    total: int
+    done: int
+    open: int
+
+
 TASK_FIELD_NAMES = tuple(TaskView.__annotations__)
-TASK_COLUMNS = sorted({*TASK_FIELD_NAMES, "holder", "expires_at"})
+PROGRESS = "subtasks"
+"""The column with the progress of a task with subtasks."""
+TASK_COLUMNS = sorted({*TASK_FIELD_NAMES, "holder", "expires_at", PROGRESS})
 
 
 _COLUMN = WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(['compact', *TASK_COLUMNS])})$"})
@@ -213,11 +236,13 @@ def _none_required(schema: dict[str, Any]) -> None:
 class TaskRow(TaskView):
     """A row of a list of tasks, with the fields that `fields` selects, by default all fields of a task.
 
-    `holder` and `expires_at` are those of the lease, and are present only if selected.
+    `holder` and `expires_at` are those of the lease, and `subtasks` are the numbers of subtasks, or null without any.
+    These are present only if selected.
     """
 
     holder: str | None
     expires_at: str | None
+    subtasks: ProgressView | None
 
 
 class WrittenTaskView(TaskView):
@@ -240,8 +265,9 @@ class LinkView:
 
 @dataclass(frozen=True, slots=True)
 class TaskDetailsView:
-    """A task in full: its project and epic, dependencies, dependents, and the newest assumptions and log entries.
-    `assumptions_total` is the number of all assumptions.
+    """A task in full: its project and epic, dependencies, dependents, parent and subtasks, and the newest assumptions
+    and log entries. `progress` has the numbers of subtasks, or null without any. `assumptions_total` is the number of
+    all assumptions.
     """
 
     task_id: int
@@ -250,6 +276,9 @@ class TaskDetailsView:
     epic: NamedView | None
     dependencies: list[LinkView]
     dependents: list[LinkView]
+    parent: LinkView | None
+    subtasks: list[LinkView]
+    progress: ProgressView | None
     assumptions: list[AssumptionView]
     assumptions_total: int
     logs: list[LogView]

@@ -1,5 +1,6 @@
 """Authorization of writes about a task, and the renewal of the writer's lease."""
 
+from project_manager.domain.leases import lock_held_error
 from project_manager.services import transitions
 from project_manager.services.lease_errors import check_lease
 from project_manager.services.serializers import lease_of
@@ -21,6 +22,16 @@ def check_write(tx: Tx, row: TaskRow, fence: int | None, *, force: bool = False)
     """
     if (tx.actor.is_agent or fence is not None) and not overrides_lease(tx, row, force=force):
         check_lease(tx, row, fence)
+
+
+def check_no_other_holder(tx: Tx, row: TaskRow) -> None:
+    """Check that an agent may add a subtask or a dependency to the task while it writes about another one.
+
+    It needs no fence, because the fence of the request is that of the other task. Raises LockHeld.
+    """
+    lease = lease_of(row, tx.now)
+    if tx.actor.is_agent and lease is not None and lease.holder != tx.actor.id:
+        raise lock_held_error(lease)
 
 
 def renew_on_write(tx: Tx, row: TaskRow, fence: int | None) -> TaskRow:

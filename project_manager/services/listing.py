@@ -7,10 +7,10 @@ from project_manager.domain.errors import Invalid
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import COMPACT
 from project_manager.schemas.commands import Paged
-from project_manager.schemas.tasks import TASK_COLUMNS, TASK_FIELD_NAMES, GetAvailableTasks, ListTasks
+from project_manager.schemas.tasks import PROGRESS, TASK_COLUMNS, TASK_FIELD_NAMES, GetAvailableTasks, ListTasks
 from project_manager.schemas.views import Page
 from project_manager.services import lookup, paging, resolve, serializers
-from project_manager.store import listing, task_filters, task_rows
+from project_manager.store import listing, subtasks, task_filters, task_rows
 from project_manager.store.listing import Order
 from project_manager.store.task_rows import Fields
 from project_manager.store.transaction import Tx
@@ -18,7 +18,7 @@ from project_manager.store.transaction import Tx
 _POSITION_LENGTH: dict[Order, int] = {"id": 1, "claim": 3}
 """The number of integers in a position, by the order of the list."""
 _SHORT = tuple(name for name in TASK_FIELD_NAMES if name in {*COMPACT, *serializers.FACTS, "unblocks"})
-_SHORT_COLUMNS = {*_SHORT, "holder", "expires_at"}
+_SHORT_COLUMNS = {*_SHORT, "holder", "expires_at", PROGRESS}
 _WITHOUT_DESCRIPTION = tuple(name for name in TASK_FIELD_NAMES if name != "description")
 
 
@@ -80,6 +80,8 @@ def _page(tx: Tx, command: Paged, filters: dict[str, Any], *, order: Order, colu
     if not rows:
         lookup.check_scope(tx, filters)  # an empty list would suggest that they exist without tasks
     views = serializers.tasks(tx, fields, rows, task_rows.links_of(tx, [row[0] for row in rows]))
+    if names is not None and PROGRESS in names:
+        serializers.add_progress(views, subtasks.progress_of(tx, [row[0] for row in rows]))
     count = partial(listing.count, tx, query)
     item = partial(serializers.chosen, names=names)
     return paging.page(command, filters, views, has_more, count, item=item, position=partial(listing.position, order))

@@ -16,10 +16,11 @@ from project_manager.domain.task_fields import INSTANTS, LISTS, TASK_FIELDS
 from project_manager.schemas.epics import EpicView
 from project_manager.schemas.logs import LogView
 from project_manager.schemas.projects import ProjectView
-from project_manager.schemas.tasks import TASK_FIELD_NAMES, LinkView, TaskView
+from project_manager.schemas.tasks import PROGRESS, TASK_FIELD_NAMES, LinkView, ProgressView, TaskView
 from project_manager.store.epics import EpicRow
 from project_manager.store.logs import LogRow
 from project_manager.store.projects import ProjectRow
+from project_manager.store.subtasks import Progress
 from project_manager.store.task_rows import EXTRA_COLUMNS, Fields, TaskLinks, Values
 from project_manager.store.tasks import ROW_FIELDS, TaskRow
 from project_manager.store.transaction import Tx
@@ -38,9 +39,11 @@ _STORED_INSTANTS = tuple(field.name for field in _STORED if field.kind in INSTAN
 _extra_values = itemgetter(*[ROW_FIELDS.index(name) for name in EXTRA_COLUMNS])
 _EXTRA = slice(-len(EXTRA_COLUMNS), None)
 
-_Blocking = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-"""The dependencies of a task that are not DONE, its conflicts with a lease, and its cancelled dependencies."""
-_NOTHING_BLOCKS: _Blocking = ((), (), ())
+_Blocking = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""The dependencies of a task that are not DONE, its conflicts with a lease, its cancelled dependencies, and its open
+subtasks.
+"""
+_NOTHING_BLOCKS: _Blocking = ((), (), (), ())
 
 
 def time_or_none(instant: int | None) -> str | None:
@@ -114,6 +117,7 @@ def readiness_input(tx: Tx, row: TaskRow) -> ReadinessInput:
         deferred_until=row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None,
         withheld=row.withheld,
         cancelled=_parse_ids(row.cancelled_dependencies),
+        open_subtasks=_parse_ids(row.open_subtasks),
     )
 
 
@@ -130,7 +134,12 @@ def task(tx: Tx, row: TaskRow) -> TaskView:
     view = dict(zip(TASK_FIELD_NAMES, _view_values(row), strict=True))
     for name in _STORED_LISTS:
         view[name] = [] if view[name] == NO_IDS else orjson.loads(view[name])
-    links = (_parse_ids(row.waiting_for), _parse_ids(row.running_conflicts), _parse_ids(row.cancelled_dependencies))
+    links = (
+        _parse_ids(row.waiting_for),
+        _parse_ids(row.running_conflicts),
+        _parse_ids(row.cancelled_dependencies),
+        _parse_ids(row.open_subtasks),
+    )
     _complete(tx, view, _STORED_INSTANTS, _extra_values(row), links)
     return cast("TaskView", view)
 
@@ -146,7 +155,12 @@ def tasks(tx: Tx, fields: Fields, rows: list[Values], links: dict[int, TaskLinks
             blocking = _NOTHING_BLOCKS
         else:
             view |= {name: [*getattr(linked, name)] for name in lists}
-            blocking = (linked.waiting_for, linked.running_conflicts, linked.cancelled_dependencies)
+            blocking = (
+                linked.waiting_for,
+                linked.running_conflicts,
+                linked.cancelled_dependencies,
+                linked.open_subtasks,
+            )
         _complete(tx, view, instants, values[_EXTRA], blocking)
     return views
 
@@ -159,7 +173,7 @@ def _complete(tx: Tx, view: dict[str, Any], instants: Iterable[str], extra: Sequ
         fence = view["fence"]
         length = expires_at - acquired_at if unconfirmed_fence == fence else ttl
         lock = LockView(view["id"], holder, fence, rfc3339(acquired_at), rfc3339(expires_at), length // 1000)
-    waiting_for, running, cancelled = links
+    waiting_for, running, cancelled, open_subtasks = links
     deferred_until = view["defer_until"]
     if deferred_until is not None and deferred_until <= tx.date:
         deferred_until = None
@@ -172,6 +186,7 @@ def _complete(tx: Tx, view: dict[str, Any], instants: Iterable[str], extra: Sequ
         deferred_until,
         withheld,
         cancelled,
+        open_subtasks,
     )
     why = _why_not_ready(facts, tx.max_attempts)
     for name in instants:
@@ -214,6 +229,16 @@ def log(row: LogRow) -> LogView:
 
 def links(found: list[tuple[int, str, str]]) -> list[LinkView]:
     return [LinkView(*link) for link in found]
+
+
+def progress(found: Progress | None) -> ProgressView | None:
+    return None if found is None else ProgressView(*found)
+
+
+def add_progress(views: list[dict[str, Any]], found: Mapping[int, Progress]) -> None:
+    """Add the numbers of subtasks to the tasks of a list."""
+    for view in views:
+        view[PROGRESS] = progress(found.get(view["id"]))
 
 
 def chosen(view: Mapping[str, Any], names: list[str] | None) -> Mapping[str, Any]:

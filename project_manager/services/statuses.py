@@ -48,13 +48,15 @@ def update_status(tx: Tx, command: UpdateTaskStatus) -> StatusChangedView:
 def change_status(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, reopen: bool, force: bool) -> TaskRow:
     """Set the status of the task by the rules of leases and transitions, and return the task.
 
-    Raises LockHeld, StaleFence, FenceRequired, LockRequired, Paused, NotReady, InvalidTransition.
+    Raises LockHeld, StaleFence, FenceRequired, LockRequired, Paused, NotReady, InvalidTransition, OpenSubtasks,
+    ParentDone.
     """
     lease = lease_of(row, tx.now)
     forced = overrides_lease(tx, row, force=force)
     if not forced:
         _check_status_change(tx, row, fence)
     check_transition(Status(row.status), target, reopen=reopen, task_id=row.id)
+    transitions.check_subtasks(tx, row, target)  # before the blockers, because its error names the subtasks only
     attempts = 0 if target is Status.DONE or not tx.actor.is_agent else row.attempts
     if lease is not None:
         return _change_status_of_leased(tx, row, target, fence=fence, forced=forced, attempts=attempts)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
-from project_manager.domain.errors import DependencyCycle, ExternalKeyTaken, HasDependents, Invalid
+from project_manager.domain.errors import ExternalKeyTaken, HasDependents, Invalid
 from project_manager.domain.events import TaskCreated, TaskDeleted, TaskUpdated
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, lock_held_error
@@ -15,11 +15,12 @@ from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import EDITABLE, PLAIN
 from project_manager.schemas import tasks as schemas
 from project_manager.schemas.views import DeletedView, NamedView
-from project_manager.services import assumptions, budget, lookup, pauses, serializers, transitions
-from project_manager.services.authorization import check_write, renew_on_write
+from project_manager.services import assumptions, budget, lookup, pauses, serializers, subtasks, transitions
+from project_manager.services.authorization import check_no_other_holder, check_write, renew_on_write
 from project_manager.services.serializers import lease_of
 from project_manager.services.statuses import change_status
 from project_manager.store import bulk, links, logs, meta, tasks
+from project_manager.store import subtasks as store_subtasks
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -33,22 +34,40 @@ def create(tx: Tx, command: schemas.CreateTask) -> schemas.TaskView:
     """Create one task in a project, given by id or name, with its dependencies.
 
     A project or epic given by name is created if it does not exist, and listed under `created`. A name that looks like
-    a typing error of an existing one is refused. Without either the task goes into the project Inbox. An archived
-    project takes no tasks. Dependencies must exist; a cycle is refused and shown in the message. Repeating the call
-    with the same request_id returns the first result.
+    a typing error of an existing one is refused. Without either the task goes into the project and the epic of its
+    parent, into the project of the first task that it `blocks`, or into the project Inbox. An archived project takes no
+    tasks. Dependencies must exist; a cycle is refused and shown in the message. Repeating the call with the same
+    request_id returns the first result.
     """
     created: lookup.Created = {}
-    project, epic_id = _place(tx, command, created)
-    task_id = add(tx, project, epic_id, command, command.depends_on)
+    project, epic_id = _place(tx, command, command.parent_id, command.blocks, created)
+    task_id = add(tx, project, epic_id, command, command.depends_on, command.parent_id)
+    _block(tx, task_id, command.blocks)
     return _written(tx, lookup.task(tx, task_id), command.assumptions, created)
 
 
 def _place(
-    tx: Tx, command: schemas.CreateTask | schemas.CreateTasks, created: lookup.Created
+    tx: Tx,
+    command: schemas.CreateTask | schemas.CreateTasks,
+    parent_id: int | None,
+    blocked: list[int],
+    created: lookup.Created,
 ) -> tuple[ProjectRow, int | None]:
-    """Return the project and the epic id for new tasks. Rows that it creates are added to `created`."""
-    project = lookup.get_or_create_project(tx, command.project_id, command.project_name, command.epic_id, created)
+    """Return the project and the epic id for new tasks. Rows that it creates are added to `created`.
+
+    By default they are those of the parent, or the project of the first blocked task.
+    """
+    project_id = command.project_id
+    parent = None if parent_id is None else tasks.get(tx, parent_id)
+    if project_id is None and command.project_name is None and command.epic_id is None:
+        near = parent or (tasks.get(tx, blocked[0]) if blocked else None)
+        project_id = None if near is None else near.project_id
+    project = lookup.get_or_create_project(tx, project_id, command.project_name, command.epic_id, created)
     lookup.check_not_archived(project)
+    # Null for the epic of a subtask is a choice, so an absent epic differs from it.
+    has_epic = not {"epic_id", "epic_name"}.isdisjoint(command.model_fields_set)
+    if parent is not None and parent.project_id == project.id and not has_epic:
+        return project, parent.epic_id
     epic = lookup.get_or_create_epic(tx, project, command.epic_id, command.epic_name, created)
     return project, None if epic is None else epic.id
 
@@ -63,16 +82,20 @@ def _written(tx: Tx, row: TaskRow, tags: list[str], created: lookup.Created) -> 
 
 
 def create_many(tx: Tx, command: schemas.CreateTasks) -> schemas.CreatedTasksView:
-    """Create up to 500 tasks in one step, with dependencies between them by `ref`.
+    """Create up to 500 tasks in one step; depends_on and parent take ids, and refs of this call.
 
-    All or nothing. depends_on takes ids of existing tasks and refs of tasks in the same request, in any order.
+    All or nothing. Refs may be of tasks in the same request, in any order.
     """
     created: lookup.Created = {}
-    project, epic_id = _place(tx, command, created)
     _check_refs(command)
-    made = [add(tx, project, epic_id, task, []) for task in command.tasks]
+    refs = {task.ref for task in command.tasks}
+    parent = next((task.parent for task in command.tasks if task.parent is not None and task.parent not in refs), None)
+    project, epic_id = _place(tx, command, None if parent is None else _resolve_ref(parent, {}), [], created)
+    made = [add(tx, project, epic_id, task, [], None) for task in command.tasks]
     ids = {task.ref: task_id for task, task_id in zip(command.tasks, made, strict=True) if task.ref is not None}
     for task, task_id in zip(command.tasks, made, strict=True):
+        if task.parent is not None:
+            subtasks.set_parent(tx, lookup.task(tx, task_id), _resolve_ref(task.parent, ids))
         if task.depends_on:
             needed = dict.fromkeys(_resolve_ref(ref, ids) for ref in task.depends_on)
             set_dependencies(tx, lookup.task(tx, task_id), list(needed))
@@ -80,8 +103,13 @@ def create_many(tx: Tx, command: schemas.CreateTasks) -> schemas.CreatedTasksVie
     return schemas.CreatedTasksView(items=items, ids=ids, created=created)
 
 
-def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: schemas.NewTask, depends_on: list[int]) -> int:
-    """Insert a task, emit `task.created`, and return its id. Raises Invalid, ExternalKeyTaken, DependencyCycle."""
+def add(
+    tx: Tx, project: ProjectRow, epic_id: int | None, new: schemas.NewTask, depends_on: list[int], parent_id: int | None
+) -> int:
+    """Insert a task, emit `task.created`, and return its id.
+
+    Raises Invalid, ExternalKeyTaken, DependencyCycle, LockHeld, ParentDone.
+    """
     if new.status in (Status.IN_PROGRESS, Status.REVIEW, Status.BLOCKED):
         hint = "Create it as TODO or BACKLOG, then update it."
         raise Invalid.of("status", f"a new task cannot be {new.status}", hint)
@@ -106,6 +134,8 @@ def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: schemas.NewTask, 
         set_dependencies(tx, row, depends_on)
     if new.conflicts_with:
         set_conflicts(tx, row, new.conflicts_with)
+    if parent_id is not None:
+        subtasks.set_parent(tx, row, parent_id)
     created = TaskCreated(name=row.name, status=row.status, priority=row.priority, version=row.version)
     transitions.emit(tx, created, row)
     return task_id
@@ -114,11 +144,31 @@ def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: schemas.NewTask, 
 def set_dependencies(tx: Tx, row: TaskRow, ids: list[int]) -> None:
     """Replace the dependencies of the task. Raises Invalid for ids of missing tasks, DependencyCycle for a cycle."""
     _check_tasks_exist(tx, "depends_on", ids)
-    cycle = find_cycle(row.id, ids, lambda task_id: links.dependencies_of(tx, task_id))
+    cycle = find_cycle(row.id, ids, lambda task_id: links.waits_for(tx, task_id))
     if cycle is not None:
-        path = " -> ".join(f"#{task_id}" for task_id in cycle)
-        raise DependencyCycle(f"task {row.id} would depend on itself: {path}", cycle=cycle)
+        raise subtasks.cycle_error(row.id, cycle)
     links.set_dependencies(tx, row.id, ids, open_task=Status(row.status) not in CLOSED)
+
+
+def _block(tx: Tx, task_id: int, ids: list[int]) -> None:
+    """Make the task a dependency of the tasks `ids`, with `task.updated` for each. Raises Invalid, LockHeld."""
+    _check_tasks_exist(tx, "blocks", ids)
+    for other_id in ids:
+        other = lookup.task(tx, other_id)
+        check_no_other_holder(tx, other)
+        wanted = _merged_links("blocks", other, [task_id], [])
+        if wanted is not None:
+            _edit(tx, other, {"depends_on": wanted})
+
+
+def _merged_links(field: str, row: TaskRow, added: list[int], removed: list[int]) -> list[int] | None:
+    """Return the dependencies of the task after the change, or None if they stay the same. Raises Invalid."""
+    present: list[int] = json.loads(row.depends_on)
+    wanted = [task_id for task_id in dict.fromkeys([*present, *added]) if task_id not in removed]
+    if len(wanted) > LINKS:
+        hint = "Remove dependencies that are DONE with remove_depends_on."
+        raise Invalid.of(field, f"task {row.id} would depend on more than {LINKS} tasks", hint)
+    return None if wanted == present else wanted
 
 
 def set_conflicts(tx: Tx, row: TaskRow, ids: list[int]) -> None:
@@ -166,7 +216,7 @@ def get(tx: Tx, command: schemas.GetTask) -> schemas.TaskView:
 
 
 def details(tx: Tx, command: schemas.GetTaskDetails) -> schemas.TaskDetailsView:
-    """Read a task in full: description, criteria, dependencies, dependents, and its log.
+    """Read a task in full: description, criteria, dependencies, dependents, subtasks, and its log.
 
     The log is newest first, and includes handoff notes and failed attempts of others. before=logs_before returns older
     entries.
@@ -186,6 +236,9 @@ def details(tx: Tx, command: schemas.GetTaskDetails) -> schemas.TaskDetailsView:
         epic=None if epic is None else NamedView(epic.id, epic.name),
         dependencies=serializers.links(tasks.named(tx, links.dependencies_of(tx, row.id))),
         dependents=serializers.links(links.dependents_of(tx, row.id)),
+        parent=None if row.parent_id is None else next(iter(serializers.links(tasks.named(tx, [row.parent_id]))), None),
+        subtasks=serializers.links(store_subtasks.named(tx, row.id)),
+        progress=serializers.progress(store_subtasks.progress_of(tx, [row.id]).get(row.id)),
         assumptions=assumed.items,
         assumptions_total=assumed.total,
         logs=[serializers.log(entry) for entry in included],
@@ -196,6 +249,8 @@ def details(tx: Tx, command: schemas.GetTaskDetails) -> schemas.TaskDetailsView:
 def update(tx: Tx, command: schemas.UpdateTask) -> schemas.TaskView:
     """Edit a task: only the fields that are sent change, and lists are replaced whole.
 
+    add_depends_on and remove_depends_on change the list of dependencies. `blocks` adds this task to the dependencies of
+    other tasks.
     Only the holder of a leased task (and people) may edit it. With `version` the edit is refused if the task has
     changed since. `status` works as in update_task_status.
     """
@@ -204,11 +259,13 @@ def update(tx: Tx, command: schemas.UpdateTask) -> schemas.TaskView:
     lookup.check_version("task", row.version, command.version)
     check_write(tx, row, command.fence, force=command.force)
     changes = {name: getattr(command, name) for name in EDITABLE if name in command.model_fields_set}
+    _change_links(command, row, changes)
     if command.model_fields_set.issubset(schemas.CONTROL_FIELDS):
         fields = [name for name in schemas.UpdateTask.model_fields if name not in schemas.CONTROL_FIELDS]
         raise Invalid.of("(body)", "nothing to change: send at least one field", f"The fields are {', '.join(fields)}.")
     if changes:
         row = _edit(tx, row, changes)
+    _block(tx, row.id, command.blocks)
     if command.log_entry:
         transitions.note(tx, row, tx.actor.id, "progress", command.log_entry)
     row = renew_on_write(tx, row, command.fence)
@@ -217,10 +274,23 @@ def update(tx: Tx, command: schemas.UpdateTask) -> schemas.TaskView:
     return _written(tx, lookup.task(tx, row.id), command.assumptions, {})
 
 
+def _change_links(command: schemas.UpdateTask, row: TaskRow, changes: dict[str, Any]) -> None:
+    """Set `depends_on` of the changes to the present ids, with the added and without the removed. Raises Invalid."""
+    sent = sorted({"add_depends_on", "remove_depends_on"} & command.model_fields_set)
+    if not sent:
+        return
+    if "depends_on" in changes:
+        hint = "Send depends_on to replace the list, or add_depends_on and remove_depends_on to change it."
+        raise Invalid.of(sent[0], f"`{sent[0]}` cannot be sent with `depends_on`", hint)
+    wanted = _merged_links(sent[0], row, command.add_depends_on, command.remove_depends_on)
+    if wanted is not None:
+        changes["depends_on"] = wanted
+
+
 def delete(tx: Tx, command: schemas.DeleteTask) -> DeletedView:
     """Delete a task with its log. Its events stay.
 
-    Refused while other open tasks depend on it, and while it is leased unless `force` is sent.
+    Refused while it has subtasks or other open tasks depend on it, and while it is leased unless `force` is sent.
     """
     lookup.check_force(tx, command.force)
     row = lookup.task(tx, command.task_id)
@@ -238,7 +308,10 @@ def delete(tx: Tx, command: schemas.DeleteTask) -> DeletedView:
 
 
 def delete_tasks(tx: Tx, ids: Collection[int]) -> list[int]:
-    """Delete tasks with their leases, and emit events. Return the ids of other tasks that may be ready now."""
+    """Delete tasks with their leases, and emit events. Return the ids of other tasks that may be ready now.
+
+    Raises HasDependents if a task has a subtask that is not among them.
+    """
     ordered, freed = sorted(ids), set[int]()
     deleted = frozenset(ordered)
     for start in range(0, len(ordered), _DELETED_AT_ONCE):
@@ -248,17 +321,19 @@ def delete_tasks(tx: Tx, ids: Collection[int]) -> list[int]:
 
 def _delete_some(tx: Tx, rows: list[TaskRow], deleted: frozenset[int]) -> set[int]:
     """Delete `rows`, a part of the tasks `deleted`, and return the ids of all tasks that it may have made ready."""
+    subtasks.check_deleted(tx, rows, deleted)
     conflicting = links.conflicts_of_any(tx, [row.id for row in rows if row.lock_holder is not None])
+    parents = {row.parent_id for row in rows if row.parent_id is not None and Status(row.status) not in CLOSED}
     waiting = bulk.dependents_of_any(tx, [row.id for row in rows if row.status != Status.DONE])
     needed = bulk.dependencies_of_any(tx, [row.id for row in rows if Status(row.status) not in CLOSED])
     pauses.end_of_tasks(tx, rows)
     bulk.delete_tasks(tx, [row.id for row in rows])
-    bulk.recount(tx, sorted((waiting | needed) - deleted))
+    bulk.recount(tx, sorted((waiting | needed | parents) - deleted))
     for row in rows:
         if row.lock_holder is not None:
             transitions.close_lease(tx, row, row, UnlockReason.DELETED)
         transitions.emit(tx, TaskDeleted(name=row.name), row)
-    return {*conflicting, *waiting}
+    return {*conflicting, *waiting, *parents}
 
 
 def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
@@ -272,6 +347,8 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
         set_dependencies(tx, row, changes["depends_on"])
     if "conflicts_with" in changes:
         set_conflicts(tx, row, changes["conflicts_with"])
+    if "parent_id" in changes:
+        subtasks.set_parent(tx, row, changes["parent_id"])
     written = emit_edit(tx, row)
     # The edit may have removed a blocker of this task, and a removed conflict may free other tasks.
     if not transitions.is_ready(tx, row):
@@ -315,9 +392,11 @@ def _check_refs(command: schemas.CreateTasks) -> None:
     for number, task in enumerate(command.tasks):
         if task.ref is not None and refs[task.ref] > 1:
             errors.append((f"tasks.{number}.ref", f"duplicate ref {task.ref!r}", "Send unique refs."))
+        named = [("depends_on", ref) for ref in task.depends_on]
+        named += [] if task.parent is None else [("parent", task.parent)]
         errors += [
-            (f"tasks.{number}.depends_on", f"{ref!r} is not a task id or a ref of this request", unknown_hint)
-            for ref in task.depends_on
+            (f"tasks.{number}.{field}", f"{ref!r} is not a task id or a ref of this request", unknown_hint)
+            for field, ref in named
             if ref not in refs and not _ID.fullmatch(ref)
         ]
     if errors:

@@ -6,6 +6,7 @@ Each is a guarded statement with its events and its effects on dependent and con
 from collections.abc import Collection
 
 from project_manager.domain.actors import SYSTEM
+from project_manager.domain.errors import OpenSubtasks, ParentDone
 from project_manager.domain.events import (
     Event,
     TaskCreated,
@@ -18,10 +19,11 @@ from project_manager.domain.events import (
     TaskUpdated,
 )
 from project_manager.domain.leases import UnlockReason, lock_held_error
+from project_manager.domain.readiness import open_subtasks_blocker
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services import serializers
 from project_manager.services.serializers import NO_IDS, lease_of, live_lease_of
-from project_manager.store import events, lease_history, leases, links, logs, ready_tasks, seals, tasks
+from project_manager.store import events, lease_history, leases, links, logs, ready_tasks, seals, subtasks, tasks
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.ready_tasks import TaskState
 from project_manager.store.seals import Digests
@@ -86,7 +88,8 @@ def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
 
 
 def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts: int) -> TaskRow:
-    """End the lease, set the status, and return the task."""
+    """End the lease, set the status, and return the task. Raises OpenSubtasks, ParentDone."""
+    check_subtasks(tx, row, target)
     updated = leases.set_status(tx, row, target.value, attempts=attempts)
     if updated is None:
         raise _conflict_error(tx, row)
@@ -100,8 +103,10 @@ def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts:
 def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_lease: bool = False) -> TaskRow:
     """Set the status of a task without a holder.
 
-    With `records_lease` the actor gets a lease that ends at once. It makes older fences of the task stale.
+    With `records_lease` the actor gets a lease that ends at once. It makes older fences of the task stale. Raises
+    OpenSubtasks, ParentDone.
     """
+    check_subtasks(tx, row, target)
     agent = tx.actor.id if records_lease else None
     updated = leases.set_status(tx, row, target.value, attempts=attempts, records_lease_of=agent)
     if updated is None:
@@ -125,6 +130,33 @@ def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_l
         _emit_status_changed(tx, row.status, updated, agent_id=tx.actor.id, lock_released=records_lease, sealed=sealed)
     _update_dependents(tx, row, updated)
     return updated
+
+
+def check_subtasks(tx: Tx, row: TaskRow, target: Status) -> None:
+    """Check that a DONE task has no open subtask, and no open parent is left out. Raises OpenSubtasks, ParentDone."""
+    if target is Status.DONE and row.status != Status.DONE and row.open_dependencies:
+        found = subtasks.open_of(tx, row.id)
+        if found:
+            raise OpenSubtasks(f"task {row.id} {open_subtasks_blocker(tuple(found)).message}", open_subtasks=found)
+    if row.parent_id is not None and Status(row.status) in CLOSED:
+        check_parent_open(tx, row, target, row.parent_id)
+
+
+def check_parent_open(tx: Tx, row: TaskRow, status: Status, parent_id: int) -> None:
+    """Check that a parent may have a subtask of this status. A DONE parent has no open subtasks. Raises ParentDone."""
+    if status in CLOSED:
+        return
+    parent = tasks.named(tx, [parent_id])
+    if parent and parent[0][2] == Status.DONE:
+        message = f"task {row.id} is a subtask of task {parent_id}, which is DONE"
+        raise ParentDone(message, task_id=row.id, parent_id=parent_id)
+
+
+def add_open_subtask(tx: Tx, parent_id: int) -> None:
+    """Count one more open subtask of the parent, and emit `task.not_ready` if the parent was ready."""
+    ready = ready_among(tx, [parent_id])
+    subtasks.adjust_open(tx, parent_id, 1)
+    emit_not_ready(tx, ready)
 
 
 def emit(tx: Tx, event: Event, row: TaskRow | TaskState, *, sealed: Digests | None = None) -> None:
@@ -193,8 +225,8 @@ def _update_dependents(tx: Tx, before: TaskRow, after: TaskRow) -> None:
     """Apply the effects of a status change or of the end of a lease to other tasks. The rows have their links."""
     freed: list[int] = []
     was, now = Status(before.status), Status(after.status)
-    if (was in CLOSED) != (now in CLOSED) and after.depends_on != NO_IDS:
-        links.adjust_unblocks(tx, after.id, -1 if now in CLOSED else 1)
+    if (was in CLOSED) != (now in CLOSED):
+        freed += _close_or_reopen(tx, after, is_closed=now in CLOSED)
     if now is Status.DONE and was is not Status.DONE:
         freed += links.adjust_open_dependencies(tx, after.id, -1)
     elif was is Status.DONE and now is not Status.DONE:
@@ -204,6 +236,18 @@ def _update_dependents(tx: Tx, before: TaskRow, after: TaskRow) -> None:
     if before.lock_holder is not None and before.conflicts_with != NO_IDS:
         freed += links.conflicts_of(tx, after.id)
     emit_ready(tx, list(dict.fromkeys(freed)))
+
+
+def _close_or_reopen(tx: Tx, row: TaskRow, *, is_closed: bool) -> list[int]:
+    """Count a task that was closed or reopened for its dependencies and its parent. Return the parent if it is free."""
+    if row.depends_on != NO_IDS:
+        links.adjust_unblocks(tx, row.id, -1 if is_closed else 1)
+    if row.parent_id is None:
+        return []
+    if is_closed:
+        return [row.parent_id] if subtasks.adjust_open(tx, row.parent_id, -1) else []
+    add_open_subtask(tx, row.parent_id)
+    return []
 
 
 def _emit_status_changed(

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, ScalarSelect, bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.domain.statuses import CLOSED, Status
 from project_manager.store.row_inserts import RowInsert
 from project_manager.store.statement import Statement, bindparams, is_among
+from project_manager.store.subtasks import CLOSED_WORDS, number_of_open
 from project_manager.store.tables import epics, metadata, projects, task_conflicts, task_dependencies, tasks
 from project_manager.store.tasks import COLUMNS, TaskRow, with_empty_links
 from project_manager.store.transaction import Tx
@@ -39,7 +39,6 @@ Child = TypeVar("Child", bound=NamedTuple)
 
 _dependencies = task_dependencies
 _linked = tasks.alias("linked")
-_CLOSED_WORDS: list[ColumnElement[str]] = [literal_column(f"'{status.value}'") for status in Status if status in CLOSED]
 
 _OF_PROJECT = Statement(select(*COLUMNS).where(tasks.c.project_id == bindparam("project_id")).order_by(tasks.c.id))
 _TASKS = Statement(select(*COLUMNS).where(is_among(tasks.c.id, "ids")).order_by(tasks.c.id))
@@ -99,11 +98,11 @@ _OPEN_DEPENDENCIES = (
     .where(_dependencies.c.task_id == tasks.c.id, _status_of(_dependencies.c.depends_on_id) != literal_column("'DONE'"))
     .correlate(tasks)
     .scalar_subquery()
-)
+) + number_of_open(tasks.c.id)
 _UNBLOCKS = (
     select(func.count())
     .select_from(_dependencies)
-    .where(_dependencies.c.depends_on_id == tasks.c.id, _status_of(_dependencies.c.task_id).not_in(_CLOSED_WORDS))
+    .where(_dependencies.c.depends_on_id == tasks.c.id, _status_of(_dependencies.c.task_id).not_in(CLOSED_WORDS))
     .correlate(tasks)
     .scalar_subquery()
 )

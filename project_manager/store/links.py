@@ -3,10 +3,11 @@
 import json
 from collections.abc import Collection
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.expression import literal_column
 
+from project_manager.store import subtasks
 from project_manager.store.statement import Statement, is_among
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
@@ -15,6 +16,11 @@ _d = task_dependencies
 _conflicts = task_conflicts
 
 _DEPENDENCIES_OF = Statement(select(_d.c.depends_on_id).where(_d.c.task_id == bindparam("task_id")))
+_WAITS_FOR = Statement(
+    union_all(
+        select(_d.c.depends_on_id).where(_d.c.task_id == bindparam("task_id")), subtasks.ids_of(bindparam("task_id"))
+    )
+)
 _DEPENDENTS_OF = Statement(
     select(tasks.c.id, tasks.c.name, tasks.c.status)
     .join(_d, _d.c.task_id == tasks.c.id)
@@ -31,6 +37,7 @@ _COUNT_OPEN = Statement(
         .select_from(_d.join(tasks.alias("needed"), literal_column("needed.id") == _d.c.depends_on_id))
         .where(_d.c.task_id == bindparam("task_id"), literal_column("needed.status") != literal_column("'DONE'"))
         .scalar_subquery()
+        + subtasks.number_of_open(bindparam("task_id"))
     )
     .returning(tasks.c.open_dependencies)
 )
@@ -67,6 +74,11 @@ _EXISTING = Statement(select(tasks.c.id).where(is_among(tasks.c.id, "ids")))
 
 def dependencies_of(tx: Tx, task_id: int) -> list[int]:
     return [row[0] for row in _DEPENDENCIES_OF.rows(tx, task_id=task_id)]
+
+
+def waits_for(tx: Tx, task_id: int) -> list[int]:
+    """Return the ids of the tasks that must be closed before this one: its dependencies and its subtasks."""
+    return [row[0] for row in _WAITS_FOR.rows(tx, task_id=task_id)]
 
 
 def dependents_of(tx: Tx, task_id: int) -> list[tuple[int, str, str]]:

@@ -2,7 +2,8 @@
 
 Only the migrations contain the CHECKs, which exclude invalid states. The columns of a lease are all set or all NULL, a
 leased task is IN_PROGRESS or REVIEW, and only a DONE task has `completed_at`. A task row has the counters and flags
-that a claim needs without a join: `open_dependencies`, `unblocks`, `deferred` and `withheld`.
+that a claim needs without a join: `open_dependencies`, `unblocks`, `deferred` and `withheld`. `open_dependencies` is
+the number of its dependencies that are not DONE and of its subtasks that are neither DONE nor CANCELLED.
 """
 
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, UniqueConstraint, text
@@ -89,7 +90,7 @@ tasks = Table(
     *texts("lock_kind", "blocked_by", "offered_to", nullable=True),
     Column("offered_until", Number),
     Column("offered_reason", OrderedText),
-    *integers("submission_id", "rework_id", nullable=True),
+    *integers("submission_id", "rework_id", "parent_id", nullable=True),
     Column("completed_by", OrderedText),
     UniqueConstraint("project_id", "external_key"),
     sqlite_autoincrement=True,
@@ -133,6 +134,7 @@ PartialIndex(
 PartialIndex("ix_tasks_defer_until", tasks.c.defer_until, where=text("deferred = 1"))
 Index("ix_tasks_status_project_id", tasks.c.status, tasks.c.project_id)
 Index("ix_tasks_epic_id", tasks.c.epic_id)
+PartialIndex("ix_tasks_parent_id", tasks.c.parent_id, where=text("parent_id IS NOT NULL"))
 PartialIndex("ix_tasks_completed_at", tasks.c.completed_at, where=text("completed_at IS NOT NULL"))
 
 claimable_labels = Table(

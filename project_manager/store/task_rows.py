@@ -17,6 +17,7 @@ from project_manager.domain.limits import EXCERPT_CHARACTERS
 from project_manager.domain.task_fields import LISTS, TASK_FIELDS
 from project_manager.store.functions import AsJson, GroupedArrays, GroupedIds, GroupedIdsThat, JsonArray, Substring
 from project_manager.store.statement import Statement, is_among
+from project_manager.store.subtasks import open_by_parent
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.tasks import EMPTY, LINKS
 from project_manager.store.transaction import Tx
@@ -44,9 +45,11 @@ class TaskLinks(NamedTuple):
     cancelled_dependencies: tuple[int, ...] = ()
     conflicts_with: tuple[int, ...] = ()
     running_conflicts: tuple[int, ...] = ()
+    open_subtasks: tuple[int, ...] = ()
 
 
 NO_LINKS = TaskLinks()
+_WITHOUT_LINKS = ("[]", "[]", "[]")
 
 
 class Chunk(NamedTuple):
@@ -61,10 +64,11 @@ class Chunk(NamedTuple):
     deferred: int
     dependencies: str
     conflicts: str
+    subtasks: str
 
     def parse(self) -> tuple[list[Values], dict[int, TaskLinks]]:
         """Return the values and the links of the tasks."""
-        return orjson.loads(self.rows), parse_links(self.dependencies, self.conflicts)
+        return orjson.loads(self.rows), parse_links(self.dependencies, self.conflicts, self.subtasks)
 
 
 def chunk(tx: Tx, first: int, last: int, fields: Fields, project_id: int | None) -> Chunk:
@@ -74,7 +78,7 @@ def chunk(tx: Tx, first: int, last: int, fields: Fields, project_id: int | None)
         chosen["project_id"] = project_id
     found = _chunk_statement(fields, project_id is not None).row(tx, **chosen, date=tx.date)
     links = (_IN_RANGE if project_id is None else _IN_RANGE_OF_PROJECT).row(tx, **chosen)
-    return Chunk(*(found or ("[]", 0, 0)), *(links or ("[]", "[]")))
+    return Chunk(*(found or ("[]", 0, 0)), *(links or _WITHOUT_LINKS))
 
 
 def first_id(tx: Tx, least: int) -> int | None:
@@ -125,19 +129,21 @@ def links_of(tx: Tx, ids: Sequence[int]) -> dict[int, TaskLinks]:
         found = _IN_RANGE.row(tx, first=first, last=last, now=tx.now)
     else:
         found = _BY_ID.row(tx, ids=orjson.dumps(ids).decode(), now=tx.now)
-    return parse_links(*(found or ("[]", "[]")))
+    return parse_links(*(found or _WITHOUT_LINKS))
 
 
-def parse_links(dependencies: str, conflicts: str) -> dict[int, TaskLinks]:
+def parse_links(dependencies: str, conflicts: str, subtasks: str) -> dict[int, TaskLinks]:
     """Return the links of tasks by id. The arguments have the format of `_links`."""
     found = {task_id: TaskLinks(*map(tuple, lists)) for task_id, *lists in orjson.loads(dependencies)}
     for task_id, *lists in orjson.loads(conflicts):
         found[task_id] = TaskLinks(*found.get(task_id, NO_LINKS)[:3], *map(tuple, lists))
+    for task_id, ids in orjson.loads(subtasks):
+        found[task_id] = found.get(task_id, NO_LINKS)._replace(open_subtasks=tuple(ids))
     return found
 
 
 def _links(is_wanted: Callable[[ColumnElement[int]], ColumnElement[bool]]) -> Statement:
-    """Select the dependencies and the conflicts of tasks, each as one array with an array for each task.
+    """Select the dependencies, the conflicts and the open subtasks of tasks, each as an array with one for each task.
 
     `is_wanted` returns the condition on the id of the task.
     """
@@ -166,7 +172,8 @@ def _links(is_wanted: Callable[[ColumnElement[int]], ColumnElement[bool]]) -> St
         .where(is_wanted(task_conflicts.c.task_id))
         .group_by(task_conflicts.c.task_id)
     )
-    return Statement(select(_array(dependencies.subquery()), _array(conflicts.subquery())))
+    subtasks = open_by_parent(is_wanted)
+    return Statement(select(*[_array(links.subquery()) for links in (dependencies, conflicts, subtasks)]))
 
 
 def _array(rows: Subquery) -> ScalarSelect[Any]:

@@ -12,15 +12,15 @@ from sqlalchemy.sql.operators import custom_op
 
 from project_manager.domain.readiness import Withheld
 from project_manager.domain.statuses import Status
-from project_manager.domain.task_fields import TASK_FIELDS
-from project_manager.store import search
+from project_manager.domain.task_fields import TASK_FIELDS, Kind
+from project_manager.store import search, subtasks
 from project_manager.store.functions import AsNumber, GroupedArrays, GroupedIds, JsonArray, Number
 from project_manager.store.row_inserts import RowInsert
 from project_manager.store.statement import Row, Statement, bindparams, is_among, json_elements
 from project_manager.store.tables import task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
-LINKS = ("depends_on", "conflicts_with", "waiting_for", "cancelled_dependencies", "running_conflicts")
+LINKS = ("depends_on", "conflicts_with", "waiting_for", "cancelled_dependencies", "running_conflicts", "open_subtasks")
 COLUMNS = list(tasks.c)
 ROW_FIELDS: tuple[str, ...] = (*tasks.c.keys(), *LINKS)
 
@@ -69,11 +69,13 @@ class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
     offered_to: str | None
     offered_until: int | None
     offered_reason: str | None
+    parent_id: int | None
     depends_on: str
     conflicts_with: str
     waiting_for: str
     cancelled_dependencies: str
     running_conflicts: str
+    open_subtasks: str
 
 
 def with_empty_links(row: tuple[Any, ...]) -> TaskRow:
@@ -160,6 +162,7 @@ def links() -> list[ColumnElement[Any]]:
         _dependencies_that(_other.c.status != literal_column("'DONE'")).label("waiting_for"),
         _dependencies_that(_other.c.status == literal_column("'CANCELLED'")).label("cancelled_dependencies"),
         running.label("running_conflicts"),
+        case((tasks.c.open_dependencies > 0, subtasks.open_ids(tasks)), else_=EMPTY).label("open_subtasks"),
     ]
 
 
@@ -170,7 +173,11 @@ _GET_ALL = Statement(_ROW.where(is_among(tasks.c.id, "ids")).order_by(tasks.c.id
 _BY_KEY = Statement(
     _ROW.where(tasks.c.project_id == bindparam("project_id"), tasks.c.external_key == bindparam("external_key"))
 )
-WRITABLE = ["deferred", *(field.name for field in TASK_FIELDS if field.editable and field.column)]
+WRITABLE = [
+    "deferred",
+    *(field.name for field in TASK_FIELDS if field.editable and field.column and field.kind is not Kind.TASK),
+]
+"""The columns that an edit writes. `subtasks.set_parent` writes the parent, with the counters of both parents."""
 _GIVEN = ("project_id", "status", "created_by", "created_at", "completed_at", "fence", "withheld")
 _INITIAL = {"version": 1, "lock_fenced": 0, "open_dependencies": 0, "unblocks": 0}
 _INSERTED = [name for name in ROW_FIELDS if name in {*WRITABLE, *_GIVEN, *_INITIAL, "updated_at"}]

@@ -26,6 +26,7 @@ def _check_database(address: Address, now: int, max_attempts: int) -> None:
     with snapshot(address) as tx:
         tasks = {row["id"]: row for row in rows(tx, "SELECT * FROM tasks")}
         check_counters(tx, tasks)
+        check_parents(tasks)
         check_labels(tx, tasks)
         check_claimable_labels(tx, tasks)
         check_leases(tasks, now=now)
@@ -47,6 +48,10 @@ def check_counters(tx: Tx, tasks: dict[int, Row]) -> None:
     for link in links:
         waits[link["task_id"]] += tasks[link["depends_on_id"]]["status"] != "DONE"
         unblocks[link["depends_on_id"]] += tasks[link["task_id"]]["status"] not in ("DONE", "CANCELLED")
+    for number, row in tasks.items():
+        if row["parent_id"] is not None and row["status"] not in ("DONE", "CANCELLED"):
+            waits[row["parent_id"]] += 1
+            assert tasks[row["parent_id"]]["status"] != "DONE", f"task {number} is open, and its parent is DONE"
     assert {number: row["open_dependencies"] for number, row in tasks.items()} == waits
     assert {number: row["unblocks"] for number, row in tasks.items()} == unblocks
     assert {number for number, row in tasks.items() if row["archived"]} == {
@@ -54,6 +59,16 @@ def check_counters(tx: Tx, tasks: dict[int, Row]) -> None:
     }
     conflicts = {(row["task_id"], row["other_id"]) for row in rows(tx, "SELECT * FROM task_conflicts")}
     assert conflicts == {(other, task) for task, other in conflicts}
+
+
+def check_parents(tasks: dict[int, Row]) -> None:
+    """Assert that each parent is in the project of its subtasks, and that tasks have five levels at most."""
+    for number, row in tasks.items():
+        levels, above = 1, row
+        while above["parent_id"] is not None:
+            assert tasks[above["parent_id"]]["project_id"] == row["project_id"], f"parent of task {number}"
+            levels, above = levels + 1, tasks[above["parent_id"]]
+            assert levels <= 5, f"levels of task {number}"
 
 
 def check_labels(tx: Tx, tasks: dict[int, Row]) -> None:

@@ -6,6 +6,7 @@ OPEN = {"BACKLOG", "TODO", "IN_PROGRESS", "REVIEW", "BLOCKED"}
 CLOSED = {"DONE", "CANCELLED"}
 SINGLE_CALL_TTL = 300_000
 UNCONFIRMED = 120_000
+LEVELS = 5
 
 
 class No(Exception):
@@ -28,6 +29,7 @@ class Task:
     fenced: bool = False
     came_from: str = "TODO"
     unconfirmed: bool = False
+    parent: int | None = None
     lost_to: set[str] = field(default_factory=set)
     """Agents with a newest lease that expired or was ended by force."""
 
@@ -58,16 +60,51 @@ class Model:
     def _reaches(self, start: set[int], goal: int) -> bool:
         seen, ahead = set(start), list(start)
         while ahead:
-            unseen = self.tasks[ahead.pop()].depends_on - seen
+            unseen = self.waits_for(self.tasks[ahead.pop()]) - seen
             seen |= unseen
             ahead += unseen
         return goal in seen
+
+    def waits_for(self, task: Task) -> set[int]:
+        return task.depends_on | {other.id for other in self.tasks.values() if other.parent == task.id}
+
+    def open_subtasks(self, task: Task) -> bool:
+        return any(other.parent == task.id and other.status in OPEN for other in self.tasks.values())
+
+    def adopt(self, task: Task, parent: int | None) -> None:
+        """Set the parent of a task, by a person."""
+        if parent == task.parent:
+            return
+        if parent is not None:
+            if self._reaches({task.id}, parent):
+                raise No("dependency_cycle")
+            if task.status in OPEN and self.tasks[parent].status == "DONE":
+                raise No("parent_done")
+            if self._levels_above(self.tasks[parent]) + self._levels_below(task) > LEVELS:
+                raise No("invalid")
+        task.parent = parent
+
+    def _levels_above(self, task: Task) -> int:
+        return 1 if task.parent is None else 1 + self._levels_above(self.tasks[task.parent])
+
+    def _levels_below(self, task: Task) -> int:
+        inner = [self._levels_below(other) for other in self.tasks.values() if other.parent == task.id]
+        return 1 + max(inner, default=0)
+
+    def _check_subtasks(self, task: Task, target: str) -> None:
+        if target == "DONE" != task.status and self.open_subtasks(task):
+            raise No("open_subtasks")
+        parent = None if task.parent is None else self.tasks[task.parent]
+        if parent is not None and parent.status == "DONE" and target in OPEN and task.status in CLOSED:
+            raise No("parent_done")
 
     def delete(self, task: Task, force: bool) -> None:
         if self.unblocks(task):
             raise No("has_dependents")
         if task.holder is not None and not force:
             raise No("lock_held")
+        if any(other.parent == task.id for other in self.tasks.values()):
+            raise No("has_dependents")
         del self.tasks[task.id]
         for other in self.tasks.values():
             other.depends_on.discard(task.id)
@@ -82,7 +119,7 @@ class Model:
     def obstructed(self, task: Task) -> bool:
         waiting = any(self.tasks[other].status != "DONE" for other in task.depends_on)
         running = any(self.tasks[other].holder is not None for other in task.conflicts_with)
-        return waiting or running or task.defer_until > self.now
+        return waiting or running or task.defer_until > self.now or self.open_subtasks(task)
 
     def ready(self, task: Task) -> bool:
         capped = self.cap > 0 and task.attempts >= self.cap
@@ -144,6 +181,7 @@ class Model:
         if not forced:
             self._check(task, agent, fence)
         self._check_transition(task, target, reopen)
+        self._check_subtasks(task, target)
         if task.holder is not None:
             self._set_status_of_claimed(task, target, fence, forced, agent)
             return

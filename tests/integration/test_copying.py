@@ -115,6 +115,7 @@ class Filler:
         if table.name == "tasks":
             made |= {name: None for name in made if name.startswith("lock_")} | {"lock_fenced": 0, "attempts": 2}
             made |= {"completed_at": 7, "estimate_minutes": LARGEST, "defer_until": None}
+            made["parent_id"] = number % ROWS_EACH + 1 if number % 2 else None  # open subtasks would be counted
             made |= {"unblocks": int(number < ROWS_EACH)} if number % 2 else {"status": "TODO", "completed_at": None}
         if table.name in ("task_dependencies", "task_conflicts"):
             made |= {"task_id": number, "depends_on_id": number - 1, "other_id": number + 1}

@@ -1,6 +1,6 @@
 """The rules of leases in any order of steps, on a real database and an independent model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from copy import deepcopy
 from functools import partial
@@ -193,6 +193,13 @@ class Leases(RuleBasedStateMachine):
         request = {"task_id": task, "depends_on": sorted(wanted)}
         self.both("update_task", request, lambda: self.model.depend(self.at(task), wanted))
 
+    @rule(task=tasks, parent=st.none() | tasks)
+    def adopt(self, task: int, parent: int | None) -> None:
+        if task not in self.model.tasks or parent not in {None, *self.model.tasks}:
+            return
+        request = {"task_id": task, "parent_id": parent}
+        self.both("update_task", request, lambda: self.model.adopt(self.at(task), parent), keep=("parent_id",))
+
     @rule(task=consumes(tasks), force=st.booleans())
     def delete(self, task: int, force: bool) -> None:
         request = {"task_id": task, "force": force}
@@ -229,11 +236,12 @@ class Leases(RuleBasedStateMachine):
         number = None if fence is None else max(1, self.at(task).fence + SHARE[fence])
         return caller, {"task_id": task, "agent_id": caller, "fence": number, **more}
 
-    def ask(self, name: str, request: dict[str, Any]) -> Any:
-        given = {key: value for key, value in request.items() if value is not None}
+    def ask(self, name: str, request: dict[str, Any], keep: Collection[str] = ()) -> Any:
+        given = {key: value for key, value in request.items() if value is not None or key in keep}
         return self.portal.call(self.runtime.run, BY_NAME[name], given, Caller(LOCAL, "rest", "")).view
 
-    def both(self, name: str, request: dict[str, Any], in_model: Callable[[], Any]) -> Any:
+    def both(self, name: str, request: dict[str, Any], in_model: Callable[[], Any], keep: Collection[str] = ()) -> Any:
+        """Call model and service, and return the view. `keep` are the arguments that are sent as null too."""
         self.model.call(request.get("agent_id"))
         before = deepcopy(self.model.tasks)
         wanted, answer, got = "ok", None, "ok"
@@ -242,7 +250,7 @@ class Leases(RuleBasedStateMachine):
         except No as refusal:
             wanted, self.model.tasks = str(refusal), before
         try:
-            answer = self.ask(name, request)
+            answer = self.ask(name, request, keep)
         except ProjectManagerError as refusal:
             got = refusal.code
         assert got == wanted

@@ -257,6 +257,12 @@ interface PausedView {
   since: string;
 }
 
+interface ProgressView {
+  total: number;
+  done: number;
+  open: number;
+}
+
 interface ProjectView {
   id: number;
   name: string;
@@ -272,6 +278,7 @@ interface TaskRow {
   id?: number;
   project_id?: number;
   epic_id?: number | null;
+  parent_id?: number | null;
   name?: string;
   description?: string;
   status?: string;
@@ -299,12 +306,14 @@ interface TaskRow {
   completed_at?: string | null;
   holder?: string | null;
   expires_at?: string | null;
+  subtasks?: ProgressView | null;
 }
 
 interface TaskView {
   id: number;
   project_id: number;
   epic_id: number | null;
+  parent_id: number | null;
   name: string;
   description: string;
   status: string;
@@ -358,7 +367,7 @@ interface GetAnswers {
   "/api/search": { items: Array<TaskRow>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/tasks/filtered": { items: Array<TaskRow>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/tasks/${number}`]: TaskView;
-  [path: `/api/tasks/${number}/details`]: { task_id: number; task: TaskView; project: NamedView; epic: NamedView | null; dependencies: Array<LinkView>; dependents: Array<LinkView>; assumptions: Array<AssumptionView>; assumptions_total: number; logs: Array<LogView>; logs_before: number | null };
+  [path: `/api/tasks/${number}/details`]: { task_id: number; task: TaskView; project: NamedView; epic: NamedView | null; dependencies: Array<LinkView>; dependents: Array<LinkView>; parent: LinkView | null; subtasks: Array<LinkView>; progress: ProgressView | null; assumptions: Array<AssumptionView>; assumptions_total: number; logs: Array<LogView>; logs_before: number | null };
   [path: `/api/tasks/${number}/log`]: { items: Array<LogView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/pauses": { items: Array<PauseView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/projects": { items: Array<ProjectView>; next_cursor: string | null; total: number; total_is_minimum: boolean };

@@ -102,7 +102,7 @@ def test_a_field_of_another_tracker_and_a_misspelt_field_get_a_suggestion(comman
 @pytest.mark.parametrize(
     ("command", "name"),
     [
-        (CreateTask, "parent_id"),
+        (CreateTask, "owner_id"),
         (CreateTask, "sort"),
         (CreateTask, "foo"),
         (CreateTask, "task_id"),
