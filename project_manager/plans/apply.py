@@ -10,7 +10,7 @@ from project_manager.domain.events import ImportFinished, TaskCreated
 from project_manager.domain.hints import did_you_mean
 from project_manager.domain.names import suggestion
 from project_manager.domain.readiness import Withheld
-from project_manager.domain.statuses import Status
+from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import PLAIN
 from project_manager.plans import diff_knowledge, export, progress, reader, writer
 from project_manager.plans.changes import EpicChange, PlanDiff, ProjectChange, TaskChange
@@ -21,7 +21,7 @@ from project_manager.schemas.epics import DeleteEpic
 from project_manager.schemas.plans import ChangeView, ExportPlan, ImportPlan, ImportView
 from project_manager.services import epics, lookup, pauses, projects, transitions
 from project_manager.services.tasks import check_number_of_conflicts, delete_tasks, emit_edit
-from project_manager.store import bulk, events, meta, seals, tasks
+from project_manager.store import bulk, events, meta, seals, subtasks, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -159,8 +159,8 @@ class PlanWriter:
         for task in self._changed:
             self._edit(task, before[task.known.task_id])
             self._advance()
-        conflicting = self._unchanged_conflicting(before.keys())
-        ready = transitions.ready_among(self._tx, conflicting)
+        affected = self._unchanged_affected(before.keys())
+        ready = transitions.ready_among(self._tx, affected)
         self._link()
         freed = delete_tasks(self._tx, [row.id for row in difference.pruned_tasks])
         for epic_row in difference.pruned_epics:
@@ -169,15 +169,20 @@ class PlanWriter:
         self._emit_tasks(before)
         self._set_statuses()
         transitions.emit_not_ready(self._tx, ready)
-        transitions.emit_ready(self._tx, sorted({*freed, *conflicting} - before.keys() - set(ready)))
+        transitions.emit_ready(self._tx, sorted({*freed, *affected} - before.keys() - set(ready)))
         transitions.emit_ready(self._tx, [row.id for row in before.values() if not transitions.is_ready(self._tx, row)])
 
-    def _unchanged_conflicting(self, changed: Collection[int]) -> list[int]:
-        """Return the existing tasks with a new or removed conflict, without those in `changed`."""
+    def _unchanged_affected(self, changed: Collection[int]) -> list[int]:
+        """Return the existing tasks with a new or removed conflict or subtask, without those in `changed`."""
         pairs = [(one.task_id, other.task_id) for one, other in self._difference.new_conflicts]
         new = {task.known.task_id for task in self._new}
         ends = {task_id for pair in (*pairs, *self._difference.old_conflicts) for task_id in pair}
-        return sorted(ends - new - set(changed))
+        parents = {known.task_id for task in self._reparented() for known in (task.parent, task.old_parent) if known}
+        return sorted((ends | parents) - new - set(changed))
+
+    def _reparented(self) -> Iterator[TaskChange]:
+        """Yield the tasks with another parent than before."""
+        return (task for task in self._tx.keeping_alive(self._difference.tasks) if task.changes_parent)
 
     def _advance(self) -> None:
         """Report progress. Each task is written once and emits its events once."""
@@ -265,6 +270,9 @@ class PlanWriter:
             bulk.add_conflict(self._tx, first.task_id, second.task_id)
         check_number_of_conflicts(self._tx, {one.task_id for pair in difference.new_conflicts for one in pair})
         self._recount.update(difference.waiting_for_pruned)
+        for task in self._reparented():
+            subtasks.set_parent(self._tx, task.known.task_id, None if task.parent is None else task.parent.task_id)
+            self._recount.update(known.task_id for known in (task.parent, task.old_parent) if known is not None)
 
     def _emit_tasks(self, before: dict[int, TaskRow]) -> None:
         for start in range(0, len(self._new), _SEALED_AT_ONCE):
@@ -290,7 +298,13 @@ class PlanWriter:
         )
 
     def _set_statuses(self) -> None:
-        for task in self._changed:
-            if task.status is not None:
-                row = lookup.task(self._tx, task.known.task_id)
-                transitions.set_status(self._tx, row, task.status, attempts=task.planned.with_defaults()["attempts"])
+        """Set the statuses in an order in which no DONE task has an open subtask at any time."""
+        changing = [task for task in self._changed if task.status is not None]
+        if any(task.level > 1 for task in changing):
+            closing = sorted((task for task in changing if task.status in CLOSED), key=lambda task: -task.level)
+            opening = sorted((task for task in changing if task.status not in CLOSED), key=lambda task: task.level)
+            changing = [*opening, *closing]
+        for task in changing:
+            row = lookup.task(self._tx, task.known.task_id)
+            status = Status(task.status or row.status)
+            transitions.set_status(self._tx, row, status, attempts=task.planned.with_defaults()["attempts"])

@@ -35,7 +35,10 @@ class EpicChange:
 
 @dataclass(slots=True, eq=False)
 class TaskChange:
-    """A task of the plan. `depends_on` and `status` are None if unchanged. `refs` are the dependencies as written."""
+    """A task of the plan. `depends_on` and `status` are None if unchanged. `refs` are the dependencies as written.
+
+    `parent` and `old_parent` are set if `changes_parent`. `level` is 1 for a task without a parent.
+    """
 
     planned: PlannedTask
     known: TaskRef
@@ -46,12 +49,17 @@ class TaskChange:
     depends_on: list[TaskRef] | None = None
     refs: list[tuple[ParsedReference, TaskRef]] = field(default_factory=list)
     conflicts: bool = False
+    parent: TaskRef | None = None
+    old_parent: TaskRef | None = None
+    changes_parent: bool = False
+    level: int = 1
     status: Status | None = None
 
     @property
     def fields(self) -> list[str]:
         """Return the names of the changed fields, as a plan spells them."""
         names = ["epic" if name == "epic_id" else name for name in self.changed]
+        names += ["parent"] if self.changes_parent else []
         names += ["depends_on"] if self.depends_on is not None else []
         names += ["conflicts_with"] if self.conflicts else []
         return names + (["status"] if self.status is not None else [])

@@ -10,6 +10,7 @@ from project_manager.domain.task_fields import EPIC_PLAIN, PLAIN, PROJECT_PLAIN
 from project_manager.plans.changes import EpicChange, PlanDiff, ProjectChange, TaskChange
 from project_manager.plans.diagnostics import Diagnostic
 from project_manager.plans.diff_links import LinkComparison
+from project_manager.plans.diff_subtasks import SubtaskComparison
 from project_manager.plans.reader import Plan, PlannedProject, PlannedTask
 from project_manager.plans.references import References, TaskRef
 from project_manager.plans.yaml_tree import Position
@@ -51,6 +52,7 @@ class Comparison:
         self._match_tasks(plan)
         self._check_archived()
         self._find_unplanned()
+        SubtaskComparison(tx, self.difference, self.references, self.diagnostics).run()
         LinkComparison(tx, self.difference, self.references, self.diagnostics).run(is_readable=not plan.diagnostics)
         report(len(plan.tasks), len(plan.tasks))
 

@@ -1,7 +1,7 @@
 """Dependencies and conflicts of a plan: comparison with the database."""
 
 from collections import Counter
-from itertools import islice
+from itertools import islice, pairwise
 
 from project_manager.domain.cycles import cycles, format_cycle
 from project_manager.domain.limits import LINKS
@@ -10,7 +10,8 @@ from project_manager.plans.changes import PlanDiff, TaskChange
 from project_manager.plans.diagnostics import Diagnostic
 from project_manager.plans.reader import ParsedReference
 from project_manager.plans.references import References, TaskRef
-from project_manager.store import bulk
+from project_manager.plans.yaml_tree import Position
+from project_manager.store import bulk, subtasks
 from project_manager.store.transaction import Tx
 
 _CYCLES = 10
@@ -31,7 +32,8 @@ class LinkComparison:
         depending = [task for task in tasks if "depends_on" in task.planned.values]
         conflicting = [task for task in tasks if "conflicts_with" in task.planned.values]
         # Without links or pruning there is no need to read all dependencies of the database.
-        if not depending and not conflicting and not self._difference.pruned_tasks:
+        has_links = depending or conflicting or any(task.changes_parent for task in tasks)
+        if not has_links and not self._difference.pruned_tasks:
             return
         self._dependencies = bulk.dependencies(self._tx)
         self._compare_dependencies(depending)
@@ -137,31 +139,56 @@ class LinkComparison:
                 self._diagnostics.append(Diagnostic(planned[row.project_id].position, "prune", message, hint))
 
     def _find_cycles(self, *, is_readable: bool) -> None:
-        changing = [task for task in self._difference.tasks if task.depends_on]
+        """Report cycles. A task waits for its dependencies and its subtasks."""
+        changing = [task for task in self._difference.tasks if task.depends_on or task.parent is not None]
         if not changing:
             return
         numbers: dict[TaskRef, int] = {}
         for task in self._tx.keeping_alive(self._difference.tasks):
             numbers[task.known] = task.known.task_id or -len(numbers) - 1
         # With other errors, stored links are ignored: the plan may replace them in a part that could not be read.
-        edges: dict[int, list[int]] = dict(self._dependencies) if is_readable and not self._diagnostics else {}
+        is_complete = is_readable and not self._diagnostics
+        edges: dict[int, list[int]] = dict(self._dependencies) if is_complete else {}
+        parents = subtasks.parents(self._tx) if is_complete else {}
         for task in self._tx.keeping_alive(self._difference.tasks):
+            number = numbers[task.known]
             if task.refs or task.depends_on is not None:
-                edges[numbers[task.known]] = [numbers.get(known, known.task_id) for _, known in task.refs]
-        tasks = {numbers[task.known]: task for task in changing}
-        for cycle in islice(cycles(edges, self._tx.keep_alive), _CYCLES):
-            start = next((number for number in cycle if number in tasks), None)
-            if start is not None:
-                self._report_cycle(tasks[start], cycle, numbers)
+                edges[number] = [numbers.get(known, known.task_id) for _, known in task.refs]
+            if task.changes_parent:
+                parents.pop(number, None)
+            if task.changes_parent and task.parent is not None:
+                parents[number] = numbers.get(task.parent, task.parent.task_id)
+        for child, parent in self._tx.keeping_alive(parents.items()):
+            edges[parent] = [*edges.get(parent, ()), child]
+        found = [*islice(cycles(edges, self._tx.keep_alive), _CYCLES)]
+        places = _places(changing, numbers) if found else {}
+        for cycle in found:
+            place = next((places[edge] for edge in pairwise(cycle) if edge in places), None)
+            if place is not None:
+                self._report_cycle(place, cycle, numbers)
 
-    def _report_cycle(self, task: TaskChange, cycle: list[int], numbers: dict[TaskRef, int]) -> None:
+    def _report_cycle(self, place: tuple[Position, str], cycle: list[int], numbers: dict[TaskRef, int]) -> None:
         names = {
             number: repr(known.name)
             for number, known in [*self._references.by_id.items(), *((n, k) for k, n in numbers.items())]
         }
         path = format_cycle(cycle, lambda number: names.get(number, f"#{number}"))
-        following = cycle[cycle.index(numbers[task.known]) + 1]
-        position = next(ref.position for ref, known in task.refs if numbers.get(known, known.task_id) == following)
         message = f"dependency cycle: {path}"
         hint = "Remove one of the dependencies in the cycle."
-        self._diagnostics.append(Diagnostic(position, f"{task.planned.path}.depends_on", message, hint))
+        self._diagnostics.append(Diagnostic(*place, message, hint))
+
+
+def _places(changing: list[TaskChange], numbers: dict[TaskRef, int]) -> dict[tuple[int, int], tuple[Position, str]]:
+    """Return the position and the path of each planned link, by the task that waits and the one that it waits for."""
+    found: dict[tuple[int, int], tuple[Position, str]] = {}
+    for task in changing:
+        number = numbers[task.known]
+        if task.depends_on:
+            for ref, known in task.refs:
+                found.setdefault(
+                    (number, numbers.get(known, known.task_id)), (ref.position, f"{task.planned.path}.depends_on")
+                )
+        if task.parent is not None and task.planned.parent is not None:
+            edge = (numbers.get(task.parent, task.parent.task_id), number)
+            found.setdefault(edge, (task.planned.parent.position, f"{task.planned.path}.parent"))
+    return found

@@ -13,7 +13,7 @@ from project_manager.plans import export_knowledge
 from project_manager.plans.export_knowledge import KnowledgeIndex
 from project_manager.plans.references import Resolver, TaskRef
 from project_manager.services import lookup, resolve
-from project_manager.store import bulk, epics, projects
+from project_manager.store import bulk, epics, projects, subtasks
 from project_manager.store.epics import EpicRow
 from project_manager.store.logs import LogRow
 from project_manager.store.projects import ProjectRow
@@ -21,7 +21,9 @@ from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 _COLUMNS = [field for field in TASK_FIELDS if field.plan and field.column]
-_TASK_KEYS = list(dict.fromkeys(["name", "external_key", *(field.name for field in TASK_FIELDS if field.plan)]))
+_TASK_KEYS = list(
+    dict.fromkeys(["name", "external_key", "parent", *(field.name for field in TASK_FIELDS if field.plan)])
+)
 """The keys of a task in the order of the plan. The two that identify it come first."""
 
 
@@ -47,6 +49,7 @@ class _Export:
             self._epics.setdefault(epic.project_id, []).append(epic)
         self._dependencies = bulk.dependencies(tx)
         self._conflicts = bulk.conflicts(tx)
+        self._parents = subtasks.parents(tx)
         self._known: dict[int, TaskRef] = {}
         self._inside: dict[tuple[int, int | None], list[int]] = {}
         for row in bulk.names(tx):
@@ -68,6 +71,7 @@ class _Export:
             other for links in (self._dependencies, self._conflicts) for others in links.values() for other in others
         }
         linked.update(self._titles.tasks)
+        linked.update(parent_id for parent_id in self._parents.values() if parent_id in self._known)
         unclear = [self._known[task_id] for task_id in sorted(linked) if self._known[task_id].key is None]
         unclear = [known for known in unclear if resolver.reference(known, known.project) is None]
         if not unclear:
@@ -132,10 +136,12 @@ class _Export:
                 yield spec
 
     def _task(self, row: TaskRow) -> dict[str, Any]:
+        parent = None if row.parent_id is None else self._known.get(row.parent_id)
         values = {
             **{field.name: _exported(field, getattr(row, field.name)) for field in _COLUMNS},
             "external_key": self._known[row.id].key,
             "status": row.lock_from or row.status,
+            "parent": None if parent is None else self._reference(parent, parent.project),
             "depends_on": self._references(row.id, self._dependencies),
             "conflicts_with": self._references(row.id, self._conflicts),
         }

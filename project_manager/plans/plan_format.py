@@ -44,6 +44,7 @@ class PlanTask(PlainFields):
     """A task. References are names or external keys."""
 
     status: fields.TaskStatus = Status.TODO
+    parent: Reference | None = None
     depends_on: References = Field(default_factory=list, validation_alias=AliasChoices("depends_on", "dependencies"))
     conflicts_with: References = Field(default_factory=list)
     attempts: Annotated[fields.Integer, Field(ge=0, le=1_000_000)] = 0

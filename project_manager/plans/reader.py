@@ -58,6 +58,7 @@ class PlannedTask:
     values: dict[str, Any]
     depends_on: tuple[ParsedReference, ...]
     conflicts_with: tuple[ParsedReference, ...]
+    parent: ParsedReference | None
 
     @property
     def name(self) -> str:
@@ -230,8 +231,9 @@ class _Reader:
             return None
         depends_on = _refs(task, task.value.depends_on, "depends_on", "dependencies")
         conflicts_with = _refs(task, task.value.conflicts_with, "conflicts_with")
+        parent = None if task.value.parent is None else _refs(task, [task.value.parent], "parent")[0]
         values = {name: getattr(task.value, name) for name in task.value.model_fields_set}
-        return PlannedTask(task.node.position, path, "", None, values, depends_on, conflicts_with)
+        return PlannedTask(task.node.position, path, "", None, values, depends_on, conflicts_with, parent)
 
     def _parse(self, kind: type[Spec], node: Node, path: str, *inner: str) -> _ParsedNode[Spec] | None:
         """Validate one mapping without its lists `inner` and return it, or None for another node or too many keys."""
