@@ -18,6 +18,7 @@ from project_manager.config.settings import TRANSPORTS_WITH_PORT, Settings, read
 from project_manager.mcp.on_demand import McpOnDemand, import_stdio
 from project_manager.observability.logging import log_action
 from project_manager.observability.systemd import Supervisor
+from project_manager.runtime.calls import NO_CONNECTION, ClientConnection
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.web.application import api_application, with_middleware
@@ -62,9 +63,12 @@ def serve(settings: Settings, *, announce: Announce) -> int:
     return 0
 
 
-def serve_stdio(settings: Settings) -> int:
-    """Serve MCP on standard input and output until the client disconnects, and return the exit status."""
-    anyio.run(_stdio, settings, import_stdio(handle_signals=True))
+def serve_stdio(settings: Settings, connection: ClientConnection = NO_CONNECTION) -> int:
+    """Serve MCP on standard input and output until the client disconnects, and return the exit status.
+
+    `connection` has the agent and the project that the client fixes.
+    """
+    anyio.run(_stdio, settings, import_stdio(handle_signals=True, connection=connection))
     return 0
 
 

@@ -56,6 +56,7 @@ def upgrade() -> None:
     op.add_column("tasks", sa.Column("parent_id", NUMBER))  # no foreign key: Alembic cannot add one on SQLite
     _create_index("ix_tasks_parent_id", ["parent_id"], sa.text("parent_id IS NOT NULL"))
     _create_submissions()
+    _create_identities()
     op.add_column("task_logs", sa.Column("details", TEXT))
     op.add_column("projects", sa.Column("policy", TEXT, nullable=False, server_default="{}"))
     op.add_column("tokens", sa.Column("attests", NUMBER, nullable=False, server_default="0"))
@@ -121,6 +122,19 @@ def _create_submissions() -> None:
         comment="each submission with its review, if any; the first verdict stays",
     )
     op.create_index("ix_submissions_task_id_id", "submissions", ["task_id", "id"])
+
+
+def _create_identities() -> None:
+    op.create_table(
+        "identities",
+        sa.Column("key", TEXT, primary_key=True),
+        sa.Column("agent_id", TEXT, nullable=False),
+        sa.Column("created_at", NUMBER, nullable=False),
+        sqlite_with_rowid=False,
+        comment="agent id of a connection, by the hash of the caller and its session or idempotency key",
+    )
+    op.create_index("ix_identities_agent_id", "identities", ["agent_id"])
+    op.create_index("ix_identities_created_at", "identities", ["created_at"])
 
 
 def _widen_on_postgresql() -> None:

@@ -87,8 +87,10 @@ def serve(
 
 @main.command()
 @click.option("-v", "--verbose", is_flag=True, help="Log every call on standard error.  [LOG_LEVEL=DEBUG]")
+@click.option("--agent-id", metavar="ID", help="Agent id of all calls; auto: the service issues one.")
+@click.option("--project", metavar="NAME|ID", help="Project of all calls that take one.")
 @settings_options
-def mcp(*, verbose: bool, source: Source) -> int:
+def mcp(*, verbose: bool, agent_id: str | None, project: str | None, source: Source) -> int:
     """Serve MCP on standard input and output.
 
     For clients that start their servers. The command can share the database with a running server; changes are visible
@@ -106,7 +108,8 @@ def mcp(*, verbose: bool, source: Source) -> int:
     """
     from project_manager.cli import serve as serving
 
-    return serving.serve_mcp(source.flags(LOG_LEVEL="DEBUG" if verbose else None), source.env_file)
+    given = source.flags(LOG_LEVEL="DEBUG" if verbose else None)
+    return serving.serve_mcp(given, source.env_file, agent_id, project)
 
 
 @main.command()

@@ -17,6 +17,7 @@ from project_manager.config import settings as config
 from project_manager.config.errors import ConfigError
 from project_manager.config.settings import LoadedSettings, Settings
 from project_manager.observability import logging as logs
+from project_manager.runtime.calls import ClientConnection
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +45,11 @@ def _print_addresses(settings: Settings, line: str) -> None:
             click.echo(line, err=settings.mcp_transport == "stdio")  # standard output then carries only the protocol
 
 
-def serve_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
+def serve_mcp(flags: Mapping[str, object], env_file: Path | None, agent_id: str | None, project: str | None) -> int:
     """Serve MCP on standard input and output until the client disconnects, and return the exit status.
 
-    Clients show standard error to their users, so calls are logged there only if LOG_LEVEL is set.
+    `agent_id` and `project` are those of all calls. Clients show standard error to their users,
+    so calls are logged there only if LOG_LEVEL is set.
     """
     with start_errors.log_json(flags, env_file, unset="json"):
         loaded = command_settings.load(flags, env_file)
@@ -57,7 +59,12 @@ def serve_mcp(flags: Mapping[str, object], env_file: Path | None) -> int:
         _configure_logging(loaded, quiet=loaded.sources["LOG_LEVEL"] == "default")
         if not settings.database_url and not settings.database_path.exists():
             logs.log_action(log, "database_created", logging.WARNING, database=str(settings.database_path))
-        return server.serve_stdio(settings)
+        return server.serve_stdio(settings, ClientConnection(_given(agent_id), _given(project)))
+
+
+def _given(value: str | None) -> tuple[str, ...]:
+    """Return the value of an option, if it is not empty. A client may fill it from an unset variable."""
+    return (value.strip(),) if value and value.strip() else ()
 
 
 def _user_database(default: Path) -> Path:

@@ -37,6 +37,8 @@ class Actor:
 
 SYSTEM = Actor("system", "system")
 LOCAL = Actor("local", "human")
+AUTO = "auto"
+"""The agent id that asks for an issued one. It is reserved."""
 ANONYMOUS = "unnamed"
 """The id of agents that send no agent id. It is reserved, so that such an agent never gets a lease."""
 
@@ -49,11 +51,16 @@ def anonymous_agent(caller: Actor) -> Actor:
 
 @lru_cache(maxsize=4096)
 def is_reserved(name: str) -> bool:
-    """Return whether the name is or looks like a reserved one: the service, its user, or an unnamed agent."""
+    """Return whether the name is or looks like a reserved one: the service, its user, an unnamed agent, or `auto`."""
     return any(
-        key in (LOCAL.id, SYSTEM.id) or key.partition("/")[0].strip() == ANONYMOUS
+        key in (LOCAL.id, SYSTEM.id, AUTO) or key.partition("/")[0].strip() == ANONYMOUS
         for key in (name_key(name), confusable_key(name))
     )
+
+
+def asks_for_id(agent_id: object) -> bool:
+    """Return whether the agent id asks for an issued one. The case of its letters does not matter."""
+    return isinstance(agent_id, str) and agent_id.strip().lower() == AUTO
 
 
 def check_agent_id(agent_id: str) -> None:

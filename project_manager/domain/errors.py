@@ -285,7 +285,10 @@ class IdempotencyMismatch(Invalid):
 
 
 class AgentRequired(Invalid):
-    default_hint = "Choose one name that no other agent uses, and send it as agent_id with every call."
+    default_hint = (
+        "Choose one name that no other agent uses, and send it as agent_id with every call. A claim with agent_id=auto "
+        "issues one."
+    )
 
 
 class Unavailable(ProjectManagerError):

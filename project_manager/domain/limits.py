@@ -56,6 +56,8 @@ UNCONFIRMED_AFTER_SECONDS = 4
 UNCONFIRMED_LEASE_SECONDS = 120
 
 IDEMPOTENCY_HOURS = 24
+IDENTITY_DAYS = 30
+"""Days for which a connection keeps its agent id after its agent was last seen."""
 DELETE_BATCH_SIZE = 500
 """Rows that retention deletes in one job. The bound keeps transactions short."""
 

@@ -1,5 +1,6 @@
 """The caller of an MCP request, which the authentication of the web layer adds to the scope of an HTTP request."""
 
+from dataclasses import replace
 from typing import Any
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -10,7 +11,8 @@ from starlette.types import Scope
 
 from project_manager.domain.actors import LOCAL, Actor
 from project_manager.domain.errors import Unauthorized
-from project_manager.runtime.calls import Caller
+from project_manager.mcp.connections import ClientNames, connection_in
+from project_manager.runtime.calls import NO_CONNECTION, Caller, ClientConnection
 
 Context = ServerRequestContext[Any, Any]
 
@@ -40,12 +42,25 @@ def request_id_of(scope: Scope) -> str:
     return str(scope.get("state", {}).get("request_id", "mcp"))
 
 
-def caller_of(ctx: Context) -> Caller:
+def caller_of(ctx: Context, connection: ClientConnection = NO_CONNECTION) -> Caller:
     """Return the caller of a request through the SDK: over HTTP the authenticated actor, over stdio the local user."""
     if ctx.request is None:
-        return Caller(actor=LOCAL, interface="mcp", request_id=f"mcp-{ctx.request_id}")
+        return Caller(LOCAL, "mcp", f"mcp-{ctx.request_id}", connection=connection)
     scope = ctx.request.scope
-    return Caller(actor_of(scope), interface="mcp", request_id=request_id_of(scope), secret=secret_of(scope))
+    return Caller(actor_of(scope), "mcp", request_id_of(scope), secret=secret_of(scope), connection=connection)
+
+
+def client_of(ctx: Context) -> str:
+    """Return the name that the client of a request gives itself, or an empty text."""
+    params = connection_of(ctx).client_params
+    return "" if params is None else params.client_info.name
+
+
+def connected(ctx: Context, names: ClientNames, stdio: ClientConnection) -> ClientConnection:
+    """Return the connection of a request through the SDK. That of standard input is `stdio`."""
+    if ctx.request is None:
+        return replace(stdio, client=client_of(ctx))
+    return connection_in(ctx.request.scope, names, client_of(ctx))
 
 
 def connection_of(ctx: Context) -> Connection:

@@ -13,6 +13,7 @@ import anyio.to_thread
 from starlette.types import Receive, Scope, Send
 
 from project_manager.mcp.transport.paths import endpoint_paths
+from project_manager.runtime.calls import NO_CONNECTION, ClientConnection
 from project_manager.runtime.dispatch import Runtime
 
 if TYPE_CHECKING:
@@ -105,15 +106,17 @@ def _import_http() -> "Callable[[Runtime], McpHttpTransport]":
     return build
 
 
-def import_stdio(*, handle_signals: bool) -> Callable[[Runtime], Coroutine[Any, Any, None]]:
+def import_stdio(
+    *, handle_signals: bool, connection: ClientConnection = NO_CONNECTION
+) -> Callable[[Runtime], Coroutine[Any, Any, None]]:
     """Import the SDK, and return the function that serves a runtime on standard input and output. Raises ImportError.
 
-    `handle_signals` is false in a process that handles them itself.
+    `handle_signals` is false in a process that handles them itself. `connection` is what the command line fixes.
     """
     from project_manager.mcp.server import build_server
     from project_manager.mcp.transport import stdio
 
     async def serve(runtime: Runtime) -> None:
-        await stdio.serve(build_server(runtime), handle_signals=handle_signals)
+        await stdio.serve(build_server(runtime, stdio=connection), handle_signals=handle_signals)
 
     return serve

@@ -11,7 +11,7 @@ The type of an id is integer, because some clients refuse a list of types. Valid
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -20,16 +20,40 @@ from project_manager.operations.definition import CLEAR, Tool
 
 Schema = dict[str, Any]
 
+_AGENT, _PROJECT = "agent_id", ("project_id", "project_name")
 _COPIED_KEYWORDS = ("enum", "format")
 _DESCRIPTIONS = {"agent_id": "", "cursor": "", "limit": "", "fence": "lock.fence", "request_id": "idempotency key"}
 """Short descriptions of arguments that many tools have. The instructions explain them once."""
 
 
-def input_schema(command: type[BaseModel], tool: Tool, dialect: Dialect = "plain") -> Schema:
+class Listing(NamedTuple):
+    """The arguments that a connection lists. It may fix the agent and the project, or need no agent."""
+
+    with_agent: bool = True
+    requires_agent: bool = True
+    with_project: bool = True
+
+    def omits(self, name: str) -> bool:
+        """Return whether the argument is not listed."""
+        if name == _AGENT:
+            return not self.with_agent
+        return name in _PROJECT and not self.with_project
+
+
+LISTED_ALL = Listing()
+
+
+def input_schema(
+    command: type[BaseModel], tool: Tool, dialect: Dialect = "plain", listing: Listing = LISTED_ALL
+) -> Schema:
     """Return the schema of a tool: its listed arguments, in order, and `clear` if the tool can empty fields."""
     flat = flat_properties(command)
-    properties = {name: _described(name, _without_minimum(flat[name])) for name in tool.arguments}
+    listed = [name for name in tool.arguments if not listing.omits(name)]
+    properties = {name: _described(name, _without_minimum(flat[name])) for name in listed}
     required = [name for name in properties if command.model_fields[name].is_required() or name in tool.required]
+    if not listing.requires_agent and _AGENT in properties:
+        required = [name for name in required if name != _AGENT]
+        properties[_AGENT]["description"] = "as in earlier answers"
     if tool.clearable:
         properties[CLEAR] = {
             "type": "array",

@@ -28,6 +28,7 @@ from project_manager.mcp.prompts import Prompts
 from project_manager.mcp.resources import Resources
 from project_manager.mcp.subscriptions import Subscriptions
 from project_manager.mcp.tools import Tools
+from project_manager.runtime.calls import NO_CONNECTION, ClientConnection
 from project_manager.runtime.dispatch import Runtime
 from project_manager.schemas.instructions import INSTRUCTIONS
 
@@ -39,15 +40,15 @@ class DirectOutcome(Protocol):
         """Return the whole JSON-RPC response."""
 
 
-DirectCall = Callable[[Scope, str, str, Mapping[str, object]], Awaitable[DirectOutcome]]
-"""Call a tool by HTTP scope, protocol version, name and arguments. Raises MCPError."""
+DirectCall = Callable[[Scope, str, Mapping[str, Any]], Awaitable[DirectOutcome]]
+"""Call a tool by HTTP scope, protocol version, and the parameters of the call. Raises MCPError."""
 SendsNoNotifications = Callable[[str, Mapping[str, object]], bool]
 """Return whether a call of a tool with these arguments sends no message before its response."""
 RegisterStream = Callable[[Scope, Callable[[], None]], AbstractContextManager[None]]
 """Context of an open stream. The second argument is called when the token of the stream is revoked."""
 
 
-async def _no_direct_calls(_scope: Scope, _version: str, _name: str, _arguments: Mapping[str, object]) -> DirectOutcome:
+async def _no_direct_calls(_scope: Scope, _version: str, _params: Mapping[str, Any]) -> DirectOutcome:
     raise NotImplementedError
 
 
@@ -168,11 +169,16 @@ def check_params(method: str, params: Mapping[str, Any] | None) -> None:
         )
 
 
-def build_server(runtime: Runtime, subscriptions: Subscriptions | None = None) -> McpSdkServer:
-    """Return the server that all transports of this process share. Its subscriptions end with their connections."""
+def build_server(
+    runtime: Runtime, subscriptions: Subscriptions | None = None, stdio: ClientConnection = NO_CONNECTION
+) -> McpSdkServer:
+    """Return the server that all transports of this process share. Its subscriptions end with their connections.
+
+    `stdio` is what a client on standard input fixes.
+    """
     draining = anyio.Event()
     subscriptions = Subscriptions(runtime.hub) if subscriptions is None else subscriptions
-    tools = Tools(runtime, draining)
+    tools = Tools(runtime, draining, stdio)
     resources = Resources(runtime, subscriptions)
     prompts = Prompts(resources)
 
@@ -181,7 +187,12 @@ def build_server(runtime: Runtime, subscriptions: Subscriptions | None = None) -
         async with subscriptions.run():
             yield {}
 
-    return McpSdkServer(
+    async def note_client(ctx: Context, call_next: CallNext) -> HandlerResult:
+        if ctx.method == "initialize":
+            tools.client_names.add(connection_of(ctx).session_id, ctx.params)
+        return await call_next(ctx)
+
+    server = McpSdkServer(
         "project-manager",
         listen=subscriptions.listen,
         title="Project Manager",
@@ -204,3 +215,5 @@ def build_server(runtime: Runtime, subscriptions: Subscriptions | None = None) -
         on_get_prompt=prompts.get,
         on_completion=Completions(resources).complete,
     )
+    server.middleware.append(note_client)
+    return server

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from secrets import token_hex
 from typing import Any
 
 import anyio
@@ -15,16 +16,18 @@ from starlette.types import Scope
 
 from project_manager.catalogue import OPERATIONS
 from project_manager.clock import monotonic
+from project_manager.domain.actors import Actor, asks_for_id
 from project_manager.domain.errors import Invalid, LockHeld, ProjectManagerError, ShuttingDown
 from project_manager.domain.hints import closest, did_you_mean
 from project_manager.mcp import compat
 from project_manager.mcp.arguments import ParsedArguments, ToolArguments
-from project_manager.mcp.callers import Context, actor_of, caller_of, request_id_of
+from project_manager.mcp.callers import Context, actor_of, caller_of, connected, request_id_of
+from project_manager.mcp.connections import AGENT_ID, ClientNames, client_in, connection_in
 from project_manager.mcp.profiles import NO_PROFILE, Dialect, ToolProfile, profile_of
 from project_manager.mcp.results import shorten
-from project_manager.mcp.schemas import input_schema
+from project_manager.mcp.schemas import LISTED_ALL, Listing, input_schema
 from project_manager.operations.definition import Hints, Operation, Profile, Tool
-from project_manager.runtime.calls import Caller, OperationResult
+from project_manager.runtime.calls import NO_CONNECTION, Caller, ClientConnection, OperationResult
 from project_manager.runtime.dispatch import Runtime
 
 _log = logging.getLogger(__name__)
@@ -83,7 +86,9 @@ class Outcome:
 class Tools:
     """Handlers of `tools/list` and `tools/call`."""
 
-    def __init__(self, runtime: Runtime, draining: anyio.Event) -> None:
+    def __init__(self, runtime: Runtime, draining: anyio.Event, stdio: ClientConnection = NO_CONNECTION) -> None:
+        self.client_names = ClientNames()
+        self._stdio = replace(stdio, memory=f"stdio:{token_hex(16)}")
         self._runtime = runtime
         self._draining = draining
         self._profile = ToolProfile(runtime.settings.mcp_tools, runtime.settings.mcp_schema)
@@ -92,7 +97,8 @@ class Tools:
 
     async def listed(self, ctx: Context, _params: PaginatedRequestParams | None) -> Result:
         """Return the result of `tools/list`."""
-        return tool_list(*self._profile_of(ctx))
+        connection = connected(ctx, self.client_names, self._stdio)
+        return tool_list(*self._profile_of(ctx), _listing(connection, caller_of(ctx).actor))
 
     def _profile_of(self, ctx: Context) -> ToolProfile:
         """Return the profile of this request. Absent parts come from the settings."""
@@ -111,11 +117,14 @@ class Tools:
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
         """Run a call that arrives through the SDK."""
         call = ToolCall(params.name, params.arguments or {}, self._profile_of(ctx), ctx.protocol_version)
-        return (await self._call_tool(call, caller_of(ctx), ctx)).result()
+        caller = caller_of(ctx, connected(ctx, self.client_names, self._stdio))
+        return (await self._call_tool(call, caller, ctx)).result()
 
-    async def call_directly(self, scope: Scope, version: str, name: str, arguments: Arguments) -> Outcome:
+    async def call_directly(self, scope: Scope, version: str, params: Mapping[str, Any]) -> Outcome:
         """Run a call that sends no notifications, directly from its HTTP request and without the SDK."""
-        caller = Caller(actor=actor_of(scope), interface="mcp", request_id=request_id_of(scope))
+        name, arguments = params["name"], params.get("arguments") or {}
+        connection = connection_in(scope, self.client_names, client_in(params.get("_meta")))
+        caller = Caller(actor_of(scope), "mcp", request_id_of(scope), connection=connection)
         call = ToolCall(name, arguments, profile_of(scope).with_defaults(self._profile), version)
         return await self._call_tool(call, caller, None)
 
@@ -135,7 +144,8 @@ class Tools:
             return Outcome(body.decode(), body)
         except ProjectManagerError as error:
             outcome = error.code
-            named = caller.actor.bound or given.get(operation.acts_as) is not None
+            is_named = caller.actor.bound or bool(caller.connection.agent_ids)
+            named = is_named or given.get(operation.acts_as) is not None
             return error_result(error, named=named, hint=_ignored_hint(operation, reading.ignored))
         finally:
             self._runtime.metrics.mcp_call(operation.name, call.version, outcome, monotonic() - began)
@@ -176,10 +186,12 @@ class Tools:
 
 
 def result_text(operation: Operation, result: OperationResult, ignored: Sequence[str] = ()) -> bytes:
-    """Return the short form of the result, with ignored arguments and the caller's leases that end soon."""
+    """Return the short form of the result, with ignored arguments, an issued id, and leases that end soon."""
     content = shorten(operation.name, result.body)
     if ignored:
         content["ignored"] = ignored
+    if result.issued_id is not None:
+        content[AGENT_ID] = result.issued_id
     if result.expiring_leases:
         content["your_leases_end_soon"] = [
             {"task_id": lock.task_id, "fence": lock.fence, "expires_at": lock.expires_at}
@@ -188,23 +200,31 @@ def result_text(operation: Operation, result: OperationResult, ignored: Sequence
     return orjson.dumps(content)
 
 
+def _listing(connection: ClientConnection, actor: Actor) -> Listing:
+    """Return the arguments that the tools list to a connection. It needs none that its token or its address fixes."""
+    is_auto = any(map(asks_for_id, connection.agent_ids))
+    is_fixed = actor.bound or (bool(connection.agent_ids) and (not is_auto or bool(connection.memory)))
+    return Listing(with_agent=not is_fixed, requires_agent=not is_auto, with_project=not connection.projects)
+
+
 @cache
-def tool_list(tools: str, dialect: Dialect) -> Result:
-    """Return the result of `tools/list` for this profile."""
+def tool_list(tools: str, dialect: Dialect, listing: Listing = LISTED_ALL) -> Result:
+    """Return the result of `tools/list` for this profile, with the arguments of `listing`."""
     entries = [
-        _tool_definition(row, row.tool, dialect)
+        _tool_definition(row, row.tool, dialect, listing)
         for row in OPERATIONS
         if row.tool is not None and Profile(tools).includes(row.tool.profile)
     ]
-    return {"resultType": "complete", "tools": entries, "ttlMs": 60_000, "cacheScope": "public"}
+    shared = "public" if listing == LISTED_ALL else "private"
+    return {"resultType": "complete", "tools": entries, "ttlMs": 60_000, "cacheScope": shared}
 
 
-def _tool_definition(operation: Operation, tool: Tool, dialect: Dialect) -> dict[str, Any]:
+def _tool_definition(operation: Operation, tool: Tool, dialect: Dialect, listing: Listing) -> dict[str, Any]:
     return {
         "name": operation.name,
         "title": tool.title,
         "description": operation.summary,
-        "inputSchema": input_schema(operation.command, tool, dialect),
+        "inputSchema": input_schema(operation.command, tool, dialect, listing),
         "annotations": _annotations(tool.hints),
     }
 

@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping
 
-from project_manager.domain.actors import LOCAL, Actor, Role, agent_required, anonymous_agent, check_agent_id
+from project_manager.domain.actors import (
+    LOCAL,
+    Actor,
+    Role,
+    agent_required,
+    anonymous_agent,
+    asks_for_id,
+    check_agent_id,
+)
 from project_manager.domain.errors import AgentMismatch, RoleRequired
 from project_manager.domain.limits import AGENT_ID_CHARACTERS
 from project_manager.operations.definition import Operation, Tool
@@ -20,19 +28,24 @@ def check_role(operation: Operation, actor: Actor) -> None:
         )
 
 
-def rate_limit_actor(operation: Operation, raw: Mapping[str, object], caller: Caller) -> Actor:
-    """Return the agent for which the rate limit counts a call: the one that the raw input names, else the caller."""
+def rate_limit_actor(operation: Operation, raw: Mapping[str, object], caller: Caller, known: str | None) -> Actor:
+    """Return the agent for which the rate limit counts a call.
+
+    It is the one that the raw input names, else the `known` one of the connection, else the caller.
+    """
     if not operation.acts_as or caller.actor.bound:
         return caller.actor
     names = aliases_by_field(operation.command)[operation.acts_as]
     given = next((raw[name] for name in names if name in raw), None)
-    if not isinstance(given, str) or not given.strip():
+    if not isinstance(given, str) or not given.strip() or asks_for_id(given):
+        given = known
+    if given is None:
         return caller.actor
     return Actor(given.strip()[:AGENT_ID_CHARACTERS], "agent", caller.actor.role)
 
 
-def effective_actor(caller: Caller, operation: Operation, command: Command) -> Actor:
-    """Return the actor of a call: the agent in the field `acts_as` of the operation, or else the caller.
+def effective_actor(caller: Caller, operation: Operation, command: Command, of_connection: str | None) -> Actor:
+    """Return the actor of a call: the agent that the command names, that of the connection, or else the caller.
 
     Raises AgentMismatch when the token is bound to another agent, AgentRequired for a reserved or a missing name, and
     RoleRequired for a flag that the agent may not set.
@@ -41,6 +54,7 @@ def effective_actor(caller: Caller, operation: Operation, command: Command) -> A
     if caller.is_agent and operation.tool is not None:
         _check_flags(actor, operation.tool, command)
     named: str | None = getattr(command, operation.acts_as) if operation.acts_as else None
+    named = named or of_connection
     if named is None:
         return _anonymous_agent(actor, operation, command) if caller.is_agent and not actor.bound else actor
     if actor is LOCAL and named == LOCAL.id and not caller.is_agent:

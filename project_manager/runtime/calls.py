@@ -17,6 +17,24 @@ Interface = Literal["rest", "mcp", "cli"]
 
 
 @dataclass(frozen=True, slots=True)
+class ClientConnection:
+    """The connection of an MCP client.
+
+    `agent_ids` and `projects` are the different values that its address and its headers fix. More than one contradict
+    each other. `memory` is the same in all calls of a session, and empty for a client without a session. `client` is
+    the name that the client gives itself.
+    """
+
+    agent_ids: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
+    memory: str = ""
+    client: str = ""
+
+
+NO_CONNECTION = ClientConnection()
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """The actor, interface and request id of a call. `secret` is the token of the request."""
 
@@ -25,6 +43,7 @@ class Caller:
     request_id: str
     idempotency_key: str | None = None
     secret: str | None = field(default=None, repr=False)
+    connection: ClientConnection = NO_CONNECTION
 
     @property
     def is_agent(self) -> bool:
@@ -63,6 +82,8 @@ class Call:
 class OperationResult:
     """The result of an operation. `expiring_leases` are the leases of an agent that end soon.
 
+    `issued_id` is the agent id that the service has issued to the caller, or None.
+
     `view` is the view of the operation, the stored JSON object when `replayed`, or None for a `snapshot`.
     """
 
@@ -71,6 +92,7 @@ class OperationResult:
     encoded: bytes | None = field(default=None, repr=False)
     snapshot: Snapshot | None = None
     expiring_leases: list[LockView] = field(default_factory=list)
+    issued_id: str | None = None
 
     @property
     def body(self) -> bytes:

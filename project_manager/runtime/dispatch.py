@@ -36,6 +36,7 @@ from project_manager.runtime.calls import Call, Caller, OperationResult, task_id
 from project_manager.runtime.disk_failure import DiskFailureHandler
 from project_manager.runtime.event_hub import Closed, Event, Hub, Resync, Subscription, Write
 from project_manager.runtime.execution import CallExecutor
+from project_manager.runtime.identities import Identities
 from project_manager.runtime.long_poll import LongPolls
 from project_manager.runtime.rate_limit import RateLimits
 from project_manager.runtime.refused_tokens import RefusedTokens
@@ -77,6 +78,7 @@ class Runtime:
         self.jobs = BackgroundJobs(metrics)
         self._rate_limits = RateLimits(settings.rate_limit_per_second)
         self._identities = IdentityCache(self.read, required=settings.auth_required)
+        self._connections = Identities(self.read, self._write)
         self.refused_tokens = RefusedTokens(metrics.token_refused)
         self._snapshots = Snapshots()
         self._prepare_limiter = anyio.CapacityLimiter(1)
@@ -111,14 +113,22 @@ class Runtime:
         bind_context(caller.request_id, caller.actor.token_id)
         try:
             check_role(operation, caller.actor)
-            self._rate_limits.check(caller.actor, rate_limit_actor(operation, raw, caller), started)
+            known = self._connections.known(caller)
+            self._rate_limits.check(caller.actor, rate_limit_actor(operation, raw, caller, known), started)
             command = await _validate(operation, raw)
             if operation.authorize is not None:
                 operation.authorize(command, caller.actor, caller.interface)
-            agent = effective_actor(caller, operation, command)
+            command = await self._connections.with_project(operation, command, caller)
+            identity = await self._connections.of(operation, command, caller)
+            command = identity.command
+            agent = effective_actor(caller, operation, command, identity.agent)
             await self._identities.check_agent(caller.actor, agent)
             actor = agent
+            if identity.is_kept:
+                await self._connections.keep(caller, agent.id)
             result = await self._execute(Call(operation, command, caller, actor, self.now()))
+            if identity.is_shown:
+                result.issued_id = agent.id
             outcome = "ok"
         except ProjectManagerError as error:
             outcome = error.code
@@ -167,6 +177,10 @@ class Runtime:
     async def read(self, name: str, work: Callable[[Tx], Any], actor: Actor = SYSTEM) -> Any:
         """Run `work` on a reader, for interfaces that need more than the result of one operation (health, metrics)."""
         return await self.database.readers.run(name, work, actor, "")
+
+    async def _write(self, name: str, work: Callable[[Tx], Any], actor: Actor) -> Any:
+        """Run `work` on the writer, for a write that is no operation."""
+        return await self.database.writer.run(name, work, actor, "")
 
     async def identify(self, secret: str | None) -> Actor:
         """Return the actor of a token. A revoked token is accepted for up to IDENTITY_SECONDS. Raises Unauthorized."""

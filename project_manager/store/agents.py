@@ -72,6 +72,11 @@ def touch(tx: Tx) -> None:
     _TOUCH.write(tx, id=tx.actor.id, kind=tx.actor.kind, now=tx.now)
 
 
+def add(tx: Tx, agent_id: str) -> None:
+    """Insert an agent."""
+    _TOUCH.write(tx, id=agent_id, kind="agent", now=tx.now)
+
+
 def get(tx: Tx, agent_id: str) -> AgentRow | None:
     return _GET.one(tx, AgentRow._make, agent_id=agent_id)
 

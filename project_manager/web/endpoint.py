@@ -374,6 +374,8 @@ def _reply(operation: Operation, result: OperationResult) -> RawResponse:
     extra = [] if version is None else _cache_headers(f'"{version}"')
     if result.replayed:
         extra.append((b"idempotency-replayed", b"true"))
+    if result.issued_id is not None:
+        extra.append((b"x-agent-id", result.issued_id.encode()))
     return _with_body(operation.status, extra, result.body)
 
 

@@ -3,6 +3,7 @@
 The product never imports this module. `python -m tests.conformance.fixtures PORT` serves it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -76,9 +77,9 @@ class Encoded:
         return orjson.dumps({"jsonrpc": "2.0", "id": call_id, "result": result})
 
 
-async def call_directly(_scope: object, _version: str, name: str, _arguments: object) -> Encoded:
+async def call_directly(_scope: object, _version: str, params: Mapping[str, Any]) -> Encoded:
     """Call a tool that needs neither context nor notifications."""
-    return Encoded(FIXED[name])
+    return Encoded(FIXED[params["name"]])
 
 
 RESOURCES: dict[str, Json] = {

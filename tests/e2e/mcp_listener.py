@@ -94,8 +94,8 @@ def tool_server(work: Work) -> McpSdkServer:
             return {"content": [{"type": "text", "text": str(answer.content)}]}
         return {"resultType": "complete", "content": [{"type": "text", "text": str(arguments.get("words", name))}]}
 
-    async def call_directly(_scope: Scope, _version: str, name: str, arguments: Mapping[str, object]) -> Encoded:
-        return Encoded(await run_tool(name, arguments, None))
+    async def call_directly(_scope: Scope, _version: str, params: Mapping[str, Any]) -> Encoded:
+        return Encoded(await run_tool(params["name"], params.get("arguments") or {}, None))
 
     return McpSdkServer(
         "tools",

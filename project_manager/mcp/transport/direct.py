@@ -45,9 +45,7 @@ class DirectCalls:
         key = (session_id, str(rpc.id))  # clients cancel the id 7 also as "7"
         try:
             with anyio.CancelScope() as self._in_flight[key]:
-                called = self._server.call_directly(
-                    scope, version, rpc.params["name"], rpc.params.get("arguments") or {}
-                )
+                called = self._server.call_directly(scope, version, rpc.params)
                 body = (await called).response(rpc.id, version, self._server.encoded_info)
         except Exception as raised:  # noqa: BLE001 any error of a handler
             error = raised if isinstance(raised, MCPError) else hidden(raised)
