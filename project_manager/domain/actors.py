@@ -22,13 +22,17 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A caller. `bound` is whether its token, with the id `token_id`, fixes the agent id."""
+    """A caller. `bound` is whether its token, with the id `token_id`, fixes the agent id.
+
+    `attests` is whether the token may record evidence that it has observed itself.
+    """
 
     id: str
     kind: ActorKind
     role: Role = Role.OPERATOR
     bound: bool = False
     token_id: int | None = None
+    attests: bool = False
 
     @property
     def is_agent(self) -> bool:
@@ -46,7 +50,7 @@ ANONYMOUS = "unnamed"
 def anonymous_agent(caller: Actor) -> Actor:
     """Return the agent of a caller without an agent id: `unnamed`, or `unnamed/TOKEN`, with the role of the caller."""
     name = ANONYMOUS if caller is LOCAL else f"{ANONYMOUS}/{caller.id}"
-    return Actor(name, "agent", caller.role, token_id=caller.token_id)
+    return Actor(name, "agent", caller.role, token_id=caller.token_id, attests=caller.attests)
 
 
 @lru_cache(maxsize=4096)

@@ -8,13 +8,14 @@ ProjectManagerError
 │                        MalformedRequest
 ├── Unauthorized         no valid token
 ├── Forbidden            authenticated, but not permitted     RoleRequired, AgentMismatch, HostNotAllowed,
-│                        OriginNotAllowed
+│                        OriginNotAllowed, OwnReview, BoundTokenRequired, AttestationRequired
 ├── NotFound             ProjectNotFound, EpicNotFound, TaskNotFound, TokenNotFound, AgentNotFound,
 │                        KnowledgeNotFound, AssumptionNotFound, PauseNotFound, RouteNotFound
 ├── MethodNotAllowed     the path exists, the method does not
 ├── Conflict             LockHeld, StaleFence, FenceRequired, LockRequired, NotHeld, NotReady, InvalidTransition,
 │                        OpenSubtasks, ParentDone, DependencyCycle, NameTaken, ExternalKeyTaken, HasDependents,
-│                        ProjectArchived, NotEmpty, OperatorTokenRequired, Paused
+│                        ProjectArchived, NotEmpty, OperatorTokenRequired, Paused, PolicyUnmet, NotInReview,
+│                        StaleSubmission, AlreadyReviewed, LeaseForReview
 ├── PreconditionFailed   VersionMismatch
 ├── RequestTimeout       the request did not arrive in time
 ├── TooLarge             BodyTooLarge, HeadersTooLarge, ResponseTooLarge
@@ -100,6 +101,21 @@ class HostNotAllowed(Forbidden):
 
 class OriginNotAllowed(Forbidden):
     default_hint = "Add the origin to CORS_ORIGINS."
+
+
+class OwnReview(Forbidden):
+    default_hint = "Another agent or a person has to review this work."
+
+
+class BoundTokenRequired(Forbidden):
+    default_hint = "Create a token for this agent: `project-manager token create NAME --agent-id ID`."
+
+
+class AttestationRequired(Forbidden):
+    default_hint = (
+        "Omit `source`: what an agent says is `reported`. Only a token made with `project-manager token create NAME "
+        "--attest` records observed or ci."
+    )
 
 
 class NotFound(ProjectManagerError):
@@ -211,6 +227,26 @@ class ProjectArchived(Conflict):
 
 class NotEmpty(Conflict):
     default_hint = "Send force=true to delete it with its contents."
+
+
+class PolicyUnmet(Conflict):
+    default_hint = "See `missing`. An operator can set DONE with force=true, which is recorded."
+
+
+class NotInReview(Conflict):
+    default_hint = "Only a task in REVIEW can be reviewed. Submit work with update_task_status, status REVIEW."
+
+
+class StaleSubmission(Conflict):
+    default_hint = "Read the task again and review the present submission. If there is none, its author submits again."
+
+
+class AlreadyReviewed(Conflict):
+    default_hint = "The first verdict counts. Claim other work."
+
+
+class LeaseForReview(Conflict):
+    default_hint = "Give a verdict with review_task, or end the lease with release_task_lock."
 
 
 class OperatorTokenRequired(Conflict):

@@ -13,7 +13,9 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypedDict, dataclass_tr
 
 from project_manager.domain.assumptions import Verdict
 from project_manager.domain.leases import LockView, UnlockReason
+from project_manager.domain.offers import OfferReason
 from project_manager.domain.pauses import PauseScope
+from project_manager.domain.reviews import ReviewVerdict
 from project_manager.domain.statuses import EpicStatus, Status
 
 COMPACT_ROW_BYTES = 1024
@@ -39,6 +41,7 @@ TASK = Touch(Resource.TASK, "task_id")
 BOARD = Touch(Resource.BOARD, "project_id")
 ACTOR = Touch(Resource.AGENT, "actor_id")
 HOLDER = Touch(Resource.AGENT, "agent_id")
+AUTHOR = Touch(Resource.AGENT, "author")
 
 TaskStatus = Annotated[str, Status]
 
@@ -218,6 +221,57 @@ class TaskLogged(TaskEvent):
     kind: str
 
 
+class TaskSubmitted(TaskEvent):
+    """Work was submitted for review. The task is in REVIEW."""
+
+    type = "task.submitted"
+    touches = (*TaskEvent.touches, AUTHOR)
+    submission_id: int
+    round: Annotated[int, "number of the submission of this task, from 1"]
+    author: str
+    fence: int
+    digest: Annotated[str, "SHA-256 of the submitted work"]
+    version: int
+
+
+class TaskReviewed(TaskEvent):
+    """A reviewer gave the verdict on a submission."""
+
+    type = "task.reviewed"
+    touches = (*TaskEvent.touches, AUTHOR)
+    submission_id: int
+    round: Annotated[int, "number of the submission of this task, from 1"]
+    author: Annotated[str, "author of the submission"]
+    reviewer: str
+    verdict: Annotated[str, ReviewVerdict]
+    missing: Annotated[list[str], "what an approved task still lacks for DONE"]
+    version: int
+
+
+class TaskOffered(TaskEvent):
+    """A task is offered to one agent. It is ready for that agent only, until the offer ends."""
+
+    type = "task.offered"
+    touches = (*TaskEvent.touches, HOLDER)
+    may_make_ready = True
+    agent_id: Annotated[str, "the agent that the task is offered to"]
+    reason: Annotated[str, OfferReason]
+    until: Annotated[str, "latest end of the offer"]
+    status: TaskStatus
+    version: int
+
+
+class TaskOfferEnded(TaskEvent):
+    """An offer ended without a claim by its agent. The task is ready for every agent, unless it has other blockers."""
+
+    type = "task.offer_ended"
+    touches = (*TaskEvent.touches, HOLDER)
+    may_make_ready = True
+    agent_id: Annotated[str, "the agent that the task was offered to"]
+    status: TaskStatus
+    version: int
+
+
 class TaskReady(TaskEvent):
     """A task became ready, or a waiter that it was reserved for left the claim queue.
 
@@ -354,6 +408,7 @@ class TokenFields(TypedDict):
     name: str
     role: str
     agent_id: str | None
+    attests: bool
 
 
 class TokenCreated(Event):
@@ -380,6 +435,8 @@ class TokensCleared(Event):
 
 OPERATOR_ONLY_TYPES = frozenset(name for name, event in EVENT_TYPES.items() if event.is_operator_only)
 READINESS_EVENTS = frozenset(name for name, event in EVENT_TYPES.items() if event.may_make_ready)
+REVIEW_EVENTS = frozenset(event.type for event in (TaskSubmitted, TaskUnlocked, TaskUpdated))
+"""Types after which there may be submitted work to review."""
 TASK_TYPES = frozenset(name for name, event in EVENT_TYPES.items() if issubclass(event, TaskEvent))
 """Types with the compact row of their task."""
 

@@ -24,13 +24,15 @@ OBSERVED = frozenset({*ATTESTED, Source.PERSON})
 class Evidence(NamedTuple):
     """Evidence of a task. `criterion` is an index into the criteria of the task, or None for the task as a whole.
 
-    `fence` is the fence under which it was recorded. `exit_code` is the one of `command`.
+    `fence` is that of the lease under which it was recorded, or 0. `criterion_text` is the text of the criterion at
+    that time, so that evidence does not count for another criterion. `exit_code` is the one of `command`.
     """
 
     log_id: int
     fence: int
     source: Source
     criterion: int | None = None
+    criterion_text: str | None = None
     command: str | None = None
     exit_code: int | None = None
     commit: str | None = None
@@ -40,11 +42,6 @@ class Evidence(NamedTuple):
     def is_successful(self) -> bool:
         """Return whether the command succeeded, or there is none."""
         return self.exit_code == 0 or (self.command is None and self.exit_code is None)
-
-
-def counts_for(entry: Evidence, fence: int, commit: str | None) -> bool:
-    """Return whether evidence counts for work under this fence with this commit, if the commit is known."""
-    return entry.is_successful and (entry.fence == fence or (commit is not None and entry.commit == commit))
 
 
 def is_person(actor: Actor) -> bool:

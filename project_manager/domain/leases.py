@@ -9,7 +9,7 @@ An expired lease is not a lease: `expires_at` is compared with the `now` of the 
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import FenceRequired, LockHeld, NotHeld, StaleFence
@@ -32,6 +32,10 @@ LOSS_REASONS = frozenset({UnlockReason.LOCK_EXPIRED, UnlockReason.UNCONFIRMED, U
 """Reasons by which a holder loses its lease. In all other cases it gave up the lease, or the task was deleted."""
 
 
+LeaseKind = Literal["work", "review"]
+"""A lease is for work on the task, or for the review of submitted work, which leaves the task in REVIEW."""
+
+
 # orjson encodes a dataclass without slots three times as fast.
 @dataclass
 class LockView:
@@ -43,6 +47,7 @@ class LockView:
     acquired_at: str
     expires_at: str
     ttl_seconds: int
+    kind: LeaseKind = "work"
 
 
 class Lease(NamedTuple):
@@ -56,6 +61,7 @@ class Lease(NamedTuple):
     ttl: int
     fenced: bool
     unconfirmed: bool = False
+    kind: LeaseKind = "work"
 
     @property
     def length(self) -> int:

@@ -4,4 +4,4 @@ from typing import Literal
 
 WrittenKind = Literal["comment", "progress", "handoff", "evidence"]
 """The kinds that callers can add."""
-LogKind = Literal[WrittenKind, "system"]
+LogKind = Literal[WrittenKind, "question", "answer", "system"]

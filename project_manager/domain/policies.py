@@ -1,15 +1,17 @@
 """Policies of projects: what a task needs before it can be DONE."""
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from project_manager.domain.evidence import OBSERVED, Evidence, counts_for
+from project_manager.domain.evidence import OBSERVED, Evidence
 
 
 class ReviewRule(StrEnum):
-    """Whether a task needs an approval."""
+    """Rule for the approval of a task."""
 
     NONE = "none"
     REQUIRED = "required"
@@ -23,7 +25,7 @@ class Reviewer(StrEnum):
 
 
 class EvidenceRule(StrEnum):
-    """The evidence that a task needs."""
+    """Rule for the evidence that a task needs."""
 
     NONE = "none"
     ANY = "any"
@@ -59,8 +61,10 @@ class Policy:
         return {name: value for name, value in values.items() if value != getattr(NO_POLICY, name)}
 
 
-def policy_of(stored: Mapping[str, Any]) -> Policy:
-    """Return the policy for the stored rules. A rule that is not stored has its default."""
+@lru_cache(maxsize=1024)
+def parse(text: str) -> Policy:
+    """Return the policy for the JSON text that a project stores. A rule that is not stored has its default."""
+    stored: dict[str, Any] = json.loads(text)
     return Policy(
         review=ReviewRule(stored.get("review", ReviewRule.NONE)),
         reviewer=Reviewer(stored.get("reviewer", Reviewer.OTHER_AGENT)),
@@ -75,15 +79,25 @@ NO_POLICY = Policy()
 
 
 class Work(NamedTuple):
-    """The work that a policy judges: the fence and the commit under which it was done.
+    """The work that a policy judges, with its commit, if it is known.
 
+    The evidence of the work has one of these `evidence_ids`, or was recorded under its `fence`, if that is not 0.
     `is_approved` is whether a review approved exactly this work. `is_approved_by_person` implies it.
     """
 
-    fence: int
+    fence: int = 0
+    evidence_ids: Collection[int] = ()
     commit: str | None = None
     is_approved: bool = False
     is_approved_by_person: bool = False
+
+    def has(self, entry: Evidence) -> bool:
+        """Return whether the evidence belongs to the work. Later observed evidence belongs to it by its commit."""
+        return (
+            entry.log_id in self.evidence_ids
+            or (self.fence != 0 and entry.fence == self.fence)
+            or (self.commit is not None and entry.commit == self.commit and entry.source in OBSERVED)
+        )
 
 
 def missing(policy: Policy, criteria: Sequence[str], evidence: Collection[Evidence], work: Work) -> list[str]:
@@ -104,12 +118,14 @@ def _missing_evidence(
 ) -> list[str]:
     if rule is EvidenceRule.NONE:
         return []
-    counted = [entry for entry in evidence if counts_for(entry, work.fence, work.commit)]
+    # Evidence of other work, or of a command that failed, shows nothing.
+    counted = [entry for entry in evidence if entry.is_successful and work.has(entry)]
     observed = rule is EvidenceRule.OBSERVED_EACH_CRITERION
     if observed:
         counted = [entry for entry in counted if entry.source in OBSERVED]
     noun = "observed evidence" if observed else "evidence"
     if rule is EvidenceRule.ANY or not criteria:
         return [] if counted else [noun]
-    shown = {entry.criterion for entry in counted}
-    return [f"{noun} for criterion {index}: {text}" for index, text in enumerate(criteria) if index not in shown]
+    shown = {(entry.criterion, entry.criterion_text) for entry in counted}
+    unshown = [each for each in enumerate(criteria) if each not in shown]
+    return [f"{noun} for criterion {index}: {text}" for index, text in unshown]

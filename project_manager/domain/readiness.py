@@ -43,6 +43,7 @@ class ReadinessInput(NamedTuple):
     withheld: int
     cancelled: tuple[int, ...] = ()
     open_subtasks: tuple[int, ...] = ()
+    offered_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,6 @@ _WITHHELD = {
     Withheld.TASK_PAUSED: Blocker("paused", "it is paused"),
     Withheld.PROJECT_PAUSED: Blocker("paused", "its project is paused"),
     Withheld.ALL_PAUSED: Blocker("paused", "all work is paused"),
-    Withheld.OFFERED: Blocker("offered_to", "it is offered to another agent"),
 }
 
 
@@ -83,6 +83,8 @@ def readiness_blockers(readiness_input: ReadinessInput, *, max_attempts: int) ->
 def blockers(readiness_input: ReadinessInput) -> tuple[Blocker, ...]:
     """Return the blockers that do not depend on the status. They also prevent a claim by id."""
     found = [blocker for reason, blocker in _WITHHELD.items() if reason & readiness_input.withheld]
+    if Withheld.OFFERED & readiness_input.withheld:
+        found.append(Blocker("offered_to", f"it is offered to {readiness_input.offered_to}"))
     open_ids = tuple(task for task in readiness_input.waiting_for if task not in readiness_input.cancelled)
     if open_ids:
         found.append(Blocker("dependencies", f"depends on unfinished {_tasks(open_ids)}", open_ids))

@@ -1,11 +1,10 @@
 """Submissions and reviews: the digest of submitted work, and the verdicts of reviewers."""
 
+import json
 from collections.abc import Sequence
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, NamedTuple
-
-import orjson
 
 SUBMITTED_FIELDS = ("name", "description", "acceptance")
 """The fields of a task that its digest covers. An edit of one of them voids the submission."""
@@ -34,5 +33,6 @@ class Submitted(NamedTuple):
 
 
 def digest_of(work: Submitted) -> str:
-    """Return the SHA-256 of the work as a JSON object with sorted keys, in hexadecimal."""
-    return sha256(orjson.dumps(work._asdict(), option=orjson.OPT_SORT_KEYS)).hexdigest()
+    """Return the SHA-256 of the work as a compact JSON object with sorted keys, in UTF-8, in hexadecimal."""
+    text = json.dumps(work._asdict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return sha256(text.encode()).hexdigest()

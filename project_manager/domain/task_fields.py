@@ -31,6 +31,7 @@ class Kind(StrEnum):
     TASK = "task"
     TASKS = "tasks"
     LEASE = "lease"
+    OFFER = "offer"
 
 
 INSTANTS = frozenset({Kind.INSTANT, Kind.DUE})
@@ -124,6 +125,9 @@ TASK_FIELDS = (
     Field("created_at", Kind.INSTANT, plan=Import.NEW),
     Field("updated_at", Kind.INSTANT),
     Field("completed_at", Kind.INSTANT, plan=Import.NEW),
+    Field("completed_by", Kind.LINE),
+    Field("blocked_by", Kind.LINE),
+    Field("offered_to", Kind.OFFER),
 )
 """The fields of a row of tasks, in the order of short rows, plans and the form."""
 

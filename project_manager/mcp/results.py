@@ -28,6 +28,7 @@ _DEFAULTS: Mapping[str, object] = {
     "total_is_minimum": False,
     "ready_tasks_is_minimum": False,
     "tasks_is_minimum": False,
+    "kind": "work",
     "attempts": 0,
     "unblocks": 0,
     "log_entries": 0,
@@ -109,15 +110,26 @@ def _claimed(result: Json) -> Json:
     if result["task"] is None:
         return {"message": f"{result['message']}; {_WAIT}", **_only(result, ("paused",)), **_claim_extras(result)}
     lock = _only(result["lock"], (*_LEASE, "ttl_seconds"))
+    if result["lock"].get("kind") == "review":
+        lock["kind"] = "review"
     if result.get("renewed"):
         return {"task_id": result["task_id"], "lock": lock, "renewed": True, **_claim_extras(result)}
     task = _task(result["task"], "lock", "worked_by", "ready", "why_not_ready", "updated_at")
-    return {"task": task, "lock": lock, **_claim_extras(result)}
+    review = _only(result, ("review",))
+    return {**review, "task": task, "lock": lock, **_claim_extras(result)}
 
 
 def _claim_extras(result: Json) -> Json:
     """Return the parts of a claim other than the task and its lease."""
-    return _only(result, ("notice", "handoff", "log_entries", "also_holding"))
+    extras = _only(result, ("notice", "handoff", "log_entries", "also_holding", "policy"))
+    if result.get("submission"):
+        extras["submission"] = _submission(result["submission"])
+    return extras
+
+
+def _submission(submission: Json) -> Json:
+    """Return submitted work without the parts that a reviewer does not need."""
+    return _without(submission, "id", "task_id", "fence", "created_at", "is_current")
 
 
 def _renewed(result: Json) -> Json:
@@ -134,6 +146,10 @@ def _changed_status(result: Json) -> Json:
     return {**_only(result, ("task_id", "status", "previous_status")), "lock": lock}
 
 
+def _reviewed(result: Json) -> Json:
+    return _only(result, ("task_id", "status", "missing"))
+
+
 def _released(result: Json) -> Json:
     return {"task_id": result["task_id"], **_only(result["task"], ("status", "attempts"))}
 
@@ -147,7 +163,10 @@ def _details(result: Json) -> Json:
     """Return a task with its related tasks. They make some of its ids redundant."""
     task = _task(result["task"], "depends_on", "project_id", "epic_id")
     parts = {name: [_without(part, "task_id") for part in result[name]] for name in ("assumptions", "logs")}
-    return {**_without(result, "task_id"), "task": task, **parts}
+    # The texts of the criteria are in the task.
+    parts["criteria"] = [_without(criterion, "text") for criterion in result["criteria"] if criterion["evidence"]]
+    submission = result["submission"] and _submission(result["submission"])
+    return {**_without(result, "task_id"), "task": task, **parts, "submission": submission}
 
 
 def _context(result: Json) -> Json:
@@ -205,6 +224,7 @@ _SHAPES: Mapping[str, Shape] = {
     "acquire_task_lock": _claimed,
     "renew_task_lock": _renewed,
     "update_task_status": _changed_status,
+    "review_task": _reviewed,
     "release_task_lock": _released,
     "create_task": lambda result: _only(result, _WRITE_FIELDS),
     "update_task": _edited_task,

@@ -1,6 +1,14 @@
 """Operations on leases."""
 
-from project_manager.domain.errors import EpicNotFound, InvalidTransition, NotHeld, NotReady, Paused, ProjectNotFound
+from project_manager.domain.errors import (
+    BoundTokenRequired,
+    EpicNotFound,
+    InvalidTransition,
+    NotHeld,
+    NotReady,
+    Paused,
+    ProjectNotFound,
+)
 from project_manager.operations.definition import (
     IDEMPOTENT,
     LEASE_ERRORS,
@@ -28,11 +36,14 @@ LEASES = (
         tool=Tool(
             "Claim the next task",
             WRITES,
-            ("agent_id project_id project_name epic_id epic_name labels priority ttl_seconds wait_seconds request_id"),
+            (
+                "agent_id project_id project_name epic_id epic_name labels priority kind ttl_seconds wait_seconds "
+                "request_id"
+            ),
             profile=Profile.LOOP,
             required=("agent_id",),
         ),
-        raises=(ProjectNotFound, EpicNotFound),
+        raises=(ProjectNotFound, EpicNotFound, BoundTokenRequired),
     ),
     Operation(
         "acquire_task_lock",

@@ -1,6 +1,6 @@
 """Operations on the logs of tasks."""
 
-from project_manager.domain.errors import TaskNotFound
+from project_manager.domain.errors import AttestationRequired, TaskNotFound
 from project_manager.operations.definition import LEASE_ERRORS, WRITES, Operation, Profile, Tool
 from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
 from project_manager.schemas.views import Page
@@ -14,8 +14,13 @@ LOGS = (
         LogView,
         http="POST /api/tasks/{task_id}/log",
         acts_as="agent_id",
-        tool=Tool("Add a log entry", WRITES, "task_id body kind agent_id fence", profile=Profile.LOOP),
-        raises=LEASE_ERRORS,
+        tool=Tool(
+            "Add a log entry",
+            WRITES,
+            "task_id body kind agent_id fence criterion command exit_code",
+            profile=Profile.LOOP,
+        ),
+        raises=(*LEASE_ERRORS, AttestationRequired),
         status=201,
     ),
     Operation(

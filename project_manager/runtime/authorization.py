@@ -64,7 +64,7 @@ def effective_actor(caller: Caller, operation: Operation, command: Command, of_c
         raise AgentMismatch(
             f"this token is bound to {actor.id!r} and cannot act as {named!r}", agent_id=named, bound_to=actor.id
         )
-    return Actor(named, "agent", actor.role, actor.bound, actor.token_id)
+    return Actor(named, "agent", actor.role, actor.bound, actor.token_id, actor.attests)
 
 
 def _anonymous_agent(actor: Actor, operation: Operation, command: Command) -> Actor:

@@ -12,7 +12,7 @@ from project_manager.runtime import idempotency
 from project_manager.runtime.authentication import IdentityCache
 from project_manager.runtime.calls import Call, Caller, OperationResult
 from project_manager.runtime.expiring_leases import ExpiringLeases
-from project_manager.services import leases
+from project_manager.services import claim_queue, leases, review_queue
 from project_manager.services.resolve import TypoCheckRequired
 from project_manager.store import agents
 from project_manager.store.database import Database
@@ -101,6 +101,15 @@ class CallExecutor:
             agents.touch(tx)
         idempotency.store(tx, call, result)
         return result
+
+    async def has_work_to_review(self, call: Call) -> bool:
+        """Return whether a claim for review would find a task. Only then it is worth a write."""
+
+        def find(tx: Tx) -> bool:
+            return review_queue.find(tx, claim_queue.claim_filters(tx, call.command)) is not None
+
+        found: bool = await self._database.readers.run("find_review", find, call.actor, call.caller.request_id)
+        return found
 
     async def confirm_leases(self, actor: Actor, caller: Caller, called_at: int) -> None:
         """Confirm the leases that the actor got by long polls before this call. Write only if there are any."""

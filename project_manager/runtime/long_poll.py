@@ -16,7 +16,7 @@ import anyio.lowlevel
 
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import ProjectManagerError, ShuttingDown
-from project_manager.domain.events import READINESS_EVENTS
+from project_manager.domain.events import READINESS_EVENTS, REVIEW_EVENTS
 from project_manager.observability.logging import log_action
 from project_manager.operations.definition import WaitsFor
 from project_manager.runtime.background import BackgroundJobs, Job
@@ -107,8 +107,12 @@ class LongPolls:
 
     async def _claim(self, call: Call) -> OperationResult:
         """Claim the next task. When no task is ready, the result has the blockers."""
-        claim = self._wait_for_task(call) if call.wait_seconds else self._search(call, call.operation.use_case)
-        result = await claim
+        if not call.wait_seconds:
+            result = await self._search(call, call.operation.use_case)
+        elif call.command.kind == "review":
+            result = await self._wait_for_review(call)
+        else:
+            result = await self._wait_for_task(call)
         if not _has_task(call, result):
             result.view = await self._task_counts.get_view(call)
         return result
@@ -135,6 +139,22 @@ class LongPolls:
             # Ask once more: a task may have been reserved for this waiter.
             claim_again = partial(claim_queue.claim_next, called_at=call.called_at)
             result = waited if waited is not None else await _shielded(self._search(call, claim_again))
+        await self._release_if_disconnected(result, call)
+        return result
+
+    async def _wait_for_review(self, call: Call) -> OperationResult:
+        """Claim submitted work for review, or wait for it. The result may have no task.
+
+        Reviewers have no queue: each event lets all of them look, and one of them gets the lease.
+        """
+        claim = partial(call.operation.use_case, called_at=call.called_at)
+        result = await _shielded(self._search(call, claim))
+        async with self._hub.subscribe(types=REVIEW_EVENTS, limit=UNBOUNDED) as subscription:
+            with anyio.move_on_after(call.wait_seconds), suppress(Overflow):
+                while not _has_task(call, result):
+                    await subscription.next_batch()
+                    if await self._executor.has_work_to_review(call):
+                        result = await _shielded(self._search(call, claim))
         await self._release_if_disconnected(result, call)
         return result
 

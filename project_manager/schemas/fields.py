@@ -259,6 +259,11 @@ Reference = Annotated[AgentId, BeforeValidator(_as_text), WithJsonSchema(_REFERE
 """The id of a task or a project, or an agent id."""
 Key = Annotated[str, *bounded_text(limits.KEY_CHARACTERS), ONE_LINE]
 _TIME_SCHEMA = {"type": "string", "format": "date-time", "pattern": patterns.YEAR}
+CommandLine = Annotated[str, *bounded_text(limits.COMMAND_CHARACTERS), ONE_LINE]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}$"), ONE_LINE]
+Branch = Annotated[str, *bounded_text(limits.NAME_CHARACTERS, patterns.PRINTABLE), _PRINTABLE]
+Url = Annotated[str, Field(max_length=limits.URL_CHARACTERS, pattern=r"^https?://[^\s]+$"), ONE_LINE]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema(_TIME_SCHEMA)]
 Priority = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=limits.PRIORITY_LOWEST)]
 Label = Annotated[str, *bounded_text(limits.LABEL_CHARACTERS), ONE_LINE]

@@ -6,10 +6,11 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field
 
 from project_manager.domain import limits
-from project_manager.domain.leases import LockView
+from project_manager.domain.leases import LeaseKind, LockView
 from project_manager.domain.pauses import PausedView
 from project_manager.schemas import fields
 from project_manager.schemas.commands import WAIT_DESCRIPTION, Command, IdempotentCommand, Leased, Paged, Scoped
+from project_manager.schemas.reviews import SubmissionView
 from project_manager.schemas.tasks import TaskView
 
 _TTL = AliasChoices("ttl_seconds", "timeout", "duration_seconds")
@@ -60,6 +61,7 @@ class ClaimNextTask(IdempotentCommand, Scoped):
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
     labels: fields.Labels = Field(default_factory=list, description="all of these")
     priority: fields.Priority | None = Field(None, description="this priority or more urgent")
+    kind: LeaseKind = Field("work", description="review: submitted work to review")
     ttl_seconds: fields.TtlSeconds = Field(
         limits.LEASE_SECONDS_NEXT, validation_alias=_TTL, description="seconds, 1..3600"
     )
@@ -109,6 +111,15 @@ class AcquiredView:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestedChangesView:
+    """The review that requested changes of the last submission, at most 2,000 characters."""
+
+    reviewer: str
+    body: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
 class HandoffView:
     """The newest handoff note of a task, at most 2,000 characters."""
 
@@ -130,12 +141,16 @@ class OtherLeaseView:
 @dataclass(frozen=True, slots=True)
 class NewLeaseView(AcquiredView):
     """A new lease, with its task, the handoff note, and the number of entries in the log. `also_holding` are other
-    leases of the same agent, possibly of another session.
+    leases of the same agent, possibly of another session. `review` has the requested changes, and `submission` the work
+    to review. `policy` has the rules of the project for DONE, if it has any.
     """
 
     handoff: HandoffView | None = None
     log_entries: int = 0
     also_holding: list[OtherLeaseView] = field(default_factory=list)
+    review: RequestedChangesView | None = None
+    submission: SubmissionView | None = None
+    policy: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +190,9 @@ class ClaimedView(ClaimView):
     handoff: HandoffView | None
     log_entries: int
     also_holding: list[OtherLeaseView]
+    review: RequestedChangesView | None = None
+    submission: SubmissionView | None = None
+    policy: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,31 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from project_manager.domain import limits
+from project_manager.domain.policies import MAX_REVIEW_ROUNDS, EvidenceRule, Reviewer, ReviewRule
 from project_manager.schemas import fields
 from project_manager.schemas.commands import Command, IdempotentCommand, Paged, any_as_none
+
+
+class PolicyFields(Command):
+    """The rules for DONE in a project."""
+
+    review: ReviewRule = Field(ReviewRule.NONE, description="required: each task needs an approval")
+    reviewer: Reviewer = Field(Reviewer.OTHER_AGENT, description="a person can always review")
+    evidence: EvidenceRule = Field(EvidenceRule.NONE, description="evidence that each task needs")
+    max_review_rounds: fields.Integer = Field(
+        MAX_REVIEW_ROUNDS, ge=1, le=limits.REVIEW_ROUNDS_MAXIMUM, description="requests for changes before BLOCKED"
+    )
+    merge_completes: fields.Flag = Field(False, description="a merge completes the task")
+    checks: Annotated[
+        list[fields.Label], fields.max_items(limits.POLICY_CHECKS), BeforeValidator(fields.parse_list)
+    ] = Field(default_factory=list, description="names of checks that a runner knows")
 
 
 class CreateProject(IdempotentCommand):
     name: fields.Name = Field(description="unique name")
     description: fields.Text = ""
+    policy: PolicyFields | None = Field(None, description="rules for DONE")
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
 
 
@@ -24,6 +42,7 @@ class UpdateProject(Command):
     name: fields.Name = Field("", description="new name")
     description: fields.Text = ""
     archived: fields.Flag = Field(False, description="true archives the project: its tasks cannot be claimed")
+    policy: PolicyFields | None = Field(None, description="rules for DONE; replaces all; null removes them")
     version: fields.Version | None = Field(None, description="fail unless at this version")
 
 
@@ -41,6 +60,18 @@ class ListProjects(Paged):
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyView:
+    """The rules for DONE in a project."""
+
+    review: str
+    reviewer: str
+    evidence: str
+    max_review_rounds: int
+    merge_completes: bool
+    checks: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectView:
     """A project."""
 
@@ -51,4 +82,5 @@ class ProjectView:
     created_at: str
     updated_at: str
     archived_at: str | None
+    policy: PolicyView
     tasks: dict[str, int]

@@ -1,6 +1,6 @@
 """Commands and views of tasks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, NotRequired
 
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, WithJsonSchema, with_config
@@ -12,7 +12,8 @@ from project_manager.domain.statuses import Status
 from project_manager.schemas import fields
 from project_manager.schemas.assumptions import ASSUMPTIONS_ALIAS, AssumptionView, NotedView, TagTexts
 from project_manager.schemas.commands import AgentRead, Command, IdempotentCommand, Leased, Paged, Scoped, any_as_none
-from project_manager.schemas.logs import LogView
+from project_manager.schemas.logs import LogView, SubmittedEvidence
+from project_manager.schemas.reviews import CriterionView, SubmissionView
 from project_manager.schemas.views import NamedView
 
 
@@ -158,8 +159,24 @@ class UpdateTaskStatus(Leased):
     task_id: fields.Id
     status: fields.TaskStatus
     note: fields.Text | None = Field(None, description="added to the log")
+    summary: fields.Text | None = Field(None, description="of the work, for its reviewer; default: note")
+    branch: fields.Branch | None = Field(None, description="branch with the work")
+    commit: fields.Commit | None = Field(None, description="commit of the work")
+    evidence: Annotated[
+        list[SubmittedEvidence], fields.max_items(limits.EVIDENCE_ENTRIES), BeforeValidator(fields.parse_list)
+    ] = Field(default_factory=list, description="objects: criterion (index), body, command, exit_code, commit, url")
     reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")
     force: fields.Flag = Field(False, description="operators only: end any lease")
+
+
+# Faster than a frozen dataclass, see `LockView`.
+@dataclass
+class OfferView:
+    """An offer of a task to one agent. `reason` is rework, answer or assigned."""
+
+    agent: str
+    until: str
+    reason: str
 
 
 class TaskView(TypedDict):
@@ -196,6 +213,11 @@ class TaskView(TypedDict):
     created_at: str
     updated_at: str
     completed_at: str | None
+    completed_by: Annotated[
+        str | None, Field(description="review, evidence, force or import: what completed it under a policy")
+    ]
+    blocked_by: Annotated[str | None, Field(description="reason of the service for BLOCKED")]
+    offered_to: OfferView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +289,8 @@ class LinkView:
 class TaskDetailsView:
     """A task in full: its project and epic, dependencies, dependents, parent and subtasks, and the newest assumptions
     and log entries. `progress` has the numbers of subtasks, or null without any. `assumptions_total` is the number of
-    all assumptions.
+    all assumptions. `criteria` are those of the task with their evidence. `submission` is the newest one. `missing` is
+    what the policy of the project still demands for DONE.
     """
 
     task_id: int
@@ -283,11 +306,14 @@ class TaskDetailsView:
     assumptions_total: int
     logs: list[LogView]
     logs_before: int | None
+    criteria: list[CriterionView] = field(default_factory=list)
+    submission: SubmissionView | None = None
+    missing: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class StatusChangedView:
-    """A new status of a task. `lock` is its live lease, or null."""
+    """A new status of a task. `lock` is its live lease, or null. `submission` is set if the call submitted work."""
 
     success: bool
     message: str
@@ -298,6 +324,7 @@ class StatusChangedView:
     lock_released: bool
     task: TaskView
     lock: LockView | None
+    submission: SubmissionView | None = None
 
 
 @dataclass(frozen=True, slots=True)

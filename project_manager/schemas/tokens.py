@@ -13,6 +13,7 @@ class CreateToken(Command):
     name: fields.TokenName
     role: Literal["viewer", "agent", "operator"]
     agent_id: fields.AgentId | None = Field(None, description="bind the token to this agent id")
+    attests: fields.Flag = Field(False, description="may record evidence with the source observed or ci")
 
 
 class ListTokens(Paged):
@@ -33,6 +34,7 @@ class TokenView:
     agent_id: str | None
     created_at: str
     revoked_at: str | None
+    attests: bool
     secret: str | None = None
 
 

@@ -9,11 +9,11 @@ from typing import Generic, Protocol, TypeVar
 import orjson
 
 from project_manager.schemas.leases import ClaimNextTask, ClaimView
-from project_manager.services import leases, lookup, pauses, resolve, transitions
+from project_manager.services import leases, lookup, pauses, resolve, review_queue, transitions
 from project_manager.services.serializers import NO_IDS
-from project_manager.store import claim_queue, claim_search, idempotency, links, ready_tasks
+from project_manager.store import claim_queue, claim_search, idempotency, links, offers, ready_tasks
 from project_manager.store import pauses as store_pauses
-from project_manager.store.claim_queue import FilterKey, Queue, Waiter
+from project_manager.store.claim_queue import FilterKey, Queue, Waiter, search_accepts
 from project_manager.store.claim_search import START, Candidates, Position, Search
 from project_manager.store.ready_tasks import ReadyTask
 from project_manager.store.tasks import TaskRow
@@ -123,6 +123,11 @@ def claim_filters(tx: Tx, command: ClaimNextTask) -> Search:
 def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int, after: Position) -> ClaimView:
     if pauses.of_agent(tx, tx.actor.id) is not None:
         return NotClaimed(None, None, "")
+    if command.kind == "review":
+        return review_queue.claim(tx, command, search) or NotClaimed(None, None, "")
+    offered = _first_offered(tx, search)
+    if offered is not None:
+        return claim_found(tx, command, task_id=offered, called_at=called_at)
     found, end = claim_search.best(tx, search, after)
     if found is None:
         return NotClaimed(None, None, "", continue_after=end)
@@ -133,6 +138,11 @@ def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int, after
             return NotClaimed(None, None, "", is_contended=True, continue_after=end)
         return claim_found(tx, command, task_id=free, called_at=called_at)
     return leases.claim(tx, command, *found, called_at=called_at)
+
+
+def _first_offered(tx: Tx, search: Search) -> int | None:
+    """Return the id of the best task that is offered to the actor and that the filters accept, or None."""
+    return next((task.id for task in offers.ready_of(tx, tx.actor.id) if search_accepts(search, task)), None)
 
 
 def claim_found(tx: Tx, command: ClaimNextTask, *, task_id: int, called_at: int) -> ClaimView:
@@ -272,6 +282,8 @@ def serve_waiters(
     """
     results = _replay(tx, local_waiters, changes.replayable)
     new_waiters = {waiter_id: after for waiter_id, after in changes.new_waiters.items() if waiter_id not in results}
+    results |= _serve_offers(tx, local_waiters, changes.task_ids, results)
+    new_waiters = {waiter_id: after for waiter_id, after in new_waiters.items() if waiter_id not in results}
     next_ready, unfinished = _search(tx, local_waiters, new_waiters)
     found = ready_tasks.among(tx, {*changes.task_ids, *next_ready})
     if not found:
@@ -303,6 +315,22 @@ def serve_waiters(
     results |= _replay(tx, local_waiters, _same_key(local_waiters, results))
     unfinished = {waiter_id: after for waiter_id, after in unfinished.items() if waiter_id not in results}
     return ServeResult(results, [*reserved, *left], has_more, unfinished)
+
+
+def _serve_offers(
+    tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]], task_ids: Collection[int], served: Collection[int]
+) -> dict[int, ClaimResult]:
+    """Claim tasks that are offered to agents of local waiters. Return results by id of the waiter."""
+    results: dict[int, ClaimResult] = {}
+    for agent, task in offers.among(tx, task_ids):
+        for waiter_id, local in sorted(local_waiters.items()):
+            if waiter_id in results or waiter_id in served or local.waiter.agent_id != agent:
+                continue
+            if search_accepts(local.waiter.search(), task):
+                results[waiter_id], _ = local.claim(tx, task.id)
+                claim_queue.dequeue(tx, waiter_id)
+                break
+    return results
 
 
 def _search(

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import LockHeld, LockRequired, NotHeld, StaleFence
 from project_manager.domain.leases import LOSS_REASONS, Lease, UnlockReason, check_holder, not_held_error
+from project_manager.domain.policies import ReviewRule, parse
 from project_manager.domain.readiness import failed_attempts
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services import serializers
-from project_manager.services.serializers import lease_of
+from project_manager.services.serializers import lease_of, offer_of
 from project_manager.store import lease_history
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.tasks import TaskRow
@@ -52,7 +53,8 @@ def require_lease(tx: Tx, row: TaskRow, lease: Lease | None) -> Lease:
 def check_status_without_lease(tx: Tx, row: TaskRow) -> None:
     """Check that an agent may set the status of a task without a holder, without claiming it first.
 
-    Raises LockRequired if the agent lost its newest lease on the task, or if a BLOCKED task has no attempts left.
+    Raises LockRequired if the agent lost its newest lease on the task, or if only a claim shows whether the agent may
+    work on it: a task that is offered to another agent, under review, or BLOCKED by the service.
     """
     lost = _last_lost_lease(tx, row)
     if lost is not None:
@@ -62,6 +64,22 @@ def check_status_without_lease(tx: Tx, row: TaskRow) -> None:
         attempts = failed_attempts(row.attempts)
         message = f"task {row.id} is BLOCKED after {attempts}: an agent needs a lease to change its status"
         raise LockRequired(message, hint=_next_step(tx, row), task_id=row.id, fence=row.fence, attempts=row.attempts)
+    reason = _reason_for_claim(tx, row)
+    if reason is not None:
+        message = f"task {row.id} is {reason}: an agent needs a lease to change its status"
+        raise LockRequired(message, hint=_next_step(tx, row), task_id=row.id, fence=row.fence)
+
+
+def _reason_for_claim(tx: Tx, row: TaskRow) -> str | None:
+    """Return why the status of the task changes only under a lease, or None."""
+    offered_to = offer_of(row, tx.now)
+    if offered_to not in (None, tx.actor.id):
+        return f"offered to {offered_to}"
+    if row.status == Status.BLOCKED and row.blocked_by is not None:
+        return f"BLOCKED ({row.blocked_by})"
+    if row.status == Status.REVIEW and parse(row.policy).review is ReviewRule.REQUIRED and row.submission_id:
+        return "under review"
+    return None
 
 
 def _stale(tx: Tx, row: TaskRow, lease: Lease | None, fence: int, refusal: StaleFence) -> StaleFence:

@@ -9,15 +9,18 @@ from project_manager.domain.actors import SYSTEM, Role
 from project_manager.domain.errors import Invalid, InvalidTransition
 from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
 from project_manager.domain.limits import HANDOFF_CHARACTERS, OTHER_LEASES_WITH_CLAIM, PAGE_MAXIMUM
+from project_manager.domain.policies import parse
 from project_manager.domain.readiness import failed_attempts, not_ready_error
 from project_manager.domain.statuses import CLAIMABLE_BY_ID, TRANSITIONS, Status
 from project_manager.schemas import leases as schemas
-from project_manager.services import lookup, pauses, serializers, transitions
+from project_manager.schemas.reviews import SubmissionView
+from project_manager.services import lookup, offers, pauses, reviews, serializers, transitions
 from project_manager.services.authorization import overrides_lease
 from project_manager.services.lease_errors import check_lease, require_lease
-from project_manager.services.serializers import lease_of, live_lease_of
-from project_manager.store import agents, leases, logs, ready_tasks, tasks
+from project_manager.services.serializers import lease_of, live_lease_of, offer_of
+from project_manager.store import agents, leases, logs, ready_tasks, submissions, tasks
 from project_manager.store.agents import HeldLease
+from project_manager.store.leases import NO_REASONS, Reasons
 from project_manager.store.logs import LogRow
 from project_manager.store.ready_tasks import ClaimContext
 from project_manager.store.tasks import TaskRow
@@ -43,6 +46,8 @@ def acquire(tx: Tx, command: schemas.AcquireTaskLock) -> schemas.AcquiredView:
     if overrides_lease(tx, row, force=command.force):
         return _lease_view(tx, _take_over(tx, row, ttl=command.ttl_seconds * 1000), renewed=False)
     lease = check_lease(tx, row, command.fence)
+    if command.force and row.offered_to is not None:
+        row = offers.end(tx, row)
     if lease is not None:
         view = _renew(tx, row, lease, command.requested_seconds, fenced=command.fence is not None)
         if command.fence is not None:
@@ -121,15 +126,18 @@ def release(tx: Tx, command: schemas.ReleaseTaskLock) -> schemas.ReleasedView:
     """Release a leased task without finishing it, with a handoff note for the next agent.
 
     The task returns to the status it was claimed from and can be claimed again. `failed` counts the attempt; at the cap
-    the task becomes BLOCKED until a person looks at it. An operator can end any lease with `force`.
+    the task becomes BLOCKED until a person looks at it. An operator can end any lease with `force`. Releasing a task
+    that is offered to you declines the offer.
     """
     lookup.check_force(tx, command.force)
     row = lookup.task(tx, command.task_id)
     forced = overrides_lease(tx, row, force=command.force)
+    if offer_of(row, tx.now) == tx.actor.id:
+        return _decline(tx, row)
     lease = require_lease(tx, row, lease_of(row, tx.now) if forced else check_lease(tx, row, command.fence))
     if command.handoff:
         transitions.note(tx, row, tx.actor.id, "handoff", command.handoff)
-    attempts = row.attempts + int(command.failed)
+    attempts = row.attempts + (_attempts_of(row) if command.failed else 0)
     reason = UnlockReason.FORCED if forced else UnlockReason.EXPLICIT_RELEASE
     if forced:
         transitions.log_forced_release(tx, row)
@@ -143,13 +151,33 @@ def release(tx: Tx, command: schemas.ReleaseTaskLock) -> schemas.ReleasedView:
     )
 
 
+def _decline(tx: Tx, row: TaskRow) -> schemas.ReleasedView:
+    """End the offer of a task to the actor."""
+    updated = offers.end(tx, row)
+    return schemas.ReleasedView(
+        success=True,
+        message=f"task {row.id} is no longer offered to you; its status is {updated.status}",
+        task_id=row.id,
+        agent_id=tx.actor.id,
+        task=serializers.task(tx, updated),
+    )
+
+
 def claim(
     tx: Tx, command: schemas.ClaimNextTask, row: TaskRow, context: ClaimContext, *, called_at: int
 ) -> schemas.ClaimedView:
     """Claim a ready task for the actor. After a long wait since `called_at` the lease begins unconfirmed."""
     ttl = command.ttl_seconds * 1000
     short = unconfirmed_length(ttl, tx.now - called_at)
-    leased = transitions.claim(tx, row, ttl=ttl, unconfirmed_ttl=short)
+    return _claimed_view(tx, transitions.claim(tx, row, ttl=ttl, unconfirmed_ttl=short), context)
+
+
+def claimed_view(tx: Tx, leased: TaskRow) -> schemas.ClaimedView:
+    """Return the view of a task that the actor has claimed in this transaction."""
+    return _claimed_view(tx, leased, ready_tasks.context(tx, leased.id))
+
+
+def _claimed_view(tx: Tx, leased: TaskRow, context: ClaimContext) -> schemas.ClaimedView:
     view = serializers.task(tx, leased)
     return schemas.ClaimedView(
         task=view, lock=view["lock"], message=_lease_sentence(leased), **_handover_fields(tx, leased, context)
@@ -182,7 +210,7 @@ def next_to_expire(tx: Tx) -> list[Lease]:
 
 
 def expire_due(tx: Tx) -> None:
-    """End expired leases, and make deferred tasks ready when they are due.
+    """End expired leases and offers, and make deferred tasks ready when they are due.
 
     The writer calls it at the start of a batch, so that readiness never depends on a background job. All expired
     leases end at once, because checks of later writes rely on their history. Deferred tasks become ready in parts.
@@ -194,17 +222,18 @@ def expire_due(tx: Tx) -> None:
     for task_id in due:
         tasks.undefer(tx, task_id)
     transitions.emit_ready(tx, due)
+    offers.end_due(tx)
 
 
 def next_due(tx: Tx) -> int | None:
-    """Return the instant when the next lease expires or the next deferred task becomes ready, or None.
+    """Return the instant when the next lease expires, deferred task becomes ready or offer ends, or None.
 
     The instant is in milliseconds since the epoch.
     """
-    expiry, deferred_until = leases.next_due(tx)
+    expiry, deferred_until, offer_end = leases.next_due(tx)
     # Users set deferred_until by the wall clock (tx.date); the result is on the clock of tx.now.
     wakes_at = None if deferred_until is None else deferred_until + tx.now - tx.date
-    return min((instant for instant in (expiry, wakes_at) if instant is not None), default=None)
+    return min((instant for instant in (expiry, wakes_at, offer_end) if instant is not None), default=None)
 
 
 def _expire(tx: Tx, task_ids: list[int]) -> None:
@@ -216,7 +245,7 @@ def _expire(tx: Tx, task_ids: list[int]) -> None:
         if _is_unconfirmed(row):  # does not count as an attempt
             _end_lease(tx, row, UnlockReason.UNCONFIRMED, attempts=row.attempts)
         else:
-            _end_lease(tx, row, UnlockReason.LOCK_EXPIRED, attempts=row.attempts + 1)
+            _end_lease(tx, row, UnlockReason.LOCK_EXPIRED, attempts=row.attempts + _attempts_of(row))
     transitions.emit_ready(tx, task_ids)
 
 
@@ -226,6 +255,11 @@ def _expiry_text(row: TaskRow) -> str:
     if not _is_unconfirmed(row):
         return f"{lease} expired at {end}"
     return f"{lease} was not confirmed before {end}: the claim was queued, and its client may have disconnected"
+
+
+def _attempts_of(row: TaskRow) -> int:
+    """Return the number of attempts that a failed lease counts. A review is no attempt at the work."""
+    return int(row.lock_kind is None)
 
 
 def _is_unconfirmed(row: TaskRow) -> bool:
@@ -243,7 +277,8 @@ def _end_lease(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> 
     """End the lease and restore the status before the claim. Set BLOCKED when the attempts are used up."""
     exhausted = tx.max_attempts > 0 and attempts >= tx.max_attempts and attempts > row.attempts
     target = Status.BLOCKED if exhausted else Status(row.lock_from or Status.TODO)
-    updated = transitions.end(tx, row, target, reason, attempts=attempts)
+    reasons = Reasons(blocked_by="attempts") if exhausted else NO_REASONS
+    updated = transitions.end(tx, row, target, reason, attempts=attempts, reasons=reasons)
     if exhausted:
         transitions.note_by_system(tx, row, f"{failed_attempts(attempts)}: BLOCKED until a person reviews it")
     return updated
@@ -272,11 +307,33 @@ def _handover_fields(tx: Tx, row: TaskRow, context: ClaimContext) -> dict[str, A
     note = None if context.handoff_id is None else logs.get(tx, context.handoff_id)
     others = _views(lease for lease in context.held_leases() if lease.task_id != row.id)
     return {
+        "review": _requested_changes(tx, row),
+        "submission": _submission_to_review(tx, row),
+        "policy": parse(context.policy).changes() or None,
         "notice": _notice(row, others),
         "handoff": None if note is None else _handoff(note),
         "log_entries": context.entries,
         "also_holding": others[:OTHER_LEASES_WITH_CLAIM],
     }
+
+
+def _requested_changes(tx: Tx, row: TaskRow) -> schemas.RequestedChangesView | None:
+    """Return the review with the requested changes, for the next work on the task."""
+    if row.rework_id is None:
+        return None
+    found = submissions.get(tx, row.rework_id)
+    if found is None:
+        return None
+    body = shortened(found.body or "", HANDOFF_CHARACTERS)
+    return schemas.RequestedChangesView(found.reviewer or "", body, found.round)
+
+
+def _submission_to_review(tx: Tx, row: TaskRow) -> SubmissionView | None:
+    """Return the submitted work if the lease is for its review."""
+    if row.lock_kind is None or row.submission_id is None:
+        return None
+    found = submissions.get(tx, row.submission_id)
+    return None if found is None else reviews.view(row, found)
 
 
 def held_leases(tx: Tx, *, limit: int) -> list[schemas.OtherLeaseView]:
@@ -301,10 +358,12 @@ def _notice(row: TaskRow, others: list[schemas.OtherLeaseView]) -> str | None:
 
 
 def _handoff(note: LogRow) -> schemas.HandoffView:
-    body = note.body
-    if len(body) > HANDOFF_CHARACTERS:
-        body = body[: HANDOFF_CHARACTERS - len(_SHORTENED)] + _SHORTENED
-    return schemas.HandoffView(note.author, body, rfc3339(note.created_at))
+    return schemas.HandoffView(note.author, shortened(note.body, HANDOFF_CHARACTERS), rfc3339(note.created_at))
+
+
+def shortened(text: str, most: int) -> str:
+    """Return the text with at most this many characters, and a notice if it was longer."""
+    return text if len(text) <= most else text[: most - len(_SHORTENED)] + _SHORTENED
 
 
 def _lease_sentence(row: TaskRow) -> str:

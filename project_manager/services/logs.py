@@ -2,11 +2,13 @@
 
 from functools import partial
 
+from project_manager.domain.errors import Invalid
 from project_manager.domain.limits import ID_MAXIMUM
-from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
+from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView, NewEvidence
 from project_manager.schemas.views import Page
-from project_manager.services import lookup, paging, serializers, transitions
+from project_manager.services import evidence, lookup, paging, reviews, serializers, transitions
 from project_manager.services.authorization import check_write, renew_on_write
+from project_manager.services.serializers import lease_of
 from project_manager.store import logs
 from project_manager.store.transaction import Tx
 
@@ -19,9 +21,25 @@ def add_log(tx: Tx, command: AddTaskLog) -> LogView:
     row = lookup.task(tx, command.task_id)
     if command.kind != "comment" or command.fence is not None:
         check_write(tx, row, command.fence)
-    entry = transitions.note(tx, row, tx.actor.id, command.kind, command.body)
+    if command.kind == "evidence":
+        lease = lease_of(row, tx.now)
+        fence = row.fence if lease is not None and lease.holder == tx.actor.id and lease.kind == "work" else 0
+        entry = evidence.record(tx, row, command, command.body, fence=fence)
+        row = reviews.complete_if_approved(tx, row)
+    else:
+        _check_no_evidence(command)
+        entry = transitions.note(tx, row, tx.actor.id, command.kind, command.body)
     renew_on_write(tx, row, command.fence)
     return serializers.log(entry)
+
+
+def _check_no_evidence(command: AddTaskLog) -> None:
+    """Check that an entry of another kind has no field of evidence. Raises Invalid."""
+    sent = sorted(command.model_fields_set & NewEvidence.model_fields.keys())
+    found = [(name, f"`{name}` is for entries of kind evidence", "Send kind=evidence.") for name in sent]
+    found = [entry for entry in found if getattr(command, entry[0]) is not None]
+    if found:
+        raise Invalid.of_all(found)
 
 
 def list_logs(tx: Tx, command: ListTaskLogs) -> Page[LogView]:

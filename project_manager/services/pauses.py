@@ -12,8 +12,8 @@ from project_manager.domain.limits import ID_DIGITS, ID_MAXIMUM
 from project_manager.domain.pauses import FLAGS, PAUSED_FLAGS, PausedView, PauseScope, paused_error
 from project_manager.schemas.pauses import EndPause, ListPauses, PauseView, StartPause
 from project_manager.schemas.views import Page
-from project_manager.services import lookup, paging, serializers, transitions
-from project_manager.store import claim_queue, claim_search, events, pauses, tasks
+from project_manager.services import lookup, offers, paging, serializers, transitions
+from project_manager.store import claim_queue, claim_search, events, pauses, withheld
 from project_manager.store.pauses import PauseRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -55,6 +55,7 @@ def start(tx: Tx, command: StartPause) -> PauseView:
     row = pauses.add(tx, target, {"scope": command.scope.value, "reason": command.reason or "", **values})
     _emit(tx, PauseStarted, row)
     if command.scope is PauseScope.AGENT:
+        offers.end_all_of(tx, row.agent_id or "")
         _emit_for_waiters(tx, row.agent_id or "")
     else:
         _withhold(tx, row)
@@ -184,13 +185,13 @@ def _withhold(tx: Tx, row: PauseRow) -> None:
     flag = FLAGS[PauseScope(row.scope)]
     if row.task_id is not None:
         ready = transitions.ready_among(tx, [row.task_id])
-        tasks.withhold(tx, [row.task_id], flag)
+        withheld.withhold(tx, [row.task_id], flag)
     elif row.project_id is not None:
         ready = claim_search.ids(tx, {"project_id": row.project_id})
-        tasks.withhold_project(tx, row.project_id, flag)
+        withheld.withhold_project(tx, row.project_id, flag)
     else:
         ready = claim_search.ids(tx, {})
-        tasks.withhold_all(tx, flag)
+        withheld.withhold_all(tx, flag)
     transitions.emit_not_ready(tx, ready)
 
 
@@ -201,13 +202,13 @@ def _stop_withholding(tx: Tx, row: PauseRow) -> None:
     """
     flag = FLAGS[PauseScope(row.scope)]
     if row.task_id is not None:
-        tasks.stop_withholding(tx, [row.task_id], flag)
+        withheld.stop_withholding(tx, [row.task_id], flag)
         transitions.emit_ready(tx, [row.task_id])
     elif row.project_id is not None:
-        tasks.stop_withholding_project(tx, row.project_id, flag)
+        withheld.stop_withholding_project(tx, row.project_id, flag)
         transitions.emit_ready(tx, claim_search.ids(tx, {"project_id": row.project_id}))
     else:
-        tasks.stop_withholding_all(tx, flag)
+        withheld.stop_withholding_all(tx, flag)
         transitions.emit_ready(tx, claim_search.ids(tx, {}))
 
 

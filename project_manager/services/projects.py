@@ -1,17 +1,20 @@
 """Use cases of projects: create, read, edit, archive, delete, list."""
 
+import json
 from functools import partial
 from typing import Any
 
-from project_manager.domain.errors import NotEmpty
+from project_manager.domain.actors import Role
+from project_manager.domain.errors import NotEmpty, RoleRequired
 from project_manager.domain.events import ProjectArchived, ProjectDeleted, ProjectUpdated
+from project_manager.domain.policies import Policy
 from project_manager.domain.readiness import Withheld
 from project_manager.domain.task_fields import PROJECT_PLAIN
 from project_manager.schemas import projects as schemas
 from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import lookup, paging, pauses, resolve, serializers, transitions
 from project_manager.services.tasks import delete_tasks
-from project_manager.store import claim_search, epics, events, knowledge, projects, seals, tasks
+from project_manager.store import claim_search, epics, events, knowledge, projects, seals, tasks, withheld
 from project_manager.store.projects import ProjectRow
 from project_manager.store.transaction import Tx
 
@@ -19,7 +22,18 @@ from project_manager.store.transaction import Tx
 def create(tx: Tx, command: schemas.CreateProject) -> schemas.ProjectView:
     """Create a project. Its name is unique."""
     resolve.PROJECT_NAMES.check_free(tx, command.name)
-    return serializers.project(lookup.create_project(tx, command.name, command.description), {})
+    row = lookup.create_project(tx, command.name, command.description)
+    if command.policy is not None:
+        row = write(tx, row, {"policy": stored_policy(command.policy)}, archived=None)
+    return serializers.project(row, {})
+
+
+def stored_policy(given: schemas.PolicyFields | None) -> str:
+    """Return the JSON text that a project stores for these rules. It leaves out the defaults."""
+    if given is None:
+        return "{}"
+    rules = {name: getattr(given, name) for name in schemas.PolicyFields.model_fields}
+    return json.dumps(Policy(**{**rules, "checks": tuple(given.checks)}).changes(), ensure_ascii=False)
 
 
 def get(tx: Tx, command: schemas.GetProject) -> schemas.ProjectView:
@@ -40,9 +54,22 @@ def update(tx: Tx, command: schemas.UpdateProject) -> schemas.ProjectView:
     }
     if "name" in values:
         resolve.PROJECT_NAMES.check_free(tx, command.name, row.id)
+    if "policy" in command.model_fields_set:
+        _check_may_set_policy(tx)
+        values["policy"] = stored_policy(command.policy)
     archived = command.archived if "archived" in command.model_fields_set else None
     written = write(tx, row, values, archived=archived)
     return serializers.project(written, tasks.counts_in_project(tx, row.id))
+
+
+def _check_may_set_policy(tx: Tx) -> None:
+    """Check that the actor may change a policy, because agents must not relax it. Raises RoleRequired."""
+    if tx.actor.is_agent or tx.actor.role < Role.OPERATOR:
+        raise RoleRequired(
+            "the policy of a project is changed by an operator without an agent id",
+            role=tx.actor.role.name.lower(),
+            required="operator",
+        )
 
 
 def write(tx: Tx, row: ProjectRow, values: dict[str, Any], *, archived: bool | None) -> ProjectRow:
@@ -55,7 +82,7 @@ def write(tx: Tx, row: ProjectRow, values: dict[str, Any], *, archived: bool | N
         values = {**values, "archived_at": tx.now if archived else None}
     written = projects.update_row(tx, row, values)
     is_archived = written.archived_at is not None
-    changed = [name for name in PROJECT_PLAIN if getattr(row, name) != getattr(written, name)]
+    changed = [name for name in (*PROJECT_PLAIN, "policy") if getattr(row, name) != getattr(written, name)]
     kind = ProjectArchived if archiving and is_archived else ProjectUpdated
     event = kind(name=written.name, changed=changed, archived=is_archived, version=written.version)
     events.add(tx, event, project_id=row.id, sealed=seals.digests_of("projects", written))
@@ -68,10 +95,10 @@ def _set_archived(tx: Tx, project_id: int, archived: bool) -> None:
     """Set the flag of the tasks of a project, and emit an event for each task that is or was ready."""
     if archived:
         ready = claim_search.ids(tx, {"project_id": project_id})
-        tasks.withhold_project(tx, project_id, Withheld.ARCHIVED)
+        withheld.withhold_project(tx, project_id, Withheld.ARCHIVED)
         transitions.emit_not_ready(tx, ready)
     else:
-        tasks.stop_withholding_project(tx, project_id, Withheld.ARCHIVED)
+        withheld.stop_withholding_project(tx, project_id, Withheld.ARCHIVED)
         transitions.emit_ready(tx, claim_search.ids(tx, {"project_id": project_id}))
 
 

@@ -9,14 +9,15 @@ from typing import Any, NamedTuple, TypeVar, cast
 import orjson
 
 from project_manager.clock import rfc3339
-from project_manager.domain.leases import Lease, LockView
-from project_manager.domain.readiness import Blocker, ReadinessInput, blockers, readiness_blockers
+from project_manager.domain.leases import Lease, LeaseKind, LockView
+from project_manager.domain.policies import parse
+from project_manager.domain.readiness import Blocker, ReadinessInput, Withheld, blockers, readiness_blockers
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import INSTANTS, LISTS, TASK_FIELDS
 from project_manager.schemas.epics import EpicView
-from project_manager.schemas.logs import LogView
-from project_manager.schemas.projects import ProjectView
-from project_manager.schemas.tasks import PROGRESS, TASK_FIELD_NAMES, LinkView, ProgressView, TaskView
+from project_manager.schemas.logs import EvidenceFields, LogView
+from project_manager.schemas.projects import PolicyView, ProjectView
+from project_manager.schemas.tasks import PROGRESS, TASK_FIELD_NAMES, LinkView, OfferView, ProgressView, TaskView
 from project_manager.store.epics import EpicRow
 from project_manager.store.logs import LogRow
 from project_manager.store.projects import ProjectRow
@@ -55,7 +56,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("acquired_at", "archived_at", "created_at", "ended_at", "expires_at"), time_or_none),
     **dict.fromkeys(("revoked_at", "updated_at"), time_or_none),
     **dict.fromkeys(("changed", "metadata", "tags"), orjson.loads),
-    "active": bool,
+    **dict.fromkeys(("active", "attests"), bool),
 }
 """Converters from the format of the store to JSON, by column."""
 
@@ -83,7 +84,18 @@ def lease_of(row: TaskRow, now: int) -> Lease | None:
         ttl=row.lock_ttl or 0,
         fenced=bool(row.lock_fenced),
         unconfirmed=row.unconfirmed_fence == row.fence,
+        kind=kind_of(row.lock_kind),
     )
+
+
+def kind_of(lock_kind: str | None) -> LeaseKind:
+    """Return the kind of a lease from its column, which is NULL for work."""
+    return "work" if lock_kind is None else "review"
+
+
+def offer_of(row: TaskRow, now: int) -> str | None:
+    """Return the agent that the task is offered to, or None."""
+    return row.offered_to if row.offered_until is not None and row.offered_until > now else None
 
 
 def live_lease_of(row: TaskRow, now: int) -> Lease:
@@ -103,11 +115,14 @@ def lock(lease: Lease) -> LockView:
         acquired_at=rfc3339(lease.acquired_at),
         expires_at=rfc3339(lease.expires_at),
         ttl_seconds=lease.length // 1000,
+        kind=lease.kind,
     )
 
 
 def readiness_input(tx: Tx, row: TaskRow) -> ReadinessInput:
-    """Return the facts that decide whether the task is ready."""
+    """Return the facts that decide whether the task is ready for the actor."""
+    offered_to = offer_of(row, tx.now)
+    is_withheld = offered_to not in (None, tx.actor.id)
     return ReadinessInput(
         status=row.status,
         is_leased=lease_of(row, tx.now) is not None,
@@ -115,9 +130,10 @@ def readiness_input(tx: Tx, row: TaskRow) -> ReadinessInput:
         waiting_for=_parse_ids(row.waiting_for),
         running_conflicts=_parse_ids(row.running_conflicts),
         deferred_until=row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None,
-        withheld=row.withheld,
+        withheld=row.withheld if is_withheld else row.withheld & ~Withheld.OFFERED,
         cancelled=_parse_ids(row.cancelled_dependencies),
         open_subtasks=_parse_ids(row.open_subtasks),
+        offered_to=offered_to,
     )
 
 
@@ -167,12 +183,21 @@ def tasks(tx: Tx, fields: Fields, rows: list[Values], links: dict[int, TaskLinks
 
 def _complete(tx: Tx, view: dict[str, Any], instants: Iterable[str], extra: Sequence[Any], links: _Blocking) -> None:
     """Convert the `instants` of a task, and set the fields that are computed. `extra` has the EXTRA_COLUMNS."""
-    holder, acquired_at, expires_at, ttl, unconfirmed_fence, withheld = extra
+    holder, acquired_at, expires_at, ttl, unconfirmed_fence, lock_kind, withheld, offered_to, until, reason = extra
     lock: LockView | None = None
     if holder is not None and expires_at > tx.now:
         fence = view["fence"]
         length = expires_at - acquired_at if unconfirmed_fence == fence else ttl
         lock = LockView(view["id"], holder, fence, rfc3339(acquired_at), rfc3339(expires_at), length // 1000)
+        if lock_kind is not None:
+            lock.kind = kind_of(lock_kind)
+    # The offer ends in the database with the next batch, and for readers at its instant.
+    offer: OfferView | None = None
+    if offered_to is not None:
+        if until > tx.now:
+            offer = OfferView(offered_to, rfc3339(until), reason)
+        else:
+            withheld &= ~Withheld.OFFERED
     waiting_for, running, cancelled, open_subtasks = links
     deferred_until = view["defer_until"]
     if deferred_until is not None and deferred_until <= tx.date:
@@ -187,6 +212,7 @@ def _complete(tx: Tx, view: dict[str, Any], instants: Iterable[str], extra: Sequ
         withheld,
         cancelled,
         open_subtasks,
+        offered_to,
     )
     why = _why_not_ready(facts, tx.max_attempts)
     for name in instants:
@@ -194,6 +220,7 @@ def _complete(tx: Tx, view: dict[str, Any], instants: Iterable[str], extra: Sequ
         if instant is not None:
             view[name] = rfc3339(instant)
     view["lock"] = lock
+    view["offered_to"] = offer
     if holder is not None:
         view["worked_by"] = holder
     view["ready"] = not why
@@ -216,7 +243,21 @@ def _parse_ids(text: str) -> tuple[int, ...]:
 
 def project(row: ProjectRow, counts: dict[str, int]) -> ProjectView:
     tasks = {status.value: counts[status.value] for status in Status if status.value in counts}
-    return view_of(ProjectView, row, tasks=tasks)
+    return view_of(ProjectView, row, tasks=tasks, policy=policy(row.policy))
+
+
+@lru_cache(maxsize=1024)
+def policy(stored: str) -> PolicyView:
+    """Return the view of a policy from the JSON text that its project stores."""
+    rules = parse(stored)
+    return PolicyView(
+        review=rules.review.value,
+        reviewer=rules.reviewer.value,
+        evidence=rules.evidence.value,
+        max_review_rounds=rules.max_review_rounds,
+        merge_completes=rules.merge_completes,
+        checks=list(rules.checks),
+    )
 
 
 def epic(row: EpicRow) -> EpicView:
@@ -224,7 +265,14 @@ def epic(row: EpicRow) -> EpicView:
 
 
 def log(row: LogRow) -> LogView:
-    return LogView(row.id, row.task_id, row.author, row.kind, row.body, rfc3339(row.created_at))
+    details = None if row.details is None else orjson.loads(row.details)
+    evidence = None if details is None or row.kind != "evidence" else evidence_fields(details)
+    return LogView(row.id, row.task_id, row.author, row.kind, row.body, rfc3339(row.created_at), evidence)
+
+
+def evidence_fields(details: Mapping[str, Any]) -> EvidenceFields:
+    """Return the fields of evidence from the details of its log entry."""
+    return cast("EvidenceFields", {name: details.get(name) for name in EvidenceFields.__annotations__})
 
 
 def links(found: list[tuple[int, str, str]]) -> list[LinkView]:

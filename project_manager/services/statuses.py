@@ -1,16 +1,22 @@
 """The use case that changes the status of a task."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from project_manager.domain.actors import Role
-from project_manager.domain.errors import LockHeld
+from project_manager.domain.errors import LeaseForReview, LockHeld
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.limits import LEASE_SECONDS_DEFAULT
+from project_manager.domain.policies import Work, parse
 from project_manager.domain.readiness import blockers, not_ready_error
 from project_manager.domain.statuses import CLOSED, LEASE_ENDING_STATUSES, Status, check_transition
 from project_manager.schemas.tasks import StatusChangedView, UpdateTaskStatus
-from project_manager.services import leases, lookup, pauses, serializers, transitions
+from project_manager.services import evidence, leases, lookup, pauses, policies, reviews, serializers, transitions
 from project_manager.services.authorization import check_write, overrides_lease
 from project_manager.services.lease_errors import check_lease, check_status_without_lease
 from project_manager.services.serializers import lease_of
+from project_manager.store.leases import NO_REASONS, Reasons
+from project_manager.store.submissions import SubmissionRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -26,10 +32,24 @@ def update_status(tx: Tx, command: UpdateTaskStatus) -> StatusChangedView:
     """
     lookup.check_force(tx, command.force)
     row = lookup.task(tx, command.task_id)
-    if command.note:
+    recorded: list[int] = []
+    if command.note or command.evidence:
         check_write(tx, row, command.fence, force=command.force)
+    if command.note:
         transitions.note(tx, row, tx.actor.id, "progress", command.note)
-    updated = change_status(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
+    if command.evidence:
+        recorded = evidence.record_all(tx, row, command.evidence, fence=_fence_of(tx, row))
+    change = StatusChange(
+        command.status,
+        fence=command.fence,
+        reopen=command.reopen,
+        force=command.force,
+        summary=command.summary or command.note or "",
+        branch=command.branch,
+        commit=command.commit,
+        recorded=recorded,
+    )
+    updated, submission = change_status(tx, row, change)
     lease = lease_of(updated, tx.now)
     return StatusChangedView(
         success=True,
@@ -42,49 +62,113 @@ def update_status(tx: Tx, command: UpdateTaskStatus) -> StatusChangedView:
         lock_released=lease is None,
         task=serializers.task(tx, updated),
         lock=None if lease is None else serializers.lock(lease),
+        submission=None if submission is None else reviews.view(updated, submission),
     )
 
 
-def change_status(tx: Tx, row: TaskRow, target: Status, *, fence: int | None, reopen: bool, force: bool) -> TaskRow:
-    """Set the status of the task by the rules of leases and transitions, and return the task.
-
-    Raises LockHeld, StaleFence, FenceRequired, LockRequired, Paused, NotReady, InvalidTransition, OpenSubtasks,
-    ParentDone.
-    """
+def _fence_of(tx: Tx, row: TaskRow) -> int:
+    """Return the fence under which a status change of the actor writes evidence. It is 0 for a person."""
     lease = lease_of(row, tx.now)
-    forced = overrides_lease(tx, row, force=force)
+    if not tx.actor.is_agent or (lease is not None and lease.holder != tx.actor.id):
+        return 0
+    return row.fence + int(lease is None)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """A change of the status of a task to `target`, with the work that it submits or completes.
+
+    `recorded` are the ids of the evidence in the log that the same call has added.
+    """
+
+    target: Status
+    fence: int | None = None
+    reopen: bool = False
+    force: bool = False
+    summary: str = ""
+    branch: str | None = None
+    commit: str | None = None
+    recorded: Sequence[int] = ()
+
+    @property
+    def has_work(self) -> bool:
+        """Return whether the change describes work."""
+        return bool(self.summary or self.branch or self.commit or self.recorded)
+
+
+def change_status(tx: Tx, row: TaskRow, change: StatusChange) -> tuple[TaskRow, SubmissionRow | None]:
+    """Set the status of the task by the rules of leases, transitions and policies.
+
+    Return the task, and the submission if the task was submitted for review. Raises LockHeld, StaleFence,
+    FenceRequired, LockRequired, NotReady, InvalidTransition, PolicyUnmet.
+    """
+    updated = _set_status(tx, row, change)
+    is_submitted = change.target is Status.REVIEW and (updated.version != row.version)
+    if not is_submitted:
+        return updated, None
+    return reviews.submit(
+        tx,
+        updated,
+        change.summary,
+        branch=change.branch,
+        commit=change.commit,
+        work=Work(fence=updated.fence if tx.actor.is_agent else 0, evidence_ids=frozenset(change.recorded)),
+    )
+
+
+def _set_status(tx: Tx, row: TaskRow, change: StatusChange) -> TaskRow:
+    lease = lease_of(row, tx.now)
+    target = change.target
+    forced = overrides_lease(tx, row, force=change.force)
     if not forced:
-        _check_status_change(tx, row, fence)
-    check_transition(Status(row.status), target, reopen=reopen, task_id=row.id)
+        _check_status_change(tx, row, change.fence)
+    check_transition(Status(row.status), target, reopen=change.reopen, task_id=row.id)
     transitions.check_subtasks(tx, row, target)  # before the blockers, because its error names the subtasks only
     attempts = 0 if target is Status.DONE or not tx.actor.is_agent else row.attempts
     if lease is not None:
-        return _change_status_of_leased(tx, row, target, fence=fence, forced=forced, attempts=attempts)
+        return _change_status_of_leased(tx, row, change, forced=forced, attempts=attempts)
     if target is Status.IN_PROGRESS and tx.actor.is_agent:
         return _claim(tx, row)
-    if tx.actor.is_agent and not force:  # before the no-op below, so that a lost lease is reported in any case
+    if tx.actor.is_agent and not change.force:  # before the no-op below, so that a lost lease is reported in any case
         check_status_without_lease(tx, row)
         pauses.check_status_without_lease(tx, row)
-    if target.value == row.status:
+    if target.value == row.status and not (target is Status.REVIEW and (change.has_work or row.submission_id is None)):
         return row
     if tx.actor.is_agent and target in _REQUIRES_READINESS and Status(row.status) not in CLOSED:
         why = blockers(serializers.readiness_input(tx, row))
         if why:
             raise not_ready_error(row.id, why)
-    updated = transitions.set_status(tx, row, target, attempts=attempts, records_lease=tx.actor.is_agent)
+    reasons = _reasons(tx, row, change, fence=row.fence + 1 if tx.actor.is_agent else 0)
+    updated = transitions.set_status(
+        tx, row, target, attempts=attempts, records_lease=tx.actor.is_agent, reasons=reasons
+    )
     transitions.emit_ready(tx, [row.id])
     return updated
 
 
-def _change_status_of_leased(
-    tx: Tx, row: TaskRow, target: Status, *, fence: int | None, forced: bool, attempts: int
-) -> TaskRow:
+def _reasons(tx: Tx, row: TaskRow, change: StatusChange, *, fence: int) -> Reasons:
+    """Return what the new status is stored with. `fence` is that of the work. Raises PolicyUnmet."""
+    if change.target is not Status.DONE:
+        return NO_REASONS
+    if parse(row.policy).is_empty:
+        return NO_REASONS
+    work = policies.current_work(tx, row, fence=fence, recorded=change.recorded)
+    return Reasons(completed_by=policies.completed_by(tx, row, work, forced=change.force))
+
+
+def _change_status_of_leased(tx: Tx, row: TaskRow, change: StatusChange, *, forced: bool, attempts: int) -> TaskRow:
+    target = change.target
+    # A reviewer changes the status by its verdict only, so that no approval is missing in the history.
+    if row.lock_kind is not None and not forced and tx.actor.id == row.lock_holder:
+        message = f"your lease on task {row.id} is for review: the status changes by your verdict"
+        raise LeaseForReview(message, task_id=row.id, fence=row.fence)
     if target is Status.IN_PROGRESS and not forced:
-        return transitions.renew(tx, row, ttl=row.lock_ttl or 0, fenced=fence is not None)
+        return transitions.renew(tx, row, ttl=row.lock_ttl or 0, fenced=change.fence is not None)
+    reasons = _reasons(tx, row, change, fence=row.fence if tx.actor.id == row.lock_holder else 0)
     if forced:
         transitions.log_forced_release(tx, row)
     reason = UnlockReason.FORCED if forced else UnlockReason.AUTO_RELEASE
-    updated = transitions.end(tx, row, target, reason, attempts=attempts)
+    updated = transitions.end(tx, row, target, reason, attempts=attempts, reasons=reasons)
     if target not in LEASE_ENDING_STATUSES:
         transitions.emit_ready(tx, [row.id])
     return updated

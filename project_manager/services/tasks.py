@@ -6,20 +6,32 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
-from project_manager.domain.errors import ExternalKeyTaken, HasDependents, Invalid
+from project_manager.domain.errors import ExternalKeyTaken, HasDependents, Invalid, PolicyUnmet
 from project_manager.domain.events import TaskCreated, TaskDeleted, TaskUpdated
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.limits import ID_MAXIMUM, LINKS
+from project_manager.domain.policies import parse
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import EDITABLE, PLAIN
 from project_manager.schemas import tasks as schemas
 from project_manager.schemas.views import DeletedView, NamedView
-from project_manager.services import assumptions, budget, lookup, pauses, serializers, subtasks, transitions
+from project_manager.services import (
+    assumptions,
+    budget,
+    evidence,
+    lookup,
+    pauses,
+    policies,
+    reviews,
+    serializers,
+    subtasks,
+    transitions,
+)
 from project_manager.services.authorization import check_no_other_holder, check_write, renew_on_write
 from project_manager.services.serializers import lease_of
-from project_manager.services.statuses import change_status
-from project_manager.store import bulk, links, logs, meta, tasks
+from project_manager.services.statuses import StatusChange, change_status
+from project_manager.store import bulk, links, logs, meta, submissions, tasks
 from project_manager.store import subtasks as store_subtasks
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
@@ -113,6 +125,10 @@ def add(
     if new.status in (Status.IN_PROGRESS, Status.REVIEW, Status.BLOCKED):
         hint = "Create it as TODO or BACKLOG, then update it."
         raise Invalid.of("status", f"a new task cannot be {new.status}", hint)
+    policy = parse(project.policy)
+    if new.status is Status.DONE and not policy.is_empty:
+        hint = "Create it as TODO or BACKLOG, then claim and finish it."
+        raise PolicyUnmet("the policy of the project does not allow a new task that is DONE", hint=hint)
     _check_key(tx, project.id, new.external_key, None)
     task_id = tasks.add(
         tx,
@@ -243,7 +259,21 @@ def details(tx: Tx, command: schemas.GetTaskDetails) -> schemas.TaskDetailsView:
         assumptions_total=assumed.total,
         logs=[serializers.log(entry) for entry in included],
         logs_before=included[-1].id if included and (has_more or len(included) < len(entries)) else None,
+        **_review_fields(tx, row),
     )
+
+
+def _review_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
+    """Return the evidence by criterion, the newest submission, and what the policy still demands for DONE."""
+    submitted, _ = submissions.newest(tx, row.id, 1, before=ID_MAXIMUM)
+    work = policies.current_work(tx, row, fence=row.fence)
+    entries = submissions.evidence_of(tx, row.id)
+    is_done = row.status == Status.DONE
+    return {
+        "criteria": evidence.by_criterion(tx, row, entries, work),
+        "submission": reviews.view(row, submitted[0]) if submitted else None,
+        "missing": [] if is_done else policies.missing_of(tx, row, parse(row.policy), work),
+    }
 
 
 def update(tx: Tx, command: schemas.UpdateTask) -> schemas.TaskView:
@@ -270,7 +300,14 @@ def update(tx: Tx, command: schemas.UpdateTask) -> schemas.TaskView:
         transitions.note(tx, row, tx.actor.id, "progress", command.log_entry)
     row = renew_on_write(tx, row, command.fence)
     if command.status is not None:
-        row = change_status(tx, row, command.status, fence=command.fence, reopen=command.reopen, force=command.force)
+        change = StatusChange(
+            command.status,
+            fence=command.fence,
+            reopen=command.reopen,
+            force=command.force,
+            summary=command.log_entry or "",
+        )
+        row, _ = change_status(tx, row, change)
     return _written(tx, lookup.task(tx, row.id), command.assumptions, {})
 
 

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from functools import partial
 
-from project_manager.domain.actors import LOCAL, Actor, Role, check_agent_id
+from project_manager.domain.actors import LOCAL, Actor, ActorKind, Role, check_agent_id
 from project_manager.domain.errors import NameTaken, OperatorTokenRequired, TokenNotFound, Unauthorized
 from project_manager.domain.events import TokenCreated, TokenRevoked, TokensCleared
 from project_manager.domain.names import composed
@@ -52,7 +52,7 @@ def create(tx: Tx, command: schemas.CreateToken) -> schemas.TokenView:
             name=command.name,
         )
     secret = PREFIX + secrets.token_urlsafe(32)
-    row = tokens.add(tx, command.name, command.role, command.agent_id, digest(secret))
+    row = tokens.add(tx, command.name, command.role, command.agent_id, digest(secret), attests=command.attests)
     _emit(tx, TokenCreated, row)
     return _view(row, secret)
 
@@ -102,8 +102,9 @@ def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
         raise Unauthorized("the token is unknown or revoked")
     role = _ROLES[row.role]
     if row.agent_id is not None:
-        return Actor(composed(row.agent_id), "agent", role, bound=True, token_id=row.id)
-    return Actor(composed(row.name), "agent" if row.role == "agent" else "human", role, token_id=row.id)
+        return Actor(composed(row.agent_id), "agent", role, True, row.id, bool(row.attests))
+    kind: ActorKind = "agent" if row.role == "agent" else "human"
+    return Actor(composed(row.name), kind, role, False, row.id, bool(row.attests))
 
 
 def is_bound(tx: Tx, agent_id: str) -> bool:
@@ -117,7 +118,9 @@ def digest(secret: str) -> str:
 
 
 def _emit(tx: Tx, kind: type[TokenCreated], row: TokenRow) -> None:
-    event = kind({"id": row.id, "name": row.name, "role": row.role, "agent_id": row.agent_id})
+    event = kind(
+        {"id": row.id, "name": row.name, "role": row.role, "agent_id": row.agent_id, "attests": bool(row.attests)}
+    )
     events.add(tx, event, sealed=seals.stored(tx, "tokens", "id", row.id))
 
 

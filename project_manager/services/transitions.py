@@ -19,12 +19,25 @@ from project_manager.domain.events import (
     TaskUpdated,
 )
 from project_manager.domain.leases import UnlockReason, lock_held_error
+from project_manager.domain.policies import parse
 from project_manager.domain.readiness import open_subtasks_blocker
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services import serializers
 from project_manager.services.serializers import NO_IDS, lease_of, live_lease_of
-from project_manager.store import events, lease_history, leases, links, logs, ready_tasks, seals, subtasks, tasks
+from project_manager.store import (
+    events,
+    lease_history,
+    leases,
+    links,
+    logs,
+    offers,
+    ready_tasks,
+    seals,
+    subtasks,
+    tasks,
+)
 from project_manager.store.lease_history import LeaseRow
+from project_manager.store.leases import NO_REASONS, Reasons
 from project_manager.store.ready_tasks import TaskState
 from project_manager.store.seals import Digests
 from project_manager.store.tasks import TaskRow
@@ -41,6 +54,8 @@ _OUTCOMES = {
 
 def claim(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None) -> TaskRow:
     """Set IN_PROGRESS with a new lease of `ttl` ms, or of `unconfirmed_ttl` ms until the first renewal."""
+    if row.offered_to is not None:
+        row = offers.end(tx, row)
     return_status = Status.TODO.value if row.status == Status.IN_PROGRESS else row.status
     ready_conflicts = [] if row.conflicts_with == NO_IDS else ready_among(tx, links.conflicts_of(tx, row.id))
     leased = leases.claim(tx, row, tx.actor.id, ttl=ttl, return_status=return_status, unconfirmed_ttl=unconfirmed_ttl)
@@ -48,6 +63,15 @@ def claim(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None)
         raise _conflict_error(tx, row)
     emit_locked(tx, row.status, leased)
     emit_not_ready(tx, ready_conflicts)
+    return leased
+
+
+def claim_for_review(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
+    """Give the actor a lease of `ttl` ms for the review of the submitted work. The task stays in REVIEW."""
+    leased = leases.claim(tx, row, tx.actor.id, ttl=ttl, return_status=row.status, for_review=True)
+    if leased is None:
+        raise _conflict_error(tx, row)
+    emit_locked(tx, row.status, leased)
     return leased
 
 
@@ -87,10 +111,13 @@ def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     return leased
 
 
-def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts: int) -> TaskRow:
+def end(
+    tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts: int, reasons: Reasons = NO_REASONS
+) -> TaskRow:
     """End the lease, set the status, and return the task. Raises OpenSubtasks, ParentDone."""
     check_subtasks(tx, row, target)
-    updated = leases.set_status(tx, row, target.value, attempts=attempts)
+    _check_policy(row, target, reasons)
+    updated = leases.set_status(tx, row, target.value, attempts=attempts, reasons=reasons)
     if updated is None:
         raise _conflict_error(tx, row)
     if row.status != updated.status:
@@ -100,15 +127,18 @@ def end(tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts:
     return updated
 
 
-def set_status(tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_lease: bool = False) -> TaskRow:
+def set_status(
+    tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_lease: bool = False, reasons: Reasons = NO_REASONS
+) -> TaskRow:
     """Set the status of a task without a holder.
 
     With `records_lease` the actor gets a lease that ends at once. It makes older fences of the task stale. Raises
     OpenSubtasks, ParentDone.
     """
     check_subtasks(tx, row, target)
+    _check_policy(row, target, reasons)
     agent = tx.actor.id if records_lease else None
-    updated = leases.set_status(tx, row, target.value, attempts=attempts, records_lease_of=agent)
+    updated = leases.set_status(tx, row, target.value, attempts=attempts, records_lease_of=agent, reasons=reasons)
     if updated is None:
         raise _conflict_error(tx, row)
     if agent is not None:
@@ -159,6 +189,17 @@ def add_open_subtask(tx: Tx, parent_id: int) -> None:
     emit_not_ready(tx, ready)
 
 
+def _check_policy(row: TaskRow, target: Status, reasons: Reasons) -> None:
+    """Raise RuntimeError for DONE without a check of the policy. `policies.completed_by` checks it on every path."""
+    if (
+        target is Status.DONE
+        and row.status != Status.DONE
+        and not parse(row.policy).is_empty
+        and not reasons.completed_by
+    ):
+        raise RuntimeError(f"the policy of task {row.id} was not checked")
+
+
 def emit(tx: Tx, event: Event, row: TaskRow | TaskState, *, sealed: Digests | None = None) -> None:
     """Emit an event about the task. `sealed` contains facts that only the hash chain covers."""
     if isinstance(event, _EDITS):
@@ -166,9 +207,9 @@ def emit(tx: Tx, event: Event, row: TaskRow | TaskState, *, sealed: Digests | No
     events.add(tx, event, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id, sealed=sealed)
 
 
-def note(tx: Tx, row: TaskRow, author: str, kind: str, body: str) -> logs.LogRow:
-    """Add an entry to the log of the task and emit `task.logged`."""
-    entry = logs.add(tx, row.id, author, kind, body)
+def note(tx: Tx, row: TaskRow, author: str, kind: str, body: str, details: str | None = None) -> logs.LogRow:
+    """Add an entry to the log of the task and emit `task.logged`. `details` is a JSON object for some kinds."""
+    entry = logs.add(tx, row.id, author, kind, body, details)
     emit_logged(tx, row, entry)
     return entry
 
@@ -233,7 +274,8 @@ def _update_dependents(tx: Tx, before: TaskRow, after: TaskRow) -> None:
         ready = ready_among(tx, [link[0] for link in links.dependents_of(tx, after.id)])
         links.adjust_open_dependencies(tx, after.id, 1)
         emit_not_ready(tx, ready)
-    if before.lock_holder is not None and before.conflicts_with != NO_IDS:
+    # A review blocks no conflicting task.
+    if before.lock_holder is not None and before.lock_kind is None and before.conflicts_with != NO_IDS:
         freed += links.conflicts_of(tx, after.id)
     emit_ready(tx, list(dict.fromkeys(freed)))
 

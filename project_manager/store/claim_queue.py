@@ -116,6 +116,11 @@ def _group(search: Search) -> tuple[str, Any]:
     return next(((name, search[name]) for name in ("epic_id", "project_id") if name in search), _NO_GROUP)
 
 
+def search_accepts(search: Search, task: ReadyTask) -> bool:
+    """Return whether the filters of a search accept the task."""
+    return _accepts(search, task, json.loads(task.labels))
+
+
 def _accepts(search: Search, task: TaskRow | ReadyTask, labels: list[str]) -> bool:
     return (
         all(search[name] == getattr(task, name) for name in ("project_id", "epic_id") if name in search)

@@ -191,7 +191,7 @@ def _compare_state(task_id: int, stored: list[Any], state: TaskState, report: Re
 def _compare_rows(tx: Tx, table: str, history: History, newest_removed_id: int, report: Report) -> None:
     """Compare the rows of a table with their digests. Ids up to `newest_removed_id` need no remaining event."""
     # `_compare_tasks` reports missing and unexpected tasks.
-    sealed, (noun, is_of_task, _) = history.seals.pop(table, {}), seals.TABLES[table]
+    sealed, (noun, is_of_task, *_) = history.seals.pop(table, {}), seals.TABLES[table]
     for row_id, digest in seals.digests_of_table(tx, table):
         seal = sealed.pop(row_id, None)
         if seal is None and row_id > newest_removed_id and table != "tasks":

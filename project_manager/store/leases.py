@@ -3,13 +3,14 @@
 Each write is one statement. Its conditions on holder, fence and expiry guarantee that a task has at most one holder.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, bindparam, func, select, update
 from sqlalchemy.sql.expression import literal_column
 
+from project_manager.domain.readiness import Withheld
 from project_manager.domain.statuses import Status
-from project_manager.store import rare_states, ready_tasks
+from project_manager.store import offers, rare_states, ready_tasks
 from project_manager.store.agents import HeldLease
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import tasks
@@ -17,12 +18,14 @@ from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 _IN_PROGRESS = Status.IN_PROGRESS.value
+_REVIEW = "review"
 _LEASE = (
     *("status", "lock_holder", "lock_acquired_at", "lock_expires_at", "lock_ttl", "lock_fenced", "lock_from"),
     *("fence", "version", "updated_at", "completed_at", "unconfirmed_fence"),
+    *("lock_kind", "blocked_by", "submission_id"),
 )
 _RENEWAL = ("lock_expires_at", "lock_ttl", "lock_fenced", "unconfirmed_fence")
-_STATUS = (*_LEASE, "attempts", "worked_by")
+_STATUS = (*_LEASE, "attempts", "worked_by", "withheld", "offered_to", "rework_id", "completed_by")
 
 
 def _update(columns: tuple[str, ...], *guards: ColumnElement[bool]) -> Statement:
@@ -54,7 +57,9 @@ _EXPIRED = Statement(
 _next_expiry = select(func.min(tasks.c.lock_expires_at)).where(tasks.c.lock_holder.is_not(None))
 _next_deferred = select(func.min(tasks.c.defer_until)).where(tasks.c.deferred == literal_column("1"))
 _NEXT_EXPIRY = Statement(_next_expiry)
-_NEXT_DUE = Statement(select(_next_expiry.scalar_subquery(), _next_deferred.scalar_subquery()))
+_NEXT_DUE = Statement(
+    select(_next_expiry.scalar_subquery(), _next_deferred.scalar_subquery(), offers.NEXT_END.scalar_subquery())
+)
 _UNCONFIRMED_OF = Statement(
     select(tasks.c.id)
     .with_hint(tasks, "INDEXED BY ix_tasks_unconfirmed", "sqlite")
@@ -71,16 +76,24 @@ _LEASED = Statement(select(func.count()).select_from(tasks).where(tasks.c.lock_h
 
 
 def claim(
-    tx: Tx, current: TaskRow, agent: str, *, ttl: int, return_status: str, unconfirmed_ttl: int | None = None
+    tx: Tx,
+    current: TaskRow,
+    agent: str,
+    *,
+    ttl: int,
+    return_status: str,
+    unconfirmed_ttl: int | None = None,
+    for_review: bool = False,
 ) -> TaskRow | None:
     """Claim the task for `agent` and return the new row. Return None when the task has changed or has a live lease.
 
     `ttl` is in milliseconds. With `unconfirmed_ttl` (milliseconds) the lease has this length until the first renewal.
+    A lease `for_review` leaves the status as it is. `offers.end` must end an offer of the task before.
     """
     fence = current.fence + 1
     unconfirmed = unconfirmed_ttl is not None
     values = {
-        "status": _IN_PROGRESS,
+        "status": current.status if for_review else _IN_PROGRESS,
         "lock_holder": agent,
         "lock_acquired_at": tx.now,
         "lock_expires_at": tx.now + (ttl if unconfirmed_ttl is None else unconfirmed_ttl),
@@ -92,6 +105,9 @@ def claim(
         "updated_at": tx.now,
         "completed_at": None,
         "unconfirmed_fence": fence if unconfirmed else current.unconfirmed_fence,
+        "lock_kind": _REVIEW if for_review else None,
+        "blocked_by": None,
+        "submission_id": current.submission_id if for_review else None,
     }
     written = _write(tx, _CLAIM, current, values, now=tx.now)
     if written is not None:
@@ -120,12 +136,34 @@ def renew_all(tx: Tx, agent: str) -> list[HeldLease]:
     return sorted(_RENEW_ALL.all(tx, HeldLease._make, agent=agent, now=tx.now))
 
 
+class Reasons(NamedTuple):
+    """Reasons that a status is stored with.
+
+    `blocked_by` says why a task is BLOCKED, if the service blocks it. `rework_id` is the submission with the requested
+    changes. `completed_by` says what satisfied the policy of the project when the task became DONE.
+    """
+
+    blocked_by: str | None = None
+    rework_id: int | None = None
+    completed_by: str | None = None
+
+
+NO_REASONS = Reasons()
+
+
 def set_status(
-    tx: Tx, current: TaskRow, status: str, *, attempts: int, records_lease_of: str | None = None
+    tx: Tx,
+    current: TaskRow,
+    status: str,
+    *,
+    attempts: int,
+    records_lease_of: str | None = None,
+    reasons: Reasons = NO_REASONS,
 ) -> TaskRow | None:
     """Set the status and end the lease, if any. Return None when version, fence or holder have changed.
 
     With `records_lease_of`, the write counts as a lease of this agent that ends at once, so the fence grows by one.
+    A task that leaves REVIEW has no submission that could be approved.
     """
     values = {
         "status": status,
@@ -140,8 +178,15 @@ def set_status(
         "updated_at": tx.now,
         "completed_at": tx.now if status == Status.DONE else None,
         "unconfirmed_fence": None,
+        "lock_kind": None,
+        "blocked_by": reasons.blocked_by,
+        "submission_id": current.submission_id if status == Status.REVIEW else None,
+        "offered_to": None,
+        "withheld": int(current.withheld & ~Withheld.OFFERED),
         "attempts": attempts,
         "worked_by": records_lease_of or current.lock_holder or current.worked_by,
+        "rework_id": None if status in (Status.DONE, Status.REVIEW) else reasons.rework_id or current.rework_id,
+        "completed_by": reasons.completed_by,
     }
     return _write(tx, _SET_STATUS, current, values, read_holder=current.lock_holder)
 
@@ -166,10 +211,10 @@ def next_expiry(tx: Tx) -> int | None:
     return expiry
 
 
-def next_due(tx: Tx) -> tuple[int | None, int | None]:
-    """Return the earliest expiry of all leases, and the earliest `defer_until` of all deferred tasks, if any."""
-    expiry, deferred_until = _NEXT_DUE.row(tx) or (None, None)
-    return expiry, deferred_until
+def next_due(tx: Tx) -> tuple[int | None, int | None, int | None]:
+    """Return the earliest expiry of a lease, `defer_until` of a deferred task, and end of an offer, if any."""
+    expiry, deferred_until, offer_end = _NEXT_DUE.row(tx) or (None, None, None)
+    return expiry, deferred_until, offer_end
 
 
 def unconfirmed_of(tx: Tx, agent: str, *, called_at: int) -> list[int]:

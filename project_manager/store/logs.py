@@ -15,7 +15,7 @@ from project_manager.store.transaction import Tx
 
 
 class LogRow(NamedTuple):
-    """A stored log entry. `created_at` is in milliseconds."""
+    """A stored log entry. `created_at` is in milliseconds. `details` is a JSON object for some kinds."""
 
     id: int
     task_id: int
@@ -23,6 +23,7 @@ class LogRow(NamedTuple):
     kind: str
     body: str
     created_at: int
+    details: str | None = None
 
 
 _COLUMNS = [task_logs.c[name] for name in LogRow._fields]
@@ -47,18 +48,18 @@ def _count(by_kind: bool) -> Statement:
     return pages.counter(statement.where(task_logs.c.kind == bindparam("kind")) if by_kind else statement)
 
 
-def add(tx: Tx, task_id: int, author: str, kind: str, body: str) -> LogRow:
-    (entry,) = add_all(tx, [(task_id, body)], author, kind)
+def add(tx: Tx, task_id: int, author: str, kind: str, body: str, details: str | None = None) -> LogRow:
+    (entry,) = add_all(tx, [(task_id, body)], author, kind, details)
     return entry
 
 
-def add_all(tx: Tx, bodies: Sequence[tuple[int, str]], author: str, kind: str) -> list[LogRow]:
+def add_all(
+    tx: Tx, bodies: Sequence[tuple[int, str]], author: str, kind: str, details: str | None = None
+) -> list[LogRow]:
     """Insert an entry for each pair of task id and body, many per statement, and return the entries in this order."""
-    values = [value for task_id, body in bodies for value in (task_id, author, kind, body, tx.now)]
-    ids = _INSERT.ids(tx, values)
-    return [
-        LogRow(log_id, task_id, author, kind, body, tx.now) for log_id, (task_id, body) in zip(ids, bodies, strict=True)
-    ]
+    rows = [(task_id, author, kind, body, tx.now, details) for task_id, body in bodies]
+    ids = _INSERT.ids(tx, [value for row in rows for value in row])
+    return [LogRow(log_id, *row) for log_id, row in zip(ids, rows, strict=True)]
 
 
 def newest(tx: Tx, task_id: int, limit: int, *, before: int, kind: str | None = None) -> tuple[list[LogRow], bool]:

@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.names import CANDIDATES, length_range, name_key
 from project_manager.store import pages
@@ -16,7 +17,7 @@ from project_manager.store.transaction import Tx
 
 
 class ProjectRow(NamedTuple):
-    """A stored project. Times are in milliseconds since the epoch."""
+    """A stored project. Times are in milliseconds since the epoch. `policy` is a JSON object."""
 
     id: int
     name: str
@@ -25,6 +26,7 @@ class ProjectRow(NamedTuple):
     created_at: int
     updated_at: int
     archived_at: int | None
+    policy: str
 
 
 _COLUMNS = [projects.c[name] for name in ProjectRow._fields]
@@ -42,6 +44,7 @@ _ADD = Statement(
     insert(projects)
     .values(
         **bindparams("name", "name_key", "description"),
+        policy=literal_column("'{}'"),
         version=1,
         created_at=bindparam("now"),
         updated_at=bindparam("now"),
@@ -52,7 +55,7 @@ _UPDATE = Statement(
     update(projects)
     .where(projects.c.id == bindparam("project_id"))
     .values(
-        **bindparams("name", "name_key", "description", "archived_at"),
+        **bindparams("name", "name_key", "description", "archived_at", "policy"),
         version=projects.c.version + 1,
         updated_at=bindparam("now"),
     )
@@ -93,7 +96,7 @@ def add(tx: Tx, name: str, description: str) -> ProjectRow:
 
 def update_row(tx: Tx, current: ProjectRow, values: dict[str, Any]) -> ProjectRow:
     """Update the project `current` with `values` and return the new row."""
-    fields = {"name": current.name, "description": current.description, "archived_at": current.archived_at}
+    fields = {name: getattr(current, name) for name in ("name", "description", "archived_at", "policy")}
     fields |= {**values, "name_key": name_key(values.get("name", current.name))}
     return ProjectRow._make(_UPDATE.row(tx, **fields, project_id=current.id, now=tx.now) or ())
 

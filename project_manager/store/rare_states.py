@@ -16,13 +16,15 @@ from project_manager.store.transaction import Tx
 
 
 class RareStates(NamedTuple):
-    """Flags of the states that are present. `unconfirmed` is a lease that waits for the first call of its holder.
+    """Flags of the states that are present. `unconfirmed` is a lease that waits for the first call of its holder,
+    `offered` a task that is offered to one agent.
 
     A state may be absent although its flag is true, because only the next read notices its end.
     """
 
     unconfirmed: bool
     pauses: bool
+    offered: bool
 
 
 _ONE: ColumnElement[int] = literal_column("1")
@@ -33,10 +35,12 @@ _unconfirmed = (
     # Without the order, a server with no statistics expects many such tasks, and reads the table for the first one.
     .order_by(tasks.c.lock_holder)
 )
+_offered = select(tasks.c.id).where(tasks.c.offered_to.is_not(None)).order_by(tasks.c.offered_to)
 _PRESENT = Statement(
     select(
         _unconfirmed.limit(_ONE).scalar_subquery(),
         select(pauses.c.id).order_by(pauses.c.id).limit(_ONE).scalar_subquery(),
+        _offered.limit(_ONE).scalar_subquery(),
     )
 )
 

@@ -14,7 +14,7 @@ from project_manager.store.agents import FIRST_LEASES, HeldLease
 from project_manager.store.functions import GroupedArrays, JsonArray
 from project_manager.store.statement import Row, Statement, is_among, json_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, task_logs, tasks
-from project_manager.store.tasks import COLUMNS, TaskRow, ready_conditions, with_empty_links, written_links
+from project_manager.store.tasks import COLUMNS, POLICY, TaskRow, ready_conditions, with_empty_links, written_links
 from project_manager.store.transaction import Tx
 
 CLAIM_ORDER = (tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
@@ -47,12 +47,14 @@ class ClaimContext(NamedTuple):
     """Facts about a task for the agent that claims it.
 
     `entries` is the number of log entries. `handoff_id` is the id of the newest handoff note. `held` are the fields of
-    the agent's leases that end first, as JSON arrays. One of them may be on this task.
+    the agent's leases that end first, as JSON arrays. One of them may be on this task. `policy` is the one of the
+    project, as JSON.
     """
 
     entries: int
     handoff_id: int | None
     held: str
+    policy: str
 
     def held_leases(self) -> list[HeldLease]:
         """Return the agent's leases that end first, one more than a claim reports, and perhaps the one on this task."""
@@ -69,6 +71,7 @@ _CONTEXT = (
     _entries.correlate(tasks).scalar_subquery(),
     _handoff.correlate(tasks).scalar_subquery(),
     _leases.scalar_subquery(),
+    POLICY,
 )
 _CONTEXT_OF = Statement(select(*_CONTEXT).where(tasks.c.id == bindparam("task_id")))
 ROW_WITH_CONTEXT = select(*COLUMNS, *written_links(), *_CONTEXT)
@@ -145,7 +148,7 @@ def missing_label_entries(tx: Tx, limit: int) -> list[int]:
 def context(tx: Tx, task_id: int) -> ClaimContext:
     """Return the facts about the task for the actor."""
     row = _CONTEXT_OF.row(tx, task_id=task_id, agent_id=tx.actor.id, now=tx.now)
-    return ClaimContext(0, None, "[]") if row is None else ClaimContext._make(row)
+    return ClaimContext(0, None, "[]", "{}") if row is None else ClaimContext._make(row)
 
 
 def count_among_todo(tx: Tx, limit: int, project_id: int | None) -> int:

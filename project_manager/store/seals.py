@@ -5,7 +5,7 @@ table to row id to digest, with the new digests of the rows that the event descr
 """
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from itertools import chain
@@ -26,24 +26,47 @@ class SealedTable(NamedTuple):
     """A table with digests of its rows.
 
     `noun` names a row in a report. `is_of_task` is whether the deletion of a task deletes its rows in this table.
-    A digest covers `columns`, in their order. Links that a deletion elsewhere sets to null are left out.
+    A digest covers `columns`, in their order, and then `added`, the columns that came later, with their defaults. It
+    leaves out the values that equal the default, so that older digests stay valid. Links that a deletion elsewhere sets
+    to null are left out.
     """
 
     noun: str
     is_of_task: bool
     columns: tuple[str, ...]
+    added: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all covered columns."""
+        return (*self.columns, *[name for name, _ in self.added])
+
+    def digest(self, values: Sequence[Any]) -> str:
+        """Return the digest of a row with these values of `names`."""
+        size = len(self.columns)
+        added = zip(self.added, values[size:], strict=True)
+        later = [[name, value] for (name, default), value in added if value != default]
+        return digest((*values[:size], *later))
 
 
 _KNOWLEDGE = ("project_id", "title", "content", "category", "tags", "priority", "active", "metadata")
 _KNOWLEDGE_LOG = ("knowledge_id", "action_type", "change_reason", "author", "metadata", "created_at")
 _ASSUMPTION = ("task_id", "type", "text", "file_path", "line_number", "code_snippet", "author", "created_at")
 _VERDICT = ("assumption_id", "verdict", "confidence", "reason", "reviewer", "created_at")
+_TOKEN = ("name", "role", "agent_id", "hash", "created_at", "revoked_at")
+_SUBMISSION = (
+    *("task_id", "round", "author", "token_id", "fence", "summary", "branch", "commit_id", "pull_request", "evidence"),
+    *("digest", "created_at", "verdict", "reviewer", "reviewer_kind", "body", "reviewed_at"),
+)
 TABLES = {
-    "projects": SealedTable("project", False, ("name", "description", "archived_at")),
+    "projects": SealedTable("project", False, ("name", "description", "archived_at"), (("policy", "{}"),)),
     "epics": SealedTable("epic", False, ("project_id", "name", "description", "status", "position")),
     "tasks": SealedTable("task", True, SEALED),
-    "task_logs": SealedTable("log entry", True, ("task_id", "author", "kind", "body", "created_at")),
-    "tokens": SealedTable("token", False, ("name", "role", "agent_id", "hash", "created_at", "revoked_at")),
+    "task_logs": SealedTable(
+        "log entry", True, ("task_id", "author", "kind", "body", "created_at"), (("details", None),)
+    ),
+    "tokens": SealedTable("token", False, _TOKEN, (("attests", 0),)),
+    "submissions": SealedTable("submission", True, _SUBMISSION),
     "knowledge_items": SealedTable("knowledge", False, _KNOWLEDGE),
     "knowledge_logs": SealedTable("knowledge log entry", False, _KNOWLEDGE_LOG),
     "assumptions": SealedTable("assumption", True, _ASSUMPTION),
@@ -58,13 +81,14 @@ def digest(values: tuple[Any, ...]) -> str:
 
 def digests_of(table: str, *rows: Any) -> Digests:
     """Return the digests of rows. Rows have an `id` and the columns of the table as attributes."""
-    names = TABLES[table].columns
-    return {table: {str(row.id): digest(tuple(getattr(row, name) for name in names)) for row in rows}}
+    sealed = TABLES[table]
+    return {table: {str(row.id): sealed.digest([getattr(row, name) for name in sealed.names]) for row in rows}}
 
 
 def stored(tx: Tx, table: str, column: str, value: int) -> Digests:
     """Return the digests of the stored rows that have this value in this column."""
-    return {table: dict(_digests(_rows_where(table, column).rows(tx, value=value)))}
+    rows = _rows_where(table, column).rows(tx, value=value)
+    return {table: {str(row[0]): TABLES[table].digest(row[1:]) for row in rows}}
 
 
 def digests_of_new_tasks(tx: Tx, task_ids: Collection[int]) -> dict[int, Digests]:
@@ -91,13 +115,9 @@ def digests_of_table(tx: Tx, table: str) -> Iterator[tuple[int, str]]:
     """Yield (id, digest) of each stored row of a table, by id. The digest is empty when a value is invalid."""
     for row in _all_rows(table).each(tx):
         try:
-            yield row[0], digest(tuple(row[1:]))
+            yield row[0], TABLES[table].digest(row[1:])
         except TypeError:  # a value of an unexpected type, or text that is not UTF-8
             yield row[0], ""
-
-
-def _digests(rows: Any) -> Iterator[tuple[str, str]]:
-    return ((str(row[0]), digest(tuple(row[1:]))) for row in rows)
 
 
 def _grouped(tx: Tx, table: str, column: str, values: Collection[Any]) -> dict[int, dict[str, str]]:
@@ -106,13 +126,13 @@ def _grouped(tx: Tx, table: str, column: str, values: Collection[Any]) -> dict[i
     if values:
         rows = _rows_in(table, column).rows(tx, ids=json.dumps([int(value) for value in values]))
         for value, row_id, *columns in rows:
-            found.setdefault(value, {})[str(row_id)] = digest(tuple(columns))
+            found.setdefault(value, {})[str(row_id)] = TABLES[table].digest(columns)
     return found
 
 
 def _select(table: str) -> Select[Any]:
     columns = metadata.tables[table].c
-    return select(columns.id, *[columns[name] for name in TABLES[table].columns])
+    return select(columns.id, *[columns[name] for name in TABLES[table].names])
 
 
 @lru_cache(maxsize=16)
@@ -124,7 +144,7 @@ def _rows_where(table: str, column: str) -> Statement:
 @lru_cache(maxsize=16)
 def _rows_in(table: str, column: str) -> Statement:
     found = metadata.tables[table].c
-    chosen = select(found[column], found.id.label("row_id"), *[found[name] for name in TABLES[table].columns])
+    chosen = select(found[column], found.id.label("row_id"), *[found[name] for name in TABLES[table].names])
     return Statement(chosen.where(is_among(found[column], "ids")).order_by(found.id))
 
 

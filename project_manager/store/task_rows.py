@@ -29,7 +29,10 @@ Values = list[Any]
 Descriptions = Literal["whole", "lead"]
 """The part of descriptions to read. A lead has EXCERPT_CHARACTERS + 1 characters if the description is longer."""
 
-EXTRA_COLUMNS = ("lock_holder", "lock_acquired_at", "lock_expires_at", "lock_ttl", "unconfirmed_fence", "withheld")
+EXTRA_COLUMNS = (
+    *("lock_holder", "lock_acquired_at", "lock_expires_at", "lock_ttl", "unconfirmed_fence", "lock_kind"),
+    *("withheld", "offered_to", "offered_until", "offered_reason"),
+)
 """The columns that no field of a task shows as they are."""
 
 _DENSE = 4
@@ -148,7 +151,9 @@ def _links(is_wanted: Callable[[ColumnElement[int]], ColumnElement[bool]]) -> St
     `is_wanted` returns the condition on the id of the task.
     """
     other = tasks.alias("other")
-    is_leased = and_(other.c.lock_holder.is_not(None), other.c.lock_expires_at > bindparam("now"))
+    is_leased = and_(
+        other.c.lock_holder.is_not(None), other.c.lock_kind.is_(None), other.c.lock_expires_at > bindparam("now")
+    )
     needed = task_dependencies.c.depends_on_id
     dependencies = (
         select(

@@ -2,7 +2,7 @@
 
 import json
 from collections import namedtuple
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -10,27 +10,28 @@ from sqlalchemy import ColumnElement, Select, bindparam, case, func, null, selec
 from sqlalchemy.sql.expression import UnaryExpression, literal_column
 from sqlalchemy.sql.operators import custom_op
 
-from project_manager.domain.readiness import Withheld
+from project_manager.domain.reviews import SUBMITTED_FIELDS
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import TASK_FIELDS, Kind
 from project_manager.store import search, subtasks
-from project_manager.store.functions import AsNumber, GroupedArrays, GroupedIds, JsonArray, Number
+from project_manager.store.functions import AsNumber, GroupedArrays, GroupedIds, JsonArray
 from project_manager.store.row_inserts import RowInsert
 from project_manager.store.statement import Row, Statement, bindparams, is_among, json_elements
-from project_manager.store.tables import task_conflicts, task_dependencies, tasks
+from project_manager.store.tables import projects, task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
 LINKS = ("depends_on", "conflicts_with", "waiting_for", "cancelled_dependencies", "running_conflicts", "open_subtasks")
 COLUMNS = list(tasks.c)
-ROW_FIELDS: tuple[str, ...] = (*tasks.c.keys(), *LINKS)
+ROW_FIELDS: tuple[str, ...] = (*tasks.c.keys(), *LINKS, "policy")
 
 
 class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
-    """A stored task: all columns of its table, then its links as JSON arrays of ids. Times are in ms since the epoch.
+    """A stored task: all columns of its table, its links as JSON arrays of ids, and the policy of its project as JSON.
 
     The annotations are for the type checker. Only columns with rules of their own need one.
-    `worked_by` is the agent of the newest lease that has ended. `unconfirmed_fence` equals `fence` while the lease is
-    unconfirmed, which means until the first call of its holder.
+    Times are in ms since the epoch. `worked_by` is the agent of the newest lease that has ended. `unconfirmed_fence`
+    equals `fence` while the lease is unconfirmed, which means until the first call of its holder. `submission_id` is
+    the submission that waits for a verdict or is approved, `rework_id` the one with requested changes.
     """
 
     __slots__ = ()
@@ -43,6 +44,7 @@ class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
     status: str
     priority: int
     labels: str
+    acceptance: str
     defer_until: int | None
     external_key: str | None
     created_by: str
@@ -70,17 +72,24 @@ class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
     offered_until: int | None
     offered_reason: str | None
     parent_id: int | None
+    submission_id: int | None
+    rework_id: int | None
+    completed_by: str | None
     depends_on: str
     conflicts_with: str
     waiting_for: str
     cancelled_dependencies: str
     running_conflicts: str
     open_subtasks: str
+    policy: str
+
+
+_EMPTY_FIELDS = (*["[]"] * len(LINKS), "{}")
 
 
 def with_empty_links(row: tuple[Any, ...]) -> TaskRow:
-    """Return the row with an empty list for each kind of link that the statement has not read."""
-    return TaskRow._make((*row, *["[]"] * (len(ROW_FIELDS) - len(row))))
+    """Return the row with an empty value for each kind of link, and for the policy, if the statement lacks them."""
+    return TaskRow._make((*row, *_EMPTY_FIELDS[len(row) - len(COLUMNS) :]))
 
 
 EMPTY: ColumnElement[str] = literal_column("'[]'")
@@ -88,27 +97,30 @@ _other = tasks.alias("other")
 
 
 def running_conflicts_of(task_id: ColumnElement[int]) -> Select[Any]:
-    """Select the ids of tasks that conflict with the task and have a live lease."""
+    """Select the ids of tasks that conflict with the task and have a live lease for work."""
     return (
         select(task_conflicts.c.other_id)
         .join(_other, _other.c.id == task_conflicts.c.other_id)
         .where(
             task_conflicts.c.task_id == task_id,
             _other.c.lock_holder.is_not(None),
+            _other.c.lock_kind.is_(None),
             _other.c.lock_expires_at > bindparam("now"),
         )
     )
 
 
 def has_running_conflict(task_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """Return whether a task that conflicts with the task has a live lease, for a statement on many tasks.
+    """Return whether a task that conflicts with the task has a live lease for work, for a statement on many tasks.
 
     The statement reads the leased tasks once, when the first of its tasks has a conflict.
     """
     leased = (
         select(_other.c.id)
         .with_hint(_other, "INDEXED BY ix_tasks_lock_expires_at", "sqlite")
-        .where(_other.c.lock_holder.is_not(None), _other.c.lock_expires_at > bindparam("now"))
+        .where(
+            _other.c.lock_holder.is_not(None), _other.c.lock_kind.is_(None), _other.c.lock_expires_at > bindparam("now")
+        )
     )
     # Without the unary plus, SQLite can search the conflicts for each leased task.
     other_id: ColumnElement[int] = UnaryExpression(task_conflicts.c.other_id, operator=custom_op("+"))
@@ -167,7 +179,8 @@ def links() -> list[ColumnElement[Any]]:
 
 
 # `||` makes a plain text of each array of ids, so that it stays one in the JSON array.
-_ROW = select(JsonArray(*COLUMNS, *[ids.op("||")(literal_column("''")) for ids in links()]))
+POLICY = select(projects.c.policy).where(projects.c.id == tasks.c.project_id).correlate(tasks).scalar_subquery()
+_ROW = select(JsonArray(*COLUMNS, *[ids.op("||")(literal_column("''")) for ids in links()], POLICY))
 _GET = Statement(_ROW.where(tasks.c.id == bindparam("task_id")))
 _GET_ALL = Statement(_ROW.where(is_among(tasks.c.id, "ids")).order_by(tasks.c.id))
 _BY_KEY = Statement(
@@ -191,7 +204,7 @@ _UPDATE = Statement(
         tasks.c.fence == bindparam("read_fence"),
         tasks.c.lock_holder.is_not_distinct_from(bindparam("read_holder")),
     )
-    .values({**bindparams(*WRITABLE), "version": tasks.c.version + 1, "updated_at": bindparam("now")})
+    .values({**bindparams(*WRITABLE, "submission_id"), "version": tasks.c.version + 1, "updated_at": bindparam("now")})
 )
 _DEFERRED_DUE = Statement(
     select(tasks.c.id)
@@ -200,15 +213,6 @@ _DEFERRED_DUE = Statement(
     .limit(bindparam("limit"))
 )
 _UNDEFER = Statement(update(tasks).where(tasks.c.id == bindparam("task_id")).values(deferred=0))
-_withhold = update(tasks).values(withheld=tasks.c.withheld.bitwise_or(bindparam("reason", type_=Number)))
-_stop_withholding = update(tasks).values(withheld=tasks.c.withheld.bitwise_and(bindparam("others", type_=Number)))
-_of_project = tasks.c.project_id == bindparam("project_id")
-_WITHHOLD_PROJECT = Statement(_withhold.where(_of_project))
-_STOP_WITHHOLDING_PROJECT = Statement(_stop_withholding.where(_of_project))
-_WITHHOLD_ALL = Statement(_withhold)
-_STOP_WITHHOLDING_ALL = Statement(_stop_withholding)
-_WITHHOLD = Statement(_withhold.where(is_among(tasks.c.id, "ids")))
-_STOP_WITHHOLDING = Statement(_stop_withholding.where(is_among(tasks.c.id, "ids")))
 _COUNTS = Statement(select(tasks.c.status, func.count()).group_by(tasks.c.status))
 _project = json_elements(bindparam("project_ids")).alias("project")
 _project_id = AsNumber(_project.c.value)
@@ -290,14 +294,16 @@ def _new_row(tx: Tx, values: dict[str, Any]) -> list[Any]:
 
 
 def update_row(tx: Tx, current: TaskRow, values: dict[str, Any]) -> None:
-    """Update the fields in `values` and increment the version.
+    """Update the fields in `values` and increment the version. A change of a submitted field voids the submission.
 
     Raises RuntimeError when version, fence or holder have changed since `current`.
     """
     fields = {**{name: getattr(current, name) for name in WRITABLE}, **_to_columns(tx, values)}
+    is_submitted = all(fields[name] == getattr(current, name) for name in SUBMITTED_FIELDS)
     written = _UPDATE.run(
         tx,
         **fields,
+        submission_id=current.submission_id if is_submitted else None,
         task_id=current.id,
         read_version=current.version,
         read_fence=current.fence,
@@ -329,41 +335,6 @@ def due_deferred(tx: Tx, limit: int) -> list[int]:
 def undefer(tx: Tx, task_id: int) -> None:
     """Clear the flag `deferred` of a task."""
     _UNDEFER.write(tx, task_id=task_id)
-
-
-def withhold(tx: Tx, ids: Collection[int], reason: Withheld) -> None:
-    """Withhold these tasks from claims for the reason."""
-    _WITHHOLD.write(tx, ids=json.dumps([*ids]), reason=int(reason))
-
-
-def stop_withholding(tx: Tx, ids: Collection[int], reason: Withheld) -> None:
-    """End this reason of withholding these tasks. Other reasons stay."""
-    _STOP_WITHHOLDING.write(tx, ids=json.dumps([*ids]), others=_others(reason))
-
-
-def withhold_project(tx: Tx, project_id: int, reason: Withheld) -> None:
-    """Withhold all tasks of a project from claims for the reason."""
-    _WITHHOLD_PROJECT.run(tx, project_id=project_id, reason=int(reason))
-
-
-def stop_withholding_project(tx: Tx, project_id: int, reason: Withheld) -> None:
-    """End this reason of withholding all tasks of a project. Other reasons stay."""
-    _STOP_WITHHOLDING_PROJECT.run(tx, project_id=project_id, others=_others(reason))
-
-
-def withhold_all(tx: Tx, reason: Withheld) -> None:
-    """Withhold all tasks from claims for the reason."""
-    _WITHHOLD_ALL.run(tx, reason=int(reason))
-
-
-def stop_withholding_all(tx: Tx, reason: Withheld) -> None:
-    """End this reason of withholding all tasks. Other reasons stay."""
-    _STOP_WITHHOLDING_ALL.run(tx, others=_others(reason))
-
-
-def _others(reason: Withheld) -> int:
-    """Return the flags of all other reasons, also of those that only a newer release knows."""
-    return ~int(reason)
 
 
 def counts(tx: Tx) -> dict[str, int]:

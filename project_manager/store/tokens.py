@@ -21,6 +21,7 @@ class TokenRow(NamedTuple):
     agent_id: str | None
     created_at: int
     revoked_at: int | None
+    attests: int
 
 
 _COLUMNS = [tokens.c[name] for name in TokenRow._fields]
@@ -39,7 +40,9 @@ _COUNTER = pages.counter(select(tokens))
 _COUNT = Statement(select(func.count()).select_from(tokens))
 _LIVE = Statement(select(func.count()).select_from(tokens).where(tokens.c.revoked_at.is_(None)))
 _ADD = Statement(
-    insert(tokens).values(**bindparams("name", "role", "agent_id", "hash", "created_at")).returning(*_COLUMNS)
+    insert(tokens)
+    .values(**bindparams("name", "role", "agent_id", "hash", "created_at", "attests"))
+    .returning(*_COLUMNS)
 )
 _REVOKE = Statement(
     update(tokens).where(tokens.c.id == bindparam("token_id")).values(revoked_at=bindparam("now")).returning(*_COLUMNS)
@@ -85,8 +88,9 @@ def count_live(tx: Tx) -> int:
     return int(_LIVE.value(tx))
 
 
-def add(tx: Tx, name: str, role: str, agent_id: str | None, digest: str) -> TokenRow:
-    return TokenRow._make(_ADD.row(tx, name=name, role=role, agent_id=agent_id, hash=digest, created_at=tx.now) or ())
+def add(tx: Tx, name: str, role: str, agent_id: str | None, digest: str, *, attests: bool) -> TokenRow:
+    values = {"name": name, "role": role, "agent_id": agent_id, "hash": digest, "attests": int(attests)}
+    return TokenRow._make(_ADD.row(tx, **values, created_at=tx.now) or ())
 
 
 def revoke(tx: Tx, token_id: int) -> TokenRow:

@@ -106,7 +106,7 @@ CHILDREN = (
     (KnowledgeLogRow, "knowledge_logs", "knowledge_id"),
 )
 OF_TASKS = (("task_logs", "task_id"), ("assumptions", "task_id"), ("assumption_verdicts", "assumption_id"))
-NEW_ROWS = ("task_logs", "knowledge_items", "knowledge_logs", "assumptions", "assumption_verdicts")
+NEW_ROWS = ("task_logs", "submissions", "knowledge_items", "knowledge_logs", "assumptions", "assumption_verdicts")
 
 ARGUMENTS: dict[str, Arguments] = {
     "agents._listed": [(None,), (False,), (True,)],
@@ -139,16 +139,21 @@ ARGUMENTS: dict[str, Arguments] = {
     "listing._counter": [*product(LISTS, [True]), *product(READY_LISTS, [False])],
     "logs._newest": product(BOTH),
     "logs._count": product(BOTH),
+    "offers._among": product(BOTH),
+    "offers._ready_of": product(BOTH),
     "postgres.search._replace": [("tasks_fts",), ("knowledge_fts",)],
     "projects._listed": [(None,), (False,), (True,)],
     "ready_tasks._among": product(BOTH, BOTH),
     "ready_tasks._states": product(BOTH, BOTH),
     "ready_tasks._count_among_todo": product(BOTH, BOTH),
+    "review_search._statement": product(subsets("project_id", "epic_id", "priority", "labels")),
     "seals._all_rows": product(seals.TABLES),
     "seals._rows_in": [("tasks", "id"), *OF_TASKS],
     "seals._rows_where": [*product(seals.TABLES, ["id"]), *OF_TASKS, ("knowledge_logs", "knowledge_id")],
     "sqlite.search._replace": [(index, ("rowid", *texts)) for index, (_, texts) in search.INDEXED.items()],
     "sqlite.search._words_with_prefix": [("tasks_fts",), ("knowledge_fts",)],
+    "submissions._counter": [()],
+    "submissions._page": [()],
     "task_filters._size_of": product([*task_filters._INDEXES, *map(frozenset, [["ready"], ["ready", "project_id"]])]),
     "task_rows._chunk_statement": product([TASK_FIELD_NAMES], BOTH),
 }

@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from project_manager.domain.readiness import Withheld
 from project_manager.store import history_check
 from project_manager.store.transaction import Tx
 from tests.operations_client import OperationsClient
@@ -54,7 +55,7 @@ def check_counters(tx: Tx, tasks: dict[int, Row]) -> None:
             assert tasks[row["parent_id"]]["status"] != "DONE", f"task {number} is open, and its parent is DONE"
     assert {number: row["open_dependencies"] for number, row in tasks.items()} == waits
     assert {number: row["unblocks"] for number, row in tasks.items()} == unblocks
-    assert {number for number, row in tasks.items() if row["archived"]} == {
+    assert {number for number, row in tasks.items() if row["archived"] & Withheld.ARCHIVED} == {
         number for number, row in tasks.items() if row["project_id"] in archived
     }
     conflicts = {(row["task_id"], row["other_id"]) for row in rows(tx, "SELECT * FROM task_conflicts")}
@@ -92,11 +93,14 @@ def check_claimable_labels(tx: Tx, tasks: dict[int, Row]) -> None:
 def check_leases(tasks: dict[int, Row], *, now: int) -> None:
     for number, row in tasks.items():
         if row["lock_holder"] is not None:
-            assert row["status"] == "IN_PROGRESS", f"task {number}"
+            assert row["status"] == ("REVIEW" if row["lock_kind"] else "IN_PROGRESS"), f"task {number}"
             assert row["lock_acquired_at"] < row["lock_expires_at"], f"task {number}"
             assert row["lock_expires_at"] <= now + row["lock_ttl"], f"task {number}"
         assert row["deferred"] == 0 or row["defer_until"] is not None, f"task {number}"
         assert (row["completed_at"] is not None) == (row["status"] == "DONE"), f"task {number}"
+        assert (row["offered_to"] is not None) == bool(row["archived"] & Withheld.OFFERED), f"task {number}"
+        assert row["offered_to"] is None or row["status"] == "TODO", f"task {number}"
+        assert row["submission_id"] is None or row["status"] == "REVIEW", f"task {number}"
 
 
 def check_ended_leases(ended: list[Row], tasks: dict[int, Row]) -> None:
@@ -130,8 +134,9 @@ def check_events(events: list[Row], tasks: dict[int, Row]) -> None:
 def check_compact_rows(tx: Tx, events: list[Row], tasks: dict[int, Row], *, max_attempts: int) -> None:
     """Assert that the compact row in the newest event of each task equals the task, also if another one blocks it."""
     held = {number for number, row in tasks.items() if row["lock_holder"] is not None}
+    at_work = {number for number in held if tasks[number]["lock_kind"] is None}
     links = rows(tx, "SELECT task_id, other_id FROM task_conflicts")
-    in_conflict = {link["task_id"] for link in links if link["other_id"] in held}
+    in_conflict = {link["task_id"] for link in links if link["other_id"] in at_work}
     newest = {row["task_id"]: json.loads(row["data"]) for row in events if row["type"].startswith("task.")}
     for number, task in tasks.items():
         row = newest[number].get("task")

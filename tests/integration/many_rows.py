@@ -15,6 +15,8 @@ ROWS = (
     "SELECT 1, 'epic ' || i, 'epic ' || i, '', 'ACTIVE', i, 1, 0, 0 FROM n",
     "INSERT INTO agents (id, kind, first_seen_at, last_seen_at) SELECT 'agent ' || i, 'agent', i, i FROM n",
     "INSERT INTO tokens (name, role, hash, created_at) SELECT 'token ' || i, 'agent', 'hash ' || i, 0 FROM n",
+    "INSERT INTO submissions (task_id, round, author, fence, summary, evidence, digest, created_at) "
+    "SELECT 1, i, 'ann', i, 'x', '[]', 'd', i FROM n",
     "INSERT INTO task_logs (task_id, author, kind, body, created_at) SELECT 1, 'ann', 'comment', 'x', i FROM n",
     "INSERT INTO ended_leases (task_id, fence, agent_id, project_id, task_name, acquired_at, expires_at, ended_at, "
     "reason, status) SELECT 1, i, 'ann', 1, 'task', i, i, i, 'lock_expired', 'TODO' FROM n",

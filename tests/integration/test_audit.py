@@ -82,7 +82,7 @@ async def test_tokens_are_created_revoked_and_cleared_by_events_that_name_them_t
     )
     await service.ok("DELETE", "/api/tokens/3", x_request_id="gone", **operator)
     await service.ok("DELETE", "/api/tokens/3", **operator)
-    token = {"id": 3, "name": "ci", "role": "agent", "agent_id": "ann"}
+    token = {"id": 3, "name": "ci", "role": "agent", "agent_id": "ann", "attests": False}
     path = "/api/events?types=token.created&types=token.revoked&since=2"
     created, revoked = (await service.ok("GET", path, **operator))["items"]
     assert (created["type"], created["token_id"], created["request_id"]) == ("token.created", 1, "new")

@@ -29,10 +29,13 @@ async def everything(api: OperationsClient) -> None:
     lock = await api.claim(first["id"], "ann")
     await api.update_task(first["id"], "ann", fence=lock["fence"], priority=0, log_entry="begun")
     await api.set_status(first["id"], "DONE", "ann", fence=lock["fence"])
-    await api.set_status(first["id"], "TODO", reopen=True)
+    submitted = await api.set_status(first["id"], "REVIEW", "ann", reopen=True, fence=None)
+    verdict: Json = {"digest": submitted["submission"]["digest"], "verdict": "changes_requested", "body": "again"}
+    await api.call("review_task", task_id=first["id"], agent_id="bob", **verdict)
+    await api.release(first["id"], "ann")
     await api.call("add_ra_tag", task_id=first["id"], ra_tag_text="#ASSUMPTION: dry weather")
-    verdict: Json = {"ra_tag_id": 1, "outcome": "validated", "reason": "it is"}
-    await api.call("capture_assumption_validation", task_id=first["id"], **verdict)
+    judged: Json = {"ra_tag_id": 1, "outcome": "validated", "reason": "it is"}
+    await api.call("capture_assumption_validation", task_id=first["id"], **judged)
     await api.call("upsert_knowledge", project_id=1, title="Paint", content="green")
     await api.call("upsert_knowledge", knowledge_id=1, content="dark green")
     await api.call("append_knowledge_log", knowledge_id=1, action_type="used")

@@ -22,6 +22,7 @@ async def test_a_claim_answers_with_the_lock_and_sets_the_status_with_it(api: Op
         "acquired_at": api.clock.later(0),
         "expires_at": api.clock.later(300),
         "ttl_seconds": 300,
+        "kind": "work",
     }
     assert answer["lock"] == answer["task"]["lock"] == expected
     assert answer["task"]["status"] == "IN_PROGRESS"

@@ -19,6 +19,7 @@ LISTS: list[tuple[str, Json]] = [
     ("list_tokens", {}),
     ("list_task_events", {"task_id": 1}),
     ("list_task_logs", {"task_id": 1}),
+    ("list_submissions", {"task_id": 1}),
 ]
 each_list = pytest.mark.parametrize(("operation", "filters"), LISTS, ids=lambda value: str(value)[:40])
 
@@ -29,6 +30,8 @@ async def filled(api: OperationsClient) -> None:
         await api.call("create_token", name=f"token {number}", role="operator")
         await api.call("add_task_log", task_id=1, body=f"entry {number}")
         await api.update_task(1, priority=number % 3)
+        await api.set_status(1, "REVIEW", summary=f"try {number}")
+        await api.set_status(1, "TODO")
 
 
 async def pages(api: OperationsClient, operation: str, limit: int, **filters: Any) -> list[Json]:

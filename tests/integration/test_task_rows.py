@@ -102,7 +102,9 @@ async def test_the_board_of_a_project_has_its_cards_of_the_whole_board(api: Oper
 
 async def test_a_task_read_as_an_array_equals_one_read_by_column(api: OperationsClient) -> None:
     await everything(api)
-    by_column = Statement(select(*tasks.COLUMNS, *tasks.links()).where(tasks.COLUMNS[0] == bindparam("task_id")))
+    by_column = Statement(
+        select(*tasks.COLUMNS, *tasks.links(), tasks.POLICY).where(tasks.COLUMNS[0] == bindparam("task_id"))
+    )
 
     def read(tx: Tx, task_id: int) -> tuple[Any, Any]:
         return tasks.get(tx, task_id), by_column.row(tx, task_id=task_id, now=tx.now)

@@ -57,6 +57,9 @@ interface ClaimedView {
   handoff: HandoffView | null;
   log_entries: number;
   also_holding: Array<OtherLeaseView>;
+  review?: RequestedChangesView | null;
+  submission?: SubmissionView | null;
+  policy?: Record<string, any> | null;
 }
 
 interface CompactTaskRow {
@@ -80,6 +83,12 @@ interface CreatedEpicView {
   created_at: string;
   updated_at: string;
   created: Record<string, NamedView>;
+}
+
+interface CriterionView {
+  index: number | null;
+  text: string;
+  evidence: Array<CriterionEvidence>;
 }
 
 interface EpicView {
@@ -184,6 +193,7 @@ interface LockView {
   acquired_at: string;
   expires_at: string;
   ttl_seconds: number;
+  kind?: string;
 }
 
 interface LogView {
@@ -193,6 +203,7 @@ interface LogView {
   kind: string;
   body: string;
   created_at: string;
+  evidence?: EvidenceFields | null;
 }
 
 interface NamedView {
@@ -214,6 +225,9 @@ interface NewLeaseView {
   handoff?: HandoffView | null;
   log_entries?: number;
   also_holding?: Array<OtherLeaseView>;
+  review?: RequestedChangesView | null;
+  submission?: SubmissionView | null;
+  policy?: Record<string, any> | null;
 }
 
 interface NotedView {
@@ -231,6 +245,12 @@ interface NothingReadyView {
   blockers: Array<BlockerCountView>;
   also_holding?: Array<OtherLeaseView>;
   paused?: PausedView | null;
+}
+
+interface OfferView {
+  agent: string;
+  until: string;
+  reason: string;
 }
 
 interface OtherLeaseView {
@@ -257,6 +277,15 @@ interface PausedView {
   since: string;
 }
 
+interface PolicyView {
+  review: string;
+  reviewer: string;
+  evidence: string;
+  max_review_rounds: number;
+  merge_completes: boolean;
+  checks: Array<string>;
+}
+
 interface ProgressView {
   total: number;
   done: number;
@@ -271,7 +300,39 @@ interface ProjectView {
   created_at: string;
   updated_at: string;
   archived_at: string | null;
+  policy: PolicyView;
   tasks: Record<string, number>;
+}
+
+interface RequestedChangesView {
+  reviewer: string;
+  body: string;
+  round: number;
+}
+
+interface ReviewView {
+  verdict: string;
+  reviewer: string;
+  reviewer_kind: string;
+  body: string;
+  created_at: string;
+}
+
+interface SubmissionView {
+  id: number;
+  task_id: number;
+  round: number;
+  author: string;
+  fence: number;
+  summary: string;
+  branch: string | null;
+  commit: string | null;
+  pull_request: string | null;
+  evidence: Array<number>;
+  digest: string;
+  created_at: string;
+  is_current: boolean;
+  review: ReviewView | null;
 }
 
 interface TaskRow {
@@ -304,6 +365,9 @@ interface TaskRow {
   created_at?: string;
   updated_at?: string;
   completed_at?: string | null;
+  completed_by?: string | null;
+  blocked_by?: string | null;
+  offered_to?: OfferView | null;
   holder?: string | null;
   expires_at?: string | null;
   subtasks?: ProgressView | null;
@@ -339,6 +403,9 @@ interface TaskView {
   created_at: string;
   updated_at: string;
   completed_at: string | null;
+  completed_by: string | null;
+  blocked_by: string | null;
+  offered_to: OfferView | null;
 }
 
 interface TokenView {
@@ -348,6 +415,7 @@ interface TokenView {
   agent_id: string | null;
   created_at: string;
   revoked_at: string | null;
+  attests: boolean;
   secret?: string | null;
 }
 
@@ -367,9 +435,10 @@ interface GetAnswers {
   "/api/search": { items: Array<TaskRow>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/tasks/filtered": { items: Array<TaskRow>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/tasks/${number}`]: TaskView;
-  [path: `/api/tasks/${number}/details`]: { task_id: number; task: TaskView; project: NamedView; epic: NamedView | null; dependencies: Array<LinkView>; dependents: Array<LinkView>; parent: LinkView | null; subtasks: Array<LinkView>; progress: ProgressView | null; assumptions: Array<AssumptionView>; assumptions_total: number; logs: Array<LogView>; logs_before: number | null };
+  [path: `/api/tasks/${number}/details`]: { task_id: number; task: TaskView; project: NamedView; epic: NamedView | null; dependencies: Array<LinkView>; dependents: Array<LinkView>; parent: LinkView | null; subtasks: Array<LinkView>; progress: ProgressView | null; assumptions: Array<AssumptionView>; assumptions_total: number; logs: Array<LogView>; logs_before: number | null; criteria?: Array<CriterionView>; submission?: SubmissionView | null; missing?: Array<string> };
   [path: `/api/tasks/${number}/log`]: { items: Array<LogView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/pauses": { items: Array<PauseView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  [path: `/api/tasks/${number}/submissions`]: { items: Array<SubmissionView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/projects": { items: Array<ProjectView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/projects/${number}`]: ProjectView;
   "/api/epics": { items: Array<EpicView>; next_cursor: string | null; total: number; total_is_minimum: boolean };

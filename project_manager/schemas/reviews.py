@@ -1,0 +1,86 @@
+"""Commands and views of submissions and reviews."""
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from project_manager.domain.reviews import ReviewVerdict
+from project_manager.schemas import fields
+from project_manager.schemas.commands import Leased, Paged
+from project_manager.schemas.logs import EvidenceFields
+
+
+class ReviewTask(Leased):
+    task_id: fields.Id
+    verdict: ReviewVerdict
+    digest: fields.Digest = Field(description="submission.digest that you reviewed")
+    body: fields.Text = Field("", description="your review; required for changes_requested")
+
+
+class ListSubmissions(Paged):
+    task_id: fields.Id
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewView:
+    """The verdict on a submission. `reviewer_kind` is person or agent."""
+
+    verdict: str
+    reviewer: str
+    reviewer_kind: str
+    body: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionView:
+    """Submitted work. `digest` identifies exactly this work. `evidence` are the ids of its log entries.
+
+    `review` is null until a reviewer gives a verdict. `is_current` is false when the task has changed since.
+    """
+
+    id: int
+    task_id: int
+    round: int
+    author: str
+    fence: int
+    summary: str
+    branch: str | None
+    commit: str | None
+    pull_request: str | None
+    evidence: list[int]
+    digest: str
+    created_at: str
+    is_current: bool
+    review: ReviewView | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedView:
+    """The effect of a verdict. `missing` is what an approved task still lacks for DONE. `status` is the new one."""
+
+    success: bool
+    message: str
+    task_id: int
+    status: str
+    missing: list[str]
+    submission: SubmissionView
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionEvidence:
+    """Evidence of a criterion. `counts` is whether it belongs to the present work and succeeded."""
+
+    log_id: int
+    author: str
+    counts: bool
+    fields: EvidenceFields
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionView:
+    """A criterion of a task with its evidence. `index` is null for evidence of the task as a whole."""
+
+    index: int | None
+    text: str
+    evidence: list[CriterionEvidence]

@@ -1,0 +1,45 @@
+"""Offers of tasks to one agent: begin, end, and expire."""
+
+from project_manager.clock import rfc3339
+from project_manager.domain.events import TaskOffered, TaskOfferEnded
+from project_manager.domain.offers import OFFER_MS, OfferReason, ends_at
+from project_manager.services import transitions
+from project_manager.store import agents, offers, tasks
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+
+def offer(tx: Tx, row: TaskRow, agent_id: str, reason: OfferReason) -> TaskRow:
+    """Offer a task in TODO to an agent and return the task. An agent that is away gets no offer."""
+    agent = agents.get(tx, agent_id)
+    if agent is None or agent.kind != "agent" or ends_at(tx.now + OFFER_MS, agent.last_seen_at) <= tx.now:
+        transitions.emit_ready(tx, [row.id])
+        return row
+    until = tx.now + OFFER_MS
+    offered = offers.begin(tx, row, agent_id, until, reason)
+    event = TaskOffered(
+        agent_id=agent_id, reason=reason.value, until=rfc3339(until), status=row.status, version=row.version
+    )
+    transitions.emit(tx, event, offered)
+    return offered
+
+
+def end(tx: Tx, row: TaskRow) -> TaskRow:
+    """End the offer of a task, so that any agent can claim it, and return the task."""
+    updated = offers.end(tx, row)
+    event = TaskOfferEnded(agent_id=row.offered_to or "", status=row.status, version=row.version)
+    transitions.emit(tx, event, updated)
+    transitions.emit_ready(tx, [row.id])
+    return updated
+
+
+def end_due(tx: Tx) -> None:
+    """End the offers that have lasted too long, or with an agent that makes no calls."""
+    for row in tasks.get_all(tx, offers.ended(tx)):
+        end(tx, row)
+
+
+def end_all_of(tx: Tx, agent_id: str) -> None:
+    """End the offers to an agent that takes no tasks now."""
+    for row in tasks.get_all(tx, offers.of_agent(tx, agent_id)):
+        end(tx, row)

@@ -1,0 +1,76 @@
+"""Policies of projects: whether a task may become DONE, and what is missing."""
+
+from collections.abc import Collection
+
+import orjson
+
+from project_manager.domain.errors import PolicyUnmet
+from project_manager.domain.evidence import Evidence
+from project_manager.domain.policies import EvidenceRule, Policy, ReviewRule, Work, missing, parse
+from project_manager.domain.reviews import ReviewVerdict
+from project_manager.domain.statuses import Status
+from project_manager.services import transitions
+from project_manager.store import submissions
+from project_manager.store.submissions import SubmissionRow
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+_HINTS = {
+    ReviewRule.REQUIRED: "Submit it: update_task_status with status REVIEW, summary and evidence.",
+    ReviewRule.NONE: "Send evidence with update_task_status: for each criterion {criterion, command, exit_code}.",
+}
+
+
+def completed_by(tx: Tx, row: TaskRow, work: Work, *, forced: bool = False) -> str | None:
+    """Return what satisfies the policy when the task becomes DONE, or None without a policy.
+
+    With `forced`, an operator overrides the policy, and the log says so. Raises PolicyUnmet.
+    """
+    policy = parse(row.policy)
+    if policy.is_empty or row.status == Status.DONE:
+        return None
+    lacking = missing_of(tx, row, policy, work)
+    if not lacking:
+        return "evidence" if policy.review is ReviewRule.NONE else "review"
+    if not forced:
+        raise unmet_error(row, policy, lacking)
+    transitions.note_by_system(tx, row, f"{tx.actor.id} sets DONE by force; missing: {'; '.join(lacking)}")
+    return "force"
+
+
+def missing_of(tx: Tx, row: TaskRow, policy: Policy, work: Work) -> list[str]:
+    """Return what the work lacks for DONE under the policy."""
+    entries: Collection[Evidence] = ()
+    if policy.evidence is not EvidenceRule.NONE:
+        entries = submissions.evidence_of(tx, row.id)
+    return missing(policy, orjson.loads(row.acceptance), entries, work)
+
+
+def unmet_error(row: TaskRow, policy: Policy, lacking: list[str]) -> PolicyUnmet:
+    """Return the error for a task that the policy keeps from DONE."""
+    return PolicyUnmet(
+        f"task {row.id} cannot be DONE under the policy of its project; missing: {'; '.join(lacking)}",
+        hint=_HINTS[policy.review],
+        task_id=row.id,
+        missing=lacking,
+    )
+
+
+def work_of(submission: SubmissionRow) -> Work:
+    """Return the submitted work with its approval, if any."""
+    is_approved = submission.verdict == ReviewVerdict.APPROVED
+    return Work(
+        evidence_ids=frozenset(orjson.loads(submission.evidence)),
+        commit=submission.commit_id,
+        is_approved=is_approved,
+        is_approved_by_person=is_approved and submission.reviewer_kind == "person",
+    )
+
+
+def current_work(tx: Tx, row: TaskRow, *, fence: int = 0, recorded: Collection[int] = ()) -> Work:
+    """Return the work on the task: the submitted work, or else the work under this fence with `recorded` evidence."""
+    submission = None if row.submission_id is None else submissions.get(tx, row.submission_id)
+    if submission is None:
+        return Work(fence=fence, evidence_ids=frozenset(recorded))
+    work = work_of(submission)
+    return work._replace(evidence_ids=frozenset([*work.evidence_ids, *recorded]))
