@@ -1,6 +1,6 @@
 """Authorization: the role that an operation requires, and the agent that a call acts as."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from project_manager.domain.actors import (
     LOCAL,
@@ -28,7 +28,9 @@ def check_role(operation: Operation, actor: Actor) -> None:
         )
 
 
-def rate_limit_actor(operation: Operation, raw: Mapping[str, object], caller: Caller, known: str | None) -> Actor:
+def rate_limit_actor(
+    operation: Operation, raw: Mapping[str, object], caller: Caller, known: Callable[[Caller], str | None]
+) -> Actor:
     """Return the agent for which the rate limit counts a call.
 
     It is the one that the raw input names, else the `known` one of the connection, else the caller.
@@ -38,7 +40,7 @@ def rate_limit_actor(operation: Operation, raw: Mapping[str, object], caller: Ca
     names = aliases_by_field(operation.command)[operation.acts_as]
     given = next((raw[name] for name in names if name in raw), None)
     if not isinstance(given, str) or not given.strip() or asks_for_id(given):
-        given = known
+        given = known(caller)
     if given is None:
         return caller.actor
     return Actor(given.strip()[:AGENT_ID_CHARACTERS], "agent", caller.actor.role)

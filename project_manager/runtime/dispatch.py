@@ -113,8 +113,8 @@ class Runtime:
         bind_context(caller.request_id, caller.actor.token_id)
         try:
             check_role(operation, caller.actor)
-            known = self._connections.known(caller)
-            self._rate_limits.check(caller.actor, rate_limit_actor(operation, raw, caller, known), started)
+            counted = rate_limit_actor(operation, raw, caller, self._connections.known)
+            self._rate_limits.check(caller.actor, counted, started)
             command = await _validate(operation, raw)
             if operation.authorize is not None:
                 operation.authorize(command, caller.actor, caller.interface)

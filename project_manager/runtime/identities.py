@@ -2,12 +2,11 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from project_manager.clock import monotonic
-from project_manager.domain.actors import Actor, agent_required, asks_for_id, check_agent_id
+from project_manager.domain.actors import Actor, Role, agent_required, asks_for_id, check_agent_id
 from project_manager.domain.errors import AgentMismatch, Invalid
 from project_manager.domain.identities import prefix_of
 from project_manager.domain.names import name_key
@@ -36,8 +35,7 @@ class Scope(NamedTuple):
     project: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """The agent of a call that its command does not name, or None.
 
     `command` does not ask for an issued id any more. `is_shown` is whether the result names the id. `is_kept` is
@@ -127,7 +125,7 @@ class Identities:
         kept = self._kept.get(_key(caller, caller.connection.memory)) if keeps else None
         if kept is not None and kept != named:
             raise _mismatch(f"this connection acts as {kept!r}", named, kept)
-        is_new = keeps and kept is None and _acts(operation)
+        is_new = keeps and kept is None and _acts(operation) and caller.actor.role >= Role.AGENT
         return Identity(command, is_shown=scope.is_auto, is_kept=is_new)
 
     async def _kept_or_issued(
@@ -135,9 +133,12 @@ class Identities:
     ) -> Identity:
         """Return the identity of a call that names no agent. It `asks` for an id itself, or its connection does."""
         agent_id = await self._kept_id(operation, caller, is_auto=is_auto)
-        if agent_id is None and (asks or (is_auto and _acts(operation))):
+        may_act = caller.actor.role >= Role.AGENT  # a viewer never holds a lease
+        if agent_id is None and may_act and (asks or (is_auto and _acts(operation))):
             agent_id = await self._issue(operation, command, caller)
         if agent_id is None:
+            if asks:
+                raise agent_required(f"`{operation.acts_as}` cannot be `auto`: a viewer gets no agent id")
             return Identity(command)
         return Identity(_with_agent(operation, command, agent_id) if asks else command, agent_id, is_shown=True)
 

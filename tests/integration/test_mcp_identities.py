@@ -408,6 +408,15 @@ async def test_an_id_of_another_token_is_not_kept_by_a_session(api: OperationsCl
         assert made["agent_id"].startswith("claude-")
 
 
+async def test_a_viewer_gets_no_id(api: OperationsClient) -> None:
+    async with served(api.runtime, guard=lambda app: with_middleware(app, api.runtime)) as bare:
+        bare.http.headers.update(await new_token(api, "viewer"))
+        for arguments in ({}, {"agent_id": "auto"}):
+            text = await ask(bare, "2025", "/mcp?agent_id=auto", "get_context", **arguments)
+            assert text.startswith("AGENT_REQUIRED: `agent_id` ")
+    assert [row["id"] for row in (await api.call("list_agents"))["items"]] == ["local"]
+
+
 async def test_a_client_without_a_session_learns_how_to_get_its_id(api: OperationsClient) -> None:
     async with served(api.runtime) as bare:
         for path, arguments in (("/mcp?agent_id=auto", {}), ("/mcp", {"agent_id": "auto"}), ("/mcp", {})):
