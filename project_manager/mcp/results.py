@@ -187,7 +187,12 @@ def _rows(result: Json) -> Json:
 
 
 def _row(row: Json) -> Json:
-    """Return a row of a list of tasks. A fence that `fields` selects stays if the row has no lease."""
+    """Return a row of a list of tasks. A fence that `fields` selects stays if the row has no lease.
+
+    `worked_by` is omitted if it repeats the holder.
+    """
+    if row.get("worked_by") is not None and row.get("worked_by") == row.get("holder"):
+        row = _without(row, "worked_by")
     return {**_task(row), **({} if row.get("lock") else _only(row, ("fence",)))}
 
 
