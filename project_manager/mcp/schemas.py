@@ -111,6 +111,7 @@ def _flat(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Schema:
         flat["minimum"] = least
     if flat["type"] == "array":
         flat["items"] = _flat(inner.get("items", {"type": "string"}), whole)
+        flat["items"].pop("description", None)  # that of the list suffices
     description = node.get("description") or inner.get("description")
     if description:
         flat["description"] = description

@@ -211,7 +211,7 @@ def _listing(connection: ClientConnection, actor: Actor) -> Listing:
 def tool_list(tools: str, dialect: Dialect, listing: Listing = LISTED_ALL) -> Result:
     """Return the result of `tools/list` for this profile, with the arguments of `listing`."""
     entries = [
-        _tool_definition(row, row.tool, dialect, listing)
+        _tool_definition(row, row.tool.in_profile(Profile(tools)), dialect, listing)
         for row in OPERATIONS
         if row.tool is not None and Profile(tools).includes(row.tool.profile)
     ]

@@ -22,6 +22,7 @@ AGENTS = (
             "agent_id project_id project_name epic_id epic_name budget_tokens",
             profile=Profile.LOOP,
             required=("agent_id",),
+            beyond_loop="project_id epic_id budget_tokens",
         ),
         raises=(ProjectNotFound, EpicNotFound),
     ),

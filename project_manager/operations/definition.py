@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -86,7 +86,8 @@ class Hints:
 class Tool:
     """The MCP tool of an operation.
 
-    `listed` names the listed arguments, in order; the tool accepts the others too. `defaults` are added when absent.
+    `listed` names the listed arguments, in order; the tool accepts the others too. The profile `loop` lists none of
+    `beyond_loop`. `defaults` are added when absent.
     `clearable` maps each field that the argument `clear` can empty to its empty value. `required` ones are required
     over MCP only; the agent id may come from a bound token. A call that sets a field of `named_for` needs an agent id.
     `operator_only` flags need the token of an operator that is not bound to an agent.
@@ -101,6 +102,12 @@ class Tool:
     required: tuple[str, ...] = ()
     named_for: tuple[str, ...] = ()
     operator_only: tuple[str, ...] = ()
+    beyond_loop: str = ""
+
+    def in_profile(self, profile: Profile) -> "Tool":
+        """Return the tool with the arguments that this profile lists."""
+        omitted = self.beyond_loop.split() if profile is Profile.LOOP else []
+        return replace(self, listed=" ".join(name for name in self.arguments if name not in omitted))
 
     @cached_property
     def arguments(self) -> tuple[str, ...]:

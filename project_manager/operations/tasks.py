@@ -173,6 +173,7 @@ TASKS = (
             "task_id status agent_id fence note evidence commit branch reopen request_id",
             profile=Profile.LOOP,
             required=("agent_id",),
+            beyond_loop="reopen",
             operator_only=("force",),
         ),
         raises=(

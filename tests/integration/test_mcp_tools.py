@@ -34,6 +34,7 @@ CORE = [
     "list_epics",
     "add_task_log",
     "wait_for_events",
+    "review_task",
 ]
 LOOP = {"claim_next_task", "renew_task_lock", "add_task_log", "update_task_status", "release_task_lock", "get_context"}
 AGREED = Path(__file__).with_name("snapshots") / "mcp_tools.json"
