@@ -26,11 +26,12 @@ def token() -> None:
     help="viewer (read), agent (work on tasks) or operator (full access).",
 )
 @click.option("--agent-id", metavar="ID", help="Bind the token to this agent id.")
+@click.option("--attest", is_flag=True, help="Let it record evidence that it has observed, for a runner or CI.")
 @click.option("-o", "--output", type=FILE, metavar="FILE", help="Write the secret to this new file (mode 0600).")
 @settings_options
 @json_option
 def token_create(
-    *, name: str, role: str, agent_id: str | None, output: Path | None, source: Source, as_json: bool
+    *, name: str, role: str, agent_id: str | None, attest: bool, output: Path | None, source: Source, as_json: bool
 ) -> int:
     """Create a token called NAME and print its secret once, or write it to a file. Only a hash is stored.
 
@@ -38,10 +39,11 @@ def token_create(
     Examples:
       project-manager token create ada --role operator
       project-manager token create worker-1 --agent-id claude-1 --output worker-1.token
+      project-manager token create ci --agent-id ci --attest
     """
     from project_manager.cli import tokens
 
-    raw = {"name": name, "role": role, **flags(agent_id=agent_id)}
+    raw = {"name": name, "role": role, **flags(agent_id=agent_id), "attests": attest}
     return tokens.create_token(source.settings(), raw, as_json, output)
 
 

@@ -29,6 +29,7 @@ def create_token(settings: Settings, raw: dict[str, Any], as_json: bool, output:
     if output is None:
         click.echo(token.secret)
     bound = f", bound to the agent {token.agent_id}" if token.agent_id else ""
+    bound += ", may attest evidence" if token.attests else ""
     place = "The secret is shown only once." if output is None else f"The secret is in {output}."
     click.echo(f"Token {token.id} {token.name!r} created with the role {token.role}{bound}. {place}", err=True)
     return Exit.DONE

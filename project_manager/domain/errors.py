@@ -8,7 +8,8 @@ ProjectManagerError
 │                        MalformedRequest
 ├── Unauthorized         no valid token
 ├── Forbidden            authenticated, but not permitted     RoleRequired, AgentMismatch, HostNotAllowed,
-│                        OriginNotAllowed, OwnReview, BoundTokenRequired, AttestationRequired
+│                        OriginNotAllowed, OwnReview, BoundTokenRequired, AttestationRequired,
+│                        PersonRequired
 ├── NotFound             ProjectNotFound, EpicNotFound, TaskNotFound, TokenNotFound, AgentNotFound,
 │                        KnowledgeNotFound, AssumptionNotFound, PauseNotFound, RouteNotFound
 ├── MethodNotAllowed     the path exists, the method does not
@@ -109,6 +110,12 @@ class OwnReview(Forbidden):
 
 class BoundTokenRequired(Forbidden):
     default_hint = "Create a token for this agent: `project-manager token create NAME --agent-id ID`."
+
+
+class PersonRequired(Forbidden):
+    default_hint = (
+        "An operator approves on the dashboard after a sign-in, or over REST with a token without an agent id."
+    )
 
 
 class AttestationRequired(Forbidden):

@@ -26,6 +26,7 @@ class Evidence(NamedTuple):
 
     `fence` is that of the lease under which it was recorded, or 0. `criterion_text` is the text of the criterion at
     that time, so that evidence does not count for another criterion. `exit_code` is the one of `command`.
+    Imported evidence counts for no work.
     """
 
     log_id: int
@@ -37,6 +38,7 @@ class Evidence(NamedTuple):
     exit_code: int | None = None
     commit: str | None = None
     url: str | None = None
+    imported: bool = False
 
     @property
     def is_successful(self) -> bool:

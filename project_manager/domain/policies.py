@@ -93,6 +93,8 @@ class Work(NamedTuple):
 
     def has(self, entry: Evidence) -> bool:
         """Return whether the evidence belongs to the work. Later observed evidence belongs to it by its commit."""
+        if entry.imported:
+            return False
         return (
             entry.log_id in self.evidence_ids
             or (self.fence != 0 and entry.fence == self.fence)

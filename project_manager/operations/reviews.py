@@ -5,6 +5,7 @@ from project_manager.domain.errors import (
     BoundTokenRequired,
     NotInReview,
     OwnReview,
+    PersonRequired,
     StaleSubmission,
     TaskNotFound,
 )
@@ -24,7 +25,15 @@ REVIEWS = (
         tool=Tool(
             "Review submitted work", WRITES, "task_id verdict digest body agent_id fence", required=("agent_id",)
         ),
-        raises=(*LEASE_ERRORS, OwnReview, BoundTokenRequired, NotInReview, StaleSubmission, AlreadyReviewed),
+        raises=(
+            *LEASE_ERRORS,
+            OwnReview,
+            BoundTokenRequired,
+            PersonRequired,
+            NotInReview,
+            StaleSubmission,
+            AlreadyReviewed,
+        ),
         status=201,
     ),
     Operation(

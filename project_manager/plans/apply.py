@@ -9,6 +9,7 @@ from project_manager.domain.errors import Invalid
 from project_manager.domain.events import ImportFinished, TaskCreated
 from project_manager.domain.hints import did_you_mean
 from project_manager.domain.names import suggestion
+from project_manager.domain.policies import parse
 from project_manager.domain.readiness import Withheld
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import PLAIN
@@ -25,6 +26,8 @@ from project_manager.store import bulk, events, meta, seals, subtasks, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
+_IMPORT = "import"
+"""What completed a task that is imported as DONE. It does not satisfy the policy of the project."""
 _REPORT_EVERY = 100
 _SUGGESTIONS = 10
 _SEALED_AT_ONCE = 250
@@ -196,8 +199,9 @@ class PlanWriter:
         if project.row is None:
             project.row = lookup.create_project(tx, project.name, "" if spec is None else spec.description)
             project.id = project.row.id
-            if spec is not None and spec.archived:
-                project.row = projects.write(tx, project.row, {}, archived=True)
+            if spec is not None and (spec.archived or spec.policy is not None):
+                values = {"policy": projects.stored_policy(spec.policy)}
+                project.row = projects.write(tx, project.row, values, archived=spec.archived or None)
         elif project.changed:
             # `archived` is no plain field: its column holds a time, and each task has a copy of the flag.
             values = {name: value for name, value in project.changed.items() if name != "archived"}
@@ -217,7 +221,10 @@ class PlanWriter:
             spec = task.planned.with_defaults()
             for entry in spec["log"]:
                 values = {"author": entry.author, "kind": entry.kind, "body": entry.body, "created_at": entry.at}
-                bulk.write(self._tx, "task_logs", {"task_id": task_id, **values})
+                details = None if entry.evidence is None else entry.evidence.details()
+                bulk.write(self._tx, "task_logs", {"task_id": task_id, **values, "details": details})
+            for submission in spec["submissions"]:
+                bulk.write(self._tx, "submissions", {"task_id": task_id, **submission.row()})
             diff_knowledge.write_assumptions(self._tx, spec["assumptions"], task_id)
             self._advance()
 
@@ -234,6 +241,7 @@ class PlanWriter:
             "created_by": spec["created_by"] or self._tx.actor.id,
             "created_at": now if spec["created_at"] is None else spec["created_at"],
             "completed_at": completed_at if spec["status"] is Status.DONE else None,
+            "completed_by": _IMPORT if spec["status"] is Status.DONE and self._has_policy(task) else None,
             "fence": self._fence,
             "attempts": spec["attempts"],
             "withheld": int(self._paused(task.project.id) | archived),
@@ -244,6 +252,9 @@ class PlanWriter:
         if project_id not in self._flags:
             self._flags[project_id] = pauses.flags_of_new_task(self._tx, project_id)
         return self._flags[project_id]
+
+    def _has_policy(self, task: TaskChange) -> bool:
+        return task.project.row is not None and not parse(task.project.row.policy).is_empty
 
     def _edit(self, task: TaskChange, row: TaskRow) -> None:
         """Write the changed fields. A change of links alone also writes the row, to increment its version."""

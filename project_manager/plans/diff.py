@@ -5,6 +5,7 @@ from typing import Any
 
 from project_manager.clock import rfc3339
 from project_manager.domain.names import name_key
+from project_manager.domain.policies import parse
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import EPIC_PLAIN, PLAIN, PROJECT_PLAIN
 from project_manager.plans.changes import EpicChange, PlanDiff, ProjectChange, TaskChange
@@ -15,6 +16,7 @@ from project_manager.plans.reader import Plan, PlannedProject, PlannedTask
 from project_manager.plans.references import References, TaskRef
 from project_manager.plans.yaml_tree import Position
 from project_manager.schemas.commands import Command
+from project_manager.services.projects import stored_policy
 from project_manager.services.serializers import lease_of
 from project_manager.store import bulk, epics, projects
 from project_manager.store.epics import EpicRow
@@ -139,6 +141,10 @@ class Comparison:
         status: Status | None = task.planned.values.get("status")
         if not self._overwrite or status in (None, row.status) or lease_of(row, self._tx.now) is not None:
             return None
+        if status is Status.DONE and not parse(_stricter_policy(task.project)).is_empty:
+            message = f"the policy of project {task.project.name!r} does not allow an import to set DONE"
+            hint = "Omit the status, and finish the task as the policy demands."
+            self.diagnostics.append(Diagnostic(task.planned.position, "status", message, hint))
         return status
 
     def _find_unplanned(self) -> None:
@@ -199,11 +205,20 @@ class _Matcher:
         return next(iter(keyless if task.external_key is not None else [*keyless, *free]), None)
 
 
+def _stricter_policy(project: ProjectChange) -> str:
+    """Return the policy that the plan sets, unless it sets none, else the present one. Imports relax no policy."""
+    planned: str = project.changed.get("policy", "{}")
+    present = "{}" if project.row is None else project.row.policy
+    return present if parse(planned).is_empty else planned
+
+
 def _project_changes(project: ProjectChange, row: ProjectRow) -> dict[str, Any]:
     if project.planned is None:
         return {}
     spec = project.planned.spec
     changed = _changes(spec, row, PROJECT_PLAIN)
+    if "policy" in spec.model_fields_set and (policy := stored_policy(spec.policy)) != row.policy:
+        changed["policy"] = policy
     if "archived" in spec.model_fields_set and spec.archived != (row.archived_at is not None):
         changed["archived"] = spec.archived
     return changed

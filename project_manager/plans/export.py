@@ -4,6 +4,7 @@ Content that grows with the database is read during serialization, a few tasks o
 Only names and links of all tasks stay in memory, because any task can be referenced.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,11 +13,13 @@ from project_manager.domain.task_fields import INSTANTS, TASK_FIELDS, Field
 from project_manager.plans import export_knowledge
 from project_manager.plans.export_knowledge import KnowledgeIndex
 from project_manager.plans.references import Resolver, TaskRef
+from project_manager.schemas.logs import NewEvidence
 from project_manager.services import lookup, resolve
 from project_manager.store import bulk, epics, projects, subtasks
 from project_manager.store.epics import EpicRow
 from project_manager.store.logs import LogRow
 from project_manager.store.projects import ProjectRow
+from project_manager.store.submissions import SubmissionRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -25,6 +28,8 @@ _TASK_KEYS = list(
     dict.fromkeys(["name", "external_key", "parent", *(field.name for field in TASK_FIELDS if field.plan)])
 )
 """The keys of a task in the order of the plan. The two that identify it come first."""
+
+_EVIDENCE = tuple(NewEvidence.model_fields)
 
 
 def document(tx: Tx, only: str | None) -> dict[str, Any]:
@@ -103,6 +108,8 @@ class _Export:
             spec["description"] = lookup.project(self._tx, row.id).description
         if row.archived_at is not None:
             spec["archived"] = True
+        if row.policy != "{}":
+            spec["policy"] = json.loads(row.policy)
         inside = self._epics.get(row.id)
         spec |= {"epics": map(self._epic, inside)} if inside else {}
         return spec | ({"knowledge": self._knowledge(row)} if row.id in self._titles.ids_by_project else {})
@@ -126,11 +133,15 @@ class _Export:
         ids = self._inside.get((project_id, epic_id), [])
         for start in range(0, len(ids), bulk.AT_ONCE):
             some = ids[start : start + bulk.AT_ONCE]
-            logged, assumed = [bulk.parents(self._tx, table, "task_id", some) for table in ("task_logs", "assumptions")]
+            tables = ("task_logs", "submissions", "assumptions")
+            logged, submitted, assumed = [bulk.parents(self._tx, table, "task_id", some) for table in tables]
             for row in bulk.tasks_of(self._tx, some):
                 spec = self._task(row)
                 if row.id in logged:
                     spec["log"] = map(_entry, bulk.children(self._tx, LogRow, "task_logs", "task_id", row.id))
+                if row.id in submitted:
+                    found = bulk.children(self._tx, SubmissionRow, "submissions", "task_id", row.id)
+                    spec["submissions"] = map(_submission, found)
                 if row.id in assumed:
                     spec["assumptions"] = export_knowledge.assumptions(self._tx, row.id)
                 yield spec
@@ -170,5 +181,27 @@ def _exported(field: Field, stored: Any) -> Any:
     return rfc3339(value) if field.kind in INSTANTS else value
 
 
-def _entry(row: LogRow) -> dict[str, str]:
-    return {"author": row.author, "kind": row.kind, "at": rfc3339(row.created_at), "body": row.body}
+def _entry(row: LogRow) -> dict[str, Any]:
+    entry = {"author": row.author, "kind": row.kind, "at": rfc3339(row.created_at), "body": row.body}
+    if row.kind != "evidence" or row.details is None:
+        return entry
+    details = json.loads(row.details)
+    return {**entry, "evidence": {name: details[name] for name in _EVIDENCE if details.get(name) is not None}}
+
+
+def _submission(row: SubmissionRow) -> dict[str, Any]:
+    values = {
+        "round": row.round,
+        "author": row.author,
+        "summary": row.summary or None,
+        "branch": row.branch,
+        "commit": row.commit_id,
+        "digest": row.digest,
+        "at": rfc3339(row.created_at),
+        "verdict": row.verdict,
+        "reviewer": row.reviewer,
+        "reviewer_kind": row.reviewer_kind,
+        "body": row.body,
+        "reviewed_at": None if row.reviewed_at is None else rfc3339(row.reviewed_at),
+    }
+    return {name: value for name, value in values.items() if value is not None}

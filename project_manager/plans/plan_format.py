@@ -1,16 +1,21 @@
 """The plan format: the keys of a document, a project, an epic and a task."""
 
-from typing import Annotated
+import json
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 
 from project_manager.domain import limits
+from project_manager.domain.evidence import Source
 from project_manager.domain.logs import LogKind
 from project_manager.domain.names import INBOX
+from project_manager.domain.reviews import ReviewVerdict
 from project_manager.domain.statuses import EpicStatus, Status
 from project_manager.plans.knowledge_reader import COMPOSED_REFERENCE, REFERENCE_CHARACTERS, Assumptions, Author
 from project_manager.schemas import fields
 from project_manager.schemas.commands import Command
+from project_manager.schemas.logs import NewEvidence
+from project_manager.schemas.projects import PolicyFields
 from project_manager.schemas.tasks import PlainFields
 
 
@@ -31,6 +36,17 @@ Reference = Annotated[
 References = Annotated[list[Reference], fields.max_items(limits.LINKS), BeforeValidator(_as_list)]
 
 
+class PlanEvidence(NewEvidence):
+    """The structured fields of evidence."""
+
+    source: Source = Source.REPORTED
+
+    def details(self) -> str:
+        """Return the details of the log entry. Imported evidence belongs to no work that a policy judges."""
+        known = {name: value for name, value in self.model_dump(mode="json").items() if value is not None}
+        return json.dumps({**known, "fence": 0, "imported": True}, ensure_ascii=False)
+
+
 class PlanLog(Command):
     """An entry of a task log."""
 
@@ -38,6 +54,29 @@ class PlanLog(Command):
     kind: LogKind
     at: fields.Instant
     body: fields.Text
+    evidence: PlanEvidence | None = None
+
+
+class PlanSubmission(Command):
+    """A submission with its review. An import records it as history, so it approves nothing."""
+
+    round: Annotated[fields.Integer, Field(ge=1, le=1_000_000)]
+    author: Author
+    summary: fields.Text = ""
+    branch: fields.Branch | None = None
+    commit: fields.Commit | None = None
+    digest: fields.Digest
+    at: fields.Instant
+    verdict: ReviewVerdict | None = None
+    reviewer: Author | None = None
+    reviewer_kind: Literal["person", "agent", "unknown"] | None = None
+    body: fields.Text | None = None
+    reviewed_at: fields.Instant | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Return the columns of the submission, except for its task."""
+        row = self.model_dump(mode="json", exclude={"at", "commit"})
+        return {**row, "commit_id": self.commit, "created_at": self.at, "fence": 0, "evidence": "[]"}
 
 
 class PlanTask(PlainFields):
@@ -52,6 +91,7 @@ class PlanTask(PlainFields):
     created_at: fields.Instant | None = None
     completed_at: fields.Instant | None = None
     log: list[PlanLog] = Field(default_factory=list)
+    submissions: list[PlanSubmission] = Field(default_factory=list)
     assumptions: Assumptions
 
 
@@ -84,6 +124,7 @@ class PlanProject(Command):
     name: fields.Name
     description: fields.Text = ""
     archived: fields.Flag = False
+    policy: PolicyFields | None = None
     epics: list[object] = Field(default_factory=list)
     tasks: list[object] = Field(default_factory=list)
     knowledge: list[object] = Field(default_factory=list)

@@ -23,7 +23,7 @@ class ListSubmissions(Paged):
 
 @dataclass(frozen=True, slots=True)
 class ReviewView:
-    """The verdict on a submission. `reviewer_kind` is person or agent."""
+    """The verdict on a submission. `reviewer_kind` is person, agent, or unknown for a caller without a token."""
 
     verdict: str
     reviewer: str

@@ -12,14 +12,16 @@ from project_manager.domain.errors import (
     Invalid,
     NotInReview,
     OwnReview,
+    PersonRequired,
     StaleSubmission,
 )
 from project_manager.domain.events import TaskReviewed, TaskSubmitted
+from project_manager.domain.evidence import is_person
 from project_manager.domain.leases import UnlockReason
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.domain.names import name_key
 from project_manager.domain.offers import OfferReason
-from project_manager.domain.policies import Work, parse
+from project_manager.domain.policies import Reviewer, Work, parse
 from project_manager.domain.reviews import ReviewVerdict, Submitted, digest_of
 from project_manager.domain.statuses import Status
 from project_manager.schemas import reviews as schemas
@@ -94,11 +96,12 @@ def review(tx: Tx, command: schemas.ReviewTask) -> schemas.ReviewedView:
     row = lookup.task(tx, command.task_id)
     submission = None if row.submission_id is None else submissions.get(tx, row.submission_id)
     _check_reviewer(tx, row, submission)
+    _check_person(tx, row, command.verdict)
     submission = _check_submission(tx, row, submission, command.digest)
     if tx.actor.is_agent or command.fence is not None:
         check_lease(tx, row, command.fence)
-    kind = "agent" if tx.actor.is_agent else "person"
-    written = submissions.set_review(tx, submission.id, command.verdict, tx.actor.id, kind, command.body)
+    kind = "person" if is_person(tx.actor) else "agent" if tx.actor.is_agent else "unknown"
+    written = submissions.set_review(tx, submission, command.verdict, tx.actor.id, kind, command.body)
     if written is None:
         raise _already_reviewed_error(submission)
     updated, missing = _apply(tx, row, written)
@@ -183,6 +186,13 @@ def _check_reviewer(tx: Tx, row: TaskRow, submission: SubmissionRow | None) -> N
         raise BoundTokenRequired("an agent reviews only with a token that is bound to its agent id")
 
 
+def _check_person(tx: Tx, row: TaskRow, verdict: ReviewVerdict) -> None:
+    """Check that only a person approves where the policy demands it. Raises PersonRequired."""
+    demands_person = parse(row.policy).reviewer is Reviewer.PERSON
+    if demands_person and verdict is ReviewVerdict.APPROVED and not is_person(tx.actor):
+        raise PersonRequired(f"the policy of task {row.id} demands the approval of a person", task_id=row.id)
+
+
 def _check_submission(tx: Tx, row: TaskRow, submission: SubmissionRow | None, digest: str) -> SubmissionRow:
     """Return the submission with this digest. Raises NotInReview, StaleSubmission, AlreadyReviewed."""
     if submission is None or submission.digest != digest:
@@ -196,9 +206,15 @@ def _check_submission(tx: Tx, row: TaskRow, submission: SubmissionRow | None, di
         if known is not None:
             message = f"task {row.id} has changed since this submission"
         raise StaleSubmission(message, task_id=row.id, digest=present)
-    if submission.verdict is not None:
+    if submission.verdict is not None and not _may_be_replaced(tx, row, submission):
         raise _already_reviewed_error(submission)
     return submission
+
+
+def _may_be_replaced(tx: Tx, row: TaskRow, submission: SubmissionRow) -> bool:
+    """Return whether the verdict of a person replaces an approval that does not count under the present policy."""
+    demands_person = parse(row.policy).reviewer is Reviewer.PERSON
+    return demands_person and submission.reviewer_kind != "person" and is_person(tx.actor)
 
 
 def _already_reviewed_error(submission: SubmissionRow) -> AlreadyReviewed:

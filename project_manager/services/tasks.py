@@ -140,6 +140,7 @@ def add(
             "created_by": tx.actor.id,
             "created_at": tx.now,
             "completed_at": tx.now if new.status is Status.DONE else None,
+            "completed_by": None,
             "fence": meta.fence_floor(tx),
             "attempts": 0,
             "withheld": pauses.flags_of_new_task(tx, project.id),

@@ -92,7 +92,7 @@ def stored(tx: Tx, table: str, column: str, value: int) -> Digests:
 
 
 def digests_of_new_tasks(tx: Tx, task_ids: Collection[int]) -> dict[int, Digests]:
-    """Return the digests of new tasks with their log entries, assumptions and verdicts, by task id."""
+    """Return the digests of new tasks with their log entries, submissions, assumptions and verdicts, by task id."""
     assumptions = _grouped(tx, "assumptions", "task_id", task_ids)
     verdicts = _grouped(tx, "assumption_verdicts", "assumption_id", [*chain.from_iterable(assumptions.values())])
     judged = {
@@ -102,6 +102,7 @@ def digests_of_new_tasks(tx: Tx, task_ids: Collection[int]) -> dict[int, Digests
     by_table = {
         "tasks": _grouped(tx, "tasks", "id", task_ids),
         "task_logs": _grouped(tx, "task_logs", "task_id", task_ids),
+        "submissions": _grouped(tx, "submissions", "task_id", task_ids),
         "assumptions": assumptions,
         "assumption_verdicts": judged,
     }

@@ -55,7 +55,7 @@ _SET_CURRENT = Statement(
 )
 _SET_REVIEW = Statement(
     update(submissions)
-    .where(_c.id == bindparam("submission_id"), _c.verdict.is_(None))
+    .where(_c.id == bindparam("submission_id"), _c.verdict.is_not_distinct_from(bindparam("read_verdict")))
     .values(bindparams(*_REVIEW))
     .returning(*_COLUMNS)
 )
@@ -87,6 +87,7 @@ _EVIDENCE = Statement(
     .limit(bindparam("limit"))
 )
 _AUTHORS = Statement(select(task_logs.c.id, task_logs.c.author).where(is_among(task_logs.c.id, "ids")))
+_EVIDENCE_FIELDS = ("criterion", "criterion_text", "command", "exit_code", "commit", "url")
 EVIDENCE_READ = 1000
 """The newest entries of evidence that a policy considers, so that a long log costs little."""
 
@@ -122,11 +123,12 @@ def with_digest(tx: Tx, task_id: int, digest: str) -> SubmissionRow | None:
 
 
 def set_review(
-    tx: Tx, submission_id: int, verdict: ReviewVerdict, reviewer: str, reviewer_kind: str, body: str
+    tx: Tx, current: SubmissionRow, verdict: ReviewVerdict, reviewer: str, reviewer_kind: str, body: str
 ) -> SubmissionRow | None:
-    """Store the first verdict on the submission and return the new row. Return None when it has a verdict."""
+    """Store the verdict on the submission and return the new row. Return None when another verdict has come first."""
     values = {"verdict": verdict.value, "reviewer": reviewer, "reviewer_kind": reviewer_kind, "body": body}
-    return _SET_REVIEW.one(tx, SubmissionRow._make, submission_id=submission_id, **values, reviewed_at=tx.now)
+    read = {"submission_id": current.id, "read_verdict": current.verdict}
+    return _SET_REVIEW.one(tx, SubmissionRow._make, **read, **values, reviewed_at=tx.now)
 
 
 def reworks(tx: Tx, task_id: int) -> int:
@@ -142,8 +144,9 @@ def evidence_of(tx: Tx, task_id: int) -> list[Evidence]:
 
 def evidence(log_id: int, details: dict[str, Any]) -> Evidence:
     """Return the evidence of a log entry from its details."""
-    known = {name: details.get(name) for name in Evidence._fields[3:]}
-    return Evidence(log_id, details["fence"], Source(details["source"]), **known)
+    known = {name: details.get(name) for name in _EVIDENCE_FIELDS}
+    imported = bool(details.get("imported"))
+    return Evidence(log_id, details["fence"], Source(details["source"]), **known, imported=imported)
 
 
 def authors_of(tx: Tx, log_ids: list[int]) -> dict[int, str]:

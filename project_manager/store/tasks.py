@@ -191,7 +191,7 @@ WRITABLE = [
     *(field.name for field in TASK_FIELDS if field.editable and field.column and field.kind is not Kind.TASK),
 ]
 """The columns that an edit writes. `subtasks.set_parent` writes the parent, with the counters of both parents."""
-_GIVEN = ("project_id", "status", "created_by", "created_at", "completed_at", "fence", "withheld")
+_GIVEN = ("project_id", "status", "created_by", "created_at", "completed_at", "completed_by", "fence", "withheld")
 _INITIAL = {"version": 1, "lock_fenced": 0, "open_dependencies": 0, "unblocks": 0}
 _INSERTED = [name for name in ROW_FIELDS if name in {*WRITABLE, *_GIVEN, *_INITIAL, "updated_at"}]
 """Columns of a new task, in the order of the table."""
@@ -275,7 +275,8 @@ def _from_array(row: Row) -> TaskRow:
 def add(tx: Tx, values: dict[str, Any]) -> int:
     """Insert a task without links, index its texts and return its id.
 
-    `values` also have `project_id`, `status`, `created_by`, `created_at`, `completed_at`, `fence` and `withheld`.
+    `values` also have `project_id`, `status`, `created_by`, `created_at`, `completed_at`,
+    `completed_by`, `fence` and `withheld`.
     """
     return add_all(tx, [values])[0]
 

@@ -19,6 +19,7 @@ from project_manager.store.knowledge import KnowledgeLogRow
 from project_manager.store.logs import LogRow
 from project_manager.store.row_inserts import RowInsert
 from project_manager.store.statement import Statement
+from project_manager.store.submissions import SubmissionRow
 from project_manager.store.tables import metadata
 
 PREFIX = f"{store.__name__}."
@@ -101,11 +102,17 @@ SHAPES = [
 KNOWLEDGE = ("project_id", "epic_id", "task_id", "parent_id", "knowledge_id", "category", "q", "labels", "active")
 CHILDREN = (
     (LogRow, "task_logs", "task_id"),
+    (SubmissionRow, "submissions", "task_id"),
     (AssumptionRecord, "assumptions", "task_id"),
     (VerdictRow, "assumption_verdicts", "assumption_id"),
     (KnowledgeLogRow, "knowledge_logs", "knowledge_id"),
 )
-OF_TASKS = (("task_logs", "task_id"), ("assumptions", "task_id"), ("assumption_verdicts", "assumption_id"))
+OF_TASKS = (
+    ("task_logs", "task_id"),
+    ("submissions", "task_id"),
+    ("assumptions", "task_id"),
+    ("assumption_verdicts", "assumption_id"),
+)
 NEW_ROWS = ("task_logs", "submissions", "knowledge_items", "knowledge_logs", "assumptions", "assumption_verdicts")
 
 ARGUMENTS: dict[str, Arguments] = {
