@@ -13,9 +13,11 @@ does not need: `""`, `0`, `[]`, `false`. An edit must not store them. These rule
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+
 from project_manager.domain.errors import Invalid
 from project_manager.domain.hints import closest, did_you_mean
-from project_manager.mcp.schemas import Schema, flat_properties
+from project_manager.mcp.schemas import Schema, flat_properties, item_model
 from project_manager.operations.definition import CLEAR, Operation
 from project_manager.schemas.fields import parse_list
 from project_manager.schemas.validation import aliases_by_field, check_number_of_fields
@@ -53,6 +55,7 @@ class ToolArguments:
                 self._optional.update(dict.fromkeys(names, nodes[field]))
         if self._clearable:
             self._optional[CLEAR] = {"type": "array", "items": {"type": "string"}}
+        self._nested = {name: _optional_fields(item_model(operation.command, name)) for name in tool.nested}
         self._unlisted = self._clearable.keys() - set(tool.arguments)
 
     def read(self, given: Arguments, *, nullable: bool) -> ParsedArguments:
@@ -70,6 +73,10 @@ class ToolArguments:
         ignored += [name for name in nulls if self._fields.get(name) in self._unlisted]
         dropped = {*ignored, *nulls}
         arguments = {name: value for name, value in given.items() if name not in dropped}
+        for name, optional in self._nested.items():
+            items = arguments.get(name)
+            if isinstance(items, list):
+                arguments[name] = [_without_fillers(item, optional) for item in items]
         if self._clearable and CLEAR in arguments:
             self._empty(arguments, arguments.pop(CLEAR))
         for name, value in self._defaults.items():
@@ -105,6 +112,28 @@ class ToolArguments:
 
     def _clear_hint(self) -> str:
         return f"`clear` accepts {', '.join(self._clearable)}."
+
+
+def _optional_fields(model: type[BaseModel]) -> dict[str, Schema]:
+    """Return the schemas of the optional fields of the objects in a list, by each of their names."""
+    nodes = flat_properties(model)
+    return {
+        name: nodes[field]
+        for field, names in aliases_by_field(model).items()
+        if not model.model_fields[field].is_required()
+        for name in names
+    }
+
+
+def _without_fillers(item: object, optional: Mapping[str, Schema]) -> object:
+    """Return an object of a list without null and without impossible values of optional fields."""
+    if not isinstance(item, dict):
+        return item
+    return {
+        name: value
+        for name, value in item.items()
+        if name not in optional or (value is not None and not _is_filler_value(optional[name], value))
+    }
 
 
 def _is_filler_value(node: Schema, value: object) -> bool:

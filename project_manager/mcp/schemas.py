@@ -11,7 +11,7 @@ The type of an id is integer, because some clients refuse a list of types. Valid
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel
 
@@ -48,8 +48,10 @@ def input_schema(
 ) -> Schema:
     """Return the schema of a tool: its listed arguments, in order, and `clear` if the tool can empty fields."""
     flat = flat_properties(command)
-    listed = [name for name in tool.arguments if not listing.omits(name)]
-    properties = {name: _described(name, _without_minimum(flat[name])) for name in listed}
+    names = [name for name in tool.arguments if not listing.omits(name)]
+    properties = {name: _described(name, _without_minimum(flat[name])) for name in names}
+    for name, nested in tool.nested.items():
+        properties[name]["items"] = _object(item_model(command, name), nested.split(), dialect)
     required = [name for name in properties if command.model_fields[name].is_required() or name in tool.required]
     if not listing.requires_agent and _AGENT in properties:
         required = [name for name in required if name != _AGENT]
@@ -60,6 +62,25 @@ def input_schema(
             "items": {"type": "string", "enum": list(tool.clearable)},
             "description": "fields to clear",
         }
+    return _closed(properties, required, dialect)
+
+
+def item_model(command: type[BaseModel], name: str) -> type[BaseModel]:
+    """Return the model of the objects in a list of the command."""
+    (found,) = get_args(command.model_fields[name].annotation)
+    model: type[BaseModel] = found
+    return model
+
+
+def _object(model: type[BaseModel], names: list[str], dialect: Dialect) -> Schema:
+    """Return the schema of an object in a list, with the fields `names`. Clients know them by their names."""
+    flat = flat_properties(model)
+    bare = {name: _without_minimum(_described(name, {**flat[name], "description": ""})) for name in names}
+    return _closed(bare, [name for name in names if model.model_fields[name].is_required()], dialect)
+
+
+def _closed(properties: dict[str, Schema], required: list[str], dialect: Dialect) -> Schema:
+    """Return the schema of an object that has only these properties."""
     if dialect != "plain":
         optional = properties.keys() - set(required)
         properties = {name: _optional(node, dialect) if name in optional else node for name, node in properties.items()}

@@ -90,7 +90,8 @@ class Tool:
     `beyond_loop`. `defaults` are added when absent.
     `clearable` maps each field that the argument `clear` can empty to its empty value. `required` ones are required
     over MCP only; the agent id may come from a bound token. A call that sets a field of `named_for` needs an agent id.
-    `operator_only` flags need the token of an operator that is not bound to an agent.
+    `operator_only` flags need the token of an operator that is not bound to an agent. `nested` names the listed fields
+    of the objects in a list, by argument.
     """
 
     title: str
@@ -103,6 +104,7 @@ class Tool:
     named_for: tuple[str, ...] = ()
     operator_only: tuple[str, ...] = ()
     beyond_loop: str = ""
+    nested: Mapping[str, str] = field(default_factory=dict)
 
     def in_profile(self, profile: Profile) -> "Tool":
         """Return the tool with the arguments that this profile lists."""

@@ -91,6 +91,12 @@ TASKS = (
         schemas.CreatedTasksView,
         http="POST /api/tasks/bulk",
         acts_as="agent_id",
+        tool=Tool(
+            "Create tasks",
+            WRITES,
+            "tasks agent_id project_name",
+            nested={"tasks": "name ref parent depends_on description acceptance"},
+        ),
         raises=(
             ProjectNotFound,
             ProjectArchived,

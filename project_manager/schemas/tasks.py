@@ -72,7 +72,7 @@ class BulkTask(NewTask):
 
 class CreateTasks(IdempotentCommand):
     project_id: fields.Id | None = None
-    project_name: fields.Name | None = Field(None, description="or project_id; created if new")
+    project_name: fields.Name | None = None
     epic_id: fields.Id | None = None
     epic_name: fields.Name | None = Field(None, description="or epic_id; created if new")
     tasks: list[BulkTask] = Field(min_length=1, max_length=limits.BULK_TASKS)

@@ -15,7 +15,7 @@ from project_manager.schemas.epics import EpicView
 from project_manager.schemas.projects import ProjectView
 from project_manager.schemas.tasks import TASK_FIELD_NAMES
 from project_manager.services import lookup, serializers
-from project_manager.store import epics, events, meta, projects, task_rows, tasks
+from project_manager.store import epics, events, meta, projects, task_counts, task_rows
 from project_manager.store.task_rows import Chunk
 from project_manager.store.transaction import Tx
 
@@ -97,7 +97,7 @@ def _epics(tx: Tx, chosen: int | None) -> Iterator[Any]:
 
 def _projects(tx: Tx, chosen: int | None) -> Iterator[Any]:
     rows = [row for row in projects.list_with_excerpts(tx) if chosen in (None, row.id)]
-    counts = tasks.counts_by_project(tx, [row.id for row in rows])
+    counts = task_counts.counts_by_project(tx, [row.id for row in rows])
     for row in rows:
         yield _with_excerpt(serializers.project(row, counts[row.id]))
 

@@ -7,7 +7,7 @@ from project_manager.domain.pauses import sentence
 from project_manager.schemas.leases import BlockerCountView, ClaimNextTask, NothingReadyView
 from project_manager.services import leases, lookup, pauses, resolve
 from project_manager.services.claim_queue import claim_filters
-from project_manager.store import ready_tasks, tasks
+from project_manager.store import ready_tasks, task_counts
 from project_manager.store.transaction import Tx
 
 NOT_READY = "not ready (dependencies, defer_until, a conflict, a pause, no attempts left or an archived project)"
@@ -47,7 +47,7 @@ def _blocker(reason: str, number: int, is_minimum: bool = False) -> BlockerCount
 def count(tx: Tx, project_id: int | None) -> TaskCounts:
     """Count the tasks of a project, or all tasks, up to TOTAL_MAXIMUM + 1 of each kind."""
     limit = TOTAL_MAXIMUM + 1
-    by_status = tasks.counts_up_to(tx, limit, project_id)
+    by_status = task_counts.counts_up_to(tx, limit, project_id)
     return TaskCounts(by_status, ready_tasks.count_among_todo(tx, limit, project_id))
 
 

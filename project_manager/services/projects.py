@@ -14,7 +14,7 @@ from project_manager.schemas import projects as schemas
 from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import lookup, paging, pauses, resolve, serializers, transitions
 from project_manager.services.tasks import delete_tasks
-from project_manager.store import claim_search, epics, events, knowledge, projects, seals, tasks, withheld
+from project_manager.store import claim_search, epics, events, knowledge, projects, seals, task_counts, tasks, withheld
 from project_manager.store.projects import ProjectRow
 from project_manager.store.transaction import Tx
 
@@ -39,7 +39,7 @@ def stored_policy(given: schemas.PolicyFields | None) -> str:
 def get(tx: Tx, command: schemas.GetProject) -> schemas.ProjectView:
     """Read one project with the number of its tasks by status."""
     row = lookup.project(tx, command.project_id)
-    return serializers.project(row, tasks.counts_in_project(tx, row.id))
+    return serializers.project(row, task_counts.counts_in_project(tx, row.id))
 
 
 def update(tx: Tx, command: schemas.UpdateProject) -> schemas.ProjectView:
@@ -59,7 +59,7 @@ def update(tx: Tx, command: schemas.UpdateProject) -> schemas.ProjectView:
         values["policy"] = stored_policy(command.policy)
     archived = command.archived if "archived" in command.model_fields_set else None
     written = write(tx, row, values, archived=archived)
-    return serializers.project(written, tasks.counts_in_project(tx, row.id))
+    return serializers.project(written, task_counts.counts_in_project(tx, row.id))
 
 
 def _check_may_set_policy(tx: Tx) -> None:
@@ -128,7 +128,7 @@ def list_projects(tx: Tx, command: schemas.ListProjects) -> Page[schemas.Project
     filters = {"archived": archived}
     after = paging.start_id(command, filters)
     rows, has_more = projects.page(tx, archived=archived, after=after, limit=command.limit)
-    counts = tasks.counts_by_project(tx, [row.id for row in rows])
+    counts = task_counts.counts_by_project(tx, [row.id for row in rows])
     return paging.page(
         command,
         filters,

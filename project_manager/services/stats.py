@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from project_manager.domain.pauses import PauseScope
 from project_manager.domain.statuses import Status
-from project_manager.store import chain, leases, pauses, tasks
+from project_manager.store import chain, leases, pauses, task_counts
 from project_manager.store.chain import Head
 from project_manager.store.transaction import Tx
 
@@ -27,9 +27,9 @@ class Stats:
 
 def collect(tx: Tx) -> Stats:
     """Count the tasks by status, the leased tasks, the tasks completed today, and the pauses."""
-    counts = tasks.counts(tx)
+    counts = task_counts.counts(tx)
     by_status = {status.value: counts.get(status.value, 0) for status in Status}
-    completed_today = tasks.completed_since(tx, tx.now - tx.now % DAY_MS)
+    completed_today = task_counts.completed_since(tx, tx.now - tx.now % DAY_MS)
     paused = {scope.value: 0 for scope in PauseScope} | pauses.numbers(tx)
     return Stats(by_status, leases.count(tx), completed_today, chain.head(tx), paused)
 

@@ -94,9 +94,10 @@ def _written(tx: Tx, row: TaskRow, tags: list[str], created: lookup.Created) -> 
 
 
 def create_many(tx: Tx, command: schemas.CreateTasks) -> schemas.CreatedTasksView:
-    """Create up to 500 tasks in one step; depends_on and parent take ids, and refs of this call.
+    """Create many tasks; parent and depends_on take ids, or refs.
 
-    All or nothing. Refs may be of tasks in the same request, in any order.
+    At most 500, all or nothing. A ref is that of a task in this request, also of a later one. Without a project the
+    tasks go into the project and the epic of the first parent that exists, or into the project Inbox.
     """
     created: lookup.Created = {}
     _check_refs(command)
