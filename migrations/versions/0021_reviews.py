@@ -59,6 +59,11 @@ def upgrade() -> None:
     _create_identities()
     op.add_column("task_logs", sa.Column("details", TEXT))
     op.add_column("projects", sa.Column("policy", TEXT, nullable=False, server_default="{}"))
+    op.create_index("ix_knowledge_items_project_id_title", "knowledge_items", ["project_id", "title"])
+    is_active, rank = sa.text("active = 1"), ["project_id", "priority", "updated_at", "id"]
+    op.create_index(
+        "ix_knowledge_items_active", "knowledge_items", rank, sqlite_where=is_active, postgresql_where=is_active
+    )
     op.add_column("tokens", sa.Column("attests", NUMBER, nullable=False, server_default="0"))
     _create_pauses()
 

@@ -121,7 +121,7 @@ def _claimed(result: Json) -> Json:
 
 def _claim_extras(result: Json) -> Json:
     """Return the parts of a claim other than the task and its lease."""
-    extras = _only(result, ("notice", "handoff", "log_entries", "also_holding", "policy"))
+    extras = _only(result, ("notice", "handoff", "knowledge", "log_entries", "also_holding", "policy"))
     if result.get("submission"):
         extras["submission"] = _submission(result["submission"])
     return extras
@@ -157,6 +157,13 @@ def _released(result: Json) -> Json:
 def _edited_task(result: Json) -> Json:
     lock = result["lock"] and _only(result["lock"], _LEASE)
     return {**_only(result, ("id", "version", "status", "assumptions")), "lock": lock}
+
+
+def _created_tasks(result: Json) -> Json:
+    """Return the ids by ref, and those of the tasks without a ref in the order of the call."""
+    with_ref = {*result["ids"].values()}
+    others = [task["id"] for task in result["items"] if task["id"] not in with_ref]
+    return {"ids": result["ids"], "task_ids": others, "created": result["created"]}
 
 
 def _details(result: Json) -> Json:
@@ -232,7 +239,9 @@ _SHAPES: Mapping[str, Shape] = {
     "review_task": _reviewed,
     "release_task_lock": _released,
     "create_task": lambda result: _only(result, _WRITE_FIELDS),
+    "create_tasks": _created_tasks,
     "update_task": _edited_task,
+    "remember": lambda result: _only(result, ("knowledge_id", "operation", "version")),
     "add_task_log": lambda result: _only(result, ("id", "created_at")),
     "get_task_details": _details,
     "get_context": _context,

@@ -51,6 +51,16 @@ KNOWLEDGE = (
         aliases=("POST /api/knowledge", "PUT /api/knowledge/{knowledge_id}", "PATCH /api/knowledge/{knowledge_id}"),
     ),
     Operation(
+        "remember",
+        knowledge.remember,
+        schemas.Remember,
+        schemas.KnowledgeSavedView,
+        http="POST /api/knowledge/remember",
+        acts_as="agent_id",
+        tool=Tool("Remember", WRITES, "title content task_id agent_id"),
+        raises=(ProjectNotFound, TaskNotFound),
+    ),
+    Operation(
         "get_instructions",
         knowledge.get_instructions,
         schemas.GetInstructions,

@@ -9,6 +9,7 @@ from project_manager.domain.leases import LockView
 from project_manager.domain.pauses import PausedView
 from project_manager.schemas import fields
 from project_manager.schemas.commands import Command, Paged, Scoped
+from project_manager.schemas.knowledge import KnowledgeExcerptView
 from project_manager.schemas.logs import LogView
 from project_manager.schemas.tasks import LinkView, TaskView
 
@@ -52,6 +53,7 @@ class LeasedTaskView:
 class ContextView:
     """The context of an agent: its leases, the logs of their tasks, lost leases, and the next step.
 
+    `knowledge` are the most important items of the project of the request, or of the first leased task.
     `ready_tasks` is at most 100. If more are ready, `ready_tasks_is_minimum` is true. `paused` is the pause of the
     agent or of tasks that only pauses withhold, or null.
     """
@@ -59,6 +61,7 @@ class ContextView:
     agent_id: str
     server_time: str
     holding: list[LeasedTaskView]
+    knowledge: list[KnowledgeExcerptView]
     lost: list[LinkView]
     ready_tasks: int
     ready_tasks_is_minimum: bool

@@ -79,6 +79,16 @@ class UpsertKnowledge(IdempotentCommand):
     agent_id: fields.AgentId | None = Field(None, validation_alias=_AUTHOR, description="your agent id")
 
 
+class Remember(IdempotentCommand):
+    title: Title
+    content: fields.NonEmptyText
+    task_id: fields.Id | None = None
+    project_id: fields.Id | None = None
+    project_name: fields.Name | None = None
+    priority: Importance = Field(0, description="0..5, highest first")
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+
+
 class GetKnowledge(Paged):
     project_id: fields.Id | None = None
     epic_id: fields.Id | None = Field(None, description="items of the epic and of its project")
@@ -128,6 +138,15 @@ class AppendKnowledgeLog(IdempotentCommand):
 class ListKnowledgeLogs(Paged):
     knowledge_id: fields.Id
     action_type: ActionType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeExcerptView:
+    """One of the three most important items of knowledge of a project. Together they have at most 2,000 characters."""
+
+    id: int
+    title: str
+    content: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from project_manager.domain.leases import LeaseKind, LockView
 from project_manager.domain.pauses import PausedView
 from project_manager.schemas import fields
 from project_manager.schemas.commands import WAIT_DESCRIPTION, Command, IdempotentCommand, Leased, Paged, Scoped
+from project_manager.schemas.knowledge import KnowledgeExcerptView
 from project_manager.schemas.reviews import SubmissionView
 from project_manager.schemas.tasks import TaskView
 
@@ -140,12 +141,14 @@ class OtherLeaseView:
 
 @dataclass(frozen=True, slots=True)
 class NewLeaseView(AcquiredView):
-    """A new lease, with its task, the handoff note, and the number of entries in the log. `also_holding` are other
-    leases of the same agent, possibly of another session. `review` has the requested changes, and `submission` the work
-    to review. `policy` has the rules of the project for DONE, if it has any.
+    """A new lease, with its task, the handoff note, the most important knowledge of the project, and the number of
+    entries in the log. `also_holding` are other leases of the same agent, possibly of another session. `review` has the
+    requested changes, and `submission` the work to review. `policy` has the rules of the project for DONE, if it has
+    any.
     """
 
     handoff: HandoffView | None = None
+    knowledge: list[KnowledgeExcerptView] = field(default_factory=list)
     log_entries: int = 0
     also_holding: list[OtherLeaseView] = field(default_factory=list)
     review: RequestedChangesView | None = None
@@ -182,12 +185,14 @@ class ClaimView:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedView(ClaimView):
-    """The claimed task, its handoff note, and the number of entries in its log. `also_holding` are other leases of the
-    same agent, possibly of another session. `notice` is a hint for the holder, or null.
+    """The claimed task, its handoff note, the most important knowledge of its project, and the number of entries in its
+    log. `also_holding` are other leases of the same agent, possibly of another session. `notice` is a hint for the
+    holder, or null.
     """
 
     notice: str | None
     handoff: HandoffView | None
+    knowledge: list[KnowledgeExcerptView]
     log_entries: int
     also_holding: list[OtherLeaseView]
     review: RequestedChangesView | None = None

@@ -7,8 +7,9 @@ from project_manager.domain.errors import AgentNotFound
 from project_manager.domain.limits import ID_MAXIMUM, READY_TASKS_MAXIMUM, WAIT_SECONDS_RECOMMENDED
 from project_manager.domain.pauses import PausedView, sentence
 from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, LeasedTaskView, ListAgents
+from project_manager.schemas.knowledge import KnowledgeExcerptView
 from project_manager.schemas.views import Page
-from project_manager.services import budget, lookup, paging, pauses, resolve, serializers
+from project_manager.services import budget, knowledge, lookup, paging, pauses, resolve, serializers
 from project_manager.services.serializers import lease_of, live_lease_of
 from project_manager.store import agents, lease_history, links, listing, logs, task_filters
 from project_manager.store.agents import AgentRow
@@ -58,16 +59,28 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
     ready = listing.count(tx, query, exact=False, maximum=READY_TASKS_MAXIMUM)
     lost = lease_history.lost_by(tx, tx.actor.id, **about, since=tx.now - LOST_LEASE_WINDOW_MS)
     paused = pauses.of_agent(tx, tx.actor.id) if ready.number else pauses.of_claim(tx, {**about})
+    characters = budget.characters(command.budget_tokens) // 4
     return ContextView(
         agent_id=tx.actor.id,
         server_time=rfc3339(tx.now),
         holding=holding,
+        knowledge=_knowledge(tx, about, held, characters),
         lost=serializers.links(lost),
         ready_tasks=ready.number,
         ready_tasks_is_minimum=ready.is_minimum,
         next_step=_next_step(holding, ready, paused) + _lost_leases_sentence(lost),
         paused=paused,
     )
+
+
+def _knowledge(tx: Tx, about: dict[str, int], held: list[TaskRow], room: int) -> list[KnowledgeExcerptView]:
+    """Return the most important knowledge of the project of the query, or of the first leased task."""
+    project_id = about.get("project_id")
+    if project_id is None and "epic_id" in about:
+        project_id = lookup.epic(tx, about["epic_id"]).project_id
+    if project_id is None and held:
+        project_id = held[0].project_id
+    return [] if project_id is None else knowledge.most_important(tx, project_id, room)
 
 
 def _held_task(tx: Tx, held: TaskRow, *, room: int) -> LeasedTaskView:

@@ -4,6 +4,8 @@ import json
 from functools import partial
 from typing import Any
 
+import orjson
+
 from project_manager.domain.errors import Invalid, KnowledgeNotFound, VersionMismatch
 from project_manager.domain.events import KnowledgeCreated, KnowledgeEvent, KnowledgeLogged, KnowledgeUpdated
 from project_manager.domain.graph import find_cycle
@@ -14,8 +16,8 @@ from project_manager.schemas.instructions import INSTRUCTIONS
 from project_manager.schemas.views import Page
 from project_manager.services import budget, lookup, paging
 from project_manager.services.serializers import view_of
-from project_manager.store import events, knowledge, seals
-from project_manager.store.knowledge import WRITABLE, KnowledgeLogRow, KnowledgeRow, VersionRow
+from project_manager.store import agents, events, knowledge, seals
+from project_manager.store.knowledge import WRITABLE, ExcerptRow, KnowledgeLogRow, KnowledgeRow, VersionRow
 from project_manager.store.pages import Total
 from project_manager.store.seals import Digests
 from project_manager.store.transaction import Tx
@@ -23,6 +25,7 @@ from project_manager.store.transaction import Tx
 ROW_BYTES = 420
 INSTRUCTION_ITEMS = 3
 INSTRUCTION_TOKENS = 1000
+EXCERPTS_CHARACTERS = 2000
 
 
 def upsert(tx: Tx, command: schemas.UpsertKnowledge) -> schemas.KnowledgeSavedView:
@@ -39,6 +42,45 @@ def upsert(tx: Tx, command: schemas.UpsertKnowledge) -> schemas.KnowledgeSavedVi
         _check_same_project(tx, row, command)
     sent = _values(command, [name for name in WRITABLE if name in command.model_fields_set])
     return _change(tx, row, sent, command.change_reason)
+
+
+def remember(tx: Tx, command: schemas.Remember) -> schemas.KnowledgeSavedView:
+    """Save a project finding.
+
+    It can be a decision, a convention or a result for later agents, with a title and a short content. The same title
+    again replaces the content. Claims and get_context return the three most important items of a project. The project
+    is that of the task, project_id or project_name, or else that of your leases.
+    """
+    named = (command.project_id, command.project_name, command.task_id)
+    leased = {row.project_id for row in agents.leased_by(tx, tx.actor.id)} if named == (None, None, None) else set()
+    project_id = leased.pop() if len(leased) == 1 else _project_of_new(tx, command)
+    row = knowledge.titled(tx, project_id, command.title)
+    if row is not None:
+        names = [name for name in ("content", "priority") if name in command.model_fields_set]
+        return _change(tx, row, {name: getattr(command, name) for name in names}, None)
+    fields = {name: getattr(command, name) for name in ("title", "content", "task_id", "priority")}
+    return _create(tx, schemas.UpsertKnowledge.model_validate({**fields, "project_id": project_id}))
+
+
+def excerpts(stored: str, room: int = EXCERPTS_CHARACTERS) -> list[schemas.KnowledgeExcerptView]:
+    """Return the most important items of a project within `room` characters. `stored` is `knowledge.most_important`."""
+    if stored == "[]":
+        return []
+    rows = sorted(map(ExcerptRow._make, orjson.loads(stored)), key=ExcerptRow.rank)
+    found = []
+    for left, row in zip(range(len(rows), 0, -1), rows, strict=True):
+        content, longest = row.content, max(0, room // left - len(row.title))
+        if len(content) > longest:
+            notice = f" [truncated; read knowledge {row.id}]"
+            content = content[: max(0, longest - len(notice))] + notice
+        room -= len(row.title) + len(content)
+        found.append(schemas.KnowledgeExcerptView(row.id, row.title, content))
+    return found
+
+
+def most_important(tx: Tx, project_id: int, room: int) -> list[schemas.KnowledgeExcerptView]:
+    """Return the most important items of a project within `room` characters, at most EXCERPTS_CHARACTERS."""
+    return excerpts(knowledge.most_important_of(tx, project_id), min(room, EXCERPTS_CHARACTERS))
 
 
 def retire(tx: Tx, command: schemas.RetireKnowledge) -> schemas.KnowledgeSavedView:
@@ -158,15 +200,16 @@ def _change(tx: Tx, row: KnowledgeRow, sent: dict[str, Any], reason: str | None)
     return _saved_view("updated", written)
 
 
-def _project_of_new(tx: Tx, command: schemas.UpsertKnowledge) -> int:
+def _project_of_new(tx: Tx, command: schemas.UpsertKnowledge | schemas.Remember) -> int:
     """Return the project id of a new item: the project sent, or that of its epic, task or parent."""
-    if command.project_id is not None or command.project_name is not None or command.epic_id is not None:
-        return lookup.get_or_create_project(tx, command.project_id, command.project_name, command.epic_id).id
+    epic_id, parent_id = getattr(command, "epic_id", None), getattr(command, "parent_id", None)
+    if command.project_id is not None or command.project_name is not None or epic_id is not None:
+        return lookup.get_or_create_project(tx, command.project_id, command.project_name, epic_id).id
     if command.task_id is not None:
         return lookup.task(tx, command.task_id).project_id
-    if command.parent_id is not None:
-        return _find(tx, command.parent_id).project_id
-    raise Invalid.of("project_id", "`project_id` is missing", "Send project_id or project_name.")
+    if parent_id is not None:
+        return _find(tx, parent_id).project_id
+    raise Invalid.of("project_id", "`project_id` is missing", "Send project_id, project_name or task_id.")
 
 
 def _check_same_project(tx: Tx, row: KnowledgeRow, command: schemas.UpsertKnowledge) -> None:

@@ -14,7 +14,7 @@ from project_manager.domain.readiness import failed_attempts, not_ready_error
 from project_manager.domain.statuses import CLAIMABLE_BY_ID, TRANSITIONS, Status
 from project_manager.schemas import leases as schemas
 from project_manager.schemas.reviews import SubmissionView
-from project_manager.services import lookup, offers, pauses, reviews, serializers, transitions
+from project_manager.services import knowledge, lookup, offers, pauses, reviews, serializers, transitions
 from project_manager.services.authorization import overrides_lease
 from project_manager.services.lease_errors import check_lease, require_lease
 from project_manager.services.serializers import lease_of, live_lease_of, offer_of
@@ -303,7 +303,7 @@ def _lease_view(tx: Tx, row: TaskRow, *, renewed: bool) -> schemas.AcquiredView:
 
 
 def _handover_fields(tx: Tx, row: TaskRow, context: ClaimContext) -> dict[str, Any]:
-    """Return fields for a new holder: notice, handoff note, number of log entries, and its other leases."""
+    """Return fields for a new holder: notice, handoff note, knowledge, number of log entries, and its other leases."""
     note = None if context.handoff_id is None else logs.get(tx, context.handoff_id)
     others = _views(lease for lease in context.held_leases() if lease.task_id != row.id)
     return {
@@ -312,6 +312,7 @@ def _handover_fields(tx: Tx, row: TaskRow, context: ClaimContext) -> dict[str, A
         "policy": parse(context.policy).changes() or None,
         "notice": _notice(row, others),
         "handoff": None if note is None else _handoff(note),
+        "knowledge": knowledge.excerpts(context.knowledge),
         "log_entries": context.entries,
         "also_holding": others[:OTHER_LEASES_WITH_CLAIM],
     }

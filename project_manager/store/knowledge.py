@@ -4,14 +4,21 @@ import json
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, insert, select, text, update
+from sqlalchemy import ColumnElement, ScalarSelect, bindparam, insert, select, text, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import pages, search
+from project_manager.store.functions import GroupedArrays, JsonArray, Substring
 from project_manager.store.pages import Total
 from project_manager.store.statement import Statement, bindparams, has_labels
+from project_manager.store.tables import tasks
 from project_manager.store.tables_knowledge import knowledge_items, knowledge_logs, knowledge_versions
 from project_manager.store.transaction import Tx
+
+EXCERPTS = 3
+"""The number of items of a project that a claim returns."""
+EXCERPT = 2001
+"""Characters of each content that a claim reads, one more than it returns of all."""
 
 
 class KnowledgeRow(NamedTuple):
@@ -69,6 +76,20 @@ class KnowledgeLogRow(NamedTuple):
     created_at: int
 
 
+class ExcerptRow(NamedTuple):
+    """An item with the beginning of its content."""
+
+    id: int
+    title: str
+    content: str
+    priority: int
+    updated_at: int
+
+    def rank(self) -> tuple[int, int, int]:
+        """Return the position among the items of the project, the most important first."""
+        return -self.priority, -self.updated_at, -self.id
+
+
 WRITABLE = ("epic_id", "task_id", "parent_id", "title", "content", "category", "tags", "priority", "active", "metadata")
 
 _items = knowledge_items
@@ -107,6 +128,13 @@ _UPDATE = Statement(
     )
     .returning(*_COLUMNS)
 )
+_ACTIVE = _items.c.active == literal_column("1")
+_TITLED = Statement(
+    select(*_COLUMNS)
+    .where(_items.c.project_id == bindparam("project_id"), _items.c.title == bindparam("title"), _ACTIVE)
+    .order_by(_items.c.id)
+    .limit(literal_column("1"))
+)
 _INSERT_VERSION = Statement(insert(_versions).values(bindparams(*VersionRow._fields)))
 _VERSIONS = Statement(
     select(*_VERSION_COLUMNS)
@@ -115,6 +143,38 @@ _VERSIONS = Statement(
     .limit(bindparam("limit"))
 )
 _ADD_LOG = Statement(insert(_logs).values(bindparams(*KnowledgeLogRow._fields[1:])).returning(*_LOG_COLUMNS))
+
+
+def most_important(project_id: ColumnElement[int]) -> ScalarSelect[Any]:
+    """Return the first EXCERPTS active items of a project as a column: a JSON array with an array like ExcerptRow each.
+
+    The order of the array is not defined. A content is cut after EXCERPT characters.
+    """
+    first = (
+        select(
+            _items.c.id, _items.c.title, Substring(_items.c.content, 1, EXCERPT), _items.c.priority, _items.c.updated_at
+        )
+        .where(_items.c.project_id == project_id, _ACTIVE)
+        .order_by(_items.c.priority.desc(), _items.c.updated_at.desc(), _items.c.id.desc())
+        .limit(literal_column(str(EXCERPTS)))
+        .correlate(tasks)
+        .subquery("important")
+    )
+    return select(GroupedArrays(JsonArray(*first.c), first.c.id)).scalar_subquery()
+
+
+_MOST_IMPORTANT = Statement(select(most_important(bindparam("project_id"))))
+
+
+def most_important_of(tx: Tx, project_id: int) -> str:
+    """Return the column `most_important` of a project."""
+    found: str = _MOST_IMPORTANT.value(tx, project_id=project_id)
+    return found
+
+
+def titled(tx: Tx, project_id: int, title: str) -> KnowledgeRow | None:
+    """Return the oldest active item of the project with this title, or None."""
+    return _TITLED.one(tx, KnowledgeRow._make, project_id=project_id, title=title)
 
 
 def get(tx: Tx, knowledge_id: int) -> KnowledgeRow | None:
@@ -227,7 +287,7 @@ def _condition(name: str) -> ColumnElement[bool]:
         case "labels":
             return has_labels(_items.c.tags)
         case "active":
-            return _items.c.active == literal_column("1")
+            return _ACTIVE
         case "q":
             return _items.c.id.in_(
                 select(search.knowledge_fts.c.rowid).where(search.matches(search.knowledge_fts, "q"))

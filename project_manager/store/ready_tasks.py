@@ -10,6 +10,7 @@ from sqlalchemy import Integer, and_, bindparam, case, delete, func, null, selec
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.limits import OTHER_LEASES_WITH_CLAIM
+from project_manager.store import knowledge
 from project_manager.store.agents import FIRST_LEASES, HeldLease
 from project_manager.store.functions import GroupedArrays, JsonArray
 from project_manager.store.statement import Row, Statement, is_among, json_elements
@@ -48,13 +49,14 @@ class ClaimContext(NamedTuple):
 
     `entries` is the number of log entries. `handoff_id` is the id of the newest handoff note. `held` are the fields of
     the agent's leases that end first, as JSON arrays. One of them may be on this task. `policy` is the one of the
-    project, as JSON.
+    project, as JSON. `knowledge` is the column `knowledge.most_important` of the project.
     """
 
     entries: int
     handoff_id: int | None
     held: str
     policy: str
+    knowledge: str
 
     def held_leases(self) -> list[HeldLease]:
         """Return the agent's leases that end first, one more than a claim reports, and perhaps the one on this task."""
@@ -72,6 +74,7 @@ _CONTEXT = (
     _handoff.correlate(tasks).scalar_subquery(),
     _leases.scalar_subquery(),
     POLICY,
+    knowledge.most_important(tasks.c.project_id),
 )
 _CONTEXT_OF = Statement(select(*_CONTEXT).where(tasks.c.id == bindparam("task_id")))
 ROW_WITH_CONTEXT = select(*COLUMNS, *written_links(), *_CONTEXT)
@@ -148,7 +151,7 @@ def missing_label_entries(tx: Tx, limit: int) -> list[int]:
 def context(tx: Tx, task_id: int) -> ClaimContext:
     """Return the facts about the task for the actor."""
     row = _CONTEXT_OF.row(tx, task_id=task_id, agent_id=tx.actor.id, now=tx.now)
-    return ClaimContext(0, None, "[]", "{}") if row is None else ClaimContext._make(row)
+    return ClaimContext(0, None, "[]", "{}", "[]") if row is None else ClaimContext._make(row)
 
 
 def count_among_todo(tx: Tx, limit: int, project_id: int | None) -> int:

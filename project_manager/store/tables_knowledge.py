@@ -1,9 +1,9 @@
 """The tables of knowledge and assumptions. tables.py has the other tables and the rules for all tables."""
 
-from sqlalchemy import Column, ForeignKey, Index, Table
+from sqlalchemy import Column, ForeignKey, Index, Table, text
 
 from project_manager.store.functions import Number, OrderedText
-from project_manager.store.tables_base import integers, metadata, texts
+from project_manager.store.tables_base import PartialIndex, integers, metadata, texts
 
 knowledge_items = Table(
     "knowledge_items",
@@ -24,10 +24,20 @@ knowledge_items = Table(
     Column("updated_by", OrderedText, nullable=False),
     Column("updated_at", Number, nullable=False),
     Index("ix_knowledge_items_project_id_priority_updated_at", "project_id", "priority", "updated_at"),
+    Index("ix_knowledge_items_project_id_title", "project_id", "title"),
     Index("ix_knowledge_items_epic_id", "epic_id"),
     Index("ix_knowledge_items_task_id", "task_id"),
     Index("ix_knowledge_items_parent_id", "parent_id"),
     sqlite_autoincrement=True,
+)
+
+PartialIndex(
+    "ix_knowledge_items_active",
+    knowledge_items.c.project_id,
+    knowledge_items.c.priority,
+    knowledge_items.c.updated_at,
+    knowledge_items.c.id,
+    where=text("active = 1"),
 )
 
 knowledge_versions = Table(

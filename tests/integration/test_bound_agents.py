@@ -41,6 +41,8 @@ NEEDED: Json = {
     "tasks": [{"name": "x"}],
     "scope": "agent",
     "pause_id": 1,
+    "title": "x",
+    "content": "x",
 }
 
 

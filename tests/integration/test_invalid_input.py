@@ -103,6 +103,7 @@ NEEDED: Json = {
 }
 ALSO_NEEDED: dict[str, Json] = {
     "update_task": {"priority": 0},
+    "remember": {"title": "x", "project_id": 1},
     "upsert_knowledge": {"title": "x", "content": "x", "project_id": 1},
 }
 PYTHONS_WORDS = re.compile(r"invalid literal|recursion|codec|NoneType|object at 0x|\bError\b|Traceback|<class")

@@ -55,6 +55,7 @@ interface ClaimedView {
   message: string;
   notice: string | null;
   handoff: HandoffView | null;
+  knowledge: Array<KnowledgeExcerptView>;
   log_entries: number;
   also_holding: Array<OtherLeaseView>;
   review?: RequestedChangesView | null;
@@ -107,6 +108,12 @@ interface HandoffView {
   author: string;
   body: string;
   created_at: string;
+}
+
+interface KnowledgeExcerptView {
+  id: number;
+  title: string;
+  content: string;
 }
 
 interface KnowledgeLogView {
@@ -223,6 +230,7 @@ interface NewLeaseView {
   lock: LockView;
   notice?: string | null;
   handoff?: HandoffView | null;
+  knowledge?: Array<KnowledgeExcerptView>;
   log_entries?: number;
   also_holding?: Array<OtherLeaseView>;
   review?: RequestedChangesView | null;
@@ -449,7 +457,7 @@ interface GetAnswers {
   [path: `/api/tasks/${number}/events`]: { items: Array<OutboxEvent>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/agents": { items: Array<AgentView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/agents/${string}`]: AgentView;
-  "/api/context": { agent_id: string; server_time: string; holding: Array<LeasedTaskView>; lost: Array<LinkView>; ready_tasks: number; ready_tasks_is_minimum: boolean; next_step: string; paused: PausedView | null };
+  "/api/context": { agent_id: string; server_time: string; holding: Array<LeasedTaskView>; knowledge: Array<KnowledgeExcerptView>; lost: Array<LinkView>; ready_tasks: number; ready_tasks_is_minimum: boolean; next_step: string; paused: PausedView | null };
   "/api/knowledge": { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/knowledge/project/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/knowledge/project/${number}/epic/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
