@@ -144,7 +144,7 @@ TASKS = (
             "Edit a task",
             WRITES,
             (
-                "task_id agent_id fence name description priority labels acceptance depends_on add_depends_on blocks "
+                "task_id agent_id fence name description priority labels acceptance depends_on add_depends_on "
                 "log_entry version"
             ),
             clearable=CLEARABLE,

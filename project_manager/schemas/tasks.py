@@ -43,13 +43,13 @@ class CreateTask(NewTask, IdempotentCommand):
     project_name: fields.Name | None = Field(None, description="or project_id; created if new")
     epic_id: fields.Id | None = None
     epic_name: fields.Name | None = Field(None, description="or epic_id; created if new")
-    parent_id: fields.Id | None = Field(None, description="makes it a subtask")
+    parent_id: fields.Id | None = None
     depends_on: fields.Ids = Field(
         default_factory=list,
         validation_alias=AliasChoices("depends_on", "dependencies"),
         description="task ids that must be DONE first",
     )
-    blocks: fields.Ids = Field(default_factory=list, description="tasks that then depend on this one")
+    blocks: fields.Ids = Field(default_factory=list, description="tasks that wait for it")
     assumptions: TagTexts = Field(
         default_factory=list, validation_alias=ASSUMPTIONS_ALIAS, description="to record, each as #TYPE: text"
     )
@@ -107,15 +107,15 @@ class UpdateTask(Leased, PlainFields):
     task_id: fields.Id
     name: fields.Name = ""
     epic_id: fields.Id | None = None
-    parent_id: fields.Id | None = Field(None, description="makes it a subtask; null: no parent")
+    parent_id: fields.Id | None = None
     depends_on: fields.Ids = Field(
         default_factory=list,
         validation_alias=AliasChoices("depends_on", "dependencies"),
         description="replaces the list of task ids",
     )
-    add_depends_on: fields.Ids = Field(default_factory=list, description="task ids to add to depends_on")
-    remove_depends_on: fields.Ids = Field(default_factory=list, description="task ids to remove from depends_on")
-    blocks: fields.Ids = Field(default_factory=list, description="tasks that then depend on this one")
+    add_depends_on: fields.Ids = Field(default_factory=list)
+    remove_depends_on: fields.Ids = Field(default_factory=list)
+    blocks: fields.Ids = Field(default_factory=list, description="tasks that wait for it")
     conflicts_with: fields.Ids = Field(default_factory=list)
     attempts: fields.Integer = Field(0, ge=0, le=0, description="0 resets failed attempts")
     status: fields.TaskStatus | None = Field(None, description="as in update_task_status")
