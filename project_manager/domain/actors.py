@@ -73,6 +73,6 @@ def check_agent_id(agent_id: str) -> None:
         raise agent_required(f"`agent_id` {agent_id!r} is reserved")
 
 
-def agent_required(message: str) -> AgentRequired:
-    """Return the error for a missing or unusable agent id."""
-    return AgentRequired.of("agent_id", message)
+def agent_required(message: str, hint: str = "") -> AgentRequired:
+    """Return the error for a missing or unusable agent id. It has the default hint unless there is another one."""
+    return AgentRequired.of("agent_id", message, hint)

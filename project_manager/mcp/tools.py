@@ -144,8 +144,7 @@ class Tools:
             return Outcome(body.decode(), body)
         except ProjectManagerError as error:
             outcome = error.code
-            is_named = caller.actor.bound or bool(caller.connection.agent_ids)
-            named = is_named or given.get(operation.acts_as) is not None
+            named = _is_fixed(caller.connection, caller.actor) or given.get(operation.acts_as) is not None
             return error_result(error, named=named, hint=_ignored_hint(operation, reading.ignored))
         finally:
             self._runtime.metrics.mcp_call(operation.name, call.version, outcome, monotonic() - began)
@@ -203,8 +202,15 @@ def result_text(operation: Operation, result: OperationResult, ignored: Sequence
 def _listing(connection: ClientConnection, actor: Actor) -> Listing:
     """Return the arguments that the tools list to a connection. It needs none that its token or its address fixes."""
     is_auto = any(map(asks_for_id, connection.agent_ids))
-    is_fixed = actor.bound or (bool(connection.agent_ids) and (not is_auto or bool(connection.memory)))
-    return Listing(with_agent=not is_fixed, requires_agent=not is_auto, with_project=not connection.projects)
+    with_agent = not _is_fixed(connection, actor)
+    return Listing(with_agent=with_agent, requires_agent=not is_auto, with_project=not connection.projects)
+
+
+def _is_fixed(connection: ClientConnection, actor: Actor) -> bool:
+    """Return whether calls need no agent id. Without a session, an issued id must be sent."""
+    if actor.bound or not connection.agent_ids:
+        return actor.bound
+    return bool(connection.memory) or not any(map(asks_for_id, connection.agent_ids))
 
 
 @cache

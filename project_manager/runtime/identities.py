@@ -160,6 +160,9 @@ class Identities:
         memory = caller.connection.memory
         if not operation.acts_as or operation.command.model_fields[operation.acts_as].is_required():
             raise agent_required(f"`{operation.acts_as}` cannot be `auto` in {operation.name}")
+        if vars(command).get("fence") is not None:  # the agent of that lease has an id already
+            message = f"`{operation.acts_as}` is missing; the lease with this fence has an agent id"
+            raise agent_required(message, "Send the agent_id that the response with the fence named.")
         if not memory and operation.kind is Kind.READ:
             message = f"`{operation.acts_as}` is missing; {operation.name} issues none to a client without a session"
             raise agent_required(message)

@@ -426,6 +426,18 @@ async def test_a_client_without_a_session_learns_how_to_get_its_id(api: Operatio
     assert (await api.call("list_agents"))["items"] == []
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_call_with_a_fence_gets_no_new_id(api: OperationsClient, protocol: str) -> None:
+    task = await api.create_task()
+    await api.claim(task["id"], "ann")
+    async with served(api.runtime) as bare:
+        text = await ask(bare, protocol, "/mcp?agent_id=auto", "add_task_log", task_id=1, body="x", fence=1)
+        assert text.startswith("AGENT_REQUIRED: `agent_id` is missing; the lease with this fence has an agent id")
+        held = await ask(bare, protocol, "/mcp?agent_id=auto", "add_task_log", task_id=1, body="x")
+        assert held.startswith("LOCK_HELD: ")
+        assert ("No agent_id was sent." in held) == (protocol == "2026")
+
+
 async def test_a_repeated_claim_with_the_same_key_gets_the_same_id_and_task(api: OperationsClient) -> None:
     await api.create_task()
     await api.create_task("Buy paint")
@@ -483,6 +495,13 @@ async def test_the_rest_api_issues_an_id_and_names_it_in_a_header(service: HttpS
     issued = claimed.headers["x-agent-id"]
     assert re.fullmatch("agent-[0-9a-f]{4}", issued)
     assert claimed.json()["lock"]["holder"] == issued
+    await service.ok("POST", "/api/tasks", {"name": "y"})
+    repeated = [
+        await service.send("POST", "/api/tasks/claim", {"agent_id": "auto"}, idempotency_key="once") for _ in range(2)
+    ]
+    assert repeated[0].json() == repeated[1].json()
+    assert repeated[0].headers["x-agent-id"] == repeated[1].headers["x-agent-id"] != issued
+    assert repeated[1].headers["idempotency-replayed"] == "true"
     assert (await service.error(422, "GET", "/api/context?agent_id=auto"))["code"] == "agent_required"
     assert (await service.error(422, "PUT", "/api/agents/auto/locks"))["code"] == "agent_required"
 

@@ -152,9 +152,12 @@ async def test_the_next_agent_learns_the_state_of_the_task(api: OperationsClient
 
 
 async def test_an_agent_finishes_with_evidence(api: OperationsClient) -> None:
-    await api.create_task(acceptance=["no bare wood"])
+    task = await api.create_task(acceptance=["no bare wood"])
+    await api.call("update_project", project_id=task["project_id"], policy={"evidence": "each_criterion"})
     async with agent_of(api) as ann:
         fence = (await ann.ok("claim_next_task"))["lock"]["fence"]
-        await ann.ok("add_task_log", task_id=1, fence=fence, kind="evidence", body="looked at each board")
-        await ann.ok("update_task_status", task_id=1, status="DONE", fence=fence)
-        ann.needed(("claim_next_task", 80), ("add_task_log", 20), ("update_task_status", 25))
+        done: Json = {"task_id": 1, "status": "DONE", "fence": fence}
+        assert (await ann.fails("update_task_status", **done)).startswith("POLICY_UNMET: ")
+        evidence = [{"criterion": 0, "body": "looked at each board"}]
+        assert (await ann.ok("update_task_status", **done, evidence=evidence))["status"] == "DONE"
+        ann.needed(("claim_next_task", 90), ("update_task_status", 75), ("update_task_status", 25))
