@@ -145,10 +145,13 @@ async def test_the_next_agent_learns_the_state_of_the_task(api: OperationsClient
     await api.create_task()
     async with agent_of(api) as ann, agent_of(api, "bob") as bob:
         fence = (await ann.ok("claim_next_task"))["lock"]["fence"]
+        await ann.ok("remember", title="Paint", content="It is in the shed.")
         await ann.ok("release_task_lock", task_id=1, fence=fence, handoff="Half of the boards are painted.")
-        assert (await bob.ok("claim_next_task"))["handoff"]["body"] == "Half of the boards are painted."
-        ann.needed(("claim_next_task", 75), ("release_task_lock", 15))
-        bob.needed(("claim_next_task", 105))
+        claim = await bob.ok("claim_next_task")
+        assert claim["handoff"]["body"] == "Half of the boards are painted."
+        assert [item["content"] for item in claim["knowledge"]] == ["It is in the shed."]
+        ann.needed(("claim_next_task", 75), ("remember", 25), ("release_task_lock", 15))
+        bob.needed(("claim_next_task", 130))
 
 
 async def test_an_agent_finishes_with_evidence(api: OperationsClient) -> None:

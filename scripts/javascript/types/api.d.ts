@@ -86,6 +86,13 @@ interface CreatedEpicView {
   created: Record<string, NamedView>;
 }
 
+interface CriterionEvidence {
+  log_id: number;
+  author: string;
+  counts: boolean;
+  fields: EvidenceFields;
+}
+
 interface CriterionView {
   index: number | null;
   text: string;
@@ -102,6 +109,16 @@ interface EpicView {
   version: number;
   created_at: string;
   updated_at: string;
+}
+
+interface EvidenceFields {
+  source: string;
+  fence: number;
+  criterion: number | null;
+  command: string | null;
+  exit_code: number | null;
+  commit: string | null;
+  url: string | null;
 }
 
 interface HandoffView {
