@@ -14,6 +14,7 @@ from project_manager.operations.logs import LOGS
 from project_manager.operations.pauses import PAUSES
 from project_manager.operations.plans import PLANS
 from project_manager.operations.projects import PROJECTS
+from project_manager.operations.questions import QUESTIONS
 from project_manager.operations.reviews import REVIEWS
 from project_manager.operations.tasks import TASKS
 from project_manager.operations.tokens import TOKENS
@@ -23,6 +24,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *TASKS,
     *LOGS,
     *PAUSES,
+    *QUESTIONS,
     *REVIEWS,
     *PROJECTS,
     *EPICS,

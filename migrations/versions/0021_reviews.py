@@ -50,12 +50,14 @@ def upgrade() -> None:
     op.add_column("tasks", sa.Column("offered_reason", TEXT))
     op.add_column("tasks", sa.Column("submission_id", NUMBER))
     op.add_column("tasks", sa.Column("rework_id", NUMBER))
+    op.add_column("tasks", sa.Column("answer_id", NUMBER))
     op.add_column("tasks", sa.Column("completed_by", TEXT))
     _create_index("ix_tasks_offered_to", ["offered_to"], OFFERED)
     _create_index("ix_tasks_in_review", ["priority", sa.text("unblocks DESC"), "id"], IN_REVIEW)
     op.add_column("tasks", sa.Column("parent_id", NUMBER))  # no foreign key: Alembic cannot add one on SQLite
     _create_index("ix_tasks_parent_id", ["parent_id"], sa.text("parent_id IS NOT NULL"))
     _create_submissions()
+    _create_questions()
     _create_identities()
     op.add_column("task_logs", sa.Column("details", TEXT))
     op.add_column("projects", sa.Column("policy", TEXT, nullable=False, server_default="{}"))
@@ -140,6 +142,30 @@ def _create_identities() -> None:
     )
     op.create_index("ix_identities_agent_id", "identities", ["agent_id"])
     op.create_index("ix_identities_created_at", "identities", ["created_at"])
+
+
+def _create_questions() -> None:
+    op.create_table(
+        "questions",
+        sa.Column("id", NUMBER, sa.Identity(), primary_key=True),
+        sa.Column("task_id", NUMBER, sa.ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("asker", TEXT, nullable=False),
+        sa.Column("text", TEXT, nullable=False),
+        sa.Column("options", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("asked_at", NUMBER, nullable=False),
+        sa.Column("answer", TEXT),
+        sa.Column("answered_by", TEXT),
+        sa.Column("via", TEXT),
+        sa.Column("closed_at", NUMBER),
+        sqlite_autoincrement=True,
+        comment="at most one question of a task is open",
+    )
+    op.create_index("ix_questions_task_id_id", "questions", ["task_id", "id"])
+    is_open = sa.text("state = 'open'")
+    op.create_index(
+        "uq_questions_open", "questions", ["task_id"], unique=True, sqlite_where=is_open, postgresql_where=is_open
+    )
 
 
 def _widen_on_postgresql() -> None:

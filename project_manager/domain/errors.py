@@ -9,14 +9,14 @@ ProjectManagerError
 ├── Unauthorized         no valid token
 ├── Forbidden            authenticated, but not permitted     RoleRequired, AgentMismatch, HostNotAllowed,
 │                        OriginNotAllowed, OwnReview, BoundTokenRequired, AttestationRequired,
-│                        PersonRequired
+│                        PersonRequired, OwnQuestion
 ├── NotFound             ProjectNotFound, EpicNotFound, TaskNotFound, TokenNotFound, AgentNotFound,
-│                        KnowledgeNotFound, AssumptionNotFound, PauseNotFound, RouteNotFound
+│                        KnowledgeNotFound, AssumptionNotFound, QuestionNotFound, PauseNotFound, RouteNotFound
 ├── MethodNotAllowed     the path exists, the method does not
 ├── Conflict             LockHeld, StaleFence, FenceRequired, LockRequired, NotHeld, NotReady, InvalidTransition,
 │                        OpenSubtasks, ParentDone, DependencyCycle, NameTaken, ExternalKeyTaken, HasDependents,
 │                        ProjectArchived, NotEmpty, OperatorTokenRequired, Paused, PolicyUnmet, NotInReview,
-│                        StaleSubmission, AlreadyReviewed, LeaseForReview
+│                        StaleSubmission, AlreadyReviewed, LeaseForReview, QuestionOpen, QuestionClosed
 ├── PreconditionFailed   VersionMismatch
 ├── RequestTimeout       the request did not arrive in time
 ├── TooLarge             BodyTooLarge, HeadersTooLarge, ResponseTooLarge
@@ -112,6 +112,10 @@ class BoundTokenRequired(Forbidden):
     default_hint = "Create a token for this agent: `project-manager token create NAME --agent-id ID`."
 
 
+class OwnQuestion(Forbidden):
+    default_hint = "A person or another agent has to answer it."
+
+
 class PersonRequired(Forbidden):
     default_hint = (
         "An operator approves on the dashboard after a sign-in, or over REST with a token without an agent id."
@@ -159,6 +163,10 @@ class AssumptionNotFound(NotFound):
 
 class PauseNotFound(NotFound):
     default_hint = "List the active pauses with GET /api/pauses. A pause that has ended is not listed."
+
+
+class QuestionNotFound(NotFound):
+    default_hint = "List the questions with GET /api/questions."
 
 
 class RouteNotFound(NotFound):
@@ -254,6 +262,14 @@ class AlreadyReviewed(Conflict):
 
 class LeaseForReview(Conflict):
     default_hint = "Give a verdict with review_task, or end the lease with release_task_lock."
+
+
+class QuestionOpen(Conflict):
+    default_hint = "Wait for its answer, or add what is missing with add_task_log, kind comment."
+
+
+class QuestionClosed(Conflict):
+    default_hint = "The first answer counts. Read the task again; add what is missing with add_task_log, kind comment."
 
 
 class OperatorTokenRequired(Conflict):

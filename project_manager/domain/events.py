@@ -7,69 +7,48 @@ Docstrings and annotations are part of the API: docs/events.md and the JSON sche
 an annotation describes the field. An enumeration in an annotation lists its values.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated, Any, ClassVar, NamedTuple, TypedDict, dataclass_transform
+from typing import Annotated, Any, TypedDict
 
 from project_manager.domain.assumptions import Verdict
+from project_manager.domain.event import (
+    ACTOR,
+    BOARD,
+    EVENT_TYPES,
+    HOLDER,
+    TASK,
+    Event,
+    Resource,
+    TaskEvent,
+    TaskStatus,
+    Touch,
+)
 from project_manager.domain.leases import LockView, UnlockReason
-from project_manager.domain.offers import OfferReason
 from project_manager.domain.pauses import PauseScope
-from project_manager.domain.reviews import ReviewVerdict
-from project_manager.domain.statuses import EpicStatus, Status
+from project_manager.domain.statuses import EpicStatus
+
+__all__ = [
+    "ACTOR",
+    "BOARD",
+    "EVENT_TYPES",
+    "HOLDER",
+    "TASK",
+    "Event",
+    "QuestionAnswered",
+    "QuestionAsked",
+    "QuestionWithoutAnswer",
+    "Resource",
+    "TaskEvent",
+    "TaskOfferEnded",
+    "TaskOffered",
+    "TaskReviewed",
+    "TaskStatus",
+    "TaskSubmitted",
+    "Touch",
+]
+"""The names that other modules define. Their modules may not be imported without this one, which has all types."""
 
 COMPACT_ROW_BYTES = 1024
 """Maximum size of a compact row as JSON. A task with a longer row has `null` in its events."""
-
-
-class Resource(StrEnum):
-    """Kind of a resource that clients can subscribe to."""
-
-    TASK = "task"
-    BOARD = "board"
-    AGENT = "agent"
-
-
-class Touch(NamedTuple):
-    """A resource that an event changes. `id_field` names the event field with its id. A null id means no resource."""
-
-    resource: Resource
-    id_field: str
-
-
-TASK = Touch(Resource.TASK, "task_id")
-BOARD = Touch(Resource.BOARD, "project_id")
-ACTOR = Touch(Resource.AGENT, "actor_id")
-HOLDER = Touch(Resource.AGENT, "agent_id")
-AUTHOR = Touch(Resource.AGENT, "author")
-
-TaskStatus = Annotated[str, Status]
-
-
-@dataclass_transform(frozen_default=True)
-class Event:
-    """Payload of an event. A subclass is a dataclass that does not change, and declares the type and its fields.
-
-    `touches` are the resources that an event of the type changes. `is_operator_only` is whether only operators see the
-    payload. `may_make_ready` is whether its task can be ready after the event. Waiting claims then compare the
-    task with their filters.
-    """
-
-    type: ClassVar[str]
-    touches: ClassVar[tuple[Touch, ...]] = ()
-    is_operator_only: ClassVar[bool] = False
-    may_make_ready: ClassVar[bool] = False
-
-    def __init_subclass__(cls) -> None:
-        # Without slots, `vars` is the payload without a copy. The type checker rejects assignments. To reject them at
-        # run time too, the constructor would take three times as long.
-        dataclass(cls)
-        if "type" in vars(cls):
-            EVENT_TYPES[cls.type] = cls
-
-
-EVENT_TYPES: dict[str, type[Event]] = {}
-"""The class of each type, in the order of the documentation. Subscribers filter by these types."""
 
 
 class ProjectEvent(Event):
@@ -136,12 +115,6 @@ class EpicDeleted(ProjectEvent):
     type = "epic.deleted"
     name: str
     tasks: Annotated[int, "number of deleted tasks"]
-
-
-class TaskEvent(Event):
-    """Event of a task. It also has `task`, the compact row of the task."""
-
-    touches: ClassVar[tuple[Touch, ...]] = (TASK, BOARD, ACTOR)
 
 
 class TaskCreated(TaskEvent):
@@ -221,55 +194,15 @@ class TaskLogged(TaskEvent):
     kind: str
 
 
-class TaskSubmitted(TaskEvent):
-    """Work was submitted for review. The task is in REVIEW."""
-
-    type = "task.submitted"
-    touches = (*TaskEvent.touches, AUTHOR)
-    submission_id: int
-    round: Annotated[int, "number of the submission of this task, from 1"]
-    author: str
-    fence: int
-    digest: Annotated[str, "SHA-256 of the submitted work"]
-    version: int
-
-
-class TaskReviewed(TaskEvent):
-    """A reviewer gave the verdict on a submission."""
-
-    type = "task.reviewed"
-    touches = (*TaskEvent.touches, AUTHOR)
-    submission_id: int
-    round: Annotated[int, "number of the submission of this task, from 1"]
-    author: Annotated[str, "author of the submission"]
-    reviewer: str
-    verdict: Annotated[str, ReviewVerdict]
-    missing: Annotated[list[str], "what an approved task still lacks for DONE"]
-    version: int
-
-
-class TaskOffered(TaskEvent):
-    """A task is offered to one agent. It is ready for that agent only, until the offer ends."""
-
-    type = "task.offered"
-    touches = (*TaskEvent.touches, HOLDER)
-    may_make_ready = True
-    agent_id: Annotated[str, "the agent that the task is offered to"]
-    reason: Annotated[str, OfferReason]
-    until: Annotated[str, "latest end of the offer"]
-    status: TaskStatus
-    version: int
-
-
-class TaskOfferEnded(TaskEvent):
-    """An offer ended without a claim by its agent. The task is ready for every agent, unless it has other blockers."""
-
-    type = "task.offer_ended"
-    touches = (*TaskEvent.touches, HOLDER)
-    may_make_ready = True
-    agent_id: Annotated[str, "the agent that the task was offered to"]
-    status: TaskStatus
-    version: int
+from project_manager.domain.review_events import (  # noqa: E402 the order of the types is that of the documentation
+    QuestionAnswered,
+    QuestionAsked,
+    QuestionWithoutAnswer,
+    TaskOffered,
+    TaskOfferEnded,
+    TaskReviewed,
+    TaskSubmitted,
+)
 
 
 class TaskReady(TaskEvent):

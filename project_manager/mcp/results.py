@@ -115,7 +115,7 @@ def _claimed(result: Json) -> Json:
     if result.get("renewed"):
         return {"task_id": result["task_id"], "lock": lock, "renewed": True, **_claim_extras(result)}
     task = _task(result["task"], "lock", "worked_by", "ready", "why_not_ready", "updated_at")
-    review = _only(result, ("review",))
+    review = _only(result, ("review", "answer"))
     return {**review, "task": task, "lock": lock, **_claim_extras(result)}
 
 
@@ -144,6 +144,11 @@ def _renewed(result: Json) -> Json:
 def _changed_status(result: Json) -> Json:
     lock = result["lock"] and _only(result["lock"], _LEASE)
     return {**_only(result, ("task_id", "status", "previous_status")), "lock": lock}
+
+
+def _asked(result: Json) -> Json:
+    question = result["question"]
+    return {**_only(result, ("task_id", "status")), "question": _only(question, ("id", "answer", "via"))}
 
 
 def _reviewed(result: Json) -> Json:
@@ -237,6 +242,7 @@ _SHAPES: Mapping[str, Shape] = {
     "renew_task_lock": _renewed,
     "update_task_status": _changed_status,
     "review_task": _reviewed,
+    "ask": _asked,
     "release_task_lock": _released,
     "create_task": lambda result: _only(result, _WRITE_FIELDS),
     "create_tasks": _created_tasks,

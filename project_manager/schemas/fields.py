@@ -144,6 +144,12 @@ def _printable(value: str) -> str:
     return stripped
 
 
+def _not_blank(value: str) -> str:
+    if not is_visible(value):
+        raise ValueError("has no visible character")
+    return value
+
+
 def _unreserved(value: str) -> str:
     if is_reserved(value):
         raise ValueError(f"{value[:40]!r} is reserved: choose another name")
@@ -248,6 +254,12 @@ TokenName = Annotated[
 _AT_MOST = Field(json_schema_extra={"maxLength": limits.DESCRIPTION_BYTES, "pattern": r"^[^\x00]*$"})
 Text = Annotated[str, _AT_MOST, AfterValidator(_within_description)]
 NonEmptyText = Annotated[str, Field(min_length=1), _AT_MOST, AfterValidator(_within_description)]
+QuestionText = Annotated[
+    str,
+    Field(min_length=1, max_length=limits.QUESTION_CHARACTERS, json_schema_extra={"pattern": patterns.NON_EMPTY_TEXT}),
+    AfterValidator(_without_controls),
+    AfterValidator(_not_blank),
+]
 AgentId = Annotated[str, *bounded_text(limits.AGENT_ID_CHARACTERS, patterns.PRINTABLE), _PRINTABLE]
 _REFERENCE_SCHEMA = {
     "type": ["string", "integer"],

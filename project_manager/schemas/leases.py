@@ -121,6 +121,16 @@ class RequestedChangesView:
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredView:
+    """The newest answer to a question about the task. Texts have at most 2,000 characters."""
+
+    question: str
+    answer: str
+    answered_by: str
+    via: str
+
+
+@dataclass(frozen=True, slots=True)
 class HandoffView:
     """The newest handoff note of a task, at most 2,000 characters."""
 
@@ -143,8 +153,8 @@ class OtherLeaseView:
 class NewLeaseView(AcquiredView):
     """A new lease, with its task, the handoff note, the most important knowledge of the project, and the number of
     entries in the log. `also_holding` are other leases of the same agent, possibly of another session. `review` has the
-    requested changes, and `submission` the work to review. `policy` has the rules of the project for DONE, if it has
-    any.
+    requested changes, `answer` the answer to a question, and `submission` the work to review. `policy` has the rules of
+    the project for DONE, if it has any.
     """
 
     handoff: HandoffView | None = None
@@ -152,6 +162,7 @@ class NewLeaseView(AcquiredView):
     log_entries: int = 0
     also_holding: list[OtherLeaseView] = field(default_factory=list)
     review: RequestedChangesView | None = None
+    answer: AnsweredView | None = None
     submission: SubmissionView | None = None
     policy: dict[str, Any] | None = None
 
@@ -196,6 +207,7 @@ class ClaimedView(ClaimView):
     log_entries: int
     also_holding: list[OtherLeaseView]
     review: RequestedChangesView | None = None
+    answer: AnsweredView | None = None
     submission: SubmissionView | None = None
     policy: dict[str, Any] | None = None
 

@@ -18,7 +18,7 @@ from project_manager.services import knowledge, lookup, offers, pauses, reviews,
 from project_manager.services.authorization import overrides_lease
 from project_manager.services.lease_errors import check_lease, require_lease
 from project_manager.services.serializers import lease_of, live_lease_of, offer_of
-from project_manager.store import agents, leases, logs, ready_tasks, submissions, tasks
+from project_manager.store import agents, leases, logs, questions, ready_tasks, submissions, tasks
 from project_manager.store.agents import HeldLease
 from project_manager.store.leases import NO_REASONS, Reasons
 from project_manager.store.logs import LogRow
@@ -308,6 +308,7 @@ def _handover_fields(tx: Tx, row: TaskRow, context: ClaimContext) -> dict[str, A
     others = _views(lease for lease in context.held_leases() if lease.task_id != row.id)
     return {
         "review": _requested_changes(tx, row),
+        "answer": _answer(tx, row),
         "submission": _submission_to_review(tx, row),
         "policy": parse(context.policy).changes() or None,
         "notice": _notice(row, others),
@@ -327,6 +328,19 @@ def _requested_changes(tx: Tx, row: TaskRow) -> schemas.RequestedChangesView | N
         return None
     body = shortened(found.body or "", HANDOFF_CHARACTERS)
     return schemas.RequestedChangesView(found.reviewer or "", body, found.round)
+
+
+def _answer(tx: Tx, row: TaskRow) -> schemas.AnsweredView | None:
+    """Return the answer to the newest question about the task, until its work is submitted or done."""
+    found = None if row.answer_id is None else questions.get(tx, row.answer_id)
+    if found is None:
+        return None
+    return schemas.AnsweredView(
+        question=shortened(found.text, HANDOFF_CHARACTERS),
+        answer=shortened(found.answer or "", HANDOFF_CHARACTERS),
+        answered_by=found.answered_by or "",
+        via=found.via or "",
+    )
 
 
 def _submission_to_review(tx: Tx, row: TaskRow) -> SubmissionView | None:

@@ -53,9 +53,11 @@ def time_or_none(instant: int | None) -> str | None:
 
 
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("acquired_at", "archived_at", "created_at", "ended_at", "expires_at"), time_or_none),
+    **dict.fromkeys(
+        ("acquired_at", "archived_at", "asked_at", "closed_at", "created_at", "ended_at", "expires_at"), time_or_none
+    ),
     **dict.fromkeys(("revoked_at", "updated_at"), time_or_none),
-    **dict.fromkeys(("changed", "metadata", "tags"), orjson.loads),
+    **dict.fromkeys(("changed", "metadata", "options", "tags"), orjson.loads),
     **dict.fromkeys(("active", "attests"), bool),
 }
 """Converters from the format of the store to JSON, by column."""

@@ -78,7 +78,8 @@ def _fence_of(tx: Tx, row: TaskRow) -> int:
 class StatusChange:
     """A change of the status of a task to `target`, with the work that it submits or completes.
 
-    `recorded` are the ids of the evidence in the log that the same call has added.
+    `recorded` are the ids of the evidence in the log that the same call has added. `blocked_by` is the reason of the
+    service for BLOCKED.
     """
 
     target: Status
@@ -89,6 +90,7 @@ class StatusChange:
     branch: str | None = None
     commit: str | None = None
     recorded: Sequence[int] = ()
+    blocked_by: str | None = None
 
     @property
     def has_work(self) -> bool:
@@ -132,7 +134,11 @@ def _set_status(tx: Tx, row: TaskRow, change: StatusChange) -> TaskRow:
     if tx.actor.is_agent and not change.force:  # before the no-op below, so that a lost lease is reported in any case
         check_status_without_lease(tx, row)
         pauses.check_status_without_lease(tx, row)
-    if target.value == row.status and not (target is Status.REVIEW and (change.has_work or row.submission_id is None)):
+    if (
+        target.value == row.status
+        and change.blocked_by is None
+        and not (target is Status.REVIEW and (change.has_work or row.submission_id is None))
+    ):
         return row
     if tx.actor.is_agent and target in _REQUIRES_READINESS and Status(row.status) not in CLOSED:
         why = blockers(serializers.readiness_input(tx, row))
@@ -146,10 +152,17 @@ def _set_status(tx: Tx, row: TaskRow, change: StatusChange) -> TaskRow:
     return updated
 
 
+def _changes_nothing(row: TaskRow, change: StatusChange) -> bool:
+    """Return whether the task has the status already. Work in REVIEW can be submitted again."""
+    if change.target.value != row.status or change.blocked_by is not None:
+        return False
+    return change.target is not Status.REVIEW or (not change.has_work and row.submission_id is not None)
+
+
 def _reasons(tx: Tx, row: TaskRow, change: StatusChange, *, fence: int) -> Reasons:
     """Return what the new status is stored with. `fence` is that of the work. Raises PolicyUnmet."""
     if change.target is not Status.DONE:
-        return NO_REASONS
+        return Reasons(blocked_by=change.blocked_by)
     if parse(row.policy).is_empty:
         return NO_REASONS
     work = policies.current_work(tx, row, fence=fence, recorded=change.recorded)

@@ -9,6 +9,7 @@ from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import OpenSubtasks, ParentDone
 from project_manager.domain.events import (
     Event,
+    QuestionWithoutAnswer,
     TaskCreated,
     TaskLocked,
     TaskLogged,
@@ -20,6 +21,7 @@ from project_manager.domain.events import (
 )
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.policies import parse
+from project_manager.domain.questions import BLOCKED_BY_QUESTION
 from project_manager.domain.readiness import open_subtasks_blocker
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services import serializers
@@ -31,6 +33,7 @@ from project_manager.store import (
     links,
     logs,
     offers,
+    questions,
     ready_tasks,
     seals,
     subtasks,
@@ -56,6 +59,7 @@ def claim(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None)
     """Set IN_PROGRESS with a new lease of `ttl` ms, or of `unconfirmed_ttl` ms until the first renewal."""
     if row.offered_to is not None:
         row = offers.end(tx, row)
+    _close_question(tx, row)
     return_status = Status.TODO.value if row.status == Status.IN_PROGRESS else row.status
     ready_conflicts = [] if row.conflicts_with == NO_IDS else ready_among(tx, links.conflicts_of(tx, row.id))
     leased = leases.claim(tx, row, tx.actor.id, ttl=ttl, return_status=return_status, unconfirmed_ttl=unconfirmed_ttl)
@@ -137,6 +141,7 @@ def set_status(
     """
     check_subtasks(tx, row, target)
     _check_policy(row, target, reasons)
+    _close_question(tx, row)
     agent = tx.actor.id if records_lease else None
     updated = leases.set_status(tx, row, target.value, attempts=attempts, records_lease_of=agent, reasons=reasons)
     if updated is None:
@@ -160,6 +165,16 @@ def set_status(
         _emit_status_changed(tx, row.status, updated, agent_id=tx.actor.id, lock_released=records_lease, sealed=sealed)
     _update_dependents(tx, row, updated)
     return updated
+
+
+def _close_question(tx: Tx, row: TaskRow) -> None:
+    """Close the open question of a task that leaves BLOCKED without an answer."""
+    if row.blocked_by != BLOCKED_BY_QUESTION:
+        return
+    closed = questions.close(tx, row.id)
+    if closed is not None:
+        event = QuestionWithoutAnswer(question_id=closed.id, asker=closed.asker)
+        emit(tx, event, row, sealed=seals.digests_of("questions", closed))
 
 
 def check_subtasks(tx: Tx, row: TaskRow, target: Status) -> None:

@@ -25,7 +25,7 @@ _LEASE = (
     *("lock_kind", "blocked_by", "submission_id"),
 )
 _RENEWAL = ("lock_expires_at", "lock_ttl", "lock_fenced", "unconfirmed_fence")
-_STATUS = (*_LEASE, "attempts", "worked_by", "withheld", "offered_to", "rework_id", "completed_by")
+_STATUS = (*_LEASE, "attempts", "worked_by", "withheld", "offered_to", "rework_id", "answer_id", "completed_by")
 
 
 def _update(columns: tuple[str, ...], *guards: ColumnElement[bool]) -> Statement:
@@ -165,6 +165,7 @@ def set_status(
     With `records_lease_of`, the write counts as a lease of this agent that ends at once, so the fence grows by one.
     A task that leaves REVIEW has no submission that could be approved.
     """
+    is_finished = status in (Status.DONE, Status.REVIEW)
     values = {
         "status": status,
         "lock_holder": None,
@@ -185,7 +186,8 @@ def set_status(
         "withheld": int(current.withheld & ~Withheld.OFFERED),
         "attempts": attempts,
         "worked_by": records_lease_of or current.lock_holder or current.worked_by,
-        "rework_id": None if status in (Status.DONE, Status.REVIEW) else reasons.rework_id or current.rework_id,
+        "rework_id": None if is_finished else reasons.rework_id or current.rework_id,
+        "answer_id": None if is_finished else current.answer_id,
         "completed_by": reasons.completed_by,
     }
     return _write(tx, _SET_STATUS, current, values, read_holder=current.lock_holder)

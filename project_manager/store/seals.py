@@ -53,6 +53,7 @@ _KNOWLEDGE = ("project_id", "title", "content", "category", "tags", "priority", 
 _KNOWLEDGE_LOG = ("knowledge_id", "action_type", "change_reason", "author", "metadata", "created_at")
 _ASSUMPTION = ("task_id", "type", "text", "file_path", "line_number", "code_snippet", "author", "created_at")
 _VERDICT = ("assumption_id", "verdict", "confidence", "reason", "reviewer", "created_at")
+_QUESTION = ("task_id", "asker", "text", "options", "state", "asked_at", "answer", "answered_by", "via", "closed_at")
 _TOKEN = ("name", "role", "agent_id", "hash", "created_at", "revoked_at")
 _SUBMISSION = (
     *("task_id", "round", "author", "token_id", "fence", "summary", "branch", "commit_id", "pull_request", "evidence"),
@@ -67,6 +68,7 @@ TABLES = {
     ),
     "tokens": SealedTable("token", False, _TOKEN, (("attests", 0),)),
     "submissions": SealedTable("submission", True, _SUBMISSION),
+    "questions": SealedTable("question", True, _QUESTION),
     "knowledge_items": SealedTable("knowledge", False, _KNOWLEDGE),
     "knowledge_logs": SealedTable("knowledge log entry", False, _KNOWLEDGE_LOG),
     "assumptions": SealedTable("assumption", True, _ASSUMPTION),

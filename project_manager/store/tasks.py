@@ -73,6 +73,7 @@ class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
     parent_id: int | None
     submission_id: int | None
     rework_id: int | None
+    answer_id: int | None
     completed_by: str | None
     depends_on: str
     conflicts_with: str

@@ -110,6 +110,7 @@ class Writer:
         self._waiting = 0
         self._closing = self._ended = False
         self._next_due: int | None = None
+        self._others_due: int | None = None
         self._retries = False
         self._head: Head | None = None
         self._claim_queue: Any = None
@@ -166,7 +167,8 @@ class Writer:
         tx.now, tx.wall = self.now(), self.clock.wall_clock_if_different()
         due = self._hooks.next_due(tx)
         if not self._closing and not self._retries:
-            self._next_due = due
+            # Not the instant of the last batch: a batch that has ended since the read knows its own leases better.
+            self._others_due = due
             self._queue.put([])
 
     def shorten_busy_timeout(self) -> None:
@@ -231,8 +233,9 @@ class Writer:
 
     def _seconds_until_due(self, latest: float) -> float:
         """Return the seconds until the next due work, or until `latest`, an instant of `perf_counter`."""
-        due, rest = self._next_due, latest - time.perf_counter()
-        return max(0.001, rest if due is None else min(rest, (due - self.now()) / 1000))
+        rest, now = latest - time.perf_counter(), self.now()
+        due = [(instant - now) / 1000 for instant in (self._next_due, self._others_due) if instant is not None]
+        return max(0.001, min([rest, *due]))
 
     def _run_and_commit(self, batch: list[Job[Any]]) -> None:
         """Run the jobs of a batch and commit it. Run it again, but not for long, when its connection is lost.
@@ -257,6 +260,7 @@ class Writer:
     def _run_batch(self, batch: list[Job[Any]]) -> _Batch:
         """Run the jobs of a batch and write its events."""
         no_foreign_commit = self._session.begin()
+        self._others_due = None  # no other process commits before the end of this batch
         shared = BatchState()
         tx = Tx(self._connection, 0, SYSTEM, "", self._max_attempts, shared)
         if no_foreign_commit:

@@ -110,6 +110,7 @@ CHILDREN = (
 OF_TASKS = (
     ("task_logs", "task_id"),
     ("submissions", "task_id"),
+    ("questions", "task_id"),
     ("assumptions", "task_id"),
     ("assumption_verdicts", "assumption_id"),
 )
@@ -153,6 +154,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "ready_tasks._among": product(BOTH, BOTH),
     "ready_tasks._states": product(BOTH, BOTH),
     "ready_tasks._count_among_todo": product(BOTH, BOTH),
+    "questions._counter": product(subsets("task_id", "project_id", "state")),
+    "questions._page": product(subsets("task_id", "project_id", "state")),
     "review_search._statement": product(subsets("project_id", "epic_id", "priority", "labels")),
     "seals._all_rows": product(seals.TABLES),
     "seals._rows_in": [("tasks", "id"), *OF_TASKS],

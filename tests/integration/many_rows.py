@@ -17,6 +17,8 @@ ROWS = (
     "INSERT INTO tokens (name, role, hash, created_at) SELECT 'token ' || i, 'agent', 'hash ' || i, 0 FROM n",
     "INSERT INTO submissions (task_id, round, author, fence, summary, evidence, digest, created_at) "
     "SELECT 1, i, 'ann', i, 'x', '[]', 'd', i FROM n",
+    "INSERT INTO questions (task_id, asker, text, options, state, asked_at) "
+    "SELECT 1, 'ann', 'x', '[]', 'closed', i FROM n",
     "INSERT INTO task_logs (task_id, author, kind, body, created_at) SELECT 1, 'ann', 'comment', 'x', i FROM n",
     "INSERT INTO ended_leases (task_id, fence, agent_id, project_id, task_name, acquired_at, expires_at, ended_at, "
     "reason, status) SELECT 1, i, 'ann', 1, 'task', i, i, i, 'lock_expired', 'TODO' FROM n",

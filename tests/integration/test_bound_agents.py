@@ -38,6 +38,7 @@ NEEDED: Json = {
     "status": "DONE",
     "verdict": "validated",
     "digest": "0" * 64,
+    "question_id": 1,
     "tasks": [{"name": "x"}],
     "scope": "agent",
     "pause_id": 1,

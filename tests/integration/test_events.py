@@ -33,6 +33,12 @@ async def everything(api: OperationsClient) -> None:
     verdict: Json = {"digest": submitted["submission"]["digest"], "verdict": "changes_requested", "body": "again"}
     await api.call("review_task", task_id=first["id"], agent_id="bob", **verdict)
     await api.release(first["id"], "ann")
+    asked = await api.call("ask", task_id=first["id"], text="Which colour?", agent_id="ann")
+    ids: Json = {"task_id": first["id"], "question_id": asked["question"]["id"]}
+    await api.call("answer_question", **ids, text="green")
+    await api.release(first["id"], "ann")
+    await api.call("ask", task_id=first["id"], text="Which paint?", agent_id="ann")
+    await api.set_status(first["id"], "TODO")
     await api.call("add_ra_tag", task_id=first["id"], ra_tag_text="#ASSUMPTION: dry weather")
     judged: Json = {"ra_tag_id": 1, "outcome": "validated", "reason": "it is"}
     await api.call("capture_assumption_validation", task_id=first["id"], **judged)

@@ -1,5 +1,7 @@
 """Expired leases, failed attempts, and statuses that are set in a single call."""
 
+from dataclasses import replace
+
 import pytest
 
 from project_manager.clock import rfc3339
@@ -191,3 +193,16 @@ async def test_a_failed_write_is_rolled_back(api: OperationsClient) -> None:
     assert await api.events(since) == await api.logs(number) == []
     assert (await api.get_task(number))["lock"] == lock
     assert rfc3339(api.clock.now()) < lock["expires_at"]
+
+
+async def test_a_read_of_another_thread_from_before_a_claim_does_not_delay_the_expiry(
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await api.create_task()
+    await api.claim(task["id"], "ann", ttl_seconds=10)
+    writer = api.runtime.database.writer
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "_hooks", replace(writer._hooks, next_due=lambda tx: None))
+        await api.runtime.read("others_committed", writer.others_committed)
+    await api.advance(10)
+    assert (await api.events())[-1]["type"] == "task.ready"

@@ -20,6 +20,7 @@ LISTS: list[tuple[str, Json]] = [
     ("list_task_events", {"task_id": 1}),
     ("list_task_logs", {"task_id": 1}),
     ("list_submissions", {"task_id": 1}),
+    ("list_questions", {"task_id": 1}),
 ]
 each_list = pytest.mark.parametrize(("operation", "filters"), LISTS, ids=lambda value: str(value)[:40])
 
@@ -31,6 +32,7 @@ async def filled(api: OperationsClient) -> None:
         await api.call("add_task_log", task_id=1, body=f"entry {number}")
         await api.update_task(1, priority=number % 3)
         await api.set_status(1, "REVIEW", summary=f"try {number}")
+        await api.call("ask", task_id=1, text=f"question {number}", agent_id="ann")
         await api.set_status(1, "TODO")
 
 

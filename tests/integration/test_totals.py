@@ -35,6 +35,7 @@ LISTS: list[tuple[str, Json]] = [
     ("list_task_events", {"task_id": 1}),
     ("list_task_logs", {"task_id": 1}),
     ("list_submissions", {"task_id": 1}),
+    ("list_questions", {"task_id": 1}),
     ("list_assumptions", {"task_id": 1}),
     ("list_pauses", {}),
     ("get_knowledge", {}),

@@ -21,6 +21,13 @@ interface AgentView {
   locks: Array<LockView>;
 }
 
+interface AnsweredView {
+  question: string;
+  answer: string;
+  answered_by: string;
+  via: string;
+}
+
 interface AssumptionView {
   id: number;
   task_id: number;
@@ -59,6 +66,7 @@ interface ClaimedView {
   log_entries: number;
   also_holding: Array<OtherLeaseView>;
   review?: RequestedChangesView | null;
+  answer?: AnsweredView | null;
   submission?: SubmissionView | null;
   policy?: Record<string, any> | null;
 }
@@ -251,6 +259,7 @@ interface NewLeaseView {
   log_entries?: number;
   also_holding?: Array<OtherLeaseView>;
   review?: RequestedChangesView | null;
+  answer?: AnsweredView | null;
   submission?: SubmissionView | null;
   policy?: Record<string, any> | null;
 }
@@ -327,6 +336,20 @@ interface ProjectView {
   archived_at: string | null;
   policy: PolicyView;
   tasks: Record<string, number>;
+}
+
+interface QuestionView {
+  id: number;
+  task_id: number;
+  asker: string;
+  text: string;
+  options: Array<string>;
+  state: string;
+  asked_at: string;
+  answer: string | null;
+  answered_by: string | null;
+  via: string | null;
+  closed_at: string | null;
 }
 
 interface RequestedChangesView {
@@ -463,6 +486,8 @@ interface GetAnswers {
   [path: `/api/tasks/${number}/details`]: { task_id: number; task: TaskView; project: NamedView; epic: NamedView | null; dependencies: Array<LinkView>; dependents: Array<LinkView>; parent: LinkView | null; subtasks: Array<LinkView>; progress: ProgressView | null; assumptions: Array<AssumptionView>; assumptions_total: number; logs: Array<LogView>; logs_before: number | null; criteria?: Array<CriterionView>; submission?: SubmissionView | null; missing?: Array<string> };
   [path: `/api/tasks/${number}/log`]: { items: Array<LogView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/pauses": { items: Array<PauseView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  [path: `/api/tasks/${number}/questions`]: { items: Array<QuestionView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  "/api/questions": { items: Array<QuestionView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/tasks/${number}/submissions`]: { items: Array<SubmissionView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/projects": { items: Array<ProjectView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/projects/${number}`]: ProjectView;
