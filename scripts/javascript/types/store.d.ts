@@ -136,6 +136,8 @@ interface State {
   /** Ids of the tasks that depend on a task, or that name it as a conflict. */
   dependents: Map<number, Set<number>>;
   conflicts: Map<number, Set<number>>;
+  /** Ids of the subtasks of a task. */
+  subtasks: Map<number, Set<number>>;
   /** Ids of the tasks that must be read, because the last events do not have all that changed. */
   incomplete: Set<number>;
   agents: Map<string, AgentView>;

@@ -346,6 +346,8 @@ interface TaskFormProps {
   task?: Task;
   status?: Status;
   project?: number;
+  /** The parent of a new subtask. */
+  parent?: Task;
 }
 
 interface TaskLinkProps {

@@ -55,6 +55,8 @@ function blank(/** @type {Status} */ status, /** @type {number | undefined} */ p
   };
 }
 
+const epicOf = (/** @type {Task} */ parent) => ({ epic_id: parent.epic_id });
+
 const short = (/** @type {any} */ value) => {
   const text = Array.isArray(value) ? labelsText(value.map(String)) : String(value ?? "nothing");
   return truncate(text, 80) || "nothing";
@@ -72,17 +74,19 @@ function Meanwhile(/** @type {{ before: Task, now: Task }} */ { before, now }) {
   </ul>`;
 }
 
-async function createTask(/** @type {TaskValues} */ values, /** @type {string} */ key, /** @type {boolean} */ held) {
+/** @param {TaskValues} values @param {string} key @param {boolean} held @param {Task} [parent] */
+async function createTask(values, key, held, parent) {
   // A task to lock starts in the backlog, so that no waiting agent claims it before this page does.
-  const body = creationOf(held ? { ...values, status: "BACKLOG" } : values);
+  const fields = creationOf(held ? { ...values, status: "BACKLOG" } : values);
+  const body = parent ? { ...fields, parent_id: parent.id } : fields;
   const fresh = await post("/api/tasks", body, held ? `${key}-hold` : key);
   saveSetting("project", fresh.project_id);
   updateTask(fresh);
   return fresh;
 }
 
-function useTaskForm(/** @type {TaskFormProps} */ { id, task, status = "TODO", project }) {
-  const before = formOf(task ?? blank(status, project));
+function useTaskForm(/** @type {TaskFormProps} */ { id, task, status = "TODO", project, parent }) {
+  const before = formOf(task ?? { ...blank(status, parent?.project_id ?? project), ...(parent && epicOf(parent)) });
   const [base] = useState(before);
   const [known, setKnown] = useState(task);
   const [key] = useState(newKey);
@@ -95,7 +99,7 @@ function useTaskForm(/** @type {TaskFormProps} */ { id, task, status = "TODO", p
   };
   const create = async (/** @type {TaskValues} */ values) => {
     const held = hold.current;
-    const fresh = await createTask(values, key, held);
+    const fresh = await createTask(values, key, held, parent);
     closeDialog(id);
     toast(`Created ${nameOf(fresh)}`);
     openTask(fresh.id);
@@ -175,14 +179,17 @@ export function TaskForm(/** @type {TaskFormProps} */ props) {
   return none ? html`<${ProjectFirst} id=${props.id} status=${props.status} />` : html`<${Form} ...${props} />`;
 }
 
+const titleOf = (/** @type {Task | undefined} */ task, /** @type {Task | undefined} */ parent) =>
+  (task ? `Edit #${task.id}` : parent ? `New subtask of #${parent.id}` : "New task");
+
 function Form(/** @type {TaskFormProps} */ props) {
-  const { id, task } = props;
+  const { id, task, parent } = props;
   const form = useTaskForm(props);
   const projects = projectOptions();
   const project = Number(form.values.project_id);
   const chooseProject = (/** @type {any} */ value) =>
     form.setValues((old) => ({ ...old, project_id: value, epic_id: "", depends_on: [], conflicts_with: [] }));
-  return html`<${Dialog} id=${id} title=${task ? `Edit #${task.id}` : "New task"} wide dirty=${form.dirty}>
+  return html`<${Dialog} id=${id} title=${titleOf(task, parent)} wide dirty=${form.dirty}>
     ${(close) => html`<form onSubmit=${form.onSubmit}>
       <div class="dialog-body">
         <${FormError} error=${form.error} shown=${SHOWN}>
@@ -197,8 +204,8 @@ function Form(/** @type {TaskFormProps} */ props) {
         <${Input} name="name" form=${form} maxlength="200" autofocus />
         <${Input} name="description" form=${form} />
         <div class="columns-2">
-          ${!task && html`<${Field} label="Project" kind="select" options=${projects} ...${form.field("project_id")}
-              onChange=${chooseProject} />`}
+          ${!task && !parent && html`<${Field} label="Project" kind="select" options=${projects}
+              ...${form.field("project_id")} onChange=${chooseProject} />`}
           <${Input} name="epic_id" form=${form} options=${[["", "No epic"], ...epicOptions(project)]} />
           <${Input} name="priority" form=${form} />
           ${!task && html`<${Field} label="Status" kind="select"

@@ -19,6 +19,7 @@ export function initialState() {
     columns: emptyColumns(),
     dependents: new Map(),
     conflicts: new Map(),
+    subtasks: new Map(),
     incomplete: new Set(),
     agents: new Map(),
     pauses: [],
@@ -56,12 +57,14 @@ function addTask(/** @type {State} */ state, /** @type {Task} */ task) {
   state.tasks.set(task.id, task);
   for (const id of task.depends_on) link(state.dependents, task.id, id);
   for (const id of task.conflicts_with) link(state.conflicts, task.id, id);
+  if (task.parent_id) link(state.subtasks, task.id, task.parent_id);
 }
 
 function dropTask(/** @type {State} */ state, /** @type {Task} */ task) {
   removeFrom(state.columns, task);
   for (const id of task.depends_on) unlink(state.dependents, task.id, id);
   for (const id of task.conflicts_with) unlink(state.conflicts, task.id, id);
+  if (task.parent_id) unlink(state.subtasks, task.id, task.parent_id);
   state.tasks.delete(task.id);
 }
 
@@ -81,6 +84,7 @@ function loadBoard(/** @type {State} */ state, /** @type {Board} */ board) {
   state.columns = emptyColumns();
   state.dependents = new Map();
   state.conflicts = new Map();
+  state.subtasks = new Map();
   for (const task of board.tasks) {
     addTask(state, task);
     state.columns[task.status].push(task);

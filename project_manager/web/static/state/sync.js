@@ -81,8 +81,16 @@ async function remembered(ids, read) {
 
 const isRead = (/** @type {number} */ id) => [...reading].some((ids) => ids.includes(id));
 
+/** Return the old and new parents of tasks that are new or have another parent. Their blockers name the subtasks. */
+function otherParents(/** @type {Task[]} */ tasks) {
+  const moved = tasks.filter((task) => (state.tasks.get(task.id)?.parent_id ?? null) !== task.parent_id);
+  const parents = moved.flatMap((task) => [task.parent_id, state.tasks.get(task.id)?.parent_id]);
+  return /** @type {number[]} */ (parents.filter((id) => id && state.tasks.has(id)));
+}
+
 async function readTasks(/** @type {number[]} */ ids) {
   const tasks = await remembered(ids, fetchAll("/api/tasks", { ids: ids.join(",") }));
+  const parents = otherParents(tasks);
   const found = new Set(tasks.map((task) => task.id));
   // A pending write has already changed the task on the page, and reads it again when it ends.
   const settled = (/** @type {number} */ id) => !state.pending.has(id);
@@ -91,6 +99,7 @@ async function readTasks(/** @type {number[]} */ ids) {
     tasks: tasks.filter((task) => settled(task.id)),
     gone: ids.filter((id) => !found.has(id) && settled(id)),
   });
+  if (parents.length) markDirty(parents);
 }
 
 /** Read the full task. The board has only the start of a long description. */
@@ -171,6 +180,8 @@ export function applyEvents(/** @type {OutboxEvent[]} */ events) {
   const unseen = events.filter((event) => event.seq > state.seq);
   if (unseen.length === 0) return false;
   const needsReload = unseen.some((event) => event.type === "import.finished" || changesArchived(state, event));
+  const deleted = unseen.filter((event) => event.type === "task.deleted");
+  const parents = deleted.map((event) => state.tasks.get(event.task_id)?.parent_id ?? 0);
   dispatch({ type: "events", events: unseen });
   const touched = new Set();
   for (const event of unseen) {
@@ -183,6 +194,7 @@ export function applyEvents(/** @type {OutboxEvent[]} */ events) {
   for (const event of unseen) unread.push(...othersToRead(state, event));
   const pauses = unseen.filter((event) => event.type.startsWith("pause."));
   if (pauses.length) readPauses();
+  unread.push(...parents.filter((id) => state.tasks.has(id)));
   markDirty([...unread, ...pauses.map((event) => event.task_id).filter(Boolean)]);
   return needsReload;
 }

@@ -3,7 +3,7 @@
 import { withExcerpt } from "./pages.js";
 
 const COMPLETE = new Set(["task.locked", "task.unlocked", "task.status_changed", "task.ready"]);
-const MAY_CHANGE_BLOCKERS = ["depends_on", "conflicts_with", "defer_until", "attempts"];
+const MAY_CHANGE_BLOCKERS = ["parent_id", "depends_on", "conflicts_with", "defer_until", "attempts"];
 const SETTLED = new Set(["DONE", "CANCELLED"]);
 
 /** Return whether the event may change the row of its task. */
@@ -13,13 +13,23 @@ export const changesTask = (/** @type {OutboxEvent} */ event) =>
 const conflictsOf = (/** @type {State} */ state, /** @type {number} */ id) =>
   [...(state.conflicts.get(id) ?? []), ...(state.tasks.get(id)?.conflicts_with ?? [])];
 
+/** Return the parent of the task in a list, which is empty without one. */
+function parentOf(/** @type {State} */ state, /** @type {number} */ id) {
+  const parent = state.tasks.get(id)?.parent_id;
+  return parent ? [parent] : [];
+}
+
 /** Return the ids of tasks with blockers that the event may change. */
 function othersAffected(/** @type {State} */ state, /** @type {OutboxEvent} */ event) {
   const id = event.task_id;
   const dependents = state.dependents.get(id) ?? [];
   switch (event.type) {
     case "task.status_changed":
-      return SETTLED.has(event.status) || SETTLED.has(event.previous_status) ? dependents : [];
+      return SETTLED.has(event.status) || SETTLED.has(event.previous_status)
+        ? [...dependents, ...parentOf(state, id)]
+        : [];
+    case "task.created":
+      return parentOf(state, id);
     case "task.locked":
       return event.renewed ? [] : conflictsOf(state, id);
     case "task.unlocked":

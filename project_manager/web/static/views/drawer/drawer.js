@@ -21,6 +21,7 @@ import { PauseButton } from "../page/pauses.js";
 import { History } from "./history.js";
 import { Lease } from "./lease.js";
 import { Log } from "./log.js";
+import { ParentLink, Subtasks } from "./subtasks.js";
 
 function MoveSelect(/** @type {{ task: Task, disabled: boolean }} */ { task, disabled }) {
   const change = (/** @type {UiEvent} */ event) => {
@@ -135,6 +136,7 @@ function Breadcrumbs(/** @type {{ task: Task }} */ { task }) {
   return html`<nav class="breadcrumbs" aria-label="Project and epic">
     ${project && link(project.name, { project: project.id, epic: null })}
     ${epic && html`<${Icon} name="chevron" />${link(epic.name, { project: epic.project_id, epic: epic.id })}`}
+    <${ParentLink} task=${task} />
   </nav>`;
 }
 
@@ -215,6 +217,7 @@ function Body(/** @type {{ task: Task }} */ { task }) {
         ${task.acceptance.map((line, index) => html`<li key=${index}><${Markdown} text=${line} /></li>`)}
       </ul>
     </section>`}
+    <${Subtasks} task=${task} />
     <${Links} title="Waits for" ids=${task.depends_on} />
     <${Links} title="Unblocks" ids=${dependents} />
     <${Links} title="Never at the same time as" ids=${[...conflicts]} />
