@@ -254,3 +254,17 @@ async def test_tasks_created_together_have_parents_by_ref_or_id_in_any_order(api
     circle = [{"name": "a", "ref": "a", "parent": "b"}, {"name": "b", "ref": "b", "parent": "a"}]
     await api.call_error(DependencyCycle, "create_tasks", project_name="Garden", tasks=circle)
     check(api)
+
+
+async def test_an_approval_does_not_complete_a_parent_with_an_open_subtask(api: OperationsClient) -> None:
+    await api.call("create_project", name="Garden", policy={"review": "required"})
+    parent = await api.create_task("parent")
+    fence = (await api.claim(parent["id"], "ann"))["fence"]
+    child = await api.create_task("child", parent_id=parent["id"])
+    submitted = await api.set_status(parent["id"], "REVIEW", "ann", fence=fence, summary="painted")
+    verdict = {"task_id": parent["id"], "digest": submitted["submission"]["digest"], "verdict": "approved"}
+    await api.call_error(OpenSubtasks, "review_task", agent_id="bob", **verdict)
+    assert (await api.get_task(parent["id"]))["status"] == "REVIEW"
+    await api.set_status(child["id"], "CANCELLED")
+    assert (await api.call("review_task", agent_id="bob", **verdict))["status"] == "DONE"
+    check(api)
