@@ -22,7 +22,7 @@ Schema = dict[str, Any]
 
 _AGENT, _PROJECT = "agent_id", ("project_id", "project_name")
 _COPIED_KEYWORDS = ("enum", "format")
-_DESCRIPTIONS = {"agent_id": "", "cursor": "", "limit": "", "fence": "lock.fence", "request_id": "idempotency key"}
+_DESCRIPTIONS = {"agent_id": "", "cursor": "", "limit": "", "fence": "lock.fence", "request_id": ""}
 """Short descriptions of arguments that many tools have. The instructions explain them once."""
 
 
@@ -57,11 +57,7 @@ def input_schema(
         required = [name for name in required if name != _AGENT]
         properties[_AGENT]["description"] = "as in earlier answers"
     if tool.clearable:
-        properties[CLEAR] = {
-            "type": "array",
-            "items": {"type": "string", "enum": list(tool.clearable)},
-            "description": "fields to clear",
-        }
+        properties[CLEAR] = {"type": "array", "items": {"type": "string"}, "description": "names of fields to empty"}
     return _closed(properties, required, dialect)
 
 

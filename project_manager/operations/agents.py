@@ -19,10 +19,10 @@ AGENTS = (
         tool=Tool(
             "Get context",
             READS,
-            "agent_id project_id project_name epic_id epic_name budget_tokens",
+            "agent_id project_id project_name epic_name budget_tokens",
             profile=Profile.LOOP,
             required=("agent_id",),
-            beyond_loop="project_id epic_id budget_tokens",
+            beyond_loop="project_id budget_tokens",
         ),
         raises=(ProjectNotFound, EpicNotFound),
     ),

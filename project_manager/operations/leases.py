@@ -36,13 +36,10 @@ LEASES = (
         tool=Tool(
             "Claim the next task",
             WRITES,
-            (
-                "agent_id project_id project_name epic_id epic_name labels priority kind ttl_seconds wait_seconds "
-                "request_id"
-            ),
+            "agent_id project_id project_name epic_name labels priority kind ttl_seconds wait_seconds request_id",
             profile=Profile.LOOP,
             required=("agent_id",),
-            beyond_loop="project_id epic_id ttl_seconds",
+            beyond_loop="project_id ttl_seconds",
         ),
         raises=(ProjectNotFound, EpicNotFound, BoundTokenRequired),
     ),
@@ -54,11 +51,7 @@ LEASES = (
         http="POST /api/tasks/{task_id}/lock",
         acts_as="agent_id",
         tool=Tool(
-            "Claim a task by id",
-            IDEMPOTENT,
-            "task_id agent_id ttl_seconds fence request_id",
-            required=("agent_id",),
-            operator_only=("force",),
+            "Claim a task by id", IDEMPOTENT, "task_id agent_id fence", required=("agent_id",), operator_only=("force",)
         ),
         raises=(*LEASE_ERRORS, Paused, NotReady, InvalidTransition),
         aliases=("POST /api/task/{task_id}/lock",),

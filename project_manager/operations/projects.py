@@ -13,7 +13,7 @@ PROJECTS = (
         schemas.ListProjects,
         Page[schemas.ProjectView],
         http="GET /api/projects",
-        tool=Tool("List projects", READS, "archived limit cursor", defaults={"limit": 20}),
+        tool=Tool("List projects", READS, "limit cursor", defaults={"limit": 20}),
     ),
     Operation(
         "create_project",

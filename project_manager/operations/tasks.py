@@ -34,10 +34,7 @@ TASKS = (
         http="GET /api/tasks/available",
         acts_as="agent_id",
         tool=Tool(
-            "List ready tasks",
-            READS,
-            "project_id project_name epic_id epic_name labels limit cursor",
-            defaults={"limit": 20},
+            "List ready tasks", READS, "project_id project_name epic_name labels limit cursor", defaults={"limit": 20}
         ),
         raises=(ProjectNotFound, EpicNotFound),
     ),
@@ -51,7 +48,7 @@ TASKS = (
         tool=Tool(
             "List or search tasks",
             READS,
-            "project_id project_name epic_id epic_name status label holder ready q limit cursor",
+            "project_id project_name epic_name status label holder ready q limit cursor",
             defaults={"limit": 20, "fields": ["compact"]},
         ),
         raises=(ProjectNotFound, EpicNotFound),
@@ -68,8 +65,8 @@ TASKS = (
             "Create a task",
             WRITES,
             (
-                "name agent_id description project_id project_name epic_id epic_name parent_id priority labels "
-                "acceptance depends_on blocks conflicts_with status defer_until external_key request_id"
+                "name agent_id description project_id project_name epic_name parent_id priority labels acceptance "
+                "depends_on blocks status request_id"
             ),
         ),
         raises=(
@@ -143,10 +140,7 @@ TASKS = (
         tool=Tool(
             "Edit a task",
             WRITES,
-            (
-                "task_id agent_id fence name description priority labels acceptance depends_on add_depends_on "
-                "log_entry version"
-            ),
+            "task_id agent_id fence name description priority labels acceptance add_depends_on version",
             clearable=CLEARABLE,
             named_for=("status",),
             operator_only=("force",),

@@ -15,9 +15,7 @@ Options = Annotated[list[fields.Name], fields.max_items(limits.QUESTION_OPTIONS)
 
 class Ask(Leased):
     task_id: fields.Id
-    text: fields.QuestionText = Field(
-        validation_alias=AliasChoices("text", "question"), description="with what the person needs to decide"
-    )
+    text: fields.QuestionText = Field(validation_alias=AliasChoices("text", "question"), description="the question")
     options: Options = Field(default_factory=list, description="answers to choose from")
     client_answer: fields.QuestionText | None = Field(None, description="answer of the user of this client, if any")
 

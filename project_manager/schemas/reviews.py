@@ -12,8 +12,8 @@ from project_manager.schemas.logs import EvidenceFields
 
 class ReviewTask(Leased):
     task_id: fields.Id
-    verdict: ReviewVerdict
-    digest: fields.Digest = Field(description="submission.digest that you reviewed")
+    verdict: ReviewVerdict = Field(description="your verdict")
+    digest: fields.Digest = Field(description="submission.digest")
     body: fields.Text = Field("", description="your review; required for changes_requested")
 
 

@@ -119,7 +119,7 @@ class UpdateTask(Leased, PlainFields):
     conflicts_with: fields.Ids = Field(default_factory=list)
     attempts: fields.Integer = Field(0, ge=0, le=0, description="0 resets failed attempts")
     status: fields.TaskStatus | None = Field(None, description="as in update_task_status")
-    reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")
+    reopen: fields.Flag = Field(False, description="leave DONE or CANCELLED")
     force: fields.Flag = Field(False, description="operators only: end any lease")
     log_entry: fields.Text | None = Field(None, description="added to the log")
     assumptions: TagTexts = Field(
@@ -165,7 +165,7 @@ class UpdateTaskStatus(Leased):
     evidence: Annotated[
         list[SubmittedEvidence], fields.max_items(limits.EVIDENCE_ENTRIES), BeforeValidator(fields.parse_list)
     ] = Field(default_factory=list, description="objects: criterion (index), body, command, exit_code, commit, url")
-    reopen: fields.Flag = Field(False, description="needed to leave DONE or CANCELLED")
+    reopen: fields.Flag = Field(False, description="leave DONE or CANCELLED")
     force: fields.Flag = Field(False, description="operators only: end any lease")
 
 
