@@ -12,6 +12,12 @@ SUBTASKS = 500
 SUBTASK_LEVELS = 5
 """Levels of tasks: a task, its subtasks, and so on."""
 KEY_CHARACTERS = 200
+PATHS = 50
+GLOB_CHARACTERS = 512
+GLOB_SEGMENTS = 64
+GLOB_WILDCARDS = 8
+GLOBS_OF_PROJECT = 2000
+"""Distinct globs that the tasks of a project use together. Each new one is compared with the others."""
 ID_MAXIMUM = 2**63 - 1
 ID_DIGITS = 19
 
