@@ -3,7 +3,7 @@
 import { withExcerpt } from "./pages.js";
 
 const COMPLETE = new Set(["task.locked", "task.unlocked", "task.status_changed", "task.ready"]);
-const MAY_CHANGE_BLOCKERS = ["parent_id", "depends_on", "conflicts_with", "defer_until", "attempts"];
+const MAY_CHANGE_BLOCKERS = ["parent_id", "depends_on", "conflicts_with", "paths", "defer_until", "attempts"];
 const SETTLED = new Set(["DONE", "CANCELLED"]);
 
 /** Return whether the event may change the row of its task. */
@@ -39,18 +39,45 @@ function othersAffected(/** @type {State} */ state, /** @type {OutboxEvent} */ e
   }
 }
 
+const isWildcard = (/** @type {string | undefined} */ name) => name === undefined || /[*?[]/.test(name);
+
+/** Return whether two globs may match the same file: their segments before the first wildcard do not differ. */
+function mayOverlap(/** @type {string} */ one, /** @type {string} */ other) {
+  const names = one.split("/");
+  const others = other.split("/");
+  for (let at = 0; !isWildcard(names[at]) && !isWildcard(others[at]); at += 1) {
+    if (names[at] !== others[at]) return false;
+  }
+  return true;
+}
+
+/** Return the ids of tasks that the event may block by paths, or no longer. Most of them have no event of their own. */
+function overlappingTo(/** @type {State} */ state, /** @type {OutboxEvent} */ event) {
+  const isEdit = event.type === "task.updated" && event.task?.holder;
+  const globs = isEdit ? [...(event.changes.paths ?? []), ...(event.previous.paths ?? [])] : event.paths ?? [];
+  if (globs.length === 0 || event.renewed) return [];
+  return [...state.tasks.values()].filter((task) => task.id !== event.task_id
+    && task.project_id === event.project_id
+    && task.status === "TODO"
+    && task.paths.some((path) => globs.some((/** @type {string} */ glob) => mayOverlap(path, glob))))
+    .map((task) => task.id);
+}
+
 /** Return the ids of tasks with a link to the task. */
 const linkedTo = (/** @type {State} */ state, /** @type {number} */ id) =>
   [...(state.dependents.get(id) ?? []), ...(state.conflicts.get(id) ?? [])];
 
 /**
  * Return the ids of other tasks to read after the event. A task that becomes ready, or no longer is, has an event of
- * its own, but no event has the links that a deleted task leaves behind.
+ * its own, but no event has the links that a deleted task leaves behind, and a lease blocks tasks by paths without one.
  */
 export const othersToRead = (/** @type {State} */ state, /** @type {OutboxEvent} */ event) =>
   (event.type === "task.deleted"
     ? linkedTo(state, event.task_id)
-    : [...othersAffected(state, event)].filter((id) => state.tasks.get(id)?.ready === false));
+    : [
+        ...[...othersAffected(state, event)].filter((id) => state.tasks.get(id)?.ready === false),
+        ...overlappingTo(state, event),
+      ]);
 
 /** Return the blockers of the task besides its status, which is the first one if it is not TODO. */
 const otherBlockers = (/** @type {Task} */ task) =>
@@ -82,6 +109,7 @@ export function taskAfterEvent(/** @type {Task} */ task, /** @type {OutboxEvent}
     lock: lock?.holder === holder ? lock : null,
     why_not_ready: blockersAfter(task, event.task),
     cancelled_dependencies: row.ready ? [] : task.cancelled_dependencies,
+    path_conflicts: row.ready ? [] : task.path_conflicts,
     updated_at: version > task.version ? event.timestamp : task.updated_at,
     completed_at: row.status === "DONE" ? task.completed_at ?? event.timestamp : null,
   };

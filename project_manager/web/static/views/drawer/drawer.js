@@ -99,6 +99,9 @@ const AS_FACT = {
   labels: (names) => names.length > 0 && html`<span class="label-row">
     ${names.map((/** @type {string} */ name) => html`<${Label} key=${name} name=${name} />`)}
   </span>`,
+  lines: (texts) => texts.length > 0 && html`<span class="paths">
+    ${texts.map((/** @type {string} */ text) => html`<code key=${text}>${text}</code>`)}
+  </span>`,
   minutes,
   due: (at) => html`<${DueDate} at=${at} />`,
   instant: (at) => html`<${RelativeTime} at=${at} />`,

@@ -10,6 +10,20 @@ import { testOf } from "../../state/filters.js";
 import { state } from "../../state/store.js";
 
 export const hasCancelled = (/** @type {Task} */ task) => task.cancelled_dependencies?.length > 0;
+
+const LONG_MS = 3_600_000;
+
+/** Return the time since which leases block the task by paths, or null. */
+export function pathsBlockedSince(/** @type {Task} */ task) {
+  const locks = (task.path_conflicts ?? []).flatMap((id) => state.tasks.get(id)?.lock ?? []);
+  return locks.length ? Math.min(...locks.map((lock) => Date.parse(lock.acquired_at))) : null;
+}
+
+const isBlockedByPaths = (/** @type {Task} */ task) => {
+  const since = pathsBlockedSince(task);
+  return since !== null && serverNow() - since >= LONG_MS;
+};
+
 export const isOverdue = (/** @type {Task} */ task) =>
   task.due_at !== null && !CLOSED.has(task.status) && isPast(task.due_at, serverNow());
 
@@ -33,6 +47,11 @@ const GROUPS = [
     id: "cancelled", title: "Waiting for cancelled work",
     explain: "Depends on a cancelled task: not ready until the dependency is removed or the task is reopened.",
     from: ["TODO", "BACKLOG"], test: hasCancelled, actions: [DROP_CANCELLED, CANCEL],
+  },
+  {
+    id: "paths", title: "Blocked by paths",
+    explain: "For an hour or longer, another task in progress has reserved paths that overlap those of the task.",
+    from: ["TODO"], test: isBlockedByPaths, actions: [BLOCK, CANCEL],
   },
   {
     id: "lost", title: "Lost leases", explain: "A lease expired or was released as failed; the task is in To do again.",

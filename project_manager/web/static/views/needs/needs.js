@@ -26,6 +26,16 @@ function Waiting(/** @type {{ task: Task }} */ { task }) {
   </time>`;
 }
 
+const numbers = (/** @type {number[]} */ ids) => ids.map((id) => `#${id}`).join(", ");
+
+/** The other tasks that the task waits for. */
+function OtherTasks(/** @type {{ task: Task }} */ { task }) {
+  return html`
+    ${hasCancelled(task) && html`<span>waits for ${numbers(task.cancelled_dependencies)}, cancelled</span>`}
+    ${task.path_conflicts?.length > 0 && html`<span>waits for the paths of ${numbers(task.path_conflicts)}</span>`}
+  `;
+}
+
 function Facts(/** @type {{ task: Task }} */ { task }) {
   const project = !state.route.project && state.projects.get(task.project_id)?.name;
   const agent = !task.lock && task.worked_by;
@@ -42,9 +52,7 @@ function Facts(/** @type {{ task: Task }} */ { task }) {
       <${Icon} name="flag" />
       <time datetime=${dueDatetime(task.due_at)}>due ${dueInFull(task.due_at)}</time>
     </span>`}
-    ${hasCancelled(task) && html`<span>
-      waits for ${task.cancelled_dependencies.map((id) => `#${id}`).join(", ")}, cancelled
-    </span>`}
+    <${OtherTasks} task=${task} />
     ${task.lock && html`<${LockChip} lock=${task.lock} bar=${false} />`}
     ${agent && html`<span class="worked-by" title=${`Worked on by ${bidiIsolate(agent)}`}>
       <${Icon} name="agents" />
