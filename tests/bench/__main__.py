@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.bench import (
     another_checkout,
+    blocked_paths,
     claiming,
     fleet,
     footprint,
@@ -78,6 +79,7 @@ def _selected(asked: argparse.Namespace) -> tuple[str, Sections]:
 def _usual(asked: argparse.Namespace, rounds: int, seconds: float) -> Sections:
     sections: Sections = {
         "claims": lambda folder: [claiming.measured(folder, rounds, seconds)],
+        "paths": lambda folder: [blocked_paths.measured(folder, rounds, seconds)],
         "disk": lambda folder: [slow_disk.measured(folder, rounds, seconds)],
         "sizes": lambda folder: [sizes.measured(folder, folder, rounds, seconds, sizes.DEFAULT_SIZES)],
         "events": lambda folder: watching.measured(folder, 1 if asked.quick else 3, 20 if asked.quick else 50),
@@ -121,7 +123,7 @@ def _command(asked: argparse.Namespace) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure the service and print a report.")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: under two minutes")
-    parser.add_argument("--only", action="append", help="only this section: claims, disk, sizes, events, process")
+    parser.add_argument("--only", action="append", help="only this section: claims, paths, disk, sizes, ..")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="replace this report and its plots in the page")
     parser.add_argument("--folder", type=Path, help="folder of the databases: the disk that is measured")
     parser.add_argument("--predecessor", type=Path, metavar="PROGRAM", help="compare with this project-manager-mcp")
