@@ -52,6 +52,7 @@ def upgrade() -> None:
     op.add_column("tasks", sa.Column("rework_id", NUMBER))
     op.add_column("tasks", sa.Column("answer_id", NUMBER))
     op.add_column("tasks", sa.Column("completed_by", TEXT))
+    op.add_column("tasks", sa.Column("paths", TEXT, nullable=False, server_default="[]"))
     _create_index("ix_tasks_offered_to", ["offered_to"], OFFERED)
     _create_index("ix_tasks_in_review", ["priority", sa.text("unblocks DESC"), "id"], IN_REVIEW)
     op.add_column("tasks", sa.Column("parent_id", NUMBER))  # no foreign key: Alembic cannot add one on SQLite
@@ -59,6 +60,7 @@ def upgrade() -> None:
     _create_submissions()
     _create_questions()
     _create_identities()
+    _create_paths()
     op.add_column("task_logs", sa.Column("details", TEXT))
     op.add_column("projects", sa.Column("policy", TEXT, nullable=False, server_default="{}"))
     op.create_index("ix_knowledge_items_project_id_title", "knowledge_items", ["project_id", "title"])
@@ -166,6 +168,58 @@ def _create_questions() -> None:
     op.create_index(
         "uq_questions_open", "questions", ["task_id"], unique=True, sqlite_where=is_open, postgresql_where=is_open
     )
+
+
+def _create_paths() -> None:
+    op.create_table(
+        "path_globs",
+        sa.Column("id", NUMBER, sa.Identity(), primary_key=True),
+        sa.Column("project_id", NUMBER, sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("glob", TEXT, nullable=False),
+        sa.UniqueConstraint("project_id", "glob"),
+        sqlite_autoincrement=True,
+        comment="the distinct globs of the tasks of a project",
+    )
+    op.create_table(
+        "glob_overlaps",
+        _glob("glob_id"),
+        _glob("other_id"),
+        sqlite_with_rowid=False,
+        comment="globs that can match the same file, in both directions; each glob overlaps itself",
+    )
+    op.create_index("ix_glob_overlaps_other_id", "glob_overlaps", ["other_id"])
+    op.create_table("task_paths", _task(), _glob("glob_id"), sqlite_with_rowid=False)
+    op.create_index("ix_task_paths_glob_id", "task_paths", ["glob_id"])
+    op.create_table(
+        "path_reservations",
+        _glob("glob_id"),
+        sa.Column("task_id", NUMBER, primary_key=True),
+        sa.Column("fence", NUMBER, nullable=False),
+        sa.Column("ended", NUMBER, nullable=False),
+        sqlite_with_rowid=False,
+        comment="globs of leased tasks; an ended one stays until all parked tasks are returned, also of a deleted task",
+    )
+    op.create_index("ix_path_reservations_task_id", "path_reservations", ["task_id"])
+    ended = sa.text("ended = 1")
+    op.create_index(
+        "ix_path_reservations_ended", "path_reservations", ["ended"], sqlite_where=ended, postgresql_where=ended
+    )
+    op.create_table(
+        "parked_paths",
+        _glob("glob_id"),
+        _task(),
+        sqlite_with_rowid=False,
+        comment="globs of the tasks that are withheld from claims because of their paths",
+    )
+    op.create_index("ix_parked_paths_task_id", "parked_paths", ["task_id"])
+
+
+def _glob(name: str) -> sa.Column[int]:
+    return sa.Column(name, NUMBER, sa.ForeignKey("path_globs.id", ondelete="CASCADE"), primary_key=True)
+
+
+def _task() -> sa.Column[int]:
+    return sa.Column("task_id", NUMBER, sa.ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
 
 
 def _widen_on_postgresql() -> None:

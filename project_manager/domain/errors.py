@@ -16,7 +16,8 @@ ProjectManagerError
 ├── Conflict             LockHeld, StaleFence, FenceRequired, LockRequired, NotHeld, NotReady, InvalidTransition,
 │                        OpenSubtasks, ParentDone, DependencyCycle, NameTaken, ExternalKeyTaken, HasDependents,
 │                        ProjectArchived, NotEmpty, OperatorTokenRequired, Paused, PolicyUnmet, NotInReview,
-│                        StaleSubmission, AlreadyReviewed, LeaseForReview, QuestionOpen, QuestionClosed
+│                        StaleSubmission, AlreadyReviewed, LeaseForReview, QuestionOpen, QuestionClosed,
+│                        PathsReserved
 ├── PreconditionFailed   VersionMismatch
 ├── RequestTimeout       the request did not arrive in time
 ├── TooLarge             BodyTooLarge, HeadersTooLarge, ResponseTooLarge
@@ -206,6 +207,12 @@ class NotHeld(Conflict):
 
 class NotReady(Conflict):
     default_hint = "Claim a ready task with claim_next_task."
+
+
+class PathsReserved(Conflict):
+    """A path that a task would reserve overlaps one that the lease of another task has reserved. Nothing changed."""
+
+    default_hint = "Leave out these paths, or wait until the other lease ends and try again."
 
 
 class InvalidTransition(Conflict):

@@ -160,6 +160,7 @@ class TaskLocked(TaskEvent):
     timeout: Annotated[int, "length of the lease in seconds"]
     version: int
     lock: LockView
+    paths: Annotated[list[str], "globs that the lease reserves, so that no task with overlapping ones is ready"]
     renewed: Annotated[bool, "whether this is a renewal"] = False
     unconfirmed: Annotated[bool, "whether the lease is short until the first call of its holder"] = False
 
@@ -175,6 +176,7 @@ class TaskUnlocked(TaskEvent):
     status: TaskStatus
     attempts: Annotated[int, "failed attempts, including this lease if it failed"]
     version: int
+    paths: Annotated[list[str], "globs that the lease had reserved"]
 
 
 class TaskDeleted(TaskEvent):
@@ -222,7 +224,8 @@ class TaskNotReady(TaskEvent):
     """A task is no longer ready, although the task itself did not change.
 
     A dependency or a subtask was reopened, a subtask was added, a conflicting task was claimed, a plan added a
-    conflict, its project was archived, or a pause started.
+    conflict, its project was archived, or a pause started. A task that a lease blocks by paths has no
+    such event, because they can be many. `task.locked` has the paths.
     """
 
     type = "task.not_ready"

@@ -1,8 +1,9 @@
 """Readiness of tasks, and the blockers of tasks that are not ready.
 
 A task is ready if its status is TODO without a lease, every dependency is DONE, every subtask is DONE or CANCELLED, it
-is not deferred, no conflicting task has a lease, its failed attempts are below the limit, and it is not withheld
-(`Withheld`). A CANCELLED dependency is a separate blocker: a person has to remove the dependency or reopen the
+is not deferred, neither a conflicting task nor one with overlapping paths has a lease, its failed attempts are below
+the limit, and it is not withheld (`Withheld`). A CANCELLED dependency is a separate blocker: a person has to remove the
+dependency or reopen the
 cancelled task.
 """
 
@@ -19,13 +20,18 @@ OPEN_SUBTASKS = "open_subtasks"
 
 
 class Withheld(IntFlag):
-    """Reasons for which a task is withheld from claims. Such a task is in no index of ready tasks."""
+    """Reasons for which a task is withheld from claims. Such a task is in no index of ready tasks.
+
+    A search for ready tasks sets PATHS when it finds a task blocked by paths. Some time after the block ends, the flag
+    is cleared. So it is no blocker itself.
+    """
 
     ARCHIVED = 1
     TASK_PAUSED = 2
     PROJECT_PAUSED = 4
     ALL_PAUSED = 8
     OFFERED = 16
+    PATHS = 32
 
 
 class ReadinessInput(NamedTuple):
@@ -44,6 +50,7 @@ class ReadinessInput(NamedTuple):
     cancelled: tuple[int, ...] = ()
     open_subtasks: tuple[int, ...] = ()
     offered_to: str | None = None
+    path_conflicts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,9 @@ def blockers(readiness_input: ReadinessInput) -> tuple[Blocker, ...]:
     if readiness_input.running_conflicts:
         message = f"conflicts with {_tasks(readiness_input.running_conflicts)}, in progress"
         found.append(Blocker("conflicts", message, readiness_input.running_conflicts))
+    if readiness_input.path_conflicts:
+        message = f"its paths overlap those of {_tasks(readiness_input.path_conflicts)}, in progress"
+        found.append(Blocker("paths", message, readiness_input.path_conflicts))
     return tuple(found)
 
 

@@ -50,7 +50,8 @@ PROMPTS = (
         "Read the board first to avoid duplicates. Break the goal into tasks that one agent can finish in one session. "
         "Give each task a name that states the outcome, and acceptance criteria that can be checked. Set a priority "
         "(0 most urgent .. 4). Set depends_on if the task needs the result of another task. "
-        "Use conflicts_with for tasks that change the same files. Show the plan as a list and ask for approval. "
+        "Set paths, the globs of the files that a task will change: two tasks with overlapping paths never run at the "
+        "same time. Show the plan as a list and ask for approval. "
         "Then create it with create_task (project_id={project_id}, the same epic_name for all), dependencies first.",
         _board,
     ),

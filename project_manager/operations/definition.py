@@ -132,7 +132,8 @@ class Operation:
     A `snapshot` is a large response that is cached until the next commit. It makes the object in which the use case, as
     its third argument, keeps encoded parts for the next response. A `streamed` response has no size limit: its
     use case yields the text in pieces. `prepare(command, request_id)` does work before the transaction, on a worker
-    thread, and the use case gets its result as `prepared`.
+    thread, and the use case gets its result as `prepared`. `survey(command, prepared)` returns a read that finds the
+    globs to compare with those of the command, or None. The use case gets the result as `tx.glob_surveys`.
     """
 
     name: str
@@ -153,6 +154,7 @@ class Operation:
     snapshot: Callable[[], Any] | None = None
     streamed: PlainText | None = None
     prepare: Callable[..., Any] | None = None
+    survey: Callable[..., Any] | None = None
     body_bytes: int = BODY_BYTES
 
     @cached_property

@@ -6,6 +6,7 @@ from project_manager.domain.errors import (
     InvalidTransition,
     NotHeld,
     NotReady,
+    PathsReserved,
     Paused,
     ProjectNotFound,
 )
@@ -21,7 +22,7 @@ from project_manager.operations.definition import (
 )
 from project_manager.schemas import leases as schemas
 from project_manager.schemas.views import Page
-from project_manager.services import claim_queue, lease_history, leases
+from project_manager.services import claim_queue, lease_history, leases, paths
 
 LEASES = (
     Operation(
@@ -63,15 +64,16 @@ LEASES = (
         schemas.AcquiredView,
         http="PUT /api/tasks/{task_id}/lock",
         acts_as="agent_id",
+        survey=paths.survey_edit,
         tool=Tool(
             "Renew leases",
             IDEMPOTENT,
-            "task_id agent_id fence ttl_seconds",
+            "task_id agent_id fence ttl_seconds paths",
             profile=Profile.LOOP,
             required=("agent_id",),
-            beyond_loop="ttl_seconds",
+            beyond_loop="ttl_seconds paths",
         ),
-        raises=(*LEASE_ERRORS, NotHeld),
+        raises=(*LEASE_ERRORS, NotHeld, PathsReserved),
     ),
     Operation(
         "renew_agent_locks",

@@ -22,6 +22,7 @@ PLANS = (
             "Send the plan as text in `document`, or as the body with `Content-Type: application/yaml`.",
         ),
         prepare=apply.read_plan,
+        survey=apply.survey_plan,
         raises=(ImportInProgress,),
         body_bytes=PLAN_BYTES,
     ),

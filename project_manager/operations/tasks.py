@@ -13,6 +13,7 @@ from project_manager.domain.errors import (
     NotReady,
     OpenSubtasks,
     ParentDone,
+    PathsReserved,
     Paused,
     PolicyUnmet,
     ProjectArchived,
@@ -23,7 +24,7 @@ from project_manager.domain.task_fields import CLEARABLE
 from project_manager.operations.definition import LEASE_ERRORS, READS, WRITES, Hints, Operation, Profile, Tool
 from project_manager.schemas import tasks as schemas
 from project_manager.schemas.views import DeletedView, Page
-from project_manager.services import listing, statuses, tasks
+from project_manager.services import listing, paths, statuses, tasks
 
 TASKS = (
     Operation(
@@ -61,12 +62,13 @@ TASKS = (
         schemas.WrittenTaskView,
         http="POST /api/tasks",
         acts_as="agent_id",
+        survey=paths.survey_new,
         tool=Tool(
             "Create a task",
             WRITES,
             (
                 "name agent_id description project_id project_name epic_name parent_id priority labels acceptance "
-                "depends_on blocks status request_id"
+                "depends_on blocks paths status request_id"
             ),
         ),
         raises=(
@@ -88,6 +90,7 @@ TASKS = (
         schemas.CreatedTasksView,
         http="POST /api/tasks/bulk",
         acts_as="agent_id",
+        survey=paths.survey_new,
         tool=Tool(
             "Create tasks",
             WRITES,
@@ -137,6 +140,7 @@ TASKS = (
         schemas.WrittenTaskView,
         http="PATCH /api/tasks/{task_id}",
         acts_as="agent_id",
+        survey=paths.survey_edit,
         tool=Tool(
             "Edit a task",
             WRITES,
@@ -158,6 +162,7 @@ TASKS = (
             ParentDone,
             PolicyUnmet,
             LeaseForReview,
+            PathsReserved,
         ),
     ),
     Operation(

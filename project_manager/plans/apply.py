@@ -9,6 +9,7 @@ from project_manager.domain.errors import Invalid
 from project_manager.domain.events import ImportFinished, TaskCreated
 from project_manager.domain.hints import did_you_mean
 from project_manager.domain.names import suggestion
+from project_manager.domain.paths import GlobSurvey
 from project_manager.domain.policies import parse
 from project_manager.domain.readiness import Withheld
 from project_manager.domain.statuses import CLOSED, Status
@@ -20,8 +21,8 @@ from project_manager.plans.diff import Comparison
 from project_manager.plans.diff_knowledge import KnowledgeChange, KnowledgeComparison
 from project_manager.schemas.epics import DeleteEpic
 from project_manager.schemas.plans import ChangeView, ExportPlan, ImportPlan, ImportView
-from project_manager.services import epics, lookup, pauses, projects, transitions
-from project_manager.services.tasks import check_number_of_conflicts, delete_tasks, emit_edit
+from project_manager.services import epics, lookup, paths, pauses, projects, reservations, resolve, transitions
+from project_manager.services.tasks import check_number_of_conflicts, delete_tasks
 from project_manager.store import bulk, events, meta, seals, subtasks, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -39,6 +40,23 @@ def read_plan(command: ImportPlan, request_id: str) -> reader.Plan:
     report = progress.listener_of(request_id)
     lines = command.document.count("\n") + 1
     return reader.read(command.document, command.source, lambda line: report("Reading", line, lines))
+
+
+def survey_plan(_command: ImportPlan, prepared: reader.Plan) -> Callable[[Tx], paths.Surveys] | None:
+    """Return the read that surveys the paths of the plan, or None if it has none."""
+    globs: dict[str, list[str]] = {}
+    for task in prepared.tasks:
+        if found := task.values.get("paths"):
+            globs.setdefault(task.project, []).extend(found)
+    return partial(_survey_projects, globs=globs) if globs and not prepared.diagnostics else None
+
+
+def _survey_projects(tx: Tx, globs: dict[str, list[str]]) -> paths.Surveys:
+    surveys: paths.Surveys = {}
+    for name, wanted in tx.keeping_alive(globs.items()):
+        row = resolve.project(tx, name)
+        surveys[name if row is None else row.id] = paths.survey(tx, 0 if row is None else row.id, wanted)
+    return surveys
 
 
 def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportView:
@@ -148,6 +166,7 @@ class PlanWriter:
         self._fence = meta.fence_floor(tx)
         self._recount: set[int] = set()
         self._flags: dict[int, int] = {}
+        self._repathed: list[int] = []
 
     def run(self) -> None:
         # The order matters: links need the ids of new tasks, and transitions need the final counters.
@@ -165,12 +184,14 @@ class PlanWriter:
         affected = self._unchanged_affected(before.keys())
         ready = transitions.ready_among(self._tx, affected)
         self._link()
-        freed = delete_tasks(self._tx, [row.id for row in difference.pruned_tasks])
+        freed = self._set_paths(before)
+        freed += delete_tasks(self._tx, [row.id for row in difference.pruned_tasks])
         for epic_row in difference.pruned_epics:
             epics.delete(self._tx, DeleteEpic(epic_id=epic_row.id, force=False))
         bulk.recount(self._tx, sorted(self._recount))
         self._emit_tasks(before)
         self._set_statuses()
+        reservations.park_blocked(self._tx, self._repathed)
         transitions.emit_not_ready(self._tx, ready)
         transitions.emit_ready(self._tx, sorted({*freed, *affected} - before.keys() - set(ready)))
         transitions.emit_ready(self._tx, [row.id for row in before.values() if not transitions.is_ready(self._tx, row)])
@@ -264,6 +285,26 @@ class PlanWriter:
         if not task.changes_status_only:
             tasks.update_row(self._tx, row, values)
 
+    def _set_paths(self, before: dict[int, TaskRow]) -> list[int]:
+        """Store the globs of new and changed tasks, and return the tasks that may be ready now."""
+        tx, freed = self._tx, list[int]()
+        new: dict[tuple[int, str], dict[int, list[str]]] = {}
+        for task in tx.keeping_alive(self._new):
+            if globs := task.planned.with_defaults()["paths"]:
+                new.setdefault((task.project.id, task.project.name), {})[task.known.task_id] = globs
+        for (project_id, name), globs_by_task in new.items():
+            paths.assign(tx, project_id, globs_by_task, new=True, found=self._survey_of(project_id, name))
+            reservations.park_blocked(tx, globs_by_task)
+        for task in tx.keeping_alive(self._changed):
+            if "paths" in task.changed:
+                found = self._survey_of(task.project.id, task.project.name)
+                self._repathed.append(task.known.task_id)
+                freed += paths.replace(tx, before[task.known.task_id], task.changed["paths"], found)
+        return freed
+
+    def _survey_of(self, project_id: int, name: str) -> GlobSurvey | None:
+        return self._tx.glob_surveys.get(project_id) or self._tx.glob_surveys.get(name)
+
     def _link(self) -> None:
         difference = self._difference
         links = {
@@ -295,7 +336,7 @@ class PlanWriter:
         for task in self._changed:
             self._advance()
             if not task.changes_status_only:
-                emit_edit(self._tx, before[task.known.task_id])
+                transitions.emit_edit(self._tx, before[task.known.task_id])
 
     def _emit_created(self, task: TaskChange, sealed: seals.Digests) -> None:
         spec = task.planned.with_defaults()

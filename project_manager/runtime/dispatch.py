@@ -26,6 +26,7 @@ from project_manager.domain.errors import (
     StaleFence,
     Unauthorized,
 )
+from project_manager.domain.paths import GlobSurvey
 from project_manager.observability.logging import bind_context, log_action
 from project_manager.observability.metrics import Metrics
 from project_manager.operations.definition import Kind, Operation
@@ -245,14 +246,24 @@ class Runtime:
             return await self._snapshot(call, operation.snapshot)
         if operation.kind is Kind.READ:
             return await self._executor.read(call)
-        use_case = operation.use_case
+        use_case, prepared = operation.use_case, None
         if operation.prepare is not None:
             # Preparation needs no transaction. On a thread it delays neither the writer nor the event loop.
             prepare = partial(operation.prepare, call.command, call.caller.request_id)
-            use_case = partial(
-                use_case, prepared=await anyio.to_thread.run_sync(prepare, limiter=self._prepare_limiter)
-            )
+            prepared = await anyio.to_thread.run_sync(prepare, limiter=self._prepare_limiter)
+            use_case = partial(use_case, prepared=prepared)
+        if operation.survey is not None and (read := operation.survey(call.command, prepared)) is not None:
+            surveys = await self._survey(call, read)
+            return await self._executor.write_with_names(call, use_case, surveys)
         return await self._executor.write_with_names(call, use_case)
+
+    async def _survey(self, call: Call, read: Callable[[Tx], Mapping[int | str, GlobSurvey]]) -> Any:
+        """Compare new globs with those of their projects before the transaction, and return the surveys."""
+        surveys = await self.database.readers.run("survey_globs", read, call.actor, call.caller.request_id)
+        for found in surveys.values():
+            if len(found.new) != len(found.overlapping):
+                await anyio.to_thread.run_sync(found.compare, limiter=self._prepare_limiter)
+        return surveys
 
     async def _until_revoked(self, caller: Caller, wait: Awaitable[OperationResult]) -> OperationResult:
         """Return the result of the wait. Raises Unauthorized when the token is revoked during the wait."""

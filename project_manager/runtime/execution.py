@@ -1,12 +1,13 @@
 """Execution of calls on the readers and the writer. Each call confirms the leases that its agent got by a long poll."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.paths import GlobSurvey
 from project_manager.observability.logging import log_action
 from project_manager.runtime import idempotency
 from project_manager.runtime.authentication import IdentityCache
@@ -24,6 +25,8 @@ HEARTBEAT_INTERVAL_MS = 5_000
 AGENTS_REMEMBERED = 10_000
 
 UseCase = Callable[..., Any]
+Surveys = Mapping[int | str, GlobSurvey]
+_NONE: Surveys = {}
 
 
 class CallExecutor:
@@ -49,7 +52,7 @@ class CallExecutor:
             result = await run(work)
         return result
 
-    async def write_with_names(self, call: Call, use_case: UseCase) -> OperationResult:
+    async def write_with_names(self, call: Call, use_case: UseCase, surveys: Surveys = _NONE) -> OperationResult:
         """Run a use case that may create a project or an epic by name, once more for each new name.
 
         Before each repetition a reader compares the new name with the existing ones. Raises Invalid for a name that is
@@ -58,12 +61,14 @@ class CallExecutor:
         compared: frozenset[str] = frozenset()
         while True:
             try:
-                return await self.write(call, use_case, compared)
+                return await self.write(call, use_case, compared, surveys)
             except TypoCheckRequired as new:
                 await self._database.readers.run("compare_names", new.check, call.actor, call.caller.request_id)
                 compared |= {new.name}
 
-    async def write(self, call: Call, use_case: UseCase, new_names: frozenset[str] = frozenset()) -> OperationResult:
+    async def write(
+        self, call: Call, use_case: UseCase, new_names: frozenset[str] = frozenset(), surveys: Surveys = _NONE
+    ) -> OperationResult:
         """Run a use case of the call on the writer."""
         noted_at: int | None = None
         confirmed = False
@@ -71,7 +76,7 @@ class CallExecutor:
 
         def work(tx: Tx) -> OperationResult:
             nonlocal noted_at, confirmed
-            tx.new_names = new_names
+            tx.new_names, tx.glob_surveys = new_names, surveys
             confirmed = leases.confirm(tx, call.called_at)
             result = self.write_in(tx, call, use_case)
             noted_at = tx.now if not result.replayed and self._needs_heartbeat(tx) else None

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from project_manager.clock import OutOfRange, parse_rfc3339
-from project_manager.domain import limits
+from project_manager.domain import limits, paths
 from project_manager.domain.actors import is_reserved
 from project_manager.domain.events import EVENT_TYPES
 from project_manager.domain.hints import closest, did_you_mean, suggest_value
@@ -225,6 +225,12 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _glob(value: str) -> str:
+    text = paths.normalized(value)
+    paths.parse(text)
+    return text
+
+
 def _distinct(values: list[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
@@ -281,6 +287,14 @@ Priority = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=limits.PRIO
 Label = Annotated[str, *bounded_text(limits.LABEL_CHARACTERS), ONE_LINE]
 Labels = Annotated[list[Label], max_items(limits.LABELS), BeforeValidator(parse_list), AfterValidator(_distinct)]
 Acceptance = Annotated[list[Name], max_items(limits.ACCEPTANCE_CRITERIA), BeforeValidator(parse_sentences)]
+Glob = Annotated[
+    str,
+    Field(min_length=1, max_length=limits.GLOB_CHARACTERS, json_schema_extra={"pattern": patterns.LINE}),
+    nfc_text(limits.GLOB_CHARACTERS),
+    ONE_LINE,
+    AfterValidator(_glob),
+]
+Paths = Annotated[list[Glob], max_items(limits.PATHS), BeforeValidator(parse_list), AfterValidator(_distinct)]
 Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAXIMUM)]
 Cursor = Annotated[str, Field(max_length=512)]
 CountMode = Literal["exact"]

@@ -45,6 +45,7 @@ class RenewTaskLock(Command):
     ttl_seconds: fields.TtlSeconds | None = Field(
         None, validation_alias=_TTL, description="1..3600; default: unchanged"
     )
+    paths: fields.Paths = Field(default_factory=list, description="globs to add")
 
 
 class RenewAgentLocks(Command):

@@ -25,6 +25,7 @@ class PlainFields(Command):
     priority: fields.Priority = Field(limits.PRIORITY_DEFAULT, description="0 highest .. 4")
     labels: fields.Labels = Field(default_factory=list)
     acceptance: fields.Acceptance = Field(default_factory=list, description="criteria for DONE")
+    paths: fields.Paths = Field(default_factory=list, description="globs it changes")
     defer_until: fields.Instant | None = Field(None, description="not ready before this time")
     due_at: fields.Instant | None = None
     estimate_minutes: fields.Minutes | None = None
@@ -181,7 +182,8 @@ class OfferView:
 
 class TaskView(TypedDict):
     """A task. `ready` is true if an agent may claim it now, `why_not_ready` lists the blockers. A person has to remove
-    or reopen each of `cancelled_dependencies`, the dependencies that are CANCELLED.
+    or reopen each of `cancelled_dependencies`, the dependencies that are CANCELLED. `path_conflicts` are the tasks in
+    progress with overlapping paths.
     """
 
     id: int
@@ -196,6 +198,7 @@ class TaskView(TypedDict):
     acceptance: list[str]
     depends_on: list[int]
     conflicts_with: list[int]
+    paths: list[str]
     defer_until: str | None
     due_at: str | None
     estimate_minutes: int | None
@@ -208,6 +211,7 @@ class TaskView(TypedDict):
     ready: bool
     why_not_ready: list[str]
     cancelled_dependencies: list[int]
+    path_conflicts: list[int]
     unblocks: int
     created_by: str
     created_at: str

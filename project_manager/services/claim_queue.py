@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
-import orjson
-
 from project_manager.schemas.leases import ClaimNextTask, ClaimView
 from project_manager.services import leases, lookup, pauses, resolve, review_queue, transitions
 from project_manager.services.serializers import NO_IDS
@@ -154,12 +152,12 @@ def claim_found(tx: Tx, command: ClaimNextTask, *, task_id: int, called_at: int)
 
 
 def _may_be_reserved(tx: Tx, queue: Queue, task: TaskRow) -> bool:
-    """Return whether a waiter accepts the task, or a ready task that conflicts with it."""
+    """Return whether a waiter accepts the task, or a ready task that cannot be leased at the same time."""
     if queue.accepts(task):
         return True
-    if task.conflicts_with == NO_IDS:
+    if task.conflicts_with == task.paths == NO_IDS:
         return False
-    return any(queue.accepts(other) for other in ready_tasks.among(tx, orjson.loads(task.conflicts_with)))
+    return any(queue.accepts(other) for other in ready_tasks.among(tx, links.excluded_by(tx, task.id)))
 
 
 def _first_free(tx: Tx, search: Search, queue: Queue, after: Position) -> tuple[int | None, Position | None]:
@@ -168,7 +166,7 @@ def _first_free(tx: Tx, search: Search, queue: Queue, after: Position) -> tuple[
     limit = 1
     while True:
         task_ids, end = claim_search.part(tx, search, limit, after)
-        reservations.extend(tx, {*task_ids, *links.conflicts_of_any(tx, task_ids)})
+        reservations.extend(tx, {*task_ids, *links.excluded_by_any(tx, task_ids)})
         free = next((task_id for task_id in task_ids if task_id not in reservations.task_ids), None)
         if free is not None or len(task_ids) < limit:
             return free, end
@@ -225,11 +223,11 @@ class _Reservations:
 
 
 def _with_conflicts(tx: Tx, task_id: int) -> set[int]:
-    """Return the id of the task and of the tasks that conflict with it. Its lease makes all of them not ready.
+    """Return the id of the task and of the tasks that its lease makes not ready, by a conflict or by paths.
 
     An earlier search may have found them while they were ready.
     """
-    return {task_id, *links.conflicts_of(tx, task_id)}
+    return {task_id, *links.excluded_by(tx, task_id)}
 
 
 class _Searches:

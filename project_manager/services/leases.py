@@ -14,7 +14,17 @@ from project_manager.domain.readiness import failed_attempts, not_ready_error
 from project_manager.domain.statuses import CLAIMABLE_BY_ID, TRANSITIONS, Status
 from project_manager.schemas import leases as schemas
 from project_manager.schemas.reviews import SubmissionView
-from project_manager.services import knowledge, lookup, offers, pauses, reviews, serializers, transitions
+from project_manager.services import (
+    knowledge,
+    lookup,
+    offers,
+    paths,
+    pauses,
+    reservations,
+    reviews,
+    serializers,
+    transitions,
+)
 from project_manager.services.authorization import overrides_lease
 from project_manager.services.lease_errors import check_lease, require_lease
 from project_manager.services.serializers import lease_of, live_lease_of, offer_of
@@ -88,16 +98,19 @@ def check_claimable_by_id(tx: Tx, row: TaskRow) -> None:
 def renew(tx: Tx, command: schemas.RenewTaskLock) -> schemas.AcquiredView | schemas.RenewedLeasesView:
     """Renew your lease (heartbeat); do it every third of its length while you work.
 
-    Only expires_at changes; the fence stays. Refused when your lease has ended: then stop working on the task. Over
-    MCP, a call without task_id renews all your leases.
+    Only expires_at changes; the fence stays. Refused when your lease has ended: then stop working on the task. `paths`
+    are added to those of the task and reserved for this lease: all of them, or none if another lease has one. Over MCP,
+    a call without task_id renews all your leases.
     """
     if command.task_id is None:
-        for name in ("fence", "ttl_seconds"):
-            if getattr(command, name) is not None:
+        for name in ("fence", "ttl_seconds", "paths"):
+            if getattr(command, name):
                 raise Invalid.of(name, f"`{name}` needs task_id", f"Send task_id, or omit {name} to renew all leases.")
         return _renew_all(tx)
     row = lookup.task(tx, command.task_id)
     lease = require_lease(tx, row, check_lease(tx, row, command.fence))
+    if command.paths:
+        row = paths.add_to_leased(tx, row, command.paths)
     return _renew(tx, row, lease, command.ttl_seconds, fenced=command.fence is not None)
 
 
@@ -210,10 +223,10 @@ def next_to_expire(tx: Tx) -> list[Lease]:
 
 
 def expire_due(tx: Tx) -> None:
-    """End expired leases and offers, and make deferred tasks ready when they are due.
+    """End expired leases and offers, and make tasks ready that were deferred until now or blocked by paths.
 
     The writer calls it at the start of a batch, so that readiness never depends on a background job. All expired
-    leases end at once, because checks of later writes rely on their history. Deferred tasks become ready in parts.
+    leases end at once, because checks of later writes rely on their history. The tasks become ready in parts.
     """
     expired = leases.expired(tx)
     for start in range(0, len(expired), _EXPIRED_AT_ONCE):
@@ -221,16 +234,18 @@ def expire_due(tx: Tx) -> None:
     due = tasks.due_deferred(tx, DEFERRED_PER_BATCH)
     for task_id in due:
         tasks.undefer(tx, task_id)
-    transitions.emit_ready(tx, due)
+    transitions.emit_ready(tx, [*due, *reservations.return_parked(tx)])
     offers.end_due(tx)
 
 
 def next_due(tx: Tx) -> int | None:
-    """Return the instant when the next lease expires, deferred task becomes ready or offer ends, or None.
+    """Return the instant when the next lease expires, the next task becomes ready or the next offer ends, or None.
 
     The instant is in milliseconds since the epoch.
     """
-    expiry, deferred_until, offer_end = leases.next_due(tx)
+    expiry, deferred_until, offer_end, has_parked = leases.next_due(tx)
+    if has_parked:
+        return tx.now
     # Users set deferred_until by the wall clock (tx.date); the result is on the clock of tx.now.
     wakes_at = None if deferred_until is None else deferred_until + tx.now - tx.date
     return min((instant for instant in (expiry, wakes_at, offer_end) if instant is not None), default=None)

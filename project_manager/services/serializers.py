@@ -40,11 +40,11 @@ _STORED_INSTANTS = tuple(field.name for field in _STORED if field.kind in INSTAN
 _extra_values = itemgetter(*[ROW_FIELDS.index(name) for name in EXTRA_COLUMNS])
 _EXTRA = slice(-len(EXTRA_COLUMNS), None)
 
-_Blocking = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-"""The dependencies of a task that are not DONE, its conflicts with a lease, its cancelled dependencies, and its open
-subtasks.
+_Blocking = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""The dependencies of a task that are not DONE, its conflicts with a lease, its cancelled dependencies, its open
+subtasks, and the tasks that block it by paths.
 """
-_NOTHING_BLOCKS: _Blocking = ((), (), (), ())
+_NOTHING_BLOCKS: _Blocking = ((), (), (), (), ())
 
 
 def time_or_none(instant: int | None) -> str | None:
@@ -136,6 +136,7 @@ def readiness_input(tx: Tx, row: TaskRow) -> ReadinessInput:
         cancelled=_parse_ids(row.cancelled_dependencies),
         open_subtasks=_parse_ids(row.open_subtasks),
         offered_to=offered_to,
+        path_conflicts=_parse_ids(row.path_conflicts),
     )
 
 
@@ -157,6 +158,7 @@ def task(tx: Tx, row: TaskRow) -> TaskView:
         _parse_ids(row.running_conflicts),
         _parse_ids(row.cancelled_dependencies),
         _parse_ids(row.open_subtasks),
+        _parse_ids(row.path_conflicts),
     )
     _complete(tx, view, _STORED_INSTANTS, _extra_values(row), links)
     return cast("TaskView", view)
@@ -178,6 +180,7 @@ def tasks(tx: Tx, fields: Fields, rows: list[Values], links: dict[int, TaskLinks
                 linked.running_conflicts,
                 linked.cancelled_dependencies,
                 linked.open_subtasks,
+                linked.path_conflicts,
             )
         _complete(tx, view, instants, values[_EXTRA], blocking)
     return views
@@ -200,7 +203,7 @@ def _complete(tx: Tx, view: dict[str, Any], instants: Iterable[str], extra: Sequ
             offer = OfferView(offered_to, rfc3339(until), reason)
         else:
             withheld &= ~Withheld.OFFERED
-    waiting_for, running, cancelled, open_subtasks = links
+    waiting_for, running, cancelled, open_subtasks, path_conflicts = links
     deferred_until = view["defer_until"]
     if deferred_until is not None and deferred_until <= tx.date:
         deferred_until = None
@@ -215,6 +218,7 @@ def _complete(tx: Tx, view: dict[str, Any], instants: Iterable[str], extra: Sequ
         cancelled,
         open_subtasks,
         offered_to,
+        path_conflicts,
     )
     why = _why_not_ready(facts, tx.max_attempts)
     for name in instants:

@@ -21,8 +21,10 @@ from project_manager.services import (
     budget,
     evidence,
     lookup,
+    paths,
     pauses,
     policies,
+    reservations,
     reviews,
     serializers,
     subtasks,
@@ -43,7 +45,7 @@ _DELETED_AT_ONCE = 500
 
 
 def create(tx: Tx, command: schemas.CreateTask) -> schemas.TaskView:
-    """Create one task in a project, given by id or name, with its dependencies.
+    """Create one task in a project, given by id or name.
 
     A project or epic given by name is created if it does not exist, and listed under `created`. A name that looks like
     a typing error of an existing one is refused. Without either the task goes into the project and the epic of its
@@ -55,6 +57,7 @@ def create(tx: Tx, command: schemas.CreateTask) -> schemas.TaskView:
     project, epic_id = _place(tx, command, command.parent_id, command.blocks, created)
     task_id = add(tx, project, epic_id, command, command.depends_on, command.parent_id)
     _block(tx, task_id, command.blocks)
+    _set_new_paths(tx, project.id, {task_id: command.paths})
     return _written(tx, lookup.task(tx, task_id), command.assumptions, created)
 
 
@@ -105,6 +108,7 @@ def create_many(tx: Tx, command: schemas.CreateTasks) -> schemas.CreatedTasksVie
     parent = next((task.parent for task in command.tasks if task.parent is not None and task.parent not in refs), None)
     project, epic_id = _place(tx, command, None if parent is None else _resolve_ref(parent, {}), [], created)
     made = [add(tx, project, epic_id, task, [], None) for task in command.tasks]
+    _set_new_paths(tx, project.id, {task_id: task.paths for task_id, task in zip(made, command.tasks, strict=True)})
     ids = {task.ref: task_id for task, task_id in zip(command.tasks, made, strict=True) if task.ref is not None}
     for task, task_id in zip(command.tasks, made, strict=True):
         if task.parent is not None:
@@ -157,6 +161,12 @@ def add(
     created = TaskCreated(name=row.name, status=row.status, priority=row.priority, version=row.version)
     transitions.emit(tx, created, row)
     return task_id
+
+
+def _set_new_paths(tx: Tx, project_id: int, globs_by_task: dict[int, list[str]]) -> None:
+    """Store the paths of new tasks."""
+    paths.assign(tx, project_id, globs_by_task, new=True)
+    reservations.park_blocked(tx, [task_id for task_id, globs in globs_by_task.items() if globs])
 
 
 def set_dependencies(tx: Tx, row: TaskRow, ids: list[int]) -> None:
@@ -366,13 +376,14 @@ def _delete_some(tx: Tx, rows: list[TaskRow], deleted: frozenset[int]) -> set[in
     waiting = bulk.dependents_of_any(tx, [row.id for row in rows if row.status != Status.DONE])
     needed = bulk.dependencies_of_any(tx, [row.id for row in rows if Status(row.status) not in CLOSED])
     pauses.end_of_tasks(tx, rows)
+    blocked = [task_id for row in rows if row.lock_holder is not None for task_id in reservations.release(tx, row)]
     bulk.delete_tasks(tx, [row.id for row in rows])
     bulk.recount(tx, sorted((waiting | needed | parents) - deleted))
     for row in rows:
         if row.lock_holder is not None:
             transitions.close_lease(tx, row, row, UnlockReason.DELETED)
         transitions.emit(tx, TaskDeleted(name=row.name), row)
-    return {*conflicting, *waiting, *parents}
+    return {*conflicting, *waiting, *parents, *blocked}
 
 
 def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
@@ -388,23 +399,16 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
         set_conflicts(tx, row, changes["conflicts_with"])
     if "parent_id" in changes:
         subtasks.set_parent(tx, row, changes["parent_id"])
-    written = emit_edit(tx, row)
+    freed = None if "paths" not in changes else paths.replace(tx, row, changes["paths"])
+    written = transitions.emit_edit(tx, row)
     # The edit may have removed a blocker of this task, and a removed conflict may free other tasks.
     if not transitions.is_ready(tx, row):
         transitions.emit_ready(tx, [row.id])
+    elif freed is not None:
+        reservations.park_blocked(tx, [row.id])
+    transitions.emit_ready(tx, freed or [])
     if row.lock_holder is not None:
         transitions.emit_ready(tx, sorted({*json.loads(row.conflicts_with)} - {*json.loads(written.conflicts_with)}))
-    return written
-
-
-def emit_edit(tx: Tx, row: TaskRow) -> TaskRow:
-    """Emit `task.updated` with the fields that changed since `row` was read, and return the task."""
-    written = lookup.task(tx, row.id)
-    old: dict[str, Any] = {**serializers.task(tx, row)}
-    new: dict[str, Any] = {**serializers.task(tx, written)}
-    changes = {name: new[name] for name in EDITABLE if old[name] != new[name]}
-    previous = {name: old[name] for name in changes}
-    transitions.emit(tx, TaskUpdated(changes=changes, previous=previous, version=written.version), written)
     return written
 
 

@@ -4,6 +4,9 @@ Each is a guarded statement with its events and its effects on dependent and con
 """
 
 from collections.abc import Collection
+from typing import Any
+
+import orjson
 
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import OpenSubtasks, ParentDone
@@ -24,7 +27,8 @@ from project_manager.domain.policies import parse
 from project_manager.domain.questions import BLOCKED_BY_QUESTION
 from project_manager.domain.readiness import open_subtasks_blocker
 from project_manager.domain.statuses import CLOSED, Status
-from project_manager.services import serializers
+from project_manager.domain.task_fields import EDITABLE
+from project_manager.services import lookup, reservations, serializers
 from project_manager.services.serializers import NO_IDS, lease_of, live_lease_of
 from project_manager.store import (
     events,
@@ -65,6 +69,8 @@ def claim(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None)
     leased = leases.claim(tx, row, tx.actor.id, ttl=ttl, return_status=return_status, unconfirmed_ttl=unconfirmed_ttl)
     if leased is None:
         raise _conflict_error(tx, row)
+    reservations.unpark_changed(tx, row)
+    reservations.reserve(tx, leased)
     emit_locked(tx, row.status, leased)
     emit_not_ready(tx, ready_conflicts)
     return leased
@@ -111,6 +117,7 @@ def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     leased = leases.claim(tx, released, tx.actor.id, ttl=ttl, return_status=row.lock_from or Status.TODO.value)
     if leased is None:
         raise _conflict_error(tx, row)
+    reservations.reserve(tx, leased)
     emit_locked(tx, released.status, leased)
     return leased
 
@@ -222,6 +229,17 @@ def emit(tx: Tx, event: Event, row: TaskRow | TaskState, *, sealed: Digests | No
     events.add(tx, event, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id, sealed=sealed)
 
 
+def emit_edit(tx: Tx, row: TaskRow) -> TaskRow:
+    """Emit `task.updated` with the fields that changed since `row` was read, and return the task."""
+    written = lookup.task(tx, row.id)
+    old: dict[str, Any] = {**serializers.task(tx, row)}
+    new: dict[str, Any] = {**serializers.task(tx, written)}
+    changes = {name: new[name] for name in EDITABLE if old[name] != new[name]}
+    previous = {name: old[name] for name in changes}
+    emit(tx, TaskUpdated(changes=changes, previous=previous, version=written.version), written)
+    return written
+
+
 def note(tx: Tx, row: TaskRow, author: str, kind: str, body: str, details: str | None = None) -> logs.LogRow:
     """Add an entry to the log of the task and emit `task.logged`. `details` is a JSON object for some kinds."""
     entry = logs.add(tx, row.id, author, kind, body, details)
@@ -246,10 +264,17 @@ def log_forced_release(tx: Tx, row: TaskRow) -> None:
 
 
 def emit_ready(tx: Tx, task_ids: Collection[int]) -> None:
-    """Emit `task.ready` for each ready task of `task_ids`."""
+    """Emit `task.ready` for each ready task of `task_ids`. Park those that are blocked by paths.
+
+    A task that an event shows as not ready must be parked, so that its readiness later has an event too.
+    """
+    blocked: list[int] = []
     for state in ready_tasks.states(tx, task_ids):
         if state.is_ready:
             emit(tx, TaskReady(status=state.status, version=state.version), state)
+        elif state.has_paths:
+            blocked.append(state.id)
+    reservations.park_blocked(tx, blocked)
 
 
 def ready_among(tx: Tx, task_ids: Collection[int]) -> list[int]:
@@ -273,6 +298,7 @@ def is_ready(tx: Tx, row: TaskRow) -> bool:
         and not row.deferred
         and not row.withheld
         and row.running_conflicts == NO_IDS
+        and row.path_conflicts == NO_IDS
         and (tx.max_attempts == 0 or row.attempts < tx.max_attempts)
     )
 
@@ -292,6 +318,8 @@ def _update_dependents(tx: Tx, before: TaskRow, after: TaskRow) -> None:
     # A review blocks no conflicting task.
     if before.lock_holder is not None and before.lock_kind is None and before.conflicts_with != NO_IDS:
         freed += links.conflicts_of(tx, after.id)
+    if before.lock_holder is not None:
+        freed += reservations.release(tx, before)
     emit_ready(tx, list(dict.fromkeys(freed)))
 
 
@@ -323,6 +351,7 @@ def close_lease(tx: Tx, before: TaskRow, updated: TaskRow, reason: UnlockReason)
     recorded = UnlockReason.FAILED if failed else reason
     lease_history.add(tx, before, reason=recorded.value, status=updated.status)
     event = TaskUnlocked(
+        paths=paths_of(before),
         agent_id=before.lock_holder or "",
         reason=reason.value,
         status=updated.status,
@@ -335,6 +364,7 @@ def close_lease(tx: Tx, before: TaskRow, updated: TaskRow, reason: UnlockReason)
 def _locked(tx: Tx, row: TaskRow, *, renewed: bool = False) -> TaskLocked:
     lock = serializers.lock(live_lease_of(row, tx.now))
     return TaskLocked(
+        paths=paths_of(row),
         agent_id=lock.holder,
         status=row.status,
         timeout=lock.ttl_seconds,
@@ -343,6 +373,11 @@ def _locked(tx: Tx, row: TaskRow, *, renewed: bool = False) -> TaskLocked:
         renewed=renewed,
         unconfirmed=row.unconfirmed_fence == row.fence,
     )
+
+
+def paths_of(row: TaskRow) -> list[str]:
+    """Return the paths that the lease on a task reserves. One for a review reserves none."""
+    return [] if row.paths == NO_IDS or row.lock_kind is not None else orjson.loads(row.paths)
 
 
 def _conflict_error(tx: Tx, row: TaskRow) -> Exception:

@@ -5,7 +5,8 @@ needs all). It reads an index in claim order, so its cost does not grow with the
 
 An index can have many tasks that a search does not find. They conflict with a leased task, or lack a label. A search
 therefore looks at a part of the index, and returns the position where it stopped. The next search goes on from there.
-A part is limited by the number of its tasks and of their conflicts.
+A part is limited by the number of its tasks and of their conflicts. A task that is blocked by paths is taken out of the
+index by the first search that reads it (`store/paths.py`).
 """
 
 import json
@@ -15,21 +16,18 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, FromClause, Integer, Select, and_, bindparam, case, select, tuple_, union_all
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.store import pages, ready_tasks
+from project_manager.domain.readiness import Withheld
+from project_manager.store import pages, paths, ready_tasks
 from project_manager.store.functions import Number
 from project_manager.store.labels import by_rarity, has_all_labels
+from project_manager.store.paths import is_blocked_by_paths
+from project_manager.store.readiness import ready_conditions, ready_conditions_of_indexed, ready_index
 from project_manager.store.ready_tasks import CLAIM_ORDER, ROW_WITH_CONTEXT, ClaimContext, split_context
 from project_manager.store.statement import Statement
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, tasks
-from project_manager.store.tasks import (
-    TaskRow,
-    has_running_conflict,
-    number_of_conflicts,
-    ready_conditions,
-    ready_conditions_of_indexed,
-    ready_index,
-)
+from project_manager.store.tasks import TaskRow, has_running_conflict, number_of_conflicts
 from project_manager.store.transaction import Tx
+from project_manager.store.withheld import withhold
 
 Search = dict[str, Any]
 RARE_LABEL_LIMIT = 100
@@ -42,6 +40,7 @@ BLOCKED_TASK = 16
 """Number of conflicts that cost as much as one more blocked task."""
 COMPARED_LABELS = 1024
 """Labels that one search by labels compares at most. Its parts have this many tasks, divided by the wanted labels."""
+_BY_PATHS = -1
 _ALL = 2**62
 """More than the number of tasks."""
 
@@ -153,18 +152,42 @@ def _values(tx: Tx, search: Search, limit: int, after: Position) -> dict[str, An
 
 
 def _ready_in_part(tx: Tx, shape: _Shape, values: dict[str, Any], limit: int) -> tuple[list[int], Position | None]:
-    """Return the ids of ready tasks in a part, and the position where the search goes on."""
+    """Return the ids of ready tasks in a part, and the position where the search goes on.
+
+    It parks the tasks that are blocked by paths, so that the next search does not read them again.
+    """
+    parked: list[int] = []
+    found, end = _read_part(tx, shape, values, limit, parked)
+    if parked:
+        paths.park(tx, parked)
+        withhold(tx, parked, Withheld.PATHS)
+    return found, end
+
+
+def _read_part(
+    tx: Tx, shape: _Shape, values: dict[str, Any], limit: int, blocked_by_paths: list[int]
+) -> tuple[list[int], Position | None]:
+    """Return the result of `_ready_in_part`, and add the tasks to park to `blocked_by_paths`.
+
+    A search that has found one task to park reads the whole part, so that few searches have to park tasks.
+    """
     found: list[int] = []
+    end: Position | None = None
     compared = 0
     rows = _tasks_in_part(shape).each(tx, **values)
     for number, (priority, rank, task_id, conflicts) in enumerate(rows, start=1):
-        if conflicts is None:
-            found.append(task_id)
-        else:
+        if conflicts == _BY_PATHS:
+            blocked_by_paths.append(task_id)
+        elif conflicts is not None:
             compared += BLOCKED_TASK + conflicts
-        if len(found) == limit or compared >= COMPARED_CONFLICTS or number == values["part"]:
-            return found, Position(priority, rank, task_id)
-    return found, _end(tx, shape, values)
+        elif end is None:
+            found.append(task_id)
+        if end is None and (len(found) == limit or compared >= COMPARED_CONFLICTS or number == values["part"]):
+            end = Position(priority, rank, task_id)
+        # The result is complete. The rest of the part only matters for the tasks to park.
+        if end is not None and (not blocked_by_paths or compared >= COMPARED_CONFLICTS):
+            break
+    return found, end or _end(tx, shape, values)
 
 
 def _end(tx: Tx, shape: _Shape, values: dict[str, Any]) -> Position | None:
@@ -189,13 +212,16 @@ def _first(shape: _Shape) -> Statement:
 
 @lru_cache(maxsize=64)
 def _tasks_in_part(shape: _Shape) -> Statement:
-    """Return the statement for the positions of the tasks in a part that are ready, or blocked by conflicts only.
+    """Return the statement for the positions of the tasks in a part that are ready, or blocked by other leases only.
 
-    The last column is the number of conflicts of a blocked task, and NULL for a ready task. SQLite does not sort the
-    tasks, so those behind the last row read cost nothing.
+    The last column is the number of conflicts of a blocked task, _BY_PATHS, or NULL for a ready task. SQLite does not
+    sort the tasks, so those behind the last row read cost nothing.
     """
     entry = _part(shape).subquery("entry")
-    conflicts = case((has_running_conflict(tasks.c.id), number_of_conflicts(tasks.c.id)))
+    conflicts = case(
+        (is_blocked_by_paths(tasks), literal_column(str(_BY_PATHS))),
+        (has_running_conflict(tasks.c.id), number_of_conflicts(tasks.c.id)),
+    )
     return Statement(_in_part(select(*_position(entry.c), conflicts), shape, entry))
 
 
@@ -208,7 +234,7 @@ def _end_of_part(shape: _Shape) -> Statement:
 
 
 def _in_part(wanted: Select[Any], shape: _Shape, entry: FromClause) -> Select[Any]:
-    """Select from the tasks in a part that are ready, or blocked by conflicts only. They have all of `labels`."""
+    """Select from the tasks in a part that are ready, or blocked by other leases only. They have all of `labels`."""
     conditions = ready_conditions(tasks, with_attempt_limit=shape.is_capped, conflicts=False)
     if "labels" in shape.names:
         conditions += _scope(entry.c, shape.names - {"priority"})

@@ -11,9 +11,9 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.events import COMPACT_ROW_BYTES
 from project_manager.domain.task_fields import COMPACT
+from project_manager.store.readiness import ready_conditions
 from project_manager.store.statement import Statement, is_among
 from project_manager.store.tables import tasks
-from project_manager.store.tasks import ready_conditions
 from project_manager.store.transaction import Tx
 
 _LIVE = tasks.c.lock_expires_at > bindparam("now")

@@ -14,6 +14,7 @@ from project_manager.store import offers, rare_states, ready_tasks
 from project_manager.store.agents import HeldLease
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import tasks
+from project_manager.store.tables_paths import path_reservations
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -57,8 +58,10 @@ _EXPIRED = Statement(
 _next_expiry = select(func.min(tasks.c.lock_expires_at)).where(tasks.c.lock_holder.is_not(None))
 _next_deferred = select(func.min(tasks.c.defer_until)).where(tasks.c.deferred == literal_column("1"))
 _NEXT_EXPIRY = Statement(_next_expiry)
+_ONE: ColumnElement[int] = literal_column("1")
+_ended = select(_ONE).where(path_reservations.c.ended == _ONE).limit(_ONE)
 _NEXT_DUE = Statement(
-    select(_next_expiry.scalar_subquery(), _next_deferred.scalar_subquery(), offers.NEXT_END.scalar_subquery())
+    select(*[found.scalar_subquery() for found in (_next_expiry, _next_deferred, offers.NEXT_END, _ended)])
 )
 _UNCONFIRMED_OF = Statement(
     select(tasks.c.id)
@@ -213,10 +216,13 @@ def next_expiry(tx: Tx) -> int | None:
     return expiry
 
 
-def next_due(tx: Tx) -> tuple[int | None, int | None, int | None]:
-    """Return the earliest expiry of a lease, `defer_until` of a deferred task, and end of an offer, if any."""
-    expiry, deferred_until, offer_end = _NEXT_DUE.row(tx) or (None, None, None)
-    return expiry, deferred_until, offer_end
+def next_due(tx: Tx) -> tuple[int | None, int | None, int | None, bool]:
+    """Return the earliest expiry of a lease, `defer_until` of a deferred task, and end of an offer, if any.
+
+    The last value is whether tasks are parked behind a lease that has ended.
+    """
+    expiry, deferred_until, offer_end, ended = _NEXT_DUE.row(tx) or (None, None, None, None)
+    return expiry, deferred_until, offer_end, ended is not None
 
 
 def unconfirmed_of(tx: Tx, agent: str, *, called_at: int) -> list[int]:

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select, union_all, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store import subtasks
 from project_manager.store.statement import Statement, is_among
-from project_manager.store.tables import task_conflicts, task_dependencies, tasks
+from project_manager.store.tables import READY_INDEX_CONDITION, task_conflicts, task_dependencies, tasks
+from project_manager.store.tables_paths import glob_overlaps, task_paths
 from project_manager.store.transaction import Tx
 
 _d = task_dependencies
@@ -54,6 +56,32 @@ _SHIFT_OPEN = Statement(
 )
 _CONFLICTS_OF = Statement(select(_conflicts.c.other_id).where(_conflicts.c.task_id == bindparam("task_id")))
 _CONFLICTS_OF_ANY = Statement(select(_conflicts.c.other_id).where(is_among(_conflicts.c.task_id, "ids")).distinct())
+_own, _pair, _other = task_paths.alias("own"), glob_overlaps.alias("pair"), task_paths.alias("other")
+
+
+def _overlapping(condition: ColumnElement[bool]) -> Select[Any]:
+    """Select the tasks in the index of ready tasks that overlap a task by paths. The condition selects the task."""
+    pairs = _own.join(_pair, _pair.c.glob_id == _own.c.glob_id).join(_other, _other.c.glob_id == _pair.c.other_id)
+    return (
+        select(_other.c.task_id)
+        .select_from(pairs.join(tasks, tasks.c.id == _other.c.task_id))
+        .with_hint(tasks, "NOT INDEXED", "sqlite")
+        .where(condition, _other.c.task_id != _own.c.task_id, READY_INDEX_CONDITION)
+    )
+
+
+_EXCLUDED_BY = Statement(
+    union_all(
+        select(_conflicts.c.other_id).where(_conflicts.c.task_id == bindparam("task_id")),
+        _overlapping(_own.c.task_id == bindparam("task_id")),
+    )
+)
+_EXCLUDED_BY_ANY = Statement(
+    union_all(
+        select(_conflicts.c.other_id).where(is_among(_conflicts.c.task_id, "ids")),
+        _overlapping(is_among(_own.c.task_id, "ids")),
+    )
+)
 _TOO_MANY_CONFLICTS = Statement(
     select(_conflicts.c.task_id)
     .where(is_among(_conflicts.c.task_id, "ids"))
@@ -121,6 +149,16 @@ def conflicts_of(tx: Tx, task_id: int) -> list[int]:
 def conflicts_of_any(tx: Tx, task_ids: Collection[int]) -> list[int]:
     """Return the ids of the tasks that conflict with any of these tasks."""
     return [row[0] for row in _CONFLICTS_OF_ANY.rows(tx, ids=json.dumps([*task_ids]))]
+
+
+def excluded_by(tx: Tx, task_id: int) -> list[int]:
+    """Return the tasks that conflict with the task, and the ready ones that overlap it by paths."""
+    return [row[0] for row in _EXCLUDED_BY.rows(tx, task_id=task_id)]
+
+
+def excluded_by_any(tx: Tx, task_ids: Collection[int]) -> list[int]:
+    """Return the tasks that conflict with any of these tasks, and the ready ones that overlap any of them by paths."""
+    return [row[0] for row in _EXCLUDED_BY_ANY.rows(tx, ids=json.dumps([*task_ids]))]
 
 
 def with_too_many_conflicts(tx: Tx, task_ids: Collection[int], limit: int) -> int | None:

@@ -4,6 +4,7 @@ Clients may know these changes. So event numbers belong to a new epoch, every fe
 issued before, and all leases end: the agents may have finished or released the tasks.
 """
 
+import json
 import secrets
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from sqlalchemy import bindparam, func, literal_column, select, update
 
 from project_manager.domain.events import DatabaseRestored, HeadFields, TaskStatusChanged, TaskUnlocked
 from project_manager.domain.leases import UnlockReason
-from project_manager.store import chain, events, lease_history, meta
+from project_manager.store import chain, events, lease_history, meta, paths
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.statement import Statement
 from project_manager.store.tables import tasks
@@ -32,6 +33,7 @@ class _LeasedTask(NamedTuple):
     lock_expires_at: int
     attempts: int
     version: int
+    paths: str
 
 
 class NewEpoch(NamedTuple):
@@ -98,6 +100,7 @@ def _end_leases(tx: Tx) -> int:
     """End all leases and reset their tasks to the status before the claim. Return the number of leases."""
     leased, reason = _LEASED.all(tx, _LeasedTask._make), UnlockReason.FORCED.value
     _RELEASE_ALL.run(tx, now=tx.now)
+    paths.end_all(tx)
     for row in leased:
         agent, status, version = row.lock_holder, row.lock_from, row.version + 1
         times = (row.lock_acquired_at, row.lock_expires_at, tx.now)
@@ -105,7 +108,14 @@ def _end_leases(tx: Tx) -> int:
         moved = TaskStatusChanged(
             status=status, previous_status="IN_PROGRESS", agent_id=agent, lock_released=True, version=version
         )
-        unlocked = TaskUnlocked(agent_id=agent, reason=reason, status=status, attempts=row.attempts, version=version)
+        unlocked = TaskUnlocked(
+            agent_id=agent,
+            reason=reason,
+            status=status,
+            attempts=row.attempts,
+            version=version,
+            paths=json.loads(row.paths),
+        )
         for event in (moved, unlocked):
             events.add(tx, event, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id)
     return len(leased)

@@ -12,10 +12,11 @@ from project_manager.domain.offers import SEEN_WITHIN_MS, OfferReason
 from project_manager.domain.readiness import Withheld
 from project_manager.store import rare_states
 from project_manager.store.functions import Number
+from project_manager.store.readiness import ready_conditions_of_indexed
 from project_manager.store.ready_tasks import CLAIM_ORDER, ReadyTask
 from project_manager.store.statement import Statement, bindparams, is_among
 from project_manager.store.tables import agents, tasks
-from project_manager.store.tasks import TaskRow, ready_conditions_of_indexed
+from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 _OFFERED_AT_ONCE = 100

@@ -10,12 +10,13 @@ from sqlalchemy import Integer, and_, bindparam, case, delete, func, null, selec
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.limits import OTHER_LEASES_WITH_CLAIM
-from project_manager.store import knowledge
+from project_manager.store import knowledge, paths
 from project_manager.store.agents import FIRST_LEASES, HeldLease
 from project_manager.store.functions import GroupedArrays, JsonArray
+from project_manager.store.readiness import ready_conditions
 from project_manager.store.statement import Row, Statement, is_among, json_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, task_logs, tasks
-from project_manager.store.tasks import COLUMNS, POLICY, TaskRow, ready_conditions, with_empty_links, written_links
+from project_manager.store.tasks import COLUMNS, POLICY, TaskRow, with_empty_links, written_links
 from project_manager.store.transaction import Tx
 
 CLAIM_ORDER = (tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
@@ -41,6 +42,7 @@ class TaskState(NamedTuple):
     epic_id: int | None
     status: str
     version: int
+    has_paths: bool | int
     is_ready: bool | int
 
 
@@ -80,6 +82,13 @@ _CONTEXT_OF = Statement(select(*_CONTEXT).where(tasks.c.id == bindparam("task_id
 ROW_WITH_CONTEXT = select(*COLUMNS, *written_links(), *_CONTEXT)
 _WITH_CONTEXT = Statement(ROW_WITH_CONTEXT.where(tasks.c.id == bindparam("task_id")))
 
+_BEHIND = Statement(
+    select(*[tasks.c[name] for name in ReadyTask._fields])
+    .with_hint(tasks, "NOT INDEXED", "sqlite")
+    .where(paths.BEHIND, READY_INDEX_CONDITION)
+    .order_by(*CLAIM_ORDER)
+)
+
 _labelled = claimable_labels.c
 _DROP_LABEL = Statement(
     delete(claimable_labels).where(
@@ -113,6 +122,11 @@ def among(tx: Tx, task_ids: Iterable[int]) -> list[ReadyTask]:
     ids = [*task_ids]
     statement = _among(tx.max_attempts > 0, len(ids) >= MANY_TASKS)
     return statement.all(tx, ReadyTask._make, ids=json.dumps(ids), now=tx.now, max_attempts=tx.max_attempts)
+
+
+def behind(tx: Tx, task_id: int) -> list[ReadyTask]:
+    """Return the tasks in the index of ready tasks with paths that overlap an ended reservation of the task."""
+    return _BEHIND.all(tx, ReadyTask._make, task_id=task_id)
 
 
 def states(tx: Tx, task_ids: Collection[int]) -> list[TaskState]:
@@ -177,8 +191,9 @@ def _among(capped: bool, many: bool) -> Statement:
 def _states(capped: bool, many: bool) -> Statement:
     conditions = and_(*ready_conditions(tasks, with_attempt_limit=capped, many=many))
     ready = case((conditions, literal_column("1")), else_=literal_column("0"))
-    columns = [tasks.c[name] for name in TaskState._fields if name != "is_ready"]
-    return Statement(select(*columns, ready).where(is_among(tasks.c.id, "ids")))
+    columns = [tasks.c[name] for name in TaskState._fields if name in tasks.c]
+    has_paths = case((tasks.c.paths != literal_column("'[]'"), literal_column("1")), else_=literal_column("0"))
+    return Statement(select(*columns, has_paths, ready).where(is_among(tasks.c.id, "ids")))
 
 
 @lru_cache(maxsize=4)

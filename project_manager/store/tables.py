@@ -9,11 +9,26 @@ the number of its dependencies that are not DONE and of its subtasks that are ne
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, UniqueConstraint, text
 
 from project_manager.domain.leases import LOSS_REASONS
-from project_manager.store import tables_identities, tables_knowledge, tables_pauses, tables_questions, tables_reviews
+from project_manager.store import (
+    tables_identities,
+    tables_knowledge,
+    tables_paths,
+    tables_pauses,
+    tables_questions,
+    tables_reviews,
+)
 from project_manager.store.functions import Number, OrderedText
 from project_manager.store.tables_base import PartialIndex, integers, metadata, texts
 
-__all__ = ["metadata", "tables_identities", "tables_knowledge", "tables_pauses", "tables_questions", "tables_reviews"]
+__all__ = [
+    "metadata",
+    "tables_identities",
+    "tables_knowledge",
+    "tables_paths",
+    "tables_pauses",
+    "tables_questions",
+    "tables_reviews",
+]
 """`metadata` contains the tables of the other modules too, because this module imports them."""
 
 meta = Table(
@@ -92,6 +107,7 @@ tasks = Table(
     Column("offered_reason", OrderedText),
     *integers("submission_id", "rework_id", "answer_id", "parent_id", nullable=True),
     Column("completed_by", OrderedText),
+    Column("paths", OrderedText, nullable=False, server_default="[]"),
     UniqueConstraint("project_id", "external_key"),
     sqlite_autoincrement=True,
 )

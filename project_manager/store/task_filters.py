@@ -41,9 +41,9 @@ from project_manager.domain.statuses import Status
 from project_manager.store import claim_search, pages, ready_tasks, search
 from project_manager.store.functions import HasPhrases, IsRowOf, Number, RowsOf
 from project_manager.store.labels import by_rarity, has_label
+from project_manager.store.readiness import ready_conditions, ready_index
 from project_manager.store.statement import Statement, elements, is_among, json_elements
 from project_manager.store.tables import READY_INDEX_CONDITION, claimable_labels, projects, task_labels, tasks
-from project_manager.store.tasks import ready_conditions, ready_index
 from project_manager.store.transaction import Tx
 
 Filters = frozenset[str]

@@ -15,6 +15,7 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.limits import EXCERPT_CHARACTERS
 from project_manager.domain.task_fields import LISTS, TASK_FIELDS
+from project_manager.store import paths
 from project_manager.store.functions import AsJson, GroupedArrays, GroupedIds, GroupedIdsThat, JsonArray, Substring
 from project_manager.store.statement import Statement, is_among
 from project_manager.store.subtasks import open_by_parent
@@ -49,10 +50,11 @@ class TaskLinks(NamedTuple):
     conflicts_with: tuple[int, ...] = ()
     running_conflicts: tuple[int, ...] = ()
     open_subtasks: tuple[int, ...] = ()
+    path_conflicts: tuple[int, ...] = ()
 
 
 NO_LINKS = TaskLinks()
-_WITHOUT_LINKS = ("[]", "[]", "[]")
+_WITHOUT_LINKS = ("[]", "[]", "[]", "[]")
 
 
 class Chunk(NamedTuple):
@@ -68,10 +70,12 @@ class Chunk(NamedTuple):
     dependencies: str
     conflicts: str
     subtasks: str
+    path_conflicts: str
 
     def parse(self) -> tuple[list[Values], dict[int, TaskLinks]]:
         """Return the values and the links of the tasks."""
-        return orjson.loads(self.rows), parse_links(self.dependencies, self.conflicts, self.subtasks)
+        links = parse_links(self.dependencies, self.conflicts, self.subtasks, self.path_conflicts)
+        return orjson.loads(self.rows), links
 
 
 def chunk(tx: Tx, first: int, last: int, fields: Fields, project_id: int | None) -> Chunk:
@@ -135,18 +139,20 @@ def links_of(tx: Tx, ids: Sequence[int]) -> dict[int, TaskLinks]:
     return parse_links(*(found or _WITHOUT_LINKS))
 
 
-def parse_links(dependencies: str, conflicts: str, subtasks: str) -> dict[int, TaskLinks]:
+def parse_links(dependencies: str, conflicts: str, subtasks: str, path_conflicts: str) -> dict[int, TaskLinks]:
     """Return the links of tasks by id. The arguments have the format of `_links`."""
     found = {task_id: TaskLinks(*map(tuple, lists)) for task_id, *lists in orjson.loads(dependencies)}
     for task_id, *lists in orjson.loads(conflicts):
         found[task_id] = TaskLinks(*found.get(task_id, NO_LINKS)[:3], *map(tuple, lists))
     for task_id, ids in orjson.loads(subtasks):
         found[task_id] = found.get(task_id, NO_LINKS)._replace(open_subtasks=tuple(ids))
+    for task_id, others in orjson.loads(path_conflicts):
+        found[task_id] = found.get(task_id, NO_LINKS)._replace(path_conflicts=tuple(others))
     return found
 
 
 def _links(is_wanted: Callable[[ColumnElement[int]], ColumnElement[bool]]) -> Statement:
-    """Select the dependencies, the conflicts and the open subtasks of tasks, each as an array with one for each task.
+    """Select the dependencies, conflicts, open subtasks and path conflicts, each as an array with one for each task.
 
     `is_wanted` returns the condition on the id of the task.
     """
@@ -177,8 +183,8 @@ def _links(is_wanted: Callable[[ColumnElement[int]], ColumnElement[bool]]) -> St
         .where(is_wanted(task_conflicts.c.task_id))
         .group_by(task_conflicts.c.task_id)
     )
-    subtasks = open_by_parent(is_wanted)
-    return Statement(select(*[_array(links.subquery()) for links in (dependencies, conflicts, subtasks)]))
+    subtasks, blocked = open_by_parent(is_wanted), paths.path_conflicts_by_task(is_wanted)
+    return Statement(select(*[_array(links.subquery()) for links in (dependencies, conflicts, subtasks, blocked)]))
 
 
 def _array(rows: Subquery) -> ScalarSelect[Any]:

@@ -14,12 +14,16 @@ from project_manager.domain.reviews import SUBMITTED_FIELDS
 from project_manager.domain.task_fields import TASK_FIELDS, Kind
 from project_manager.store import search, subtasks
 from project_manager.store.functions import GroupedIds, JsonArray
+from project_manager.store.paths import path_conflicts
 from project_manager.store.row_inserts import RowInsert
 from project_manager.store.statement import Row, Statement, bindparams, is_among
 from project_manager.store.tables import projects, task_conflicts, task_dependencies, tasks
 from project_manager.store.transaction import Tx
 
-LINKS = ("depends_on", "conflicts_with", "waiting_for", "cancelled_dependencies", "running_conflicts", "open_subtasks")
+LINKS = (
+    *("depends_on", "conflicts_with", "waiting_for", "cancelled_dependencies", "running_conflicts"),
+    *("open_subtasks", "path_conflicts"),
+)
 COLUMNS = list(tasks.c)
 ROW_FIELDS: tuple[str, ...] = (*tasks.c.keys(), *LINKS, "policy")
 
@@ -75,12 +79,14 @@ class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
     rework_id: int | None
     answer_id: int | None
     completed_by: str | None
+    paths: str
     depends_on: str
     conflicts_with: str
     waiting_for: str
     cancelled_dependencies: str
     running_conflicts: str
     open_subtasks: str
+    path_conflicts: str
     policy: str
 
 
@@ -175,6 +181,7 @@ def links() -> list[ColumnElement[Any]]:
         _dependencies_that(_other.c.status == literal_column("'CANCELLED'")).label("cancelled_dependencies"),
         running.label("running_conflicts"),
         case((tasks.c.open_dependencies > 0, subtasks.open_ids(tasks)), else_=EMPTY).label("open_subtasks"),
+        path_conflicts(),
     ]
 
 
@@ -315,42 +322,3 @@ def ids_in_epic(tx: Tx, epic_id: int) -> list[int]:
 
 def ids_in_project(tx: Tx, project_id: int) -> list[int]:
     return [row[0] for row in _IN_PROJECT.rows(tx, project_id=project_id)]
-
-
-def ready_conditions(
-    source: Any, *, with_attempt_limit: bool, conflicts: bool = True, many: bool = False
-) -> list[ColumnElement[bool]]:
-    """Return the conditions under which a task is ready.
-
-    The first four have the same text as in the partial indexes, so that SQLite can use them. With `conflicts` no
-    conflicting task may be leased. With `many` this is compared as in `has_running_conflict`. With
-    `with_attempt_limit` the attempts must be below `max_attempts`.
-    """
-    return [
-        source.c.status == literal_column("'TODO'"),
-        source.c.open_dependencies == literal_column("0"),
-        source.c.deferred == literal_column("0"),
-        source.c.withheld == literal_column("0"),
-        *ready_conditions_of_indexed(source, with_attempt_limit=with_attempt_limit, conflicts=conflicts, many=many),
-    ]
-
-
-def ready_conditions_of_indexed(
-    source: Any, *, with_attempt_limit: bool, conflicts: bool = True, many: bool = False
-) -> list[ColumnElement[bool]]:
-    """Return the conditions under which a task in an index of ready tasks is ready."""
-    conditions = [source.c.lock_holder.is_(None)]
-    if with_attempt_limit:
-        conditions.append(source.c.attempts < bindparam("max_attempts"))
-    if conflicts and many:
-        conditions.append(~has_running_conflict(source.c.id))
-    elif conflicts:
-        conditions.append(~running_conflicts_of(source.c.id).with_only_columns(null()).correlate(source).exists())
-    return conditions
-
-
-def ready_index(filters: frozenset[str]) -> str:
-    """Return the hint for the index of ready tasks. SQLite would sort all tasks in TODO without it."""
-    if "epic_id" in filters:
-        return "INDEXED BY ix_tasks_claimable_in_epic"
-    return "INDEXED BY ix_tasks_claimable" + ("_in_project" if "project_id" in filters else "")

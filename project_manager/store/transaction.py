@@ -1,11 +1,12 @@
 """The transaction that a use case receives, with one `now` and one actor."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from project_manager.domain.actors import Actor
+from project_manager.domain.paths import GlobSurvey
 from project_manager.store.connection import Connection
 
 Item = TypeVar("Item")
@@ -44,7 +45,8 @@ class Tx:
 
     `now` is in milliseconds since the epoch, and the same for a whole batch. `wall` is the wall clock if it differs
     from `now` by more than an hour, else None. `max_attempts` is 0 for no limit. Without `batch`, each event is
-    inserted at once. The names in `new_names` were compared with the existing names before the transaction.
+    inserted at once. The names in `new_names` were compared with the existing names before the transaction, and
+    the globs in `glob_surveys` with those of their projects, by project id, or by its name in a plan.
     """
 
     connection: Connection = field(repr=False)
@@ -55,6 +57,7 @@ class Tx:
     batch: BatchState | None = None
     wall: int | None = None
     new_names: frozenset[str] = frozenset()
+    glob_surveys: Mapping[int | str, GlobSurvey] = field(default_factory=dict)
 
     @property
     def date(self) -> int:

@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from project_manager.domain.paths import overlaps, parse
 from project_manager.domain.readiness import Withheld
 from project_manager.store import history_check
 from project_manager.store.transaction import Tx
@@ -29,6 +30,7 @@ def _check_database(address: Address, now: int, max_attempts: int) -> None:
         check_counters(tx, tasks)
         check_parents(tasks)
         check_labels(tx, tasks)
+        check_paths(tx, tasks)
         check_claimable_labels(tx, tasks)
         check_leases(tasks, now=now)
         check_ended_leases(rows(tx, "SELECT * FROM ended_leases"), tasks)
@@ -70,6 +72,37 @@ def check_parents(tasks: dict[int, Row]) -> None:
             assert tasks[above["parent_id"]]["project_id"] == row["project_id"], f"parent of task {number}"
             levels, above = levels + 1, tasks[above["parent_id"]]
             assert levels <= 5, f"levels of task {number}"
+
+
+def check_paths(tx: Tx, tasks: dict[int, Row]) -> None:
+    """Assert that the overlaps are those of the globs, leases reserve their paths, and parked tasks may be blocked."""
+    globs = {row["id"]: row for row in rows(tx, "SELECT * FROM path_globs")}
+    by_task = {number: set[int]() for number in tasks}
+    for row in rows(tx, "SELECT * FROM task_paths"):
+        by_task[row["task_id"]].add(row["glob_id"])
+    for number, row in tasks.items():
+        assert sorted(globs[one]["glob"] for one in by_task[number]) == sorted(json.loads(row["paths"]))
+        assert all(globs[one]["project_id"] == row["project_id"] for one in by_task[number])
+    pairs = {(row["glob_id"], row["other_id"]) for row in rows(tx, "SELECT * FROM glob_overlaps")}
+    parsed = [(row["id"], row["project_id"], parse(row["glob"])) for row in globs.values()]
+    assert pairs == {
+        (one[0], other[0]) for one in parsed for other in parsed if one[1] == other[1] and overlaps(one[2], other[2])
+    }
+    reservations = rows(tx, "SELECT * FROM path_reservations")
+    live = {(row["task_id"], row["glob_id"]) for row in reservations if not row["ended"]}
+    assert live == {
+        (number, one)
+        for number, row in tasks.items()
+        if row["lock_holder"] is not None and row["lock_kind"] is None
+        for one in by_task[number]
+    }
+    parked = {number: set[int]() for number, row in tasks.items() if row["archived"] & Withheld.PATHS}
+    for row in rows(tx, "SELECT * FROM parked_paths"):
+        parked[row["task_id"]].add(row["glob_id"])
+    reserved = {row["glob_id"] for row in reservations}
+    for number, own in parked.items():
+        assert own == by_task[number]
+        assert any((one, other) in pairs for one in own for other in reserved), f"task {number} is parked for nothing"
 
 
 def check_labels(tx: Tx, tasks: dict[int, Row]) -> None:
@@ -142,7 +175,10 @@ def check_compact_rows(tx: Tx, events: list[Row], tasks: dict[int, Row], *, max_
         row = newest[number].get("task")
         if row is None:  # a restore, which begins a new history
             continue
-        blocked = task["open_dependencies"] or task["deferred"] or task["archived"] or number in in_conflict
+        withheld = task["archived"]
+        if row["ready"]:  # a lease that blocks a task by paths emits no event of that task
+            withheld &= ~Withheld.PATHS
+        blocked = task["open_dependencies"] or task["deferred"] or withheld or number in in_conflict
         capped = 0 < max_attempts <= task["attempts"]
         assert row == {
             **{name: task[name] for name in ("id", "name", "status", "priority")},

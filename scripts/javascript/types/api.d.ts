@@ -396,6 +396,7 @@ interface TaskRow {
   acceptance?: Array<string>;
   depends_on?: Array<number>;
   conflicts_with?: Array<number>;
+  paths?: Array<string>;
   defer_until?: string | null;
   due_at?: string | null;
   estimate_minutes?: number | null;
@@ -408,6 +409,7 @@ interface TaskRow {
   ready?: boolean;
   why_not_ready?: Array<string>;
   cancelled_dependencies?: Array<number>;
+  path_conflicts?: Array<number>;
   unblocks?: number;
   created_by?: string;
   created_at?: string;
@@ -434,6 +436,7 @@ interface TaskView {
   acceptance: Array<string>;
   depends_on: Array<number>;
   conflicts_with: Array<number>;
+  paths: Array<string>;
   defer_until: string | null;
   due_at: string | null;
   estimate_minutes: number | null;
@@ -446,6 +449,7 @@ interface TaskView {
   ready: boolean;
   why_not_ready: Array<string>;
   cancelled_dependencies: Array<number>;
+  path_conflicts: Array<number>;
   unblocks: number;
   created_by: string;
   created_at: string;

@@ -1,0 +1,164 @@
+"""Paths of tasks: store the globs of tasks with the overlaps of new ones.
+
+New globs are compared with the others of their project before the transaction, where possible (`GlobSurvey`).
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+
+import orjson
+
+from project_manager.domain.errors import Invalid
+from project_manager.domain.limits import GLOBS_OF_PROJECT, PATHS
+from project_manager.domain.names import INBOX
+from project_manager.domain.paths import GlobIndex, GlobSurvey, parse
+from project_manager.schemas.leases import RenewTaskLock
+from project_manager.schemas.tasks import CreateTask, CreateTasks, UpdateTask
+from project_manager.services import lookup, reservations, resolve, transitions
+from project_manager.services.serializers import lease_of
+from project_manager.store import epics, paths, tasks
+from project_manager.store.tasks import TaskRow
+from project_manager.store.transaction import Tx
+
+NEW_PROJECT = 0
+"""The key of the survey of a project that does not exist yet."""
+Surveys = dict[int | str, GlobSurvey]
+"""Surveys by the id of the project, or by the name of a project that a plan creates."""
+
+_COMPARED_BY_READER = 64
+"""Number of new globs that a reader compares itself. More are compared on another thread, because it takes longer."""
+
+
+def survey(tx: Tx, project_id: int, globs: Iterable[str]) -> GlobSurvey:
+    """Return the globs of the project, to compare new ones with them. Nothing is compared if all are known."""
+    wanted = [*dict.fromkeys(globs)]
+    if not wanted or len(paths.known(tx, project_id, wanted)) == len(wanted):
+        return GlobSurvey()
+    rows = paths.newer(tx, project_id)
+    found = GlobSurvey(rows[-1].id if rows else 0, [row.glob for row in rows], wanted)
+    return found.compare() if len(found.new) <= _COMPARED_BY_READER else found
+
+
+def survey_new(command: CreateTask | CreateTasks, _prepared: object = None) -> Callable[[Tx], Surveys] | None:
+    """Return the read that surveys the paths of new tasks, or None if they have none."""
+    new = command.tasks if isinstance(command, CreateTasks) else [command]
+    globs = [glob for task in new for glob in task.paths]
+    return partial(_survey_project_of, command=command, globs=globs) if globs else None
+
+
+def _survey_project_of(tx: Tx, command: CreateTask | CreateTasks, globs: list[str]) -> Surveys:
+    project_id = command.project_id
+    if project_id is None and command.project_name is None and command.epic_id is not None:
+        epic = epics.get(tx, command.epic_id)
+        project_id = None if epic is None else epic.project_id
+    elif project_id is None:
+        project = resolve.project(tx, command.project_name or INBOX)
+        project_id = None if project is None else project.id
+    return {project_id or NEW_PROJECT: survey(tx, project_id or NEW_PROJECT, globs)}
+
+
+def survey_edit(command: UpdateTask | RenewTaskLock, _prepared: object = None) -> Callable[[Tx], Surveys] | None:
+    """Return the read that surveys the new paths of a task, or None if it gets none."""
+    if not command.paths or command.task_id is None:
+        return None
+    return partial(_survey_task, task_id=command.task_id, globs=command.paths)
+
+
+def _survey_task(tx: Tx, task_id: int, globs: list[str]) -> Surveys:
+    row = tasks.get(tx, task_id)
+    return {} if row is None else {row.project_id: survey(tx, row.project_id, globs)}
+
+
+def assign(
+    tx: Tx,
+    project_id: int,
+    globs_by_task: Mapping[int, Collection[str]],
+    *,
+    new: bool = False,
+    found: GlobSurvey | None = None,
+) -> None:
+    """Set the globs of tasks of one project. With `new` they have none yet. `found` was read before the transaction.
+
+    Raises Invalid if the project has too many globs.
+    """
+    globs = [*dict.fromkeys(glob for given in globs_by_task.values() for glob in given)]
+    if not globs and new:
+        return
+    ids = paths.known(tx, project_id, globs) if globs else {}
+    added = [glob for glob in globs if glob not in ids]
+    if added:
+        ids |= _add(tx, project_id, added, found or _survey_of(tx, project_id))
+    paths.replace(tx, {task_id: [ids[glob] for glob in given] for task_id, given in globs_by_task.items()}, new=new)
+
+
+def _add(tx: Tx, project_id: int, globs: list[str], found: GlobSurvey) -> dict[str, int]:
+    """Insert new globs of a project with their overlaps, and return their ids."""
+    _check_number(tx, project_id, len(globs))
+    meanwhile = paths.newer(tx, project_id, found.newest)
+    surveyed = [glob for glob in globs if glob in found.overlapping]
+    overlapping: dict[str, set[str]] = {}
+    index = GlobIndex(parse(row.glob) for row in meanwhile)
+    for glob in surveyed:
+        overlapping[glob] = {*found.overlapping[glob], *index.overlapping(parse(glob))}
+    if len(surveyed) < len(globs):
+        rows = meanwhile if found.newest == 0 else paths.newer(tx, project_id)
+        index = GlobIndex(parse(glob) for glob in (*[row.glob for row in rows], *surveyed))
+        for glob in tx.keeping_alive(globs):
+            if glob not in overlapping:
+                overlapping[glob] = {*index.overlapping(parse(glob))}
+                index.add(parse(glob))
+    ids = dict(zip(globs, paths.add_globs(tx, project_id, globs), strict=True))
+    others = {other for found_globs in overlapping.values() for other in found_globs} - ids.keys()
+    all_ids = {**paths.known(tx, project_id, [*others]), **ids} if others else ids
+    pairs = {(ids[glob], ids[glob]) for glob in globs}
+    for glob, other_globs in overlapping.items():
+        for other in other_globs:
+            if other in all_ids:  # a glob that no task uses may be gone since the survey
+                pairs |= {(ids[glob], all_ids[other]), (all_ids[other], ids[glob])}
+    paths.add_overlaps(tx, sorted(pairs))
+    return ids
+
+
+def _survey_of(tx: Tx, project_id: int) -> GlobSurvey:
+    surveys = tx.glob_surveys
+    return surveys.get(project_id) or surveys.get(NEW_PROJECT) or GlobSurvey()
+
+
+def _check_number(tx: Tx, project_id: int, added: int) -> None:
+    if paths.count(tx, project_id) + added <= GLOBS_OF_PROJECT:
+        return
+    paths.retire_of_project(tx, project_id)
+    if paths.count(tx, project_id) + added > GLOBS_OF_PROJECT:
+        text = f"the tasks of the project would have more than {GLOBS_OF_PROJECT} different paths"
+        raise Invalid.of("paths", text, "Use globs of directories, such as `src/api/**`, instead of single files.")
+
+
+def replace(tx: Tx, row: TaskRow, globs: list[str], found: GlobSurvey | None = None) -> list[int]:
+    """Store the globs of a task with changed paths, and return the tasks that may be ready now.
+
+    A leased task reserves them. Raises PathsReserved, and Invalid for too many globs.
+    """
+    assign(tx, row.project_id, {row.id: globs}, found=found)
+    reservations.unpark_changed(tx, row)
+    return reservations.reserve_edited(tx, lookup.task(tx, row.id)) if lease_of(row, tx.now) is not None else []
+
+
+def add_to_leased(tx: Tx, row: TaskRow, globs: Iterable[str]) -> TaskRow:
+    """Add paths to a leased task, reserve them, emit `task.updated`, and return the task. Raises as `replace`."""
+    found = with_added(row, globs)
+    if len(found) == len(orjson.loads(row.paths)):
+        return row
+    tasks.update_row(tx, row, {"paths": found})
+    freed = replace(tx, row, found)
+    written = transitions.emit_edit(tx, row)
+    transitions.emit_ready(tx, freed)
+    return written
+
+
+def with_added(row: TaskRow, globs: Iterable[str]) -> list[str]:
+    """Return the paths of the task with more globs. Raises Invalid if they are too many."""
+    found = [*dict.fromkeys([*orjson.loads(row.paths), *globs])]
+    if len(found) > PATHS:
+        text = f"task {row.id} would have {len(found)} paths; the limit is {PATHS}"
+        raise Invalid.of("paths", text, "Use globs of directories, such as `src/api/**`.")
+    return found

@@ -1,0 +1,310 @@
+"""Paths of tasks: globs and their overlaps, the globs that leases reserve, and the tasks that are parked behind them.
+
+A search for ready tasks parks each task that it finds blocked by paths (`Withheld.PATHS`), so that later searches do
+not read it again. When a lease ends, its reservations stay, marked as ended, until the parked tasks are returned.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, func, null, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.expression import literal_column
+
+from project_manager.store.functions import GroupedIds
+from project_manager.store.row_inserts import RowInsert
+from project_manager.store.statement import Statement, elements, is_among
+from project_manager.store.tables import tasks
+from project_manager.store.tables_paths import glob_overlaps, parked_paths, path_globs, path_reservations, task_paths
+from project_manager.store.transaction import Tx
+
+NO_PATHS = "[]"
+_EMPTY: ColumnElement[str] = literal_column("'[]'")
+_own = task_paths.alias("own_path")
+_pair = glob_overlaps.alias("pair")
+_held = path_reservations.alias("held_path")
+_holder = tasks.alias("path_holder")
+
+
+class GlobRow(NamedTuple):
+    """A glob of a project."""
+
+    id: int
+    glob: str
+
+
+def path_conflicts_of(task_id: ColumnElement[int]) -> Select[Any]:
+    """Select the ids of other tasks with a live lease that reserves a glob that overlaps one of the task."""
+    return (
+        select(_held.c.task_id)
+        .select_from(
+            _own.join(_pair, _pair.c.glob_id == _own.c.glob_id)
+            .join(_held, _held.c.glob_id == _pair.c.other_id)
+            .join(_holder, _holder.c.id == _held.c.task_id)
+        )
+        .where(
+            _own.c.task_id == task_id,
+            _held.c.ended == literal_column("0"),
+            _held.c.task_id != task_id,
+            _holder.c.fence == _held.c.fence,
+            _holder.c.lock_holder.is_not(None),
+            _holder.c.lock_expires_at > bindparam("now"),
+        )
+    )
+
+
+def path_conflicts_by_task(is_wanted: Callable[[ColumnElement[int]], ColumnElement[bool]]) -> Select[Any]:
+    """Select the ids of path conflicts, grouped by task. `is_wanted` returns the condition on the id of the task."""
+    pairs = path_conflicts_of(_own.c.task_id).with_only_columns(_own.c.task_id, _held.c.task_id.label("other_id"))
+    found = pairs.where(is_wanted(_own.c.task_id)).distinct().subquery("path_conflict")
+    return select(found.c.task_id, GroupedIds(found.c.other_id).label("path_conflicts")).group_by(found.c.task_id)
+
+
+def is_blocked_by_paths(source: Any) -> ColumnElement[bool]:
+    """Return whether a live lease reserves a glob that overlaps one of the task. It reads nothing without paths."""
+    blocking = path_conflicts_of(source.c.id).with_only_columns(null()).correlate(source).exists()
+    return and_(source.c.paths != _EMPTY, blocking)
+
+
+def path_conflicts() -> ColumnElement[str]:
+    """Return the column `path_conflicts` of tasks."""
+    other = tasks.alias("path_conflict")
+    ids = select(GroupedIds(other.c.id)).where(other.c.id.in_(path_conflicts_of(tasks.c.id).correlate(tasks)))
+    return case((tasks.c.paths != _EMPTY, ids.correlate(tasks).scalar_subquery()), else_=_EMPTY).label("path_conflicts")
+
+
+_KNOWN = Statement(
+    select(path_globs.c.id, path_globs.c.glob).where(
+        path_globs.c.project_id == bindparam("project_id"), path_globs.c.glob.in_(elements("globs"))
+    )
+)
+_NEWER = Statement(
+    select(path_globs.c.id, path_globs.c.glob)
+    .where(path_globs.c.project_id == bindparam("project_id"), path_globs.c.id > bindparam("after"))
+    .order_by(path_globs.c.id)
+)
+_COUNT = Statement(select(func.count()).where(path_globs.c.project_id == bindparam("project_id")))
+_ADD_GLOBS = RowInsert(path_globs, ("project_id", "glob"), (64, 8, 1), returns_ids=True)
+_ADD_OVERLAPS = RowInsert(glob_overlaps, ("glob_id", "other_id"), (64, 8, 1))
+_ADD_PATHS = RowInsert(task_paths, ("task_id", "glob_id"), (64, 8, 1))
+_DROP_PATHS = Statement(delete(task_paths).where(is_among(task_paths.c.task_id, "ids")))
+_is_used = select(null()).where(task_paths.c.glob_id == path_globs.c.id).exists()
+_is_reserved = select(null()).where(path_reservations.c.glob_id == path_globs.c.id).exists()
+_unused = select(path_globs.c.id).where(~_is_used, ~_is_reserved)
+_RETIRE = Statement(delete(path_globs).where(path_globs.c.id.in_(_unused.limit(bindparam("limit")))))
+_RETIRE_OF_PROJECT = Statement(
+    delete(path_globs).where(path_globs.c.id.in_(_unused.where(path_globs.c.project_id == bindparam("project_id"))))
+)
+
+_columns = [path_reservations.c[name] for name in ("glob_id", "task_id", "fence", "ended")]
+_reserved = insert(path_reservations).from_select(
+    _columns,
+    select(task_paths.c.glob_id, task_paths.c.task_id, tasks.c.fence, literal_column("0"))
+    .select_from(tasks.join(task_paths, task_paths.c.task_id == tasks.c.id))
+    .where(tasks.c.id == bindparam("task_id")),
+)
+_RESERVE = Statement(
+    _reserved.on_conflict_do_update(
+        index_elements=[path_reservations.c.glob_id, path_reservations.c.task_id],
+        set_={"fence": _reserved.excluded.fence, "ended": literal_column("0")},
+    )
+)
+_end = update(path_reservations).values(ended=literal_column("1"))
+_of_task = path_reservations.c.task_id == bindparam("task_id")
+_END = Statement(_end.where(_of_task))
+_is_own = (
+    select(null())
+    .where(task_paths.c.task_id == path_reservations.c.task_id, task_paths.c.glob_id == path_reservations.c.glob_id)
+    .correlate(path_reservations)
+    .exists()
+)
+_END_REMOVED = Statement(_end.where(_of_task, ~_is_own))
+_END_ALL = Statement(_end)
+_is_live = (
+    select(null())
+    .where(
+        _holder.c.id == path_reservations.c.task_id,
+        _holder.c.fence == path_reservations.c.fence,
+        _holder.c.lock_holder.is_not(None),
+    )
+    .correlate(path_reservations)
+    .exists()
+)
+_END_STALE = Statement(_end.where(path_reservations.c.ended == literal_column("0"), ~_is_live))
+_is_ended = path_reservations.c.ended == literal_column("1")
+_FORGET = Statement(delete(path_reservations).where(_is_ended, _of_task))
+_FORGET_ALL = Statement(delete(path_reservations).where(_is_ended))
+_PARK = Statement(
+    insert(parked_paths)
+    .from_select(
+        [parked_paths.c.glob_id, parked_paths.c.task_id],
+        select(task_paths.c.glob_id, task_paths.c.task_id).where(is_among(task_paths.c.task_id, "ids")),
+    )
+    .on_conflict_do_nothing()
+)
+_BLOCKED = Statement(
+    select(tasks.c.id).where(is_among(tasks.c.id, "ids"), tasks.c.lock_holder.is_(None), is_blocked_by_paths(tasks))
+)
+_UNPARK = Statement(delete(parked_paths).where(is_among(parked_paths.c.task_id, "ids")))
+
+
+def _freed(*conditions: ColumnElement[bool]) -> Statement:
+    """Select the first parked tasks behind ended reservations that no other reservation blocks, in claim order."""
+    behind = (
+        select(parked_paths.c.task_id)
+        .select_from(
+            path_reservations.join(glob_overlaps, glob_overlaps.c.glob_id == path_reservations.c.glob_id).join(
+                parked_paths, parked_paths.c.glob_id == glob_overlaps.c.other_id
+            )
+        )
+        .where(_is_ended, *conditions)
+    )
+    return Statement(
+        select(tasks.c.id)
+        .with_hint(tasks, "NOT INDEXED", "sqlite")
+        .where(tasks.c.id.in_(behind), ~is_blocked_by_paths(tasks))
+        .order_by(tasks.c.priority, tasks.c.unblocks.desc(), tasks.c.id)
+        .limit(bindparam("limit"))
+    )
+
+
+_ANY_ENDED = Statement(select(path_reservations.c.task_id).where(_is_ended).limit(literal_column("1")))
+_FREED = _freed(_of_task)
+_FREED_OF_ANY = _freed()
+
+
+_behind = (
+    select(task_paths.c.task_id)
+    .select_from(
+        path_reservations.join(glob_overlaps, glob_overlaps.c.glob_id == path_reservations.c.glob_id).join(
+            task_paths, task_paths.c.glob_id == glob_overlaps.c.other_id
+        )
+    )
+    .where(_of_task, _is_ended)
+)
+BEHIND = tasks.c.id.in_(_behind)
+"""Condition that a task has a glob that overlaps an ended reservation of the task `task_id`."""
+_common = (
+    select(path_globs.c.glob)
+    .distinct()
+    .select_from(
+        path_globs.join(_own, _own.c.glob_id == path_globs.c.id)
+        .join(_pair, _pair.c.glob_id == _own.c.glob_id)
+        .join(_held, _held.c.glob_id == _pair.c.other_id)
+    )
+    .where(_own.c.task_id == bindparam("task_id"), _held.c.task_id == bindparam("other_id"))
+    .order_by(path_globs.c.glob)
+)
+_OVERLAPPING = Statement(_common)
+
+
+def overlapping_of(tx: Tx, task_id: int, other_id: int) -> list[str]:
+    """Return the globs of a task that overlap the reservations of another one."""
+    return [row[0] for row in _OVERLAPPING.rows(tx, task_id=task_id, other_id=other_id)]
+
+
+def known(tx: Tx, project_id: int, globs: Sequence[str]) -> dict[str, int]:
+    """Return the ids of those of these globs that the project has."""
+    rows = _KNOWN.rows(tx, project_id=project_id, globs=json.dumps(globs, ensure_ascii=False))
+    return {row[1]: row[0] for row in rows}
+
+
+def newer(tx: Tx, project_id: int, after: int = 0) -> list[GlobRow]:
+    """Return the globs of the project with an id above `after`, ordered by id."""
+    return _NEWER.all(tx, GlobRow._make, project_id=project_id, after=after)
+
+
+def count(tx: Tx, project_id: int) -> int:
+    """Return the number of globs of the project."""
+    return int(_COUNT.value(tx, project_id=project_id))
+
+
+def add_globs(tx: Tx, project_id: int, globs: Iterable[str]) -> list[int]:
+    """Insert new globs of a project and return their ids in the same order."""
+    return _ADD_GLOBS.ids(tx, [value for glob in globs for value in (project_id, glob)])
+
+
+def add_overlaps(tx: Tx, pairs: Iterable[tuple[int, int]]) -> None:
+    """Insert overlaps of globs, in this direction only."""
+    _ADD_OVERLAPS.write(tx, [glob_id for pair in pairs for glob_id in pair])
+
+
+def replace(tx: Tx, globs_by_task: Mapping[int, Collection[int]], *, new: bool = False) -> None:
+    """Set the globs of tasks. With `new` they have none yet."""
+    if not new:
+        _DROP_PATHS.write(tx, ids=json.dumps([*globs_by_task]))
+    _ADD_PATHS.write(
+        tx, [value for task_id, ids in globs_by_task.items() for glob_id in ids for value in (task_id, glob_id)]
+    )
+
+
+def retire(tx: Tx, limit: int) -> int:
+    """Delete up to `limit` globs that no task uses, and return their number."""
+    return _RETIRE.run(tx, limit=limit)
+
+
+def retire_of_project(tx: Tx, project_id: int) -> int:
+    """Delete the globs of a project that no task uses, and return their number."""
+    return _RETIRE_OF_PROJECT.run(tx, project_id=project_id)
+
+
+def reserve(tx: Tx, task_id: int) -> None:
+    """Reserve the globs of a leased task for its lease."""
+    _RESERVE.write(tx, task_id=task_id)
+
+
+def end(tx: Tx, task_id: int) -> None:
+    """End the reservations of a task."""
+    _END.write(tx, task_id=task_id)
+
+
+def end_removed(tx: Tx, task_id: int) -> None:
+    """End the reservations of globs that the task no longer has."""
+    _END_REMOVED.write(tx, task_id=task_id)
+
+
+def end_all(tx: Tx) -> None:
+    """End all reservations."""
+    _END_ALL.write(tx)
+
+
+def end_stale(tx: Tx) -> int:
+    """End reservations of leases that another release has ended, and return their number."""
+    return _END_STALE.run(tx)
+
+
+def freed(tx: Tx, task_id: int, limit: int) -> list[int]:
+    """Return up to `limit` parked tasks that the ended reservations of a task no longer block, in claim order.
+
+    When these are all, forget the reservations.
+    """
+    found = [row[0] for row in _FREED.rows(tx, task_id=task_id, now=tx.now, limit=limit)]
+    if len(found) < limit:
+        _FORGET.write(tx, task_id=task_id)
+    return found
+
+
+def freed_of_any(tx: Tx, limit: int) -> list[int]:
+    """Return tasks as `freed` does, for all ended reservations."""
+    if _ANY_ENDED.row(tx) is None:
+        return []
+    found = [row[0] for row in _FREED_OF_ANY.rows(tx, now=tx.now, limit=limit)]
+    if len(found) < limit:
+        _FORGET_ALL.write(tx)
+    return found
+
+
+def blocked_among(tx: Tx, task_ids: Collection[int]) -> list[int]:
+    """Return those of these tasks that have no lease and are blocked by paths."""
+    return [row[0] for row in _BLOCKED.rows(tx, ids=json.dumps([*task_ids]), now=tx.now)]
+
+
+def park(tx: Tx, task_ids: Collection[int]) -> None:
+    """Note the globs of tasks that are now parked. `tasks.withhold` takes them out of the index of ready tasks."""
+    _PARK.write(tx, ids=json.dumps([*task_ids]))
+
+
+def unpark(tx: Tx, task_ids: Collection[int]) -> None:
+    """Delete the notes of parked tasks."""
+    _UNPARK.write(tx, ids=json.dumps([*task_ids]))
