@@ -32,7 +32,7 @@ interface Move {
 }
 
 /** The part of a lease that questions to the user name. */
-type LockHolder = Pick<LockView, "holder" | "expires_at">;
+type LockHolder = Pick<LockView, "holder" | "expires_at" | "kind">;
 
 /** An action of the user that a message can undo. */
 interface Undoable {
@@ -47,6 +47,16 @@ interface Undoable {
 interface Draft {
   body: string;
   kind: string;
+}
+
+/** The details of a task, with its log, evidence and submission. */
+type TaskDetails = GetAnswers[`/api/tasks/${number}/details`];
+
+/** The effect of a verdict on submitted work. */
+interface ReviewedView {
+  status: string;
+  missing: string[];
+  submission: SubmissionView;
 }
 
 type TaskTest = (task: Task) => boolean;

@@ -214,6 +214,7 @@ interface ConfirmProps {
   id: number;
   title: string;
   body: string;
+  list?: string[];
   confirm: string;
   danger?: boolean;
   answer: (yes: boolean) => void;

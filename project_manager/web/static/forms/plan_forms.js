@@ -13,7 +13,7 @@ import { Field, FormError, FormFoot, useForm } from "./field.js";
 /**
  * Create an item, or send its changed fields. After a conflict, show the other change; the next attempt overwrites it.
  */
-function usePlanForm(/** @type {UsePlanFormProps} */ { id, kind, item, initial, body, then }) {
+export function usePlanForm(/** @type {UsePlanFormProps} */ { id, kind, item, initial, body, then }) {
   const form = useForm(initial);
   const [known, setKnown] = useState(item);
   const [key] = useState(newKey);

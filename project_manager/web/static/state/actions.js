@@ -3,7 +3,7 @@ import { get, patch, post, put, remove } from "../core/api.js";
 import { copyText } from "../core/clipboard.js";
 import { serverNow } from "../core/clock.js";
 import { bidiIsolate, countdown, truncate } from "../core/format.js";
-import { CLOSED, PRIORITY_NAMES, STATUS_NAMES } from "../core/vocabulary.js";
+import { CLOSED, PRIORITY_NAMES, STATUS_NAMES, isOperator } from "../core/vocabulary.js";
 import { confirmDialog, openDialog } from "./dialogs.js";
 import { askComment, clearComment } from "./move_comments.js";
 import { fetchAll } from "./pages.js";
@@ -22,7 +22,7 @@ export const nameOf = (/** @type {Task} */ task) => `#${task.id} ${bidiIsolate(t
 export const updateTask = (/** @type {Task} */ task) => dispatchNow({ type: "tasks", tasks: [task] });
 
 /** Run one write to a task. Return its answer, or null after an error message. */
-async function write(/** @type {Task} */ task, /** @type {() => Promise<any>} */ call) {
+export async function write(/** @type {Task} */ task, /** @type {() => Promise<any>} */ call) {
   dispatchNow({ type: "pending", id: task.id, on: true });
   try {
     return await call();
@@ -59,15 +59,43 @@ function remainingTime(/** @type {LockHolder} */ lock) {
 
 /** Confirm that `action`, such as "Releasing it", ends the lease. `confirm` is the text of the button. */
 /** @param {Task} task @param {LockHolder} lock @param {string} action @param {string} confirm */
-function confirmTakeOver(task, lock, action, confirm) {
+export function confirmTakeOver(task, lock, action, confirm) {
   const holder = bidiIsolate(lock.holder);
   const present = `${nameOf(task)} is locked by ${holder} for another ${remainingTime(lock)}.`;
   return confirmDialog({
-    title: `${holder} is working on this`,
+    title: `${holder} is ${lock.kind === "review" ? "reviewing" : "working on"} this`,
     body: `${present} ${action} ends the lease now; later writes of the agent are rejected.`,
     confirm,
     danger: true,
   });
+}
+
+/** Ask whether the user, an operator, sets a task DONE although the policy of its project forbids it. */
+function confirmUnmet(/** @type {Task} */ task, /** @type {string[]} */ missing) {
+  const rest = task.status === "REVIEW" ? "Accept the submission, or wait for the rest" : "Wait for the rest";
+  return confirmDialog({
+    title: `${nameOf(task)} is not ready to be done`,
+    body: `The policy of its project still needs the following. ${rest}, or set it Done without: the log records that, `
+      + "and the task is shown as not verified.",
+    list: missing,
+    confirm: "Set Done anyway",
+    danger: true,
+  });
+}
+
+/**
+ * Ask before a move to DONE by force, which ends a lease, also overrides the policy. Return whether to continue.
+ * @param {Task} task @param {Status} status
+ */
+async function confirmForce(task, status) {
+  if (status !== "DONE") return true;
+  try {
+    const { missing = [] } = await readDetails(task.id);
+    return missing.length === 0 || (await confirmUnmet(task, missing));
+  } catch (error) {
+    showError(error);
+    return false;
+  }
 }
 
 async function confirmMove(/** @type {Task} */ task, /** @type {Status} */ status) {
@@ -83,6 +111,7 @@ async function confirmMove(/** @type {Task} */ task, /** @type {Status} */ statu
   if (task.lock) {
     const action = `Moving it to ${STATUS_NAMES[status]}`;
     if (!(await confirmTakeOver(task, task.lock, action, "Take over and move"))) return null;
+    if (!(await confirmForce(task, status))) return null;
     options.force = true;
   }
   return options;
@@ -103,9 +132,16 @@ async function sendOrTakeOver(task, body, action, confirm, send) {
   }
 }
 
-const postMove = (/** @type {Task} */ task, /** @type {Move} */ body) =>
-  sendOrTakeOver(task, body, `Moving it to ${STATUS_NAMES[body.status]}`, "Take over and move", (sent) =>
-    post(`${path(task)}/status`, sent));
+/** Send the move. If the policy of the project forbids it, an operator may confirm it. */
+async function postMove(/** @type {Task} */ task, /** @type {Move} */ body) {
+  const send = (/** @type {Move} */ sent) => post(`${path(task)}/status`, sent);
+  try {
+    return await sendOrTakeOver(task, body, `Moving it to ${STATUS_NAMES[body.status]}`, "Take over and move", send);
+  } catch (error) {
+    if (error.code !== "policy_unmet" || !isOperator(state.session)) throw error;
+    return (await confirmUnmet(task, error.details.missing)) ? send({ ...body, force: true }) : null;
+  }
+}
 
 /**
  * Move the task, with `note` as a log entry of the same transaction. Some moves ask for a comment, under `title`.

@@ -1,5 +1,6 @@
 // The decisions of the user about a waiting task, for the list of tasks that need attention and the task panel.
 import { changeTask, moveTask, nameOf } from "./actions.js";
+import { accept, sendBack } from "./reviews.js";
 import { state } from "./store.js";
 import { toast } from "./toasts.js";
 
@@ -9,8 +10,10 @@ const WEEK_MS = 7 * 24 * 3_600_000;
 const move = (/** @type {Status} */ status, /** @type {string} */ name, primary = false) =>
   ({ name, primary, act: (task) => moveTask(task, status) });
 
-export const ACCEPT = move("DONE", "Accept", true);
-export const SEND_BACK = move("TODO", "Send back");
+/** @type {Decision} */
+export const ACCEPT = { name: "Accept", primary: true, act: accept };
+/** @type {Decision} */
+export const SEND_BACK = { name: "Send back", act: sendBack };
 export const UNBLOCK = move("TODO", "Unblock", true);
 export const REQUEUE = { name: "Requeue", primary: true, act: requeue };
 export const CANCEL = move("CANCELLED", "Cancel");
@@ -62,9 +65,14 @@ export function isAtCap(/** @type {Task} */ task) {
   return cap > 0 && task.attempts >= cap;
 }
 
+/** Return whether reviewers requested changes so often that a person has to decide. */
+export const needsVerdictOfPerson = (/** @type {Task} */ task) =>
+  task.status === "BLOCKED" && task.blocked_by === "review_rounds";
+
 /** Return the decisions to show in the task panel. */
 export function decisionsOf(/** @type {Task} */ task) {
   if (task.status === "REVIEW") return [ACCEPT, SEND_BACK];
+  if (needsVerdictOfPerson(task)) return [UNBLOCK, MARK_DONE, CANCEL];
   if (isAtCap(task) && (task.status === "BLOCKED" || task.status === "TODO")) return [REQUEUE, CANCEL];
   if (task.status === "BLOCKED") return [UNBLOCK, CANCEL];
   return [];

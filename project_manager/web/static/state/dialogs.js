@@ -14,7 +14,7 @@ export function openDialog(/** @type {string} */ kind, props = {}) {
 export const closeDialog = (/** @type {number} */ id) => dispatchNow({ type: "closeDialog", id });
 
 /** Ask a yes-or-no question. Resolve to false if the user cancels. */
-/** @param {{ title: string, body: string, confirm: string, danger?: boolean }} question */
+/** @param {{ title: string, body: string, list?: string[], confirm: string, danger?: boolean }} question */
 export function confirmDialog(question) {
   return new Promise((resolve) => openDialog("confirm", { ...question, answer: resolve }));
 }

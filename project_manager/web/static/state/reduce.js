@@ -103,13 +103,20 @@ function loadBoard(/** @type {State} */ state, /** @type {Board} */ board) {
   state.revision.events += 1;
 }
 
+function hasPolicy(/** @type {State} */ state, /** @type {Task} */ task) {
+  const policy = state.projects.get(task.project_id)?.policy;
+  return policy !== undefined && (policy.review !== "none" || policy.evidence !== "none");
+}
+
 /** Apply the event to its task. Return whether the task is complete without a read. */
 function applyToTask(/** @type {State} */ state, /** @type {OutboxEvent} */ event) {
   const task = state.tasks.get(event.task_id);
   const next = task && !state.pending.has(task.id) && taskAfterEvent(task, event);
   if (!next) return false;
   putTask(state, next);
-  return isComplete(task, next, event);
+  // No event has `completed_by`, which only tasks under a policy have.
+  const isUnknown = next.status === "DONE" && hasPolicy(state, next);
+  return isComplete(task, next, event) && !isUnknown;
 }
 
 const itemsWithin = (/** @type {Map<number, any>} */ map, /** @type {string} */ field, /** @type {number} */ id) =>

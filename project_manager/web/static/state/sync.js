@@ -203,7 +203,7 @@ export function applyEvents(/** @type {OutboxEvent[]} */ events) {
 function refreshLeases() {
   const now = serverNow();
   const due = [];
-  for (const task of state.columns.IN_PROGRESS) {
+  for (const task of [...state.columns.IN_PROGRESS, ...state.columns.REVIEW]) {
     if (task.lock && (Date.parse(task.lock.expires_at) - now) / 1000 < task.lock.ttl_seconds / 2) due.push(task.id);
   }
   for (const task of state.columns.TODO) {

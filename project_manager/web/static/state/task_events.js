@@ -94,6 +94,21 @@ function withChanges(/** @type {Task} */ task, /** @type {Partial<Task>} */ chan
   return withExcerpt({ ...task, description_truncated: undefined, ...changes });
 }
 
+/** Return the offer of the task in TODO after the event. */
+function offerAfter(/** @type {Task} */ task, /** @type {OutboxEvent} */ event) {
+  if (event.type === "task.offered") return { agent: event.agent_id, until: event.until, reason: event.reason };
+  return event.type === "task.offer_ended" ? null : task.offered_to;
+}
+
+/** Return the fields that belong to the status of the task. */
+/** @param {Task} task @param {OutboxEvent} event @param {string} status */
+const reasonsAfter = (task, event, status) => ({
+  completed_at: status === "DONE" ? task.completed_at ?? event.timestamp : null,
+  completed_by: status === "DONE" ? task.completed_by : null,
+  blocked_by: status === "BLOCKED" ? task.blocked_by : null,
+  offered_to: status === "TODO" ? offerAfter(task, event) : null,
+});
+
 /** Return the task after the event, or null if the event has no compact row. */
 export function taskAfterEvent(/** @type {Task} */ task, /** @type {OutboxEvent} */ event) {
   if (!event.task) return null;
@@ -111,7 +126,7 @@ export function taskAfterEvent(/** @type {Task} */ task, /** @type {OutboxEvent}
     cancelled_dependencies: row.ready ? [] : task.cancelled_dependencies,
     path_conflicts: row.ready ? [] : task.path_conflicts,
     updated_at: version > task.version ? event.timestamp : task.updated_at,
-    completed_at: row.status === "DONE" ? task.completed_at ?? event.timestamp : null,
+    ...reasonsAfter(task, event, row.status),
   };
 }
 
@@ -130,6 +145,8 @@ const mayHaveOtherAttempts = (before, task, event) =>
  */
 export const isComplete = (before, task, event) => {
   if (event.type === "task.updated") return !MAY_CHANGE_BLOCKERS.some((name) => name in event.changes);
+  // No event has `blocked_by`.
+  if (event.type === "task.status_changed" && event.status === "BLOCKED") return false;
   return COMPLETE.has(event.type)
     && (task.ready || (task.status !== "TODO" && otherBlockers(task).length === 0))
     && !mayHaveOtherAttempts(before, task, event);

@@ -56,10 +56,12 @@ export function useLease(/** @type {LockView} */ lock) {
 
 export function LockChip(/** @type {{ lock: LockView, bar?: boolean }} */ { lock, bar = true }) {
   const { tone, left, words } = useLease(lock);
+  const reviewing = lock.kind === "review";
+  const verb = reviewing ? "Reviewed" : "Locked";
   return html`<span class=${`lock-chip ${tone}`}
-      title=${`Locked by ${bidiIsolate(lock.holder)} until ${fullTime(lock.expires_at)}`}>
+      title=${`${verb} by ${bidiIsolate(lock.holder)} until ${fullTime(lock.expires_at)}`}>
     <${Avatar} id=${lock.holder} />
-    <span class="sr">Locked by </span><span class="holder"><bdi>${lock.holder}</bdi></span>
+    <span class="sr">${verb} by </span><span class="holder"><bdi>${lock.holder}</bdi>${reviewing && " reviewing"}</span>
     <span class="left"><span class="sr">, time left </span>${words}</span>
     ${bar && html`<progress aria-hidden="true" max=${lock.ttl_seconds} value=${left / 1000}></progress>`}
   </span>`;

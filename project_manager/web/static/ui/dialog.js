@@ -83,13 +83,18 @@ export function Dialog({ id, title, wide = false, plain = false, role, dirty = f
   </dialog>`;
 }
 
-export function Confirm(/** @type {ConfirmProps} */ { id, title, body, confirm, danger, answer }) {
+export function Confirm(/** @type {ConfirmProps} */ { id, title, body, list = [], confirm, danger, answer }) {
   const settle = (/** @type {boolean} */ yes) => {
     answer(yes);
     closeDialog(id);
   };
   return html`<${Dialog} id=${id} title=${title} role="alertdialog" onClose=${() => answer(false)}>
-    <div class="dialog-body"><p>${body}</p></div>
+    <div class="dialog-body">
+      <p>${body}</p>
+      ${list.length > 0 && html`<ul class="plain-list">
+        ${list.map((line) => html`<li key=${line} dir="auto">${line}</li>`)}
+      </ul>`}
+    </div>
     <footer class="dialog-foot">
       <button type="button" onClick=${() => settle(false)} autofocus>Cancel</button>
       <button type="button" class=${danger ? "danger" : "primary"} onClick=${() => settle(true)} data-testid="confirm">

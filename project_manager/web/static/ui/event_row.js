@@ -47,6 +47,8 @@ function targetOf(/** @type {OutboxEvent} */ event) {
   return { all: "all work", project: "the project", task: "" }[/** @type {string} */ (event.scope)] ?? "";
 }
 const reasonOf = (/** @type {OutboxEvent} */ { reason }) => reason && `(${reason})`;
+const missingIn = (/** @type {OutboxEvent} */ { missing = [] }) =>
+  (missing.length ? `(missing: ${missing.join("; ")})` : "");
 const statusName = (/** @type {Status} */ status) => STATUS_NAMES[status];
 const changed = (/** @type {OutboxEvent} */ event) => Object.keys(event.changes ?? {}).join(", ");
 /** Return the sentence about a named resource. */
@@ -72,6 +74,10 @@ const SENTENCES = {
   "task.logged": (event) => [NOTES[event.kind] ?? "wrote on", ""],
   "task.ready": () => ["", "is ready now"],
   "task.not_ready": () => ["", "is no longer ready"],
+  "task.submitted": ({ round }) => ["submitted", `for review (round ${round})`],
+  "task.reviewed": (event) => [event.verdict === "approved" ? "approved" : "requested changes to", missingIn(event)],
+  "task.offered": (event) => ["offered", `to ${bidiIsolate(event.agent_id)}`],
+  "task.offer_ended": (event) => ["ended the offer of", `to ${bidiIsolate(event.agent_id)}`],
   "knowledge.created": named("created the knowledge item"),
   "knowledge.updated": named("updated the knowledge item"),
   "knowledge.logged": named("added a log entry to the knowledge item"),
@@ -102,11 +108,13 @@ function toneOf(/** @type {OutboxEvent} */ event) {
 /** The task is the subject of these sentences. */
 const TASK_FIRST = new Set(["task.ready", "task.not_ready"]);
 
-/** Return the subject of the sentence: lease holder, author of a log entry, else the actor. */
+const AUTHORED = new Set(["task.logged", "task.submitted"]);
+
+/** Return the subject of the sentence: lease holder, author or reviewer, else the actor. */
 function Subject(/** @type {{ event: OutboxEvent }} */ { event }) {
   if (TASK_FIRST.has(event.type)) return null;
   const lease = event.type === "task.unlocked" || event.type === "task.locked";
-  const author = event.type === "task.logged" ? event.author : undefined;
+  const author = AUTHORED.has(event.type) ? event.author : event.reviewer;
   const id = (lease ? event.agent_id : author) ?? event.actor.id;
   const kind = id === event.actor.id ? event.actor.kind : event.kind === "system" ? "system" : kindOf(id);
   return html`<${Actor} id=${id} kind=${kind} /> `;
@@ -167,7 +175,8 @@ export function isRedundant(event, before, after) {
     other?.type === type && other.task_id === event.task_id && Math.abs(other.seq - event.seq) === 1;
   if (event.type === "task.status_changed") {
     const given = same(after, "task.unlocked") && after?.reason !== "auto_release";
-    return given || (event.status === "IN_PROGRESS" && same(before, "task.locked"));
+    const submitted = event.status === "REVIEW" && same(after, "task.submitted");
+    return given || submitted || (event.status === "IN_PROGRESS" && same(before, "task.locked"));
   }
   if (event.type === "task.unlocked") return event.reason === "auto_release" && same(before, "task.status_changed");
   return event.type === "task.logged" && event.kind === "system";

@@ -2,7 +2,8 @@
 import { patch, remove } from "../core/api.js";
 import { bidiIsolate, plural } from "../core/format.js";
 import { html } from "../core/html.js";
-import { EPIC_STATUS_NAMES, STATUS_NAMES, canWrite } from "../core/vocabulary.js";
+import { policyWords } from "../core/policies.js";
+import { EPIC_STATUS_NAMES, STATUS_NAMES, canWrite, isOperator } from "../core/vocabulary.js";
 import { editPlan } from "../state/actions.js";
 import { confirmDialog, openDialog } from "../state/dialogs.js";
 import { follow, hrefOf } from "../state/route.js";
@@ -124,6 +125,20 @@ function Description(/** @type {{ project: Project }} */ { project }) {
   </div>`;
 }
 
+/** The policy of a project, with the button of operators that opens its form. */
+function Policy(/** @type {{ project: Project }} */ { project }) {
+  const operator = useStore((now) => isOperator(now.session));
+  const words = policyWords(project.policy);
+  if (words.length === 0 && !operator) return null;
+  return html`<div class="policy" data-testid="policy">
+    <p>
+      <span class="muted">Policy for Done:</span> <span dir="auto">${words.length ? words.join("; ") : "none"}</span>
+    </p>
+    ${operator && html`<button type="button" class="small" aria-label=${`Policy of ${project.name}`}
+        onClick=${() => openDialog("policy", { project })} data-testid="edit-policy">Change</button>`}
+  </div>`;
+}
+
 function Project(/** @type {ProjectProps} */ { project, numbers, known, writer }) {
   const counts = numbers.projects.get(project.id);
   const epics = [...state.epics.values()]
@@ -147,6 +162,7 @@ function Project(/** @type {ProjectProps} */ { project, numbers, known, writer }
       <//>`}
     </header>
     <${Description} project=${project} />
+    <${Policy} project=${project} />
     <${Progress} counts=${counts} />
     ${epics.length > 0 && html`<ul class="epics">
       ${epics.map((epic) => html`<${Epic} key=${epic.id} epic=${epic} counts=${numbers.epics.get(epic.id)}

@@ -5,7 +5,8 @@ import { onKeys } from "../../core/keyboard.js";
 import { TASK_FIELDS } from "../../core/task_fields.js";
 import { PRIORITY_NAMES, STATUS_NAMES, canWrite, reasonsOf, statusChoices } from "../../core/vocabulary.js";
 import { claimTask, copyLink, deleteTask, editTask, moveTask, setPriority } from "../../state/actions.js";
-import { decisionsOf } from "../../state/decisions.js";
+import { decisionsOf, needsVerdictOfPerson } from "../../state/decisions.js";
+import { roundsWords } from "../../state/reviews.js";
 import { closeTask, follow, hrefOf } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
 import { readTask } from "../../state/sync.js";
@@ -21,6 +22,7 @@ import { PauseButton } from "../page/pauses.js";
 import { History } from "./history.js";
 import { Lease } from "./lease.js";
 import { Log } from "./log.js";
+import { Criteria, Offer, Submission } from "./review.js";
 import { ParentLink, Subtasks } from "./subtasks.js";
 
 function MoveSelect(/** @type {{ task: Task, disabled: boolean }} */ { task, disabled }) {
@@ -69,6 +71,7 @@ function ReadinessPanel(/** @type {{ task: Task }} */ { task }) {
   return html`<div class="readiness no">
     <p><${Icon} name="clock" /><b>Not ready:</b></p>
     <ul>${reasons.map((reason) => html`<li key=${reason}><${Markdown} text=${reason} /></li>`)}</ul>
+    <${Offer} task=${task} />
   </div>`;
 }
 
@@ -77,7 +80,10 @@ function Decisions(/** @type {{ task: Task }} */ { task }) {
   const writer = useStore((now) => canWrite(now.session));
   const decisions = writer ? decisionsOf(task) : [];
   if (decisions.length === 0) return null;
-  return html`<div class="row" role="group" aria-label="Decision" data-testid="decisions">
+  return html`${needsVerdictOfPerson(task) && html`<p class="warn-line" data-testid="rounds-reached">
+      <${Icon} name="warn" />${roundsWords(task)}
+    </p>`}
+  <div class="row" role="group" aria-label="Decision" data-testid="decisions">
     ${decisions.map(({ name, primary, act }) => html`<button key=${name} type="button" class=${primary ? "primary" : ""}
         onClick=${() => act(task)}>${name}</button>`)}
   </div>`;
@@ -113,6 +119,14 @@ function factOf(/** @type {TaskField} */ { name, kind, title }, /** @type {Recor
   return [title, value !== null && (AS_FACT[kind] ?? String)(value)];
 }
 
+/** @type {Record<string, string>} */
+const COMPLETED_BY = {
+  review: "by a review",
+  evidence: "by evidence",
+  force: "not verified: set by an operator",
+  import: "not verified: imported",
+};
+
 function Facts(/** @type {{ task: Task }} */ { task }) {
   const rows = [
     ...TASK_FIELDS.filter(({ name }) => !ELSEWHERE.has(name)).map((field) => factOf(field, task)),
@@ -120,6 +134,9 @@ function Facts(/** @type {{ task: Task }} */ { task }) {
     ["Created", html`<${RelativeTime} at=${task.created_at} /> by <bdi>${task.created_by}</bdi>`],
     ["Changed", html`<${RelativeTime} at=${task.updated_at} />, version ${task.version}`],
     ["Done", task.completed_at && html`<${RelativeTime} at=${task.completed_at} />`],
+    ["Verified", task.completed_by && html`<span data-testid="verified">
+      ${COMPLETED_BY[task.completed_by] ?? task.completed_by}
+    </span>`],
   ];
   return html`<dl class="facts">
     ${rows.filter(([, value]) => value).map(([name, value]) => html`<div key=${name}>
@@ -211,15 +228,11 @@ function Body(/** @type {{ task: Task }} */ { task }) {
     <h2 id="task-name" dir="auto">${task.name}</h2>
     <${ReadinessPanel} task=${task} />
     <div class="row"><${PauseButton} scope="task" id=${task.id} name=${`task #${task.id}`} /></div>
+    <${Submission} task=${task} />
     <${Decisions} task=${task} />
     <${Tabs} task=${task} />
     <section data-testid="description"><h3>Description</h3><${Description} task=${task} /></section>
-    ${task.acceptance.length > 0 && html`<section>
-      <h3>Done when</h3>
-      <ul class="acceptance">
-        ${task.acceptance.map((line, index) => html`<li key=${index}><${Markdown} text=${line} /></li>`)}
-      </ul>
-    </section>`}
+    <${Criteria} task=${task} />
     <${Subtasks} task=${task} />
     <${Links} title="Waits for" ids=${task.depends_on} />
     <${Links} title="Unblocks" ids=${dependents} />

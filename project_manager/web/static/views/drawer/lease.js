@@ -43,6 +43,7 @@ export function Lease(/** @type {{ task: Task, lock: LockView, writer: boolean }
         <button type="button" class="link" onClick=${() => navigate({ view: "board", holder: lock.holder })}
             title=${`Show the tasks of ${bidiIsolate(lock.holder)}`}><b><bdi>${lock.holder}</bdi></b></button>
         ${mine && " (you)"}
+        ${lock.kind === "review" && html` <span data-testid="reviewing">is reviewing</span>`}
         <br />
         <span class="muted">
           since <${RelativeTime} at=${lock.acquired_at} /> · <${Seen} id=${lock.holder} />

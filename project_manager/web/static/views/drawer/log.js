@@ -9,6 +9,7 @@ import { useStore } from "../../state/store.js";
 import { showError } from "../../state/toasts.js";
 import { Avatar, Empty, RelativeTime } from "../../ui/chips.js";
 import { Collapsible } from "../../ui/collapsible.js";
+import { EvidenceValues } from "../../ui/evidence.js";
 import { Markdown } from "../../ui/markdown.js";
 
 function Entry(/** @type {{ entry: LogView }} */ { entry }) {
@@ -21,6 +22,7 @@ function Entry(/** @type {{ entry: LogView }} */ { entry }) {
         <span class="muted"><${RelativeTime} at=${entry.created_at} /></span>
       </p>
       <${Collapsible}><${Markdown} text=${logText(entry)} /><//>
+      ${entry.evidence && html`<${EvidenceValues} fields=${entry.evidence} whole />`}
     </div>
   </li>`;
 }

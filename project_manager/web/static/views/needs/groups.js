@@ -4,7 +4,7 @@ import { isPast } from "../../core/due.js";
 import { CLOSED, isWithoutHolder } from "../../core/vocabulary.js";
 import {
   ACCEPT, BLOCK, CANCEL, DROP_CANCELLED, MARK_DONE, MOVE_TO_TODO, POSTPONE, REQUEUE, RESET_ATTEMPTS, SEND_BACK, UNBLOCK,
-  isAtCap,
+  isAtCap, needsVerdictOfPerson,
 } from "../../state/decisions.js";
 import { testOf } from "../../state/filters.js";
 import { state } from "../../state/store.js";
@@ -31,12 +31,17 @@ export const isOverdue = (/** @type {Task} */ task) =>
 /** @type {NeedGroup[]} */
 const GROUPS = [
   {
+    id: "rounds", title: "Changes requested too often",
+    explain: "Reviewers requested changes as often as the policy allows. Unblock it for another round, or end it.",
+    from: ["BLOCKED"], test: needsVerdictOfPerson, actions: [UNBLOCK, MARK_DONE, CANCEL],
+  },
+  {
     id: "attempts", title: "Failed too often",
     explain: "The attempt limit is reached. Read the log, then requeue the task.",
     from: ["BLOCKED", "TODO"], test: isAtCap, actions: [REQUEUE, CANCEL],
   },
   {
-    id: "review", title: "Review", explain: "Finished by an agent, waiting for a person to accept it.",
+    id: "review", title: "Review", explain: "Finished work that waits for a verdict.",
     from: ["REVIEW"], test: () => true, actions: [ACCEPT, SEND_BACK],
   },
   {

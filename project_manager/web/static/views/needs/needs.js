@@ -14,6 +14,7 @@ import { Icon, StatusIcon } from "../../ui/icons.js";
 import { LatestLogEntry } from "../../ui/latest_log_entry.js";
 import { hasCancelled, isOverdue, needsOf, waitingSince } from "./groups.js";
 import { lastInputWasKeyboard, usePointerGuard, useStableList } from "./stable_list.js";
+import { NeedRounds, NeedSubmission } from "./submission.js";
 
 const WORDS_SHOWN = 12;
 const SHOWN = 50;
@@ -48,6 +49,7 @@ function Facts(/** @type {{ task: Task }} */ { task }) {
     <${Priority} value=${task.priority} />
     ${task.unblocks > 0 && html`<span>blocks ${task.unblocks}</span>`}
     <${Attempts} task=${task} />
+    <${NeedRounds} task=${task} />
     ${task.due_at && isOverdue(task) && html`<span class="due over" data-testid="due">
       <${Icon} name="flag" />
       <time datetime=${dueDatetime(task.due_at)}>due ${dueInFull(task.due_at)}</time>
@@ -75,6 +77,7 @@ function Outcome(/** @type {{ task: Task, deleted: boolean, actions: Decision[] 
 
 function Need(/** @type {NeedProps} */ { row, actions, writer, words, isMisclick }) {
   const { task, before, gone, deleted } = row;
+  const fixed = gone || state.pending.has(task.id);
   const open = { task: task.id };
   const act = (/** @type {MouseEvent} */ event, /** @type {Decision} */ action) => {
     if (isMisclick(event)) {
@@ -98,7 +101,8 @@ function Need(/** @type {NeedProps} */ { row, actions, writer, words, isMisclick
             class=${action.primary ? "small primary" : "small"} aria-label=${`${action.name}: #${task.id} ${task.name}`}
             onClick=${(event) => act(event, action)}>${action.name}</button>`)}
       </span>`}
-    ${words && html`<${LatestLogEntry} task=${task} fixed=${gone} />`}
+    ${words && (gone ? before : task).status === "REVIEW" && html`<${NeedSubmission} task=${task} fixed=${fixed} />`}
+    ${words && html`<${LatestLogEntry} task=${task} fixed=${fixed} />`}
   </li>`;
 }
 

@@ -8,6 +8,7 @@ import { loadParser } from "../../ui/markdown_parser.js";
 import { Toasts } from "../../ui/toasts.js";
 import { MoveCommentDialog } from "../../forms/move_comment.js";
 import { EpicForm, ProjectForm } from "../../forms/plan_forms.js";
+import { PolicyForm } from "../../forms/policy_form.js";
 import { TaskForm } from "../../forms/task_form.js";
 import { FilterBar } from "../board/filter_bar.js";
 import { Help } from "../commands/help.js";
@@ -30,6 +31,7 @@ const DIALOGS = {
   help: Help,
   moveComment: MoveCommentDialog,
   pause: PauseForm,
+  policy: PolicyForm,
 };
 
 function Dialogs() {
