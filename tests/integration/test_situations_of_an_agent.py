@@ -154,6 +154,33 @@ async def test_the_next_agent_learns_the_state_of_the_task(api: OperationsClient
         bob.needed(("claim_next_task", 130))
 
 
+async def test_an_agent_keeps_away_from_the_files_of_another(api: OperationsClient) -> None:
+    await api.create_task(paths=["src/auth/**"])
+    await api.create_task("Log in", paths=["src/auth/login.py"])
+    await api.create_task("Paint", priority=4)
+    async with agent_of(api) as ann, agent_of(api, "bob") as bob:
+        fence = (await ann.ok("claim_next_task"))["lock"]["fence"]
+        assert (await bob.ok("claim_next_task"))["task"]["name"] == "Paint"  # the other one has overlapping paths
+        await ann.ok("renew_task_lock", task_id=1, fence=fence, paths=["docs/auth.md"])
+        refused = await bob.fails("renew_task_lock", task_id=3, paths=["docs/*.md"])
+        assert "ann" in refused
+        ann.needed(("claim_next_task", 85), ("renew_task_lock", 45))
+        bob.needed(("claim_next_task", 75), ("renew_task_lock", 90))
+
+
+async def test_an_agent_needs_a_decision_of_a_person(api: OperationsClient) -> None:
+    await api.create_task()
+    async with agent_of(api) as ann:
+        fence = (await ann.ok("claim_next_task"))["lock"]["fence"]
+        asked = await ann.ok("ask", task_id=1, fence=fence, text="Which colour?", options=["red", "green"])
+        assert asked["status"] == "BLOCKED"
+        (question,) = (await api.call("list_questions", task_id=1))["items"]
+        await api.call("answer_question", task_id=1, question_id=question["id"], text="green")
+        claim = await ann.ok("claim_next_task")
+        assert "green" in orjson.dumps(claim).decode()
+        ann.needed(("claim_next_task", 75), ("ask", 45), ("claim_next_task", 130))
+
+
 async def test_an_agent_finishes_with_evidence(api: OperationsClient) -> None:
     task = await api.create_task(acceptance=["no bare wood"])
     await api.call("update_project", project_id=task["project_id"], policy={"evidence": "each_criterion"})
