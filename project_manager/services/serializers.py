@@ -136,7 +136,7 @@ def readiness_input(tx: Tx, row: TaskRow) -> ReadinessInput:
         cancelled=_parse_ids(row.cancelled_dependencies),
         open_subtasks=_parse_ids(row.open_subtasks),
         offered_to=offered_to,
-        path_conflicts=_parse_ids(row.path_conflicts),
+        path_conflicts=tuple(sorted({*_parse_ids(row.path_conflicts)})),
     )
 
 
@@ -158,7 +158,7 @@ def task(tx: Tx, row: TaskRow) -> TaskView:
         _parse_ids(row.running_conflicts),
         _parse_ids(row.cancelled_dependencies),
         _parse_ids(row.open_subtasks),
-        _parse_ids(row.path_conflicts),
+        tuple(sorted({*_parse_ids(row.path_conflicts)})),
     )
     _complete(tx, view, _STORED_INSTANTS, _extra_values(row), links)
     return cast("TaskView", view)

@@ -68,10 +68,9 @@ def is_blocked_by_paths(source: Any) -> ColumnElement[bool]:
 
 
 def path_conflicts() -> ColumnElement[str]:
-    """Return the column `path_conflicts` of tasks."""
-    other = tasks.alias("path_conflict")
-    ids = select(GroupedIds(other.c.id)).where(other.c.id.in_(path_conflicts_of(tasks.c.id).correlate(tasks)))
-    return case((tasks.c.paths != _EMPTY, ids.correlate(tasks).scalar_subquery()), else_=_EMPTY).label("path_conflicts")
+    """Return the column `path_conflicts` of tasks. An id can occur several times, in any order."""
+    ids = path_conflicts_of(tasks.c.id).with_only_columns(GroupedIds(_held.c.task_id)).correlate(tasks)
+    return case((tasks.c.paths != _EMPTY, ids.scalar_subquery()), else_=_EMPTY).label("path_conflicts")
 
 
 _KNOWN = Statement(
