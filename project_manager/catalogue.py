@@ -11,6 +11,7 @@ from project_manager.operations.events import EVENTS
 from project_manager.operations.knowledge import KNOWLEDGE
 from project_manager.operations.leases import LEASES
 from project_manager.operations.logs import LOGS
+from project_manager.operations.messages import MESSAGES
 from project_manager.operations.pauses import PAUSES
 from project_manager.operations.plans import PLANS
 from project_manager.operations.projects import PROJECTS
@@ -23,6 +24,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *LEASES,
     *TASKS,
     *LOGS,
+    *MESSAGES,
     *PAUSES,
     *QUESTIONS,
     *REVIEWS,

@@ -70,6 +70,7 @@ def upgrade() -> None:
     )
     op.add_column("tokens", sa.Column("attests", NUMBER, nullable=False, server_default="0"))
     _create_pauses()
+    _create_messages()
 
 
 def _create_pauses() -> None:
@@ -84,6 +85,7 @@ def _create_pauses() -> None:
         sa.Column("reason", TEXT, nullable=False),
         sa.Column("author", TEXT, nullable=False),
         sa.Column("created_at", NUMBER, nullable=False),
+        sa.Column("stopped", NUMBER, nullable=False, server_default="0"),
         sa.ForeignKeyConstraint(
             ["project_id"], ["projects.id"], name="fk_pauses_project_id_projects", ondelete="CASCADE"
         ),
@@ -100,6 +102,54 @@ def _create_pauses() -> None:
     op.create_index("ix_pauses_task_id", "pauses", ["task_id"])
     named = sa.text("agent_id IS NOT NULL")
     op.create_index("ix_pauses_agent_id", "pauses", ["agent_id"], sqlite_where=named, postgresql_where=named)
+
+
+def _create_messages() -> None:
+    op.create_table(
+        "messages",
+        sa.Column("id", NUMBER, sa.Identity(), primary_key=True),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("sender", TEXT, nullable=False),
+        sa.Column("sender_kind", TEXT, nullable=False),
+        sa.Column("to_agent", TEXT),
+        sa.Column("to_task", NUMBER),
+        sa.Column("to_project", NUMBER),
+        sa.Column("body", TEXT, nullable=False),
+        sa.Column("created_at", NUMBER, nullable=False),
+        sa.Column("expires_at", NUMBER, nullable=False),
+        sa.Column("open", NUMBER, nullable=False),
+        sa.Column("attention", NUMBER, nullable=False),
+        sa.ForeignKeyConstraint(["to_task"], ["tasks.id"], name="fk_messages_to_task_tasks", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["to_project"], ["projects.id"], name="fk_messages_to_project_projects", ondelete="CASCADE"
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_messages_sender_id", "messages", ["sender", "id"])
+    op.create_index("ix_messages_to_agent_id", "messages", ["to_agent", "id"])
+    op.create_index("ix_messages_to_task", "messages", ["to_task"])
+    op.create_index("ix_messages_to_project", "messages", ["to_project"])
+    for name, column, where in (
+        ("ix_messages_open", "expires_at", "open = 1"),
+        ("ix_messages_open_to_agent", "to_agent", "open = 1 AND to_agent IS NOT NULL"),
+        ("ix_messages_open_to_task", "to_task", "open = 1 AND to_task IS NOT NULL"),
+        ("ix_messages_open_to_project", "to_project", "open = 1 AND to_project IS NOT NULL"),
+        ("ix_messages_attention", "id", "attention = 1"),
+    ):
+        op.create_index(name, "messages", [column], sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+    op.create_table(
+        "message_receipts",
+        sa.Column("message_id", NUMBER, primary_key=True),
+        sa.Column("agent_id", TEXT, primary_key=True),
+        sa.Column("delivered_at", NUMBER, nullable=False),
+        sa.Column("repeated_at", NUMBER, nullable=False),
+        sa.Column("acknowledged_at", NUMBER),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["messages.id"], name="fk_message_receipts_message_id_messages", ondelete="CASCADE"
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_message_receipts_agent_id", "message_receipts", ["agent_id"])
 
 
 def _create_index(name: str, columns: list[Any], where: sa.TextClause) -> None:

@@ -17,7 +17,7 @@ ProjectManagerError
 │                        OpenSubtasks, ParentDone, DependencyCycle, NameTaken, ExternalKeyTaken, HasDependents,
 │                        ProjectArchived, NotEmpty, OperatorTokenRequired, Paused, PolicyUnmet, NotInReview,
 │                        StaleSubmission, AlreadyReviewed, LeaseForReview, QuestionOpen, QuestionClosed,
-│                        PathsReserved
+│                        PathsReserved, Stopped, MailboxFull
 ├── PreconditionFailed   VersionMismatch
 ├── RequestTimeout       the request did not arrive in time
 ├── TooLarge             BodyTooLarge, HeadersTooLarge, ResponseTooLarge
@@ -47,6 +47,7 @@ class ProjectManagerError(Exception):
         self.message = message
         self.hint = hint or self.default_hint
         self.details = details
+        self.messages: Sequence[Any] = ()  # those that the agent gets with this error
         self.suggest: Callable[[Any], None] | None = None
         """Function that adds a suggestion to this error. It is slow, so a reader connection runs it later."""
 
@@ -68,9 +69,7 @@ class MalformedBody(Malformed):
 
 
 class MalformedCursor(Malformed):
-    default_hint = (
-        "Send next_cursor of the previous page unchanged with the same filters, or omit cursor to start again."
-    )
+    default_hint = "Send next_cursor of the previous page unchanged with the same filters, or omit cursor."
 
 
 class MalformedHeader(Malformed):
@@ -287,9 +286,15 @@ class OperatorTokenRequired(Conflict):
 
 
 class Paused(Conflict):
-    """A pause of the task, its project, the agent or all work prevents the claim."""
-
     default_hint = "Do not claim again before the pause ends. claim_next_task with wait_seconds waits for other tasks."
+
+
+class Stopped(Conflict):
+    default_hint = "Stop working, and acknowledge the message of the stop. Log entries and releases are accepted."
+
+
+class MailboxFull(Conflict):
+    default_hint = "Wait until the addressee acknowledges messages, or until they expire."
 
 
 class PreconditionFailed(ProjectManagerError):
@@ -382,9 +387,7 @@ class DatabaseUnavailable(Unavailable):
 class WriteUnconfirmed(Unavailable):
     """The database or its standby was lost during a commit. The write may or may not be present."""
 
-    default_hint = (
-        "Repeat the command with the same Idempotency-Key. Without a key, read the current state before you repeat it."
-    )
+    default_hint = "Repeat the command with the same Idempotency-Key. Without a key, read the current state first."
 
 
 class DatabaseMoved(Unavailable):

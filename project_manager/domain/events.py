@@ -23,6 +23,7 @@ from project_manager.domain.event import (
     Touch,
 )
 from project_manager.domain.leases import LockView, UnlockReason
+from project_manager.domain.messages import MessageKind
 from project_manager.domain.pauses import PauseScope
 from project_manager.domain.statuses import EpicStatus
 
@@ -299,12 +300,47 @@ class PauseStarted(Event):
     agent_id: Annotated[str | None, "the paused agent"]
     reason: str
     author: Annotated[str, "actor that started the pause"]
+    stopped: Annotated[bool, "whether the agent is stopped, so that its writes are rejected"] = False
 
 
 class PauseEnded(PauseStarted):
     """A pause ended. Each task that is ready now has its own `task.ready`. Deletion of its task or project ends it."""
 
     type = "pause.ended"
+
+
+class MessageEvent(Event):
+    """Event of a message, without its body."""
+
+    touches = (TASK, HOLDER, ACTOR)
+    message_id: int
+    kind: Annotated[str, MessageKind]
+    sender: str
+    agent_id: Annotated[str | None, "the agent that the event is about, or null for a message to a task or project"]
+
+
+class MessageSent(MessageEvent):
+    """A message was sent. `task_id` or `project_id` is that of its addressee."""
+
+    type = "message.sent"
+
+
+class MessageDelivered(MessageEvent):
+    """An agent got a message for the first time."""
+
+    type = "message.delivered"
+
+
+class MessageAcknowledged(MessageEvent):
+    """An agent or a person acknowledged a message."""
+
+    type = "message.acknowledged"
+
+
+class MessageExpired(MessageEvent):
+    """A message expired before it was acknowledged."""
+
+    type = "message.expired"
 
 
 class ImportFinished(Event):

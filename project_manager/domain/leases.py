@@ -26,9 +26,12 @@ class UnlockReason(StrEnum):
     FORCED = "forced"
     DELETED = "deleted"
     UNCONFIRMED = "unconfirmed"
+    STOPPED = "stopped"
 
 
-LOSS_REASONS = frozenset({UnlockReason.LOCK_EXPIRED, UnlockReason.UNCONFIRMED, UnlockReason.FORCED})
+LOSS_REASONS = frozenset(
+    {UnlockReason.LOCK_EXPIRED, UnlockReason.UNCONFIRMED, UnlockReason.FORCED, UnlockReason.STOPPED}
+)
 """Reasons by which a holder loses its lease. In all other cases it gave up the lease, or the task was deleted."""
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from project_manager.domain.errors import Paused
+from project_manager.domain.errors import Paused, Stopped
 from project_manager.domain.readiness import Withheld
 
 
@@ -40,12 +40,20 @@ class PausedView:
     reason: str
     author: str
     since: str
+    stopped: bool = False
 
 
 def sentence(pause: PausedView) -> str:
     """Return a sentence about the pause for the agent that wants to claim."""
+    if pause.stopped:
+        return f"you are stopped by {pause.author}"
     reason = f": {pause.reason}" if pause.reason else ""
     return f"{_SUBJECTS[PauseScope(pause.scope)]} by {pause.author}{reason}"
+
+
+def stopped_error(pause: PausedView) -> Stopped:
+    """Return the error for a write of a stopped agent."""
+    return Stopped(sentence(pause), author=pause.author, since=pause.since)
 
 
 def paused_error(pause: PausedView, task_id: int) -> Paused:

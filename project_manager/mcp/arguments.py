@@ -7,6 +7,7 @@ does not need: `""`, `0`, `[]`, `false`. An edit must not store them. These rule
   minimum is 1.
 - A call with such a value is *filled*. In a filled call, 0 and `false` count as absent too. There `"P0"` is priority 0.
 - A schema with nullable optional arguments lets null mark an absent argument. There 0 and `false` are real values.
+- `ack` belongs to no tool: it acknowledges messages, and its empty values are ignored.
 - Null always means absent. `clear` names the fields to empty.
 """
 
@@ -17,8 +18,9 @@ from pydantic import BaseModel
 
 from project_manager.domain.errors import Invalid
 from project_manager.domain.hints import closest, did_you_mean
+from project_manager.domain.limits import ACKNOWLEDGED_AT_ONCE, ID_MAXIMUM
 from project_manager.mcp.schemas import Schema, flat_properties, item_model
-from project_manager.operations.definition import CLEAR, Operation
+from project_manager.operations.definition import ACK, CLEAR, Operation
 from project_manager.schemas.fields import parse_list
 from project_manager.schemas.validation import aliases_by_field, check_number_of_fields
 
@@ -134,6 +136,29 @@ def _without_fillers(item: object, optional: Mapping[str, Schema]) -> object:
         for name, value in item.items()
         if name not in optional or (value is not None and not _is_filler_value(optional[name], value))
     }
+
+
+def split_ack(given: Arguments) -> tuple[Arguments, tuple[int, ...]]:
+    """Return the arguments without `ack`, which every tool takes, and the ids of messages in it. Raises Invalid."""
+    if ACK not in given:
+        return given, ()
+    rest = {name: value for name, value in given.items() if name != ACK}
+    sent = given[ACK]
+    try:
+        found = parse_list([] if sent in (None, "null", False) else sent)
+        ids = [_whole(value) for value in found if value not in (None, "", 0, "0")]  # type: ignore[attr-defined]
+        is_valid = all(1 <= value <= ID_MAXIMUM for value in ids) and len(ids) <= ACKNOWLEDGED_AT_ONCE
+    except (TypeError, ValueError):
+        is_valid = False
+    if not is_valid:
+        message = f"`{ACK}` is not a list of at most {ACKNOWLEDGED_AT_ONCE} message ids"
+        raise Invalid.of(ACK, message, "Send the ids of the messages, such as [3].")
+    return rest, tuple(ids)
+
+
+def _whole(value: object) -> int:
+    """Return the id in a number or a text. Raises ValueError."""
+    return int(value) if isinstance(value, float) and value.is_integer() else int(str(value))
 
 
 def _is_filler_value(node: Schema, value: object) -> bool:

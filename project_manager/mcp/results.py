@@ -33,6 +33,8 @@ _DEFAULTS: Mapping[str, object] = {
     "unblocks": 0,
     "log_entries": 0,
     "success": True,
+    "stopped": False,
+    "body_cut": False,
 }
 _WRITE_FIELDS = (
     "id",

@@ -2,8 +2,8 @@
 
 The dialect determines the schema of an optional argument:
 
-- `plain`: it is not required. Each node has one `type`, which every client accepts.
-- `nullable`: as plain, with `"nullable": true` (OpenAPI, Gemini, smolagents).
+- `plain`: it is not required. Each node has one `type`, which every client accepts. Other arguments are allowed.
+- `nullable`: as plain, with `"nullable": true`, and without other arguments (OpenAPI, Gemini, smolagents).
 - `strict`: every argument is required, and the type of an optional one includes null (OpenAI's strict functions).
 
 The type of an id is integer, because some clients refuse a list of types. Validation also accepts an id as text.
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, get_args
 from pydantic import BaseModel
 
 from project_manager.mcp.profiles import Dialect
-from project_manager.operations.definition import CLEAR, Tool
+from project_manager.operations.definition import ACK, CLEAR, Tool
 
 Schema = dict[str, Any]
 
@@ -58,7 +58,12 @@ def input_schema(
         properties[_AGENT]["description"] = "as in earlier answers"
     if tool.clearable:
         properties[CLEAR] = {"type": "array", "items": {"type": "string"}, "description": "names of fields to empty"}
-    return _closed(properties, required, dialect)
+    if tool.lists_ack:
+        properties[ACK] = {"type": "array", "items": {"type": "integer"}}
+    schema = _closed(properties, required, dialect)
+    if dialect == "plain":  # a client that checks arguments would refuse those that are not listed, such as `ack`
+        del schema["additionalProperties"]
+    return schema
 
 
 def item_model(command: type[BaseModel], name: str) -> type[BaseModel]:

@@ -19,12 +19,13 @@ from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor, asks_for_id
 from project_manager.domain.errors import Invalid, LockHeld, ProjectManagerError, ShuttingDown
 from project_manager.domain.hints import closest, did_you_mean
+from project_manager.domain.messages import DeliveredMessage, MessageKind
 from project_manager.mcp import compat
-from project_manager.mcp.arguments import ParsedArguments, ToolArguments
+from project_manager.mcp.arguments import ParsedArguments, ToolArguments, split_ack
 from project_manager.mcp.callers import Context, actor_of, caller_of, connected, request_id_of
 from project_manager.mcp.connections import AGENT_ID, ClientNames, client_in, connection_in
 from project_manager.mcp.profiles import NO_PROFILE, Dialect, ToolProfile, profile_of
-from project_manager.mcp.results import shorten
+from project_manager.mcp.results import pruned, shorten
 from project_manager.mcp.schemas import LISTED_ALL, Listing, input_schema
 from project_manager.operations.definition import Hints, Operation, Profile, Tool
 from project_manager.runtime.calls import NO_CONNECTION, Caller, ClientConnection, OperationResult
@@ -137,6 +138,8 @@ class Tools:
         began = monotonic()
         outcome = "cancelled"
         try:
+            given, ack = split_ack(given)
+            caller = replace(caller, ack=ack)
             reading = self._arguments[operation.name].read(given, nullable=call.profile.schema != "plain")
             result = await self._run(operation, reading.arguments, caller, ctx)
             body = result_text(operation, result, reading.ignored)
@@ -185,12 +188,14 @@ class Tools:
 
 
 def result_text(operation: Operation, result: OperationResult, ignored: Sequence[str] = ()) -> bytes:
-    """Return the short form of the result, with ignored arguments, an issued id, and leases that end soon."""
+    """Return the short form of the result, with ignored arguments, an issued id, messages, and leases that end soon."""
     content = shorten(operation.name, result.body)
     if ignored:
         content["ignored"] = ignored
     if result.issued_id is not None:
         content[AGENT_ID] = result.issued_id
+    if result.messages:
+        content |= _messages(result.messages)
     if result.expiring_leases:
         content["your_leases_end_soon"] = [
             {"task_id": lock.task_id, "fence": lock.fence, "expires_at": lock.expires_at}
@@ -261,11 +266,22 @@ def _ignored_hint(operation: Operation, ignored: Sequence[str]) -> str:
     return f"Ignored empty values: {', '.join(ignored)}.{remedy}"
 
 
+def _messages(messages: Sequence[DeliveredMessage]) -> Result:
+    """Return the messages for the agent, and how to acknowledge those that need it."""
+    content: Result = {"messages": [pruned(vars(message)) for message in messages]}
+    ids = [message.id for message in messages if message.kind != MessageKind.NOTE]
+    if ids:
+        content["to_acknowledge"] = f"send ack: {ids} with your next call"
+    return content
+
+
 def error_text(error: ProjectManagerError) -> str:
     """Return code and message, hint, and details, one line each. A truncated text still begins with the code."""
     lines = [f"{error.code.upper()}: {error.message}"]
     if error.hint:
         lines.append(error.hint)
+    if error.messages:
+        lines.append(orjson.dumps(_messages(error.messages)).decode())
     if error.details and not isinstance(error, Invalid):
         lines.append(orjson.dumps(error.details, default=str).decode())
     return "\n".join(lines)

@@ -152,6 +152,7 @@ class Metrics:
         self._leases = _LabelledCounter(self._counter("pm_leases", "Total number of lease outcomes.", "outcome"))
         self._tasks = self._gauge("pm_tasks", "Number of tasks by status.", "status")
         self._pauses = self._gauge("project_manager_pauses", "Number of active pauses by scope.", "scope")
+        self._messages = self._gauge("project_manager_messages_open", "Number of open messages by kind.", "kind")
         self._backup_verified = self._gauge(
             "pm_backup_verified_timestamp_seconds", "Unix time of the last verified backup; 0 if there is none."
         )
@@ -255,6 +256,10 @@ class Metrics:
     def pauses_by_scope(self, counts: Mapping[str, int]) -> None:
         for scope, count in counts.items():
             self._pauses.labels(scope).set(count)
+
+    def messages_by_kind(self, counts: Mapping[str, int]) -> None:
+        for kind, count in counts.items():
+            self._messages.labels(kind).set(count)
 
     def backup_verified(self, timestamp_seconds: float, seconds: float) -> None:
         """Record a verified backup. `timestamp_seconds` is in seconds since the epoch, `seconds` is the duration."""

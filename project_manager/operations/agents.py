@@ -16,6 +16,7 @@ AGENTS = (
         ContextView,
         http="GET /api/context",
         acts_as="agent_id",
+        delivers_messages=True,
         tool=Tool(
             "Get context",
             READS,

@@ -24,6 +24,10 @@ CLEAR = "clear"
 """The argument that empties fields of an edit, in MCP only: MCP tools treat an empty value as absent."""
 
 
+ACK = "ack"
+"""The argument with the ids of messages that the call acknowledges, in MCP only. Every tool takes it."""
+
+
 class Kind(Enum):
     """The connection on which a use case runs: a reader or the writer."""
 
@@ -90,6 +94,7 @@ class Tool:
     `beyond_loop`. `defaults` are added when absent.
     `clearable` maps each field that the argument `clear` can empty to its empty value. `required` ones are required
     over MCP only; the agent id may come from a bound token. A call that sets a field of `named_for` needs an agent id.
+    A tool that `lists_ack` shows the argument `ack` in its schema; the others take it too.
     `operator_only` flags need the token of an operator that is not bound to an agent. `nested` names the listed fields
     of the objects in a list, by argument.
     """
@@ -103,13 +108,15 @@ class Tool:
     required: tuple[str, ...] = ()
     named_for: tuple[str, ...] = ()
     operator_only: tuple[str, ...] = ()
+    lists_ack: bool = False
     beyond_loop: str = ""
     nested: Mapping[str, str] = field(default_factory=dict)
 
     def in_profile(self, profile: Profile) -> "Tool":
         """Return the tool with the arguments that this profile lists."""
         omitted = self.beyond_loop.split() if profile is Profile.LOOP else []
-        return replace(self, listed=" ".join(name for name in self.arguments if name not in omitted))
+        listed = " ".join(name for name in self.arguments if name not in omitted)
+        return replace(self, listed=listed, lists_ack=self.lists_ack and profile is not Profile.LOOP)
 
     @cached_property
     def arguments(self) -> tuple[str, ...]:
@@ -128,6 +135,9 @@ class Operation:
 
     `http` is method and path, and `aliases` are other routes to it. `status` is the HTTP status of success.
     `body_bytes` limits the body of the HTTP request. `accepts` is another form of that body.
+
+    A stopped agent may call it `while_stopped`. A read over REST `delivers_messages` only if it says so; every write
+    and every tool does.
 
     A `snapshot` is a large response that is cached until the next commit. It makes the object in which the use case, as
     its third argument, keeps encoded parts for the next response. A `streamed` response has no size limit: its
@@ -156,6 +166,8 @@ class Operation:
     prepare: Callable[..., Any] | None = None
     survey: Callable[..., Any] | None = None
     body_bytes: int = BODY_BYTES
+    while_stopped: bool = False
+    delivers_messages: bool = False
 
     @cached_property
     def kind(self) -> Kind:

@@ -72,6 +72,7 @@ LEASES = (
             profile=Profile.LOOP,
             required=("agent_id",),
             beyond_loop="ttl_seconds paths",
+            lists_ack=True,
         ),
         raises=(*LEASE_ERRORS, NotHeld, PathsReserved),
     ),
@@ -90,6 +91,7 @@ LEASES = (
         schemas.ReleasedView,
         http="DELETE /api/tasks/{task_id}/lock",
         acts_as="agent_id",
+        while_stopped=True,
         tool=Tool(
             "Release a lease",
             WRITES,

@@ -14,11 +14,13 @@ LOGS = (
         LogView,
         http="POST /api/tasks/{task_id}/log",
         acts_as="agent_id",
+        while_stopped=True,
         tool=Tool(
             "Add a log entry",
             WRITES,
             "task_id body kind agent_id fence criterion command exit_code",
             profile=Profile.LOOP,
+            lists_ack=True,
         ),
         raises=(*LEASE_ERRORS, AttestationRequired),
         status=201,

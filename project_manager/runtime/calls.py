@@ -9,7 +9,8 @@ import orjson
 from project_manager.domain.actors import Actor
 from project_manager.domain.leases import LockView
 from project_manager.domain.limits import ID_MAXIMUM
-from project_manager.operations.definition import Operation
+from project_manager.domain.messages import DeliveredMessage
+from project_manager.operations.definition import Kind, Operation
 from project_manager.runtime.snapshots import Snapshot
 from project_manager.schemas.commands import Command
 
@@ -36,7 +37,10 @@ NO_CONNECTION = ClientConnection()
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The actor, interface and request id of a call. `secret` is the token of the request."""
+    """The actor, interface and request id of a call. `secret` is the token of the request.
+
+    `ack` are the ids of messages that the call acknowledges.
+    """
 
     actor: Actor
     interface: Interface
@@ -44,6 +48,7 @@ class Caller:
     idempotency_key: str | None = None
     secret: str | None = field(default=None, repr=False)
     connection: ClientConnection = NO_CONNECTION
+    ack: tuple[int, ...] = ()
 
     @property
     def is_agent(self) -> bool:
@@ -72,6 +77,11 @@ class Call:
         waits = self.operation.waits
         return 0 if waits is None else int(getattr(self.command, waits.field))
 
+    @property
+    def delivers(self) -> bool:
+        """Return whether messages may come with the response. Over REST, most reads deliver none."""
+        return self.caller.is_agent or self.operation.kind is Kind.WRITE or self.operation.delivers_messages
+
     def has_effect(self, view: Any) -> bool:
         """Return whether this view is the result of a call that took effect."""
         has_effect = self.operation.has_effect
@@ -83,7 +93,7 @@ class OperationResult:
     """The result of an operation. `expiring_leases` are the leases of an agent that end soon.
 
     `issued_id` is the agent id that the service has issued to the caller, or None.
-
+    `messages` are those that the agent gets with the response.
     `view` is the view of the operation, the stored JSON object when `replayed`, or None for a `snapshot`.
     """
 
@@ -93,6 +103,7 @@ class OperationResult:
     snapshot: Snapshot | None = None
     expiring_leases: list[LockView] = field(default_factory=list)
     issued_id: str | None = None
+    messages: list[DeliveredMessage] = field(default_factory=list)
 
     @property
     def body(self) -> bytes:

@@ -45,7 +45,7 @@ from project_manager.runtime.revocation import RevocationWatch
 from project_manager.runtime.snapshots import Parts, Snapshots
 from project_manager.schemas import validation
 from project_manager.schemas.commands import Command
-from project_manager.services import leases
+from project_manager.services import leases, messages
 from project_manager.store import events, meta
 from project_manager.store.backend import Backend
 from project_manager.store.database import Database, Options
@@ -289,9 +289,10 @@ class Runtime:
         return OperationResult(None, snapshot=snapshot)
 
     def _expire_leases(self, tx: Tx) -> None:
-        """End the leases and deferrals that are due. The writer calls this in its transaction."""
+        """End the leases, deferrals and messages that are due. The writer calls this in its transaction."""
         with self.jobs.observed("expire_leases"):
             leases.expire_due(tx)
+            messages.expire_due(tx)
 
     def _committed(self, lease_outcomes: Sequence[str], written: events.WrittenEvents) -> None:
         self.database.tail.committed(written)

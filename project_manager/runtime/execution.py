@@ -6,14 +6,16 @@ from functools import partial
 from typing import Any
 
 from project_manager.domain.actors import Actor
-from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.errors import Conflict, Invalid, NotFound, PreconditionFailed, ProjectManagerError
+from project_manager.domain.messages import DeliveredMessage
 from project_manager.domain.paths import GlobSurvey
 from project_manager.observability.logging import log_action
 from project_manager.runtime import idempotency
 from project_manager.runtime.authentication import IdentityCache
 from project_manager.runtime.calls import Call, Caller, OperationResult
 from project_manager.runtime.expiring_leases import ExpiringLeases
-from project_manager.services import claim_queue, leases, review_queue
+from project_manager.runtime.message_delivery import MessageDelivery
+from project_manager.services import claim_queue, leases, messages, pauses, review_queue
 from project_manager.services.resolve import TypoCheckRequired
 from project_manager.store import agents
 from project_manager.store.database import Database
@@ -23,6 +25,9 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_INTERVAL_MS = 5_000
 AGENTS_REMEMBERED = 10_000
+
+_REFUSALS = (Conflict, Invalid, NotFound, PreconditionFailed)
+"""Errors of a call that the service has understood and refused."""
 
 UseCase = Callable[..., Any]
 Surveys = Mapping[int | str, GlobSurvey]
@@ -35,6 +40,7 @@ class CallExecutor:
     def __init__(self, database: Database, identities: IdentityCache) -> None:
         self._database = database
         self._identities = identities
+        self.delivery = MessageDelivery()
         self._expiring = ExpiringLeases()
         self._heartbeats: dict[str, int] = {}
 
@@ -44,13 +50,30 @@ class CallExecutor:
         run = partial(
             self._database.readers.run, call.operation.name, actor=call.actor, request_id=call.caller.request_id
         )
-        result: OperationResult | None = await run(
-            lambda tx: None if leases.has_unconfirmed(tx, call.called_at) else work(tx)
-        )
+        result: OperationResult | None = await run(lambda tx: None if self.delivery.is_due(tx, call) else work(tx))
         if result is None:
-            await self.confirm_leases(call.actor, call.caller, call.called_at)
+            delivered = await self._exchange(call)
             result = await run(work)
+            result.messages = delivered
         return result
+
+    async def deliver(self, call: Call) -> list[DeliveredMessage]:
+        """Confirm the leases of the agent, and return the messages for a response that no write has made."""
+        run, caller = self._database.readers.run, call.caller
+        due = await run("messages_due", partial(self.delivery.is_due, call=call), call.actor, caller.request_id)
+        return await self._exchange(call) if due else []
+
+    async def _exchange(self, call: Call) -> list[DeliveredMessage]:
+        exchange = partial(self.delivery.exchange, call=call)
+        try:
+            found: list[DeliveredMessage] = await self._database.writer.run(
+                "exchange", exchange, call.actor, call.caller.request_id
+            )
+        except ProjectManagerError as error:  # the result of the call does not depend on this write
+            log_action(log, "exchange", logging.WARNING, outcome=error.code, actor=call.actor.id)
+            return []
+        self.delivery.committed(call, found, self._database.clock.now())
+        return found
 
     async def write_with_names(self, call: Call, use_case: UseCase, surveys: Surveys = _NONE) -> OperationResult:
         """Run a use case that may create a project or an epic by name, once more for each new name.
@@ -71,13 +94,12 @@ class CallExecutor:
     ) -> OperationResult:
         """Run a use case of the call on the writer."""
         noted_at: int | None = None
-        confirmed = False
         await self._identities.check_agent(call.caller.actor, call.actor)  # again, because the caller may have waited
 
         def work(tx: Tx) -> OperationResult:
-            nonlocal noted_at, confirmed
+            nonlocal noted_at
             tx.new_names, tx.glob_surveys = new_names, surveys
-            confirmed = leases.confirm(tx, call.called_at)
+            leases.confirm(tx, call.called_at)
             result = self.write_in(tx, call, use_case)
             noted_at = tx.now if not result.replayed and self._needs_heartbeat(tx) else None
             return result
@@ -86,10 +108,13 @@ class CallExecutor:
             result: OperationResult = await self._database.writer.run(
                 call.operation.name, work, call.actor, call.caller.request_id
             )
-        except ProjectManagerError:
-            if confirmed:  # the rollback has undone it, and a refused call is a heartbeat too
-                await self.confirm_leases(call.actor, call.caller, call.called_at)
+        except _REFUSALS as error:
+            # The rollback has undone the confirmation of leases, and a refused call is a heartbeat too.
+            if call.actor.is_agent:
+                error.messages = await self.deliver(call)
             raise
+        if call.actor.is_agent:
+            self.delivery.committed(call, result.messages, self._database.clock.now())
         if noted_at is not None:
             if len(self._heartbeats) > AGENTS_REMEMBERED:
                 self._heartbeats.clear()
@@ -98,13 +123,19 @@ class CallExecutor:
 
     def write_in(self, tx: Tx, call: Call, use_case: UseCase) -> OperationResult:
         """Run a use case of the call in an open transaction, or replay the stored result of its idempotency key."""
+        self.delivery.acknowledge(tx, call)
         replay = idempotency.find_replay(tx, call)
         if replay is not None:
+            replay.messages = messages.deliver(tx)
             return replay
+        if not call.operation.while_stopped:
+            pauses.check_not_stopped(tx)
         result = self._result(tx, call=call, use_case=use_case)
         if self._needs_heartbeat(tx):
             agents.touch(tx)
         idempotency.store(tx, call, result)
+        if call.has_effect(result.view):  # a claim without a task goes on searching
+            result.messages = messages.deliver(tx)
         return result
 
     async def has_work_to_review(self, call: Call) -> bool:

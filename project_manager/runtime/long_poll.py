@@ -115,6 +115,8 @@ class LongPolls:
             result = await self._wait_for_task(call)
         if not _has_task(call, result):
             result.view = await self._task_counts.get_view(call)
+            if call.actor.is_agent:
+                result.messages = await self._executor.deliver(call)
         return result
 
     async def _search(self, call: Call, claim: UseCase) -> OperationResult:
@@ -169,7 +171,7 @@ class LongPolls:
             with anyio.move_on_after(call.wait_seconds), suppress(Overflow):
                 while True:
                     result = await self._executor.read(call)
-                    if result.view.items or result.view.resync:
+                    if result.view.items or result.view.resync or result.messages:
                         return result
                     await subscription.next_batch()
         return await self._executor.read(call)

@@ -10,7 +10,7 @@ from project_manager.domain.actors import SYSTEM
 from project_manager.domain.limits import DELETE_BATCH_SIZE, IDEMPOTENCY_HOURS, IDENTITY_DAYS
 from project_manager.observability.metrics import Metrics
 from project_manager.runtime.background import LONG_LIVED, SERVICE, BackgroundJobs, Job, every
-from project_manager.store import chain, idempotency, identities, instances, lease_history, paths, retention
+from project_manager.store import chain, idempotency, identities, instances, lease_history, messages, paths, retention
 from project_manager.store.database import Database
 from project_manager.store.transaction import Tx
 
@@ -56,7 +56,7 @@ async def log_latest_event(database: Database) -> None:
 
 
 async def delete_expired(database: Database, *, event_days: int) -> None:
-    """Delete old idempotency keys, identities, events and lease history, dead instances, and unused globs."""
+    """Delete old idempotency keys, identities, events, messages and lease history, dead instances, and unused globs."""
     event_age = max(event_days, 1) * 24 * HOUR_MS
 
     async def delete(name: str, batch: Callable[[Tx, int], int], age: int, size: int) -> None:
@@ -71,6 +71,8 @@ async def delete_expired(database: Database, *, event_days: int) -> None:
     await delete("maintain", _delete_old_events, event_age, retention.AT_ONCE)
     await delete("delete_idempotency_keys", idempotency.delete_older, IDEMPOTENCY_HOURS * HOUR_MS, DELETE_BATCH_SIZE)
     await delete("delete_identities", identities.delete_older, IDENTITY_DAYS * 24 * HOUR_MS, DELETE_BATCH_SIZE)
+    delete_messages = partial(messages.delete_older, limit=DELETE_BATCH_SIZE)
+    await delete("delete_messages", delete_messages, event_age, DELETE_BATCH_SIZE)
     await delete("delete_lease_history", lease_history.delete_older, event_age, DELETE_BATCH_SIZE)
     await _maintain_paths(database)
 

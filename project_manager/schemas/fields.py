@@ -90,7 +90,8 @@ def parse_sentences(value: object) -> object:
     return parse_list(value)
 
 
-def _without_controls(value: str) -> str:
+def without_controls(value: str) -> str:
+    """Return the text. Raises ValueError for a NUL character, and for a text that is not valid Unicode."""
     if "\x00" in value:
         raise ValueError("contains a NUL character")
     try:
@@ -110,7 +111,7 @@ def _one_line(value: str) -> str:
         raise ValueError("has no visible character")
     if stripped.isprintable():
         return stripped
-    if _LINE_BREAKS_AND_CONTROLS.search(_without_controls(stripped)):
+    if _LINE_BREAKS_AND_CONTROLS.search(without_controls(stripped)):
         raise ValueError("contains a line break or another control character")
     if _BIDI_OVERRIDES.search(stripped):
         raise ValueError("contains a character that overrides the direction of the text")
@@ -157,7 +158,7 @@ def _unreserved(value: str) -> str:
 
 
 def _within_description(value: str) -> str:
-    size = len(_without_controls(value).encode())
+    size = len(without_controls(value).encode())
     if size > limits.DESCRIPTION_BYTES:
         raise ValueError(f"has {size} bytes; the limit is {limits.DESCRIPTION_BYTES}")
     return value
@@ -263,7 +264,7 @@ NonEmptyText = Annotated[str, Field(min_length=1), _AT_MOST, AfterValidator(_wit
 QuestionText = Annotated[
     str,
     Field(min_length=1, max_length=limits.QUESTION_CHARACTERS, json_schema_extra={"pattern": patterns.NON_EMPTY_TEXT}),
-    AfterValidator(_without_controls),
+    AfterValidator(without_controls),
     AfterValidator(_not_blank),
 ]
 AgentId = Annotated[str, *bounded_text(limits.AGENT_ID_CHARACTERS, patterns.PRINTABLE), _PRINTABLE]
@@ -299,7 +300,7 @@ Limit = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=limits.PAGE_MAX
 Cursor = Annotated[str, Field(max_length=512)]
 CountMode = Literal["exact"]
 _QUERY = Field(max_length=500, json_schema_extra={"pattern": r"^[^\x00]*$"})
-Query = Annotated[str, _QUERY, AfterValidator(_without_controls), AfterValidator(str.strip)]
+Query = Annotated[str, _QUERY, AfterValidator(without_controls), AfterValidator(str.strip)]
 _LENGTH = Field(ge=limits.LEASE_SECONDS_MINIMUM, le=limits.LEASE_SECONDS_MAXIMUM)
 TtlSeconds = Annotated[int, BeforeValidator(_integer), _LENGTH]
 WaitSeconds = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=limits.WAIT_SECONDS_MAXIMUM)]

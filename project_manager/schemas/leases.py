@@ -91,7 +91,10 @@ class LeaseView:
     expires_at: str
     ended_at: str | None
     reason: (
-        Literal["explicit_release", "failed", "auto_release", "lock_expired", "unconfirmed", "forced", "deleted"] | None
+        Literal[
+            "explicit_release", "failed", "auto_release", "lock_expired", "unconfirmed", "forced", "stopped", "deleted"
+        ]
+        | None
     )
     status: str | None
 

@@ -33,7 +33,7 @@ class ListPauses(Paged):
 
 @dataclass(frozen=True, slots=True)
 class PauseView:
-    """An active pause. The pause of a task also has its project."""
+    """An active pause. The pause of a task also has its project. A `stopped` agent writes nothing until it ends."""
 
     id: int
     scope: str
@@ -43,3 +43,4 @@ class PauseView:
     reason: str
     author: str
     created_at: str
+    stopped: bool

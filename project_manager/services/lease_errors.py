@@ -12,6 +12,7 @@ from project_manager.services import serializers
 from project_manager.services.serializers import lease_of, offer_of
 from project_manager.store import lease_history
 from project_manager.store.lease_history import LeaseRow
+from project_manager.store.leases import STOP
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -22,6 +23,7 @@ _ENDED_BY: Mapping[str, str] = {
     UnlockReason.LOCK_EXPIRED: "it expired",
     UnlockReason.UNCONFIRMED: "no call confirmed it",
     UnlockReason.FORCED: "it was ended by force",
+    UnlockReason.STOPPED: "an operator stopped the work",
     UnlockReason.DELETED: "the task was deleted",
 }
 
@@ -46,8 +48,16 @@ def require_lease(tx: Tx, row: TaskRow, lease: Lease | None) -> Lease:
     lost = _last_lost_lease(tx, row)
     if lost is None:
         raise error
-    message = f"{_describe_loss(lost)}; {_state_of(tx, row)}"
+    message = f"{_describe_loss(lost)}; {state_of(tx, row)}"
     raise NotHeld(message, hint=_next_step(tx, row), **error.details, ended=_details_of(lost))
+
+
+def was_stopped(tx: Tx, row: TaskRow) -> bool:
+    """Return whether a stop has ended the actor's newest lease on the task, and the task still waits for a person."""
+    if row.blocked_by != STOP or row.lock_holder is not None:
+        return False
+    newest = lease_history.newest_of(tx, row.id, tx.actor.id)
+    return newest is not None and newest.reason == UnlockReason.STOPPED
 
 
 def check_status_without_lease(tx: Tx, row: TaskRow) -> None:
@@ -58,7 +68,7 @@ def check_status_without_lease(tx: Tx, row: TaskRow) -> None:
     """
     lost = _last_lost_lease(tx, row)
     if lost is not None:
-        message = f"{_describe_loss(lost)}; a status change needs a new lease; {_state_of(tx, row)}"
+        message = f"{_describe_loss(lost)}; a status change needs a new lease; {state_of(tx, row)}"
         raise LockRequired(message, hint=_next_step(tx, row), task_id=row.id, fence=row.fence, ended=_details_of(lost))
     if row.status == Status.BLOCKED and tx.max_attempts and row.attempts >= tx.max_attempts:
         attempts = failed_attempts(row.attempts)
@@ -93,14 +103,14 @@ def _stale(tx: Tx, row: TaskRow, lease: Lease | None, fence: int, refusal: Stale
     hint = _next_step(tx, row)
     if lease is not None and lease.holder == tx.actor.id:
         hint = f"Your agent id has the lease with fence {lease.fence}. Send it, unless another session uses your id."
-    return StaleFence(f"{message}; {_state_of(tx, row)}", hint=hint, **details)
+    return StaleFence(f"{message}; {state_of(tx, row)}", hint=hint, **details)
 
 
 def _lock_held_error(tx: Tx, row: TaskRow, refusal: LockHeld) -> LockHeld:
     lost = _last_lost_lease(tx, row)
     if lost is None:
         return refusal
-    message = f"{_describe_loss(lost)}; {_state_of(tx, row)}"
+    message = f"{_describe_loss(lost)}; {state_of(tx, row)}"
     return LockHeld(message, hint=_next_step(tx, row), **refusal.details, ended=_details_of(lost))
 
 
@@ -127,7 +137,7 @@ def _describe_end(ended: LeaseRow) -> str:
     return f"ended at {rfc3339(ended.ended_at or 0)}: {how}"
 
 
-def _state_of(tx: Tx, row: TaskRow) -> str:
+def state_of(tx: Tx, row: TaskRow) -> str:
     lease = lease_of(row, tx.now)
     if lease is not None:
         until = rfc3339(lease.expires_at)

@@ -26,7 +26,7 @@ from project_manager.services import (
     transitions,
 )
 from project_manager.services.authorization import overrides_lease
-from project_manager.services.lease_errors import check_lease, require_lease
+from project_manager.services.lease_errors import check_lease, require_lease, was_stopped
 from project_manager.services.serializers import lease_of, live_lease_of, offer_of
 from project_manager.store import agents, leases, logs, questions, ready_tasks, submissions, tasks
 from project_manager.store.agents import HeldLease
@@ -147,6 +147,8 @@ def release(tx: Tx, command: schemas.ReleaseTaskLock) -> schemas.ReleasedView:
     forced = overrides_lease(tx, row, force=command.force)
     if offer_of(row, tx.now) == tx.actor.id:
         return _decline(tx, row)
+    if was_stopped(tx, row):
+        return _already_stopped(tx, row, command.handoff)
     lease = require_lease(tx, row, lease_of(row, tx.now) if forced else check_lease(tx, row, command.fence))
     if command.handoff:
         transitions.note(tx, row, tx.actor.id, "handoff", command.handoff)
@@ -173,6 +175,19 @@ def _decline(tx: Tx, row: TaskRow) -> schemas.ReleasedView:
         task_id=row.id,
         agent_id=tx.actor.id,
         task=serializers.task(tx, updated),
+    )
+
+
+def _already_stopped(tx: Tx, row: TaskRow, handoff: str | None) -> schemas.ReleasedView:
+    """Return the response to the release of a lease that a stop has ended. The handoff note is kept."""
+    if handoff:
+        transitions.note(tx, row, tx.actor.id, "handoff", handoff)
+    return schemas.ReleasedView(
+        success=True,
+        message=f"the work on task {row.id} was stopped; its status is {row.status}",
+        task_id=row.id,
+        agent_id=tx.actor.id,
+        task=serializers.task(tx, row),
     )
 
 
@@ -239,16 +254,16 @@ def expire_due(tx: Tx) -> None:
 
 
 def next_due(tx: Tx) -> int | None:
-    """Return the instant when the next lease expires, the next task becomes ready or the next offer ends, or None.
+    """Return the instant when the next lease expires, task becomes ready, or offer or message ends.
 
-    The instant is in milliseconds since the epoch.
+    It is None if none does. The instant is in milliseconds since the epoch.
     """
-    expiry, deferred_until, offer_end, has_parked = leases.next_due(tx)
+    expiry, deferred_until, end, has_parked = leases.next_due(tx)
     if has_parked:
         return tx.now
     # Users set deferred_until by the wall clock (tx.date); the result is on the clock of tx.now.
     wakes_at = None if deferred_until is None else deferred_until + tx.now - tx.date
-    return min((instant for instant in (expiry, wakes_at, offer_end) if instant is not None), default=None)
+    return min((instant for instant in (expiry, wakes_at, end) if instant is not None), default=None)
 
 
 def _expire(tx: Tx, task_ids: list[int]) -> None:

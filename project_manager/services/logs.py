@@ -8,6 +8,7 @@ from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView, NewE
 from project_manager.schemas.views import Page
 from project_manager.services import evidence, lookup, paging, reviews, serializers, transitions
 from project_manager.services.authorization import check_write, renew_on_write
+from project_manager.services.lease_errors import was_stopped
 from project_manager.services.serializers import lease_of
 from project_manager.store import logs
 from project_manager.store.transaction import Tx
@@ -19,7 +20,7 @@ def add_log(tx: Tx, command: AddTaskLog) -> LogView:
     Only the holder of a leased task (and people) may write, except comments. The holder's entry renews its lease.
     """
     row = lookup.task(tx, command.task_id)
-    if command.kind != "comment" or command.fence is not None:
+    if (command.kind != "comment" or command.fence is not None) and not was_stopped(tx, row):
         check_write(tx, row, command.fence)
     if command.kind == "evidence":
         lease = lease_of(row, tx.now)

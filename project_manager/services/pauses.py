@@ -9,7 +9,7 @@ from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import Invalid, LockRequired, PauseNotFound, RoleRequired
 from project_manager.domain.events import PauseEnded, PauseStarted
 from project_manager.domain.limits import ID_DIGITS, ID_MAXIMUM
-from project_manager.domain.pauses import FLAGS, PAUSED_FLAGS, PausedView, PauseScope, paused_error
+from project_manager.domain.pauses import FLAGS, PAUSED_FLAGS, PausedView, PauseScope, paused_error, stopped_error
 from project_manager.schemas.pauses import EndPause, ListPauses, PauseView, StartPause
 from project_manager.schemas.views import Page
 from project_manager.services import lookup, offers, paging, serializers, transitions
@@ -67,7 +67,7 @@ def end(tx: Tx, command: EndPause) -> PauseView:
     row = pauses.get(tx, command.pause_id)
     if row is None:
         raise PauseNotFound(f"pause {command.pause_id} not found", pause_id=command.pause_id)
-    if tx.actor.role < Role.OPERATOR and not (row.agent_id == row.author == tx.actor.id):
+    if tx.actor.role < Role.OPERATOR and (row.stopped or not row.agent_id == row.author == tx.actor.id):
         raise RoleRequired(
             f"only an operator may end pause {row.id}", role=tx.actor.role.name.lower(), required="operator"
         )
@@ -78,6 +78,26 @@ def end(tx: Tx, command: EndPause) -> PauseView:
     else:
         _stop_withholding(tx, row)
     return _view(row)
+
+
+def stop(tx: Tx, agent_id: str) -> None:
+    """Pause the agent and reject its writes until an operator ends the pause. The message has the reason."""
+    name = pauses.target(PauseScope.AGENT, agent_id)
+    present = pauses.of_target(tx, name)
+    if present is not None:
+        _emit(tx, PauseStarted, pauses.set_stopped(tx, present.id, ""))
+        return
+    ids = {"project_id": None, "task_id": None, "agent_id": agent_id}
+    row = pauses.add(tx, name, {"scope": PauseScope.AGENT.value, "reason": "", "stopped": 1, **ids})
+    _emit(tx, PauseStarted, row)
+    _emit_for_waiters(tx, agent_id)
+
+
+def check_not_stopped(tx: Tx) -> None:
+    """Check that the actor is not a stopped agent. Raises Stopped."""
+    pause = of_agent(tx, tx.actor.id) if tx.actor.is_agent else None
+    if pause is not None and pause.stopped:
+        raise stopped_error(pause)
 
 
 def list_pauses(tx: Tx, command: ListPauses) -> Page[PauseView]:
@@ -225,13 +245,20 @@ def _emit_for_waiters(tx: Tx, agent_id: str) -> None:
 
 
 def _emit(tx: Tx, kind: type[PauseStarted], row: PauseRow) -> None:
-    event = kind(pause_id=row.id, scope=row.scope, agent_id=row.agent_id, reason=row.reason, author=row.author)
+    event = kind(
+        pause_id=row.id,
+        scope=row.scope,
+        agent_id=row.agent_id,
+        reason=row.reason,
+        author=row.author,
+        stopped=bool(row.stopped),
+    )
     events.add(tx, event, project_id=row.project_id, task_id=row.task_id)
 
 
 def _view(row: PauseRow) -> PauseView:
-    return serializers.view_of(PauseView, row)
+    return serializers.view_of(PauseView, row, stopped=bool(row.stopped))
 
 
 def _brief(row: PauseRow) -> PausedView:
-    return PausedView(row.scope, row.reason, row.author, rfc3339(row.created_at))
+    return PausedView(row.scope, row.reason, row.author, rfc3339(row.created_at), bool(row.stopped))

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from project_manager.domain.messages import MessageKind
 from project_manager.domain.pauses import PauseScope
 from project_manager.domain.statuses import Status
-from project_manager.store import chain, leases, pauses, task_counts
+from project_manager.store import chain, leases, messages, pauses, task_counts
 from project_manager.store.chain import Head
 from project_manager.store.transaction import Tx
 
@@ -13,7 +14,8 @@ DAY_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Numbers of tasks by status, leased, and completed since midnight UTC, and of pauses by scope.
+    """Numbers of tasks by status, leased, and completed since midnight UTC, of pauses by scope, and
+    of open messages by kind.
 
     `head` is the newest event.
     """
@@ -23,15 +25,17 @@ class Stats:
     completed_today: int
     head: Head
     pauses: dict[str, int]
+    messages: dict[str, int]
 
 
 def collect(tx: Tx) -> Stats:
-    """Count the tasks by status, the leased tasks, the tasks completed today, and the pauses."""
+    """Count the tasks by status, the leased tasks, the tasks completed today, the pauses and messages."""
     counts = task_counts.counts(tx)
     by_status = {status.value: counts.get(status.value, 0) for status in Status}
     completed_today = task_counts.completed_since(tx, tx.now - tx.now % DAY_MS)
     paused = {scope.value: 0 for scope in PauseScope} | pauses.numbers(tx)
-    return Stats(by_status, leases.count(tx), completed_today, chain.head(tx), paused)
+    opened = {kind.value: 0 for kind in MessageKind} | messages.numbers(tx)
+    return Stats(by_status, leases.count(tx), completed_today, chain.head(tx), paused, opened)
 
 
 def probe(tx: Tx) -> None:

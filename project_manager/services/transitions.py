@@ -55,6 +55,7 @@ _OUTCOMES = {
     UnlockReason.LOCK_EXPIRED: "expired",
     UnlockReason.UNCONFIRMED: "unconfirmed",
     UnlockReason.FORCED: "forced",
+    UnlockReason.STOPPED: "stopped",
 }
 """Metric labels for reasons of the end of a lease. All other reasons count as `released`."""
 
@@ -125,14 +126,19 @@ def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
 def end(
     tx: Tx, row: TaskRow, target: Status, reason: UnlockReason, *, attempts: int, reasons: Reasons = NO_REASONS
 ) -> TaskRow:
-    """End the lease, set the status, and return the task. Raises OpenSubtasks, ParentDone."""
+    """End the lease, set the status, and return the task. Raises OpenSubtasks, ParentDone.
+
+    A stop raises the fence, so that later writes of the holder are stale.
+    """
+    stops = reason is UnlockReason.STOPPED
     check_subtasks(tx, row, target)
     _check_policy(row, target, reasons)
-    updated = leases.set_status(tx, row, target.value, attempts=attempts, reasons=reasons)
+    updated = leases.set_status(tx, row, target.value, attempts=attempts, reasons=reasons, stops=stops)
     if updated is None:
         raise _conflict_error(tx, row)
     if row.status != updated.status:
-        _emit_status_changed(tx, row.status, updated, agent_id=row.lock_holder, lock_released=True)
+        sealed = {"fence": updated.fence} if stops else None
+        _emit_status_changed(tx, row.status, updated, agent_id=row.lock_holder, lock_released=True, sealed=sealed)
     close_lease(tx, row, updated, reason)
     _update_dependents(tx, row, updated)
     return updated

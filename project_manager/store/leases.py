@@ -14,10 +14,13 @@ from project_manager.store import offers, rare_states, ready_tasks
 from project_manager.store.agents import HeldLease
 from project_manager.store.statement import Statement, bindparams
 from project_manager.store.tables import tasks
+from project_manager.store.tables_messages import messages
 from project_manager.store.tables_paths import path_reservations
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
+STOP = "stop"
+"""The value of `blocked_by` for a task that a stop has set BLOCKED."""
 _IN_PROGRESS = Status.IN_PROGRESS.value
 _REVIEW = "review"
 _LEASE = (
@@ -56,12 +59,15 @@ _EXPIRED = Statement(
     select(tasks.c.id).where(tasks.c.lock_holder.is_not(None), tasks.c.lock_expires_at <= bindparam("now"))
 )
 _next_expiry = select(func.min(tasks.c.lock_expires_at)).where(tasks.c.lock_holder.is_not(None))
+_next_message = select(func.min(messages.c.expires_at)).where(messages.c.open == literal_column("1"))
 _next_deferred = select(func.min(tasks.c.defer_until)).where(tasks.c.deferred == literal_column("1"))
 _NEXT_EXPIRY = Statement(_next_expiry)
 _ONE: ColumnElement[int] = literal_column("1")
 _ended = select(_ONE).where(path_reservations.c.ended == _ONE).limit(_ONE)
 _NEXT_DUE = Statement(
-    select(*[found.scalar_subquery() for found in (_next_expiry, _next_deferred, offers.NEXT_END, _ended)])
+    select(
+        *[found.scalar_subquery() for found in (_next_expiry, _next_deferred, _ended, offers.NEXT_END, _next_message)]
+    )
 )
 _UNCONFIRMED_OF = Statement(
     select(tasks.c.id)
@@ -162,11 +168,13 @@ def set_status(
     attempts: int,
     records_lease_of: str | None = None,
     reasons: Reasons = NO_REASONS,
+    stops: bool = False,
 ) -> TaskRow | None:
     """Set the status and end the lease, if any. Return None when version, fence or holder have changed.
 
     With `records_lease_of`, the write counts as a lease of this agent that ends at once, so the fence grows by one.
-    A task that leaves REVIEW has no submission that could be approved.
+    It also grows by one when the write `stops` the work of the holder. A task that leaves REVIEW has no submission that
+    could be approved.
     """
     is_finished = status in (Status.DONE, Status.REVIEW)
     values = {
@@ -177,7 +185,7 @@ def set_status(
         "lock_ttl": None,
         "lock_fenced": 0,
         "lock_from": None,
-        "fence": current.fence + int(records_lease_of is not None),
+        "fence": current.fence + int(records_lease_of is not None or stops),
         "version": current.version + 1,
         "updated_at": tx.now,
         "completed_at": tx.now if status == Status.DONE else None,
@@ -217,12 +225,12 @@ def next_expiry(tx: Tx) -> int | None:
 
 
 def next_due(tx: Tx) -> tuple[int | None, int | None, int | None, bool]:
-    """Return the earliest expiry of a lease, `defer_until` of a deferred task, and end of an offer, if any.
+    """Return the earliest expiry of a lease, `defer_until` of a deferred task, and end of an offer or a message.
 
     The last value is whether tasks are parked behind a lease that has ended.
     """
-    expiry, deferred_until, offer_end, ended = _NEXT_DUE.row(tx) or (None, None, None, None)
-    return expiry, deferred_until, offer_end, ended is not None
+    expiry, deferred_until, ended, *ends = _NEXT_DUE.row(tx) or (None, None, None)
+    return expiry, deferred_until, min((end for end in ends if end is not None), default=None), ended is not None
 
 
 def unconfirmed_of(tx: Tx, agent: str, *, called_at: int) -> list[int]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, case, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, bindparam, case, delete, func, insert, or_, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.pauses import PAUSED_FLAGS, PauseScope
@@ -28,12 +28,19 @@ class PauseRow(NamedTuple):
     reason: str
     author: str
     created_at: int
+    stopped: int
 
 
 _COLUMNS = [pauses.c[name] for name in PauseRow._fields]
 _ADD = Statement(insert(pauses).values(bindparams("target", *PauseRow._fields[1:])).returning(*_COLUMNS))
 _GET = Statement(select(*_COLUMNS).where(pauses.c.id == bindparam("pause_id")))
 _OF_TARGET = Statement(select(*_COLUMNS).where(pauses.c.target == bindparam("target")))
+_SET_STOPPED = Statement(
+    update(pauses)
+    .where(pauses.c.id == bindparam("pause_id"))
+    .values(stopped=literal_column("1"), **bindparams("author", "reason"))
+    .returning(*_COLUMNS)
+)
 _REMOVE = Statement(delete(pauses).where(pauses.c.id == bindparam("pause_id")))
 _OF_TASKS = Statement(select(*_COLUMNS).where(is_among(pauses.c.task_id, "ids")).order_by(pauses.c.id))
 _PAUSED_AGENTS = Statement(select(pauses.c.agent_id).where(pauses.c.agent_id.is_not(None)))
@@ -89,7 +96,8 @@ def target(scope: PauseScope, subject: int | str | None) -> str:
 
 def add(tx: Tx, name: str, values: dict[str, Any]) -> PauseRow:
     """Insert the pause of the target `name` and return it."""
-    row = PauseRow._make(_ADD.row(tx, target=name, author=tx.actor.id, created_at=tx.now, **values) or ())
+    fields = {"author": tx.actor.id, "created_at": tx.now, "stopped": 0, **values}
+    row = PauseRow._make(_ADD.row(tx, target=name, **fields) or ())
     rare_states.found(tx, pauses=True)
     _forget_queue(tx)
     return row
@@ -107,6 +115,11 @@ def of_target(tx: Tx, name: str) -> PauseRow | None:
 def of_tasks(tx: Tx, ids: Collection[int]) -> list[PauseRow]:
     """Return the pauses of these tasks."""
     return _OF_TASKS.all(tx, PauseRow._make, ids=json.dumps([*ids])) if rare_states.read(tx).pauses else []
+
+
+def set_stopped(tx: Tx, pause_id: int, reason: str) -> PauseRow:
+    """Turn the pause of an agent into a stop by the actor, and return it."""
+    return PauseRow._make(_SET_STOPPED.row(tx, pause_id=pause_id, author=tx.actor.id, reason=reason) or ())
 
 
 def remove(tx: Tx, pause_id: int) -> None:

@@ -11,13 +11,14 @@ from sqlalchemy.sql.expression import literal_column
 
 from project_manager.store.statement import Statement
 from project_manager.store.tables import tasks
+from project_manager.store.tables_messages import messages
 from project_manager.store.tables_pauses import pauses
 from project_manager.store.transaction import Tx
 
 
 class RareStates(NamedTuple):
     """Flags of the states that are present. `unconfirmed` is a lease that waits for the first call of its holder,
-    `offered` a task that is offered to one agent.
+    `offered` a task that is offered to one agent, and `messages` are open ones.
 
     A state may be absent although its flag is true, because only the next read notices its end.
     """
@@ -25,6 +26,7 @@ class RareStates(NamedTuple):
     unconfirmed: bool
     pauses: bool
     offered: bool
+    messages: bool
 
 
 _ONE: ColumnElement[int] = literal_column("1")
@@ -41,6 +43,11 @@ _PRESENT = Statement(
         _unconfirmed.limit(_ONE).scalar_subquery(),
         select(pauses.c.id).order_by(pauses.c.id).limit(_ONE).scalar_subquery(),
         _offered.limit(_ONE).scalar_subquery(),
+        select(messages.c.id)
+        .where(messages.c.open == _ONE)
+        .order_by(messages.c.expires_at)
+        .limit(_ONE)
+        .scalar_subquery(),
     )
 )
 

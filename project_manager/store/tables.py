@@ -8,10 +8,11 @@ the number of its dependencies that are not DONE and of its subtasks that are ne
 
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, UniqueConstraint, text
 
-from project_manager.domain.leases import LOSS_REASONS
+from project_manager.domain.leases import LOSS_REASONS, UnlockReason
 from project_manager.store import (
     tables_identities,
     tables_knowledge,
+    tables_messages,
     tables_paths,
     tables_pauses,
     tables_questions,
@@ -24,6 +25,7 @@ __all__ = [
     "metadata",
     "tables_identities",
     "tables_knowledge",
+    "tables_messages",
     "tables_paths",
     "tables_pauses",
     "tables_questions",
@@ -206,7 +208,8 @@ task_logs = Table(
     sqlite_autoincrement=True,
 )
 
-LOST_CONDITION = text("reason IN ({})".format(", ".join(f"'{reason}'" for reason in sorted(LOSS_REASONS))))
+_INDEXED_LOSSES = sorted(LOSS_REASONS - {UnlockReason.STOPPED})  # a message tells the agent of a stop
+LOST_CONDITION = text("reason IN ({})".format(", ".join(f"'{reason}'" for reason in _INDEXED_LOSSES)))
 ended_leases = Table(
     "ended_leases",
     metadata,

@@ -18,6 +18,7 @@ pauses = Table(
     Column("agent_id", OrderedText),
     *texts("reason", "author"),
     Column("created_at", Number, nullable=False),
+    Column("stopped", Number, nullable=False, server_default="0"),
     UniqueConstraint("target"),
     Index("ix_pauses_project_id", "project_id"),
     Index("ix_pauses_task_id", "task_id"),

@@ -17,14 +17,15 @@ class BatchState:
     """State that the jobs of one batch share.
 
     `outbox` has the events to insert before the commit, and `lease_outcomes` the outcomes to count after it. `queue`
-    (the claim queue) and `rare_states` (see the module) are cached when they are first read. The writer keeps `queue`
-    for its next batch, and `rare_states` if none is present.
+    (the claim queue), `rare_states` (see its module) and `addressees` (of open messages) are cached when they are first
+    read. The writer keeps `queue` for its next batch, and `rare_states` if none is present.
     """
 
     outbox: list[list[Any]] = field(default_factory=list)
     lease_outcomes: list[str] = field(default_factory=list)
     queue: Any = None
     rare_states: Any = None
+    addressees: frozenset[str | None] | None = None
 
     @property
     def mark(self) -> tuple[int, int]:
@@ -36,7 +37,7 @@ class BatchState:
         del self.outbox[mark[0] :]
         del self.lease_outcomes[mark[1] :]
         self.queue = None
-        self.rare_states = None
+        self.rare_states = self.addressees = None
 
 
 @dataclass(slots=True)

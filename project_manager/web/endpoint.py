@@ -25,7 +25,7 @@ from project_manager.domain.errors import (
     ProjectManagerError,
     VersionMismatch,
 )
-from project_manager.domain.limits import BODY_BYTES, ID_DIGITS, ID_MAXIMUM, KEY_CHARACTERS
+from project_manager.domain.limits import ACKNOWLEDGED_AT_ONCE, BODY_BYTES, ID_DIGITS, ID_MAXIMUM, KEY_CHARACTERS
 from project_manager.domain.names import composed, is_visible
 from project_manager.operations.definition import Kind, Operation
 from project_manager.runtime.authorization import check_role
@@ -183,7 +183,8 @@ class PathEndpoint:
         _check_same(raw, "request_id", [key] if key else [], "Idempotency-Key")
         versions = _expected_versions(operation, headers)
         _check_same(raw, "version", versions, "If-Match")
-        caller = Caller(state["actor"], "rest", state["request_id"], key, state["secret"])
+        ack = _acknowledged(headers)
+        caller = Caller(state["actor"], "rest", state["request_id"], key, state["secret"], ack=ack)
         run = partial(self._run_with, versions) if versions else self._runtime.run
         work = run(operation, raw, caller)
         is_long_poll = operation.waits is not None and operation.waits.is_requested(raw)
@@ -323,6 +324,24 @@ def _key(operation: Operation, headers: dict[bytes, bytes]) -> str | None:
     return key
 
 
+def _acknowledged(headers: dict[bytes, bytes]) -> tuple[int, ...]:
+    """Return the ids of messages in the header Message-Ack. Raises MalformedHeader."""
+    given = headers.get(b"message-ack")
+    if given is None:
+        return ()
+    ids = [part.strip() for part in given.decode("latin-1").split(",")]
+    if len(ids) > ACKNOWLEDGED_AT_ONCE or not all(_is_id(text) for text in ids):
+        raise MalformedHeader(
+            f"the header Message-Ack is not a list of at most {ACKNOWLEDGED_AT_ONCE} message ids",
+            hint="Separate the ids by commas: Message-Ack: 3, 4.",
+        )
+    return tuple(map(int, ids))
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= ID_DIGITS and 1 <= int(text) <= ID_MAXIMUM
+
+
 def _check_same(raw: dict[str, Any], name: str, sent: Sequence[object], header: str) -> None:
     """Raise Invalid when a field differs from its header, because one of them would be ignored."""
     given = raw.get(name)
@@ -376,7 +395,10 @@ def _reply(operation: Operation, result: OperationResult) -> RawResponse:
         extra.append((b"idempotency-replayed", b"true"))
     if result.issued_id is not None:
         extra.append((b"x-agent-id", result.issued_id.encode()))
-    return _with_body(operation.status, extra, result.body)
+    body = result.body
+    if result.messages:  # beside the result, which a stored response repeats without them
+        body = body[:-1] + b',"messages":' + orjson.dumps(result.messages) + b"}"
+    return _with_body(operation.status, extra, body)
 
 
 def _large_reply(operation: Operation, large: Representation, if_none_match: bytes | None) -> RawResponse:

@@ -40,6 +40,8 @@ def status_of(error: ProjectManagerError | type[ProjectManagerError]) -> int:
 
 def response_of(error: ProjectManagerError, request_id: str) -> Response:
     described = {name: getattr(error, name) for name in ("code", "message", "hint", "details")}
+    if error.messages:
+        described["messages"] = error.messages
     body = orjson.dumps({**described, "request_id": request_id})
     response = Response(body, status_of(error), media_type="application/json")
     if isinstance(error, errors.Unavailable):

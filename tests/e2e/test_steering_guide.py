@@ -37,3 +37,30 @@ def test_a_project_is_paused_and_resumed(garden: Service) -> None:
         listed, ended = "\n".join(test_readme.run_block(garden, end)).replace("}{", "}\n{").splitlines()
         assert json.loads(listed)["items"] == [json.loads(ended)]
         assert http.post("/api/tasks/claim", json={"agent_id": "codex"}).json()["task"]["id"] == 1
+
+
+def test_a_steer_is_delivered_acknowledged_and_listed(garden: Service) -> None:
+    with garden.http() as http:
+        http.post("/api/tasks/1/lock", json={"agent_id": "codex"}).raise_for_status()
+    [send] = blocks("Send a message")
+    [sent] = test_readme.run_block(garden, send)
+    assert json.loads(sent)["state"] == "sent"
+    [deliver] = blocks("How an agent gets its messages")
+    context, entry = "\n".join(test_readme.run_block(garden, deliver)).replace("}{", "}\n{").splitlines()
+    [message] = json.loads(context)["messages"]
+    assert (message["body"], message["kind"]) == ("Use white paint", "steer")
+    assert "messages" not in json.loads(entry)
+    [follow] = blocks("Follow a message")
+    [listed] = test_readme.run_block(garden, follow)
+    [item] = json.loads(listed)["items"]
+    assert (item["state"], item["receipts"][0]["agent_id"]) == ("acknowledged", "codex")
+
+
+def test_an_agent_is_stopped(garden: Service) -> None:
+    with garden.http() as http:
+        http.post("/api/tasks/1/lock", json={"agent_id": "codex"}).raise_for_status()
+        [stop] = blocks("Stop an agent")
+        [stopped] = test_readme.run_block(garden, stop)
+        assert json.loads(stopped)["stopped"] == [1]
+        assert http.get("/api/tasks/1").json()["status"] == "BLOCKED"
+        assert http.post("/api/tasks/claim", json={"agent_id": "codex"}).json()["code"] == "stopped"

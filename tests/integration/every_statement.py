@@ -149,6 +149,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "logs._count": product(BOTH),
     "offers._among": product(BOTH),
     "offers._ready_of": product(BOTH),
+    "messages._listed": product(BOTH, BOTH),
+    "messages._open_to": [("to_agent",), ("to_task",), ("to_project",)],
     "postgres.search._replace": [("tasks_fts",), ("knowledge_fts",)],
     "projects._listed": [(None,), (False,), (True,)],
     "ready_tasks._among": product(BOTH, BOTH),

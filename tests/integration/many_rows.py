@@ -30,6 +30,8 @@ ROWS = (
     "SELECT 1, 'item', 'text', '[]', 1, 1, '{}', 1, 'ann', 0, 'ann', i FROM n",
     "INSERT INTO pauses (target, scope, agent_id, reason, author, created_at) "
     "SELECT 'agent:agent ' || i, 'agent', 'agent ' || i, '', 'ann', i FROM n",
+    "INSERT INTO messages (kind, sender, sender_kind, to_agent, body, created_at, expires_at, open, attention) "
+    "SELECT 'note', 'ann', 'agent', 'bob', 'text', i, i, 0, 0 FROM n",
     "INSERT INTO knowledge_logs (knowledge_id, action_type, author, metadata, created_at) "
     "SELECT 1, 'used', 'ann', '{}', i FROM n",
 )

@@ -44,6 +44,8 @@ NEEDED: Json = {
     "pause_id": 1,
     "title": "x",
     "content": "x",
+    "to_agent": "ann",
+    "ids": [1],
 }
 
 

@@ -39,7 +39,19 @@ CHOICES = {
 }
 KINDS = {"agents": ("human", "agent", "system"), "task_logs": ("comment", "progress", "handoff", "evidence", "system")}
 SMALL = {"priority", "confidence", "open_dependencies", "unblocks", "deferred", "archived", "active", "lock_fenced"}
-IDS = {"project_id", "epic_id", "task_id", "depends_on_id", "other_id", "knowledge_id", "assumption_id", "parent_id"}
+IDS = {
+    "project_id",
+    "epic_id",
+    "task_id",
+    "depends_on_id",
+    "other_id",
+    "knowledge_id",
+    "assumption_id",
+    "message_id",
+    "to_task",
+    "to_project",
+    "parent_id",
+}
 ROWS_EACH = 25
 REMOVED = 1_000_000
 """The highest id that was ever assigned in each table. Its row was deleted."""

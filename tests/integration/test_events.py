@@ -50,6 +50,9 @@ async def everything(api: OperationsClient) -> None:
     await api.call("delete_task", task_id=second["id"])
     await api.call("delete_epic", epic_id=epic["id"], force=True)
     await api.call("start_pause", scope="project", id=1, reason="rain")
+    await api.call("send_message", to_agent="ann", body="faster")
+    await api.call("get_context", agent_id="ann")
+    await api.call("acknowledge_messages", agent_id="ann", ids=[1])
     await api.call("update_project", project_id=1, archived=True)
     await api.call("delete_project", project_id=1, force=True)
     await api.call("import_plan", document="projects: [{name: Shed, tasks: [{name: Sort}]}]")
@@ -62,7 +65,7 @@ async def everything(api: OperationsClient) -> None:
 async def test_every_kind_of_change_has_its_type_with_the_envelope_and_its_fields(api: OperationsClient) -> None:
     await everything(api)
     events = await api.events()
-    assert {event["type"] for event in events} == set(EVENT_TYPES) - {"database.restored"}
+    assert {event["type"] for event in events} == set(EVENT_TYPES) - {"database.restored", "message.expired"}
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     for event in events:
         assert list(event)[:7] == ENVELOPE

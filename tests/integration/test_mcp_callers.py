@@ -224,6 +224,7 @@ NEEDS_AN_AGENT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("update_task_status", {"task_id": 1, "status": "DONE"}),
     ("update_task", {"task_id": 1, "status": "IN_PROGRESS"}),
     ("get_context", {}),
+    ("send_message", {"to_agent": "bob", "body": "x"}),
     ("review_task", {"task_id": 1, "verdict": "approved", "digest": "0" * 64}),
     ("ask", {"task_id": 1, "text": "Which one?"}),
 )

@@ -38,6 +38,7 @@ CORE = [
     "wait_for_events",
     "review_task",
     "ask",
+    "send_message",
 ]
 LOOP = {
     "claim_next_task",
@@ -85,13 +86,14 @@ async def test_the_other_tools_are_listed_when_the_setting_asks_for_all(tmp_path
     assert {"delete_task", "create_project"} <= names
 
 
-async def test_every_schema_is_one_that_strict_clients_accept(tmp_path: Path) -> None:
-    for tool in await listed(tmp_path, MCP_TOOLS="all"):
+@pytest.mark.parametrize("schema_form", ["plain", "nullable"])
+async def test_every_schema_is_one_that_strict_clients_accept(tmp_path: Path, schema_form: str) -> None:
+    for tool in await listed(tmp_path, MCP_TOOLS="all", MCP_SCHEMA=schema_form):
         schema = tool["inputSchema"]
         assert schema["type"] == "object"
-        assert schema["additionalProperties"] is False
+        assert schema.get("additionalProperties") is (None if schema_form == "plain" else False)
         for node in (schema, *schema["properties"].values()):
-            assert set(node) <= PORTABLE, tool["name"]
+            assert set(node) <= {*PORTABLE, "nullable"}, tool["name"]
             assert isinstance(node["type"], str), tool["name"]
             assert node["type"] != "array" or isinstance(node["items"]["type"], str), tool["name"]
         assert set(schema.get("required", ())) <= set(schema["properties"])

@@ -32,7 +32,7 @@ async def listed(api: OperationsClient) -> list[Json]:
 
 
 def paused_by_olga(api: OperationsClient, scope: str) -> Json:
-    return {"scope": scope, "reason": REASON, "author": "olga", "since": api.clock.later(0)}
+    return {"scope": scope, "reason": REASON, "author": "olga", "since": api.clock.later(0), "stopped": False}
 
 
 @pytest.fixture

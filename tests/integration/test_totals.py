@@ -38,6 +38,7 @@ LISTS: list[tuple[str, Json]] = [
     ("list_questions", {"task_id": 1}),
     ("list_assumptions", {"task_id": 1}),
     ("list_pauses", {}),
+    ("list_messages", {}),
     ("get_knowledge", {}),
     ("list_knowledge_logs", {"knowledge_id": 1}),
 ]

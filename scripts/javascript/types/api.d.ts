@@ -238,6 +238,20 @@ interface LogView {
   evidence?: EvidenceFields | null;
 }
 
+interface MessageView {
+  id: number;
+  kind: string;
+  sender: string;
+  to_agent: string | null;
+  to_task: number | null;
+  to_project: number | null;
+  body: string | null;
+  state: string;
+  created_at: string;
+  expires_at: string;
+  receipts: Array<ReceiptView>;
+}
+
 interface NamedView {
   id: number;
   name: string;
@@ -302,6 +316,7 @@ interface PauseView {
   reason: string;
   author: string;
   created_at: string;
+  stopped: boolean;
 }
 
 interface PausedView {
@@ -309,6 +324,7 @@ interface PausedView {
   reason: string;
   author: string;
   since: string;
+  stopped?: boolean;
 }
 
 interface PolicyView {
@@ -350,6 +366,12 @@ interface QuestionView {
   answered_by: string | null;
   via: string | null;
   closed_at: string | null;
+}
+
+interface ReceiptView {
+  agent_id: string;
+  delivered_at: string;
+  acknowledged_at: string | null;
 }
 
 interface RequestedChangesView {
@@ -489,6 +511,7 @@ interface GetAnswers {
   [path: `/api/tasks/${number}`]: TaskView;
   [path: `/api/tasks/${number}/details`]: { task_id: number; task: TaskView; project: NamedView; epic: NamedView | null; dependencies: Array<LinkView>; dependents: Array<LinkView>; parent: LinkView | null; subtasks: Array<LinkView>; progress: ProgressView | null; assumptions: Array<AssumptionView>; assumptions_total: number; logs: Array<LogView>; logs_before: number | null; criteria?: Array<CriterionView>; submission?: SubmissionView | null; missing?: Array<string> };
   [path: `/api/tasks/${number}/log`]: { items: Array<LogView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  "/api/messages": { items: Array<MessageView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/pauses": { items: Array<PauseView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/tasks/${number}/questions`]: { items: Array<QuestionView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/questions": { items: Array<QuestionView>; next_cursor: string | null; total: number; total_is_minimum: boolean };

@@ -43,6 +43,19 @@ interface Board {
   epoch: string;
 }
 
+/** The addressee of a message, as `POST /api/messages` takes it. */
+interface MessageTarget {
+  to_agent?: string;
+  to_task?: number;
+  to_project?: number;
+}
+
+interface MessageFormProps {
+  id: number;
+  target: MessageTarget;
+  title: string;
+}
+
 /** The target of a pause, as `POST /api/pauses` takes it. */
 interface PauseTarget {
   scope: string;
@@ -143,6 +156,9 @@ interface State {
   agents: Map<string, AgentView>;
   /** The active pauses, at most 100. */
   pauses: PauseView[];
+  /** The messages that need a person, at most 100, and a counter of their reads. */
+  messages: MessageView[];
+  messageRevision: number;
   events: OutboxEvent[];
   seq: number;
   epoch: string | null;
@@ -177,6 +193,7 @@ interface Actions {
   plans: { projects?: Project[]; epics?: Epic[] };
   agents: { agents: AgentView[] };
   pauses: { pauses: PauseView[] };
+  messages: { messages: MessageView[] };
   connection: { connection: Partial<Connection> };
   version: { version: string };
   session: { session: Session; another: boolean };

@@ -19,6 +19,7 @@ export const OUTCOME_NAMES = {
   expired: "expired",
   unconfirmed: "never confirmed",
   forced: "ended by force",
+  stopped: "stopped by an operator",
   deleted: "task deleted",
 };
 
@@ -28,6 +29,7 @@ const BY_REASON = {
   lock_expired: "expired",
   unconfirmed: "unconfirmed",
   forced: "forced",
+  stopped: "stopped",
   deleted: "deleted",
 };
 /** @type {Record<string, string>} */

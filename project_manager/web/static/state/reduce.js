@@ -23,6 +23,8 @@ export function initialState() {
     incomplete: new Set(),
     agents: new Map(),
     pauses: [],
+    messages: [],
+    messageRevision: 0,
     events: [],
     seq: 0,
     epoch: null,
@@ -202,6 +204,7 @@ const REDUCERS = {
     state.agents = new Map(agents.map((agent) => [agent.id, agent]));
     state.revision.agents += 1;
   },
+  messages: (state, { messages }) => Object.assign(state, { messages, messageRevision: state.messageRevision + 1 }),
   pauses: (state, { pauses }) => Object.assign(state, { pauses }),
   connection: (state, { connection }) => Object.assign(state, { connection: { ...state.connection, ...connection } }),
   version: (state, { version }) => Object.assign(state, { serverVersion: version }),

@@ -1,6 +1,7 @@
 // Synchronisation of the store: load the board, turn events into batched reads, and refresh running leases.
 import { get } from "../core/api.js";
 import { everySecond, serverNow } from "../core/clock.js";
+import { loadMessages } from "./messages.js";
 import { loadPauses } from "./pauses.js";
 import { PER_CALL, fetchAll, pagedBoard } from "./pages.js";
 import { changesArchived } from "./reduce.js";
@@ -33,11 +34,16 @@ export async function loadBoard() {
   for (const kind of Object.values(dirty)) kind.clear();
   dispatch({ type: "board", board });
   readPauses();
+  readMessages();
 }
 
 /** Read the pauses. A failed read is repeated after the next event of a pause, or with the board. */
 function readPauses() {
   loadPauses().catch(() => {});
+}
+
+function readMessages() {
+  loadMessages().catch(() => {});
 }
 
 function schedule(ms = GATHER_MS) {
@@ -195,6 +201,7 @@ export function applyEvents(/** @type {OutboxEvent[]} */ events) {
   const pauses = unseen.filter((event) => event.type.startsWith("pause."));
   if (pauses.length) readPauses();
   unread.push(...parents.filter((id) => state.tasks.has(id)));
+  if (unseen.some((event) => event.type.startsWith("message."))) readMessages();
   markDirty([...unread, ...pauses.map((event) => event.task_id).filter(Boolean)]);
   return needsReload;
 }

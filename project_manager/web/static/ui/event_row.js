@@ -25,6 +25,7 @@ const UNLOCKED = {
   lock_expired: ["lost", "because the lease expired"],
   unconfirmed: ["lost", "because no call confirmed the lease"],
   deleted: ["lost", "because it was deleted"],
+  stopped: ["lost", "because an operator stopped the work"],
 };
 
 /** The system itself forces the end of leases only after a backup was restored. */
@@ -45,6 +46,11 @@ function tokenOf(/** @type {OutboxEvent} */ { token }) {
 function targetOf(/** @type {OutboxEvent} */ event) {
   if (event.scope === "agent") return `the agent ${bidiIsolate(event.agent_id)}`;
   return { all: "all work", project: "the project", task: "" }[/** @type {string} */ (event.scope)] ?? "";
+}
+/** Return the addressee of a message. A task follows as a link. */
+function addresseeOf(/** @type {OutboxEvent} */ event) {
+  if (event.agent_id) return bidiIsolate(event.agent_id);
+  return event.task_id ? "the holder of" : "the agents of a project";
 }
 const reasonOf = (/** @type {OutboxEvent} */ { reason }) => reason && `(${reason})`;
 const missingIn = (/** @type {OutboxEvent} */ { missing = [] }) =>
@@ -83,6 +89,10 @@ const SENTENCES = {
   "knowledge.logged": named("added a log entry to the knowledge item"),
   "assumption.recorded": () => ["recorded an assumption about", ""],
   "assumption.validated": ({ verdict }) => [`${VERDICTS[verdict] ?? verdict} an assumption about`, ""],
+  "message.sent": (event) => [`sent a ${event.kind} to ${addresseeOf(event)}`, ""],
+  "message.delivered": ({ sender, kind }) => [`got a ${kind} from ${bidiIsolate(sender)}`, ""],
+  "message.acknowledged": ({ sender, kind }) => [`acknowledged a ${kind} from ${bidiIsolate(sender)}`, ""],
+  "message.expired": (event) => [`found a ${event.kind} to ${addresseeOf(event)} expired`, ""],
   "pause.started": (event) => [`paused ${targetOf(event)}`, reasonOf(event)],
   "pause.ended": (event) => [`resumed ${targetOf(event)}`, ""],
   "import.finished": () => ["imported a plan", ""],
@@ -100,7 +110,7 @@ const sentence = (/** @type {OutboxEvent} */ event) =>
 const TONES = { "task.deleted": "bad", "task.ready": "good", "task.locked": "work" };
 
 function toneOf(/** @type {OutboxEvent} */ event) {
-  if (["lock_expired", "unconfirmed", "forced"].includes(event.reason)) return "bad";
+  if (["lock_expired", "unconfirmed", "forced", "stopped"].includes(event.reason)) return "bad";
   if (event.type === "task.status_changed") return event.status === "DONE" ? "good" : `to-${event.status}`;
   return TONES[event.type] ?? "";
 }

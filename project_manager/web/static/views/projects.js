@@ -14,6 +14,7 @@ import { Empty, RelativeTime } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 import { ProjectKnowledge, useKnowledgeCounts } from "../ui/knowledge.js";
 import { Markdown } from "../ui/markdown.js";
+import { MessageButton } from "./page/messages.js";
 import { PauseButton } from "./page/pauses.js";
 
 /** @type {Status[]} */
@@ -158,6 +159,7 @@ function Project(/** @type {ProjectProps} */ { project, numbers, known, writer }
         <button type="button" class="small" onClick=${() => archive(project)}>
           ${project.archived_at ? "Unarchive" : "Archive"}
         </button>
+        <${MessageButton} target=${{ to_project: project.id }} name=${`project ${project.name}`} />
         <${PauseButton} scope="project" id=${project.id} name=${`project ${project.name}`} />
       <//>`}
     </header>

@@ -7,6 +7,7 @@ import { state, useStore } from "../../state/store.js";
 import { loadAgents } from "../../state/sync.js";
 import { showError } from "../../state/toasts.js";
 import { Avatar, Empty, LockChip, RelativeTime, TaskLink } from "../../ui/chips.js";
+import { MessageButton, RecentMessages } from "../page/messages.js";
 import { PauseButton } from "../page/pauses.js";
 import { Lanes } from "./lanes.js";
 
@@ -73,6 +74,7 @@ function AgentRow(/** @type {{ agent: AgentView, tasks: Task[], now: number }} *
         </p>
       </div>
       <span class=${`agent-state ${condition}`} title=${meaning}>${name}</span>
+      <${MessageButton} target=${{ to_agent: agent.id }} name=${`agent ${agent.id}`} />
       <${PauseButton} scope="agent" id=${agent.id} name=${`agent ${agent.id}`} />
     </div>
     ${tasks.length > 0 && html`<ul class="agent-tasks">
@@ -111,7 +113,7 @@ export function Agents() {
       ? html`<${Empty} title="No agents yet">
         <p>Point an MCP client at <code>/mcp</code> on this port, or run <code>project-manager mcp</code>.</p>
       <//>`
-      : html`<${Lanes} />
+      : html`<${RecentMessages} /><${Lanes} />
         <ul class="agents" data-testid="agents">
           ${agents.map((agent) => html`<${AgentRow} key=${agent.id} agent=${agent} tasks=${held.get(agent.id) ?? []}
               now=${serverNow()} />`)}

@@ -19,7 +19,7 @@ const ROWS_LISTED = 200;
 const SLACK_MS = 15_000;
 
 // Outcomes that the agent did not choose are hatched, because colour must not be the only difference.
-const HATCHED = new Set(["failed", "expired", "unconfirmed", "forced", "deleted", "unknown"]);
+const HATCHED = new Set(["failed", "expired", "unconfirmed", "forced", "stopped", "deleted", "unknown"]);
 const UNKNOWN = "unknown";
 /** @type {Record<string, string>} */
 const NAMES = { ...OUTCOME_NAMES, [UNKNOWN]: "unknown" };

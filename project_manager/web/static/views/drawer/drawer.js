@@ -18,6 +18,7 @@ import { Icon, StatusIcon } from "../../ui/icons.js";
 import { Assumptions, TaskKnowledge } from "../../ui/knowledge.js";
 import { Markdown } from "../../ui/markdown.js";
 import { returnFocus } from "../board/column.js";
+import { MessageButton } from "../page/messages.js";
 import { PauseButton } from "../page/pauses.js";
 import { History } from "./history.js";
 import { Lease } from "./lease.js";
@@ -227,7 +228,10 @@ function Body(/** @type {{ task: Task }} */ { task }) {
     <${Breadcrumbs} task=${task} />
     <h2 id="task-name" dir="auto">${task.name}</h2>
     <${ReadinessPanel} task=${task} />
-    <div class="row"><${PauseButton} scope="task" id=${task.id} name=${`task #${task.id}`} /></div>
+    <div class="row">
+      ${task.lock && html`<${MessageButton} target=${{ to_task: task.id }} name=${`the holder of #${task.id}`} />`}
+      <${PauseButton} scope="task" id=${task.id} name=${`task #${task.id}`} />
+    </div>
     <${Submission} task=${task} />
     <${Decisions} task=${task} />
     <${Tabs} task=${task} />

@@ -122,5 +122,5 @@ export function needsCount(/** @type {State} */ now) {
     const count = needsOf(now).reduce((sum, { tasks }) => sum + tasks.length, 0);
     memory = { key, count };
   }
-  return memory.count;
+  return memory.count + now.messages.length;
 }

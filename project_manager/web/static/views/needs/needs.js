@@ -12,6 +12,7 @@ import { Attempts } from "../../ui/attempts.js";
 import { Empty, LockChip, Priority } from "../../ui/chips.js";
 import { Icon, StatusIcon } from "../../ui/icons.js";
 import { LatestLogEntry } from "../../ui/latest_log_entry.js";
+import { WaitingMessages } from "../page/messages.js";
 import { hasCancelled, isOverdue, needsOf, waitingSince } from "./groups.js";
 import { lastInputWasKeyboard, usePointerGuard, useStableList } from "./stable_list.js";
 import { NeedRounds, NeedSubmission } from "./submission.js";
@@ -192,6 +193,7 @@ export function Needs() {
   useStore((now) => now.revision.tasks + now.revision.plans);
   useStore((now) => now.route.project);
   const writer = useStore((now) => canWrite(now.session));
+  const messages = useStore((now) => now.messages.length);
   useStore((now) => now.session?.max_attempts);
   const { groups, newCount, renewable, renew, frame, handlers } = useStableList(needsOf(state));
   const { watch, isMisclick } = usePointerGuard();
@@ -212,7 +214,8 @@ export function Needs() {
         </button>`}
       </span>
     </div>
-    ${groups.length === 0 && html`<${Empty} title="Nothing waits for you">
+    <${WaitingMessages} />
+    ${groups.length === 0 && messages === 0 && html`<${Empty} title="Nothing waits for you">
       <p><${Icon} name="check" /> Reviews, blocked tasks and lost leases will appear here.</p>
     <//>`}
     ${groups.map(({ group, rows }) => html`<${Group} key=${group.id} group=${group} rows=${rows} writer=${writer}

@@ -17,6 +17,7 @@ import { Drawer } from "../drawer/drawer.js";
 import { VIEWS } from "../views.js";
 import { StaleBanner, UpdateBanner } from "./connection.js";
 import { NotFound, notFoundIn } from "./not_found.js";
+import { MessageForm } from "./messages.js";
 import { PauseBanner, PauseForm } from "./pauses.js";
 import { SignIn, SignInAgain } from "./signin.js";
 import { TopBar } from "./topbar.js";
@@ -32,6 +33,7 @@ const DIALOGS = {
   moveComment: MoveCommentDialog,
   pause: PauseForm,
   policy: PolicyForm,
+  message: MessageForm,
 };
 
 function Dialogs() {

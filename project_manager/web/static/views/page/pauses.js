@@ -17,8 +17,8 @@ function PauseLine(/** @type {{ pause: PauseView, operator: boolean }} */ { paus
   return html`<div class="banner pause" data-testid="pause">
     <${Icon} name="pause" />
     <span>
-      <b>${targetOf(pause)}</b> is paused by <bdi>${pause.author}</bdi> <${RelativeTime} at=${pause.created_at} />${
-        pause.reason && html`: <span dir="auto">${pause.reason}</span>`}
+      <b>${targetOf(pause)}</b> is ${pause.stopped ? "stopped" : "paused"} by <bdi>${pause.author}</bdi>${" "}
+      <${RelativeTime} at=${pause.created_at} />${pause.reason && html`: <span dir="auto">${pause.reason}</span>`}
     </span>
     ${operator && html`<button type="button" class="small" onClick=${() => endPause(pause)}
         aria-label=${`Resume: ${targetOf(pause)}`} data-testid="resume">Resume</button>`}
