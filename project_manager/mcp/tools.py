@@ -24,6 +24,7 @@ from project_manager.mcp import compat
 from project_manager.mcp.arguments import ParsedArguments, ToolArguments, split_ack
 from project_manager.mcp.callers import Context, actor_of, caller_of, connected, request_id_of
 from project_manager.mcp.connections import AGENT_ID, ClientNames, client_in, connection_in
+from project_manager.mcp.elicitation import ASK, Elicitation, InputRequired
 from project_manager.mcp.profiles import NO_PROFILE, Dialect, ToolProfile, profile_of
 from project_manager.mcp.results import pruned, shorten
 from project_manager.mcp.schemas import LISTED_ALL, Listing, input_schema
@@ -92,6 +93,7 @@ class Tools:
         self._stdio = replace(stdio, memory=f"stdio:{token_hex(16)}")
         self._runtime = runtime
         self._draining = draining
+        self._elicitation = Elicitation(runtime, draining)
         self._profile = ToolProfile(runtime.settings.mcp_tools, runtime.settings.mcp_schema)
         self._callable = {operation.name: operation for operation in OPERATIONS if operation.tool is not None}
         self._arguments = {name: ToolArguments(operation) for name, operation in self._callable.items()}
@@ -111,15 +113,20 @@ class Tools:
         return {"type": "object"} if name in self._callable else None
 
     def is_immediate(self, name: str, arguments: Arguments) -> bool:
-        """Return whether the call is not a long poll, and so sends no notifications before its response."""
+        """Return whether the call sends no message before its response. A long poll and a question send some."""
         operation = self._callable.get(name)
-        return operation is None or operation.waits is None or not operation.waits.is_requested(arguments)
+        if operation is None or operation.name == ASK:
+            return operation is None
+        return operation.waits is None or not operation.waits.is_requested(arguments)
 
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
         """Run a call that arrives through the SDK."""
         call = ToolCall(params.name, params.arguments or {}, self._profile_of(ctx), ctx.protocol_version)
         caller = caller_of(ctx, connected(ctx, self.client_names, self._stdio))
-        return (await self._call_tool(call, caller, ctx)).result()
+        try:
+            return (await self._call_tool(call, caller, ctx)).result()
+        except InputRequired as required:
+            return required.result
 
     async def call_directly(self, scope: Scope, version: str, params: Mapping[str, Any]) -> Outcome:
         """Run a call that sends no notifications, directly from its HTTP request and without the SDK."""
@@ -149,12 +156,17 @@ class Tools:
             outcome = error.code
             named = _is_fixed(caller.connection, caller.actor) or given.get(operation.acts_as) is not None
             return error_result(error, named=named, hint=_ignored_hint(operation, reading.ignored))
+        except InputRequired:
+            outcome = "input_required"
+            raise
         finally:
             self._runtime.metrics.mcp_call(operation.name, call.version, outcome, monotonic() - began)
 
     async def _run(
         self, operation: Operation, arguments: Arguments, caller: Caller, ctx: Context | None
     ) -> OperationResult:
+        if ctx is not None and operation.name == ASK:
+            arguments = await self._elicitation.with_answer(ctx, arguments, caller)
         work = self._runtime.run(operation, arguments, caller)
         if ctx is None or operation.waits is None or not operation.waits.is_requested(arguments):
             return await work
