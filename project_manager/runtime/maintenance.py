@@ -74,17 +74,10 @@ async def delete_expired(database: Database, *, event_days: int) -> None:
     delete_messages = partial(messages.delete_older, limit=DELETE_BATCH_SIZE)
     await delete("delete_messages", delete_messages, event_age, DELETE_BATCH_SIZE)
     await delete("delete_lease_history", lease_history.delete_older, event_age, DELETE_BATCH_SIZE)
-    await _maintain_paths(database)
-
-
-async def _maintain_paths(database: Database) -> None:
-    """Delete the globs that no task uses, and end the reservations of leases that a previous release has ended."""
-    await database.writer.run("end_stale_reservations", paths.end_stale, SYSTEM, "")
-    retire = partial(paths.retire, limit=DELETE_BATCH_SIZE)
-    while await database.writer.run("retire_globs", retire, SYSTEM, "") >= DELETE_BATCH_SIZE:
-        pass
 
 
 def _delete_old_events(tx: Tx, before: int) -> int:
     instances.delete_expired(tx)
+    paths.end_stale(tx)
+    paths.retire(tx, DELETE_BATCH_SIZE)
     return retention.delete_old_events(tx, before)
