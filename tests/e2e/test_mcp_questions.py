@@ -255,6 +255,22 @@ async def test_the_shutdown_ends_a_question_and_changes_nothing(desk: Desk, tran
     await desk.assert_held(asked)
 
 
+async def test_a_revoked_access_ends_a_question_and_changes_nothing(desk: Desk) -> None:
+    user, asked, answers = Silent(), await desk.claimed(), list[str]()
+    async with desk.agent("/mcp", "legacy", user) as agent, anyio.create_task_group() as tasks:
+
+        async def ask() -> None:
+            answers.append(await agent.fails("ask", **asked))
+
+        tasks.start_soon(ask)
+        await soon(user.asked)
+        await desk.run("create_token", name="first", role="operator")  # from now on, every call needs a token
+        with anyio.fail_after(TIMEOUT):
+            await soon(user.ended)
+    assert answers[0].startswith("UNAUTHORIZED")
+    await desk.assert_held(asked)
+
+
 @pytest.mark.parametrize("mode", MODES)
 async def test_nobody_is_asked_in_vain(desk: Desk, mode: str) -> None:
     user, asked = User(), await desk.claimed()
