@@ -238,7 +238,7 @@ def _routes(operation: Operation) -> str:
 def _tool(operation: Operation) -> str:
     if operation.tool is None:
         return "no"
-    return "yes" if operation.tool.profile is Profile.CORE else "*all*"
+    return "*all*" if operation.tool.profile is Profile.ALL else "yes"
 
 
 def _code(words: Iterable[str]) -> str:

@@ -81,9 +81,9 @@ PROMPTS = (
         "Review a task",
         "Check a task in REVIEW against its acceptance criteria.",
         (PromptArgument(name="task_id", description="id of the task", required=True),),
-        "Review task {task_id}. Claim it with acquire_task_lock. Check each acceptance criterion against the work "
-        "itself, not against the log. Write your findings with add_task_log (kind=evidence). If all criteria are met: "
-        "update_task_status DONE. If not: state exactly what is missing and set it back to TODO.",
+        "Review task {task_id}. Read its submission with get_task_details. Check each acceptance criterion against the "
+        "work itself, not against the log. Then call review_task with the digest of the submission: approved if all "
+        "criteria are met, else changes_requested, and state exactly what is missing.",
         lambda given: uri_of(Resource.TASK, given["task_id"].strip()),
     ),
     Prompt(

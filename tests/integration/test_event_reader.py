@@ -214,7 +214,7 @@ async def test_a_commit_of_another_instance_costs_this_one_no_batch_and_its_leas
     tasks = [(await neighbour.create_task(f"task {number}"))["id"] for number in range(20)]
     lease = await neighbour.claim(tasks[0], "ann")
     with anyio.fail_after(TIMEOUT):
-        while writer._next_due != parse_rfc3339(lease["expires_at"]):
+        while writer._others_due != parse_rfc3339(lease["expires_at"]):
             await anyio.lowlevel.checkpoint()
     assert writer._session not in batches
     async with api.runtime.follow(await neighbour.last_seq()) as events:

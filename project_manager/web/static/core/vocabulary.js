@@ -35,6 +35,8 @@ export const LOG_KIND_NAMES = {
   progress: "Progress",
   handoff: "Handoff",
   evidence: "Evidence",
+  question: "Question",
+  answer: "Answer",
   system: "System",
 };
 
