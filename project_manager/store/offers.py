@@ -29,9 +29,13 @@ _last_seen = func.coalesce(
     select(agents.c.last_seen_at).where(agents.c.id == tasks.c.offered_to).scalar_subquery(), literal_column("0")
 ) + literal_column(str(SEEN_WITHIN_MS))
 _end = case((_last_seen < tasks.c.offered_until, _last_seen), else_=tasks.c.offered_until)
-NEXT_END = select(func.min(_end)).where(_offered)
+# Without the order, a server with no statistics expects many such tasks, and reads the table.
+_ends = select(_end.label("ends_at")).where(_offered).order_by(tasks.c.offered_to).limit(literal_column("10000"))
+NEXT_END = select(func.min(_ends.subquery("offer").c.ends_at))
 """The earliest end of an offer, if its agent makes no further call."""
-_ENDED = Statement(select(tasks.c.id).where(_offered, _end <= bindparam("now", type_=Number)).order_by(tasks.c.id))
+_ENDED = Statement(
+    select(tasks.c.id).where(_offered, _end <= bindparam("now", type_=Number)).order_by(tasks.c.offered_to).limit(256)
+)
 _OF_AGENT = Statement(select(tasks.c.id).where(tasks.c.offered_to == bindparam("agent")).order_by(tasks.c.id))
 
 

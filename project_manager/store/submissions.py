@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, func, insert, select, update
+from sqlalchemy import Select, Text, bindparam, func, insert, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.evidence import Evidence, Source
@@ -55,7 +55,7 @@ _SET_CURRENT = Statement(
 )
 _SET_REVIEW = Statement(
     update(submissions)
-    .where(_c.id == bindparam("submission_id"), _c.verdict.is_not_distinct_from(bindparam("read_verdict")))
+    .where(_c.id == bindparam("submission_id"), _c.verdict.is_not_distinct_from(bindparam("read_verdict", type_=Text)))
     .values(bindparams(*_REVIEW))
     .returning(*_COLUMNS)
 )

@@ -45,6 +45,7 @@ IDS = {
     "task_id",
     "depends_on_id",
     "other_id",
+    "glob_id",
     "knowledge_id",
     "assumption_id",
     "message_id",

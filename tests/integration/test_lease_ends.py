@@ -1,14 +1,17 @@
 """Expired leases, failed attempts, and statuses that are set in a single call."""
 
-from dataclasses import replace
+from threading import Event
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import LockHeld, NotReady, ProjectManagerError, StaleFence
 from tests.integration.claimed_task import claimed_task
 from tests.integration.invariants import check
-from tests.operations_client import OperationsClient
+from tests.operations_client import TIMEOUT, OperationsClient
+from tests.stored_rows import address_of, rows, snapshot
 
 # expiry
 
@@ -195,14 +198,21 @@ async def test_a_failed_write_is_rolled_back(api: OperationsClient) -> None:
     assert rfc3339(api.clock.now()) < lock["expires_at"]
 
 
-async def test_a_read_of_another_thread_from_before_a_claim_does_not_delay_the_expiry(
-    api: OperationsClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_read_of_another_thread_from_before_a_claim_does_not_delay_the_expiry(api: OperationsClient) -> None:
     task = await api.create_task()
-    await api.claim(task["id"], "ann", ttl_seconds=10)
-    writer = api.runtime.database.writer
-    with monkeypatch.context() as patched:
-        patched.setattr(writer, "_hooks", replace(writer._hooks, next_due=lambda tx: None))
-        await api.runtime.read("others_committed", writer.others_committed)
+    has_begun, has_claimed = Event(), Event()
+
+    def read() -> None:
+        with snapshot(address_of(api.runtime)) as before:
+            rows(before, "SELECT * FROM tasks")  # the snapshot begins with the first read
+            has_begun.set()
+            assert has_claimed.wait(TIMEOUT)
+            api.runtime.database.writer.others_committed(before)
+
+    async with anyio.create_task_group() as threads:
+        threads.start_soon(anyio.to_thread.run_sync, read)
+        await anyio.to_thread.run_sync(has_begun.wait, TIMEOUT)
+        await api.claim(task["id"], "ann", ttl_seconds=10)
+        has_claimed.set()
     await api.advance(10)
     assert (await api.events())[-1]["type"] == "task.ready"
