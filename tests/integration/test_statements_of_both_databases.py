@@ -27,6 +27,8 @@ NUMBER = "int8"
 TEXTS = {"bytea", "json", "text", "tsquery", "tsvector", "varchar"}
 """Types of parameters that get a text or bytes. The driver leaves the type of a text to the server."""
 TEXT_PARAMETERS = {
+    "globs",
+    "read_verdict",
     *("agent", "asked", "changed", "facts", "holder", "ids", "instance", "label_merged", "lock_from", "new_epoch"),
     *("phrases", "project_ids", "q", "q_among", "q_merged", "read_holder", "statuses", "texts", "types", "waiter_ids"),
     "words",

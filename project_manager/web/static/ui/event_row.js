@@ -16,6 +16,8 @@ const NOTES = {
   progress: "reported progress on",
   handoff: "left a handoff note on",
   evidence: "added evidence to",
+  question: "asked about",
+  answer: "answered a question about",
   system: "made a note on",
 };
 /** @type {Record<string, [before: string, after: string]>} */
