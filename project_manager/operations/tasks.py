@@ -24,7 +24,7 @@ from project_manager.domain.task_fields import CLEARABLE
 from project_manager.operations.definition import LEASE_ERRORS, READS, WRITES, Hints, Operation, Profile, Tool
 from project_manager.schemas import tasks as schemas
 from project_manager.schemas.views import DeletedView, Page
-from project_manager.services import listing, paths, statuses, tasks
+from project_manager.services import listing, paths, statuses, task_details, tasks
 
 TASKS = (
     Operation(
@@ -119,7 +119,7 @@ TASKS = (
     ),
     Operation(
         "get_task_details",
-        tasks.details,
+        task_details.details,
         schemas.GetTaskDetails,
         schemas.TaskDetailsView,
         http="GET /api/tasks/{task_id}/details",

@@ -13,6 +13,7 @@ from project_manager.schemas import fields
 from project_manager.schemas.assumptions import ASSUMPTIONS_ALIAS, AssumptionView, NotedView, TagTexts
 from project_manager.schemas.commands import AgentRead, Command, IdempotentCommand, Leased, Paged, Scoped, any_as_none
 from project_manager.schemas.logs import LogView, SubmittedEvidence
+from project_manager.schemas.questions import QuestionView
 from project_manager.schemas.reviews import CriterionView, SubmissionView
 from project_manager.schemas.views import NamedView
 
@@ -294,7 +295,7 @@ class TaskDetailsView:
     """A task in full: its project and epic, dependencies, dependents, parent and subtasks, and the newest assumptions
     and log entries. `progress` has the numbers of subtasks, or null without any. `assumptions_total` is the number of
     all assumptions. `criteria` are those of the task with their evidence. `submission` is the newest one. `missing` is
-    what the policy of the project still demands for DONE.
+    what the policy of the project still demands for DONE. `question` is the open one.
     """
 
     task_id: int
@@ -313,6 +314,7 @@ class TaskDetailsView:
     criteria: list[CriterionView] = field(default_factory=list)
     submission: SubmissionView | None = None
     missing: list[str] = field(default_factory=list)
+    question: QuestionView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,22 +10,18 @@ from project_manager.domain.errors import ExternalKeyTaken, HasDependents, Inval
 from project_manager.domain.events import TaskCreated, TaskDeleted, TaskUpdated
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, lock_held_error
-from project_manager.domain.limits import ID_MAXIMUM, LINKS
+from project_manager.domain.limits import LINKS
 from project_manager.domain.policies import parse
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import EDITABLE, PLAIN
 from project_manager.schemas import tasks as schemas
-from project_manager.schemas.views import DeletedView, NamedView
+from project_manager.schemas.views import DeletedView
 from project_manager.services import (
     assumptions,
-    budget,
-    evidence,
     lookup,
     paths,
     pauses,
-    policies,
     reservations,
-    reviews,
     serializers,
     subtasks,
     transitions,
@@ -33,8 +29,7 @@ from project_manager.services import (
 from project_manager.services.authorization import check_no_other_holder, check_write, renew_on_write
 from project_manager.services.serializers import lease_of
 from project_manager.services.statuses import StatusChange, change_status
-from project_manager.store import bulk, links, logs, meta, submissions, tasks
-from project_manager.store import subtasks as store_subtasks
+from project_manager.store import bulk, links, meta, tasks
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -241,51 +236,6 @@ def _emit_conflict_change(tx: Tx, other: TaskRow, task_id: int) -> None:
 def get(tx: Tx, command: schemas.GetTask) -> schemas.TaskView:
     """Read one task: fields, lock, whether it is ready and why not."""
     return serializers.task(tx, lookup.task(tx, command.task_id))
-
-
-def details(tx: Tx, command: schemas.GetTaskDetails) -> schemas.TaskDetailsView:
-    """Read a task in full: description, criteria, dependencies, dependents, subtasks, and its log.
-
-    The log is newest first, and includes handoff notes and failed attempts of others. before=logs_before returns older
-    entries.
-    """
-    row = lookup.task(tx, command.task_id)
-    project = lookup.project(tx, row.project_id)
-    epic = None if row.epic_id is None else lookup.epic(tx, row.epic_id)
-    entries, has_more = logs.newest(tx, row.id, command.log_limit, before=command.before or ID_MAXIMUM)
-    tokens = command.budget_tokens
-    room = tokens and budget.characters(tokens)
-    included = budget.within(entries, room, budget.size_of_log)
-    assumed = assumptions.for_task(tx, row.id, room=room and room // 4)
-    return schemas.TaskDetailsView(
-        task_id=row.id,
-        task=serializers.task(tx, row),
-        project=NamedView(project.id, project.name),
-        epic=None if epic is None else NamedView(epic.id, epic.name),
-        dependencies=serializers.links(tasks.named(tx, links.dependencies_of(tx, row.id))),
-        dependents=serializers.links(links.dependents_of(tx, row.id)),
-        parent=None if row.parent_id is None else next(iter(serializers.links(tasks.named(tx, [row.parent_id]))), None),
-        subtasks=serializers.links(store_subtasks.named(tx, row.id)),
-        progress=serializers.progress(store_subtasks.progress_of(tx, [row.id]).get(row.id)),
-        assumptions=assumed.items,
-        assumptions_total=assumed.total,
-        logs=[serializers.log(entry) for entry in included],
-        logs_before=included[-1].id if included and (has_more or len(included) < len(entries)) else None,
-        **_review_fields(tx, row),
-    )
-
-
-def _review_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
-    """Return the evidence by criterion, the newest submission, and what the policy still demands for DONE."""
-    submitted, _ = submissions.newest(tx, row.id, 1, before=ID_MAXIMUM)
-    work = policies.current_work(tx, row, fence=row.fence)
-    entries = submissions.evidence_of(tx, row.id)
-    is_done = row.status == Status.DONE
-    return {
-        "criteria": evidence.by_criterion(tx, row, entries, work),
-        "submission": reviews.view(row, submitted[0]) if submitted else None,
-        "missing": [] if is_done else policies.missing_of(tx, row, parse(row.policy), work),
-    }
 
 
 def update(tx: Tx, command: schemas.UpdateTask) -> schemas.TaskView:

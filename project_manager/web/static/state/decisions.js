@@ -1,5 +1,6 @@
 // The decisions of the user about a waiting task, for the list of tasks that need attention and the task panel.
 import { changeTask, moveTask, nameOf } from "./actions.js";
+import { hasQuestion } from "./questions.js";
 import { accept, sendBack } from "./reviews.js";
 import { state } from "./store.js";
 import { toast } from "./toasts.js";
@@ -15,6 +16,8 @@ export const ACCEPT = { name: "Accept", primary: true, act: accept };
 /** @type {Decision} */
 export const SEND_BACK = { name: "Send back", act: sendBack };
 export const UNBLOCK = move("TODO", "Unblock", true);
+/** @type {Decision} */
+export const UNBLOCK_UNANSWERED = move("TODO", "Unblock without an answer");
 export const REQUEUE = { name: "Requeue", primary: true, act: requeue };
 export const CANCEL = move("CANCELLED", "Cancel");
 export const BLOCK = move("BLOCKED", "Block");
@@ -73,6 +76,7 @@ export const needsVerdictOfPerson = (/** @type {Task} */ task) =>
 export function decisionsOf(/** @type {Task} */ task) {
   if (task.status === "REVIEW") return [ACCEPT, SEND_BACK];
   if (needsVerdictOfPerson(task)) return [UNBLOCK, MARK_DONE, CANCEL];
+  if (hasQuestion(task)) return [UNBLOCK_UNANSWERED, CANCEL];
   if (isAtCap(task) && (task.status === "BLOCKED" || task.status === "TODO")) return [REQUEUE, CANCEL];
   if (task.status === "BLOCKED") return [UNBLOCK, CANCEL];
   return [];

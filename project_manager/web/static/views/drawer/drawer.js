@@ -23,6 +23,7 @@ import { PauseButton } from "../page/pauses.js";
 import { History } from "./history.js";
 import { Lease } from "./lease.js";
 import { Log } from "./log.js";
+import { Question } from "./question.js";
 import { Criteria, Offer, Submission } from "./review.js";
 import { ParentLink, Subtasks } from "./subtasks.js";
 
@@ -80,8 +81,9 @@ function ReadinessPanel(/** @type {{ task: Task }} */ { task }) {
 function Decisions(/** @type {{ task: Task }} */ { task }) {
   const writer = useStore((now) => canWrite(now.session));
   const decisions = writer ? decisionsOf(task) : [];
-  if (decisions.length === 0) return null;
-  return html`${needsVerdictOfPerson(task) && html`<p class="warn-line" data-testid="rounds-reached">
+  if (decisions.length === 0) return html`<${Question} task=${task} />`;
+  return html`<${Question} task=${task} />
+  ${needsVerdictOfPerson(task) && html`<p class="warn-line" data-testid="rounds-reached">
       <${Icon} name="warn" />${roundsWords(task)}
     </p>`}
   <div class="row" role="group" aria-label="Decision" data-testid="decisions">

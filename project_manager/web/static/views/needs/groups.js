@@ -4,9 +4,10 @@ import { isPast } from "../../core/due.js";
 import { CLOSED, isWithoutHolder } from "../../core/vocabulary.js";
 import {
   ACCEPT, BLOCK, CANCEL, DROP_CANCELLED, MARK_DONE, MOVE_TO_TODO, POSTPONE, REQUEUE, RESET_ATTEMPTS, SEND_BACK, UNBLOCK,
-  isAtCap, needsVerdictOfPerson,
+  UNBLOCK_UNANSWERED, isAtCap, needsVerdictOfPerson,
 } from "../../state/decisions.js";
 import { testOf } from "../../state/filters.js";
+import { hasQuestion } from "../../state/questions.js";
 import { state } from "../../state/store.js";
 
 export const hasCancelled = (/** @type {Task} */ task) => task.cancelled_dependencies?.length > 0;
@@ -34,6 +35,10 @@ const GROUPS = [
     id: "rounds", title: "Changes requested too often",
     explain: "Reviewers requested changes as often as the policy allows. Unblock it for another round, or end it.",
     from: ["BLOCKED"], test: needsVerdictOfPerson, actions: [UNBLOCK, MARK_DONE, CANCEL],
+  },
+  {
+    id: "questions", title: "Questions", explain: "Agents that wait for an answer. The first answer counts.",
+    from: ["BLOCKED"], test: hasQuestion, actions: [UNBLOCK_UNANSWERED, CANCEL],
   },
   {
     id: "attempts", title: "Failed too often",

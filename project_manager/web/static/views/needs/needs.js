@@ -5,6 +5,7 @@ import { bidiIsolate, duration, fullTime } from "../../core/format.js";
 import { cx, html, useEffect, useLayoutEffect, useRef, useState } from "../../core/html.js";
 import { onKeys } from "../../core/keyboard.js";
 import { STATUS_NAMES, canWrite } from "../../core/vocabulary.js";
+import { hasQuestion } from "../../state/questions.js";
 import { follow, hrefOf } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
 import { toast } from "../../state/toasts.js";
@@ -12,6 +13,7 @@ import { Attempts } from "../../ui/attempts.js";
 import { Empty, LockChip, Priority } from "../../ui/chips.js";
 import { Icon, StatusIcon } from "../../ui/icons.js";
 import { LatestLogEntry } from "../../ui/latest_log_entry.js";
+import { Question } from "../drawer/question.js";
 import { WaitingMessages } from "../page/messages.js";
 import { hasCancelled, isOverdue, needsOf, waitingSince } from "./groups.js";
 import { lastInputWasKeyboard, usePointerGuard, useStableList } from "./stable_list.js";
@@ -76,6 +78,15 @@ function Outcome(/** @type {{ task: Task, deleted: boolean, actions: Decision[] 
   </span>`;
 }
 
+/** The texts of a row: the submission, and the question or the latest log entry. `shown` is the task of the row. */
+function Words(/** @type {{ task: Task, shown: Task, fixed: boolean }} */ { task, shown, fixed }) {
+  const part = hasQuestion(shown) ? Question : LatestLogEntry;
+  return html`
+    ${shown.status === "REVIEW" && html`<${NeedSubmission} task=${task} fixed=${fixed} />`}
+    <${part} task=${task} fixed=${fixed} />
+  `;
+}
+
 function Need(/** @type {NeedProps} */ { row, actions, writer, words, isMisclick }) {
   const { task, before, gone, deleted } = row;
   const fixed = gone || state.pending.has(task.id);
@@ -102,8 +113,7 @@ function Need(/** @type {NeedProps} */ { row, actions, writer, words, isMisclick
             class=${action.primary ? "small primary" : "small"} aria-label=${`${action.name}: #${task.id} ${task.name}`}
             onClick=${(event) => act(event, action)}>${action.name}</button>`)}
       </span>`}
-    ${words && (gone ? before : task).status === "REVIEW" && html`<${NeedSubmission} task=${task} fixed=${fixed} />`}
-    ${words && html`<${LatestLogEntry} task=${task} fixed=${fixed} />`}
+    ${words && html`<${Words} task=${task} shown=${gone ? before : task} fixed=${fixed} />`}
   </li>`;
 }
 
