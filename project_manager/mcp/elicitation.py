@@ -61,7 +61,7 @@ class Elicitation:
     async def with_answer(self, ctx: Context, arguments: Arguments, caller: Caller) -> Arguments:
         """Return the arguments of `ask`, with the answer of the user if there is one.
 
-        The lease is renewed first, because the answer is recorded only for its holder. If that fails, nobody is asked.
+        The lease is renewed first, because the answer is recorded only for its holder. If that fails, the user is not asked.
         Raises InputRequired, ShuttingDown and Unauthorized.
         """
         if not _can_ask_user(ctx) or arguments.get(_CLIENT_ANSWER) is not None:

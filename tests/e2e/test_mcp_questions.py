@@ -272,7 +272,7 @@ async def test_a_revoked_access_ends_a_question_and_changes_nothing(desk: Desk) 
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_nobody_is_asked_in_vain(desk: Desk, mode: str) -> None:
+async def test_no_user_is_asked_in_vain(desk: Desk, mode: str) -> None:
     user, asked = User(), await desk.claimed()
     async with desk.agent("/mcp", mode, user) as agent:
         stale = await agent.fails("ask", **{**asked, "fence": asked["fence"] + 1})
