@@ -1,4 +1,4 @@
-"""Policies of projects: what a task needs before it can be DONE."""
+"""Policies of projects: the rules that a task has to meet before it can be DONE."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -103,7 +103,7 @@ class Work(NamedTuple):
 
 
 def missing(policy: Policy, criteria: Sequence[str], evidence: Collection[Evidence], work: Work) -> list[str]:
-    """Return what the work lacks for DONE under the policy, in words. An empty list means that nothing is missing."""
+    """Return the parts that the work lacks for DONE under the policy, in words. An empty list allows DONE."""
     return [*_missing_evidence(policy.evidence, criteria, evidence, work), *_missing_review(policy, work)]
 
 

@@ -1,4 +1,4 @@
-"""Policies of projects: whether a task may become DONE, and what is missing."""
+"""Policies of projects: check whether a task may become DONE, and list the missing parts."""
 
 from collections.abc import Collection
 
@@ -21,10 +21,11 @@ _HINTS = {
 }
 
 
-def completed_by(tx: Tx, row: TaskRow, work: Work, *, forced: bool = False) -> str | None:
-    """Return what satisfies the policy when the task becomes DONE, or None without a policy.
+def check_done(tx: Tx, row: TaskRow, work: Work, *, forced: bool = False) -> str | None:
+    """Check the policy for a task that becomes DONE, and return the value of `completed_by`.
 
-    With `forced`, an operator overrides the policy, and the log says so. Raises PolicyUnmet.
+    It is `review` or `evidence`, or None without a policy. With `forced`, an operator overrides an unmet policy: the
+    value is `force`, and the log has an entry about it. Raises PolicyUnmet.
     """
     policy = parse(row.policy)
     if policy.is_empty or row.status == Status.DONE:
@@ -39,7 +40,7 @@ def completed_by(tx: Tx, row: TaskRow, work: Work, *, forced: bool = False) -> s
 
 
 def missing_of(tx: Tx, row: TaskRow, policy: Policy, work: Work) -> list[str]:
-    """Return what the work lacks for DONE under the policy."""
+    """Return the parts that the work lacks for DONE under the policy, in words."""
     entries: Collection[Evidence] = ()
     if policy.evidence is not EvidenceRule.NONE:
         entries = submissions.evidence_of(tx, row.id)

@@ -228,27 +228,27 @@ def _already_reviewed_error(submission: SubmissionRow) -> AlreadyReviewed:
 
 
 def _apply(tx: Tx, row: TaskRow, submission: SubmissionRow) -> tuple[TaskRow, list[str]]:
-    """Apply the verdict to the task. Return the task, and what it still lacks for DONE after an approval."""
+    """Apply the verdict to the task. Return the task, and the parts that an approved task still lacks for DONE."""
     if submission.verdict == ReviewVerdict.APPROVED:
         return _complete(tx, row, submission)
-    most = parse(row.policy).max_review_rounds
+    limit = parse(row.policy).max_review_rounds
     reasons = Reasons(rework_id=submission.id)
-    if submissions.reworks(tx, row.id) >= most:
+    if submissions.reworks(tx, row.id) >= limit:
         updated = _leave_review(tx, row, Status.BLOCKED, reasons._replace(blocked_by=REVIEW_ROUNDS))
-        transitions.note_by_system(tx, row, f"changes requested {most} times: BLOCKED until a person decides")
+        transitions.note_by_system(tx, row, f"changes requested {limit} times: BLOCKED until a person decides")
         return updated, []
     updated = _leave_review(tx, row, Status.TODO, reasons)
     return offers.offer(tx, updated, submission.author, OfferReason.REWORK), []
 
 
 def _complete(tx: Tx, row: TaskRow, submission: SubmissionRow) -> tuple[TaskRow, list[str]]:
-    """Set DONE if the policy is met. Return the task, and what it still lacks."""
+    """Set DONE if the policy is met. Return the task, and the missing parts."""
     policy = parse(row.policy)
     work = policies.work_of(submission)
     missing = policies.missing_of(tx, row, policy, work)
     if missing:
         return _end_review_lease(tx, row), missing
-    by = policies.completed_by(tx, row, work)
+    by = policies.check_done(tx, row, work)
     return _leave_review(tx, row, Status.DONE, Reasons(completed_by=by)), []
 
 

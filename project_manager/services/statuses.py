@@ -134,11 +134,7 @@ def _set_status(tx: Tx, row: TaskRow, change: StatusChange) -> TaskRow:
     if tx.actor.is_agent and not change.force:  # before the no-op below, so that a lost lease is reported in any case
         check_status_without_lease(tx, row)
         pauses.check_status_without_lease(tx, row)
-    if (
-        target.value == row.status
-        and change.blocked_by is None
-        and not (target is Status.REVIEW and (change.has_work or row.submission_id is None))
-    ):
+    if _changes_nothing(row, change):
         return row
     if tx.actor.is_agent and target in _REQUIRES_READINESS and Status(row.status) not in CLOSED:
         why = blockers(serializers.readiness_input(tx, row))
@@ -160,13 +156,13 @@ def _changes_nothing(row: TaskRow, change: StatusChange) -> bool:
 
 
 def _reasons(tx: Tx, row: TaskRow, change: StatusChange, *, fence: int) -> Reasons:
-    """Return what the new status is stored with. `fence` is that of the work. Raises PolicyUnmet."""
+    """Return the reasons to store with the new status. `fence` is that of the work. Raises PolicyUnmet."""
     if change.target is not Status.DONE:
         return Reasons(blocked_by=change.blocked_by)
     if parse(row.policy).is_empty:
         return NO_REASONS
     work = policies.current_work(tx, row, fence=fence, recorded=change.recorded)
-    return Reasons(completed_by=policies.completed_by(tx, row, work, forced=change.force))
+    return Reasons(completed_by=policies.check_done(tx, row, work, forced=change.force))
 
 
 def _change_status_of_leased(tx: Tx, row: TaskRow, change: StatusChange, *, forced: bool, attempts: int) -> TaskRow:

@@ -218,7 +218,7 @@ def add_open_subtask(tx: Tx, parent_id: int) -> None:
 
 
 def _check_policy(row: TaskRow, target: Status, reasons: Reasons) -> None:
-    """Raise RuntimeError for DONE without a check of the policy. `policies.completed_by` checks it on every path."""
+    """Raise RuntimeError for DONE without a check of the policy. `policies.check_done` checks it on every path."""
     if (
         target is Status.DONE
         and row.status != Status.DONE
