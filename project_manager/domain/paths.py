@@ -18,7 +18,7 @@ _EVERYTHING = "**"
 
 
 class GlobError(ValueError):
-    """A glob that is not valid. Its text is what is wrong, and what to do."""
+    """Error for a glob that is not valid. Its text has the problem and the next step."""
 
 
 class Characters(NamedTuple):

@@ -1,10 +1,14 @@
 """Readiness of tasks, and the blockers of tasks that are not ready.
 
-A task is ready if its status is TODO without a lease, every dependency is DONE, every subtask is DONE or CANCELLED, it
-is not deferred, neither a conflicting task nor one with overlapping paths has a lease, its failed attempts are below
-the limit, and it is not withheld (`Withheld`). A CANCELLED dependency is a separate blocker: a person has to remove the
-dependency or reopen the
-cancelled task.
+A task is ready if all of these conditions are true:
+
+- Its status is TODO, and it has no lease.
+- Every dependency is DONE, and every subtask is DONE or CANCELLED.
+- It is not deferred, and its failed attempts are below the limit.
+- No conflicting task and no task with overlapping paths has a lease.
+- It is not withheld (`Withheld`).
+
+A CANCELLED dependency is a separate blocker: a person has to remove the dependency or reopen the cancelled task.
 """
 
 from dataclasses import dataclass
@@ -22,8 +26,8 @@ OPEN_SUBTASKS = "open_subtasks"
 class Withheld(IntFlag):
     """Reasons for which a task is withheld from claims. Such a task is in no index of ready tasks.
 
-    A search for ready tasks sets PATHS when it finds a task blocked by paths. Some time after the block ends, the flag
-    is cleared. So it is no blocker itself.
+    PATHS marks a parked task: a search for ready tasks sets it on a task that is blocked by paths (`store/paths.py`).
+    The flag is cleared some time after the block ends. So the flag itself is no blocker.
     """
 
     ARCHIVED = 1

@@ -28,7 +28,7 @@ from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 _IMPORT = "import"
-"""What completed a task that is imported as DONE. It does not satisfy the policy of the project."""
+"""Value of `completed_by` for a task that is imported as DONE. The policy of the project was not checked."""
 _REPORT_EVERY = 100
 _SUGGESTIONS = 10
 _SEALED_AT_ONCE = 250
@@ -55,7 +55,9 @@ def _survey_projects(tx: Tx, globs: dict[str, list[str]]) -> paths.Surveys:
     surveys: paths.Surveys = {}
     for name, wanted in tx.keeping_alive(globs.items()):
         row = resolve.project(tx, name)
-        surveys[name if row is None else row.id] = paths.survey(tx, 0 if row is None else row.id, wanted)
+        surveys[name if row is None else row.id] = paths.survey(
+            tx, paths.NEW_PROJECT if row is None else row.id, wanted
+        )
     return surveys
 
 
@@ -166,7 +168,7 @@ class PlanWriter:
         self._fence = meta.fence_floor(tx)
         self._recount: set[int] = set()
         self._flags: dict[int, int] = {}
-        self._repathed: list[int] = []
+        self._with_changed_paths: list[int] = []
 
     def run(self) -> None:
         # The order matters: links need the ids of new tasks, and transitions need the final counters.
@@ -191,7 +193,7 @@ class PlanWriter:
         bulk.recount(self._tx, sorted(self._recount))
         self._emit_tasks(before)
         self._set_statuses()
-        reservations.park_blocked(self._tx, self._repathed)
+        reservations.park_blocked(self._tx, self._with_changed_paths)
         transitions.emit_not_ready(self._tx, ready)
         transitions.emit_ready(self._tx, sorted({*freed, *affected} - before.keys() - set(ready)))
         transitions.emit_ready(self._tx, [row.id for row in before.values() if not transitions.is_ready(self._tx, row)])
@@ -265,10 +267,10 @@ class PlanWriter:
             "completed_by": _IMPORT if spec["status"] is Status.DONE and self._has_policy(task) else None,
             "fence": self._fence,
             "attempts": spec["attempts"],
-            "withheld": int(self._paused(task.project.id) | archived),
+            "withheld": int(self._pause_flags(task.project.id) | archived),
         }
 
-    def _paused(self, project_id: int) -> int:
+    def _pause_flags(self, project_id: int) -> int:
         """Return the flags of the pauses of the project and of all work."""
         if project_id not in self._flags:
             self._flags[project_id] = pauses.flags_of_new_task(self._tx, project_id)
@@ -298,7 +300,7 @@ class PlanWriter:
         for task in tx.keeping_alive(self._changed):
             if "paths" in task.changed:
                 found = self._survey_of(task.project.id, task.project.name)
-                self._repathed.append(task.known.task_id)
+                self._with_changed_paths.append(task.known.task_id)
                 freed += paths.replace(tx, before[task.known.task_id], task.changed["paths"], found)
         return freed
 

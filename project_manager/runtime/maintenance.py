@@ -79,5 +79,5 @@ async def delete_expired(database: Database, *, event_days: int) -> None:
 def _delete_old_events(tx: Tx, before: int) -> int:
     instances.delete_expired(tx)
     paths.end_stale(tx)
-    paths.retire(tx, DELETE_BATCH_SIZE)
+    paths.delete_unused(tx, DELETE_BATCH_SIZE)
     return retention.delete_old_events(tx, before)

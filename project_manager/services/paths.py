@@ -127,7 +127,7 @@ def _survey_of(tx: Tx, project_id: int) -> GlobSurvey:
 def _check_number(tx: Tx, project_id: int, added: int) -> None:
     if paths.count(tx, project_id) + added <= GLOBS_OF_PROJECT:
         return
-    paths.retire_of_project(tx, project_id)
+    paths.delete_unused_of_project(tx, project_id)
     if paths.count(tx, project_id) + added > GLOBS_OF_PROJECT:
         text = f"the tasks of the project would have more than {GLOBS_OF_PROJECT} different paths"
         raise Invalid.of("paths", text, "Use globs of directories, such as `src/api/**`, instead of single files.")

@@ -41,6 +41,7 @@ BLOCKED_TASK = 16
 COMPARED_LABELS = 1024
 """Labels that one search by labels compares at most. Its parts have this many tasks, divided by the wanted labels."""
 _BY_PATHS = -1
+"""Marker of a task that is blocked by paths, in the column for the number of conflicts."""
 _ALL = 2**62
 """More than the number of tasks."""
 

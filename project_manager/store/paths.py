@@ -91,8 +91,8 @@ _DROP_PATHS = Statement(delete(task_paths).where(is_among(task_paths.c.task_id, 
 _is_used = select(null()).where(task_paths.c.glob_id == path_globs.c.id).exists()
 _is_reserved = select(null()).where(path_reservations.c.glob_id == path_globs.c.id).exists()
 _unused = select(path_globs.c.id).where(~_is_used, ~_is_reserved)
-_RETIRE = Statement(delete(path_globs).where(path_globs.c.id.in_(_unused.limit(bindparam("limit")))))
-_RETIRE_OF_PROJECT = Statement(
+_DELETE_UNUSED = Statement(delete(path_globs).where(path_globs.c.id.in_(_unused.limit(bindparam("limit")))))
+_DELETE_UNUSED_OF_PROJECT = Statement(
     delete(path_globs).where(path_globs.c.id.in_(_unused.where(path_globs.c.project_id == bindparam("project_id"))))
 )
 
@@ -238,14 +238,14 @@ def replace(tx: Tx, globs_by_task: Mapping[int, Collection[int]], *, new: bool =
     )
 
 
-def retire(tx: Tx, limit: int) -> int:
+def delete_unused(tx: Tx, limit: int) -> int:
     """Delete up to `limit` globs that no task uses, and return their number."""
-    return _RETIRE.run(tx, limit=limit)
+    return _DELETE_UNUSED.run(tx, limit=limit)
 
 
-def retire_of_project(tx: Tx, project_id: int) -> int:
+def delete_unused_of_project(tx: Tx, project_id: int) -> int:
     """Delete the globs of a project that no task uses, and return their number."""
-    return _RETIRE_OF_PROJECT.run(tx, project_id=project_id)
+    return _DELETE_UNUSED_OF_PROJECT.run(tx, project_id=project_id)
 
 
 def reserve(tx: Tx, task_id: int) -> None:
@@ -300,10 +300,10 @@ def blocked_among(tx: Tx, task_ids: Collection[int]) -> list[int]:
 
 
 def park(tx: Tx, task_ids: Collection[int]) -> None:
-    """Note the globs of tasks that are now parked. `tasks.withhold` takes them out of the index of ready tasks."""
+    """Insert the globs of parked tasks. `withheld.withhold` takes these tasks out of the index of ready tasks."""
     _PARK.write(tx, ids=json.dumps([*task_ids]))
 
 
 def unpark(tx: Tx, task_ids: Collection[int]) -> None:
-    """Delete the notes of parked tasks."""
+    """Delete the globs of tasks that are no longer parked."""
     _UNPARK.write(tx, ids=json.dumps([*task_ids]))
