@@ -22,7 +22,7 @@ from project_manager.store.transaction import Tx
 def check_interface(command: StartPause, actor: Actor, interface: str) -> None:
     """Check that an agent over MCP pauses only itself. Raises RoleRequired.
 
-    Only the token of an operator that is not bound to an agent pauses more.
+    Other pauses over MCP need the token of an operator that is not bound to an agent.
     """
     own = actor.id if actor.bound else command.agent_id
     pauses_itself = command.scope is PauseScope.AGENT and command.id in (None, own)
@@ -138,7 +138,7 @@ def of_claim(tx: Tx, search: dict[str, Any]) -> PausedView | None:
     own = of_agent(tx, tx.actor.id)
     if own is not None:
         return own
-    row = pauses.holding_back(tx, search)
+    row = pauses.withholding(tx, search)
     return None if row is None else _brief(row)
 
 

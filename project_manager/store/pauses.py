@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, bindparam, case, delete, func, insert, or_
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.pauses import PAUSED_FLAGS, PauseScope
+from project_manager.domain.readiness import Withheld
 from project_manager.store import pages, rare_states
 from project_manager.store.functions import Number
 from project_manager.store.pages import Total
@@ -54,32 +55,33 @@ _filters = [
     for name in ("project_id", "epic_id")
 ]
 # A task that only pauses withhold. Without them, it is in the index of ready tasks.
-_held_back = (
+_withheld_by_pauses = (
     tasks.c.status == literal_column("'TODO'"),
     tasks.c.open_dependencies == literal_column("0"),
     tasks.c.deferred == literal_column("0"),
     tasks.c.withheld > literal_column("0"),
     tasks.c.withheld <= literal_column(str(int(PAUSED_FLAGS))),
-    tasks.c.withheld.bitwise_and(literal_column("1")) == literal_column("0"),
+    tasks.c.withheld.bitwise_and(literal_column(str(int(Withheld.ARCHIVED)))) == literal_column("0"),
     tasks.c.priority <= bindparam("priority"),
     *_filters,
     has_labels(tasks.c.labels),
 )
 
 
-def _holds_back(*concerned: ColumnElement[bool]) -> ColumnElement[bool]:
-    return select(literal_column("1")).where(*concerned, *_held_back).correlate(pauses).exists()
+def _withholds(*concerned: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return whether only pauses withhold a task that meets these conditions."""
+    return select(literal_column("1")).where(*concerned, *_withheld_by_pauses).correlate(pauses).exists()
 
 
-_HOLDING_BACK = Statement(
+_WITHHOLDING = Statement(
     select(*_COLUMNS)
     .where(
         pauses.c.agent_id.is_(None),
         # One subquery for each scope, because each of them uses another index.
         case(
-            (pauses.c.scope == literal_column("'task'"), _holds_back(tasks.c.id == pauses.c.task_id)),
-            (pauses.c.scope == literal_column("'project'"), _holds_back(tasks.c.project_id == pauses.c.project_id)),
-            else_=_holds_back(),
+            (pauses.c.scope == literal_column("'task'"), _withholds(tasks.c.id == pauses.c.task_id)),
+            (pauses.c.scope == literal_column("'project'"), _withholds(tasks.c.project_id == pauses.c.project_id)),
+            else_=_withholds(),
         ),
     )
     # Pauses of all work first, then those of projects.
@@ -132,11 +134,11 @@ def paused_agents(tx: Tx) -> frozenset[str]:
     return frozenset(row[0] for row in _PAUSED_AGENTS.rows(tx)) if rare_states.read(tx).pauses else frozenset()
 
 
-def holding_back(tx: Tx, search: dict[str, Any]) -> PauseRow | None:
-    """Return the widest pause that holds back a task that the search would find without pauses, or None."""
+def withholding(tx: Tx, search: dict[str, Any]) -> PauseRow | None:
+    """Return the widest pause that withholds a task that the search would find without pauses, or None."""
     if not rare_states.read(tx).pauses:
         return None
-    return _HOLDING_BACK.one(
+    return _WITHHOLDING.one(
         tx,
         PauseRow._make,
         project_id=search.get("project_id"),
