@@ -115,8 +115,10 @@ class Tools:
     def is_immediate(self, name: str, arguments: Arguments) -> bool:
         """Return whether the call sends no message before its response. A long poll and a question send some."""
         operation = self._callable.get(name)
-        if operation is None or operation.name == ASK:
-            return operation is None
+        if operation is None:
+            return True
+        if operation.name == ASK:
+            return False
         return operation.waits is None or not operation.waits.is_requested(arguments)
 
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
@@ -217,16 +219,21 @@ def result_text(operation: Operation, result: OperationResult, ignored: Sequence
 
 
 def _listing(connection: ClientConnection, actor: Actor) -> Listing:
-    """Return the arguments that the tools list to a connection. It needs none that its token or its address fixes."""
+    """Return the arguments that the tools list to a connection. They omit those that its token or address fixes."""
     is_auto = any(map(asks_for_id, connection.agent_ids))
     with_agent = not _is_fixed(connection, actor)
     return Listing(with_agent=with_agent, requires_agent=not is_auto, with_project=not connection.projects)
 
 
 def _is_fixed(connection: ClientConnection, actor: Actor) -> bool:
-    """Return whether calls need no agent id. Without a session, an issued id must be sent."""
-    if actor.bound or not connection.agent_ids:
-        return actor.bound
+    """Return whether the token or the connection fixes the agent, so that calls need no agent id.
+
+    A client without a session has to send an issued id.
+    """
+    if actor.bound:
+        return True
+    if not connection.agent_ids:
+        return False
     return bool(connection.memory) or not any(map(asks_for_id, connection.agent_ids))
 
 
