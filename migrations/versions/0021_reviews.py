@@ -1,6 +1,6 @@
-"""Add what takes a task from the end of the work to a reviewed result.
+"""Add evidence, submissions, policies, questions, messages, pauses, paths, subtasks and issued agent ids.
 
-The previous release runs on the new schema. It takes a task that is withheld for any reason for one of an archived
+The previous release runs on the new schema. It treats a task that is withheld for any reason as a task of an archived
 project, so it claims none of them.
 """
 

@@ -46,7 +46,7 @@ __all__ = [
     "TaskSubmitted",
     "Touch",
 ]
-"""The names that other modules define. Their modules may not be imported without this one, which has all types."""
+"""Names that other modules import from here. This module registers all types, so import events only from it."""
 
 COMPACT_ROW_BYTES = 1024
 """Maximum size of a compact row as JSON. A task with a longer row has `null` in its events."""

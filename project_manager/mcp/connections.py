@@ -1,4 +1,4 @@
-"""The connection of an MCP request: what its address and headers fix, its session, and the name of its client."""
+"""The connection of an MCP request: its fixed agent and project, its session, and the name of its client."""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache

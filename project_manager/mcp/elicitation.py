@@ -39,7 +39,8 @@ _PART_OF_LEASE = 0.8
 """Part of a short lease after which the question ends, so that the lease is still valid for `ask`."""
 _OPTION, _TEXT = "option", "text"
 _INPUT = "answer"
-_MOST = QUESTION_CHARACTERS - NAME_CHARACTERS - 2
+_TEXT_CHARACTERS = QUESTION_CHARACTERS - NAME_CHARACTERS - 2
+"""Maximum length of the text, so that an answer of option, `: ` and text is not too long."""
 _CLIENT_ANSWER = "client_answer"
 
 
@@ -61,8 +62,8 @@ class Elicitation:
     async def with_answer(self, ctx: Context, arguments: Arguments, caller: Caller) -> Arguments:
         """Return the arguments of `ask`, with the answer of the user if there is one.
 
-        The lease is renewed first, because the answer is recorded only for its holder. If that fails, the user is not asked.
-        Raises InputRequired, ShuttingDown and Unauthorized.
+        The lease is renewed first, because the answer is recorded only for its holder. If that fails, the user is not
+        asked. Raises InputRequired, ShuttingDown and Unauthorized.
         """
         if not _can_ask_user(ctx) or arguments.get(_CLIENT_ANSWER) is not None:
             return arguments
@@ -138,7 +139,7 @@ async def _elicit(ctx: Context, form: Result) -> ElicitResult | None:
 
 def _form(command: Ask) -> Result:
     """Return message and schema of the form. Clients show only flat properties."""
-    text = {"type": "string", "title": "Answer", "maxLength": _MOST}
+    text = {"type": "string", "title": "Answer", "maxLength": _TEXT_CHARACTERS}
     schema: Result = {"type": "object", "properties": {_TEXT: text}, "required": [_TEXT]}
     if command.options:
         option = {"type": "string", "title": "Answer", "enum": list(dict.fromkeys(command.options))}

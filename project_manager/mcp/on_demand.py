@@ -111,7 +111,8 @@ def import_stdio(
 ) -> Callable[[Runtime], Coroutine[Any, Any, None]]:
     """Import the SDK, and return the function that serves a runtime on standard input and output. Raises ImportError.
 
-    `handle_signals` is false in a process that handles them itself. `connection` is what the command line fixes.
+    `handle_signals` is false in a process that handles them itself. `connection` has the agent and the project that the
+    command line fixes.
     """
     from project_manager.mcp.server import build_server
     from project_manager.mcp.transport import stdio

@@ -174,7 +174,7 @@ def build_server(
 ) -> McpSdkServer:
     """Return the server that all transports of this process share. Its subscriptions end with their connections.
 
-    `stdio` is what a client on standard input fixes.
+    `stdio` has the agent and the project that a client on standard input fixes.
     """
     draining = anyio.Event()
     subscriptions = Subscriptions(runtime.hub) if subscriptions is None else subscriptions

@@ -91,12 +91,13 @@ class Tool:
     """The MCP tool of an operation.
 
     `listed` names the listed arguments, in order; the tool accepts the others too. The profile `loop` lists none of
-    `beyond_loop`. `defaults` are added when absent.
-    `clearable` maps each field that the argument `clear` can empty to its empty value. `required` ones are required
-    over MCP only; the agent id may come from a bound token. A call that sets a field of `named_for` needs an agent id.
-    A tool that `lists_ack` shows the argument `ack` in its schema; the others take it too.
-    `operator_only` flags need the token of an operator that is not bound to an agent. `nested` names the listed fields
-    of the objects in a list, by argument.
+    `beyond_loop`. `nested` names the listed fields of the objects in a list, by argument. `lists_ack` is whether the
+    schema shows the argument `ack`; every tool takes it.
+
+    `defaults` are added when absent. `clearable` maps each field that the argument `clear` can empty to its empty
+    value. `required` ones are required over MCP only; the agent id may come from a bound token. A call that sets a
+    field of `named_for` needs an agent id. `operator_only` flags need the token of an operator that is not bound to an
+    agent.
     """
 
     title: str
@@ -136,8 +137,8 @@ class Operation:
     `http` is method and path, and `aliases` are other routes to it. `status` is the HTTP status of success.
     `body_bytes` limits the body of the HTTP request. `accepts` is another form of that body.
 
-    A stopped agent may call it `while_stopped`. A read over REST `delivers_messages` only if it says so; every write
-    and every tool does.
+    `while_stopped` is whether a stopped agent may call it. `delivers_messages` is whether messages come with the
+    response of a read over REST. They come with every write and every tool in any case.
 
     A `snapshot` is a large response that is cached until the next commit. It makes the object in which the use case, as
     its third argument, keeps encoded parts for the next response. A `streamed` response has no size limit: its

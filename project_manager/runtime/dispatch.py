@@ -180,7 +180,7 @@ class Runtime:
         return await self.database.readers.run(name, work, actor, "")
 
     async def _write(self, name: str, work: Callable[[Tx], Any], actor: Actor) -> Any:
-        """Run `work` on the writer, for a write that is no operation."""
+        """Run `work` on the writer. It is a write of the runtime itself, not of an operation."""
         return await self.database.writer.run(name, work, actor, "")
 
     async def identify(self, secret: str | None) -> Actor:

@@ -64,6 +64,7 @@ class CallExecutor:
         return await self._exchange(call) if due else []
 
     async def _exchange(self, call: Call) -> list[DeliveredMessage]:
+        """Write the acknowledgements and confirmations of the call, and return the messages for its response."""
         exchange = partial(self.delivery.exchange, call=call)
         try:
             found: list[DeliveredMessage] = await self._database.writer.run(

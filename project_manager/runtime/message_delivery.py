@@ -13,9 +13,9 @@ AGENTS_REMEMBERED = 10_000
 
 
 class MessageDelivery:
-    """The notes that responses of this process have delivered, until the next call of their agents.
+    """Delivery of messages. It remembers the notes that responses of this process have delivered.
 
-    A process that ends before its response forgets the note, so the note is delivered again.
+    The next call of the agent acknowledges them. A process that ends first forgets them, so they are delivered again.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class MessageDelivery:
             messages.acknowledge_ids(tx, ids)
 
     def committed(self, call: Call, delivered: Sequence[DeliveredMessage], now: int) -> None:
-        """Take over the messages of the response. The acknowledgements of the call are durable."""
+        """Remember the notes of the response after its commit, and forget those that the call has acknowledged."""
         notes = tuple(message.id for message in delivered if message.kind == MessageKind.NOTE)
         delivered_at = self._notes.get(call.actor.id, (0, ()))[0]
         if not notes:

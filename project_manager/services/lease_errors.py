@@ -138,6 +138,7 @@ def _describe_end(ended: LeaseRow) -> str:
 
 
 def state_of(tx: Tx, row: TaskRow) -> str:
+    """Return the state of the task in words: held, finished, free or not ready."""
     lease = lease_of(row, tx.now)
     if lease is not None:
         until = rfc3339(lease.expires_at)

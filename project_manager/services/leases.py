@@ -254,9 +254,9 @@ def expire_due(tx: Tx) -> None:
 
 
 def next_due(tx: Tx) -> int | None:
-    """Return the instant when the next lease expires, task becomes ready, or offer or message ends.
+    """Return the instant of the next due work in milliseconds since the epoch, or None.
 
-    It is None if none does. The instant is in milliseconds since the epoch.
+    Due work is the expiry of a lease, an offer or a message, and a deferred or parked task that becomes ready.
     """
     expiry, deferred_until, end, has_parked = leases.next_due(tx)
     if has_parked:
@@ -406,9 +406,9 @@ def _handoff(note: LogRow) -> schemas.HandoffView:
     return schemas.HandoffView(note.author, shortened(note.body, HANDOFF_CHARACTERS), rfc3339(note.created_at))
 
 
-def shortened(text: str, most: int) -> str:
-    """Return the text with at most this many characters, and a notice if it was longer."""
-    return text if len(text) <= most else text[: most - len(_SHORTENED)] + _SHORTENED
+def shortened(text: str, limit: int) -> str:
+    """Return the text with at most `limit` characters. A notice replaces the end of a longer one."""
+    return text if len(text) <= limit else text[: limit - len(_SHORTENED)] + _SHORTENED
 
 
 def _lease_sentence(row: TaskRow) -> str:

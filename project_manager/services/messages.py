@@ -37,9 +37,9 @@ _TARGETS = ("to_agent", "to_task", "to_project")
 
 
 def check_stop(command: SendMessage, actor: Actor, interface: str) -> None:
-    """Check that an operator stops an agent. Raises RoleRequired.
+    """Check that only an operator sends a stop. Raises RoleRequired.
 
-    Over MCP it needs the token of an operator that is not bound to an agent.
+    Over MCP the operator needs a token that is not bound to an agent.
     """
     is_agent = interface == "mcp" and (actor is LOCAL or actor.bound)
     if command.kind is MessageKind.STOP and (actor.role < Role.OPERATOR or is_agent):
@@ -54,20 +54,19 @@ def send(tx: Tx, command: SendMessage) -> SentMessageView:
     """Write to an agent, person or task's holder.
 
     `to_project` is for all agents that hold a task of the project. The message comes with the next response to its
-    addressee, and again once a minute until it is acknowledged. A note is
-    acknowledged by the next call of the agent, a steer by its id. A stop is for operators: it ends the leases of the
-    agent, or the lease on the task, and the tasks become BLOCKED. A stopped agent writes nothing until an operator
-    ends its pause.
+    addressee, and again once a minute until it is acknowledged. A note is acknowledged by the next call of the agent, a
+    steer by its id. A stop is for operators: it ends the leases of the agent, or the lease on the task, and the tasks
+    become BLOCKED. A stopped agent writes nothing until an operator ends its pause.
     """
     target = _target(tx, command)
     if messages.open_to(tx, target, getattr(command, target), OPEN_MESSAGES) >= OPEN_MESSAGES:
         raise MailboxFull(
             f"{OPEN_MESSAGES} messages to this addressee are not acknowledged", addressee=getattr(command, target)
         )
-    holder = _stoppable(tx, command, target) if command.kind is MessageKind.STOP else None
+    stopped_agent = _agent_to_stop(tx, command, target) if command.kind is MessageKind.STOP else None
     values = {
         **{name: getattr(command, name) for name in _TARGETS},
-        "to_agent": command.to_agent or holder,
+        "to_agent": command.to_agent or stopped_agent,
         "kind": command.kind.value,
         "body": command.body,
         "expires_at": _expiry(tx, command),
@@ -171,7 +170,7 @@ def _target(tx: Tx, command: SendMessage) -> str:
     return named[0]
 
 
-def _stoppable(tx: Tx, command: SendMessage, target: str) -> str | None:
+def _agent_to_stop(tx: Tx, command: SendMessage, target: str) -> str | None:
     """Return the agent that a stop concerns. Raises Invalid and NotHeld.
 
     The stop ends the lease, so its message is for the holder at this time.

@@ -124,7 +124,7 @@ def lock(lease: Lease) -> LockView:
 def readiness_input(tx: Tx, row: TaskRow) -> ReadinessInput:
     """Return the facts that decide whether the task is ready for the actor."""
     offered_to = offer_of(row, tx.now)
-    is_withheld = offered_to not in (None, tx.actor.id)
+    is_offered_to_other = offered_to not in (None, tx.actor.id)
     return ReadinessInput(
         status=row.status,
         is_leased=lease_of(row, tx.now) is not None,
@@ -132,7 +132,7 @@ def readiness_input(tx: Tx, row: TaskRow) -> ReadinessInput:
         waiting_for=_parse_ids(row.waiting_for),
         running_conflicts=_parse_ids(row.running_conflicts),
         deferred_until=row.defer_until if row.defer_until is not None and row.defer_until > tx.date else None,
-        withheld=row.withheld if is_withheld else row.withheld & ~Withheld.OFFERED,
+        withheld=row.withheld if is_offered_to_other else row.withheld & ~Withheld.OFFERED,
         cancelled=_parse_ids(row.cancelled_dependencies),
         open_subtasks=_parse_ids(row.open_subtasks),
         offered_to=offered_to,

@@ -102,9 +102,9 @@ def identify(tx: Tx, secret: str | None, *, required: bool) -> Actor:
         raise Unauthorized("the token is unknown or revoked")
     role = _ROLES[row.role]
     if row.agent_id is not None:
-        return Actor(composed(row.agent_id), "agent", role, True, row.id, bool(row.attests))
+        return Actor(composed(row.agent_id), "agent", role, bound=True, token_id=row.id, attests=bool(row.attests))
     kind: ActorKind = "agent" if row.role == "agent" else "human"
-    return Actor(composed(row.name), kind, role, False, row.id, bool(row.attests))
+    return Actor(composed(row.name), kind, role, token_id=row.id, attests=bool(row.attests))
 
 
 def is_bound(tx: Tx, agent_id: str) -> bool:

@@ -148,8 +148,8 @@ def renew_all(tx: Tx, agent: str) -> list[HeldLease]:
 class Reasons(NamedTuple):
     """Reasons that a status is stored with.
 
-    `blocked_by` says why a task is BLOCKED, if the service blocks it. `rework_id` is the submission with the requested
-    changes. `completed_by` says what satisfied the policy of the project when the task became DONE.
+    `blocked_by` is the reason of the service for BLOCKED. `rework_id` is the submission with the requested
+    changes. `completed_by` is the part that met the policy when the task became DONE: a value of `policies.check_done`.
     """
 
     blocked_by: str | None = None

@@ -101,7 +101,9 @@ tasks = Table(
     Column("lock_fenced", Number, nullable=False),
     Column("lock_from", OrderedText),
     *integers("open_dependencies", "unblocks", "deferred"),
-    Column("archived", Number, key="withheld", nullable=False),  # the flags of `Withheld`; the first one gave the name
+    Column(
+        "archived", Number, key="withheld", nullable=False
+    ),  # the flags of `Withheld`; the name is that of the first flag
     Column("worked_by", OrderedText),
     Column("unconfirmed_fence", Number),
     *texts("lock_kind", "blocked_by", "offered_to", nullable=True),
@@ -208,7 +210,7 @@ task_logs = Table(
     sqlite_autoincrement=True,
 )
 
-_INDEXED_LOSSES = sorted(LOSS_REASONS - {UnlockReason.STOPPED})  # a message tells the agent of a stop
+_INDEXED_LOSSES = sorted(LOSS_REASONS - {UnlockReason.STOPPED})  # the agent learns of a stop by its message
 LOST_CONDITION = text("reason IN ({})".format(", ".join(f"'{reason}'" for reason in _INDEXED_LOSSES)))
 ended_leases = Table(
     "ended_leases",

@@ -167,7 +167,7 @@ class Writer:
         tx.now, tx.wall = self.now(), self.clock.wall_clock_if_different()
         due = self._hooks.next_due(tx)
         if not self._closing and not self._retries:
-            # Not the instant of the last batch: a batch that has ended since the read knows its own leases better.
+            # The read may be older than the last batch, so it must not replace the instant of that batch.
             self._others_due = due
             self._queue.put([])
 
