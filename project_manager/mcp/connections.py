@@ -49,13 +49,13 @@ def connection_in(scope: Scope, names: ClientNames, client: str = "") -> ClientC
     """Return the connection of an HTTP request. `client` is the name of the client, if it is known."""
     session_id = _header(scope, _SESSION)
     fixed = _in_query(scope.get("query_string", b""))
-    memory = f"session:{session_id}" if session_id else ""
-    if not memory and fixed.get(_SSE_SESSION) and "/messages" in scope["path"]:
-        memory = f"sse:{fixed[_SSE_SESSION][0]}"
+    session_key = f"session:{session_id}" if session_id else ""
+    if not session_key and fixed.get(_SSE_SESSION) and "/messages" in scope["path"]:
+        session_key = f"sse:{fixed[_SSE_SESSION][0]}"
     return ClientConnection(
         _values(scope, fixed, AGENT_ID),
         _values(scope, fixed, _PROJECT),
-        memory,
+        session_key,
         client or (names.of(session_id) if session_id else ""),
     )
 

@@ -90,7 +90,7 @@ class Tools:
 
     def __init__(self, runtime: Runtime, draining: anyio.Event, stdio: ClientConnection = NO_CONNECTION) -> None:
         self.client_names = ClientNames()
-        self._stdio = replace(stdio, memory=f"stdio:{token_hex(16)}")
+        self._stdio = replace(stdio, session_key=f"stdio:{token_hex(16)}")
         self._runtime = runtime
         self._draining = draining
         self._elicitation = Elicitation(runtime, draining)
@@ -234,7 +234,7 @@ def _is_fixed(connection: ClientConnection, actor: Actor) -> bool:
         return True
     if not connection.agent_ids:
         return False
-    return bool(connection.memory) or not any(map(asks_for_id, connection.agent_ids))
+    return bool(connection.session_key) or not any(map(asks_for_id, connection.agent_ids))
 
 
 @cache

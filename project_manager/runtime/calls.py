@@ -22,13 +22,13 @@ class ClientConnection:
     """The connection of an MCP client.
 
     `agent_ids` and `projects` are the different values that its address and its headers fix. More than one contradict
-    each other. `memory` is the same in all calls of a session, and empty for a client without a session. `client` is
-    the name that the client gives itself.
+    each other. `session_key` is the same in all calls of a session, and empty for a client without a session.
+    `client` is the name that the client gives itself.
     """
 
     agent_ids: tuple[str, ...] = ()
     projects: tuple[str, ...] = ()
-    memory: str = ""
+    session_key: str = ""
     client: str = ""
 
 

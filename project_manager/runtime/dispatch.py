@@ -37,7 +37,7 @@ from project_manager.runtime.calls import Call, Caller, OperationResult, task_id
 from project_manager.runtime.disk_failure import DiskFailureHandler
 from project_manager.runtime.event_hub import Closed, Event, Hub, Resync, Subscription, Write
 from project_manager.runtime.execution import CallExecutor
-from project_manager.runtime.identities import Identities
+from project_manager.runtime.identities import ConnectionIdentities
 from project_manager.runtime.long_poll import LongPolls
 from project_manager.runtime.rate_limit import RateLimits
 from project_manager.runtime.refused_tokens import RefusedTokens
@@ -79,7 +79,7 @@ class Runtime:
         self.jobs = BackgroundJobs(metrics)
         self._rate_limits = RateLimits(settings.rate_limit_per_second)
         self._identities = IdentityCache(self.read, required=settings.auth_required)
-        self._connections = Identities(self.read, self._write)
+        self._connection_identities = ConnectionIdentities(self.read, self._write)
         self.refused_tokens = RefusedTokens(metrics.token_refused)
         self._snapshots = Snapshots()
         self._prepare_limiter = anyio.CapacityLimiter(1)
@@ -114,19 +114,19 @@ class Runtime:
         bind_context(caller.request_id, caller.actor.token_id)
         try:
             check_role(operation, caller.actor)
-            counted = rate_limit_actor(operation, raw, caller, self._connections.known)
+            counted = rate_limit_actor(operation, raw, caller, self._connection_identities.known)
             self._rate_limits.check(caller.actor, counted, started)
             command = await _validate(operation, raw)
             if operation.authorize is not None:
                 operation.authorize(command, caller.actor, caller.interface)
-            command = await self._connections.with_project(operation, command, caller)
-            identity = await self._connections.of(operation, command, caller)
+            command = await self._connection_identities.with_project(operation, command, caller)
+            identity = await self._connection_identities.of(operation, command, caller)
             command = identity.command
             agent = effective_actor(caller, operation, command, identity.agent)
             await self._identities.check_agent(caller.actor, agent)
             actor = agent
             if identity.is_kept:
-                await self._connections.keep(caller, agent.id)
+                await self._connection_identities.keep(caller, agent.id)
             result = await self._execute(Call(operation, command, caller, actor, self.now()))
             if identity.is_shown:
                 result.issued_id = agent.id

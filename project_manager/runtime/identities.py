@@ -48,7 +48,7 @@ class Identity(NamedTuple):
     is_kept: bool = False
 
 
-class Identities:
+class ConnectionIdentities:
     """The identities of connections, with a cache of those that the database keeps."""
 
     def __init__(self, read: Run, write: Run) -> None:
@@ -61,7 +61,7 @@ class Identities:
         """Return the agent id of the connection, if it is known without a read. It is not validated."""
         connection = caller.connection
         fixed = next((agent_id for agent_id in connection.agent_ids if not asks_for_id(agent_id)), None)
-        return fixed or (self._kept.get(_key(caller, connection.memory)) if connection.memory else None)
+        return fixed or (self._kept.get(_key(caller, connection.session_key)) if connection.session_key else None)
 
     async def of(self, operation: Operation, command: Command, caller: Caller) -> Identity:
         """Return the identity of a call, and issue an id if the call asks for one.
@@ -84,7 +84,7 @@ class Identities:
 
     async def keep(self, caller: Caller, agent_id: str) -> None:
         """Keep the agent id that a call of this connection has chosen. Raises AgentMismatch if it has another one."""
-        key = _key(caller, caller.connection.memory)
+        key = _key(caller, caller.connection.session_key)
         kept = self._kept.get(key)
         if kept is None:
             work = partial(identities.keep, key=key, agent_id=agent_id)
@@ -121,8 +121,8 @@ class Identities:
 
     def _chosen(self, scope: Scope, operation: Operation, command: Command, caller: Caller, named: str) -> Identity:
         """Return the identity of a call that names an agent. With `auto`, a session keeps the first one."""
-        keeps = scope.is_auto and bool(caller.connection.memory)
-        kept = self._kept.get(_key(caller, caller.connection.memory)) if keeps else None
+        keeps = scope.is_auto and bool(caller.connection.session_key)
+        kept = self._kept.get(_key(caller, caller.connection.session_key)) if keeps else None
         if kept is not None and kept != named:
             raise _mismatch(f"this connection acts as {kept!r}", named, kept)
         is_new = keeps and kept is None and _acts(operation) and caller.actor.role >= Role.AGENT
@@ -144,10 +144,10 @@ class Identities:
 
     async def _kept_id(self, operation: Operation, caller: Caller, *, is_auto: bool) -> str | None:
         """Return the agent id that the database keeps for the session of the call, or None."""
-        memory = caller.connection.memory
-        if not memory:
+        session_key = caller.connection.session_key
+        if not session_key:
             return None
-        key = _key(caller, memory)
+        key = _key(caller, session_key)
         kept = self._kept.get(key)
         if kept is None and (is_auto or _acts(operation)):
             kept = await self._read("identity", partial(identities.find, key=key), caller.actor)
@@ -157,18 +157,18 @@ class Identities:
 
     async def _issue(self, operation: Operation, command: Command, caller: Caller) -> str:
         """Issue an agent id. A session keeps it; otherwise a repeated request with the same idempotency key gets it."""
-        memory = caller.connection.memory
+        session_key = caller.connection.session_key
         if not operation.acts_as or operation.command.model_fields[operation.acts_as].is_required():
             raise agent_required(f"`{operation.acts_as}` cannot be `auto` in {operation.name}")
         if vars(command).get("fence") is not None:  # the agent of that lease has an id already
             message = f"`{operation.acts_as}` is missing; the lease with this fence has an agent id"
             raise agent_required(message, "Send the agent_id that the response with the fence named.")
-        if not memory and operation.kind is Kind.READ:
+        if not session_key and operation.kind is Kind.READ:
             message = f"`{operation.acts_as}` is missing; {operation.name} issues none to a client without a session"
             raise agent_required(message)
         # The key makes a repeated request the same request: the stored response belongs to the issued id.
         request = (getattr(command, "request_id", None) or caller.idempotency_key) if operation.idempotent else None
-        key = _key(caller, memory or f"request:{request}") if memory or request else None
+        key = _key(caller, session_key or f"request:{request}") if session_key or request else None
         work = partial(identities.issue, key=key, prefix=prefix_of(caller.connection.client))
         agent_id: str = await self._write("issue_agent_id", work, caller.actor)
         return self._remember(key, agent_id) if key is not None else agent_id
@@ -230,6 +230,6 @@ def _other_project(field: str, sent: object, project: ProjectRow) -> Invalid:
     return Invalid.of(field, message, "Omit project_id and project_name.")
 
 
-def _key(caller: Caller, memory: str) -> str:
+def _key(caller: Caller, session_key: str) -> str:
     """Return the key of the database for a session. The actor is part of it, so that no other token can use it."""
-    return hashlib.sha256(f"{caller.actor.id}\n{memory}".encode()).hexdigest()
+    return hashlib.sha256(f"{caller.actor.id}\n{session_key}".encode()).hexdigest()

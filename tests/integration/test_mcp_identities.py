@@ -330,7 +330,7 @@ async def test_a_session_keeps_its_id_after_a_restart_and_at_another_instance(ap
     async with served(api.runtime) as bare:
         issued = orjson.loads(await ask(bare, "2025", "/mcp?agent_id=auto", "claim_next_task"))["agent_id"]
         session = bare.session
-    api.runtime._connections._kept.clear()  # as in a new process
+    api.runtime._connection_identities._kept.clear()  # as in a new process
     async with served(api.runtime) as bare:
         bare.session = session
         assert orjson.loads(await ask(bare, "2025", "/mcp?agent_id=auto", "get_context"))["agent_id"] == issued
@@ -383,7 +383,7 @@ async def test_a_session_that_has_an_id_refuses_another_one(api: OperationsClien
         issued = orjson.loads(await ask(bare, "2025", "/mcp?agent_id=auto", "claim_next_task"))["agent_id"]
         text = await ask(bare, "2025", "/mcp?agent_id=auto", "claim_next_task", agent_id="bob")
         assert text.startswith(f"AGENT_MISMATCH: this connection acts as '{issued}' and cannot act as 'bob'")
-        api.runtime._connections._kept.clear()
+        api.runtime._connection_identities._kept.clear()
         again = await ask(bare, "2025", "/mcp?agent_id=auto", "claim_next_task", agent_id="bob")
         assert again.startswith("AGENT_MISMATCH: ")
 
@@ -527,11 +527,11 @@ async def test_an_identity_is_kept_while_its_agent_is_seen(
         await ask(bare, "2025", "/mcp?agent_id=auto", "create_task", name="y")
         clock.advance(29 * 24 * 3600)
         await maintenance.delete_expired(runtime.database, event_days=90)
-        runtime._connections._kept.clear()
+        runtime._connection_identities._kept.clear()
         again = orjson.loads(await ask(bare, "2025", "/mcp?agent_id=auto", "create_task", name="z"))
         assert again["agent_id"] == made["agent_id"]
         clock.advance(31 * 24 * 3600)
         await maintenance.delete_expired(runtime.database, event_days=90)
-        runtime._connections._kept.clear()
+        runtime._connection_identities._kept.clear()
         last = orjson.loads(await ask(bare, "2025", "/mcp?agent_id=auto", "create_task", name="z"))
         assert last["agent_id"] != made["agent_id"]
