@@ -67,6 +67,7 @@ def _check_may_set_policy(tx: Tx) -> None:
     if tx.actor.is_agent or tx.actor.role < Role.OPERATOR:
         raise RoleRequired(
             "the policy of a project is changed by an operator without an agent id",
+            hint="Use the token of an operator that is not bound to an agent id.",
             role=tx.actor.role.name.lower(),
             required="operator",
         )
