@@ -76,3 +76,19 @@ def check_agent_id(agent_id: str) -> None:
 def agent_required(message: str, hint: str = "") -> AgentRequired:
     """Return the error for a missing or unusable agent id. It has the default hint unless there is another one."""
     return AgentRequired.of("agent_id", message, hint)
+
+
+def is_person(actor: Actor) -> bool:
+    """Return whether the actor is known to be a person: an operator's token without an agent id.
+
+    Without tokens nothing distinguishes a person from an agent. Over MCP an actor is always an agent.
+    """
+    return actor.kind == "human" and actor.role >= Role.OPERATOR and actor.token_id is not None
+
+
+def has_unbound_token(actor: Actor) -> bool:
+    """Return whether the actor has a token that is not bound to an agent.
+
+    Over MCP, only such a caller can use the rights of an operator.
+    """
+    return actor is not LOCAL and not actor.bound

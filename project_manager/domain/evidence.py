@@ -3,8 +3,6 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from project_manager.domain.actors import Actor, Role
-
 
 class Source(StrEnum):
     """Origin of evidence. An agent reports it. A runner observes it, CI sends it, or a person gives it."""
@@ -15,9 +13,9 @@ class Source(StrEnum):
     PERSON = "person"
 
 
-ATTESTED = frozenset({Source.OBSERVED, Source.CI})
+ATTESTED_SOURCES = frozenset({Source.OBSERVED, Source.CI})
 """The sources that only a token made with `--attest` may name."""
-OBSERVED = frozenset({*ATTESTED, Source.PERSON})
+OBSERVED_SOURCES = frozenset({*ATTESTED_SOURCES, Source.PERSON})
 """The sources that satisfy a policy that demands observed evidence."""
 
 
@@ -44,11 +42,3 @@ class Evidence(NamedTuple):
     def is_successful(self) -> bool:
         """Return whether the command succeeded, or there is none."""
         return self.exit_code == 0 or (self.command is None and self.exit_code is None)
-
-
-def is_person(actor: Actor) -> bool:
-    """Return whether the actor is known to be a person: an operator's token without an agent id.
-
-    Without tokens nothing distinguishes a person from an agent. Over MCP an actor is always an agent.
-    """
-    return actor.kind == "human" and actor.role >= Role.OPERATOR and actor.token_id is not None

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from project_manager.domain.evidence import OBSERVED, Evidence
+from project_manager.domain.evidence import OBSERVED_SOURCES, Evidence
 
 
 class ReviewRule(StrEnum):
@@ -31,6 +31,15 @@ class EvidenceRule(StrEnum):
     ANY = "any"
     EACH_CRITERION = "each_criterion"
     OBSERVED_EACH_CRITERION = "observed_each_criterion"
+
+
+class CompletedBy(StrEnum):
+    """Reason for which a task under a policy is DONE. The last two do not meet the policy."""
+
+    REVIEW = "review"
+    EVIDENCE = "evidence"
+    FORCE = "force"
+    IMPORT = "import"
 
 
 MAX_REVIEW_ROUNDS = 3
@@ -98,7 +107,7 @@ class Work(NamedTuple):
         return (
             entry.log_id in self.evidence_ids
             or (self.fence != 0 and entry.fence == self.fence)
-            or (self.commit is not None and entry.commit == self.commit and entry.source in OBSERVED)
+            or (self.commit is not None and entry.commit == self.commit and entry.source in OBSERVED_SOURCES)
         )
 
 
@@ -124,7 +133,7 @@ def _missing_evidence(
     counted = [entry for entry in evidence if entry.is_successful and work.has(entry)]
     observed = rule is EvidenceRule.OBSERVED_EACH_CRITERION
     if observed:
-        counted = [entry for entry in counted if entry.source in OBSERVED]
+        counted = [entry for entry in counted if entry.source in OBSERVED_SOURCES]
     noun = "observed evidence" if observed else "evidence"
     if rule is EvidenceRule.ANY or not criteria:
         return [] if counted else [noun]

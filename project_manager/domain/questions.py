@@ -18,7 +18,3 @@ class AnsweredVia(StrEnum):
     AGENT = "agent"
     CLIENT = "client"
     UNKNOWN = "unknown"
-
-
-BLOCKED_BY_QUESTION = "question"
-"""The reason for BLOCKED while a question is open."""

@@ -19,6 +19,15 @@ class Status(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class BlockedBy(StrEnum):
+    """Reason for which the service sets a task BLOCKED. A task that an agent or a person sets BLOCKED has none."""
+
+    ATTEMPTS = "attempts"
+    QUESTION = "question"
+    REVIEW_ROUNDS = "review_rounds"
+    STOP = "stop"
+
+
 class EpicStatus(StrEnum):
     """Status of an epic."""
 

@@ -10,7 +10,7 @@ from project_manager.domain.events import ImportFinished, TaskCreated
 from project_manager.domain.hints import did_you_mean
 from project_manager.domain.names import suggestion
 from project_manager.domain.paths import GlobSurvey
-from project_manager.domain.policies import parse
+from project_manager.domain.policies import CompletedBy, parse
 from project_manager.domain.readiness import Withheld
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import PLAIN
@@ -27,8 +27,6 @@ from project_manager.store import bulk, events, meta, seals, subtasks, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
-_IMPORT = "import"
-"""Value of `completed_by` for a task that is imported as DONE. The policy of the project was not checked."""
 _REPORT_EVERY = 100
 _SUGGESTIONS = 10
 _SEALED_AT_ONCE = 250
@@ -264,7 +262,9 @@ class PlanWriter:
             "created_by": spec["created_by"] or self._tx.actor.id,
             "created_at": now if spec["created_at"] is None else spec["created_at"],
             "completed_at": completed_at if spec["status"] is Status.DONE else None,
-            "completed_by": _IMPORT if spec["status"] is Status.DONE and self._has_policy(task) else None,
+            "completed_by": CompletedBy.IMPORT.value
+            if spec["status"] is Status.DONE and self._has_policy(task)
+            else None,
             "fence": self._fence,
             "attempts": spec["attempts"],
             "withheld": int(self._pause_flags(task.project.id) | archived),

@@ -10,6 +10,7 @@ from project_manager.domain.actors import (
     anonymous_agent,
     asks_for_id,
     check_agent_id,
+    has_unbound_token,
 )
 from project_manager.domain.errors import AgentMismatch, RoleRequired
 from project_manager.domain.limits import AGENT_ID_CHARACTERS
@@ -82,7 +83,7 @@ def _anonymous_agent(actor: Actor, operation: Operation, command: Command) -> Ac
 def _check_flags(actor: Actor, tool: Tool, command: Command) -> None:
     """Raise RoleRequired for a flag of operators if the agent has no token, or a token that is bound to an agent."""
     for flag in tool.operator_only:
-        if getattr(command, flag) and (actor is LOCAL or actor.bound):
+        if getattr(command, flag) and not has_unbound_token(actor):
             raise RoleRequired(
                 f"over MCP `{flag}` requires an operator token that is not bound to an agent",
                 hint=f"Omit {flag}. A person can end the lease on the dashboard or over REST.",

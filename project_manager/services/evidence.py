@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from project_manager.domain.actors import Actor
+from project_manager.domain.actors import Actor, is_person
 from project_manager.domain.errors import AttestationRequired, Invalid
-from project_manager.domain.evidence import ATTESTED, Evidence, Source, is_person
+from project_manager.domain.evidence import ATTESTED_SOURCES, Evidence, Source
 from project_manager.domain.policies import Work
 from project_manager.schemas.logs import NewEvidence, SubmittedEvidence
 from project_manager.schemas.reviews import CriterionEvidence, CriterionView
@@ -80,7 +80,7 @@ def _source(actor: Actor, given: Source | None) -> Source:
     """Return the source that the actor may name, or by default the one that it has."""
     if given is None:
         return Source.PERSON if is_person(actor) else Source.REPORTED
-    if given in ATTESTED and not actor.attests:
+    if given in ATTESTED_SOURCES and not actor.attests:
         raise AttestationRequired(
             f"evidence with source `{given.value}` needs a token made with --attest", source=given
         )

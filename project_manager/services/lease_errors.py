@@ -7,12 +7,11 @@ from project_manager.domain.errors import LockHeld, LockRequired, NotHeld, Stale
 from project_manager.domain.leases import LOSS_REASONS, Lease, UnlockReason, check_holder, not_held_error
 from project_manager.domain.policies import ReviewRule, parse
 from project_manager.domain.readiness import failed_attempts
-from project_manager.domain.statuses import CLOSED, Status
+from project_manager.domain.statuses import CLOSED, BlockedBy, Status
 from project_manager.services import serializers
 from project_manager.services.serializers import lease_of, offer_of
 from project_manager.store import lease_history
 from project_manager.store.lease_history import LeaseRow
-from project_manager.store.leases import STOP
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -54,7 +53,7 @@ def require_lease(tx: Tx, row: TaskRow, lease: Lease | None) -> Lease:
 
 def was_stopped(tx: Tx, row: TaskRow) -> bool:
     """Return whether a stop has ended the actor's newest lease on the task, and the task still waits for a person."""
-    if row.blocked_by != STOP or row.lock_holder is not None:
+    if row.blocked_by != BlockedBy.STOP or row.lock_holder is not None:
         return False
     newest = lease_history.newest_of(tx, row.id, tx.actor.id)
     return newest is not None and newest.reason == UnlockReason.STOPPED

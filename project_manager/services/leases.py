@@ -11,7 +11,7 @@ from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_lengt
 from project_manager.domain.limits import HANDOFF_CHARACTERS, OTHER_LEASES_WITH_CLAIM, PAGE_MAXIMUM
 from project_manager.domain.policies import parse
 from project_manager.domain.readiness import failed_attempts, not_ready_error
-from project_manager.domain.statuses import CLAIMABLE_BY_ID, TRANSITIONS, Status
+from project_manager.domain.statuses import CLAIMABLE_BY_ID, TRANSITIONS, BlockedBy, Status
 from project_manager.schemas import leases as schemas
 from project_manager.schemas.reviews import SubmissionView
 from project_manager.services import (
@@ -307,7 +307,7 @@ def _end_lease(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> 
     """End the lease and restore the status before the claim. Set BLOCKED when the attempts are used up."""
     exhausted = tx.max_attempts > 0 and attempts >= tx.max_attempts and attempts > row.attempts
     target = Status.BLOCKED if exhausted else Status(row.lock_from or Status.TODO)
-    reasons = Reasons(blocked_by="attempts") if exhausted else NO_REASONS
+    reasons = Reasons(blocked_by=BlockedBy.ATTEMPTS.value) if exhausted else NO_REASONS
     updated = transitions.end(tx, row, target, reason, attempts=attempts, reasons=reasons)
     if exhausted:
         transitions.note_by_system(tx, row, f"{failed_attempts(attempts)}: BLOCKED until a person reviews it")

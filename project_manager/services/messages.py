@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from functools import partial
 
 from project_manager.clock import rfc3339
-from project_manager.domain.actors import LOCAL, Actor, Role
+from project_manager.domain.actors import Actor, Role, has_unbound_token
 from project_manager.domain.errors import Invalid, MailboxFull, NotHeld, RoleRequired
 from project_manager.domain.events import (
     MessageAcknowledged,
@@ -41,7 +41,7 @@ def check_stop(command: SendMessage, actor: Actor, interface: str) -> None:
 
     Over MCP the operator needs a token that is not bound to an agent.
     """
-    is_agent = interface == "mcp" and (actor is LOCAL or actor.bound)
+    is_agent = interface == "mcp" and not has_unbound_token(actor)
     if command.kind is MessageKind.STOP and (actor.role < Role.OPERATOR or is_agent):
         raise RoleRequired(
             "a stop requires the role operator, over MCP a token that is not bound to an agent",

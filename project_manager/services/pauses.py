@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from project_manager.clock import rfc3339
-from project_manager.domain.actors import LOCAL, Actor, Role
+from project_manager.domain.actors import Actor, Role, has_unbound_token
 from project_manager.domain.errors import Invalid, LockRequired, PauseNotFound, RoleRequired
 from project_manager.domain.events import PauseEnded, PauseStarted
 from project_manager.domain.limits import ID_DIGITS, ID_MAXIMUM
@@ -26,7 +26,7 @@ def check_interface(command: StartPause, actor: Actor, interface: str) -> None:
     """
     own = actor.id if actor.bound else command.agent_id
     pauses_itself = command.scope is PauseScope.AGENT and command.id in (None, own)
-    if interface == "mcp" and (actor is LOCAL or actor.bound) and not pauses_itself:
+    if interface == "mcp" and not has_unbound_token(actor) and not pauses_itself:
         raise RoleRequired(
             "over MCP this pause requires an operator token that is not bound to an agent",
             hint="Pause yourself with scope `agent`. A person can pause more on the dashboard or over REST.",

@@ -6,7 +6,7 @@ import orjson
 
 from project_manager.domain.errors import PolicyUnmet
 from project_manager.domain.evidence import Evidence
-from project_manager.domain.policies import EvidenceRule, Policy, ReviewRule, Work, missing, parse
+from project_manager.domain.policies import CompletedBy, EvidenceRule, Policy, ReviewRule, Work, missing, parse
 from project_manager.domain.reviews import ReviewVerdict
 from project_manager.domain.statuses import Status
 from project_manager.services import transitions
@@ -32,11 +32,11 @@ def check_done(tx: Tx, row: TaskRow, work: Work, *, forced: bool = False) -> str
         return None
     lacking = missing_of(tx, row, policy, work)
     if not lacking:
-        return "evidence" if policy.review is ReviewRule.NONE else "review"
+        return CompletedBy.EVIDENCE.value if policy.review is ReviewRule.NONE else CompletedBy.REVIEW.value
     if not forced:
         raise unmet_error(row, policy, lacking)
     transitions.note_by_system(tx, row, f"{tx.actor.id} sets DONE by force; missing: {'; '.join(lacking)}")
-    return "force"
+    return CompletedBy.FORCE.value
 
 
 def missing_of(tx: Tx, row: TaskRow, policy: Policy, work: Work) -> list[str]:

@@ -4,14 +4,14 @@ import json
 from functools import partial
 from typing import Any
 
+from project_manager.domain.actors import is_person
 from project_manager.domain.errors import OwnQuestion, QuestionClosed, QuestionNotFound, QuestionOpen
 from project_manager.domain.events import QuestionAnswered, QuestionAsked
-from project_manager.domain.evidence import is_person
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.domain.names import name_key
 from project_manager.domain.offers import OfferReason
-from project_manager.domain.questions import BLOCKED_BY_QUESTION, AnsweredVia, QuestionState
-from project_manager.domain.statuses import Status
+from project_manager.domain.questions import AnsweredVia, QuestionState
+from project_manager.domain.statuses import BlockedBy, Status
 from project_manager.schemas import questions as schemas
 from project_manager.schemas.views import Page
 from project_manager.services import lookup, offers, paging, transitions
@@ -40,7 +40,7 @@ def ask(tx: Tx, command: schemas.Ask) -> schemas.AskedView:
         return _ask_with_answer(tx, row, command, command.client_answer)
     check_write(tx, row, command.fence)
     question = _add(tx, row, command)
-    change = StatusChange(Status.BLOCKED, fence=command.fence, blocked_by=BLOCKED_BY_QUESTION)
+    change = StatusChange(Status.BLOCKED, fence=command.fence, blocked_by=BlockedBy.QUESTION)
     updated, _ = change_status(tx, row, change)
     return _asked_view(tx, row, updated, question, "is BLOCKED until a person answers")
 

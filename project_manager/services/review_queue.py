@@ -1,10 +1,8 @@
 """Claims of submitted work for review."""
 
-from project_manager.domain.errors import BoundTokenRequired
-from project_manager.domain.names import name_key
 from project_manager.domain.policies import Reviewer, parse
 from project_manager.schemas.leases import ClaimedView, ClaimNextTask
-from project_manager.services import leases, lookup, transitions
+from project_manager.services import leases, lookup, reviews, transitions
 from project_manager.store import review_search
 from project_manager.store.claim_search import Search
 from project_manager.store.review_search import Reviewable
@@ -16,8 +14,7 @@ def claim(tx: Tx, command: ClaimNextTask, search: Search) -> ClaimedView | None:
 
     The task stays in REVIEW under an ordinary lease. Raises BoundTokenRequired.
     """
-    if tx.actor.is_agent and tx.actor.token_id is not None and not tx.actor.bound:
-        raise BoundTokenRequired("an agent reviews only with a token that is bound to its agent id")
+    reviews.check_token(tx)
     task_id = find(tx, search)
     if task_id is None:
         return None
@@ -33,8 +30,6 @@ def find(tx: Tx, search: Search) -> int | None:
 
 def _may_review(tx: Tx, found: Reviewable) -> bool:
     """Return whether the actor did not submit the work, and the policy accepts the verdict of an agent."""
-    if name_key(found.author) == name_key(tx.actor.id):
-        return False
-    if found.token_id is not None and found.token_id == tx.actor.token_id:
+    if reviews.is_author(tx, found):
         return False
     return not tx.actor.is_agent or parse(found.policy).reviewer is not Reviewer.PERSON

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from project_manager.clock import rfc3339
+from project_manager.domain.actors import is_person
 from project_manager.domain.errors import (
     AlreadyReviewed,
     BoundTokenRequired,
@@ -16,14 +17,13 @@ from project_manager.domain.errors import (
     StaleSubmission,
 )
 from project_manager.domain.events import TaskReviewed, TaskSubmitted
-from project_manager.domain.evidence import is_person
 from project_manager.domain.leases import UnlockReason
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.domain.names import name_key
 from project_manager.domain.offers import OfferReason
 from project_manager.domain.policies import Reviewer, Work, parse
 from project_manager.domain.reviews import ReviewVerdict, Submitted, digest_of
-from project_manager.domain.statuses import Status
+from project_manager.domain.statuses import BlockedBy, Status
 from project_manager.schemas import reviews as schemas
 from project_manager.schemas.views import Page
 from project_manager.services import lookup, offers, paging, policies, transitions
@@ -31,12 +31,10 @@ from project_manager.services.lease_errors import check_lease
 from project_manager.services.serializers import lease_of
 from project_manager.store import seals, submissions
 from project_manager.store.leases import Reasons
+from project_manager.store.review_search import Reviewable
 from project_manager.store.submissions import SubmissionRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
-
-REVIEW_ROUNDS = "review_rounds"
-"""The reason for BLOCKED when reviewers have requested changes too often."""
 
 
 def submit(
@@ -172,7 +170,13 @@ def view(row: TaskRow, submission: SubmissionRow) -> schemas.SubmissionView:
     )
 
 
-def is_author(tx: Tx, submission: SubmissionRow) -> bool:
+def check_token(tx: Tx) -> None:
+    """Check that an agent with a token has one that is bound to its agent id. Raises BoundTokenRequired."""
+    if tx.actor.is_agent and tx.actor.token_id is not None and not tx.actor.bound:
+        raise BoundTokenRequired("an agent reviews only with a token that is bound to its agent id")
+
+
+def is_author(tx: Tx, submission: SubmissionRow | Reviewable) -> bool:
     """Return whether the actor submitted the work: by its agent id, or by its token."""
     same_token = submission.token_id is not None and submission.token_id == tx.actor.token_id
     return same_token or name_key(submission.author) == name_key(tx.actor.id)
@@ -182,8 +186,7 @@ def _check_reviewer(tx: Tx, row: TaskRow, submission: SubmissionRow | None) -> N
     """Check that the actor may review. Raises OwnReview, BoundTokenRequired."""
     if submission is not None and is_author(tx, submission):
         raise OwnReview(f"{tx.actor.id} submitted this work of task {row.id} and cannot review it", task_id=row.id)
-    if tx.actor.is_agent and tx.actor.token_id is not None and not tx.actor.bound:
-        raise BoundTokenRequired("an agent reviews only with a token that is bound to its agent id")
+    check_token(tx)
 
 
 def _check_person(tx: Tx, row: TaskRow, verdict: ReviewVerdict) -> None:
@@ -234,7 +237,7 @@ def _apply(tx: Tx, row: TaskRow, submission: SubmissionRow) -> tuple[TaskRow, li
     limit = parse(row.policy).max_review_rounds
     reasons = Reasons(rework_id=submission.id)
     if submissions.reworks(tx, row.id) >= limit:
-        updated = _leave_review(tx, row, Status.BLOCKED, reasons._replace(blocked_by=REVIEW_ROUNDS))
+        updated = _leave_review(tx, row, Status.BLOCKED, reasons._replace(blocked_by=BlockedBy.REVIEW_ROUNDS.value))
         transitions.note_by_system(tx, row, f"changes requested {limit} times: BLOCKED until a person decides")
         return updated, []
     updated = _leave_review(tx, row, Status.TODO, reasons)

@@ -9,7 +9,7 @@ from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.limits import LEASE_SECONDS_DEFAULT
 from project_manager.domain.policies import Work, parse
 from project_manager.domain.readiness import blockers, not_ready_error
-from project_manager.domain.statuses import CLOSED, LEASE_ENDING_STATUSES, Status, check_transition
+from project_manager.domain.statuses import CLOSED, LEASE_ENDING_STATUSES, BlockedBy, Status, check_transition
 from project_manager.schemas.tasks import StatusChangedView, UpdateTaskStatus
 from project_manager.services import evidence, leases, lookup, pauses, policies, reviews, serializers, transitions
 from project_manager.services.authorization import check_write, overrides_lease
@@ -90,7 +90,7 @@ class StatusChange:
     branch: str | None = None
     commit: str | None = None
     recorded: Sequence[int] = ()
-    blocked_by: str | None = None
+    blocked_by: BlockedBy | None = None
 
     @property
     def has_work(self) -> bool:
@@ -158,7 +158,7 @@ def _changes_nothing(row: TaskRow, change: StatusChange) -> bool:
 def _reasons(tx: Tx, row: TaskRow, change: StatusChange, *, fence: int) -> Reasons:
     """Return the reasons to store with the new status. `fence` is that of the work. Raises PolicyUnmet."""
     if change.target is not Status.DONE:
-        return Reasons(blocked_by=change.blocked_by)
+        return Reasons(blocked_by=None if change.blocked_by is None else change.blocked_by.value)
     if parse(row.policy).is_empty:
         return NO_REASONS
     work = policies.current_work(tx, row, fence=fence, recorded=change.recorded)

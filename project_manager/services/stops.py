@@ -1,10 +1,10 @@
 """Stops: end the leases of an agent, or the lease on a task, and let a person decide about the tasks."""
 
 from project_manager.domain.leases import UnlockReason
-from project_manager.domain.statuses import Status
+from project_manager.domain.statuses import BlockedBy, Status
 from project_manager.services import lookup, pauses, transitions
 from project_manager.store import agents
-from project_manager.store.leases import STOP, Reasons
+from project_manager.store.leases import Reasons
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -28,5 +28,5 @@ def stop_agent(tx: Tx, agent_id: str) -> list[int]:
 def stop_task(tx: Tx, row: TaskRow) -> None:
     """End the lease on the task, raise its fence, and set it BLOCKED for a person."""
     transitions.note_by_system(tx, row, f"{tx.actor.id} stopped the work of {row.lock_holder}")
-    reasons = Reasons(blocked_by=STOP)
+    reasons = Reasons(blocked_by=BlockedBy.STOP.value)
     transitions.end(tx, row, Status.BLOCKED, UnlockReason.STOPPED, attempts=row.attempts, reasons=reasons)

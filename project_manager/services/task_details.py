@@ -4,8 +4,7 @@ from typing import Any
 
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.domain.policies import parse
-from project_manager.domain.questions import BLOCKED_BY_QUESTION
-from project_manager.domain.statuses import Status
+from project_manager.domain.statuses import BlockedBy, Status
 from project_manager.schemas import tasks as schemas
 from project_manager.schemas.questions import QuestionView
 from project_manager.schemas.views import NamedView
@@ -62,5 +61,5 @@ def _review_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
 
 
 def _open_question(tx: Tx, row: TaskRow) -> QuestionView | None:
-    found = questions.open_of(tx, row.id) if row.blocked_by == BLOCKED_BY_QUESTION else None
+    found = questions.open_of(tx, row.id) if row.blocked_by == BlockedBy.QUESTION else None
     return None if found is None else serializers.view_of(QuestionView, found)

@@ -24,9 +24,8 @@ from project_manager.domain.events import (
 )
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.policies import parse
-from project_manager.domain.questions import BLOCKED_BY_QUESTION
 from project_manager.domain.readiness import open_subtasks_blocker
-from project_manager.domain.statuses import CLOSED, Status
+from project_manager.domain.statuses import CLOSED, BlockedBy, Status
 from project_manager.domain.task_fields import EDITABLE
 from project_manager.services import lookup, reservations, serializers
 from project_manager.services.serializers import NO_IDS, lease_of, live_lease_of
@@ -182,7 +181,7 @@ def set_status(
 
 def _close_question(tx: Tx, row: TaskRow) -> None:
     """Close the open question of a task that leaves BLOCKED without an answer."""
-    if row.blocked_by != BLOCKED_BY_QUESTION:
+    if row.blocked_by != BlockedBy.QUESTION:
         return
     closed = questions.close(tx, row.id)
     if closed is not None:

@@ -19,8 +19,6 @@ from project_manager.store.tables_paths import path_reservations
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
-STOP = "stop"
-"""The value of `blocked_by` for a task that a stop has set BLOCKED."""
 _IN_PROGRESS = Status.IN_PROGRESS.value
 _REVIEW = "review"
 _LEASE = (
@@ -148,8 +146,8 @@ def renew_all(tx: Tx, agent: str) -> list[HeldLease]:
 class Reasons(NamedTuple):
     """Reasons that a status is stored with.
 
-    `blocked_by` is the reason of the service for BLOCKED. `rework_id` is the submission with the requested
-    changes. `completed_by` is the part that met the policy when the task became DONE: a value of `policies.check_done`.
+    `blocked_by` is a value of `BlockedBy`. `rework_id` is the submission with the requested
+    changes. `completed_by` is a value of `CompletedBy`.
     """
 
     blocked_by: str | None = None
