@@ -120,7 +120,7 @@ def claim(
     if written is not None:
         ready_tasks.drop_labels(tx, current)
         if unconfirmed:
-            rare_states.found(tx, unconfirmed=True)
+            rare_states.mark(tx, unconfirmed=True)
     return written
 
 

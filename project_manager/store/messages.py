@@ -156,7 +156,7 @@ def add(tx: Tx, values: dict[str, Any]) -> MessageRow:
     """Insert a message of the actor and return it."""
     fields = {"sender": tx.actor.id, "sender_kind": tx.actor.kind, "created_at": tx.now, **values}
     row = MessageRow._make(_ADD.row(tx, **fields) or ())
-    rare_states.found(tx, messages=True)
+    rare_states.mark(tx, messages=True)
     if tx.batch is not None:
         tx.batch.addressees = None
     return row

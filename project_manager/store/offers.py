@@ -74,7 +74,7 @@ def begin(tx: Tx, current: TaskRow, agent: str, until: int, reason: OfferReason)
         "withheld": int(current.withheld | Withheld.OFFERED),
     }
     _BEGIN.write(tx, task_id=current.id, **changes)
-    rare_states.found(tx, offered=True)
+    rare_states.mark(tx, offered=True)
     return current._replace(**changes)
 
 

@@ -100,7 +100,7 @@ def add(tx: Tx, name: str, values: dict[str, Any]) -> PauseRow:
     """Insert the pause of the target `name` and return it."""
     fields = {"author": tx.actor.id, "created_at": tx.now, "stopped": 0, **values}
     row = PauseRow._make(_ADD.row(tx, target=name, **fields) or ())
-    rare_states.found(tx, pauses=True)
+    rare_states.mark(tx, pauses=True)
     _forget_queue(tx)
     return row
 

@@ -66,7 +66,7 @@ def _read(tx: Tx) -> RareStates:
     return RareStates._make(value is not None for value in _PRESENT.row(tx) or ())
 
 
-def found(tx: Tx, **present: bool) -> None:
-    """Note that the transaction has written a row in these states."""
+def mark(tx: Tx, **present: bool) -> None:
+    """Mark these states as present, because the transaction has written a row in them."""
     if tx.batch is not None and tx.batch.rare_states is not None:
         tx.batch.rare_states = tx.batch.rare_states._replace(**present)
