@@ -13,7 +13,7 @@ from project_manager.domain.policies import Work
 from project_manager.schemas.logs import NewEvidence, SubmittedEvidence
 from project_manager.schemas.reviews import CriterionEvidence, CriterionView
 from project_manager.services import serializers, transitions
-from project_manager.store import submissions
+from project_manager.store import evidence
 from project_manager.store.logs import LogRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -49,7 +49,7 @@ def by_criterion(tx: Tx, row: TaskRow, entries: Collection[Evidence], work: Work
     """Return the criteria of the task, each with its evidence, and evidence of the task as a whole at the end."""
     criteria: list[str] = orjson.loads(row.acceptance)
     groups: list[tuple[int | None, str]] = [*enumerate(criteria), (None, "")]
-    authors = submissions.authors_of(tx, [entry.log_id for entry in entries])
+    authors = evidence.authors_of(tx, [entry.log_id for entry in entries])
     views = []
     for index, text in groups:
         found = [

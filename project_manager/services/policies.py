@@ -10,7 +10,7 @@ from project_manager.domain.policies import CompletedBy, EvidenceRule, Policy, R
 from project_manager.domain.reviews import ReviewVerdict
 from project_manager.domain.statuses import Status
 from project_manager.services import transitions
-from project_manager.store import submissions
+from project_manager.store import evidence, submissions
 from project_manager.store.submissions import SubmissionRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -43,7 +43,7 @@ def missing_of(tx: Tx, row: TaskRow, policy: Policy, work: Work) -> list[str]:
     """Return the parts that the work lacks for DONE under the policy, in words."""
     entries: Collection[Evidence] = ()
     if policy.evidence is not EvidenceRule.NONE:
-        entries = submissions.evidence_of(tx, row.id)
+        entries = evidence.of_task(tx, row.id)
     return missing(policy, orjson.loads(row.acceptance), entries, work)
 
 

@@ -29,7 +29,7 @@ from project_manager.schemas.views import Page
 from project_manager.services import lookup, offers, paging, policies, transitions
 from project_manager.services.lease_errors import check_lease
 from project_manager.services.serializers import lease_of
-from project_manager.store import seals, submissions
+from project_manager.store import evidence, seals, submissions
 from project_manager.store.leases import Reasons
 from project_manager.store.review_search import Reviewable
 from project_manager.store.submissions import SubmissionRow
@@ -41,7 +41,7 @@ def submit(
     tx: Tx, row: TaskRow, summary: str, *, branch: str | None, commit: str | None, work: Work
 ) -> tuple[TaskRow, SubmissionRow]:
     """Record the work of the actor on a task that is in REVIEW now. Return the task and the submission."""
-    entries = [entry for entry in submissions.evidence_of(tx, row.id) if work._replace(commit=commit).has(entry)]
+    entries = [entry for entry in evidence.of_task(tx, row.id) if work._replace(commit=commit).has(entry)]
     submitted = Submitted(
         task=row.id,
         round=submissions.next_round(tx, row.id),

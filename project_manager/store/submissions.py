@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, Text, bindparam, func, insert, select, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.domain.evidence import Evidence, Source
+from project_manager.domain.evidence import Evidence
 from project_manager.domain.reviews import ReviewVerdict
 from project_manager.store import pages
 from project_manager.store.pages import Total
-from project_manager.store.statement import Statement, bindparams, is_among
-from project_manager.store.tables import task_logs, tasks
+from project_manager.store.statement import Statement, bindparams
+from project_manager.store.tables import tasks
 from project_manager.store.tables_reviews import submissions
 from project_manager.store.transaction import Tx
 
@@ -76,20 +76,6 @@ _REWORKS = Statement(
     .select_from(submissions)
     .where(_c.task_id == bindparam("task_id"), _c.verdict == literal_column("'changes_requested'"), _c.id > _approved)
 )
-_EVIDENCE = Statement(
-    select(task_logs.c.id, task_logs.c.details)
-    .where(
-        task_logs.c.task_id == bindparam("task_id"),
-        task_logs.c.kind == literal_column("'evidence'"),
-        task_logs.c.details.is_not(None),
-    )
-    .order_by(task_logs.c.id.desc())
-    .limit(bindparam("limit"))
-)
-_AUTHORS = Statement(select(task_logs.c.id, task_logs.c.author).where(is_among(task_logs.c.id, "ids")))
-_EVIDENCE_FIELDS = ("criterion", "criterion_text", "command", "exit_code", "commit", "url")
-EVIDENCE_READ = 1000
-"""The newest entries of evidence that a policy considers, so that a long log costs little."""
 
 
 def get(tx: Tx, submission_id: int) -> SubmissionRow | None:
@@ -134,24 +120,6 @@ def set_review(
 def reworks(tx: Tx, task_id: int) -> int:
     """Return the number of verdicts that requested changes since the last approval."""
     return int(_REWORKS.value(tx, task_id=task_id))
-
-
-def evidence_of(tx: Tx, task_id: int) -> list[Evidence]:
-    """Return the newest structured evidence of the task, the oldest first."""
-    rows = _EVIDENCE.rows(tx, task_id=task_id, limit=EVIDENCE_READ)
-    return [evidence(log_id, json.loads(details)) for log_id, details in reversed(rows)]
-
-
-def evidence(log_id: int, details: dict[str, Any]) -> Evidence:
-    """Return the evidence of a log entry from its details."""
-    known = {name: details.get(name) for name in _EVIDENCE_FIELDS}
-    imported = bool(details.get("imported"))
-    return Evidence(log_id, details["fence"], Source(details["source"]), **known, imported=imported)
-
-
-def authors_of(tx: Tx, log_ids: list[int]) -> dict[int, str]:
-    """Return the authors of log entries by the ids of the entries."""
-    return {row[0]: row[1] for row in _AUTHORS.rows(tx, ids=json.dumps(log_ids))}
 
 
 @lru_cache(maxsize=1)
