@@ -38,7 +38,7 @@ def update_status(tx: Tx, command: UpdateTaskStatus) -> StatusChangedView:
     if command.note:
         transitions.note(tx, row, tx.actor.id, "progress", command.note)
     if command.evidence:
-        recorded = evidence.record_all(tx, row, command.evidence, fence=_fence_of(tx, row))
+        recorded = evidence.record_all(tx, row, command.evidence, fence=_fence_of(tx, row, command.status))
     change = StatusChange(
         command.status,
         fence=command.fence,
@@ -66,10 +66,15 @@ def update_status(tx: Tx, command: UpdateTaskStatus) -> StatusChangedView:
     )
 
 
-def _fence_of(tx: Tx, row: TaskRow) -> int:
-    """Return the fence under which a status change of the actor writes evidence. It is 0 for a person."""
+def _fence_of(tx: Tx, row: TaskRow, target: Status) -> int:
+    """Return the fence under which a change to the status `target` writes evidence.
+
+    It is 0 for a person, and for a change without an effect, because its next fence is that of another lease.
+    """
     lease = lease_of(row, tx.now)
     if not tx.actor.is_agent or (lease is not None and lease.holder != tx.actor.id):
+        return 0
+    if lease is None and target.value == row.status and target not in (Status.IN_PROGRESS, Status.REVIEW):
         return 0
     return row.fence + int(lease is None)
 

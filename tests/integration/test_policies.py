@@ -214,6 +214,13 @@ async def evidence_recorded_before_the_lease(world: World) -> None:
 
 
 @false(EACH_CRITERION)
+async def evidence_of_another_agent_in_a_call_without_an_effect(world: World) -> None:
+    await world.api.set_status(world.task, "TODO", "bob", evidence=EACH)
+    await world.claim()
+    await world.done()
+
+
+@false(EACH_CRITERION)
 async def evidence_of_another_task(world: World) -> None:
     other = await world.api.create_task("other", acceptance=CRITERIA)
     await world.api.set_status(other["id"], "DONE", "ann", evidence=EACH)
