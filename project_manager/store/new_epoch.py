@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, func, literal_column, select, update
 
 from project_manager.domain.events import DatabaseRestored, HeadFields, TaskStatusChanged, TaskUnlocked
 from project_manager.domain.leases import UnlockReason
-from project_manager.store import chain, events, lease_history, meta, paths
+from project_manager.store import chain, events, lease_history, meta, paths, revisions
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.statement import Statement
 from project_manager.store.tables import tasks
@@ -33,7 +33,7 @@ class _LeasedTask(NamedTuple):
     lock_expires_at: int
     attempts: int
     version: int
-    paths: str
+    status: str
 
 
 class NewEpoch(NamedTuple):
@@ -44,11 +44,17 @@ class NewEpoch(NamedTuple):
     released: int
 
 
+_WITH_PATHS = "0021"
+"""The oldest schema with paths and kinds of leases. An older backup is restored before its schema is upgraded."""
 _LEASED = Statement(
     select(*[tasks.c[name] for name in _LeasedTask._fields])
     .where(tasks.c.lock_holder.is_not(None))
     .order_by(tasks.c.id)
 )
+_RESERVED = Statement(
+    select(tasks.c.id, tasks.c.paths).where(tasks.c.lock_holder.is_not(None), tasks.c.lock_kind.is_(None))
+)
+_END_KINDS = Statement(update(tasks).where(tasks.c.lock_kind.is_not(None)).values(lock_kind=literal_column("NULL")))
 _RELEASE_ALL = Statement(
     update(tasks)
     .where(tasks.c.lock_holder.is_not(None))
@@ -99,14 +105,14 @@ def begin(tx: Tx, least_floor: int, replaced: HeadFields | None) -> NewEpoch:
 def _end_leases(tx: Tx) -> int:
     """End all leases and reset their tasks to the status before the claim. Return the number of leases."""
     leased, reason = _LEASED.all(tx, _LeasedTask._make), UnlockReason.FORCED.value
+    reserved = _end_reservations(tx) if (revisions.current(tx.connection) or "") >= _WITH_PATHS else {}
     _RELEASE_ALL.run(tx, now=tx.now)
-    paths.end_all(tx)
     for row in leased:
         agent, status, version = row.lock_holder, row.lock_from, row.version + 1
         times = (row.lock_acquired_at, row.lock_expires_at, tx.now)
         lease_history.record(tx, LeaseRow(row.id, row.fence, agent, row.project_id, row.name, *times, reason, status))
         moved = TaskStatusChanged(
-            status=status, previous_status="IN_PROGRESS", agent_id=agent, lock_released=True, version=version
+            status=status, previous_status=row.status, agent_id=agent, lock_released=True, version=version
         )
         unlocked = TaskUnlocked(
             agent_id=agent,
@@ -114,8 +120,16 @@ def _end_leases(tx: Tx) -> int:
             status=status,
             attempts=row.attempts,
             version=version,
-            paths=json.loads(row.paths),
+            paths=json.loads(reserved.get(row.id, paths.NO_PATHS)),
         )
-        for event in (moved, unlocked):
+        for event in (moved, unlocked) if status != row.status else (unlocked,):
             events.add(tx, event, project_id=row.project_id, epic_id=row.epic_id, task_id=row.id)
     return len(leased)
+
+
+def _end_reservations(tx: Tx) -> dict[int, str]:
+    """End the reservations of all leases, and return the paths of the leased tasks. A lease for a review has none."""
+    reserved: dict[int, str] = {row[0]: row[1] for row in _RESERVED.rows(tx)}
+    paths.end_all(tx)
+    _END_KINDS.run(tx)
+    return reserved

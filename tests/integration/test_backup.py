@@ -28,12 +28,13 @@ from project_manager.store.migrations import upgrade
 from project_manager.store.sqlite import backup, driver
 from project_manager.store.sqlite.restore import restore
 from project_manager.store.transaction import Tx
-from tests.integration.first_release import FIRST
+from tests.integration.first_release import FIRST, ROWS
 
 pytestmark = pytest.mark.slow
 
 NOW = 1_763_892_000_000
 ADA = Actor("ada", "agent", Role.AGENT)
+BOB = Actor("bob", "agent", Role.AGENT)
 HOLDER = """
 import sys
 from project_manager.store.sqlite import driver
@@ -374,13 +375,32 @@ def test_a_restore_that_cannot_be_verified_reports_that_the_database_was_replace
 def test_a_backup_with_an_older_schema_is_restored_and_then_migrated(database_file: Path, tmp_path: Path) -> None:
     older = tmp_path / "older.db"
     upgrade(str(older), FIRST)
-    make(older, "Paint")
+    with opened(older) as connection:
+        for statement in ROWS:
+            connection.execute(statement)
     source = backup.back_up(older, tmp_path / "copy.db").path
     restore(source, database_file, NOW)
     with opened(database_file) as connection:
         assert revisions.current(connection) == FIRST
     upgrade(str(database_file))
-    assert names(database_file) == ["Paint"]
+    assert names(database_file) == ["Paint", "Oil"]
+    with opened(database_file) as connection:
+        leased = "SELECT status, lock_holder, lock_kind FROM tasks WHERE id = 7"
+        assert connection.execute(leased).fetchone() == ("TODO", None, None)
+
+
+def test_a_restore_ends_the_lease_of_a_review_and_keeps_the_submission(database_file: Path, tmp_path: Path) -> None:
+    task_id = make(database_file, "Paint", paths=["src/**"])
+    submit = UpdateTaskStatus.model_validate({"task_id": task_id, "status": "REVIEW", "summary": "painted"})
+    do(database_file, lambda tx: statuses.update_status(tx, submit), ADA)
+    review = ClaimNextTask.model_validate({"kind": "review"})
+    assert do(database_file, lambda tx: claim_queue.claim_next(tx, review), BOB).lock.kind == "review"
+    restore(backup.back_up(database_file, tmp_path / "copy.db").path, database_file, NOW)
+    with opened(database_file) as connection:
+        found = connection.execute("SELECT status, lock_holder, lock_kind, submission_id FROM tasks").fetchone()
+        moved = connection.execute("SELECT count(*) FROM events WHERE type = 'task.status_changed'").fetchone()
+    assert found == ("REVIEW", None, None, 1)
+    assert moved == (1,), "the restore changed no status"
     assert backup.check_file(database_file).differences == ()
 
 
