@@ -152,6 +152,7 @@ class Metrics:
         self._leases = _LabelledCounter(self._counter("pm_leases", "Total number of lease outcomes.", "outcome"))
         self._tasks = self._gauge("pm_tasks", "Number of tasks by status.", "status")
         self._pauses = self._gauge("project_manager_pauses", "Number of active pauses by scope.", "scope")
+        self._questions = self._gauge("project_manager_questions_open", "Number of open questions, at most 1,000.")
         self._messages = self._gauge("project_manager_messages_open", "Number of open messages by kind.", "kind")
         self._backup_verified = self._gauge(
             "pm_backup_verified_timestamp_seconds", "Unix time of the last verified backup; 0 if there is none."
@@ -256,6 +257,9 @@ class Metrics:
     def pauses_by_scope(self, counts: Mapping[str, int]) -> None:
         for scope, count in counts.items():
             self._pauses.labels(scope).set(count)
+
+    def open_questions(self, number: int) -> None:
+        self._questions.set(number)
 
     def messages_by_kind(self, counts: Mapping[str, int]) -> None:
         for kind, count in counts.items():

@@ -10,6 +10,7 @@ from project_manager.domain.pauses import PausedView
 from project_manager.schemas import fields
 from project_manager.schemas.commands import Command, Paged, Scoped
 from project_manager.schemas.knowledge import KnowledgeExcerptView
+from project_manager.schemas.leases import AnsweredView, RequestedChangesView
 from project_manager.schemas.logs import LogView
 from project_manager.schemas.tasks import LinkView, TaskView
 
@@ -40,13 +41,18 @@ class AgentView:
 
 @dataclass(frozen=True, slots=True)
 class LeasedTaskView:
-    """A task that the agent has leased, in full, with the newest entries of its log."""
+    """A task that the agent has leased, in full, with the newest entries of its log.
+
+    `review` has the requested changes, and `answer` the answer to a question, as in the claim.
+    """
 
     task: TaskView
     lock: LockView
     seconds_left: int
     logs: list[LogView]
     waiting_for_it: list[LinkView]
+    review: RequestedChangesView | None
+    answer: AnsweredView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +60,8 @@ class ContextView:
     """The context of an agent: its leases, the logs of their tasks, lost leases, and the next step.
 
     `knowledge` are the most important items of the project of the request, or of the first leased task.
-    `ready_tasks` is at most 100. If more are ready, `ready_tasks_is_minimum` is true. `paused` is the pause of the
-    agent or of tasks that only pauses withhold, or null.
+    `ready_tasks` is at most 100. If more are ready, `ready_tasks_is_minimum` is true. `offered` are the tasks that
+    only this agent can claim now. `paused` is the pause of the agent or of tasks that only pauses withhold, or null.
     """
 
     agent_id: str
@@ -63,6 +69,7 @@ class ContextView:
     holding: list[LeasedTaskView]
     knowledge: list[KnowledgeExcerptView]
     lost: list[LinkView]
+    offered: list[LinkView]
     ready_tasks: int
     ready_tasks_is_minimum: bool
     next_step: str

@@ -9,9 +9,9 @@ from project_manager.domain.pauses import PausedView, sentence
 from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, LeasedTaskView, ListAgents
 from project_manager.schemas.knowledge import KnowledgeExcerptView
 from project_manager.schemas.views import Page
-from project_manager.services import budget, knowledge, lookup, paging, pauses, resolve, serializers
+from project_manager.services import budget, knowledge, leases, lookup, paging, pauses, resolve, serializers
 from project_manager.services.serializers import lease_of, live_lease_of
-from project_manager.store import agents, lease_history, links, listing, logs, task_filters
+from project_manager.store import agents, lease_history, links, listing, logs, offers, task_filters, tasks
 from project_manager.store.agents import AgentRow
 from project_manager.store.pages import Total
 from project_manager.store.tasks import TaskRow
@@ -58,6 +58,7 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
     query = task_filters.resolve(tx, {"ready": True, **about})
     ready = listing.count(tx, query, exact=False, maximum=READY_TASKS_MAXIMUM)
     lost = lease_history.lost_by(tx, tx.actor.id, **about, since=tx.now - LOST_LEASE_WINDOW_MS)
+    offered = tasks.named(tx, [task.id for task in offers.ready_of(tx, tx.actor.id)])
     paused = pauses.of_agent(tx, tx.actor.id) if ready.number else pauses.of_claim(tx, {**about})
     characters = budget.characters(command.budget_tokens) // 4
     return ContextView(
@@ -66,9 +67,10 @@ def get_context(tx: Tx, command: GetContext) -> ContextView:
         holding=holding,
         knowledge=_knowledge(tx, about, held, characters),
         lost=serializers.links(lost),
+        offered=serializers.links(offered),
         ready_tasks=ready.number,
         ready_tasks_is_minimum=ready.is_minimum,
-        next_step=_next_step(holding, ready, paused) + _lost_leases_sentence(lost),
+        next_step=_next_step(holding, ready, paused) + _offers_sentence(offered) + _lost_leases_sentence(lost),
         paused=paused,
     )
 
@@ -94,6 +96,8 @@ def _held_task(tx: Tx, held: TaskRow, *, room: int) -> LeasedTaskView:
         seconds_left=(lease.expires_at - tx.now) // 1000,
         logs=[serializers.log(entry) for entry in entries],
         waiting_for_it=serializers.links(links.dependents_of(tx, row.id)),
+        review=leases.requested_changes(tx, row),
+        answer=leases.answer(tx, row),
     )
 
 
@@ -113,6 +117,13 @@ def _next_step(holding: list[LeasedTaskView], ready: Total, paused: PausedView |
         f"{first.seconds_left} s, report with add_task_log, finish with update_task_status(DONE) or "
         "release_task_lock with a handoff note."
     )
+
+
+def _offers_sentence(offered: list[tuple[int, str, str]]) -> str:
+    if not offered:
+        return ""
+    named = ", ".join(f"#{task_id}" for task_id, _, _ in offered[:5]) + (", .." if len(offered) > 5 else "")
+    return f" Offered to you: {named}; claim_next_task takes them first."
 
 
 def _lost_leases_sentence(lost: list[tuple[int, str, str]]) -> str:

@@ -337,8 +337,8 @@ def _handover_fields(tx: Tx, row: TaskRow, context: ClaimContext) -> dict[str, A
     note = None if context.handoff_id is None else logs.get(tx, context.handoff_id)
     others = _views(lease for lease in context.held_leases() if lease.task_id != row.id)
     return {
-        "review": _requested_changes(tx, row),
-        "answer": _answer(tx, row),
+        "review": requested_changes(tx, row),
+        "answer": answer(tx, row),
         "submission": _submission_to_review(tx, row),
         "policy": parse(context.policy).changes() or None,
         "notice": _notice(row, others),
@@ -349,7 +349,7 @@ def _handover_fields(tx: Tx, row: TaskRow, context: ClaimContext) -> dict[str, A
     }
 
 
-def _requested_changes(tx: Tx, row: TaskRow) -> schemas.RequestedChangesView | None:
+def requested_changes(tx: Tx, row: TaskRow) -> schemas.RequestedChangesView | None:
     """Return the review with the requested changes, for the next work on the task."""
     if row.rework_id is None:
         return None
@@ -360,7 +360,7 @@ def _requested_changes(tx: Tx, row: TaskRow) -> schemas.RequestedChangesView | N
     return schemas.RequestedChangesView(found.reviewer or "", body, found.round)
 
 
-def _answer(tx: Tx, row: TaskRow) -> schemas.AnsweredView | None:
+def answer(tx: Tx, row: TaskRow) -> schemas.AnsweredView | None:
     """Return the answer to the newest question about the task, until its work is submitted or done."""
     found = None if row.answer_id is None else questions.get(tx, row.answer_id)
     if found is None:

@@ -143,5 +143,6 @@ class HealthEndpoints:
             self._runtime.metrics.tasks_by_status(figures.by_status)
             self._runtime.metrics.pauses_by_scope(figures.pauses)
             self._runtime.metrics.messages_by_kind(figures.messages)
+            self._runtime.metrics.open_questions(figures.questions)
         rendered = await anyio.to_thread.run_sync(self._runtime.metrics.render)
         return Response(rendered, headers={"Content-Type": CONTENT_TYPE})

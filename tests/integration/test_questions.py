@@ -17,6 +17,7 @@ from project_manager.domain.errors import (
     QuestionOpen,
     StaleFence,
 )
+from project_manager.services import stats
 from tests.integration.invariants import check
 from tests.operations_client import Json, OperationsClient
 
@@ -165,3 +166,23 @@ async def test_an_offer_with_an_answer_keeps_others_away(api: OperationsClient) 
     await api.call_error(NotReady, "acquire_task_lock", task_id=task["id"], agent_id="bob")
     assert (await api.claim(task["id"], "ann"))["holder"] == "ann"
     check(api)
+
+
+async def test_the_context_of_an_agent_has_its_offers_and_the_answers_to_its_questions(api: OperationsClient) -> None:
+    task = await api.create_task()
+    await answer(api, await ask(api, task["id"]))
+    context = await api.call("get_context", agent_id="ann")
+    assert [link["id"] for link in context["offered"]] == [task["id"]]
+    assert f"Offered to you: #{task['id']}" in context["next_step"]
+    assert (await api.call("get_context", agent_id="bob"))["offered"] == []
+    await api.claim_next("ann")
+    (held,) = (await api.call("get_context", agent_id="ann"))["holding"]
+    assert (held["answer"]["answer"], held["review"]) == ("green", None)
+
+
+async def test_open_questions_are_counted(api: OperationsClient) -> None:
+    task = await api.create_task()
+    asked = await ask(api, task["id"])
+    assert (await api.runtime.read("stats", stats.collect)).questions == 1
+    await answer(api, asked)
+    assert (await api.runtime.read("stats", stats.collect)).questions == 0

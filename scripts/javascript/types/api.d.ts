@@ -210,6 +210,8 @@ interface LeasedTaskView {
   seconds_left: number;
   logs: Array<LogView>;
   waiting_for_it: Array<LinkView>;
+  review: RequestedChangesView | null;
+  answer: AnsweredView | null;
 }
 
 interface LinkView {
@@ -526,7 +528,7 @@ interface GetAnswers {
   [path: `/api/tasks/${number}/events`]: { items: Array<OutboxEvent>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/agents": { items: Array<AgentView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/agents/${string}`]: AgentView;
-  "/api/context": { agent_id: string; server_time: string; holding: Array<LeasedTaskView>; knowledge: Array<KnowledgeExcerptView>; lost: Array<LinkView>; ready_tasks: number; ready_tasks_is_minimum: boolean; next_step: string; paused: PausedView | null };
+  "/api/context": { agent_id: string; server_time: string; holding: Array<LeasedTaskView>; knowledge: Array<KnowledgeExcerptView>; lost: Array<LinkView>; offered: Array<LinkView>; ready_tasks: number; ready_tasks_is_minimum: boolean; next_step: string; paused: PausedView | null };
   "/api/knowledge": { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/knowledge/project/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/knowledge/project/${number}/epic/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
