@@ -47,9 +47,10 @@ MAX_REVIEW_ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The policy of a project. `checks` are names; a runner knows their commands.
+    """The policy of a project.
 
-    `merge_completes` lets a merge of the change complete the task instead of the status call.
+    `checks` (names of checks of a runner) and `merge_completes` (a merge completes the task instead of the status call)
+    are stored, and have no effect yet.
     """
 
     review: ReviewRule = ReviewRule.NONE
