@@ -7,7 +7,7 @@ least one. Globs are compared character by character, so case matters.
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -72,7 +72,7 @@ def normalized(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def parse(text: str) -> Glob:
+def parse_glob(text: str) -> Glob:
     """Return the glob. Raises GlobError."""
     _check_text(text)
     names = text.split("/")
@@ -254,7 +254,7 @@ class GlobIndex:
 
 
 class GlobSurvey:
-    """Globs of a project, as a reader found them, and the overlaps of new ones.
+    """The globs of a project before a transaction, and the overlaps of the new globs that the transaction adds.
 
     `newest` is the highest id of the `present` globs. `overlapping` has the overlapping globs for each new one of
     `wanted`. An overlap of two new globs is listed once.
@@ -271,13 +271,17 @@ class GlobSurvey:
         """Compare the new globs with all others. It can take seconds, so no transaction is open meanwhile."""
         if len(self.present) + len(self.new) > GLOBS_OF_PROJECT:
             return self  # the write will be refused
-        index = GlobIndex(map(parse, self.present))
+        index = GlobIndex(map(parse_glob, self.present))
         for glob in self.new:
-            self.overlapping[glob] = index.overlapping(parse(glob))
-            index.add(parse(glob))
+            self.overlapping[glob] = index.overlapping(parse_glob(glob))
+            index.add(parse_glob(glob))
         return self
 
 
-def shown(texts: Iterable[Any]) -> str:
-    """Return globs for a message."""
+GlobSurveys = Mapping[int | str, GlobSurvey]
+"""Surveys by the id of the project, or by the name of a project that a plan creates."""
+
+
+def quoted(texts: Iterable[Any]) -> str:
+    """Return globs for a message, each in backticks."""
     return ", ".join(f"`{text}`" for text in texts)

@@ -72,7 +72,7 @@ class Policy:
 
 
 @lru_cache(maxsize=1024)
-def parse(text: str) -> Policy:
+def parse_policy(text: str) -> Policy:
     """Return the policy for the JSON text that a project stores. A rule that is not stored has its default."""
     stored: dict[str, Any] = json.loads(text)
     return Policy(

@@ -9,8 +9,8 @@ from project_manager.domain.errors import Invalid
 from project_manager.domain.events import ImportFinished, TaskCreated
 from project_manager.domain.hints import did_you_mean
 from project_manager.domain.names import suggestion
-from project_manager.domain.paths import GlobSurvey
-from project_manager.domain.policies import CompletedBy, parse
+from project_manager.domain.paths import GlobSurvey, GlobSurveys
+from project_manager.domain.policies import CompletedBy, parse_policy
 from project_manager.domain.readiness import Withheld
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import PLAIN
@@ -40,7 +40,7 @@ def read_plan(command: ImportPlan, request_id: str) -> reader.Plan:
     return reader.read(command.document, command.source, lambda line: report("Reading", line, lines))
 
 
-def survey_plan(_command: ImportPlan, prepared: reader.Plan) -> Callable[[Tx], paths.Surveys] | None:
+def survey_plan(_command: ImportPlan, prepared: reader.Plan) -> Callable[[Tx], GlobSurveys] | None:
     """Return the read that surveys the paths of the plan, or None if it has none."""
     globs: dict[str, list[str]] = {}
     for task in prepared.tasks:
@@ -49,8 +49,8 @@ def survey_plan(_command: ImportPlan, prepared: reader.Plan) -> Callable[[Tx], p
     return partial(_survey_projects, globs=globs) if globs and not prepared.diagnostics else None
 
 
-def _survey_projects(tx: Tx, globs: dict[str, list[str]]) -> paths.Surveys:
-    surveys: paths.Surveys = {}
+def _survey_projects(tx: Tx, globs: dict[str, list[str]]) -> GlobSurveys:
+    surveys: dict[int | str, GlobSurvey] = {}
     for name, wanted in tx.keeping_alive(globs.items()):
         row = resolve.project(tx, name)
         surveys[name if row is None else row.id] = paths.survey(
@@ -277,7 +277,7 @@ class PlanWriter:
         return self._flags[project_id]
 
     def _has_policy(self, task: TaskChange) -> bool:
-        return task.project.row is not None and not parse(task.project.row.policy).is_empty
+        return task.project.row is not None and not parse_policy(task.project.row.policy).is_empty
 
     def _edit(self, task: TaskChange, row: TaskRow) -> None:
         """Write the changed fields. A change of links alone also writes the row, to increment its version."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from project_manager.clock import rfc3339
 from project_manager.domain.names import name_key
-from project_manager.domain.policies import parse
+from project_manager.domain.policies import parse_policy
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import EPIC_PLAIN, PLAIN, PROJECT_PLAIN
 from project_manager.plans.changes import EpicChange, PlanDiff, ProjectChange, TaskChange
@@ -141,7 +141,7 @@ class Comparison:
         status: Status | None = task.planned.values.get("status")
         if not self._overwrite or status in (None, row.status) or lease_of(row, self._tx.now) is not None:
             return None
-        if status is Status.DONE and not parse(_stricter_policy(task.project)).is_empty:
+        if status is Status.DONE and not parse_policy(_stricter_policy(task.project)).is_empty:
             message = f"the policy of project {task.project.name!r} does not allow an import to set DONE"
             hint = "Omit the status, and finish the task as the policy demands."
             self.diagnostics.append(Diagnostic(task.planned.position, "status", message, hint))
@@ -209,7 +209,7 @@ def _stricter_policy(project: ProjectChange) -> str:
     """Return the policy that the plan sets, unless it sets none, else the present one. Imports relax no policy."""
     planned: str = project.changed.get("policy", "{}")
     present = "{}" if project.row is None else project.row.policy
-    return present if parse(planned).is_empty else planned
+    return present if parse_policy(planned).is_empty else planned
 
 
 def _project_changes(project: ProjectChange, row: ProjectRow) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from project_manager.domain.errors import (
     StaleFence,
     Unauthorized,
 )
-from project_manager.domain.paths import GlobSurvey
+from project_manager.domain.paths import GlobSurveys
 from project_manager.observability.logging import bind_context, log_action
 from project_manager.observability.metrics import Metrics
 from project_manager.operations.definition import Kind, Operation
@@ -257,9 +257,9 @@ class Runtime:
             return await self._executor.write_with_names(call, use_case, surveys)
         return await self._executor.write_with_names(call, use_case)
 
-    async def _survey(self, call: Call, read: Callable[[Tx], Mapping[int | str, GlobSurvey]]) -> Any:
+    async def _survey(self, call: Call, read: Callable[[Tx], GlobSurveys]) -> GlobSurveys:
         """Compare new globs with those of their projects before the transaction, and return the surveys."""
-        surveys = await self.database.readers.run("survey_globs", read, call.actor, call.caller.request_id)
+        surveys: GlobSurveys = await self.database.readers.run("survey_globs", read, call.actor, call.caller.request_id)
         for found in surveys.values():
             if len(found.new) != len(found.overlapping):
                 await anyio.to_thread.run_sync(found.compare, limiter=self._prepare_limiter)

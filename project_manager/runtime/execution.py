@@ -1,20 +1,20 @@
 """Execution of calls on the readers and the writer. Each call confirms the leases that its agent got by a long poll."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import Conflict, Invalid, NotFound, PreconditionFailed, ProjectManagerError
 from project_manager.domain.messages import DeliveredMessage
-from project_manager.domain.paths import GlobSurvey
+from project_manager.domain.paths import GlobSurveys
 from project_manager.observability.logging import log_action
 from project_manager.runtime import idempotency
 from project_manager.runtime.authentication import IdentityCache
 from project_manager.runtime.calls import Call, Caller, OperationResult
 from project_manager.runtime.expiring_leases import ExpiringLeases
-from project_manager.runtime.message_delivery import MessageDelivery
+from project_manager.runtime.message_delivery import AGENTS_REMEMBERED, MessageDelivery
 from project_manager.services import claim_queue, leases, messages, pauses, review_queue
 from project_manager.services.resolve import TypoCheckRequired
 from project_manager.store import agents
@@ -24,14 +24,12 @@ from project_manager.store.transaction import Tx
 log = logging.getLogger(__name__)
 
 HEARTBEAT_INTERVAL_MS = 5_000
-AGENTS_REMEMBERED = 10_000
 
 _REFUSALS = (Conflict, Invalid, NotFound, PreconditionFailed)
 """Errors of a call that the service has understood and refused."""
 
 UseCase = Callable[..., Any]
-Surveys = Mapping[int | str, GlobSurvey]
-_NONE: Surveys = {}
+_NO_SURVEYS: GlobSurveys = {}
 
 
 class CallExecutor:
@@ -76,7 +74,9 @@ class CallExecutor:
         self.delivery.committed(call, found, self._database.clock.now())
         return found
 
-    async def write_with_names(self, call: Call, use_case: UseCase, surveys: Surveys = _NONE) -> OperationResult:
+    async def write_with_names(
+        self, call: Call, use_case: UseCase, surveys: GlobSurveys = _NO_SURVEYS
+    ) -> OperationResult:
         """Run a use case that may create a project or an epic by name, once more for each new name.
 
         Before each repetition a reader compares the new name with the existing ones. Raises Invalid for a name that is
@@ -91,7 +91,7 @@ class CallExecutor:
                 compared |= {new.name}
 
     async def write(
-        self, call: Call, use_case: UseCase, new_names: frozenset[str] = frozenset(), surveys: Surveys = _NONE
+        self, call: Call, use_case: UseCase, new_names: frozenset[str] = frozenset(), surveys: GlobSurveys = _NO_SURVEYS
     ) -> OperationResult:
         """Run a use case of the call on the writer."""
         noted_at: int | None = None

@@ -145,7 +145,8 @@ def _printable(value: str) -> str:
     return stripped
 
 
-def _not_blank(value: str) -> str:
+def not_blank(value: str) -> str:
+    """Return the text. Raises ValueError for a text without a visible character."""
     if not is_visible(value):
         raise ValueError("has no visible character")
     return value
@@ -228,7 +229,7 @@ def _as_text(value: object) -> object:
 
 def _glob(value: str) -> str:
     text = paths.normalized(value)
-    paths.parse(text)
+    paths.parse_glob(text)
     return text
 
 
@@ -265,7 +266,7 @@ QuestionText = Annotated[
     str,
     Field(min_length=1, max_length=limits.QUESTION_CHARACTERS, json_schema_extra={"pattern": patterns.NON_EMPTY_TEXT}),
     AfterValidator(without_controls),
-    AfterValidator(_not_blank),
+    AfterValidator(not_blank),
 ]
 AgentId = Annotated[str, *bounded_text(limits.AGENT_ID_CHARACTERS, patterns.PRINTABLE), _PRINTABLE]
 _REFERENCE_SCHEMA = {

@@ -18,17 +18,11 @@ Kind = Annotated[
 ]
 
 
-def _visible(value: str) -> str:
-    if not value.strip():
-        raise ValueError("is empty")
-    return value
-
-
 Body = Annotated[
     str,
     Field(min_length=1, max_length=limits.MESSAGE_CHARACTERS),
     AfterValidator(fields.without_controls),
-    AfterValidator(_visible),
+    AfterValidator(fields.not_blank),
 ]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import LockHeld, LockRequired, NotHeld, StaleFence
 from project_manager.domain.leases import LOSS_REASONS, Lease, UnlockReason, check_holder, not_held_error
-from project_manager.domain.policies import ReviewRule, parse
+from project_manager.domain.policies import ReviewRule, parse_policy
 from project_manager.domain.readiness import failed_attempts
 from project_manager.domain.statuses import CLOSED, BlockedBy, Status
 from project_manager.services import serializers
@@ -86,7 +86,7 @@ def _reason_for_claim(tx: Tx, row: TaskRow) -> str | None:
         return f"offered to {offered_to}"
     if row.status == Status.BLOCKED and row.blocked_by is not None:
         return f"BLOCKED ({row.blocked_by})"
-    if row.status == Status.REVIEW and parse(row.policy).review is ReviewRule.REQUIRED and row.submission_id:
+    if row.status == Status.REVIEW and parse_policy(row.policy).review is ReviewRule.REQUIRED and row.submission_id:
         return "under review"
     return None
 

@@ -9,7 +9,7 @@ from project_manager.domain.actors import SYSTEM, Role
 from project_manager.domain.errors import Invalid, InvalidTransition
 from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
 from project_manager.domain.limits import HANDOFF_CHARACTERS, OTHER_LEASES_WITH_CLAIM, PAGE_MAXIMUM
-from project_manager.domain.policies import parse
+from project_manager.domain.policies import parse_policy
 from project_manager.domain.readiness import failed_attempts, not_ready_error
 from project_manager.domain.statuses import CLAIMABLE_BY_ID, TRANSITIONS, BlockedBy, Status
 from project_manager.schemas import leases as schemas
@@ -340,7 +340,7 @@ def _handover_fields(tx: Tx, row: TaskRow, context: ClaimContext) -> dict[str, A
         "review": requested_changes(tx, row),
         "answer": answer(tx, row),
         "submission": _submission_to_review(tx, row),
-        "policy": parse(context.policy).changes() or None,
+        "policy": parse_policy(context.policy).changes() or None,
         "notice": _notice(row, others),
         "handoff": None if note is None else _handoff(note),
         "knowledge": knowledge.excerpts(context.knowledge),

@@ -11,7 +11,7 @@ import orjson
 from project_manager.domain.errors import Invalid
 from project_manager.domain.limits import GLOBS_OF_PROJECT, PATHS
 from project_manager.domain.names import INBOX
-from project_manager.domain.paths import GlobIndex, GlobSurvey, parse
+from project_manager.domain.paths import GlobIndex, GlobSurvey, GlobSurveys, parse_glob
 from project_manager.schemas.leases import RenewTaskLock
 from project_manager.schemas.tasks import CreateTask, CreateTasks, UpdateTask
 from project_manager.services import lookup, reservations, resolve, transitions
@@ -22,8 +22,6 @@ from project_manager.store.transaction import Tx
 
 NEW_PROJECT = 0
 """The key of the survey of a project that does not exist yet."""
-Surveys = dict[int | str, GlobSurvey]
-"""Surveys by the id of the project, or by the name of a project that a plan creates."""
 
 _COMPARED_BY_READER = 64
 """Number of new globs that a reader compares itself. More are compared on another thread, because it takes longer."""
@@ -39,14 +37,14 @@ def survey(tx: Tx, project_id: int, globs: Iterable[str]) -> GlobSurvey:
     return found.compare() if len(found.new) <= _COMPARED_BY_READER else found
 
 
-def survey_new(command: CreateTask | CreateTasks, _prepared: object = None) -> Callable[[Tx], Surveys] | None:
+def survey_new(command: CreateTask | CreateTasks, _prepared: object = None) -> Callable[[Tx], GlobSurveys] | None:
     """Return the read that surveys the paths of new tasks, or None if they have none."""
     new = command.tasks if isinstance(command, CreateTasks) else [command]
     globs = [glob for task in new for glob in task.paths]
     return partial(_survey_project_of, command=command, globs=globs) if globs else None
 
 
-def _survey_project_of(tx: Tx, command: CreateTask | CreateTasks, globs: list[str]) -> Surveys:
+def _survey_project_of(tx: Tx, command: CreateTask | CreateTasks, globs: list[str]) -> GlobSurveys:
     project_id = command.project_id
     if project_id is None and command.project_name is None and command.epic_id is not None:
         epic = epics.get(tx, command.epic_id)
@@ -57,14 +55,14 @@ def _survey_project_of(tx: Tx, command: CreateTask | CreateTasks, globs: list[st
     return {project_id or NEW_PROJECT: survey(tx, project_id or NEW_PROJECT, globs)}
 
 
-def survey_edit(command: UpdateTask | RenewTaskLock, _prepared: object = None) -> Callable[[Tx], Surveys] | None:
+def survey_edit(command: UpdateTask | RenewTaskLock, _prepared: object = None) -> Callable[[Tx], GlobSurveys] | None:
     """Return the read that surveys the new paths of a task, or None if it gets none."""
     if not command.paths or command.task_id is None:
         return None
     return partial(_survey_task, task_id=command.task_id, globs=command.paths)
 
 
-def _survey_task(tx: Tx, task_id: int, globs: list[str]) -> Surveys:
+def _survey_task(tx: Tx, task_id: int, globs: list[str]) -> GlobSurveys:
     row = tasks.get(tx, task_id)
     return {} if row is None else {row.project_id: survey(tx, row.project_id, globs)}
 
@@ -94,19 +92,19 @@ def assign(
 def _add(tx: Tx, project_id: int, globs: list[str], found: GlobSurvey) -> dict[str, int]:
     """Insert new globs of a project with their overlaps, and return their ids."""
     _check_number(tx, project_id, len(globs))
-    meanwhile = paths.newer(tx, project_id, found.newest)
+    meanwhile = paths.newer(tx, project_id, found.newest)  # globs that were added since the survey
     surveyed = [glob for glob in globs if glob in found.overlapping]
     overlapping: dict[str, set[str]] = {}
-    index = GlobIndex(parse(row.glob) for row in meanwhile)
+    index = GlobIndex(parse_glob(row.glob) for row in meanwhile)
     for glob in surveyed:
-        overlapping[glob] = {*found.overlapping[glob], *index.overlapping(parse(glob))}
-    if len(surveyed) < len(globs):
+        overlapping[glob] = {*found.overlapping[glob], *index.overlapping(parse_glob(glob))}
+    if len(surveyed) < len(globs):  # some are not in the survey: it found them, and they were deleted
         rows = meanwhile if found.newest == 0 else paths.newer(tx, project_id)
-        index = GlobIndex(parse(glob) for glob in (*[row.glob for row in rows], *surveyed))
+        index = GlobIndex(parse_glob(glob) for glob in (*[row.glob for row in rows], *surveyed))
         for glob in tx.keeping_alive(globs):
             if glob not in overlapping:
-                overlapping[glob] = {*index.overlapping(parse(glob))}
-                index.add(parse(glob))
+                overlapping[glob] = {*index.overlapping(parse_glob(glob))}
+                index.add(parse_glob(glob))
     ids = dict(zip(globs, paths.add_globs(tx, project_id, globs), strict=True))
     others = {other for found_globs in overlapping.values() for other in found_globs} - ids.keys()
     all_ids = {**paths.known(tx, project_id, [*others]), **ids} if others else ids

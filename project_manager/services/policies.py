@@ -6,7 +6,7 @@ import orjson
 
 from project_manager.domain.errors import PolicyUnmet
 from project_manager.domain.evidence import Evidence
-from project_manager.domain.policies import CompletedBy, EvidenceRule, Policy, ReviewRule, Work, missing, parse
+from project_manager.domain.policies import CompletedBy, EvidenceRule, Policy, ReviewRule, Work, missing, parse_policy
 from project_manager.domain.reviews import ReviewVerdict
 from project_manager.domain.statuses import Status
 from project_manager.services import transitions
@@ -27,7 +27,7 @@ def check_done(tx: Tx, row: TaskRow, work: Work, *, forced: bool = False) -> str
     It is `review` or `evidence`, or None without a policy. With `forced`, an operator overrides an unmet policy: the
     value is `force`, and the log has an entry about it. Raises PolicyUnmet.
     """
-    policy = parse(row.policy)
+    policy = parse_policy(row.policy)
     if policy.is_empty or row.status == Status.DONE:
         return None
     lacking = missing_of(tx, row, policy, work)

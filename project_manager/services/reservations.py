@@ -6,7 +6,7 @@ import orjson
 
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import PathsReserved
-from project_manager.domain.paths import shown
+from project_manager.domain.paths import quoted
 from project_manager.domain.readiness import Withheld
 from project_manager.store import claim_queue, paths, ready_tasks, tasks, withheld
 from project_manager.store.paths import NO_PATHS
@@ -44,7 +44,7 @@ def _reserved_error(tx: Tx, row: TaskRow) -> PathsReserved:
     until = rfc3339(other.lock_expires_at or 0)
     taken = paths.overlapping_of(tx, row.id, other.id)
     return PathsReserved(
-        f"{shown(taken)} overlap paths of task {other.id}, locked by {other.lock_holder} until {until}",
+        f"{quoted(taken)} overlap paths of task {other.id}, locked by {other.lock_holder} until {until}",
         task_id=row.id,
         paths=taken,
         reserved_by=other.id,

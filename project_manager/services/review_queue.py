@@ -1,6 +1,6 @@
 """Claims of submitted work for review."""
 
-from project_manager.domain.policies import Reviewer, parse
+from project_manager.domain.policies import Reviewer, parse_policy
 from project_manager.schemas.leases import ClaimedView, ClaimNextTask
 from project_manager.services import leases, lookup, reviews, transitions
 from project_manager.store import review_search
@@ -32,4 +32,4 @@ def _may_review(tx: Tx, found: Reviewable) -> bool:
     """Return whether the actor did not submit the work, and the policy accepts the verdict of an agent."""
     if reviews.is_author(tx, found):
         return False
-    return not tx.actor.is_agent or parse(found.policy).reviewer is not Reviewer.PERSON
+    return not tx.actor.is_agent or parse_policy(found.policy).reviewer is not Reviewer.PERSON

@@ -21,7 +21,7 @@ from project_manager.domain.leases import UnlockReason
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.domain.names import name_key
 from project_manager.domain.offers import OfferReason
-from project_manager.domain.policies import Reviewer, Work, parse
+from project_manager.domain.policies import Reviewer, Work, parse_policy
 from project_manager.domain.reviews import ReviewVerdict, Submitted, digest_of
 from project_manager.domain.statuses import BlockedBy, Status
 from project_manager.schemas import reviews as schemas
@@ -191,7 +191,7 @@ def _check_reviewer(tx: Tx, row: TaskRow, submission: SubmissionRow | None) -> N
 
 def _check_person(tx: Tx, row: TaskRow, verdict: ReviewVerdict) -> None:
     """Check that only a person approves where the policy demands it. Raises PersonRequired."""
-    demands_person = parse(row.policy).reviewer is Reviewer.PERSON
+    demands_person = parse_policy(row.policy).reviewer is Reviewer.PERSON
     if demands_person and verdict is ReviewVerdict.APPROVED and not is_person(tx.actor):
         raise PersonRequired(f"the policy of task {row.id} demands the approval of a person", task_id=row.id)
 
@@ -216,7 +216,7 @@ def _check_submission(tx: Tx, row: TaskRow, submission: SubmissionRow | None, di
 
 def _may_be_replaced(tx: Tx, row: TaskRow, submission: SubmissionRow) -> bool:
     """Return whether the verdict of a person replaces an approval that does not count under the present policy."""
-    demands_person = parse(row.policy).reviewer is Reviewer.PERSON
+    demands_person = parse_policy(row.policy).reviewer is Reviewer.PERSON
     return demands_person and submission.reviewer_kind != "person" and is_person(tx.actor)
 
 
@@ -234,7 +234,7 @@ def _apply(tx: Tx, row: TaskRow, submission: SubmissionRow) -> tuple[TaskRow, li
     """Apply the verdict to the task. Return the task, and the parts that an approved task still lacks for DONE."""
     if submission.verdict == ReviewVerdict.APPROVED:
         return _complete(tx, row, submission)
-    limit = parse(row.policy).max_review_rounds
+    limit = parse_policy(row.policy).max_review_rounds
     reasons = Reasons(rework_id=submission.id)
     if submissions.reworks(tx, row.id) >= limit:
         updated = _leave_review(tx, row, Status.BLOCKED, reasons._replace(blocked_by=BlockedBy.REVIEW_ROUNDS.value))
@@ -246,7 +246,7 @@ def _apply(tx: Tx, row: TaskRow, submission: SubmissionRow) -> tuple[TaskRow, li
 
 def _complete(tx: Tx, row: TaskRow, submission: SubmissionRow) -> tuple[TaskRow, list[str]]:
     """Set DONE if the policy is met. Return the task, and the missing parts."""
-    policy = parse(row.policy)
+    policy = parse_policy(row.policy)
     work = policies.work_of(submission)
     missing = policies.missing_of(tx, row, policy, work)
     if missing:

@@ -10,7 +10,7 @@ import orjson
 
 from project_manager.clock import rfc3339
 from project_manager.domain.leases import Lease, LeaseKind, LockView
-from project_manager.domain.policies import parse
+from project_manager.domain.policies import parse_policy
 from project_manager.domain.readiness import Blocker, ReadinessInput, Withheld, blockers, readiness_blockers
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import INSTANTS, LISTS, TASK_FIELDS
@@ -255,7 +255,7 @@ def project(row: ProjectRow, counts: dict[str, int]) -> ProjectView:
 @lru_cache(maxsize=1024)
 def policy(stored: str) -> PolicyView:
     """Return the view of a policy from the JSON text that its project stores."""
-    rules = parse(stored)
+    rules = parse_policy(stored)
     return PolicyView(
         review=rules.review.value,
         reviewer=rules.reviewer.value,

@@ -7,7 +7,7 @@ from project_manager.domain.actors import Role
 from project_manager.domain.errors import LeaseForReview, LockHeld
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.limits import LEASE_SECONDS_DEFAULT
-from project_manager.domain.policies import Work, parse
+from project_manager.domain.policies import Work, parse_policy
 from project_manager.domain.readiness import blockers, not_ready_error
 from project_manager.domain.statuses import CLOSED, LEASE_ENDING_STATUSES, BlockedBy, Status, check_transition
 from project_manager.schemas.tasks import StatusChangedView, UpdateTaskStatus
@@ -164,7 +164,7 @@ def _reasons(tx: Tx, row: TaskRow, change: StatusChange, *, fence: int) -> Reaso
     """Return the reasons to store with the new status. `fence` is that of the work. Raises PolicyUnmet."""
     if change.target is not Status.DONE:
         return Reasons(blocked_by=None if change.blocked_by is None else change.blocked_by.value)
-    if parse(row.policy).is_empty:
+    if parse_policy(row.policy).is_empty:
         return NO_REASONS
     work = policies.current_work(tx, row, fence=fence, recorded=change.recorded)
     return Reasons(completed_by=policies.check_done(tx, row, work, forced=change.force))

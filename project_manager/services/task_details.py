@@ -3,7 +3,7 @@
 from typing import Any
 
 from project_manager.domain.limits import ID_MAXIMUM
-from project_manager.domain.policies import parse
+from project_manager.domain.policies import parse_policy
 from project_manager.domain.statuses import BlockedBy, Status
 from project_manager.schemas import tasks as schemas
 from project_manager.schemas.questions import QuestionView
@@ -57,7 +57,7 @@ def _review_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
     return {
         "criteria": evidence.by_criterion(tx, row, entries, work),
         "submission": reviews.view(row, submitted[0]) if submitted else None,
-        "missing": [] if is_done else policies.missing_of(tx, row, parse(row.policy), work),
+        "missing": [] if is_done else policies.missing_of(tx, row, parse_policy(row.policy), work),
     }
 
 

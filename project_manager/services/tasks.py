@@ -11,7 +11,7 @@ from project_manager.domain.events import TaskCreated, TaskDeleted, TaskUpdated
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.limits import LINKS
-from project_manager.domain.policies import parse
+from project_manager.domain.policies import parse_policy
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import EDITABLE, PLAIN
 from project_manager.schemas import tasks as schemas
@@ -125,7 +125,7 @@ def add(
     if new.status in (Status.IN_PROGRESS, Status.REVIEW, Status.BLOCKED):
         hint = "Create it as TODO or BACKLOG, then update it."
         raise Invalid.of("status", f"a new task cannot be {new.status}", hint)
-    policy = parse(project.policy)
+    policy = parse_policy(project.policy)
     if new.status is Status.DONE and not policy.is_empty:
         hint = "Create it as TODO or BACKLOG, then claim and finish it."
         raise PolicyUnmet("the policy of the project does not allow a new task that is DONE", hint=hint)

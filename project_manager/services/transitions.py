@@ -23,7 +23,7 @@ from project_manager.domain.events import (
     TaskUpdated,
 )
 from project_manager.domain.leases import UnlockReason, lock_held_error
-from project_manager.domain.policies import parse
+from project_manager.domain.policies import parse_policy
 from project_manager.domain.readiness import open_subtasks_blocker
 from project_manager.domain.statuses import CLOSED, BlockedBy, Status
 from project_manager.domain.task_fields import EDITABLE
@@ -221,7 +221,7 @@ def _check_policy(row: TaskRow, target: Status, reasons: Reasons) -> None:
     if (
         target is Status.DONE
         and row.status != Status.DONE
-        and not parse(row.policy).is_empty
+        and not parse_policy(row.policy).is_empty
         and not reasons.completed_by
     ):
         raise RuntimeError(f"the policy of task {row.id} was not checked")

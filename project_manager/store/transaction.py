@@ -1,12 +1,12 @@
 """The transaction that a use case receives, with one `now` and one actor."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from project_manager.domain.actors import Actor
-from project_manager.domain.paths import GlobSurvey
+from project_manager.domain.paths import GlobSurveys
 from project_manager.store.connection import Connection
 
 Item = TypeVar("Item")
@@ -58,7 +58,7 @@ class Tx:
     batch: BatchState | None = None
     wall: int | None = None
     new_names: frozenset[str] = frozenset()
-    glob_surveys: Mapping[int | str, GlobSurvey] = field(default_factory=dict)
+    glob_surveys: GlobSurveys = field(default_factory=dict)
 
     @property
     def date(self) -> int:

@@ -4,7 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from project_manager.domain.paths import overlaps, parse
+from project_manager.domain.paths import overlaps, parse_glob
 from project_manager.domain.readiness import Withheld
 from project_manager.store import history_check
 from project_manager.store.transaction import Tx
@@ -84,7 +84,7 @@ def check_paths(tx: Tx, tasks: dict[int, Row]) -> None:
         assert sorted(globs[one]["glob"] for one in by_task[number]) == sorted(json.loads(row["paths"]))
         assert all(globs[one]["project_id"] == row["project_id"] for one in by_task[number])
     pairs = {(row["glob_id"], row["other_id"]) for row in rows(tx, "SELECT * FROM glob_overlaps")}
-    parsed = [(row["id"], row["project_id"], parse(row["glob"])) for row in globs.values()]
+    parsed = [(row["id"], row["project_id"], parse_glob(row["glob"])) for row in globs.values()]
     assert pairs == {
         (one[0], other[0]) for one in parsed for other in parsed if one[1] == other[1] and overlaps(one[2], other[2])
     }

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from project_manager.domain.limits import GLOB_CHARACTERS, GLOB_SEGMENTS, GLOB_WILDCARDS
-from project_manager.domain.paths import Glob, GlobError, GlobIndex, normalized, overlaps, parse
+from project_manager.domain.paths import Glob, GlobError, GlobIndex, normalized, overlaps, parse_glob
 
 NAMES = [*map("".join, itertools.chain(itertools.product("ab", repeat=1), itertools.product("ab", repeat=2)))]
 FILES = ["/".join(names) for length in (1, 2, 3) for names in itertools.product(NAMES, repeat=length)]
@@ -30,7 +30,7 @@ def wildcards(glob: str) -> int:
 
 
 def meet(one: str, other: str) -> bool:
-    return overlaps(parse(one), parse(other))
+    return overlaps(parse_glob(one), parse_glob(other))
 
 
 def matched(glob: str) -> set[str]:
@@ -113,8 +113,8 @@ def test_a_glob_overlaps_itself(glob: str) -> None:
 
 @given(st.lists(GLOBS, max_size=12, unique=True), GLOBS)
 def test_an_index_finds_the_same_overlaps_as_a_comparison_with_each_glob(globs: list[str], glob: str) -> None:
-    index = GlobIndex(map(parse, globs))
-    assert sorted(index.overlapping(parse(glob))) == sorted(other for other in globs if meet(glob, other))
+    index = GlobIndex(map(parse_glob, globs))
+    assert sorted(index.overlapping(parse_glob(glob))) == sorted(other for other in globs if meet(glob, other))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_an_index_finds_the_same_overlaps_as_a_comparison_with_each_glob(globs: 
 )
 def test_an_invalid_glob_is_refused_with_the_remedy(glob: str, part: str) -> None:
     with pytest.raises(GlobError) as refusal:
-        parse(glob)
+        parse_glob(glob)
     assert part in str(refusal.value)
 
 
@@ -156,10 +156,10 @@ def worst() -> list[Glob]:
     deep = "a/" * (GLOB_SEGMENTS - GLOB_WILDCARDS - 1)
     wide = "a" * (GLOB_CHARACTERS // 2 - 2 * GLOB_WILDCARDS)
     return [
-        parse("**/" * GLOB_WILDCARDS + deep + "b"),
-        parse("**/a/" * GLOB_WILDCARDS + "a/" * 30 + "c"),
-        parse("*a" * GLOB_WILDCARDS + wide + "b"),
-        parse("*aa" * GLOB_WILDCARDS + wide + "c"),
+        parse_glob("**/" * GLOB_WILDCARDS + deep + "b"),
+        parse_glob("**/a/" * GLOB_WILDCARDS + "a/" * 30 + "c"),
+        parse_glob("*a" * GLOB_WILDCARDS + wide + "b"),
+        parse_glob("*aa" * GLOB_WILDCARDS + wide + "c"),
     ]
 
 
@@ -173,7 +173,7 @@ def test_the_slowest_pairs_take_milliseconds() -> None:
 
 def test_most_pairs_of_a_large_project_are_not_compared() -> None:
     compared = random.Random(1)
-    globs = [parse(f"packages/p{n}/src/{compared.choice(['**', '*.py', 'a.py'])}") for n in range(1000)]
+    globs = [parse_glob(f"packages/p{n}/src/{compared.choice(['**', '*.py', 'a.py'])}") for n in range(1000)]
     started = time.process_time()
     index = GlobIndex()
     for glob in globs:
