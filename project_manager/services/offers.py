@@ -3,16 +3,18 @@
 from project_manager.clock import rfc3339
 from project_manager.domain.events import TaskOffered, TaskOfferEnded
 from project_manager.domain.offers import OFFER_MS, OfferReason, ends_at
+from project_manager.domain.pauses import PauseScope
 from project_manager.services import transitions
-from project_manager.store import agents, offers, tasks
+from project_manager.store import agents, offers, pauses, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 
 def offer(tx: Tx, row: TaskRow, agent_id: str, reason: OfferReason) -> TaskRow:
-    """Offer a task in TODO to an agent and return the task. An agent that is away gets no offer."""
+    """Offer a task in TODO to an agent and return the task. An agent that is away or paused gets no offer."""
     agent = agents.get(tx, agent_id)
-    if agent is None or agent.kind != "agent" or ends_at(tx.now + OFFER_MS, agent.last_seen_at) <= tx.now:
+    is_away = agent is None or agent.kind != "agent" or ends_at(tx.now + OFFER_MS, agent.last_seen_at) <= tx.now
+    if is_away or pauses.of_target(tx, pauses.target(PauseScope.AGENT, agent_id)) is not None:
         transitions.emit_ready(tx, [row.id])
         return row
     until = tx.now + OFFER_MS

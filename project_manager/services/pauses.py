@@ -90,6 +90,7 @@ def stop(tx: Tx, agent_id: str) -> None:
     ids = {"project_id": None, "task_id": None, "agent_id": agent_id}
     row = pauses.add(tx, name, {"scope": PauseScope.AGENT.value, "reason": "", "stopped": 1, **ids})
     _emit(tx, PauseStarted, row)
+    offers.end_all_of(tx, agent_id)
     _emit_for_waiters(tx, agent_id)
 
 

@@ -8,6 +8,7 @@ import pytest
 from project_manager.domain.actors import Actor, Role
 from project_manager.domain.errors import Invalid, LockRequired, Paused, PauseNotFound, RoleRequired, TaskNotFound
 from tests.integration.plan_helpers import import_plan
+from tests.integration.test_questions import answer, ask
 from tests.operations_client import Json, OperationsClient
 
 OPERATOR = Actor("olga", "human", Role.OPERATOR)
@@ -288,3 +289,19 @@ async def test_the_pauses_are_listed_in_pages(api: OperationsClient) -> None:
     first = await api.call("list_pauses", limit=2)
     second = await api.call("list_pauses", limit=2, cursor=first["next_cursor"])
     assert [*first["items"], *second["items"]] == started
+
+
+async def test_a_paused_agent_gets_no_offer(api: OperationsClient, task: Json) -> None:
+    asked = await ask(api, task["id"])
+    results: list[Json] = []
+
+    async def wait() -> None:
+        results.append(await api.claim_next("ann", wait_seconds=1))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await waiting(api, 1)
+        await pause(api, "agent", "ann")
+        await answer(api.acting_as(OPERATOR), asked)
+    assert (results[0]["task"], results[0]["paused"]["scope"]) == (None, "agent")
+    assert (await api.claim_next("bob"))["task"]["id"] == task["id"]

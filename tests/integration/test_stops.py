@@ -9,6 +9,7 @@ from project_manager.domain.actors import LOCAL, Actor, Role
 from project_manager.domain.errors import Invalid, LockRequired, NotHeld, RoleRequired, StaleFence, Stopped
 from project_manager.runtime.calls import Caller
 from tests.integration.invariants import check
+from tests.integration.test_questions import answer, ask
 from tests.operations_client import Json, OperationsClient
 
 OPERATOR = Actor("olga", "human", Role.OPERATOR)
@@ -149,3 +150,13 @@ async def test_a_project_is_paused_and_not_stopped(api: OperationsClient) -> Non
     await api.create_task()
     refused = await api.acting_as(OPERATOR).call_error(Invalid, "send_message", to_project=1, kind="stop", body="x")
     assert "Pause the project" in refused.hint
+
+
+async def test_a_stop_ends_the_offers_to_the_agent(api: OperationsClient) -> None:
+    task = (await api.create_task())["id"]
+    await answer(api.acting_as(OPERATOR), await ask(api, task, "codex"))
+    assert (await api.get_task(task))["offered_to"]["agent"] == "codex"
+    await stop(api, to_agent="codex")
+    found = await api.get_task(task)
+    assert (found["offered_to"], found["ready"]) == (None, True)
+    check(api)
