@@ -6,8 +6,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-SUBMITTED_FIELDS = ("name", "description", "acceptance")
-"""The fields of a task that its digest covers. An edit of one of them voids the submission."""
+SUBMITTED_FIELDS = ("name", "description", "acceptance", "paths")
+"""The fields of a task that describe the submitted work. An edit of one of them voids the submission."""
 
 
 class ReviewVerdict(StrEnum):

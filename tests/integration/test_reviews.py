@@ -191,7 +191,9 @@ async def test_only_the_first_verdict_on_a_submission_counts(api: OperationsClie
     assert (await api.get_task(task["id"]))["status"] == "DONE"
 
 
-@pytest.mark.parametrize("edit", [{"name": "Other"}, {"description": "x"}, {"acceptance": ["even"]}])
+@pytest.mark.parametrize(
+    "edit", [{"name": "Other"}, {"description": "x"}, {"acceptance": ["even"]}, {"paths": ["gate/**"]}]
+)
 async def test_an_edit_of_submitted_work_voids_the_submission(api: OperationsClient, edit: Json) -> None:
     task = await api.create_task()
     submission = await submit(api, task["id"])
