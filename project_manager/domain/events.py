@@ -407,7 +407,9 @@ class TokensCleared(Event):
 
 OPERATOR_ONLY_TYPES = frozenset(name for name, event in EVENT_TYPES.items() if event.is_operator_only)
 READINESS_EVENTS = frozenset(name for name, event in EVENT_TYPES.items() if event.may_make_ready)
-REVIEW_EVENTS = frozenset(event.type for event in (TaskSubmitted, TaskUnlocked, TaskUpdated))
+REVIEW_EVENTS = frozenset(
+    event.type for event in (TaskSubmitted, TaskUnlocked, TaskUpdated, PauseEnded, ProjectUpdated)
+)
 """Types after which there may be submitted work to review."""
 TASK_TYPES = frozenset(name for name, event in EVENT_TYPES.items() if issubclass(event, TaskEvent))
 """Types with the compact row of their task."""

@@ -150,8 +150,9 @@ class LongPolls:
         Reviewers have no queue: each event lets all of them look, and one of them gets the lease.
         """
         claim = partial(call.operation.use_case, called_at=call.called_at)
-        result = await _shielded(self._search(call, claim))
         async with self._hub.subscribe(types=REVIEW_EVENTS, limit=UNBOUNDED) as subscription:
+            # After the subscription, so that it misses no work that is submitted meanwhile.
+            result = await _shielded(self._search(call, claim))
             with anyio.move_on_after(call.wait_seconds), suppress(Overflow):
                 while not _has_task(call, result):
                     await subscription.next_batch()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import anyio
 import pytest
 
 from project_manager.domain.actors import Actor, Role
@@ -310,3 +311,48 @@ async def test_a_reopened_task_has_no_approval(api: OperationsClient) -> None:
     await api.set_status(task["id"], "REVIEW", reopen=True)
     details = await api.call("get_task_details", task_id=task["id"])
     assert details["missing"] == ["approval by another agent or a person"]
+
+
+async def test_a_claim_for_review_waits_until_a_pause_ends(api: OperationsClient) -> None:
+    task = await api.create_task()
+    await submit(api, task["id"])
+    operator = api.acting_as(PERSON)
+    pause = await operator.call("start_pause", scope="task", id=task["id"])
+    found: list[Json] = []
+
+    async def claim() -> None:
+        found.append(await api.claim_next("bob", kind="review", wait_seconds=5))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(claim)
+        await subscribers(api, 1)
+        await operator.call("end_pause", pause_id=pause["id"])
+    assert found[0]["task"]["id"] == task["id"]
+
+
+async def test_a_waiting_claim_for_review_notices_work_that_is_submitted_during_its_first_search(
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await api.create_task()
+    long_polls = api.runtime.long_polls
+    search = long_polls._search
+
+    async def search_and_submit(call: Any, claim: Any) -> Any:
+        result = await search(call, claim)
+        monkeypatch.setattr(long_polls, "_search", search)
+        await submit(api, task["id"])
+        with anyio.fail_after(10):
+            while long_polls._hub.head < await api.last_seq():
+                await anyio.lowlevel.checkpoint()
+        return result
+
+    monkeypatch.setattr(long_polls, "_search", search_and_submit)
+    claimed = await api.claim_next("bob", kind="review", wait_seconds=5)
+    assert claimed["task"]["id"] == task["id"]
+
+
+async def subscribers(api: OperationsClient, number: int) -> None:
+    """Wait until the event hub has this number of subscribers."""
+    with anyio.fail_after(10):
+        while api.runtime.long_polls._hub.subscribers != number:
+            await anyio.lowlevel.checkpoint()
