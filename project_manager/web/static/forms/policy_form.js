@@ -44,8 +44,9 @@ export function PolicyForm(/** @type {{ id: number, project: Project }} */ { id,
         <${Field} label="Requests for changes" kind="number" min="1" max="100" required
             ...${form.field("max_review_rounds")} hint="After so many, the task is blocked until a person decides." />
         <${Field} label="A merge completes the task" kind="select" options=${YES_OR_NO}
-            ...${form.field("merge_completes")} hint="It replaces the status call, never the review." />
-        <${Field} label="Checks" ...${form.field("checks")} hint="Names that a runner knows, separated by commas." />
+            ...${form.field("merge_completes")} hint="It has no effect yet." />
+        <${Field} label="Checks" ...${form.field("checks")}
+            hint="Names, separated by commas. They have no effect yet." />
       </div>
       <${FormFoot} onCancel=${close} busy=${form.busy} confirm="Save" />
     </form>`}
