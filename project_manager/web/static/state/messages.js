@@ -6,13 +6,14 @@ import { showError, toast } from "./toasts.js";
 
 const READ = 100;
 
+/** Read the messages that need a person, and the open ones to the user. */
 export async function loadMessages() {
   const page = await get("/api/messages", { attention: "true", limit: READ });
   dispatch({ type: "messages", messages: page.items });
 }
 
 /** Read the newest messages: of the user, for an operator all. */
-export const readMessages = () => get("/api/messages", { limit: READ });
+export const readNewestMessages = () => get("/api/messages", { limit: READ });
 
 /** Return the words for the addressee of a message. */
 /** @param {Pick<MessageView, "to_agent" | "to_task" | "to_project">} to */

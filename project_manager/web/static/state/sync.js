@@ -33,16 +33,16 @@ export async function loadBoard() {
   const board = await fetchBoard();
   for (const kind of Object.values(dirty)) kind.clear();
   dispatch({ type: "board", board });
-  readPauses();
-  readMessages();
+  refreshPauses();
+  refreshMessages();
 }
 
 /** Read the pauses. A failed read is repeated after the next event of a pause, or with the board. */
-function readPauses() {
+function refreshPauses() {
   loadPauses().catch(() => {});
 }
 
-function readMessages() {
+function refreshMessages() {
   loadMessages().catch(() => {});
 }
 
@@ -199,9 +199,9 @@ export function applyEvents(/** @type {OutboxEvent[]} */ events) {
   const unread = [...touched].filter((id) => isRead(id) || state.incomplete.has(id));
   for (const event of unseen) unread.push(...othersToRead(state, event));
   const pauses = unseen.filter((event) => event.type.startsWith("pause."));
-  if (pauses.length) readPauses();
+  if (pauses.length) refreshPauses();
   unread.push(...parents.filter((id) => state.tasks.has(id)));
-  if (unseen.some((event) => event.type.startsWith("message."))) readMessages();
+  if (unseen.some((event) => event.type.startsWith("message."))) refreshMessages();
   markDirty([...unread, ...pauses.map((event) => event.task_id).filter(Boolean)]);
   return needsReload;
 }

@@ -1,13 +1,11 @@
 // The subtasks of a task with their progress, and the link to its parent.
 import { html } from "../../core/html.js";
-import { canWrite } from "../../core/vocabulary.js";
+import { CLOSED, canWrite } from "../../core/vocabulary.js";
 import { changeTask } from "../../state/actions.js";
 import { openDialog } from "../../state/dialogs.js";
 import { state, useStore } from "../../state/store.js";
 import { TaskLink } from "../../ui/chips.js";
 import { Icon } from "../../ui/icons.js";
-
-const CLOSED = new Set(["DONE", "CANCELLED"]);
 
 /** The link to the parent, beside the project and the epic. */
 export function ParentLink(/** @type {{ task: Task }} */ { task }) {

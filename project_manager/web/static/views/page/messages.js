@@ -2,7 +2,7 @@
 import { html, useEffect, useState } from "../../core/html.js";
 import { canWrite, isOperator } from "../../core/vocabulary.js";
 import { openDialog, closeDialog } from "../../state/dialogs.js";
-import { acknowledgeMessage, readMessages, sendMessage } from "../../state/messages.js";
+import { acknowledgeMessage, readNewestMessages, sendMessage } from "../../state/messages.js";
 import { useStore } from "../../state/store.js";
 import { showError } from "../../state/toasts.js";
 import { Field, FormError, FormFoot, useForm } from "../../forms/field.js";
@@ -69,7 +69,7 @@ export function RecentMessages() {
   const revision = useStore((state) => state.messageRevision);
   const [messages, setMessages] = useState(/** @type {MessageView[]} */ ([]));
   useEffect(() => {
-    readMessages().then((page) => setMessages(page.items.slice(0, SHOWN))).catch(showError);
+    readNewestMessages().then((page) => setMessages(page.items.slice(0, SHOWN))).catch(showError);
   }, [revision]);
   if (messages.length === 0) return null;
   return html`<section aria-labelledby="recent-messages" data-testid="recent-messages">
