@@ -110,6 +110,8 @@ def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     The status stays IN_PROGRESS, so that no waiting claim gets the task. A later release returns the task to the status
     before the first claim.
     """
+    if row.lock_kind is not None:  # a reviewed task is in REVIEW, where no waiting claim gets it either
+        return claim(tx, end(tx, row, Status.REVIEW, UnlockReason.FORCED, attempts=row.attempts), ttl=ttl)
     released = leases.set_status(tx, row, Status.IN_PROGRESS.value, attempts=row.attempts)
     if released is None:
         raise _conflict_error(tx, row)

@@ -112,3 +112,17 @@ async def test_a_take_over_over_rest_is_one_request(service: HttpService, api: O
     number, lock = await claimed_task(api)
     taken = await service.ok("POST", f"/api/tasks/{number}/lock", {"force": True})
     assert (taken["lock"]["holder"], taken["lock"]["fence"]) == ("local", lock["fence"] + 1)
+
+
+async def test_a_take_over_of_a_review_begins_work_that_needs_a_new_submission(api: OperationsClient) -> None:
+    number, lock = await claimed_task(api)
+    conflicting = await api.create_task("Cut the hedge", conflicts_with=[number])
+    await api.set_status(number, "REVIEW", "ann", fence=lock["fence"], summary="painted")
+    await api.claim_next("bob", kind="review")
+    since = await api.last_seq()
+    taken = await take_over(api, number, agent_id="boss")
+    assert (taken["task"]["status"], taken["lock"]["kind"]) == ("IN_PROGRESS", "work")
+    changed, not_ready = await api.events(since, "task.status_changed", "task.not_ready")
+    assert (changed["previous_status"], changed["status"]) == ("REVIEW", "IN_PROGRESS")
+    assert not_ready["task_id"] == conflicting["id"]
+    check(api)
