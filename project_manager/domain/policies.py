@@ -92,11 +92,13 @@ class Work(NamedTuple):
     """The work that a policy judges, with its commit, if it is known.
 
     The evidence of the work has one of these `evidence_ids`, or was recorded under its `fence`, if that is not 0.
+    Observed evidence with one of the `later_ids` belongs to it too.
     `is_approved` is whether a review approved exactly this work. `is_approved_by_person` implies it.
     """
 
     fence: int = 0
     evidence_ids: Collection[int] = ()
+    later_ids: Collection[int] = ()
     commit: str | None = None
     is_approved: bool = False
     is_approved_by_person: bool = False
@@ -110,6 +112,9 @@ class Work(NamedTuple):
             or (self.fence != 0 and entry.fence == self.fence)
             or (self.commit is not None and entry.commit == self.commit and entry.source in OBSERVED_SOURCES)
         )
+
+    def _has_later(self, entry: Evidence) -> bool:
+        return entry.log_id in self.later_ids or (self.commit is not None and entry.commit == self.commit)
 
 
 def missing(policy: Policy, criteria: Sequence[str], evidence: Collection[Evidence], work: Work) -> list[str]:

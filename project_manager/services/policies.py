@@ -74,4 +74,6 @@ def current_work(tx: Tx, row: TaskRow, *, fence: int = 0, recorded: Collection[i
     if submission is None:
         return Work(fence=fence, evidence_ids=frozenset(recorded))
     work = work_of(submission)
+    if parse_policy(row.policy).review is ReviewRule.REQUIRED:  # no reviewer has seen evidence that was reported later
+        return work._replace(later_ids=frozenset(recorded))
     return work._replace(evidence_ids=frozenset([*work.evidence_ids, *recorded]))

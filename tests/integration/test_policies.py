@@ -276,6 +276,14 @@ async def reported_evidence_that_comes_after_the_submission(world: World) -> Non
     await world.done("bob")
 
 
+@false(BOTH)
+async def reported_evidence_in_the_call_that_finishes_approved_work(world: World) -> None:
+    await world.claim()
+    await world.review(await world.submit())
+    world.api = world.api.acting_as(Actor("worker", "human", Role.AGENT, token_id=5))
+    await world.done(None, evidence=EACH)
+
+
 @false({**BOTH, "evidence": "observed_each_criterion"})
 async def observed_evidence_of_another_commit(world: World) -> None:
     await world.claim()
