@@ -1,6 +1,6 @@
 """Find the cycle that new edges would close in a graph."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 Node = TypeVar("Node")
@@ -24,6 +24,25 @@ def find_cycle(start: Node, links: Iterable[Node], links_of: Callable[[Node], It
             if following not in previous:
                 previous[following] = node
                 stack.append(following)
+    return None
+
+
+def find_any_cycle(starts: Iterable[Node], links_of: Callable[[Node], Iterable[Node]]) -> list[Node] | None:
+    """Return a cycle `[node, .., node]` that can be reached from one of `starts`, or None. It reads each node once."""
+    is_finished: dict[Node, bool] = {}  # False for the nodes of the path. A link to one of them closes a cycle.
+    for start in starts:
+        path: list[tuple[Node, Iterator[Node]]] = []
+        following: Node | None = None if start in is_finished else start
+        while following is not None or path:
+            if following is not None:
+                is_finished[following] = False
+                path.append((following, iter(links_of(following))))
+            following = next((link for link in path[-1][1] if not is_finished.get(link, False)), None)
+            if following is None:
+                is_finished[path.pop()[0]] = True
+            elif following in is_finished:
+                nodes = [node for node, _ in path]
+                return [*nodes[nodes.index(following) :], following]
     return None
 
 

@@ -1,9 +1,9 @@
 """Use cases of subtasks: set the parent of a task, and keep the counters of its parents."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from project_manager.domain.errors import DependencyCycle, HasDependents, Invalid, TaskNotFound
-from project_manager.domain.graph import find_cycle
+from project_manager.domain.graph import find_any_cycle, find_cycle
 from project_manager.domain.limits import SUBTASK_LEVELS, SUBTASKS
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.services import lookup, transitions
@@ -13,8 +13,10 @@ from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
 
-def set_parent(tx: Tx, row: TaskRow, parent_id: int | None) -> None:
+def set_parent(tx: Tx, row: TaskRow, parent_id: int | None, *, checks_cycle: bool = True) -> None:
     """Set the parent of a task, and the counters of the old and the new parent.
+
+    Without `checks_cycle` the caller checks that no task waits for itself.
 
     Emit `task.ready` or `task.not_ready` for a parent that became ready or is no longer ready. Raises Invalid,
     DependencyCycle, LockHeld, ParentDone.
@@ -22,7 +24,7 @@ def set_parent(tx: Tx, row: TaskRow, parent_id: int | None) -> None:
     if parent_id == row.parent_id:
         return
     if parent_id is not None:
-        _check_parent(tx, row, parent_id)
+        _check_parent(tx, row, parent_id, checks_cycle=checks_cycle)
     subtasks.set_parent(tx, row.id, parent_id)
     if Status(row.status) in CLOSED:
         return
@@ -32,7 +34,7 @@ def set_parent(tx: Tx, row: TaskRow, parent_id: int | None) -> None:
         transitions.add_open_subtask(tx, parent_id)
 
 
-def _check_parent(tx: Tx, row: TaskRow, parent_id: int) -> None:
+def _check_parent(tx: Tx, row: TaskRow, parent_id: int, *, checks_cycle: bool) -> None:
     try:
         parent = lookup.task(tx, parent_id)
     except TaskNotFound:
@@ -40,7 +42,7 @@ def _check_parent(tx: Tx, row: TaskRow, parent_id: int) -> None:
     if parent.project_id != row.project_id:
         message = f"task {parent_id} is in project {parent.project_id}, not {row.project_id}"
         raise _error(message, "A parent must be in the project of its subtasks.")
-    cycle = find_cycle(parent_id, [row.id], lambda task_id: links.waits_for(tx, task_id))
+    cycle = find_cycle(parent_id, [row.id], lambda task_id: links.waits_for(tx, task_id)) if checks_cycle else None
     if cycle is not None:
         raise cycle_error(parent_id, cycle)
     check_no_other_holder(tx, parent)
@@ -63,6 +65,13 @@ def check_deleted(tx: Tx, rows: Collection[TaskRow], deleted: Collection[int]) -
     names = ", ".join(f"#{task_id}" for task_id in own[:5]) + (f" and {len(own) - 5} more" if len(own) > 5 else "")
     message = f"task {parent_id} has sub{'task' if len(own) == 1 else 'tasks'} {names}"
     raise HasDependents(message, hint="Delete them first, or give them another parent.", tasks=own)
+
+
+def check_no_cycle(tx: Tx, task_ids: Iterable[int]) -> None:
+    """Check that none of these tasks waits for a task that waits for itself. Raises DependencyCycle."""
+    cycle = find_any_cycle(task_ids, lambda task_id: links.waits_for(tx, task_id))
+    if cycle is not None:
+        raise cycle_error(cycle[0], cycle)
 
 
 def cycle_error(task_id: int, cycle: list[int]) -> DependencyCycle:

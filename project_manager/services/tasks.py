@@ -107,10 +107,12 @@ def create_many(tx: Tx, command: schemas.CreateTasks) -> schemas.CreatedTasksVie
     ids = {task.ref: task_id for task, task_id in zip(command.tasks, made, strict=True) if task.ref is not None}
     for task, task_id in zip(command.tasks, made, strict=True):
         if task.parent is not None:
-            subtasks.set_parent(tx, lookup.task(tx, task_id), _resolve_ref(task.parent, ids))
+            parent_id = _resolve_ref(task.parent, ids)
+            subtasks.set_parent(tx, lookup.task(tx, task_id), parent_id, checks_cycle=parent_id == task_id)
         if task.depends_on:
             needed = dict.fromkeys(_resolve_ref(ref, ids) for ref in task.depends_on)
-            set_dependencies(tx, lookup.task(tx, task_id), list(needed))
+            set_dependencies(tx, lookup.task(tx, task_id), list(needed), checks_cycle=task_id in needed)
+    subtasks.check_no_cycle(tx, made)  # once, because each search can read all tasks
     items = [serializers.task(tx, lookup.task(tx, task_id)) for task_id in made]
     return schemas.CreatedTasksView(items=items, ids=ids, created=created)
 
@@ -164,10 +166,13 @@ def _set_new_paths(tx: Tx, project_id: int, globs_by_task: dict[int, list[str]])
     reservations.park_blocked(tx, [task_id for task_id, globs in globs_by_task.items() if globs])
 
 
-def set_dependencies(tx: Tx, row: TaskRow, ids: list[int]) -> None:
-    """Replace the dependencies of the task. Raises Invalid for ids of missing tasks, DependencyCycle for a cycle."""
+def set_dependencies(tx: Tx, row: TaskRow, ids: list[int], *, checks_cycle: bool = True) -> None:
+    """Replace the dependencies of the task. Raises Invalid for ids of missing tasks, DependencyCycle for a cycle.
+
+    Without `checks_cycle` the caller checks that no task waits for itself.
+    """
     _check_tasks_exist(tx, "depends_on", ids)
-    cycle = find_cycle(row.id, ids, lambda task_id: links.waits_for(tx, task_id))
+    cycle = find_cycle(row.id, ids, lambda task_id: links.waits_for(tx, task_id)) if checks_cycle else None
     if cycle is not None:
         raise subtasks.cycle_error(row.id, cycle)
     links.set_dependencies(tx, row.id, ids, open_task=Status(row.status) not in CLOSED)
@@ -181,7 +186,9 @@ def _block(tx: Tx, task_id: int, ids: list[int]) -> None:
         check_no_other_holder(tx, other)
         wanted = _merged_links("blocks", other, [task_id], [])
         if wanted is not None:
-            _edit(tx, other, {"depends_on": wanted})
+            _edit(tx, other, {"depends_on": wanted}, checks_cycle=other_id == task_id)
+    if ids:
+        subtasks.check_no_cycle(tx, [task_id])  # once, because each search can read all tasks
 
 
 def _merged_links(field: str, row: TaskRow, added: list[int], removed: list[int]) -> list[int] | None:
@@ -336,15 +343,18 @@ def _delete_some(tx: Tx, rows: list[TaskRow], deleted: frozenset[int]) -> set[in
     return {*conflicting, *waiting, *parents, *blocked}
 
 
-def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any]) -> TaskRow:
-    """Write the changed fields and links, emit `task.updated`, and return the task."""
+def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any], *, checks_cycle: bool = True) -> TaskRow:
+    """Write the changed fields and links, emit `task.updated`, and return the task.
+
+    Without `checks_cycle` the caller checks that no task waits for itself.
+    """
     if "epic_id" in changes and changes["epic_id"] is not None:
         lookup.get_or_create_epic(tx, lookup.project(tx, row.project_id), changes["epic_id"], None)
     if "external_key" in changes:
         _check_key(tx, row.project_id, changes["external_key"], row.id)
     tasks.update_row(tx, row, {name: value for name, value in changes.items() if name in tasks.WRITABLE})
     if "depends_on" in changes:
-        set_dependencies(tx, row, changes["depends_on"])
+        set_dependencies(tx, row, changes["depends_on"], checks_cycle=checks_cycle)
     if "conflicts_with" in changes:
         set_conflicts(tx, row, changes["conflicts_with"])
     if "parent_id" in changes:

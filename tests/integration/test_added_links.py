@@ -1,9 +1,13 @@
 """Dependencies that are added and removed without a replacement of the list."""
 
+import pytest
+
 from project_manager.domain.errors import DependencyCycle, FenceRequired, Invalid, LockHeld
 from project_manager.domain.limits import LINKS
+from project_manager.store import links
+from project_manager.store.transaction import Tx
 from tests.integration.invariants import check
-from tests.operations_client import OperationsClient, invalid_fields
+from tests.operations_client import Json, OperationsClient, invalid_fields
 
 
 async def test_dependencies_are_added_and_removed_and_the_others_stay(api: OperationsClient) -> None:
@@ -89,4 +93,45 @@ async def test_each_blocked_task_emits_its_event_and_cycles_and_unknown_tasks_ar
     await api.call_error(DependencyCycle, "update_task", task_id=one["id"], blocks=[bug["id"]])
     await api.call_error(DependencyCycle, "update_task", task_id=one["id"], blocks=[one["id"]])
     await api.call_error(Invalid, "create_task", name="x", project_name="Garden", blocks=[999])
+    check(api)
+
+
+@pytest.mark.parametrize("operation", ["create_tasks", "blocks"])
+async def test_a_search_for_cycles_reads_each_task_once(
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    chain: list[Json] = [{"name": "first", "ref": "0"}]
+    chain += [{"name": "next", "ref": str(number), "depends_on": [str(number - 1)]} for number in range(1, 20)]
+    ids = (await api.call("create_tasks", project_name="Garden", tasks=chain))["ids"]
+    others = [(await api.create_task(f"other {number}", depends_on=[ids["19"]]))["id"] for number in range(10)]
+    read: list[int] = []
+    waits_for = links.waits_for
+
+    def counted(tx: Tx, task_id: int) -> list[int]:
+        read.append(task_id)
+        return waits_for(tx, task_id)
+
+    monkeypatch.setattr(links, "waits_for", counted)
+    if operation == "blocks":
+        await api.create_task("last", depends_on=[], blocks=others)
+    else:
+        new = [{"name": "new", "parent": str(others[0]), "depends_on": [str(ids["19"])]} for _ in range(10)]
+        await api.call("create_tasks", project_name="Garden", tasks=new)
+    assert len(read) == len({*read}) <= 31
+    check(api)
+
+
+async def test_many_new_tasks_that_wait_for_each_other_are_refused(api: OperationsClient) -> None:
+    parent = await api.create_task("parent")
+    needed = await api.create_task("needed", depends_on=[parent["id"]])
+    for new in (
+        [{"name": "a", "ref": "a"}, {"name": "b", "parent": "a", "depends_on": ["a"]}],
+        [{"name": "a", "ref": "a", "depends_on": ["a"]}],
+        [{"name": "a", "ref": "a", "parent": "a"}],
+        [{"name": "a", "parent": str(parent["id"]), "depends_on": [str(needed["id"])]}],
+    ):
+        before = await api.last_seq()
+        refusal = await api.call_error(DependencyCycle, "create_tasks", project_name="Garden", tasks=new)
+        assert "would depend on itself" in refusal.message
+        assert await api.last_seq() == before
     check(api)
