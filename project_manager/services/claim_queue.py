@@ -280,7 +280,7 @@ def serve_waiters(
     """
     results = _replay(tx, local_waiters, changes.replayable)
     new_waiters = {waiter_id: after for waiter_id, after in changes.new_waiters.items() if waiter_id not in results}
-    results |= _serve_offers(tx, local_waiters, changes.task_ids, results)
+    results |= _serve_offers(tx, local_waiters, changes.task_ids, new_waiters, results)
     new_waiters = {waiter_id: after for waiter_id, after in new_waiters.items() if waiter_id not in results}
     next_ready, unfinished = _search(tx, local_waiters, new_waiters)
     found = ready_tasks.among(tx, {*changes.task_ids, *next_ready})
@@ -316,11 +316,20 @@ def serve_waiters(
 
 
 def _serve_offers(
-    tx: Tx, local_waiters: Mapping[int, LocalWaiter[ClaimResult]], task_ids: Collection[int], served: Collection[int]
+    tx: Tx,
+    local_waiters: Mapping[int, LocalWaiter[ClaimResult]],
+    task_ids: Collection[int],
+    new_waiters: Collection[int],
+    served: Collection[int],
 ) -> dict[int, ClaimResult]:
     """Claim tasks that are offered to agents of local waiters. Return results by id of the waiter."""
     results: dict[int, ClaimResult] = {}
-    for agent, task in offers.among(tx, task_ids):
+    found = offers.among(tx, task_ids)
+    for agent in dict.fromkeys(local_waiters[waiter_id].waiter.agent_id for waiter_id in new_waiters):
+        found += [(agent, task) for task in offers.ready_of(tx, agent)]
+    for agent, task in found:
+        if results and not offers.among(tx, [task.id]):
+            continue  # it conflicts with a task that was claimed in this pass
         for waiter_id, local in sorted(local_waiters.items()):
             if waiter_id in results or waiter_id in served or local.waiter.agent_id != agent:
                 continue
