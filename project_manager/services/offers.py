@@ -1,7 +1,6 @@
 """Offers of tasks to one agent: begin, end, and expire."""
 
-from project_manager.clock import rfc3339
-from project_manager.domain.events import TaskOffered, TaskOfferEnded
+from project_manager.domain.events import TaskOfferEnded
 from project_manager.domain.offers import OFFER_MS, OfferReason, ends_at
 from project_manager.domain.pauses import PauseScope
 from project_manager.services import transitions
@@ -19,10 +18,7 @@ def offer(tx: Tx, row: TaskRow, agent_id: str, reason: OfferReason) -> TaskRow:
         return row
     until = tx.now + OFFER_MS
     offered = offers.begin(tx, row, agent_id, until, reason)
-    event = TaskOffered(
-        agent_id=agent_id, reason=reason.value, until=rfc3339(until), status=row.status, version=row.version
-    )
-    transitions.emit(tx, event, offered)
+    transitions.emit_offered(tx, offered)
     return offered
 
 

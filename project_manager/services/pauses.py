@@ -14,6 +14,7 @@ from project_manager.schemas.pauses import EndPause, ListPauses, PauseView, Star
 from project_manager.schemas.views import Page
 from project_manager.services import lookup, offers, paging, serializers, transitions
 from project_manager.store import claim_queue, claim_search, events, pauses, withheld
+from project_manager.store import offers as store_offers
 from project_manager.store.pauses import PauseRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -227,10 +228,11 @@ def _stop_withholding(tx: Tx, row: PauseRow) -> None:
         transitions.emit_ready(tx, [row.task_id])
     elif row.project_id is not None:
         withheld.stop_withholding_project(tx, row.project_id, flag)
-        transitions.emit_ready(tx, claim_search.ids(tx, {"project_id": row.project_id}))
+        found = claim_search.ids(tx, {"project_id": row.project_id})
+        transitions.emit_ready(tx, [*found, *store_offers.in_scope(tx, row.project_id)])
     else:
         withheld.stop_withholding_all(tx, flag)
-        transitions.emit_ready(tx, claim_search.ids(tx, {}))
+        transitions.emit_ready(tx, [*claim_search.ids(tx, {}), *store_offers.in_scope(tx, None)])
 
 
 def _emit_for_waiters(tx: Tx, agent_id: str) -> None:

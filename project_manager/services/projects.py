@@ -14,7 +14,18 @@ from project_manager.schemas import projects as schemas
 from project_manager.schemas.views import DeletedView, Page
 from project_manager.services import lookup, paging, pauses, resolve, serializers, transitions
 from project_manager.services.tasks import delete_tasks
-from project_manager.store import claim_search, epics, events, knowledge, projects, seals, task_counts, tasks, withheld
+from project_manager.store import (
+    claim_search,
+    epics,
+    events,
+    knowledge,
+    offers,
+    projects,
+    seals,
+    task_counts,
+    tasks,
+    withheld,
+)
 from project_manager.store.projects import ProjectRow
 from project_manager.store.transaction import Tx
 
@@ -100,7 +111,8 @@ def _set_archived(tx: Tx, project_id: int, archived: bool) -> None:
         transitions.emit_not_ready(tx, ready)
     else:
         withheld.stop_withholding_project(tx, project_id, Withheld.ARCHIVED)
-        transitions.emit_ready(tx, claim_search.ids(tx, {"project_id": project_id}))
+        found = claim_search.ids(tx, {"project_id": project_id})
+        transitions.emit_ready(tx, [*found, *offers.in_scope(tx, project_id)])
 
 
 def delete(tx: Tx, command: schemas.DeleteProject) -> DeletedView:

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from project_manager.clock import rfc3339
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import OpenSubtasks, ParentDone
 from project_manager.domain.events import (
@@ -17,6 +18,7 @@ from project_manager.domain.events import (
     TaskLocked,
     TaskLogged,
     TaskNotReady,
+    TaskOffered,
     TaskReady,
     TaskStatusChanged,
     TaskUnlocked,
@@ -273,7 +275,8 @@ def log_forced_release(tx: Tx, row: TaskRow) -> None:
 def emit_ready(tx: Tx, task_ids: Collection[int]) -> None:
     """Emit `task.ready` for each ready task of `task_ids`. Park those that are blocked by paths.
 
-    A task that an event shows as not ready must be parked, so that its readiness later has an event too.
+    A task that an event shows as not ready must be parked, so that its readiness later has an event too. An offered
+    task that is ready for its agent only has `task.offered` again, so that a waiting claim of the agent gets it.
     """
     blocked: list[int] = []
     for state in ready_tasks.states(tx, task_ids):
@@ -282,6 +285,20 @@ def emit_ready(tx: Tx, task_ids: Collection[int]) -> None:
         elif state.has_paths:
             blocked.append(state.id)
     reservations.park_blocked(tx, blocked)
+    for row in tasks.get_all(tx, [task.id for _, task in offers.among(tx, task_ids)]):
+        emit_offered(tx, row)
+
+
+def emit_offered(tx: Tx, row: TaskRow) -> None:
+    """Emit `task.offered`: the agent that the task is offered to can claim it now."""
+    event = TaskOffered(
+        agent_id=row.offered_to or "",
+        reason=row.offered_reason or "",
+        until=rfc3339(row.offered_until or 0),
+        status=row.status,
+        version=row.version,
+    )
+    emit(tx, event, row)
 
 
 def ready_among(tx: Tx, task_ids: Collection[int]) -> list[int]:

@@ -36,6 +36,9 @@ NEXT_END = select(func.min(_ends.subquery("offer").c.ends_at))
 _ENDED = Statement(
     select(tasks.c.id).where(_offered, _end <= bindparam("now", type_=Number)).order_by(tasks.c.offered_to).limit(256)
 )
+_ALL = Statement(
+    select(tasks.c.id, tasks.c.project_id).where(_offered).order_by(tasks.c.offered_to).limit(literal_column("10000"))
+)
 _OF_AGENT = Statement(select(tasks.c.id).where(tasks.c.offered_to == bindparam("agent")).order_by(tasks.c.id))
 
 
@@ -93,6 +96,13 @@ def ended(tx: Tx) -> list[int]:
 def of_agent(tx: Tx, agent: str) -> list[int]:
     """Return the ids of the tasks that are offered to the agent."""
     return [row[0] for row in _OF_AGENT.rows(tx, agent=agent)]
+
+
+def in_scope(tx: Tx, project_id: int | None) -> list[int]:
+    """Return the ids of the offered tasks of the project, or of all projects."""
+    if not rare_states.read(tx).offered:
+        return []
+    return [row[0] for row in _ALL.rows(tx) if project_id in (None, row[1])]
 
 
 def ready_of(tx: Tx, agent: str) -> list[ReadyTask]:

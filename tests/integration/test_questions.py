@@ -1,7 +1,10 @@
 """Questions of agents: asked, answered, and brought back to the asker."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import pytest
 
 from project_manager.domain.actors import Actor, Role
@@ -186,3 +189,59 @@ async def test_open_questions_are_counted(api: OperationsClient) -> None:
     assert (await api.runtime.read("stats", stats.collect)).questions == 1
     await answer(api, asked)
     assert (await api.runtime.read("stats", stats.collect)).questions == 0
+
+
+async def claim_while(api: OperationsClient, *agents: str, seconds: int) -> AsyncIterator[list[Json]]:
+    """Yield the list of results of claims that wait meanwhile. Fail if it takes longer than 10 seconds."""
+    results: list[Json] = []
+
+    async def wait(agent: str) -> None:
+        results.append(await api.claim_next(agent, wait_seconds=seconds))
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            for agent in agents:
+                tasks.start_soon(wait, agent)
+            while len(api.runtime.long_polls.waiting_calls) < len(agents):
+                await anyio.lowlevel.checkpoint()
+            yield results
+
+
+waiting = asynccontextmanager(claim_while)
+
+
+@pytest.mark.parametrize("blocker", ["conflict", "pause"])
+async def test_a_waiting_asker_gets_the_task_when_its_last_blocker_ends(api: OperationsClient, blocker: str) -> None:
+    other = await api.create_task("Cut the hedge")
+    task = await api.create_task(conflicts_with=[other["id"]])
+    asked = await ask(api, task["id"])
+    if blocker == "conflict":
+        await api.claim(other["id"], "bob")
+    else:
+        await api.set_status(other["id"], "DONE")
+        pause = await api.acting_as(PERSON).call("start_pause", scope="all")
+    await answer(api.acting_as(PERSON), asked)
+    assert (await api.get_task(task["id"]))["offered_to"]["agent"] == "ann"
+    async with waiting(api, "ann", seconds=15) as results:
+        if blocker == "conflict":
+            await api.set_status(other["id"], "DONE", "bob")
+        else:
+            await api.acting_as(PERSON).call("end_pause", pause_id=pause["id"])
+    assert results[0]["task"]["id"] == task["id"]
+    check(api)
+
+
+async def test_two_waiting_askers_do_not_get_conflicting_tasks_together(api: OperationsClient) -> None:
+    one = await api.create_task("one")
+    two = await api.create_task("two", conflicts_with=[one["id"]])
+    questions = [await ask(api, one["id"], "ann"), await ask(api, two["id"], "bob")]
+    pause = await api.acting_as(PERSON).call("start_pause", scope="project", id=one["project_id"])
+    for asked in questions:
+        await answer(api.acting_as(PERSON), asked)
+    long_polls = api.runtime.long_polls
+    async with waiting(api, "ann", "bob", seconds=1) as results, long_polls._pass:  # one pass gets both events
+        await api.acting_as(PERSON).call("end_pause", pause_id=pause["id"])
+        while len(long_polls._changes._task_ids) < len(questions):
+            await anyio.lowlevel.checkpoint()
+    assert sum(result["task"] is not None for result in results) == 1
+    check(api)
