@@ -285,7 +285,8 @@ def emit_ready(tx: Tx, task_ids: Collection[int]) -> None:
         elif state.has_paths:
             blocked.append(state.id)
     reservations.park_blocked(tx, blocked)
-    for row in tasks.get_all(tx, [task.id for _, task in offers.among(tx, task_ids)]):
+    offered = [task.id for _, task in offers.among(tx, task_ids)]
+    for row in tasks.get_all(tx, offered) if offered else []:
         emit_offered(tx, row)
 
 
