@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.sql.expression import literal_column
 
+from project_manager.domain.readiness import Withheld
 from project_manager.store.claim_search import Search
 from project_manager.store.labels import has_all_labels
 from project_manager.store.ready_tasks import CLAIM_ORDER
@@ -19,6 +20,10 @@ from project_manager.store.transaction import Tx
 
 COMPARED = 512
 """Submissions that one search compares at most. It matters only for an agent that submitted nearly all of them."""
+
+
+_REVIEWABLE: list[ColumnElement[int]] = [literal_column("0"), literal_column(str(int(Withheld.PATHS)))]
+"""The flags of tasks that can be reviewed. A review reserves no paths."""
 
 
 class Reviewable(NamedTuple):
@@ -43,7 +48,7 @@ def _statement(names: frozenset[str]) -> Statement:
     conditions = [
         tasks.c.status == literal_column("'REVIEW'"),
         tasks.c.submission_id.is_not(None),
-        tasks.c.withheld == literal_column("0"),
+        tasks.c.withheld.in_(_REVIEWABLE),
         tasks.c.lock_holder.is_(None) | (tasks.c.lock_expires_at <= bindparam("now")),
         submissions.c.verdict.is_(None),
         submissions.c.author != bindparam("agent"),

@@ -356,3 +356,13 @@ async def subscribers(api: OperationsClient, number: int) -> None:
     with anyio.fail_after(10):
         while api.runtime.long_polls._hub.subscribers != number:
             await anyio.lowlevel.checkpoint()
+
+
+async def test_work_with_paths_of_a_leased_task_is_claimed_for_review(api: OperationsClient) -> None:
+    other = await api.create_task("other", paths=["gate/**"])
+    task = await api.create_task(paths=["gate/left"])
+    await api.claim(other["id"], "ann")
+    assert (await api.claim_next("cid"))["task"] is None  # the search withholds the task
+    await api.set_status(task["id"], "REVIEW", None, summary="painted")
+    assert (await api.claim_next("bob", kind="review"))["task"]["id"] == task["id"]
+    check(api)
