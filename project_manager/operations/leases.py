@@ -4,6 +4,7 @@ from project_manager.domain.errors import (
     BoundTokenRequired,
     EpicNotFound,
     InvalidTransition,
+    LeaseForReview,
     NotHeld,
     NotReady,
     PathsReserved,
@@ -74,7 +75,7 @@ LEASES = (
             beyond_loop="ttl_seconds paths",
             lists_ack=True,
         ),
-        raises=(*LEASE_ERRORS, NotHeld, PathsReserved),
+        raises=(*LEASE_ERRORS, NotHeld, PathsReserved, LeaseForReview),
     ),
     Operation(
         "renew_agent_locks",

@@ -8,7 +8,7 @@ from functools import partial
 
 import orjson
 
-from project_manager.domain.errors import Invalid
+from project_manager.domain.errors import Invalid, LeaseForReview
 from project_manager.domain.limits import GLOBS_OF_PROJECT, PATHS
 from project_manager.domain.names import INBOX
 from project_manager.domain.paths import GlobIndex, GlobSurvey, GlobSurveys, parse_glob
@@ -142,7 +142,13 @@ def replace(tx: Tx, row: TaskRow, globs: list[str], found: GlobSurvey | None = N
 
 
 def add_to_leased(tx: Tx, row: TaskRow, globs: Iterable[str]) -> TaskRow:
-    """Add paths to a leased task, reserve them, emit `task.updated`, and return the task. Raises as `replace`."""
+    """Add paths to a leased task, reserve them, emit `task.updated`, and return the task.
+
+    Raises LeaseForReview, and the errors of `replace`.
+    """
+    if row.lock_kind is not None:
+        message = f"your lease on task {row.id} is for review: it reserves no paths"
+        raise LeaseForReview(message, task_id=row.id, fence=row.fence)
     found = with_added(row, globs)
     if len(found) == len(orjson.loads(row.paths)):
         return row

@@ -366,3 +366,12 @@ async def test_work_with_paths_of_a_leased_task_is_claimed_for_review(api: Opera
     await api.set_status(task["id"], "REVIEW", None, summary="painted")
     assert (await api.claim_next("bob", kind="review"))["task"]["id"] == task["id"]
     check(api)
+
+
+async def test_a_reviewer_adds_no_paths_to_the_work(api: OperationsClient) -> None:
+    task = await api.create_task(paths=["gate/**"])
+    submission = await submit(api, task["id"])
+    fence = (await api.claim_next("bob", kind="review"))["lock"]["fence"]
+    given = {"task_id": task["id"], "agent_id": "bob", "fence": fence, "paths": ["fence/**"]}
+    await api.call_error(LeaseForReview, "renew_task_lock", **given)
+    assert (await review(api, submission, fence=fence))["status"] == "DONE"
