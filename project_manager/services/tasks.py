@@ -10,7 +10,7 @@ from project_manager.domain.errors import ExternalKeyTaken, HasDependents, Inval
 from project_manager.domain.events import TaskCreated, TaskDeleted, TaskUpdated
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, lock_held_error
-from project_manager.domain.limits import LINKS
+from project_manager.domain.limits import ID_MAXIMUM, LINKS
 from project_manager.domain.policies import parse_policy
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import EDITABLE, PLAIN
@@ -400,10 +400,14 @@ def _check_refs(command: schemas.CreateTasks) -> None:
         errors += [
             (f"tasks.{number}.{field}", f"{ref!r} is not a task id or a ref of this request", unknown_hint)
             for field, ref in named
-            if ref not in refs and not _ID.fullmatch(ref)
+            if ref not in refs and not _is_id(ref)
         ]
     if errors:
         raise Invalid.of_all(errors)
+
+
+def _is_id(ref: str) -> bool:
+    return _ID.fullmatch(ref) is not None and int(ref.lstrip("#")) <= ID_MAXIMUM
 
 
 def _resolve_ref(ref: str, ids: dict[str, int]) -> int:

@@ -163,7 +163,8 @@ class _Generator:
             "completed_at": self._now - pick.randrange(_EVENTS_UNTIL, _EVENTS_SINCE) if status is Status.DONE else None,
             "fence": int(_was_leased(status)),
             "attempts": 0,
-            "archived": 0,
+            "completed_by": None,
+            "withheld": 0,
         }
 
     def _add_log(self, task_id: int) -> None:

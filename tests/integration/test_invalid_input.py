@@ -104,6 +104,9 @@ NEEDED: Json = {
 ALSO_NEEDED: dict[str, Json] = {
     "update_task": {"priority": 0},
     "remember": {"title": "x", "project_id": 1},
+    "review_task": {"verdict": "approved", "digest": "0" * 64},
+    "send_message": {"to_agent": "ann", "kind": "note"},
+    "start_pause": {"scope": "all"},
     "upsert_knowledge": {"title": "x", "content": "x", "project_id": 1},
 }
 PYTHONS_WORDS = re.compile(r"invalid literal|recursion|codec|NoneType|object at 0x|\bError\b|Traceback|<class")

@@ -115,7 +115,7 @@ async def test_the_setting_chooses_the_dialect_of_the_schemas(tmp_path: Path, di
             "nullable": {"type": "boolean", "nullable": True},
             "strict": {"type": ["boolean", "null"]},
         }
-        assert tools["list_projects"]["properties"]["archived"].items() >= expected[dialect].items()
+        assert tools["list_tasks"]["properties"]["ready"].items() >= expected[dialect].items()
         assert (set(schema["required"]) == set(schema["properties"])) is (dialect == "strict")
         assert orjson.dumps(schema).count(b"nullable") == (len(schema["properties"]) - 1) * (dialect == "nullable")
 
@@ -127,7 +127,7 @@ async def test_the_address_chooses_the_dialect_over_legacy_sse_too(tmp_path: Pat
         Client(sse_client(f"{listener.url}/sse?schema=strict"), mode="legacy") as client,
     ):
         tools = {tool.name: tool.input_schema for tool in (await client.list_tools()).tools}
-        assert tools["list_projects"]["properties"]["archived"]["type"] == ["boolean", "null"]
+        assert tools["list_tasks"]["properties"]["ready"]["type"] == ["boolean", "null"]
         await client.call_tool("create_task", {"name": "one", "priority": 0, "labels": []})
         result = await client.call_tool("get_task_details", {"task_id": 1})
         assert result.structured_content is not None
