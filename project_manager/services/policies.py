@@ -68,9 +68,19 @@ def work_of(submission: SubmissionRow) -> Work:
     )
 
 
+def current_submission(tx: Tx, row: TaskRow) -> SubmissionRow | None:
+    """Return the submission that waits for a verdict or is approved, or None.
+
+    A task that was claimed from REVIEW for work has none, until the lease ends without a change of the status.
+    """
+    if row.status != Status.REVIEW or row.submission_id is None:
+        return None
+    return submissions.get(tx, row.submission_id)
+
+
 def current_work(tx: Tx, row: TaskRow, *, fence: int = 0, recorded: Collection[int] = ()) -> Work:
     """Return the work on the task: the submitted work, or else the work under this fence with `recorded` evidence."""
-    submission = None if row.submission_id is None else submissions.get(tx, row.submission_id)
+    submission = current_submission(tx, row)
     if submission is None:
         return Work(fence=fence, evidence_ids=frozenset(recorded))
     work = work_of(submission)

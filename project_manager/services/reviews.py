@@ -92,7 +92,7 @@ def review(tx: Tx, command: schemas.ReviewTask) -> schemas.ReviewedView:
     if command.verdict is ReviewVerdict.CHANGES_REQUESTED and not command.body.strip():
         raise Invalid.of("body", "`body` is required for changes_requested", "Say what to change.")
     row = lookup.task(tx, command.task_id)
-    submission = None if row.submission_id is None else submissions.get(tx, row.submission_id)
+    submission = policies.current_submission(tx, row)
     _check_reviewer(tx, row, submission)
     _check_person(tx, row, command.verdict)
     submission = _check_submission(tx, row, submission, command.digest)
@@ -125,7 +125,7 @@ def review(tx: Tx, command: schemas.ReviewTask) -> schemas.ReviewedView:
 
 def complete_if_approved(tx: Tx, row: TaskRow) -> TaskRow:
     """Set DONE if the submitted work is approved and new evidence has met the policy. Return the task."""
-    submission = None if row.submission_id is None else submissions.get(tx, row.submission_id)
+    submission = policies.current_submission(tx, row)
     if submission is None or submission.verdict != ReviewVerdict.APPROVED:
         return row
     return _complete(tx, row, submission)[0]
@@ -165,7 +165,7 @@ def view(row: TaskRow, submission: SubmissionRow) -> schemas.SubmissionView:
         evidence=orjson.loads(submission.evidence),
         digest=submission.digest,
         created_at=rfc3339(submission.created_at),
-        is_current=row.submission_id == submission.id,
+        is_current=row.status == Status.REVIEW and row.submission_id == submission.id,
         review=review_view,
     )
 

@@ -114,7 +114,7 @@ def claim(
         "unconfirmed_fence": fence if unconfirmed else current.unconfirmed_fence,
         "lock_kind": _REVIEW if for_review else None,
         "blocked_by": None,
-        "submission_id": current.submission_id if for_review else None,
+        "submission_id": current.submission_id,  # it counts again when the lease ends without a change of the status
     }
     written = _write(tx, _CLAIM, current, values, now=tx.now)
     if written is not None:

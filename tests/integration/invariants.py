@@ -133,7 +133,7 @@ def check_leases(tasks: dict[int, Row], *, now: int) -> None:
         assert (row["completed_at"] is not None) == (row["status"] == "DONE"), f"task {number}"
         assert (row["offered_to"] is not None) == bool(row["archived"] & Withheld.OFFERED), f"task {number}"
         assert row["offered_to"] is None or row["status"] == "TODO", f"task {number}"
-        assert row["submission_id"] is None or row["status"] == "REVIEW", f"task {number}"
+        assert row["submission_id"] is None or "REVIEW" in (row["status"], row["lock_from"]), f"task {number}"
 
 
 def check_ended_leases(ended: list[Row], tasks: dict[int, Row]) -> None:

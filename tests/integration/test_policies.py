@@ -507,6 +507,14 @@ async def an_approval_of_work_that_was_taken_up_again(world: World) -> None:
     await world.review(submission, "cid")
 
 
+@false({**BOTH, "evidence": "observed_each_criterion"})
+async def an_approval_of_work_that_another_agent_claims_and_finishes(world: World) -> None:
+    await world.claim()
+    await world.review(await world.submit(commit=COMMIT))
+    await world.claim("cid")
+    await world.done("cid", evidence=EACH, commit=COMMIT)
+
+
 @false(REVIEW)
 async def done_after_changes_were_requested(world: World) -> None:
     await world.claim()

@@ -225,6 +225,24 @@ async def test_a_verdict_on_a_task_that_moved_on_is_refused(api: OperationsClien
     assert (await review(api, fresh["submission"]))["status"] == "DONE"
 
 
+@pytest.mark.parametrize("end", ["release", "expiry"])
+async def test_submitted_work_that_was_claimed_by_name_waits_for_its_review_again(
+    api: OperationsClient, end: str
+) -> None:
+    task = await api.create_task()
+    submission = await submit(api, task["id"])
+    await api.claim(task["id"], "cid", ttl_seconds=60)
+    given = {"task_id": task["id"], "agent_id": "bob", "verdict": "approved", "digest": submission["digest"]}
+    await api.call_error(NotInReview, "review_task", **given)
+    if end == "expiry":
+        await api.advance(60)
+    else:
+        await api.release(task["id"], "cid")
+    assert (await api.claim_next("bob", kind="review"))["submission"]["digest"] == submission["digest"]
+    assert (await review(api, submission))["status"] == "DONE"
+    check(api)
+
+
 async def test_changes_are_requested_with_a_reason(api: OperationsClient) -> None:
     task = await api.create_task()
     submission = await submit(api, task["id"])
