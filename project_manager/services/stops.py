@@ -26,7 +26,13 @@ def stop_agent(tx: Tx, agent_id: str) -> list[int]:
 
 
 def stop_task(tx: Tx, row: TaskRow) -> None:
-    """End the lease on the task, raise its fence, and set it BLOCKED for a person."""
+    """End the lease on the task, raise its fence, and set it BLOCKED for a person.
+
+    A lease for review is no work on the task. The submitted work then waits for another reviewer.
+    """
     transitions.note_by_system(tx, row, f"{tx.actor.id} stopped the work of {row.lock_holder}")
+    if row.lock_kind is not None:
+        transitions.end(tx, row, Status.REVIEW, UnlockReason.STOPPED, attempts=row.attempts)
+        return
     reasons = Reasons(blocked_by=BlockedBy.STOP.value)
     transitions.end(tx, row, Status.BLOCKED, UnlockReason.STOPPED, attempts=row.attempts, reasons=reasons)

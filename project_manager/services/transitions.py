@@ -131,9 +131,9 @@ def end(
 ) -> TaskRow:
     """End the lease, set the status, and return the task. Raises OpenSubtasks, ParentDone.
 
-    A stop raises the fence, so that later writes of the holder are stale.
+    A stop of work raises the fence, so that later writes of the holder are stale.
     """
-    stops = reason is UnlockReason.STOPPED
+    stops = reason is UnlockReason.STOPPED and row.lock_kind is None
     check_subtasks(tx, row, target)
     _check_policy(row, target, reasons)
     updated = leases.set_status(tx, row, target.value, attempts=attempts, reasons=reasons, stops=stops)

@@ -160,3 +160,16 @@ async def test_a_stop_ends_the_offers_to_the_agent(api: OperationsClient) -> Non
     found = await api.get_task(task)
     assert (found["offered_to"], found["ready"]) == (None, True)
     check(api)
+
+
+async def test_a_stop_of_a_reviewer_leaves_the_work_in_review(api: OperationsClient) -> None:
+    task = (await api.create_task())["id"]
+    await api.set_status(task, "REVIEW", "ann", summary="painted")
+    claimed = await api.claim_next("codex", kind="review")
+    await stop(api, to_agent="codex")
+    left = await api.get_task(task)
+    assert (left["status"], left["lock"], left["blocked_by"]) == ("REVIEW", None, None)
+    again = await api.claim_next("bob", kind="review")
+    assert again["submission"]["digest"] == claimed["submission"]["digest"]
+    assert again["lock"]["fence"] > claimed["lock"]["fence"]
+    check(api)
