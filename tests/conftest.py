@@ -1,6 +1,7 @@
 """Fixtures of all tests: a migrated database, a movable clock, the service on both, and the service on a real port."""
 
 import gc
+import math
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -13,6 +14,7 @@ from blockbuster import BlockBusterFunction, blockbuster_ctx
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from project_manager.runtime import dispatch
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.store.migrations import upgrade
@@ -87,6 +89,14 @@ def _fixtures(item: pytest.Item) -> Collection[str]:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_query_is_reported_as_slow() -> Iterator[None]:
+    """Keep the warning about slow queries out of the log, because on a busy machine any query can be slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dispatch, "SLOW_QUERY_SECONDS", math.inf)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
