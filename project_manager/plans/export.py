@@ -19,7 +19,7 @@ from project_manager.store import bulk, epics, projects, subtasks
 from project_manager.store.epics import EpicRow
 from project_manager.store.logs import LogRow
 from project_manager.store.projects import ProjectRow
-from project_manager.store.submissions import SubmissionRow
+from project_manager.store.reviews import SubmissionRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 

@@ -15,7 +15,7 @@ from project_manager.runtime.authentication import IdentityCache
 from project_manager.runtime.calls import Call, Caller, OperationResult
 from project_manager.runtime.expiring_leases import ExpiringLeases
 from project_manager.runtime.message_delivery import AGENTS_REMEMBERED, MessageDelivery
-from project_manager.services import claim_queue, leases, messages, pauses, review_queue
+from project_manager.services import claim_queue, leases, messages, pauses, review_claims
 from project_manager.services.resolve import TypoCheckRequired
 from project_manager.store import agents
 from project_manager.store.database import Database
@@ -143,7 +143,7 @@ class CallExecutor:
         """Return whether a claim for review would find a task. Only then it is worth a write."""
 
         def find(tx: Tx) -> bool:
-            return review_queue.find(tx, claim_queue.claim_filters(tx, call.command)) is not None
+            return review_claims.find(tx, claim_queue.claim_filters(tx, call.command)) is not None
 
         found: bool = await self._database.readers.run("find_review", find, call.actor, call.caller.request_id)
         return found

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from project_manager.schemas.leases import ClaimNextTask, ClaimView
-from project_manager.services import leases, lookup, pauses, resolve, review_queue, transitions
+from project_manager.services import leases, lookup, pauses, resolve, review_claims, transitions
 from project_manager.services.serializers import NO_IDS
 from project_manager.store import claim_queue, claim_search, idempotency, links, offers, ready_tasks
 from project_manager.store import pauses as store_pauses
@@ -122,7 +122,7 @@ def _claim(tx: Tx, command: ClaimNextTask, search: Search, called_at: int, after
     if pauses.of_agent(tx, tx.actor.id) is not None:
         return NotClaimed(None, None, "")
     if command.kind == "review":
-        return review_queue.claim(tx, command, search) or NotClaimed(None, None, "")
+        return review_claims.claim(tx, command, search) or NotClaimed(None, None, "")
     offered = _first_offered(tx, search)
     if offered is not None:
         return claim_found(tx, command, task_id=offered, called_at=called_at)

@@ -28,7 +28,8 @@ from project_manager.services import (
 from project_manager.services.authorization import overrides_lease
 from project_manager.services.lease_errors import check_lease, require_lease, was_stopped
 from project_manager.services.serializers import lease_of, live_lease_of, offer_of
-from project_manager.store import agents, leases, logs, questions, ready_tasks, submissions, tasks
+from project_manager.store import agents, leases, logs, questions, ready_tasks, tasks
+from project_manager.store import reviews as store_reviews
 from project_manager.store.agents import HeldLease
 from project_manager.store.leases import NO_REASONS, Reasons
 from project_manager.store.logs import LogRow
@@ -353,7 +354,7 @@ def requested_changes(tx: Tx, row: TaskRow) -> schemas.RequestedChangesView | No
     """Return the review with the requested changes, for the next work on the task."""
     if row.rework_id is None:
         return None
-    found = submissions.get(tx, row.rework_id)
+    found = store_reviews.get(tx, row.rework_id)
     if found is None:
         return None
     body = shortened(found.body or "", HANDOFF_CHARACTERS)
@@ -377,7 +378,7 @@ def _submission_to_review(tx: Tx, row: TaskRow) -> SubmissionView | None:
     """Return the submitted work if the lease is for its review."""
     if row.lock_kind is None or row.submission_id is None:
         return None
-    found = submissions.get(tx, row.submission_id)
+    found = store_reviews.get(tx, row.submission_id)
     return None if found is None else reviews.view(row, found)
 
 

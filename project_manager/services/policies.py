@@ -10,8 +10,8 @@ from project_manager.domain.policies import CompletedBy, EvidenceRule, Policy, R
 from project_manager.domain.reviews import ReviewVerdict
 from project_manager.domain.statuses import Status
 from project_manager.services import transitions
-from project_manager.store import evidence, submissions
-from project_manager.store.submissions import SubmissionRow
+from project_manager.store import evidence, reviews
+from project_manager.store.reviews import SubmissionRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -75,7 +75,7 @@ def current_submission(tx: Tx, row: TaskRow) -> SubmissionRow | None:
     """
     if row.status != Status.REVIEW or row.submission_id is None:
         return None
-    return submissions.get(tx, row.submission_id)
+    return reviews.get(tx, row.submission_id)
 
 
 def current_work(tx: Tx, row: TaskRow, *, fence: int = 0, recorded: Collection[int] = ()) -> Work:

@@ -29,10 +29,10 @@ from project_manager.schemas.views import Page
 from project_manager.services import lookup, offers, paging, policies, transitions
 from project_manager.services.lease_errors import check_lease
 from project_manager.services.serializers import lease_of
-from project_manager.store import evidence, seals, submissions
+from project_manager.store import evidence, reviews, seals
 from project_manager.store.leases import Reasons
 from project_manager.store.review_search import Reviewable
-from project_manager.store.submissions import SubmissionRow
+from project_manager.store.reviews import SubmissionRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -44,7 +44,7 @@ def submit(
     entries = [entry for entry in evidence.of_task(tx, row.id) if work._replace(commit=commit).has(entry)]
     submitted = Submitted(
         task=row.id,
-        round=submissions.next_round(tx, row.id),
+        round=reviews.next_round(tx, row.id),
         fence=row.fence,
         name=row.name,
         description=row.description,
@@ -64,10 +64,10 @@ def submit(
         "branch": branch,
         "commit_id": commit,
         "pull_request": None,
-        "evidence": submissions.ids_of(entries),
+        "evidence": reviews.ids_of(entries),
         "digest": digest_of(submitted),
     }
-    submission = submissions.add(tx, values)
+    submission = reviews.add(tx, values)
     changes: dict[str, Any] = {"submission_id": submission.id}
     updated = row._replace(**changes)
     event = TaskSubmitted(
@@ -99,7 +99,7 @@ def review(tx: Tx, command: schemas.ReviewTask) -> schemas.ReviewedView:
     if tx.actor.is_agent or command.fence is not None:
         check_lease(tx, row, command.fence)
     kind = "person" if is_person(tx.actor) else "agent" if tx.actor.is_agent else "unknown"
-    written = submissions.set_review(tx, submission, command.verdict, tx.actor.id, kind, command.body)
+    written = reviews.set_review(tx, submission, command.verdict, tx.actor.id, kind, command.body)
     if written is None:
         raise _already_reviewed_error(submission)
     updated, missing = _apply(tx, row, written)
@@ -136,8 +136,8 @@ def list_submissions(tx: Tx, command: schemas.ListSubmissions) -> Page[schemas.S
     filters = {"task_id": command.task_id}
     before = paging.start_id(command, filters, ID_MAXIMUM)
     row = lookup.task(tx, command.task_id)
-    rows, has_more = submissions.newest(tx, row.id, command.limit, before=before)
-    count = partial(submissions.count, tx, row.id)
+    rows, has_more = reviews.newest(tx, row.id, command.limit, before=before)
+    count = partial(reviews.count, tx, row.id)
     return paging.page(command, filters, rows, has_more, count, item=partial(view, row))
 
 
@@ -199,7 +199,7 @@ def _check_person(tx: Tx, row: TaskRow, verdict: ReviewVerdict) -> None:
 def _check_submission(tx: Tx, row: TaskRow, submission: SubmissionRow | None, digest: str) -> SubmissionRow:
     """Return the submission with this digest. Raises NotInReview, StaleSubmission, AlreadyReviewed."""
     if submission is None or submission.digest != digest:
-        known = submissions.with_digest(tx, row.id, digest)
+        known = reviews.with_digest(tx, row.id, digest)
         if known is not None and known.verdict is not None:
             raise _already_reviewed_error(known)
         if row.status != Status.REVIEW:
@@ -236,7 +236,7 @@ def _apply(tx: Tx, row: TaskRow, submission: SubmissionRow) -> tuple[TaskRow, li
         return _complete(tx, row, submission)
     limit = parse_policy(row.policy).max_review_rounds
     reasons = Reasons(rework_id=submission.id)
-    if submissions.reworks(tx, row.id) >= limit:
+    if reviews.reworks(tx, row.id) >= limit:
         updated = _leave_review(tx, row, Status.BLOCKED, reasons._replace(blocked_by=BlockedBy.REVIEW_ROUNDS.value))
         transitions.note_by_system(tx, row, f"changes requested {limit} times: BLOCKED until a person decides")
         return updated, []

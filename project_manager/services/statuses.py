@@ -16,7 +16,7 @@ from project_manager.services.authorization import check_write, overrides_lease
 from project_manager.services.lease_errors import check_lease, check_status_without_lease
 from project_manager.services.serializers import lease_of
 from project_manager.store.leases import NO_REASONS, Reasons
-from project_manager.store.submissions import SubmissionRow
+from project_manager.store.reviews import SubmissionRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 

@@ -10,7 +10,8 @@ from project_manager.schemas.questions import QuestionView
 from project_manager.schemas.views import NamedView
 from project_manager.services import assumptions, budget, evidence, lookup, policies, reviews, serializers
 from project_manager.store import evidence as store_evidence
-from project_manager.store import links, logs, questions, submissions, subtasks, tasks
+from project_manager.store import links, logs, questions, subtasks, tasks
+from project_manager.store import reviews as store_reviews
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
@@ -50,7 +51,7 @@ def details(tx: Tx, command: schemas.GetTaskDetails) -> schemas.TaskDetailsView:
 
 def _review_fields(tx: Tx, row: TaskRow) -> dict[str, Any]:
     """Return the evidence by criterion, the newest submission, and the parts that the policy still demands for DONE."""
-    submitted, _ = submissions.newest(tx, row.id, 1, before=ID_MAXIMUM)
+    submitted, _ = store_reviews.newest(tx, row.id, 1, before=ID_MAXIMUM)
     work = policies.current_work(tx, row, fence=row.fence)
     entries = store_evidence.of_task(tx, row.id)
     is_done = row.status == Status.DONE

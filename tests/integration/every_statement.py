@@ -17,9 +17,9 @@ from project_manager.store.bulk_knowledge import AssumptionRecord
 from project_manager.store.claim_search import _Shape
 from project_manager.store.knowledge import KnowledgeLogRow
 from project_manager.store.logs import LogRow
+from project_manager.store.reviews import SubmissionRow
 from project_manager.store.row_inserts import RowInsert
 from project_manager.store.statement import Statement
-from project_manager.store.submissions import SubmissionRow
 from project_manager.store.tables import metadata
 
 PREFIX = f"{store.__name__}."

@@ -1,4 +1,4 @@
-"""Submissions of work, each with its review."""
+"""Submissions of work, each with its review: the rows of the table `submissions`."""
 
 import json
 from collections.abc import Sequence
