@@ -26,8 +26,8 @@ OPEN_SUBTASKS = "open_subtasks"
 class Withheld(IntFlag):
     """Reasons for which a task is withheld from claims. Such a task is in no index of ready tasks.
 
-    PATHS marks a parked task: a search for ready tasks sets it on a task that is blocked by paths (`store/paths.py`).
-    The flag is cleared some time after the block ends. So the flag itself is no blocker.
+    PATHS marks a parked task: a search for ready tasks sets it on a task that is blocked by paths. It is cleared some
+    time after the block ends, so it is no blocker itself (`store/path_reservations.py`).
     """
 
     ARCHIVED = 1

@@ -21,7 +21,7 @@ from project_manager.plans.diff import Comparison
 from project_manager.plans.diff_knowledge import KnowledgeChange, KnowledgeComparison
 from project_manager.schemas.epics import DeleteEpic
 from project_manager.schemas.plans import ChangeView, ExportPlan, ImportPlan, ImportView
-from project_manager.services import epics, lookup, paths, pauses, projects, reservations, resolve, transitions
+from project_manager.services import epics, lookup, path_reservations, paths, pauses, projects, resolve, transitions
 from project_manager.services.tasks import check_number_of_conflicts, delete_tasks
 from project_manager.store import bulk, events, meta, seals, subtasks, tasks
 from project_manager.store.tasks import TaskRow
@@ -191,7 +191,7 @@ class PlanWriter:
         bulk.recount(self._tx, sorted(self._recount))
         self._emit_tasks(before)
         self._set_statuses()
-        reservations.park_blocked(self._tx, self._with_changed_paths)
+        path_reservations.park_blocked(self._tx, self._with_changed_paths)
         transitions.emit_not_ready(self._tx, ready)
         transitions.emit_ready(self._tx, sorted({*freed, *affected} - before.keys() - set(ready)))
         transitions.emit_ready(self._tx, [row.id for row in before.values() if not transitions.is_ready(self._tx, row)])
@@ -296,7 +296,7 @@ class PlanWriter:
                 new.setdefault((task.project.id, task.project.name), {})[task.known.task_id] = globs
         for (project_id, name), globs_by_task in new.items():
             paths.assign(tx, project_id, globs_by_task, new=True, found=self._survey_of(project_id, name))
-            reservations.park_blocked(tx, globs_by_task)
+            path_reservations.park_blocked(tx, globs_by_task)
         for task in tx.keeping_alive(self._changed):
             if "paths" in task.changed:
                 found = self._survey_of(task.project.id, task.project.name)

@@ -10,7 +10,17 @@ from project_manager.domain.actors import SYSTEM
 from project_manager.domain.limits import DELETE_BATCH_SIZE, IDEMPOTENCY_HOURS, IDENTITY_DAYS
 from project_manager.observability.metrics import Metrics
 from project_manager.runtime.background import LONG_LIVED, SERVICE, BackgroundJobs, Job, every
-from project_manager.store import chain, idempotency, identities, instances, lease_history, messages, paths, retention
+from project_manager.store import (
+    chain,
+    idempotency,
+    identities,
+    instances,
+    lease_history,
+    messages,
+    path_reservations,
+    paths,
+    retention,
+)
 from project_manager.store.database import Database
 from project_manager.store.transaction import Tx
 
@@ -78,6 +88,6 @@ async def delete_expired(database: Database, *, event_days: int) -> None:
 
 def _delete_old_events(tx: Tx, before: int) -> int:
     instances.delete_expired(tx)
-    paths.end_stale(tx)
+    path_reservations.end_stale(tx)
     paths.delete_unused(tx, DELETE_BATCH_SIZE)
     return retention.delete_old_events(tx, before)

@@ -18,9 +18,9 @@ from project_manager.services import (
     knowledge,
     lookup,
     offers,
+    path_reservations,
     paths,
     pauses,
-    reservations,
     reviews,
     serializers,
     transitions,
@@ -250,7 +250,7 @@ def expire_due(tx: Tx) -> None:
     due = tasks.due_deferred(tx, DEFERRED_PER_BATCH)
     for task_id in due:
         tasks.undefer(tx, task_id)
-    transitions.emit_ready(tx, [*due, *reservations.return_parked(tx)])
+    transitions.emit_ready(tx, [*due, *path_reservations.return_parked(tx)])
     offers.end_due(tx)
 
 

@@ -14,7 +14,7 @@ from project_manager.domain.names import INBOX
 from project_manager.domain.paths import GlobIndex, GlobSurvey, GlobSurveys, parse_glob
 from project_manager.schemas.leases import RenewTaskLock
 from project_manager.schemas.tasks import CreateTask, CreateTasks, UpdateTask
-from project_manager.services import lookup, reservations, resolve, transitions
+from project_manager.services import lookup, path_reservations, resolve, transitions
 from project_manager.services.serializers import lease_of
 from project_manager.store import epics, paths, tasks
 from project_manager.store.tasks import TaskRow
@@ -137,8 +137,8 @@ def replace(tx: Tx, row: TaskRow, globs: list[str], found: GlobSurvey | None = N
     A leased task reserves them. Raises PathsReserved, and Invalid for too many globs.
     """
     assign(tx, row.project_id, {row.id: globs}, found=found)
-    reservations.unpark_changed(tx, row)
-    return reservations.reserve_edited(tx, lookup.task(tx, row.id)) if lease_of(row, tx.now) is not None else []
+    path_reservations.unpark_changed(tx, row)
+    return path_reservations.reserve_edited(tx, lookup.task(tx, row.id)) if lease_of(row, tx.now) is not None else []
 
 
 def add_to_leased(tx: Tx, row: TaskRow, globs: Iterable[str]) -> TaskRow:

@@ -19,9 +19,9 @@ from project_manager.schemas.views import DeletedView
 from project_manager.services import (
     assumptions,
     lookup,
+    path_reservations,
     paths,
     pauses,
-    reservations,
     serializers,
     subtasks,
     transitions,
@@ -163,7 +163,7 @@ def add(
 def _set_new_paths(tx: Tx, project_id: int, globs_by_task: dict[int, list[str]]) -> None:
     """Store the paths of new tasks."""
     paths.assign(tx, project_id, globs_by_task, new=True)
-    reservations.park_blocked(tx, [task_id for task_id, globs in globs_by_task.items() if globs])
+    path_reservations.park_blocked(tx, [task_id for task_id, globs in globs_by_task.items() if globs])
 
 
 def set_dependencies(tx: Tx, row: TaskRow, ids: list[int], *, checks_cycle: bool = True) -> None:
@@ -333,7 +333,7 @@ def _delete_some(tx: Tx, rows: list[TaskRow], deleted: frozenset[int]) -> set[in
     waiting = bulk.dependents_of_any(tx, [row.id for row in rows if row.status != Status.DONE])
     needed = bulk.dependencies_of_any(tx, [row.id for row in rows if Status(row.status) not in CLOSED])
     pauses.end_of_tasks(tx, rows)
-    blocked = [task_id for row in rows if row.lock_holder is not None for task_id in reservations.release(tx, row)]
+    blocked = [task_id for row in rows if row.lock_holder is not None for task_id in path_reservations.release(tx, row)]
     bulk.delete_tasks(tx, [row.id for row in rows])
     bulk.recount(tx, sorted((waiting | needed | parents) - deleted))
     for row in rows:
@@ -365,7 +365,7 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any], *, checks_cycle: bool =
     if not transitions.is_ready(tx, row):
         transitions.emit_ready(tx, [row.id])
     elif freed is not None:
-        reservations.park_blocked(tx, [row.id])
+        path_reservations.park_blocked(tx, [row.id])
     transitions.emit_ready(tx, freed or [])
     if row.lock_holder is not None:
         transitions.emit_ready(tx, sorted({*json.loads(row.conflicts_with)} - {*json.loads(written.conflicts_with)}))

@@ -29,7 +29,7 @@ from project_manager.domain.policies import parse_policy
 from project_manager.domain.readiness import open_subtasks_blocker
 from project_manager.domain.statuses import CLOSED, BlockedBy, Status
 from project_manager.domain.task_fields import EDITABLE
-from project_manager.services import lookup, reservations, serializers
+from project_manager.services import lookup, path_reservations, serializers
 from project_manager.services.serializers import NO_IDS, lease_of, live_lease_of
 from project_manager.store import (
     events,
@@ -71,8 +71,8 @@ def claim(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None)
     leased = leases.claim(tx, row, tx.actor.id, ttl=ttl, return_status=return_status, unconfirmed_ttl=unconfirmed_ttl)
     if leased is None:
         raise _conflict_error(tx, row)
-    reservations.unpark_changed(tx, row)
-    reservations.reserve(tx, leased)
+    path_reservations.unpark_changed(tx, row)
+    path_reservations.reserve(tx, leased)
     emit_locked(tx, row.status, leased)
     emit_not_ready(tx, ready_conflicts)
     return leased
@@ -121,7 +121,7 @@ def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     leased = leases.claim(tx, released, tx.actor.id, ttl=ttl, return_status=row.lock_from or Status.TODO.value)
     if leased is None:
         raise _conflict_error(tx, row)
-    reservations.reserve(tx, leased)
+    path_reservations.reserve(tx, leased)
     emit_locked(tx, released.status, leased)
     return leased
 
@@ -284,7 +284,7 @@ def emit_ready(tx: Tx, task_ids: Collection[int]) -> None:
             emit(tx, TaskReady(status=state.status, version=state.version), state)
         elif state.has_paths:
             blocked.append(state.id)
-    reservations.park_blocked(tx, blocked)
+    path_reservations.park_blocked(tx, blocked)
     offered = [task.id for _, task in offers.among(tx, task_ids)]
     for row in tasks.get_all(tx, offered) if offered else []:
         emit_offered(tx, row)
@@ -344,7 +344,7 @@ def _update_dependents(tx: Tx, before: TaskRow, after: TaskRow) -> None:
     if before.lock_holder is not None and before.lock_kind is None and before.conflicts_with != NO_IDS:
         freed += links.conflicts_of(tx, after.id)
     if before.lock_holder is not None:
-        freed += reservations.release(tx, before)
+        freed += path_reservations.release(tx, before)
     emit_ready(tx, list(dict.fromkeys(freed)))
 
 

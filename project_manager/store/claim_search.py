@@ -6,7 +6,7 @@ needs all). It reads an index in claim order, so its cost does not grow with the
 An index can have many tasks that a search does not find. They conflict with a leased task, or lack a label. A search
 therefore looks at a part of the index, and returns the position where it stopped. The next search goes on from there.
 A part is limited by the number of its tasks and of their conflicts. A task that is blocked by paths is taken out of the
-index by the first search that reads it (`store/paths.py`).
+index by the first search that reads it (`store/path_reservations.py`).
 """
 
 import json
@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, FromClause, Integer, Select, and_, bindpar
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.readiness import Withheld
-from project_manager.store import pages, paths, ready_tasks
+from project_manager.store import pages, path_reservations, ready_tasks
 from project_manager.store.functions import Number
 from project_manager.store.labels import by_rarity, has_all_labels
 from project_manager.store.paths import is_blocked_by_paths
@@ -160,7 +160,7 @@ def _ready_in_part(tx: Tx, shape: _Shape, values: dict[str, Any], limit: int) ->
     parked: list[int] = []
     found, end = _read_part(tx, shape, values, limit, parked)
     if parked:
-        paths.park(tx, parked)
+        path_reservations.park(tx, parked)
         withhold(tx, parked, Withheld.PATHS)
     return found, end
 

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, func, literal_column, select, update
 
 from project_manager.domain.events import DatabaseRestored, HeadFields, TaskStatusChanged, TaskUnlocked
 from project_manager.domain.leases import UnlockReason
-from project_manager.store import chain, events, lease_history, meta, paths, revisions
+from project_manager.store import chain, events, lease_history, meta, path_reservations, paths, revisions
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.statement import Statement
 from project_manager.store.tables import tasks
@@ -130,6 +130,6 @@ def _end_leases(tx: Tx) -> int:
 def _end_reservations(tx: Tx) -> dict[int, str]:
     """End the reservations of all leases, and return the paths of the leased tasks. A lease for a review has none."""
     reserved: dict[int, str] = {row[0]: row[1] for row in _RESERVED.rows(tx)}
-    paths.end_all(tx)
+    path_reservations.end_all(tx)
     _END_KINDS.run(tx)
     return reserved

@@ -10,7 +10,7 @@ from sqlalchemy import Integer, and_, bindparam, case, delete, func, null, selec
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.limits import OTHER_LEASES_WITH_CLAIM
-from project_manager.store import knowledge, paths
+from project_manager.store import knowledge, path_reservations
 from project_manager.store.agents import FIRST_LEASES, HeldLease
 from project_manager.store.functions import GroupedArrays, JsonArray
 from project_manager.store.readiness import ready_conditions
@@ -85,7 +85,7 @@ _WITH_CONTEXT = Statement(ROW_WITH_CONTEXT.where(tasks.c.id == bindparam("task_i
 _BEHIND = Statement(
     select(*[tasks.c[name] for name in ReadyTask._fields])
     .with_hint(tasks, "NOT INDEXED", "sqlite")
-    .where(paths.BEHIND, READY_INDEX_CONDITION)
+    .where(path_reservations.BEHIND, READY_INDEX_CONDITION)
     .order_by(*CLAIM_ORDER)
 )
 

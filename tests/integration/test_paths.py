@@ -17,7 +17,7 @@ from project_manager.domain.limits import GLOBS_OF_PROJECT
 from project_manager.domain.paths import Glob, GlobIndex
 from project_manager.runtime.open import open_runtime
 from project_manager.services import lookup
-from project_manager.services.reservations import RETURNED_AT_ONCE, RETURNED_PER_BATCH
+from project_manager.services.path_reservations import RETURNED_AT_ONCE, RETURNED_PER_BATCH
 from project_manager.store import leases
 from project_manager.store.transaction import Tx
 from tests.integration.invariants import check

@@ -8,7 +8,7 @@ from project_manager.clock import rfc3339
 from project_manager.domain.errors import PathsReserved
 from project_manager.domain.paths import quoted
 from project_manager.domain.readiness import Withheld
-from project_manager.store import claim_queue, paths, ready_tasks, tasks, withheld
+from project_manager.store import claim_queue, path_reservations, ready_tasks, tasks, withheld
 from project_manager.store.paths import NO_PATHS
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -22,7 +22,7 @@ RETURNED_PER_BATCH = 256
 def reserve(tx: Tx, leased: TaskRow) -> None:
     """Reserve the paths of a leased task for its lease."""
     if leased.paths != NO_PATHS:
-        paths.reserve(tx, leased.id)
+        path_reservations.reserve(tx, leased.id)
 
 
 def reserve_edited(tx: Tx, row: TaskRow) -> list[int]:
@@ -34,15 +34,15 @@ def reserve_edited(tx: Tx, row: TaskRow) -> list[int]:
         return []
     if row.path_conflicts != NO_PATHS:
         raise _reserved_error(tx, row)
-    paths.end_removed(tx, row.id)
-    paths.reserve(tx, row.id)
+    path_reservations.end_removed(tx, row.id)
+    path_reservations.reserve(tx, row.id)
     return _freed(tx, row)
 
 
 def _reserved_error(tx: Tx, row: TaskRow) -> PathsReserved:
     (other, *_) = tasks.get_all(tx, orjson.loads(row.path_conflicts))
     until = rfc3339(other.lock_expires_at or 0)
-    taken = paths.overlapping_of(tx, row.id, other.id)
+    taken = path_reservations.overlapping_of(tx, row.id, other.id)
     return PathsReserved(
         f"{quoted(taken)} overlap paths of task {other.id}, locked by {other.lock_holder} until {until}",
         task_id=row.id,
@@ -57,7 +57,7 @@ def release(tx: Tx, row: TaskRow) -> list[int]:
     """End the reservations of a lease that has ended, and return the tasks that may be ready now."""
     if row.paths == NO_PATHS:
         return []
-    paths.end(tx, row.id)
+    path_reservations.end(tx, row.id)
     return _freed(tx, row)
 
 
@@ -69,30 +69,30 @@ def _freed(tx: Tx, row: TaskRow) -> list[int]:
     queue = claim_queue.queue(tx)
     behind = ready_tasks.behind(tx, row.id) if queue.waiters else []
     accepted = [task.id for task in behind if queue.accepts(task)]
-    returned = paths.freed(tx, row.id, RETURNED_AT_ONCE)
+    returned = path_reservations.freed(tx, row.id, RETURNED_AT_ONCE)
     unpark(tx, returned)
     return [*returned, *accepted]
 
 
 def return_parked(tx: Tx) -> list[int]:
     """Return the next part of the parked tasks behind ended reservations to the index of ready tasks."""
-    returned = paths.freed_of_any(tx, RETURNED_PER_BATCH)
+    returned = path_reservations.freed_of_any(tx, RETURNED_PER_BATCH)
     unpark(tx, returned)
     return returned
 
 
 def park_blocked(tx: Tx, task_ids: Collection[int]) -> None:
     """Take those of these tasks that are blocked by paths out of the index of ready tasks."""
-    blocked = paths.blocked_among(tx, task_ids) if task_ids else []
+    blocked = path_reservations.blocked_among(tx, task_ids) if task_ids else []
     if blocked:
-        paths.park(tx, blocked)
+        path_reservations.park(tx, blocked)
         withheld.withhold(tx, blocked, Withheld.PATHS)
 
 
 def unpark(tx: Tx, task_ids: Collection[int]) -> None:
     """Return tasks to the index of ready tasks."""
     if task_ids:
-        paths.unpark(tx, task_ids)
+        path_reservations.unpark(tx, task_ids)
         withheld.stop_withholding(tx, task_ids, Withheld.PATHS)
 
 
