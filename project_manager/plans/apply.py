@@ -21,7 +21,17 @@ from project_manager.plans.diff import Comparison
 from project_manager.plans.diff_knowledge import KnowledgeChange, KnowledgeComparison
 from project_manager.schemas.epics import DeleteEpic
 from project_manager.schemas.plans import ChangeView, ExportPlan, ImportPlan, ImportView
-from project_manager.services import epics, lookup, path_reservations, paths, pauses, projects, resolve, transitions
+from project_manager.services import (
+    epics,
+    lookup,
+    path_reservations,
+    paths,
+    pauses,
+    policies,
+    projects,
+    resolve,
+    transitions,
+)
 from project_manager.services.tasks import check_number_of_conflicts, delete_tasks
 from project_manager.store import bulk, events, meta, seals, subtasks, tasks
 from project_manager.store.tasks import TaskRow
@@ -221,7 +231,7 @@ class PlanWriter:
             project.row = lookup.create_project(tx, project.name, "" if spec is None else spec.description)
             project.id = project.row.id
             if spec is not None and (spec.archived or spec.policy is not None):
-                values = {"policy": projects.stored_policy(spec.policy)}
+                values = {"policy": policies.stored(spec.policy)}
                 project.row = projects.write(tx, project.row, values, archived=spec.archived or None)
         elif project.changed:
             # `archived` is no plain field: its column holds a time, and each task has a copy of the flag.

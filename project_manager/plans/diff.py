@@ -16,7 +16,7 @@ from project_manager.plans.reader import Plan, PlannedProject, PlannedTask
 from project_manager.plans.references import References, TaskRef
 from project_manager.plans.yaml_tree import Position
 from project_manager.schemas.commands import Command
-from project_manager.services.projects import stored_policy
+from project_manager.services import policies
 from project_manager.services.serializers import lease_of
 from project_manager.store import bulk, epics, projects
 from project_manager.store.epics import EpicRow
@@ -217,7 +217,7 @@ def _project_changes(project: ProjectChange, row: ProjectRow) -> dict[str, Any]:
         return {}
     spec = project.planned.spec
     changed = _changes(spec, row, PROJECT_PLAIN)
-    if "policy" in spec.model_fields_set and (policy := stored_policy(spec.policy)) != row.policy:
+    if "policy" in spec.model_fields_set and (policy := policies.stored(spec.policy)) != row.policy:
         changed["policy"] = policy
     if "archived" in spec.model_fields_set and spec.archived != (row.archived_at is not None):
         changed["archived"] = spec.archived

@@ -13,7 +13,7 @@ from project_manager.domain.task_fields import INSTANTS, TASK_FIELDS, Field
 from project_manager.plans import export_knowledge
 from project_manager.plans.export_knowledge import KnowledgeIndex
 from project_manager.plans.references import Resolver, TaskRef
-from project_manager.schemas.logs import NewEvidence
+from project_manager.schemas.evidence import NewEvidence
 from project_manager.services import lookup, resolve
 from project_manager.store import bulk, epics, projects, subtasks
 from project_manager.store.epics import EpicRow

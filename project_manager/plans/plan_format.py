@@ -14,8 +14,8 @@ from project_manager.domain.statuses import EpicStatus, Status
 from project_manager.plans.knowledge_reader import COMPOSED_REFERENCE, REFERENCE_CHARACTERS, Assumptions, Author
 from project_manager.schemas import fields
 from project_manager.schemas.commands import Command
-from project_manager.schemas.logs import NewEvidence
-from project_manager.schemas.projects import PolicyFields
+from project_manager.schemas.evidence import NewEvidence
+from project_manager.schemas.policies import PolicyFields
 from project_manager.schemas.tasks import PlainFields
 
 

@@ -5,25 +5,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from project_manager.domain import limits
-from project_manager.domain.policies import MAX_REVIEW_ROUNDS, EvidenceRule, Reviewer, ReviewRule
 from project_manager.schemas import fields
 from project_manager.schemas.commands import Command, IdempotentCommand, Paged, any_as_none
-
-
-class PolicyFields(Command):
-    """The rules for DONE in a project."""
-
-    review: ReviewRule = Field(ReviewRule.NONE, description="required: each task needs an approval")
-    reviewer: Reviewer = Field(Reviewer.OTHER_AGENT, description="a person can always review")
-    evidence: EvidenceRule = Field(EvidenceRule.NONE, description="evidence that each task needs")
-    max_review_rounds: fields.Integer = Field(
-        MAX_REVIEW_ROUNDS, ge=1, le=limits.REVIEW_ROUNDS_MAXIMUM, description="requests for changes before BLOCKED"
-    )
-    merge_completes: fields.Flag = Field(False, description="a merge completes the task")
-    checks: Annotated[
-        list[fields.Label], fields.max_items(limits.POLICY_CHECKS), BeforeValidator(fields.parse_list)
-    ] = Field(default_factory=list, description="names of checks that a runner knows")
+from project_manager.schemas.policies import PolicyFields, PolicyView
 
 
 class CreateProject(IdempotentCommand):
@@ -57,18 +41,6 @@ class ListProjects(Paged):
     status: Annotated[str | None, BeforeValidator(any_as_none)] = Field(
         None, description="deprecated; ACTIVE or ARCHIVED"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyView:
-    """The rules for DONE in a project."""
-
-    review: str
-    reviewer: str
-    evidence: str
-    max_review_rounds: int
-    merge_completes: bool
-    checks: list[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from pydantic import Field
 from project_manager.domain.reviews import ReviewVerdict
 from project_manager.schemas import fields
 from project_manager.schemas.commands import Leased, Paged
-from project_manager.schemas.logs import EvidenceFields
 
 
 class ReviewTask(Leased):
@@ -65,22 +64,3 @@ class ReviewedView:
     status: str
     missing: list[str]
     submission: SubmissionView
-
-
-@dataclass(frozen=True, slots=True)
-class CriterionEvidence:
-    """Evidence of a criterion. `counts` is whether it belongs to the present work and succeeded."""
-
-    log_id: int
-    author: str
-    counts: bool
-    fields: EvidenceFields
-
-
-@dataclass(frozen=True, slots=True)
-class CriterionView:
-    """A criterion of a task with its evidence. `index` is null for evidence of the task as a whole."""
-
-    index: int | None
-    text: str
-    evidence: list[CriterionEvidence]

@@ -12,9 +12,10 @@ from project_manager.domain.statuses import Status
 from project_manager.schemas import fields
 from project_manager.schemas.assumptions import ASSUMPTIONS_ALIAS, AssumptionView, NotedView, TagTexts
 from project_manager.schemas.commands import AgentRead, Command, IdempotentCommand, Leased, Paged, Scoped, any_as_none
-from project_manager.schemas.logs import LogView, SubmittedEvidence
+from project_manager.schemas.evidence import CriterionView, SubmittedEvidence
+from project_manager.schemas.logs import LogView
 from project_manager.schemas.questions import QuestionView
-from project_manager.schemas.reviews import CriterionView, SubmissionView
+from project_manager.schemas.reviews import SubmissionView
 from project_manager.schemas.views import NamedView
 
 

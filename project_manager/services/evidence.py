@@ -10,15 +10,12 @@ from project_manager.domain.actors import Actor, is_person
 from project_manager.domain.errors import AttestationRequired, Invalid
 from project_manager.domain.evidence import ATTESTED_SOURCES, Evidence, Source
 from project_manager.domain.policies import Work
-from project_manager.schemas.logs import NewEvidence, SubmittedEvidence
-from project_manager.schemas.reviews import CriterionEvidence, CriterionView
+from project_manager.schemas.evidence import CriterionEvidence, CriterionView, NewEvidence, SubmittedEvidence
 from project_manager.services import serializers, transitions
 from project_manager.store import evidence
 from project_manager.store.logs import LogRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
-
-STRUCTURED = ("criterion", "command", "exit_code", "commit", "url")
 
 
 def record(tx: Tx, row: TaskRow, given: NewEvidence, body: str, *, fence: int, field: str = "criterion") -> LogRow:
@@ -26,7 +23,7 @@ def record(tx: Tx, row: TaskRow, given: NewEvidence, body: str, *, fence: int, f
 
     Raises AttestationRequired for a source that the actor may not name, and Invalid for an unknown criterion.
     """
-    details = {name: value for name in STRUCTURED if (value := getattr(given, name)) is not None}
+    details = {name: value for name in NewEvidence.model_fields if (value := getattr(given, name)) is not None}
     if given.criterion is not None:
         details["criterion_text"] = _criterion(row, given.criterion, field)
     details |= {"source": _source(tx.actor, given.source).value, "fence": fence}

@@ -4,7 +4,8 @@ from functools import partial
 
 from project_manager.domain.errors import Invalid
 from project_manager.domain.limits import ID_MAXIMUM
-from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView, NewEvidence
+from project_manager.schemas.evidence import NewEvidence
+from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
 from project_manager.schemas.views import Page
 from project_manager.services import evidence, lookup, paging, reviews, serializers, transitions
 from project_manager.services.authorization import check_write, renew_on_write

@@ -1,5 +1,6 @@
-"""Policies of projects: check whether a task may become DONE, and list the missing parts."""
+"""Policies of projects: the text to store, the check of a task that becomes DONE, and the parts that it lacks."""
 
+import json
 from collections.abc import Collection
 
 import orjson
@@ -9,6 +10,7 @@ from project_manager.domain.evidence import Evidence
 from project_manager.domain.policies import CompletedBy, EvidenceRule, Policy, ReviewRule, Work, missing, parse_policy
 from project_manager.domain.reviews import ReviewVerdict
 from project_manager.domain.statuses import Status
+from project_manager.schemas.policies import PolicyFields
 from project_manager.services import transitions
 from project_manager.store import evidence, reviews
 from project_manager.store.reviews import SubmissionRow
@@ -19,6 +21,14 @@ _HINTS = {
     ReviewRule.REQUIRED: "Submit it: update_task_status with status REVIEW, summary and evidence.",
     ReviewRule.NONE: "Send evidence with update_task_status: for each criterion {criterion, command, exit_code}.",
 }
+
+
+def stored(given: PolicyFields | None) -> str:
+    """Return the JSON text that a project stores for these rules. It leaves out the defaults."""
+    if given is None:
+        return "{}"
+    rules = {name: getattr(given, name) for name in PolicyFields.model_fields}
+    return json.dumps(Policy(**{**rules, "checks": tuple(given.checks)}).changes(), ensure_ascii=False)
 
 
 def check_done(tx: Tx, row: TaskRow, work: Work, *, forced: bool = False) -> str | None:

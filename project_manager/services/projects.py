@@ -1,18 +1,16 @@
 """Use cases of projects: create, read, edit, archive, delete, list."""
 
-import json
 from functools import partial
 from typing import Any
 
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import NotEmpty, RoleRequired
 from project_manager.domain.events import ProjectArchived, ProjectDeleted, ProjectUpdated
-from project_manager.domain.policies import Policy
 from project_manager.domain.readiness import Withheld
 from project_manager.domain.task_fields import PROJECT_PLAIN
 from project_manager.schemas import projects as schemas
 from project_manager.schemas.views import DeletedView, Page
-from project_manager.services import lookup, paging, pauses, resolve, serializers, transitions
+from project_manager.services import lookup, paging, pauses, policies, resolve, serializers, transitions
 from project_manager.services.tasks import delete_tasks
 from project_manager.store import (
     claim_search,
@@ -35,16 +33,8 @@ def create(tx: Tx, command: schemas.CreateProject) -> schemas.ProjectView:
     resolve.PROJECT_NAMES.check_free(tx, command.name)
     row = lookup.create_project(tx, command.name, command.description)
     if command.policy is not None:
-        row = write(tx, row, {"policy": stored_policy(command.policy)}, archived=None)
+        row = write(tx, row, {"policy": policies.stored(command.policy)}, archived=None)
     return serializers.project(row, {})
-
-
-def stored_policy(given: schemas.PolicyFields | None) -> str:
-    """Return the JSON text that a project stores for these rules. It leaves out the defaults."""
-    if given is None:
-        return "{}"
-    rules = {name: getattr(given, name) for name in schemas.PolicyFields.model_fields}
-    return json.dumps(Policy(**{**rules, "checks": tuple(given.checks)}).changes(), ensure_ascii=False)
 
 
 def get(tx: Tx, command: schemas.GetProject) -> schemas.ProjectView:
@@ -67,7 +57,7 @@ def update(tx: Tx, command: schemas.UpdateProject) -> schemas.ProjectView:
         resolve.PROJECT_NAMES.check_free(tx, command.name, row.id)
     if "policy" in command.model_fields_set:
         _check_may_set_policy(tx)
-        values["policy"] = stored_policy(command.policy)
+        values["policy"] = policies.stored(command.policy)
     archived = command.archived if "archived" in command.model_fields_set else None
     written = write(tx, row, values, archived=archived)
     return serializers.project(written, task_counts.counts_in_project(tx, row.id))

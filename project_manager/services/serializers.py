@@ -15,8 +15,10 @@ from project_manager.domain.readiness import Blocker, ReadinessInput, Withheld, 
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import INSTANTS, LISTS, TASK_FIELDS
 from project_manager.schemas.epics import EpicView
-from project_manager.schemas.logs import EvidenceFields, LogView
-from project_manager.schemas.projects import PolicyView, ProjectView
+from project_manager.schemas.evidence import EvidenceFields
+from project_manager.schemas.logs import LogView
+from project_manager.schemas.policies import PolicyView
+from project_manager.schemas.projects import ProjectView
 from project_manager.schemas.tasks import PROGRESS, TASK_FIELD_NAMES, LinkView, OfferView, ProgressView, TaskView
 from project_manager.store.epics import EpicRow
 from project_manager.store.logs import LogRow

@@ -13,7 +13,6 @@ from project_manager.store.transaction import Tx
 
 ENTRIES_READ = 1000
 """The newest entries of evidence that a policy considers, so that a long log costs little."""
-_FIELDS = ("criterion", "criterion_text", "command", "exit_code", "commit", "url")
 _OF_TASK = Statement(
     select(task_logs.c.id, task_logs.c.details)
     .where(
@@ -35,9 +34,8 @@ def of_task(tx: Tx, task_id: int) -> list[Evidence]:
 
 def _evidence(log_id: int, details: dict[str, Any]) -> Evidence:
     """Return the evidence of a log entry from its details."""
-    known = {name: details.get(name) for name in _FIELDS}
-    imported = bool(details.get("imported"))
-    return Evidence(log_id, details["fence"], Source(details["source"]), **known, imported=imported)
+    optional = {name: details[name] for name in Evidence._field_defaults if name in details}
+    return Evidence(log_id, details["fence"], Source(details["source"]), **optional)
 
 
 def authors_of(tx: Tx, log_ids: list[int]) -> dict[int, str]:

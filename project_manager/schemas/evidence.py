@@ -1,0 +1,61 @@
+"""Evidence in commands and views, and the evidence of each criterion of a task."""
+
+from dataclasses import dataclass
+
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic rejects the one of Python 3.11
+
+from project_manager.domain import limits
+from project_manager.domain.evidence import Source
+from project_manager.schemas import fields
+from project_manager.schemas.commands import Command
+
+
+class NewEvidence(Command):
+    """The structured fields of evidence."""
+
+    criterion: fields.Integer | None = Field(
+        None, ge=0, lt=limits.ACCEPTANCE_CRITERIA, description="index in acceptance, from 0"
+    )
+    command: fields.CommandLine | None = None
+    exit_code: fields.Integer | None = Field(None, ge=-(2**31), lt=2**32)
+    commit: fields.Commit | None = None
+    url: fields.Url | None = None
+    source: Source | None = Field(None, description="reported; observed and ci need a token made for it")
+
+
+class SubmittedEvidence(NewEvidence):
+    """Evidence in the call that submits or finishes the work. It has a body, a command or a url."""
+
+    body: fields.Text = ""
+
+
+class EvidenceFields(TypedDict):
+    """The structured fields of evidence. `fence` is that of the lease under which it was recorded, or 0."""
+
+    source: str
+    fence: int
+    criterion: int | None
+    command: str | None
+    exit_code: int | None
+    commit: str | None
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionEvidence:
+    """Evidence of a criterion. `counts` is whether it belongs to the present work and succeeded."""
+
+    log_id: int
+    author: str
+    counts: bool
+    fields: EvidenceFields
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionView:
+    """A criterion of a task with its evidence. `index` is null for evidence of the task as a whole."""
+
+    index: int | None
+    text: str
+    evidence: list[CriterionEvidence]
