@@ -125,7 +125,7 @@ def errors() -> str:
     rows = [
         f"| `{error.code}` | {status_of(error)} | {_cell(error.default_hint or (error.__doc__ or '').strip())} |"
         for error in _leaves(ProjectManagerError)
-        if error.__module__ == ProjectManagerError.__module__
+        if error.__module__.startswith("project_manager.domain.")
     ]
     return _page("Errors", ERRORS_TEXT, ["| code | status | next step or meaning |", "|---|---|---|", *rows])
 

@@ -9,15 +9,8 @@ from typing import Any
 import click
 
 from project_manager.config.errors import ConfigError
-from project_manager.domain.errors import (
-    DatabaseDamaged,
-    Invalid,
-    NotFound,
-    ProjectManagerError,
-    ProjectNotFound,
-    StorageFull,
-    Unavailable,
-)
+from project_manager.domain.errors import Invalid, NotFound, ProjectManagerError, ProjectNotFound
+from project_manager.domain.service_errors import DatabaseDamaged, StorageFull, Unavailable
 from project_manager.store.errors import (
     BackupError,
     DatabaseOpenError,

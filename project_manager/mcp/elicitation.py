@@ -19,8 +19,9 @@ from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from project_manager.catalogue import BY_NAME
-from project_manager.domain.errors import Invalid, ProjectManagerError, ShuttingDown, Unauthorized
+from project_manager.domain.errors import Invalid, ProjectManagerError, Unauthorized
 from project_manager.domain.limits import NAME_CHARACTERS, QUESTION_CHARACTERS
+from project_manager.domain.service_errors import ShuttingDown
 from project_manager.mcp.callers import Context
 from project_manager.runtime.calls import Caller
 from project_manager.runtime.dispatch import Runtime

@@ -17,9 +17,10 @@ from starlette.types import Scope
 from project_manager.catalogue import OPERATIONS
 from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor, asks_for_id
-from project_manager.domain.errors import Invalid, LockHeld, ProjectManagerError, ShuttingDown
+from project_manager.domain.errors import Invalid, LockHeld, ProjectManagerError
 from project_manager.domain.hints import closest, did_you_mean
 from project_manager.domain.messages import DeliveredMessage, MessageKind
+from project_manager.domain.service_errors import ShuttingDown
 from project_manager.mcp import compat
 from project_manager.mcp.arguments import ParsedArguments, ToolArguments, split_ack
 from project_manager.mcp.callers import Context, actor_of, caller_of, connected, request_id_of

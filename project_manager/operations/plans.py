@@ -1,7 +1,8 @@
 """Operations that import and export plans."""
 
-from project_manager.domain.errors import ImportInProgress, ProjectNotFound, QueueFull
+from project_manager.domain.errors import ProjectNotFound
 from project_manager.domain.limits import PLAN_BYTES
+from project_manager.domain.service_errors import ImportInProgress, QueueFull
 from project_manager.operations.definition import Operation, PlainText
 from project_manager.plans import apply
 from project_manager.schemas.plans import ExportPlan, ExportView, ImportPlan, ImportView

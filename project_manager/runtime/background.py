@@ -13,7 +13,8 @@ from typing import Literal
 import anyio
 
 from project_manager.clock import monotonic
-from project_manager.domain.errors import Internal, ProjectManagerError
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.service_errors import Internal
 from project_manager.observability.logging import RateLimitedWarning
 from project_manager.observability.metrics import Metrics
 

@@ -16,17 +16,16 @@ from project_manager.clock import monotonic
 from project_manager.config.settings import Settings
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import (
-    Internal,
     LockHeld,
     LockRequired,
     NotReady,
     Paused,
     ProjectManagerError,
-    ShuttingDown,
     StaleFence,
     Unauthorized,
 )
 from project_manager.domain.paths import GlobSurveys
+from project_manager.domain.service_errors import Internal, ShuttingDown
 from project_manager.observability.logging import bind_context, log_action
 from project_manager.observability.metrics import Metrics
 from project_manager.operations.definition import Kind, Operation

@@ -10,7 +10,8 @@ import anyio
 
 from project_manager import __version__
 from project_manager.domain.actors import SYSTEM
-from project_manager.domain.errors import ProjectManagerError, StorageFull, Unavailable
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.service_errors import StorageFull, Unavailable
 from project_manager.observability.logging import RateLimitedWarning
 from project_manager.runtime.background import BackgroundJobs, Job, ProcessKind, every
 from project_manager.services import claim_queue

@@ -1,7 +1,7 @@
 """Rate limit of calls per agent, so that an agent in a tight loop does not slow down other agents."""
 
 from project_manager.domain.actors import Actor, is_reserved
-from project_manager.domain.errors import RateLimited
+from project_manager.domain.service_errors import RateLimited
 
 BURST_SECONDS = 10
 REMEMBERED = 10_000

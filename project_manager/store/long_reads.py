@@ -14,7 +14,8 @@ import anyio.to_thread
 
 from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor
-from project_manager.domain.errors import Internal, ProjectManagerError, QueryTimeout, QueueFull
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.service_errors import Internal, QueryTimeout, QueueFull
 from project_manager.store.connection import Cursor, Dialect
 from project_manager.store.readers import ReadContext, ReadSession
 from project_manager.store.transaction import Tx

@@ -10,7 +10,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from project_manager.clock import monotonic
 from project_manager.domain.actors import Actor
-from project_manager.domain.errors import ProjectManagerError, QueueFull, ShuttingDown
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.service_errors import QueueFull, ShuttingDown
 from project_manager.observability.logging import bind_context
 from project_manager.store.connection import Connection
 from project_manager.store.database_clock import DatabaseClock

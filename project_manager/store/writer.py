@@ -20,7 +20,8 @@ from typing import Any, Generic, TypeVar
 
 from project_manager.clock import Clock
 from project_manager.domain.actors import SYSTEM, Actor
-from project_manager.domain.errors import Internal, OutcomeUnknown, ProjectManagerError, QueueFull, ShuttingDown
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.service_errors import Internal, OutcomeUnknown, QueueFull, ShuttingDown
 from project_manager.observability.logging import bind_context
 from project_manager.store import chain, events, meta
 from project_manager.store.chain import Head

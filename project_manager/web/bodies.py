@@ -7,16 +7,9 @@ from pathlib import Path
 
 import anyio
 
-from project_manager.domain.errors import (
-    BodyTooLarge,
-    DatabaseUnavailable,
-    ImportInProgress,
-    MalformedBody,
-    MalformedHeader,
-    RequestTimeout,
-    StorageFull,
-)
+from project_manager.domain.errors import BodyTooLarge, MalformedBody, MalformedHeader, RequestTimeout
 from project_manager.domain.limits import BODY_BYTES, ID_DIGITS
+from project_manager.domain.service_errors import DatabaseUnavailable, ImportInProgress, StorageFull
 from project_manager.web.middleware import Message, Receive
 
 STALLED_SECONDS = 10.0

@@ -17,7 +17,6 @@ from project_manager.catalogue import OPERATIONS
 from project_manager.clock import monotonic
 from project_manager.domain.errors import (
     IdempotencyMismatch,
-    Internal,
     Invalid,
     MalformedBody,
     MalformedHeader,
@@ -27,6 +26,7 @@ from project_manager.domain.errors import (
 )
 from project_manager.domain.limits import ACKNOWLEDGED_AT_ONCE, BODY_BYTES, ID_DIGITS, ID_MAXIMUM, KEY_CHARACTERS
 from project_manager.domain.names import composed, is_visible
+from project_manager.domain.service_errors import Internal
 from project_manager.operations.definition import Kind, Operation
 from project_manager.runtime.authorization import check_role
 from project_manager.runtime.calls import Caller, OperationResult

@@ -5,7 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from project_manager.domain import errors
+from project_manager.domain import errors, service_errors
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.web.middleware import Receive, Scope, Send
 from project_manager.web.pages import error_page, wants_html
@@ -22,10 +22,10 @@ STATUS: dict[type[ProjectManagerError], int] = {
     errors.TooLarge: 413,
     errors.HeadersTooLarge: 431,
     errors.Invalid: 422,
-    errors.RateLimited: 429,
-    errors.Internal: 500,
-    errors.Unavailable: 503,
-    errors.StorageFull: 507,
+    service_errors.RateLimited: 429,
+    service_errors.Internal: 500,
+    service_errors.Unavailable: 503,
+    service_errors.StorageFull: 507,
 }
 
 UNAUTHORIZED_CLOSE = 4401
@@ -44,7 +44,7 @@ def response_of(error: ProjectManagerError, request_id: str) -> Response:
         described["messages"] = error.messages
     body = orjson.dumps({**described, "request_id": request_id})
     response = Response(body, status_of(error), media_type="application/json")
-    if isinstance(error, errors.Unavailable):
+    if isinstance(error, service_errors.Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.Unauthorized):
         response.headers["WWW-Authenticate"] = 'Bearer realm="project-manager"'
@@ -80,4 +80,4 @@ def on_exception(request: Request, exception: Exception) -> Response:
             f"method {request.method} is not allowed for {request.url.path[:200]}", allowed=allowed
         )
         return response_of(refusal, request_id)
-    return response_of(errors.Internal("internal server error"), request_id)
+    return response_of(service_errors.Internal("internal server error"), request_id)

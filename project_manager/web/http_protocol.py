@@ -9,8 +9,9 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from project_manager.domain.errors import ConnectionLimit, Overloaded, ProjectManagerError, RequestTimeout
+from project_manager.domain.errors import ProjectManagerError, RequestTimeout
 from project_manager.domain.limits import BODY_BYTES
+from project_manager.domain.service_errors import ConnectionLimit, Overloaded
 from project_manager.web import connections as limits
 from project_manager.web.connections import Connection, Connections
 from project_manager.web.draining import BodyDiscarder, CoalescingTransport

@@ -11,17 +11,14 @@ from project_manager import __version__
 from project_manager.catalogue import OPERATIONS
 from project_manager.domain.errors import (
     BodyTooLarge,
-    Internal,
     Invalid,
     MalformedBody,
     ProjectManagerError,
-    RateLimited,
     RoleRequired,
-    StorageFull,
     Unauthorized,
-    Unavailable,
 )
 from project_manager.domain.limits import KEY_CHARACTERS
+from project_manager.domain.service_errors import Internal, RateLimited, StorageFull, Unavailable
 from project_manager.operations.definition import Kind, Operation
 from project_manager.schemas import event_schema, patterns
 from project_manager.schemas.events import EVENT_STUB

@@ -18,7 +18,8 @@ from starlette.routing import WebSocketRoute
 from project_manager import __version__
 from project_manager.clock import monotonic, rfc3339
 from project_manager.domain.actors import Role
-from project_manager.domain.errors import ProjectManagerError, RouteNotFound, ShuttingDown
+from project_manager.domain.errors import ProjectManagerError, RouteNotFound
+from project_manager.domain.service_errors import ShuttingDown
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.event_hub import Closed, Event, Overflow, Resync, Subscription
 from project_manager.schemas import validation

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from project_manager.catalogue import BY_NAME, OPERATIONS
-from project_manager.domain import errors
+from project_manager.domain import errors, service_errors
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.operations.definition import Operation
 from tests.architecture.tree import PACKAGE, files, name_of, nodes
@@ -45,7 +45,8 @@ def test_an_operation_is_documented(operation: Operation) -> None:
 
 
 def test_the_code_of_an_error_is_its_name_and_belongs_to_it_alone() -> None:
-    codes = [(error.__name__, error("x").code) for error in every_error() if error.__module__ == errors.__name__]
+    modules = (errors.__name__, service_errors.__name__)
+    codes = [(error.__name__, error("x").code) for error in every_error() if error.__module__ in modules]
     for name, code in codes:
         assert code == re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     assert len({code for _, code in codes}) == len(codes)

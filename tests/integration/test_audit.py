@@ -10,7 +10,7 @@ import pytest
 
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.actors import LOCAL, SYSTEM, Actor
-from project_manager.domain.errors import Internal
+from project_manager.domain.service_errors import Internal
 from project_manager.observability import logging as logs
 from project_manager.observability.logging import ActionRecord
 from project_manager.runtime import dispatch

@@ -7,7 +7,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from project_manager.domain.errors import ShuttingDown, StorageFull
+from project_manager.domain.service_errors import ShuttingDown, StorageFull
 from project_manager.observability.metrics import Metrics
 from project_manager.runtime import background
 from project_manager.runtime.background import LONG_LIVED, BackgroundJobs, Job

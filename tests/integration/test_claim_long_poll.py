@@ -14,7 +14,7 @@ import anyio.to_thread
 import pytest
 
 from project_manager.domain.actors import LOCAL, Actor
-from project_manager.domain.errors import DatabaseBusy
+from project_manager.domain.service_errors import DatabaseBusy
 from project_manager.schemas import validation
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.schemas.tasks import CreateTask

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from project_manager.domain.errors import DatabaseBusy
+from project_manager.domain.service_errors import DatabaseBusy
 from project_manager.runtime import long_poll
 from project_manager.services import claim_queue
 from project_manager.store import claim_search

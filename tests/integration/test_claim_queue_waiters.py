@@ -10,7 +10,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from project_manager.domain.errors import IdempotencyMismatch, ShuttingDown
+from project_manager.domain.errors import IdempotencyMismatch
+from project_manager.domain.service_errors import ShuttingDown
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.services import claim_blockers, claim_queue
 from project_manager.services.claim_queue import Changes, LocalWaiter

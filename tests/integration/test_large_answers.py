@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from project_manager.catalogue import BY_NAME
-from project_manager.domain.errors import QueueFull
+from project_manager.domain.service_errors import QueueFull
 from project_manager.plans.progress import report_to
 from project_manager.runtime.calls import Caller
 from project_manager.services import board

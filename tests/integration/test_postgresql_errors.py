@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import bindparam, select
 
 from project_manager.domain.actors import SYSTEM
-from project_manager.domain.errors import DatabaseUnavailable, Internal
+from project_manager.domain.service_errors import DatabaseUnavailable, Internal
 from project_manager.runtime.open import open_runtime
 from project_manager.store import meta
 from project_manager.store.errors import DatabaseOpenError

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from project_manager.clock import SystemClock
-from project_manager.domain.errors import DatabaseUnavailable
+from project_manager.domain.service_errors import DatabaseUnavailable
 from project_manager.runtime import event_hub
 from project_manager.runtime.event_hub import Hub, Resync, Subscription
 from project_manager.store.postgres import database, probing_connection

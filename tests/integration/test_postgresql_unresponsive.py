@@ -16,7 +16,8 @@ import psycopg
 import pytest
 
 from project_manager.domain.actors import LOCAL
-from project_manager.domain.errors import ProjectManagerError, WriteUnconfirmed
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.service_errors import WriteUnconfirmed
 from project_manager.schemas import validation
 from project_manager.schemas.tasks import CreateTask
 from project_manager.services import tasks

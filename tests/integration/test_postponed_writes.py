@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from project_manager.domain.actors import LOCAL
-from project_manager.domain.errors import Internal
+from project_manager.domain.service_errors import Internal
 from project_manager.runtime.open import open_runtime
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.schemas.tasks import UpdateTaskStatus

@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 
 from project_manager.domain.actors import LOCAL
-from project_manager.domain.errors import ShuttingDown
+from project_manager.domain.service_errors import ShuttingDown
 from project_manager.runtime.dispatch import Runtime
 from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.opening import open_backend

@@ -10,7 +10,7 @@ import pytest
 
 from project_manager.config.settings import load
 from project_manager.domain.actors import LOCAL
-from project_manager.domain.errors import DatabaseMoved
+from project_manager.domain.service_errors import DatabaseMoved
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.store.transaction import Tx

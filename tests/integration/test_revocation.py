@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from project_manager.domain.actors import Actor
-from project_manager.domain.errors import QueueFull
+from project_manager.domain.service_errors import QueueFull
 from project_manager.observability.metrics import Metrics
 from project_manager.runtime import authentication, background, revocation
 from project_manager.runtime.background import BackgroundJobs

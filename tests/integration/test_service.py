@@ -9,7 +9,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from project_manager.domain.errors import QueryTimeout, QueueFull
+from project_manager.domain.service_errors import Internal, QueryTimeout, QueueFull
 from project_manager.runtime.open import open_runtime
 from project_manager.store import writer
 from project_manager.store.transaction import Tx
@@ -304,8 +304,6 @@ async def test_a_read_that_takes_too_long_is_ended(api: OperationsClient) -> Non
 
 
 async def test_one_failing_write_harms_no_other_of_its_batch(api: OperationsClient) -> None:
-    from project_manager.domain.errors import Internal  # noqa: PLC0415
-
     held_up, outcomes = threading.Event(), []
 
     def broken(tx: object) -> None:

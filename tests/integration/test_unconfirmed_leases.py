@@ -9,7 +9,8 @@ import pytest
 
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.actors import LOCAL, Actor, Role
-from project_manager.domain.errors import NotReady, ProjectManagerError, StorageFull
+from project_manager.domain.errors import NotReady, ProjectManagerError
+from project_manager.domain.service_errors import StorageFull
 from project_manager.runtime.calls import Caller
 from project_manager.services import leases
 from tests.http_service import HttpService

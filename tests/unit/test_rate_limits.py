@@ -1,7 +1,7 @@
 import pytest
 
 from project_manager.domain.actors import LOCAL, Actor, Role, anonymous_agent
-from project_manager.domain.errors import RateLimited
+from project_manager.domain.service_errors import RateLimited
 from project_manager.runtime.rate_limit import BURST_SECONDS, REMEMBERED, RateLimits
 
 ANN, BOB = Actor("ann", "agent"), Actor("bob", "agent")

@@ -13,14 +13,8 @@ from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect
 from sqlalchemy.types import TypeEngine
 
 from project_manager.clock import monotonic
-from project_manager.domain.errors import (
-    DatabaseBusy,
-    DatabaseUnavailable,
-    Internal,
-    ProjectManagerError,
-    QueryTimeout,
-    StorageFull,
-)
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.service_errors import DatabaseBusy, DatabaseUnavailable, Internal, QueryTimeout, StorageFull
 from project_manager.store.connection import Dialect
 from project_manager.store.postgres import hosts
 from project_manager.store.postgres.outage import Outage

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from psycopg.errors import LockNotAvailable
 
 from project_manager.clock import Clock, monotonic
-from project_manager.domain.errors import ProjectManagerError, WriteUnconfirmed
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.service_errors import WriteUnconfirmed
 from project_manager.store.postgres import driver
 from project_manager.store.postgres import outage as outages
 from project_manager.store.postgres.figures import WriterLockFigures

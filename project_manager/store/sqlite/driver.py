@@ -9,11 +9,11 @@ from sqlalchemy.dialects.sqlite import dialect as _sqlite_dialect
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.sql.expression import FromClause
 
-from project_manager.domain.errors import (
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.service_errors import (
     DatabaseBusy,
     DatabaseDamaged,
     DatabaseUnavailable,
-    ProjectManagerError,
     QueryTimeout,
     StorageFull,
 )

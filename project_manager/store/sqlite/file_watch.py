@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from project_manager.domain.errors import DatabaseDamaged, DatabaseMoved
+from project_manager.domain.service_errors import DatabaseDamaged, DatabaseMoved
 from project_manager.store.sqlite import driver, files
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,8 @@
 
 import logging
 
-from project_manager.domain.errors import DatabaseUnavailable, OutcomeUnknown, ProjectManagerError
+from project_manager.domain.errors import ProjectManagerError
+from project_manager.domain.service_errors import DatabaseUnavailable, OutcomeUnknown
 from project_manager.store.sqlite import driver
 from project_manager.store.sqlite.file_watch import FileWatch
 from project_manager.store.write_connection import Recovery

@@ -1,6 +1,6 @@
 import pytest
 
-from project_manager.domain import errors
+from project_manager.domain import errors, service_errors
 from project_manager.domain.errors import ProjectManagerError
 from project_manager.web.errors import STATUS, status_of
 
@@ -10,13 +10,13 @@ def leaves(kind: type[ProjectManagerError] = ProjectManagerError) -> list[type[P
     return [kind] if not below else [leaf for child in below for leaf in leaves(child)]
 
 
-ALL = [error for error in leaves() if error.__module__ == errors.__name__]
+ALL = [error for error in leaves() if error.__module__ in (errors.__name__, service_errors.__name__)]
 
 
 @pytest.mark.parametrize("error", ALL, ids=lambda error: error.__name__)
 def test_only_an_internal_error_has_a_server_error_status(error: type[ProjectManagerError]) -> None:
     assert any(base in STATUS for base in error.__mro__)
-    assert (status_of(error) == 500) is issubclass(error, errors.Internal)
+    assert (status_of(error) == 500) is issubclass(error, service_errors.Internal)
 
 
 @pytest.mark.parametrize("error", ALL, ids=lambda error: error.__name__)
