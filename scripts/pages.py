@@ -14,7 +14,8 @@ from javascript.declarations import declarations
 from project_manager.catalogue import OPERATIONS
 from project_manager.config.settings import SETTINGS
 from project_manager.domain.errors import ProjectManagerError
-from project_manager.domain.events import EVENT_TYPES, Event
+from project_manager.domain.events.event import Event
+from project_manager.domain.events.event_types import EVENT_TYPES
 from project_manager.observability.metrics import Metrics
 from project_manager.operations.definition import Operation, Profile
 from project_manager.schemas import event_schema

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple
 
-from project_manager.domain import events
+from project_manager.domain.events.database import DatabaseRestored
+from project_manager.domain.events.projects import EpicDeleted, ProjectDeleted
+from project_manager.domain.events.tasks import TaskCreated, TaskDeleted, TaskLocked, TaskStatusChanged, TaskUnlocked
+from project_manager.domain.events.tokens import TokensCleared
 
 
 class Unknown(Enum):
@@ -79,13 +82,13 @@ class History:
                 )
         if event.type.startswith("task.") and event.task_id is not None:
             self._apply_to_task(event, event.task_id)
-        elif event.type == events.EpicDeleted.type:
+        elif event.type == EpicDeleted.type:
             self.seals.get("epics", {}).pop(event.epic_id or 0, None)
-        elif event.type == events.ProjectDeleted.type:
+        elif event.type == ProjectDeleted.type:
             self.deleted_projects.add(event.project_id or 0)
-        elif event.type == events.TokensCleared.type:
+        elif event.type == TokensCleared.type:
             self.seals.pop("tokens", None)
-        elif event.type == events.DatabaseRestored.type:
+        elif event.type == DatabaseRestored.type:
             self.epoch, self.fence_floor = event.data["epoch"], event.data["fence_floor"]
 
     def is_expected(self, seal: RowDigest, *, is_of_task: bool) -> bool:
@@ -95,7 +98,7 @@ class History:
 
     def _apply_to_task(self, event: HistoryEvent, task_id: int) -> None:
         data = event.data
-        if event.type == events.TaskDeleted.type:
+        if event.type == TaskDeleted.type:
             self.tasks.pop(task_id, None)
             self.deleted_tasks.add(task_id)
             return
@@ -104,12 +107,10 @@ class History:
         task.fence = max(task.fence, event.sealed.get("fence", 0), data.get("lock", {}).get("fence", 0))
         if event.type in _WITH_STATUS:
             task.status = data["status"]
-        if event.type == events.TaskLocked.type:
+        if event.type == TaskLocked.type:
             task.holder, task.lease_fence = data["agent_id"], data.get("lock", {}).get("fence")
-        elif event.type in (events.TaskCreated.type, events.TaskUnlocked.type):
+        elif event.type in (TaskCreated.type, TaskUnlocked.type):
             task.holder = task.lease_fence = None
 
 
-_WITH_STATUS = frozenset(
-    {events.TaskCreated.type, events.TaskLocked.type, events.TaskStatusChanged.type, events.TaskUnlocked.type}
-)
+_WITH_STATUS = frozenset({TaskCreated.type, TaskLocked.type, TaskStatusChanged.type, TaskUnlocked.type})

@@ -7,7 +7,7 @@ from typing import Any
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, GetPromptRequestParams, PaginatedRequestParams, PromptArgument
 
-from project_manager.domain.events import Resource
+from project_manager.domain.events.event import Resource
 from project_manager.mcp.callers import Context
 from project_manager.mcp.resources import Resources
 from project_manager.mcp.uris import uri_of

@@ -15,7 +15,7 @@ from mcp.types import (
 
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.errors import NotFound, ProjectManagerError
-from project_manager.domain.events import Resource
+from project_manager.domain.events.event import Resource
 from project_manager.domain.names import composed
 from project_manager.mcp.callers import Context, caller_of, connection_of
 from project_manager.mcp.subscriptions import MAX_URIS, Subscriptions, TooManySubscriptions

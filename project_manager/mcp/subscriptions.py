@@ -14,7 +14,7 @@ import anyio.abc
 from mcp.server.connection import Connection
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
-from project_manager.domain.events import touches_of
+from project_manager.domain.events.event_types import touches_of
 from project_manager.mcp.uris import uri_of
 from project_manager.runtime.event_hub import UNBOUNDED, Closed, Event, Hub, Overflow
 

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from project_manager.domain.events import Resource
+from project_manager.domain.events.event import Resource
 
 
 class _Kind(NamedTuple):

@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any
 
 from project_manager.domain.errors import Invalid
-from project_manager.domain.events import ImportFinished, TaskCreated
+from project_manager.domain.events.plans import ImportFinished
+from project_manager.domain.events.tasks import TaskCreated
 from project_manager.domain.hints import did_you_mean
 from project_manager.domain.names import suggestion
 from project_manager.domain.paths import GlobSurvey, GlobSurveys

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from project_manager.domain.assumptions import parse_tag
-from project_manager.domain.events import KnowledgeCreated, KnowledgeUpdated
+from project_manager.domain.events.knowledge import KnowledgeCreated, KnowledgeUpdated
 from project_manager.plans.changes import EpicChange, ProjectChange
 from project_manager.plans.diagnostics import Diagnostic
 from project_manager.plans.diff import Comparison

@@ -9,7 +9,7 @@ from itertools import islice
 import anyio
 
 from project_manager.domain.errors import ProjectManagerError
-from project_manager.domain.events import TaskStatusChanged
+from project_manager.domain.events.tasks import TaskStatusChanged
 from project_manager.domain.service_errors import Internal
 from project_manager.domain.statuses import Status
 from project_manager.observability.logging import bind_context

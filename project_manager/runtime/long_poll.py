@@ -16,7 +16,7 @@ import anyio.lowlevel
 
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import ProjectManagerError
-from project_manager.domain.events import READINESS_EVENTS, REVIEW_EVENTS
+from project_manager.domain.events.event_types import READINESS_EVENTS, REVIEW_EVENTS
 from project_manager.domain.service_errors import ShuttingDown
 from project_manager.observability.logging import log_action
 from project_manager.operations.definition import WaitsFor

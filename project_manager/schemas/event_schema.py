@@ -1,4 +1,4 @@
-"""JSON Schema of events in all interfaces, generated from `domain/events.py`: envelope, payload, row."""
+"""JSON Schema of events in all interfaces, generated from `domain/events/`: envelope, payload, row."""
 
 from collections.abc import Collection
 from dataclasses import is_dataclass
@@ -9,7 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypedDict, get_args, get_o
 
 from pydantic import TypeAdapter
 
-from project_manager.domain.events import EVENT_TYPES, Event, TaskEvent
+from project_manager.domain.events.event import Event, TaskEvent
+from project_manager.domain.events.event_types import EVENT_TYPES
 from project_manager.domain.task_fields import COMPACT
 from project_manager.schemas.tasks import TaskView
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from project_manager.clock import OutOfRange, parse_rfc3339
 from project_manager.domain import limits, paths
 from project_manager.domain.actors import is_reserved
-from project_manager.domain.events import EVENT_TYPES
+from project_manager.domain.events.event_types import EVENT_TYPES
 from project_manager.domain.hints import closest, did_you_mean, suggest_value
 from project_manager.domain.names import composed, has_invisible_character, is_visible
 from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, normalize

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from project_manager.domain.assumptions import DEFAULT_CONFIDENCE, family_of, parse_tag
 from project_manager.domain.errors import AssumptionNotFound
-from project_manager.domain.events import AssumptionRecorded, AssumptionValidated
+from project_manager.domain.events.assumptions import AssumptionRecorded, AssumptionValidated
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.schemas import assumptions as schemas
 from project_manager.schemas.views import Page

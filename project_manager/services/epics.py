@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from project_manager.domain.errors import NotEmpty
-from project_manager.domain.events import EpicDeleted, EpicUpdated
+from project_manager.domain.events.projects import EpicDeleted, EpicUpdated
 from project_manager.domain.task_fields import EPIC_PLAIN
 from project_manager.schemas import epics as schemas
 from project_manager.schemas.views import DeletedView, Page

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from project_manager.domain.errors import Invalid, KnowledgeNotFound, VersionMismatch
-from project_manager.domain.events import KnowledgeCreated, KnowledgeEvent, KnowledgeLogged, KnowledgeUpdated
+from project_manager.domain.events.knowledge import KnowledgeCreated, KnowledgeEvent, KnowledgeLogged, KnowledgeUpdated
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.domain.names import name_key

@@ -12,7 +12,7 @@ from project_manager.domain.errors import (
     TaskNotFound,
     VersionMismatch,
 )
-from project_manager.domain.events import EpicCreated, ProjectCreated
+from project_manager.domain.events.projects import EpicCreated, ProjectCreated
 from project_manager.domain.names import INBOX, name_key
 from project_manager.domain.statuses import EpicStatus
 from project_manager.schemas.views import NamedView

@@ -6,7 +6,7 @@ from functools import partial
 from project_manager.clock import rfc3339
 from project_manager.domain.actors import Actor, Role, has_unbound_token
 from project_manager.domain.errors import Invalid, MailboxFull, NotHeld, RoleRequired
-from project_manager.domain.events import (
+from project_manager.domain.events.messages import (
     MessageAcknowledged,
     MessageDelivered,
     MessageEvent,

@@ -1,6 +1,6 @@
 """Offers of tasks to one agent: begin, end, and expire."""
 
-from project_manager.domain.events import TaskOfferEnded
+from project_manager.domain.events.offers import TaskOfferEnded
 from project_manager.domain.offers import OFFER_MS, OfferReason, ends_at
 from project_manager.domain.pauses import PauseScope
 from project_manager.services import transitions

@@ -7,7 +7,7 @@ from typing import Any
 from project_manager.clock import rfc3339
 from project_manager.domain.actors import Actor, Role, has_unbound_token
 from project_manager.domain.errors import Invalid, LockRequired, PauseNotFound, RoleRequired
-from project_manager.domain.events import PauseEnded, PauseStarted
+from project_manager.domain.events.pauses import PauseEnded, PauseStarted
 from project_manager.domain.limits import ID_DIGITS, ID_MAXIMUM
 from project_manager.domain.pauses import FLAGS, PAUSED_FLAGS, PausedView, PauseScope, paused_error, stopped_error
 from project_manager.schemas.pauses import EndPause, ListPauses, PauseView, StartPause

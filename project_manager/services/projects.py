@@ -5,7 +5,7 @@ from typing import Any
 
 from project_manager.domain.actors import Role
 from project_manager.domain.errors import NotEmpty, RoleRequired
-from project_manager.domain.events import ProjectArchived, ProjectDeleted, ProjectUpdated
+from project_manager.domain.events.projects import ProjectArchived, ProjectDeleted, ProjectUpdated
 from project_manager.domain.readiness import Withheld
 from project_manager.domain.task_fields import PROJECT_PLAIN
 from project_manager.schemas import projects as schemas

@@ -6,7 +6,7 @@ from typing import Any
 
 from project_manager.domain.actors import is_person
 from project_manager.domain.errors import OwnQuestion, QuestionClosed, QuestionNotFound, QuestionOpen
-from project_manager.domain.events import QuestionAnswered, QuestionAsked
+from project_manager.domain.events.questions import QuestionAnswered, QuestionAsked
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.domain.names import name_key
 from project_manager.domain.offers import OfferReason

@@ -16,7 +16,7 @@ from project_manager.domain.errors import (
     PersonRequired,
     StaleSubmission,
 )
-from project_manager.domain.events import TaskReviewed, TaskSubmitted
+from project_manager.domain.events.reviews import TaskReviewed, TaskSubmitted
 from project_manager.domain.leases import UnlockReason
 from project_manager.domain.limits import ID_MAXIMUM
 from project_manager.domain.names import name_key

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from project_manager.domain.errors import ExternalKeyTaken, HasDependents, Invalid, PolicyUnmet
-from project_manager.domain.events import TaskCreated, TaskDeleted, TaskUpdated
+from project_manager.domain.events.tasks import TaskCreated, TaskDeleted, TaskUpdated
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.limits import ID_MAXIMUM, LINKS

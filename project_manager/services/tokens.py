@@ -6,7 +6,7 @@ from functools import partial
 
 from project_manager.domain.actors import LOCAL, Actor, ActorKind, Role, check_agent_id
 from project_manager.domain.errors import NameTaken, OperatorTokenRequired, TokenNotFound, Unauthorized
-from project_manager.domain.events import TokenCreated, TokenRevoked, TokensCleared
+from project_manager.domain.events.tokens import TokenCreated, TokenRevoked, TokensCleared
 from project_manager.domain.names import composed
 from project_manager.schemas import tokens as schemas
 from project_manager.schemas.views import Page

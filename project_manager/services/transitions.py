@@ -11,15 +11,14 @@ import orjson
 from project_manager.clock import rfc3339
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import OpenSubtasks, ParentDone
-from project_manager.domain.events import (
-    Event,
-    QuestionWithoutAnswer,
+from project_manager.domain.events.event import Event
+from project_manager.domain.events.offers import TaskOffered
+from project_manager.domain.events.questions import QuestionWithoutAnswer
+from project_manager.domain.events.readiness import TaskNotReady, TaskReady
+from project_manager.domain.events.tasks import (
     TaskCreated,
     TaskLocked,
     TaskLogged,
-    TaskNotReady,
-    TaskOffered,
-    TaskReady,
     TaskStatusChanged,
     TaskUnlocked,
     TaskUpdated,

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import ColumnElement, and_, bindparam, case, func, select
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.domain.events import COMPACT_ROW_BYTES
+from project_manager.domain.events.event import COMPACT_ROW_BYTES
 from project_manager.domain.task_fields import COMPACT
 from project_manager.store.readiness import ready_conditions
 from project_manager.store.statement import Statement, is_among

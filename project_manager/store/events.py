@@ -8,7 +8,8 @@ import orjson
 from sqlalchemy import bindparam, func, select
 
 from project_manager.clock import rfc3339
-from project_manager.domain.events import OPERATOR_ONLY_TYPES, TASK_TYPES, Event
+from project_manager.domain.events.event import Event
+from project_manager.domain.events.event_types import OPERATOR_ONLY_TYPES, TASK_TYPES
 from project_manager.store import chain, compact_rows, pages
 from project_manager.store.chain import Head
 from project_manager.store.pages import Total

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, func, literal_column, select, update
 
-from project_manager.domain.events import DatabaseRestored, HeadFields, TaskStatusChanged, TaskUnlocked
+from project_manager.domain.events.database import DatabaseRestored, HeadFields
+from project_manager.domain.events.tasks import TaskStatusChanged, TaskUnlocked
 from project_manager.domain.leases import UnlockReason
 from project_manager.store import chain, events, lease_history, meta, path_reservations, paths, revisions
 from project_manager.store.lease_history import LeaseRow

@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import bindparam, cast, delete, func, select, update
 from sqlalchemy.sql.expression import literal_column
 
-from project_manager.domain.events import DatabaseRestored
+from project_manager.domain.events.database import DatabaseRestored
 from project_manager.store import chain
 from project_manager.store.functions import AsNumber, JsonMember, Number
 from project_manager.store.statement import Statement, json_members

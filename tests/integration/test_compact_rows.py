@@ -4,7 +4,8 @@ import anyio
 import orjson
 
 from project_manager.domain.actors import LOCAL
-from project_manager.domain.events import COMPACT_ROW_BYTES, TaskUpdated
+from project_manager.domain.events.event import COMPACT_ROW_BYTES
+from project_manager.domain.events.tasks import TaskUpdated
 from project_manager.domain.task_fields import COMPACT
 from project_manager.store import chain
 from project_manager.store import events as outbox

@@ -13,7 +13,7 @@ import pytest
 
 from project_manager.clock import parse_rfc3339
 from project_manager.domain.actors import SYSTEM
-from project_manager.domain.events import ProjectCreated
+from project_manager.domain.events.projects import ProjectCreated
 from project_manager.observability import logging as logs
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime

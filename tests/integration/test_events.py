@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from project_manager.domain.errors import Invalid, LockHeld, TaskNotFound
-from project_manager.domain.events import EVENT_TYPES
+from project_manager.domain.events.event_types import EVENT_TYPES
 from project_manager.schemas import event_schema
 from tests.http_service import HttpService, frame
 from tests.integration.invariants import check

@@ -16,7 +16,7 @@ from sqlalchemy import delete
 
 from project_manager.clock import sortable_timestamp
 from project_manager.domain.actors import SYSTEM
-from project_manager.domain.events import HeadFields
+from project_manager.domain.events.database import HeadFields
 from project_manager.store import instances, meta, new_epoch
 from project_manager.store.database_clock import JUMP_MS, ClockMark
 from project_manager.store.errors import BackupError, DatabaseInUse, RestoreNotVerified, TemporaryBackupError

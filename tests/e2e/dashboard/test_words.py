@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from project_manager.domain.events import EVENT_TYPES
+from project_manager.domain.events.event_types import EVENT_TYPES
 from tests.e2e.command_line import CommandLine
 from tests.e2e.dashboard.browser import RestClient, dashboard
 from tests.e2e.service import Service

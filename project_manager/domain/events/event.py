@@ -1,4 +1,4 @@
-"""The base classes of events, and the resources that events change."""
+"""The base classes of events, and the resources that events touch."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,6 +31,9 @@ ASKER = Touch(Resource.AGENT, "asker")
 
 TaskStatus = Annotated[str, Status]
 
+COMPACT_ROW_BYTES = 1024
+"""Maximum size of a compact row as JSON. A task with a longer row has `null` in its events."""
+
 
 @dataclass_transform(frozen_default=True)
 class Event:
@@ -50,12 +53,6 @@ class Event:
         # Without slots, `vars` is the payload without a copy. The type checker rejects assignments. To reject them at
         # run time too, the constructor would take three times as long.
         dataclass(cls)
-        if "type" in vars(cls):
-            EVENT_TYPES[cls.type] = cls
-
-
-EVENT_TYPES: dict[str, type[Event]] = {}
-"""The class of each type, in the order of the documentation. Subscribers filter by these types."""
 
 
 class TaskEvent(Event):
