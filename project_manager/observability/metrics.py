@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import accumulate
-from threading import Lock
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,11 +14,11 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from project_manager import __version__
+from project_manager.observability.metric_families import LabelledCounter, Series, TimedFamily
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -86,22 +83,22 @@ class Metrics:
 
     def _make_requests(self) -> None:
         self._operations = self._timed(
-            _Series(
+            Series(
                 "pm_operations",
                 "Total number of operations by interface and outcome.",
                 ("operation", "interface", "outcome"),
             ),
-            _Series("pm_operation_duration_seconds", "Duration of operations in seconds.", ("operation", "interface")),
+            Series("pm_operation_duration_seconds", "Duration of operations in seconds.", ("operation", "interface")),
             SECONDS,
         )
         self._requests = self._timed(
-            _Series("pm_http_requests", "Total number of HTTP requests.", ("method", "route", "status")),
-            _Series("pm_http_request_duration_seconds", "Duration of HTTP requests in seconds.", ("method", "route")),
+            Series("pm_http_requests", "Total number of HTTP requests.", ("method", "route", "status")),
+            Series("pm_http_request_duration_seconds", "Duration of HTTP requests in seconds.", ("method", "route")),
             SECONDS,
         )
         self._mcp_calls = self._timed(
-            _Series("pm_mcp_calls", "Total number of MCP tool calls.", ("tool", "protocol_version", "outcome")),
-            _Series("pm_mcp_call_duration_seconds", "Duration of MCP tool calls in seconds.", ("tool",)),
+            Series("pm_mcp_calls", "Total number of MCP tool calls.", ("tool", "protocol_version", "outcome")),
+            Series("pm_mcp_call_duration_seconds", "Duration of MCP tool calls in seconds.", ("tool",)),
             SECONDS,
         )
         self._tokens_refused = self._counter(
@@ -111,13 +108,13 @@ class Metrics:
         self._mcp_closed = self._counter("pm_mcp_sessions_closed", "Total number of MCP sessions closed.")
 
     def _make_storage(self) -> None:
-        jobs = _Series("pm_writer_batch_jobs", "Number of write jobs per transaction.", ())
+        jobs = Series("pm_writer_batch_jobs", "Number of write jobs per transaction.", ())
         self._batch_jobs = self._timed(None, jobs, JOBS)
-        took = _Series("pm_writer_batch_duration_seconds", "Duration of write transactions in seconds.", ())
+        took = Series("pm_writer_batch_duration_seconds", "Duration of write transactions in seconds.", ())
         self._batch_seconds = self._timed(None, took, SECONDS)
         self._lock_waits = self._timed(
             None,
-            _Series(
+            Series(
                 "project_manager_postgresql_lock_wait_seconds",
                 "Time that a batch waits for the lock of the writers of all instances, in seconds.",
                 (),
@@ -126,7 +123,7 @@ class Metrics:
         )
         self._lock_holds = self._timed(
             None,
-            _Series(
+            Series(
                 "project_manager_postgresql_lock_hold_seconds",
                 "Time that a batch holds the lock of the writers of all instances, in seconds.",
                 (),
@@ -134,22 +131,22 @@ class Metrics:
             SECONDS,
         )
         self._queries = self._timed(
-            None, _Series("pm_query_duration_seconds", "Duration of queries in seconds.", ("query",)), QUERY_SECONDS
+            None, Series("pm_query_duration_seconds", "Duration of queries in seconds.", ("query",)), QUERY_SECONDS
         )
         self._background = self._timed(
-            _Series(
+            Series(
                 "project_manager_background_jobs",
                 "Total number of runs of background jobs by outcome.",
                 ("background_job", "outcome"),
             ),
-            _Series(
+            Series(
                 "project_manager_background_job_duration_seconds",
                 "Duration of runs of background jobs in seconds.",
                 ("background_job",),
             ),
             BACKGROUND_SECONDS,
         )
-        self._leases = _LabelledCounter(self._counter("pm_leases", "Total number of lease outcomes.", "outcome"))
+        self._leases = LabelledCounter(self._counter("pm_leases", "Total number of lease outcomes.", "outcome"))
         self._tasks = self._gauge("pm_tasks", "Number of tasks by status.", "status")
         self._pauses = self._gauge("project_manager_pauses", "Number of active pauses by scope.", "scope")
         self._questions = self._gauge("project_manager_questions_open", "Number of open questions, at most 1,000.")
@@ -164,7 +161,7 @@ class Metrics:
     def _make_streams(self) -> None:
         self._websockets = self._gauge("pm_websocket_connections", "Number of open WebSockets.")
         self._websockets_opened = self._counter("pm_websocket_opened", "Total number of WebSockets opened.")
-        self._websockets_closed = _LabelledCounter(
+        self._websockets_closed = LabelledCounter(
             self._counter("pm_websocket_closed", "Total number of WebSockets closed by reason.", "reason")
         )
         self._websockets_refused = self._counter(
@@ -194,8 +191,8 @@ class Metrics:
         self._described(MetricInfo(name, "gauge", labels, doc))
         return Gauge(name, doc, labels, registry=self.registry)
 
-    def _timed(self, counted: _Series | None, took: _Series, bounds: tuple[float, ...]) -> _TimedFamily:
-        timed = _TimedFamily(counted, took, bounds)
+    def _timed(self, counted: Series | None, took: Series, bounds: tuple[float, ...]) -> TimedFamily:
+        timed = TimedFamily(counted, took, bounds)
         if counted is not None:
             self._described(MetricInfo(f"{counted.name}_total", "counter", counted.labels, counted.doc))
         self._described(MetricInfo(took.name, "histogram", took.labels, took.doc))
@@ -321,95 +318,6 @@ class Metrics:
     def render(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
         return generate_latest(self.registry)
-
-
-class _LabelledCounter:
-    """A counter with one label that caches its children, because finding one costs more than counting."""
-
-    def __init__(self, counter: Counter) -> None:
-        self._counter = counter
-        self._children: dict[str, Callable[[], None]] = {}
-
-    def __call__(self, label: str) -> None:
-        increment = self._children.get(label)
-        if increment is None:
-            increment = self._children[label] = self._counter.labels(label).inc
-        increment()
-
-
-@dataclass(frozen=True, slots=True)
-class _Series:
-    """The name, help text and labels of a metric family."""
-
-    name: str
-    doc: str
-    labels: tuple[str, ...]
-
-
-class _Buckets:
-    """A histogram. `times` has the count of each bucket, the last without a bound. `seconds` is the sum of values."""
-
-    __slots__ = ("seconds", "times")
-
-    def __init__(self, buckets: int) -> None:
-        self.times = [0] * buckets
-        self.seconds = 0.0
-
-    def add(self, other: _Buckets) -> None:
-        self.times = [mine + theirs for mine, theirs in zip(self.times, other.times, strict=True)]
-        self.seconds += other.seconds
-
-
-class _TimedFamily(Collector):
-    """A counter, and a histogram over the first of its labels, updated by one call.
-
-    The metric families are built at each scrape. Every request counts, and counting in the library's own objects takes
-    five times as long.
-    """
-
-    def __init__(self, counted: _Series | None, took: _Series, bounds: tuple[float, ...]) -> None:
-        self._counted = counted
-        self._took = took
-        self._bounds = bounds
-        self._names = [*(floatToGoString(bound) for bound in bounds), "+Inf"]  # type: ignore[no-untyped-call]
-        self._tallies: dict[tuple[str, ...], _Buckets] = {}
-        self._lock = Lock()
-
-    def __call__(self, labels: tuple[str, ...], seconds: float) -> None:
-        place = bisect_left(self._bounds, seconds)
-        with self._lock:
-            tally = self._tallies.get(labels)
-            if tally is None:
-                tally = self._tallies[labels] = _Buckets(len(self._names))
-            tally.times[place] += 1
-            tally.seconds += seconds
-
-    def mean(self) -> float:
-        """Return the mean duration in seconds, or 0 when nothing was recorded yet."""
-        with self._lock:
-            count = sum(sum(tally.times) for tally in self._tallies.values())
-            return sum(tally.seconds for tally in self._tallies.values()) / count if count else 0.0
-
-    def collect(self) -> Iterable[Metric]:
-        with self._lock:
-            times = {labels: sum(tally.times) for labels, tally in self._tallies.items()}
-            took = self._by_first_labels()
-        if self._counted is not None:
-            counter = CounterMetricFamily(self._counted.name, self._counted.doc, labels=self._counted.labels)
-            for labels, count in times.items():
-                counter.add_metric(labels, count)
-            yield counter
-        histogram = HistogramMetricFamily(self._took.name, self._took.doc, labels=self._took.labels)
-        for labels, tally in took.items():
-            buckets = list(zip(self._names, accumulate(tally.times), strict=True))
-            histogram.add_metric(labels, buckets, tally.seconds)
-        yield histogram
-
-    def _by_first_labels(self) -> dict[tuple[str, ...], _Buckets]:
-        found: dict[tuple[str, ...], _Buckets] = {}
-        for labels, tally in self._tallies.items():
-            found.setdefault(labels[: len(self._took.labels)], _Buckets(len(self._names))).add(tally)
-        return found
 
 
 class _CallbackCollector(Collector):
