@@ -16,19 +16,19 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from project_manager.clock import Clock
 from project_manager.domain.actors import SYSTEM, Actor
 from project_manager.domain.errors import ProjectManagerError
-from project_manager.domain.service_errors import Internal, OutcomeUnknown, QueueFull, ShuttingDown
-from project_manager.observability.logging import bind_context
+from project_manager.domain.service_errors import OutcomeUnknown, QueueFull, ShuttingDown
 from project_manager.store import chain, events, meta
 from project_manager.store.chain import Head
 from project_manager.store.database_clock import ClockMark, DatabaseClock
 from project_manager.store.events import WrittenEvents
 from project_manager.store.transaction import BatchState, Tx
 from project_manager.store.write_connection import Recovery, WriteConnection
+from project_manager.store.write_jobs import Job, JobRunner, Result, Work, internal_error
 
 log = logging.getLogger(__name__)
 
@@ -37,31 +37,6 @@ QUEUE = 4096
 RETRY_MS = 1000
 RETRY_SECONDS = 10.0
 """Time after which a batch that lost its connection is not run again."""
-
-Result = TypeVar("Result")
-Work = Callable[[Tx], Result]
-
-
-@dataclass(slots=True)
-class Job(Generic[Result]):
-    """Unit of work with the future of its caller."""
-
-    name: str
-    work: Work[Result]
-    actor: Actor
-    request_id: str
-    future: asyncio.Future[Result]
-    outcome: Result | None = None
-    error: BaseException | None = None
-
-    def settle(self) -> None:
-        """Resolve the future with the outcome or the error, unless the caller has cancelled it."""
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.outcome)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +79,7 @@ class Writer:
         self._driver_error = session.connection.dialect.driver_error
         self.clock = DatabaseClock(clock)
         self._hooks = hooks
+        self._jobs = JobRunner(session, hooks.on_query, max_attempts)
         self._max_attempts = max_attempts
         self._poll_interval = poll_interval
         self._queue: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
@@ -272,7 +248,7 @@ class Writer:
         done = True
         if not no_foreign_commit or (self._next_due is not None and self._next_due <= tx.now):
             done = self._run_due(tx, shared)
-        self._run_all(batch, tx, shared)
+        self._jobs.run_all(batch, tx, shared)
         head = self._write_events(tx, shared, no_foreign_commit)
         self._retries = not done
         self._next_due = self._hooks.next_due(tx) if done else tx.now + RETRY_MS
@@ -318,65 +294,6 @@ class Writer:
         self._connection.postpone("RELEASE due")
         return True
 
-    def _run_all(self, batch: list[Job[Any]], tx: Tx, shared: BatchState) -> None:
-        """Run the jobs without a savepoint for each, because a savepoint costs a tenth of a claim.
-
-        When a failed job leaves writes, all jobs are rolled back. Several jobs then run again, each in a savepoint. So
-        a job need not wait for the writes of the job before, although it may get their error.
-        """
-        mark = shared.mark
-        self._connection.postpone("SAVEPOINT jobs")
-        self._session.trust_changes(len(batch) > 1)
-        try:
-            if all(self._run_job(job, tx, shared, flushes=job is batch[-1]) for job in batch):
-                return
-            self._session.trust_changes(False)
-            self._connection.execute("ROLLBACK TO jobs")
-            shared.undo(mark)
-            if len(batch) > 1:
-                for job in batch:
-                    self._run_in_savepoint(job, tx, shared)
-        finally:
-            self._session.trust_changes(False)
-            bind_context("", None)
-
-    def _run_in_savepoint(self, job: Job[Any], tx: Tx, shared: BatchState) -> None:
-        mark = shared.mark
-        self._connection.postpone("SAVEPOINT job")
-        if not self._run_job(job, tx, shared, flushes=True):
-            self._connection.execute("ROLLBACK TO job")
-            shared.undo(mark)
-        self._connection.postpone("RELEASE job")
-
-    def _run_job(self, job: Job[Any], tx: Tx, shared: BatchState, *, flushes: bool) -> bool:
-        """Run a job. Return False when it has failed, and the transaction must be rolled back to a savepoint.
-
-        With `flushes`, the database has executed all statements of the job at the end.
-        """
-        started = time.perf_counter()
-        mark, changes = shared.mark, self._session.changes
-        job.error = None
-        bind_context(job.request_id, job.actor.token_id)
-        try:
-            job_tx = Tx(tx.connection, tx.now, job.actor, job.request_id, self._max_attempts, shared, tx.wall)
-            try:
-                job.outcome = job.work(job_tx)
-            finally:
-                if flushes:
-                    self._session.flush()
-        except ProjectManagerError as error:
-            job.error = error
-        except self._driver_error as error:
-            if self._session.ends_transaction(error):
-                raise
-            job.error = self._internal_error(job.name, error)
-        except Exception as error:  # noqa: BLE001 an error of one job does not stop the other jobs
-            job.error = self._internal_error(job.name, error)
-        self._hooks.on_query(job.name, time.perf_counter() - started)
-        if job.error is None:
-            return True
-        return shared.mark == mark and self._session.changes == changes and not self._session.is_aborted
-
     def _set_time(self, tx: Tx, no_foreign_commit: bool) -> ClockMark | None:
         """Set the instant of the batch. Return the mark of the clock if this batch stores it, else None.
 
@@ -389,10 +306,6 @@ class Writer:
         if mark is not None:
             meta.store_clock(tx, mark)
         return mark
-
-    def _internal_error(self, name: str, error: BaseException) -> Internal:
-        log.error("a write failed", exc_info=error, extra={"action": "write_failed", "operation": name})
-        return Internal("internal server error; nothing was written")
 
     def _fail(self, batch: list[Job[Any]], error: Exception) -> None:
         self._session.roll_back()
@@ -407,7 +320,7 @@ class Writer:
         if isinstance(error, ProjectManagerError):
             return error
         if not isinstance(error, self._driver_error):
-            return self._internal_error("batch", error)
+            return internal_error("batch", error)
         reported = self._session.as_domain_error(error)
         if isinstance(reported, OutcomeUnknown):
             self._hooks.on_lost_write(error)

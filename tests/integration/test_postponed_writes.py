@@ -20,7 +20,7 @@ from project_manager.store import leases, links, tasks
 from project_manager.store.postgres import driver
 from project_manager.store.postgres.probing_connection import LONGEST_SECONDS
 from project_manager.store.transaction import Tx, savepoint
-from project_manager.store.writer import Work
+from project_manager.store.write_jobs import Work
 from tests.operations_client import TIMEOUT, MovableClock, OperationsClient
 from tests.stored_rows import settings_of
 

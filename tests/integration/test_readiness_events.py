@@ -10,7 +10,7 @@ from project_manager.domain.errors import Invalid
 from project_manager.domain.limits import LINKS
 from project_manager.store import claim_search
 from project_manager.store.transaction import BatchState, Tx
-from project_manager.store.writer import Job, Writer
+from project_manager.store.write_jobs import Job, JobRunner
 from tests.integration.invariants import check
 from tests.integration.watched_connection import WatchedConnection
 from tests.operations_client import Json, OperationsClient
@@ -136,9 +136,9 @@ async def test_the_dependents_of_a_finished_task_are_read_by_one_statement(
 ) -> None:
     statements: list[str] = []
     await import_tasks(api, {"name": "first"}, *[{"name": f"{n}", "depends_on": ["first"]} for n in range(number)])
-    run_job = Writer._run_job
+    run_job = JobRunner._run_job
 
-    def recorded(self: Writer, job: Job[Any], tx: Tx, shared: BatchState, *, flushes: bool) -> bool:
+    def recorded(self: JobRunner, job: Job[Any], tx: Tx, shared: BatchState, *, flushes: bool) -> bool:
         def execute(sql: str, *values: Any) -> Any:
             statements.append(sql)
             return tx.connection.execute(sql, *values)
@@ -147,7 +147,7 @@ async def test_the_dependents_of_a_finished_task_are_read_by_one_statement(
         return run_job(self, job, watched, shared, flushes=flushes)
 
     since = await api.last_seq()
-    monkeypatch.setattr(Writer, "_run_job", recorded)
+    monkeypatch.setattr(JobRunner, "_run_job", recorded)
     await api.set_status(1, "DONE")
     assert len(await changes(api, since)) == number
     assert len(statements) < 30
