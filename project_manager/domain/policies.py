@@ -104,13 +104,13 @@ class Work(NamedTuple):
     is_approved_by_person: bool = False
 
     def has(self, entry: Evidence) -> bool:
-        """Return whether the evidence belongs to the work. Later observed evidence belongs to it by its commit."""
+        """Return whether the evidence belongs to the work. Later evidence needs an observed source."""
         if entry.imported:
             return False
         return (
             entry.log_id in self.evidence_ids
             or (self.fence != 0 and entry.fence == self.fence)
-            or (self.commit is not None and entry.commit == self.commit and entry.source in OBSERVED_SOURCES)
+            or (entry.source in OBSERVED_SOURCES and self._has_later(entry))
         )
 
     def _has_later(self, entry: Evidence) -> bool:

@@ -745,6 +745,19 @@ async def test_evidence_of_ci_completes_approved_work_when_it_arrives(api: Opera
     check(api)
 
 
+async def test_a_person_completes_approved_work_with_evidence_in_the_call_that_finishes_it(
+    api: OperationsClient,
+) -> None:
+    world = World(api)
+    await world.begin({**REVIEW, **OBSERVED})
+    await world.claim()
+    await world.review(await world.submit())
+    seen = [{"criterion": number, "body": "I have seen it"} for number in range(2)]
+    done = await api.acting_as(PERSON).set_status(world.task, "DONE", evidence=seen)
+    assert (done["status"], done["task"]["completed_by"]) == ("DONE", "review")
+    check(api)
+
+
 async def test_a_person_approves_where_a_person_is_demanded(api: OperationsClient) -> None:
     world = World(api)
     await world.begin(PERSON_REVIEWS)
