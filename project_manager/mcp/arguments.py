@@ -7,6 +7,7 @@ does not need: `""`, `0`, `[]`, `false`. An edit must not store them. These rule
   minimum is 1.
 - A call with such a value is *filled*. In a filled call, 0 and `false` count as absent too. There `"P0"` is priority 0.
 - A schema with nullable optional arguments lets null mark an absent argument. There 0 and `false` are real values.
+- The 0 of `criterion` and `exit_code` is a real value in evidence, and in a filled call only there.
 - `ack` belongs to no tool: it acknowledges messages, and its empty values are ignored.
 - Null always means absent. `clear` names the fields to empty.
 """
@@ -57,6 +58,7 @@ class ToolArguments:
                 self._optional.update(dict.fromkeys(names, nodes[field]))
         if self._clearable:
             self._optional[CLEAR] = {"type": "array", "items": {"type": "string"}}
+        self._zero_counts = tool.zero_counts
         self._nested = {name: _optional_fields(item_model(operation.command, name)) for name in tool.nested}
         self._unlisted = self._clearable.keys() - set(tool.arguments)
 
@@ -68,17 +70,16 @@ class ToolArguments:
         """
         check_number_of_fields(given)
         ignored = [name for name, value in given.items() if self._never_wanted(name, value)]
-        if ignored and not nullable:
-            ignored = [name for name, value in given.items() if self._is_filler(name, value)]
+        if ignored:
+            ignored = [name for name in given if self._is_filler(name, given, nullable=nullable)]
         # A client sends null fillers only for listed arguments. Null for another argument was an attempt to empty it.
         nulls = [name for name, value in given.items() if value is None]
         ignored += [name for name in nulls if self._fields.get(name) in self._unlisted]
         dropped = {*ignored, *nulls}
         arguments = {name: value for name, value in given.items() if name not in dropped}
         for name, optional in self._nested.items():
-            items = arguments.get(name)
-            if isinstance(items, list):
-                arguments[name] = [_without_fillers(item, optional) for item in items]
+            if name in arguments:
+                arguments[name] = _without_nested_fillers(arguments[name], optional)
         if self._clearable and CLEAR in arguments:
             self._empty(arguments, arguments.pop(CLEAR))
         for name, value in self._defaults.items():
@@ -89,9 +90,17 @@ class ToolArguments:
         node = self._optional.get(name)
         return node is not None and value is not None and _is_filler_value(node, value)
 
-    def _is_filler(self, name: str, value: object) -> bool:
-        node = self._optional.get(name)
-        return node is not None and value is not None and (_is_filler_value(node, value) or _is_zero(node, value))
+    def _is_filler(self, name: str, given: Arguments, *, nullable: bool) -> bool:
+        """Return whether the argument of a filled call is a filler."""
+        node, value = self._optional.get(name), given[name]
+        if node is None or value is None:
+            return False
+        if name in self._zero_counts:
+            other, word = self._zero_counts[name]
+            zero_counts = given.get(other) == word
+        else:
+            zero_counts = nullable
+        return _is_filler_value(node, value) or (_is_zero(node, value) and not zero_counts)
 
     def _empty(self, arguments: dict[str, object], sent: object) -> None:
         """Set each field that `clear` names to its empty value."""
@@ -125,6 +134,17 @@ def _optional_fields(model: type[BaseModel]) -> dict[str, Schema]:
         if not model.model_fields[field].is_required()
         for name in names
     }
+
+
+def _without_nested_fillers(sent: object, optional: Mapping[str, Schema]) -> object:
+    """Return a list of objects without their fillers. It may be sent as JSON text, and one object without a list."""
+    try:
+        items = parse_list(sent)
+    except ValueError:
+        return sent  # validation reports it
+    if isinstance(items, dict):
+        items = [items]
+    return [_without_fillers(item, optional) for item in items] if isinstance(items, list) else sent
 
 
 def _without_fillers(item: object, optional: Mapping[str, Schema]) -> object:

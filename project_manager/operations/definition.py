@@ -92,7 +92,8 @@ class Tool:
 
     `listed` names the listed arguments, in order; the tool accepts the others too. The profile `loop` lists none of
     `beyond_loop`. `nested` names the listed fields of the objects in a list, by argument. `lists_ack` is whether the
-    schema shows the argument `ack`; every tool takes it.
+    schema shows the argument `ack`; every tool takes it. `zero_counts` names arguments with the argument and value
+    beside which their 0 is never a filler. Beside another value their 0 is one in each dialect.
 
     `defaults` are added when absent. `clearable` maps each field that the argument `clear` can empty to its empty
     value. `required` ones are required over MCP only; the agent id may come from a bound token. A call that sets a
@@ -112,6 +113,7 @@ class Tool:
     lists_ack: bool = False
     beyond_loop: str = ""
     nested: Mapping[str, str] = field(default_factory=dict)
+    zero_counts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def in_profile(self, profile: Profile) -> "Tool":
         """Return the tool with the arguments that this profile lists."""

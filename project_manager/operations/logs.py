@@ -21,6 +21,7 @@ LOGS = (
             "task_id body kind agent_id fence criterion command exit_code",
             profile=Profile.LOOP,
             lists_ack=True,
+            zero_counts=dict.fromkeys(("criterion", "exit_code"), ("kind", "evidence")),
         ),
         raises=(*LEASE_ERRORS, AttestationRequired),
         status=201,

@@ -180,6 +180,7 @@ TASKS = (
             required=("agent_id",),
             beyond_loop="reopen",
             operator_only=("force",),
+            nested={"evidence": "criterion body command exit_code commit url"},
         ),
         raises=(
             *LEASE_ERRORS,

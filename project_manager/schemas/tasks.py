@@ -167,7 +167,7 @@ class UpdateTaskStatus(Leased):
     commit: fields.Commit | None = Field(None, description="commit of the work")
     evidence: Annotated[
         list[SubmittedEvidence], fields.max_items(limits.EVIDENCE_ENTRIES), BeforeValidator(fields.parse_list)
-    ] = Field(default_factory=list, description="objects: criterion (index), body, command, exit_code, commit, url")
+    ] = Field(default_factory=list, description="criterion: index in acceptance")
     reopen: fields.Flag = Field(False, description="leave DONE or CANCELLED")
     force: fields.Flag = Field(False, description="operators only: end any lease")
 

@@ -1,6 +1,7 @@
 """The MCP tools as seen by agents: their list, input, results and error texts."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,21 @@ async def test_every_schema_is_one_that_strict_clients_accept(tmp_path: Path, sc
             assert isinstance(node["type"], str), tool["name"]
             assert node["type"] != "array" or isinstance(node["items"]["type"], str), tool["name"]
         assert set(schema.get("required", ())) <= set(schema["properties"])
+
+
+def objects_in(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield each node of a schema that describes an object, the inner ones included."""
+    if "object" in node["type"]:
+        yield node
+    for inner in (*node.get("properties", {}).values(), *([node["items"]] if "items" in node else [])):
+        yield from objects_in(inner)
+
+
+async def test_a_strict_function_has_no_object_with_unknown_or_optional_properties(tmp_path: Path) -> None:
+    for tool in await listed(tmp_path, MCP_SCHEMA="strict"):
+        for node in objects_in(tool["inputSchema"]):
+            assert node["additionalProperties"] is False, tool["name"]
+            assert set(node["required"]) == set(node["properties"]), tool["name"]
 
 
 async def test_every_tool_has_a_plain_name_a_title_a_line_and_the_hints_that_no_client_would_assume(

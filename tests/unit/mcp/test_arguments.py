@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from project_manager.domain.errors import Invalid
 from project_manager.mcp.arguments import ParsedArguments, ToolArguments
 from project_manager.mcp.schemas import Schema, flat_properties
 from project_manager.operations.definition import CLEAR, Operation
+from project_manager.schemas import validation
 
 TOOLS = [row for row in OPERATIONS if row.tool is not None]
 each_tool = pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
@@ -45,8 +47,11 @@ def needed(tool: Operation) -> dict[str, Any]:
 @each_tool
 @pytest.mark.parametrize("value", [["x"], [1], [["x"]], [{"a": 1}], {"a": ["x"]}], ids=str)
 def test_a_value_of_another_type_is_left_to_the_validation(tool: Operation, value: Any) -> None:
+    assert tool.tool is not None
     for name in optional_nodes(tool).keys() - {CLEAR}:
-        assert ToolArguments(tool).read({**needed(tool), name: value}, nullable=False).arguments[name] == value
+        in_list = isinstance(value, dict) and name in tool.tool.nested  # one object stands for a list of one
+        read_value = ToolArguments(tool).read({**needed(tool), name: value}, nullable=False).arguments[name]
+        assert read_value == ([value] if in_list else value)
 
 
 @each_tool
@@ -114,6 +119,35 @@ def test_where_null_is_possible_zero_and_false_count_also_with_an_empty_value() 
     reading = read("update_task", nullable=True, **EDIT, priority=0, reopen=False, labels=[], name=None)
     assert reading.arguments == {**EDIT, "priority": 0, "reopen": False}
     assert reading.ignored == ("labels",)
+
+
+@pytest.mark.parametrize("nullable", [False, True])
+def test_zero_is_the_first_criterion_and_a_success_in_evidence_and_a_filler_elsewhere(nullable: bool) -> None:
+    sent: dict[str, Any] = {"task_id": 7, "body": "ok", "criterion": 0, "command": "make", "exit_code": 0, "fence": 0}
+    evidence = read("add_task_log", nullable=nullable, **sent, kind="evidence")
+    assert {name: evidence.arguments[name] for name in ("criterion", "exit_code")} == {"criterion": 0, "exit_code": 0}
+    assert evidence.ignored == ("fence",)
+    progress = read("add_task_log", nullable=nullable, **{**sent, "command": ""}, kind="progress")
+    assert progress.arguments == {"task_id": 7, "body": "ok", "kind": "progress"}
+
+
+FILLED_EVIDENCE = {"criterion": 0, "command": "make", "exit_code": 0, "body": "", "commit": "null", "url": None}
+
+
+@pytest.mark.parametrize("sent", [[FILLED_EVIDENCE], FILLED_EVIDENCE, orjson.dumps([FILLED_EVIDENCE]).decode()])
+def test_evidence_with_every_field_filled_equals_evidence_without_them(sent: object) -> None:
+    reading = read("update_task_status", task_id=7, status="DONE", evidence=sent)
+    assert reading.arguments["evidence"] == [{"criterion": 0, "command": "make", "exit_code": 0}]
+
+
+@pytest.mark.parametrize("sent", ["[not json", "passed", ["passed"], 3])
+def test_evidence_that_is_no_list_of_objects_is_left_to_the_validation(sent: object) -> None:
+    with pytest.raises(Invalid) as caught:
+        validation.read(
+            BY_NAME["update_task_status"].command,
+            read("update_task_status", task_id=7, status="DONE", evidence=sent).arguments,
+        )
+    assert caught.value.details["errors"][0]["field"].startswith("evidence")
 
 
 def test_a_filler_under_another_name_of_an_argument_is_dropped_too() -> None:
