@@ -1,6 +1,7 @@
 """Evidence in commands and views, and the evidence of each criterion of a task."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic rejects the one of Python 3.11
@@ -21,7 +22,9 @@ class NewEvidence(Command):
     exit_code: fields.Integer | None = Field(None, ge=-(2**31), lt=2**32)
     commit: fields.Commit | None = None
     url: fields.Url | None = None
-    source: Source | None = Field(None, description="reported; observed and ci need a token made for it")
+    source: Annotated[Source, fields.IN_ANY_CASE] | None = Field(
+        None, description="reported; observed and ci need a token made for it"
+    )
 
 
 class SubmittedEvidence(NewEvidence):

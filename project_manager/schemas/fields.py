@@ -145,6 +145,22 @@ def _printable(value: str) -> str:
     return stripped
 
 
+def matching(pattern: str, message: str) -> tuple[Any, AfterValidator]:
+    """Return the constraints of a text that matches the pattern, read without white space around it.
+
+    `message` is the error for another text.
+    """
+    matches = re.compile(pattern).fullmatch
+
+    def check(value: str) -> str:
+        stripped = value.strip()
+        if not matches(stripped):
+            raise ValueError(message)
+        return stripped
+
+    return Field(json_schema_extra={"pattern": pattern}), AfterValidator(check)
+
+
 def not_blank(value: str) -> str:
     """Return the text. Raises ValueError for a text without a visible character."""
     if not is_visible(value):
@@ -237,6 +253,10 @@ def _distinct(values: list[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
 def max_items(most: int) -> Any:
     """Return the bound of a list. Put it directly after `list`, before our validators.
 
@@ -244,6 +264,9 @@ def max_items(most: int) -> Any:
     """
     return Field(max_length=most, fail_fast=True)
 
+
+IN_ANY_CASE = BeforeValidator(_lower)
+"""Reads a word of an enumeration in any case."""
 
 # Put the bound of the length before this validator: after a validator, pydantic reports it as the length of a list.
 ONE_LINE = AfterValidator(_one_line)
@@ -280,10 +303,22 @@ Reference = Annotated[AgentId, BeforeValidator(_as_text), WithJsonSchema(_REFERE
 Key = Annotated[str, *bounded_text(limits.KEY_CHARACTERS), ONE_LINE]
 _TIME_SCHEMA = {"type": "string", "format": "date-time", "pattern": patterns.YEAR}
 CommandLine = Annotated[str, *bounded_text(limits.COMMAND_CHARACTERS), ONE_LINE]
-Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}$"), ONE_LINE]
+Commit = Annotated[
+    str,
+    *matching(r"^[0-9a-fA-F]{7,64}$", "is not a commit id: send 7 to 64 hexadecimal digits, as `git rev-parse HEAD`"),
+    AfterValidator(str.lower),
+]
 Branch = Annotated[str, *bounded_text(limits.NAME_CHARACTERS, patterns.PRINTABLE), _PRINTABLE]
-Url = Annotated[str, Field(max_length=limits.URL_CHARACTERS, pattern=r"^https?://[^\s]+$"), ONE_LINE]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Url = Annotated[
+    str,
+    Field(max_length=limits.URL_CHARACTERS),
+    *matching(r"^https?://[^\s]+$", "is not a URL that begins with https:// or http://"),
+    ONE_LINE,
+]
+Digest = Annotated[
+    str,
+    *matching(r"^[0-9a-f]{64}$", "is not a digest: send `submission.digest` of the claim, or of the list of submissions"),
+]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema(_TIME_SCHEMA)]
 Priority = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=limits.PRIORITY_LOWEST)]
 Label = Annotated[str, *bounded_text(limits.LABEL_CHARACTERS), ONE_LINE]

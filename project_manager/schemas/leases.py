@@ -1,7 +1,7 @@
 """Commands and views of leases."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field
 
@@ -63,7 +63,7 @@ class ClaimNextTask(IdempotentCommand, Scoped):
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
     labels: fields.Labels = Field(default_factory=list, description="all of these")
     priority: fields.Priority | None = Field(None, description="this priority or more urgent")
-    kind: LeaseKind = Field("work", description="review: submitted work to review")
+    kind: Annotated[LeaseKind, fields.IN_ANY_CASE] = Field("work", description="review: submitted work to review")
     ttl_seconds: fields.TtlSeconds = Field(
         limits.LEASE_SECONDS_NEXT, validation_alias=_TTL, description="seconds, 1..3600"
     )

@@ -29,7 +29,7 @@ class AnswerQuestion(Leased):
 class ListQuestions(Paged):
     task_id: fields.Id | None = None
     project_id: fields.Id | None = None
-    state: QuestionState | None = None
+    state: Annotated[QuestionState, fields.IN_ANY_CASE] | None = None
 
 
 @dataclass(frozen=True, slots=True)

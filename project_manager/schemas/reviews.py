@@ -1,6 +1,7 @@
 """Commands and views of submissions and reviews."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import Field
 
@@ -11,7 +12,7 @@ from project_manager.schemas.commands import Leased, Paged
 
 class ReviewTask(Leased):
     task_id: fields.Id
-    verdict: ReviewVerdict = Field(description="your verdict")
+    verdict: Annotated[ReviewVerdict, fields.IN_ANY_CASE] = Field(description="your verdict")
     digest: fields.Digest = Field(description="submission.digest")
     body: fields.Text = Field("", description="your review; required for changes_requested")
 

@@ -186,6 +186,7 @@ _MESSAGES = {
     "missing": "is missing",
     "value_error": "{error}",
     "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
     "string_too_long": "has more than {max_length} characters",
     "string_too_short": "is empty",
@@ -198,7 +199,7 @@ _MESSAGES = {
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
     "list_type": "must be a list",
     **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be an object"),
-    "literal_error": "must be {expected}",
+    **dict.fromkeys(("literal_error", "enum"), "must be {expected}"),
 }
 
 

@@ -10,7 +10,9 @@ from project_manager.operations.definition import Operation
 from project_manager.schemas import validation
 from project_manager.schemas.commands import Command
 from project_manager.schemas.leases import AcquireTaskLock, ClaimNextTask
-from project_manager.schemas.projects import GetProject
+from project_manager.schemas.logs import AddTaskLog
+from project_manager.schemas.projects import GetProject, UpdateProject
+from project_manager.schemas.reviews import ReviewTask
 from project_manager.schemas.tasks import CreateTask, CreateTasks, DeleteTask, ListTasks
 
 anything = st.recursive(
@@ -46,6 +48,34 @@ def test_all_field_errors_of_a_request_are_in_one_refusal() -> None:
     named: Any = refusal.value.details["errors"]
     assert {fault["field"] for fault in named} == {"name", "priority", "prioritty"}
     assert refusal.value.code == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "message"),
+    [
+        (AddTaskLog, {"commit": "HEAD"}, "`commit` is not a commit id: send 7 to 64 hexadecimal digits"),
+        (AddTaskLog, {"url": "javascript:alert(1)"}, "`url` is not a URL that begins with https:// or http://"),
+        (AddTaskLog, {"source": "robot"}, "`source` must be 'reported', 'observed', 'ci' or 'person'"),
+        (AddTaskLog, {"exit_code": 2**40}, "`exit_code` must be less than 4294967296"),
+        (ReviewTask, {"digest": "abc"}, "`digest` is not a digest: send `submission.digest`"),
+        (ReviewTask, {"verdict": "lgtm"}, "`verdict` must be 'approved' or 'changes_requested'"),
+    ],
+)
+def test_an_invalid_value_is_refused_with_what_to_send(command: Any, given: dict[str, Any], message: str) -> None:
+    needed = {"task_id": 1, "body": "x", **({"verdict": "approved", "digest": "0" * 64} if command is ReviewTask else {})}
+    with pytest.raises(Invalid) as refusal:
+        validation.read(command, {**needed, **given})
+    assert refusal.value.message.startswith(message)
+
+
+def test_words_are_read_in_any_case_and_commits_without_white_space() -> None:
+    entry = validation.read(AddTaskLog, {"task_id": 1, "body": "x", "source": "CI", "commit": "4F2D9C1\n"})
+    assert (entry.source, entry.commit) == ("ci", "4f2d9c1")
+    review = validation.read(ReviewTask, {"task_id": 1, "verdict": "Approved", "digest": "0" * 64})
+    assert review.verdict == "approved"
+    policy = validation.read(UpdateProject, {"project_id": 1, "policy": {"review": "REQUIRED", "reviewer": "Person"}})
+    assert policy.policy is not None
+    assert (policy.policy.review, policy.policy.reviewer) == ("required", "person")
 
 
 def test_unknown_names_alone_have_their_own_error() -> None:
