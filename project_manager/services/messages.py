@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from functools import partial
 
 from project_manager.clock import rfc3339
-from project_manager.domain.actors import Actor, Role, has_unbound_token
+from project_manager.domain.actors import LOCAL, Actor, Role, has_unbound_token, is_reserved
 from project_manager.domain.errors import Invalid, MailboxFull, NotHeld, RoleRequired
 from project_manager.domain.events.messages import (
     MessageAcknowledged,
@@ -28,7 +28,7 @@ from project_manager.schemas.views import Page
 from project_manager.services import lookup, paging, stops
 from project_manager.services.lease_errors import state_of as state_of_task
 from project_manager.services.serializers import lease_of, time_or_none, view_of
-from project_manager.store import events, messages
+from project_manager.store import events, messages, tokens
 from project_manager.store.messages import MessageRow, ReceiptRow
 from project_manager.store.transaction import Tx
 
@@ -59,10 +59,7 @@ def send(tx: Tx, command: SendMessage) -> SentMessageView:
     become BLOCKED. A stopped agent writes nothing until an operator ends its pause.
     """
     target = _target(tx, command)
-    if messages.open_to(tx, target, getattr(command, target), OPEN_MESSAGES) >= OPEN_MESSAGES:
-        raise MailboxFull(
-            f"{OPEN_MESSAGES} messages to this addressee are not acknowledged", addressee=getattr(command, target)
-        )
+    _check_mailbox(tx, command, target)
     stopped_agent = _agent_to_stop(tx, command, target) if command.kind is MessageKind.STOP else None
     values = {
         **{name: getattr(command, name) for name in _TARGETS},
@@ -120,7 +117,7 @@ def acknowledge(tx: Tx, command: AcknowledgeMessages) -> AcknowledgedView:
 
 def acknowledge_ids(tx: Tx, ids: Collection[int]) -> list[MessageRow]:
     """Acknowledge the messages that the actor has got, and return those that were not acknowledged before."""
-    found = messages.unacknowledged(tx, ids) if ids else []
+    found = messages.unacknowledged(tx, ids) if ids and not _is_substitute(tx) else []
     for row in found:
         messages.acknowledge(tx, row.id)
         messages.set_flags(tx, row, is_open=row.to_project is not None and bool(row.open), attention=False)
@@ -130,7 +127,8 @@ def acknowledge_ids(tx: Tx, ids: Collection[int]) -> list[MessageRow]:
 
 def has_due(tx: Tx) -> bool:
     """Return whether a message is to be delivered to the actor now. Calls of a viewer get none."""
-    return tx.actor.is_agent and tx.actor.role >= Role.AGENT and bool(messages.due(tx))
+    is_addressee = tx.actor.is_agent and tx.actor.role >= Role.AGENT
+    return is_addressee and bool(messages.due(tx)) and not _is_substitute(tx)
 
 
 def deliver(tx: Tx) -> list[DeliveredMessage]:
@@ -138,12 +136,20 @@ def deliver(tx: Tx) -> list[DeliveredMessage]:
     if not tx.actor.is_agent or tx.actor.role < Role.AGENT:
         return []
     due = messages.due(tx)
+    if not due or _is_substitute(tx):
+        return []
     found = fitting(_delivered(one.message) for one in due)
     for one in due[: len(found)]:
         messages.deliver(tx, one.message.id)
         if one.delivered_at is None:
             _emit(tx, MessageDelivered, one.message, tx.actor.id)
     return found
+
+
+def _is_substitute(tx: Tx) -> bool:
+    """Return whether an operator acts as an agent that has a token of its own, which gets the messages instead."""
+    actor = tx.actor
+    return actor.token_id is not None and actor.is_agent and not actor.bound and tokens.is_bound(tx, actor.id)
 
 
 def expire_due(tx: Tx) -> None:
@@ -163,11 +169,22 @@ def _target(tx: Tx, command: SendMessage) -> str:
     named = [name for name in _TARGETS if getattr(command, name) is not None]
     if len(named) != 1:
         raise Invalid.of("to_agent", "a message has one addressee", "Send one of to_agent, to_task and to_project.")
+    if command.to_agent is not None and is_reserved(command.to_agent) and command.to_agent != LOCAL.id:
+        message = f"`to_agent` {command.to_agent!r} is reserved, so no caller has this name"
+        raise Invalid.of("to_agent", message, "Send the id of an agent, or the name of a person's token.")
     if command.to_task is not None:
         lookup.task(tx, command.to_task)
     if command.to_project is not None:
         lookup.project(tx, command.to_project)
     return named[0]
+
+
+def _check_mailbox(tx: Tx, command: SendMessage, target: str) -> None:
+    """Check that the addressee has room for the message. A stop always has. Raises MailboxFull."""
+    addressee = getattr(command, target)
+    if command.kind is MessageKind.STOP or messages.open_to(tx, target, addressee, OPEN_MESSAGES) < OPEN_MESSAGES:
+        return
+    raise MailboxFull(f"{OPEN_MESSAGES} messages to this addressee are not acknowledged", addressee=addressee)
 
 
 def _agent_to_stop(tx: Tx, command: SendMessage, target: str) -> str | None:

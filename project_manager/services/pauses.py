@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from project_manager.clock import rfc3339
-from project_manager.domain.actors import Actor, Role, has_unbound_token
+from project_manager.domain.actors import Actor, Role, has_unbound_token, is_reserved
 from project_manager.domain.errors import Invalid, LockRequired, PauseNotFound, RoleRequired
 from project_manager.domain.events.pauses import PauseEnded, PauseStarted
 from project_manager.domain.limits import ID_DIGITS, ID_MAXIMUM
@@ -185,6 +185,8 @@ def _subject(tx: Tx, command: StartPause) -> dict[str, int | str]:
         agent_id = command.id or (tx.actor.id if tx.actor.is_agent else None)
         if agent_id is None:
             raise Invalid.of("id", "`id` is missing", "Send the id of the agent.")
+        if is_reserved(agent_id):
+            raise Invalid.of("id", f"`id` {agent_id!r} is reserved, so no agent has it", "Send the id of the agent.")
         return {"agent_id": agent_id}
     number = _number(command.id)
     if number is None:

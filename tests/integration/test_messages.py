@@ -190,6 +190,21 @@ async def test_a_viewer_sees_no_body_and_takes_no_message_of_an_agent(
     assert [message.id for message in await inbox(codex)] == [number]
 
 
+async def test_an_operator_that_acts_as_an_agent_with_its_own_token_takes_no_message_of_it(
+    api: OperationsClient, olga: OperationsClient, codex: OperationsClient
+) -> None:
+    number = await send(olga, kind="steer", body="use white paint")
+    operator = api.acting_as(Actor("ops", "human", Role.OPERATOR, token_id=99))
+    assert [message.id for message in await inbox(operator, agent_id="codex")] == [number]  # no token is bound yet
+    await olga.call("create_token", name="codex-1", role="agent", agent_id="codex")
+    await api.advance(61)
+    assert await inbox(operator, agent_id="codex") == []
+    acknowledged = await operator.call("acknowledge_messages", agent_id="codex", ids=[number])
+    assert acknowledged["acknowledged"] == []
+    assert [message.id for message in await inbox(codex)] == [number]
+    assert (await codex.call("acknowledge_messages", ids=[number]))["acknowledged"] == [number]
+
+
 async def test_a_refused_call_delivers_messages_too(
     api: OperationsClient, olga: OperationsClient, codex: OperationsClient
 ) -> None:
@@ -220,6 +235,8 @@ async def test_a_claim_without_a_task_delivers_messages_at_its_end(
         ({"body": " \n"}, Invalid),
         ({"body": "x" * 4001}, Invalid),
         ({"kind": "shout"}, Invalid),
+        ({"to_agent": "auto"}, Invalid),
+        ({"to_agent": "Unnamed/x"}, Invalid),
         ({"expires_at": "2020-01-01T00:00:00Z"}, Invalid),
     ],
 )
@@ -233,6 +250,15 @@ async def test_an_addressee_has_a_limited_number_of_open_messages(olga: Operatio
         await send(olga)
     await olga.call_error(MailboxFull, "send_message", to_agent="codex", body="one more")
     await send(olga, to_agent="claude")
+
+
+async def test_an_agent_with_a_full_mailbox_is_stopped(api: OperationsClient, olga: OperationsClient) -> None:
+    task = await api.create_task()
+    await api.claim(task["id"], "codex")
+    for _ in range(OPEN_MESSAGES):
+        await send(olga)
+    stopped = await olga.call("send_message", to_agent="codex", kind="stop", body="Wrong branch")
+    assert stopped["stopped"] == [task["id"]]
 
 
 async def test_old_messages_are_deleted_with_the_events(api: OperationsClient, olga: OperationsClient) -> None:

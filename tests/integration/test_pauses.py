@@ -270,6 +270,7 @@ async def test_the_deletion_of_a_project_ends_the_pauses_of_its_tasks(api: Opera
         ({"scope": "task", "id": 999}, TaskNotFound),
         ({"scope": "all", "reason": "x" * 501}, Invalid),
         ({"scope": "agent"}, Invalid),
+        ({"scope": "agent", "id": "auto"}, Invalid),
     ],
 )
 async def test_a_bad_pause_is_rejected(api: OperationsClient, task: Json, given: Json, error: Any) -> None:
