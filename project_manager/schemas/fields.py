@@ -316,8 +316,7 @@ Url = Annotated[
     ONE_LINE,
 ]
 Digest = Annotated[
-    str,
-    *matching(r"^[0-9a-f]{64}$", "is not a digest: send `submission.digest` of the claim, or of the list of submissions"),
+    str, *matching(r"^[0-9a-f]{64}$", "is not a digest: send `submission.digest` of the claim or of the submissions")
 ]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema(_TIME_SCHEMA)]
 Priority = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=limits.PRIORITY_LOWEST)]

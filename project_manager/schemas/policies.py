@@ -14,9 +14,13 @@ from project_manager.schemas.commands import Command
 class PolicyFields(Command):
     """The rules for DONE in a project."""
 
-    review: ReviewRule = Field(ReviewRule.NONE, description="required: each task needs an approval")
-    reviewer: Reviewer = Field(Reviewer.OTHER_AGENT, description="a person can always review")
-    evidence: EvidenceRule = Field(
+    review: Annotated[ReviewRule, fields.IN_ANY_CASE] = Field(
+        ReviewRule.NONE, description="required: each task needs an approval"
+    )
+    reviewer: Annotated[Reviewer, fields.IN_ANY_CASE] = Field(
+        Reviewer.OTHER_AGENT, description="a person can always review"
+    )
+    evidence: Annotated[EvidenceRule, fields.IN_ANY_CASE] = Field(
         EvidenceRule.NONE, description="evidence that each task needs; without criteria, each_criterion needs one entry"
     )
     max_review_rounds: fields.Integer = Field(

@@ -147,7 +147,8 @@ def test_evidence_that_is_no_list_of_objects_is_left_to_the_validation(sent: obj
             BY_NAME["update_task_status"].command,
             read("update_task_status", task_id=7, status="DONE", evidence=sent).arguments,
         )
-    assert caught.value.details["errors"][0]["field"].startswith("evidence")
+    errors: Any = caught.value.details["errors"]
+    assert errors[0]["field"].startswith("evidence")
 
 
 def test_a_filler_under_another_name_of_an_argument_is_dropped_too() -> None:

@@ -62,9 +62,9 @@ def test_all_field_errors_of_a_request_are_in_one_refusal() -> None:
     ],
 )
 def test_an_invalid_value_is_refused_with_what_to_send(command: Any, given: dict[str, Any], message: str) -> None:
-    needed = {"task_id": 1, "body": "x", **({"verdict": "approved", "digest": "0" * 64} if command is ReviewTask else {})}
+    of_review = {"verdict": "approved", "digest": "0" * 64} if command is ReviewTask else {}
     with pytest.raises(Invalid) as refusal:
-        validation.read(command, {**needed, **given})
+        validation.read(command, {"task_id": 1, "body": "x", **of_review, **given})
     assert refusal.value.message.startswith(message)
 
 
