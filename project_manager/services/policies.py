@@ -7,7 +7,16 @@ import orjson
 
 from project_manager.domain.errors import PolicyUnmet
 from project_manager.domain.evidence import Evidence
-from project_manager.domain.policies import CompletedBy, EvidenceRule, Policy, ReviewRule, Work, missing, parse_policy
+from project_manager.domain.policies import (
+    CompletedBy,
+    EvidenceRule,
+    Policy,
+    Reviewer,
+    ReviewRule,
+    Work,
+    missing,
+    parse_policy,
+)
 from project_manager.domain.reviews import ReviewVerdict
 from project_manager.domain.statuses import Status
 from project_manager.schemas.policies import PolicyFields
@@ -17,10 +26,13 @@ from project_manager.store.reviews import SubmissionRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
-_HINTS = {
-    ReviewRule.REQUIRED: "Submit it: update_task_status with status REVIEW, summary and evidence.",
-    ReviewRule.NONE: "Send evidence with update_task_status: for each criterion {criterion, command, exit_code}.",
-}
+_SUBMIT = "Submit it: update_task_status with status REVIEW, summary and evidence."
+_SEND_EVIDENCE = "Send evidence with update_task_status: for each criterion {criterion, command, exit_code}."
+_APPROVE = "A person has to approve it on the dashboard or over REST."
+_LATER_EVIDENCE = (
+    "Record it as evidence with the commit of the submission. Only a person, or a token made with --attest, can."
+)
+_OBSERVED_EVIDENCE = "Only a person, or a token made with --attest, records observed evidence. Leave the task to one."
 
 
 def stored(given: PolicyFields | None) -> str:
@@ -44,7 +56,7 @@ def check_done(tx: Tx, row: TaskRow, work: Work, *, forced: bool = False) -> str
     if not lacking:
         return CompletedBy.EVIDENCE.value if policy.review is ReviewRule.NONE else CompletedBy.REVIEW.value
     if not forced:
-        raise unmet_error(row, policy, lacking)
+        raise _unmet_error(row, policy, lacking, work)
     transitions.note_by_system(tx, row, f"{tx.actor.id} sets DONE by force; missing: {'; '.join(lacking)}")
     return CompletedBy.FORCE.value
 
@@ -57,14 +69,24 @@ def missing_of(tx: Tx, row: TaskRow, policy: Policy, work: Work) -> list[str]:
     return missing(policy, orjson.loads(row.acceptance), entries, work)
 
 
-def unmet_error(row: TaskRow, policy: Policy, lacking: list[str]) -> PolicyUnmet:
+def _unmet_error(row: TaskRow, policy: Policy, lacking: list[str], work: Work) -> PolicyUnmet:
     """Return the error for a task that the policy keeps from DONE."""
     return PolicyUnmet(
         f"task {row.id} cannot be DONE under the policy of its project; missing: {'; '.join(lacking)}",
-        hint=_HINTS[policy.review],
+        hint=_hint(policy, work),
         task_id=row.id,
         missing=lacking,
     )
+
+
+def _hint(policy: Policy, work: Work) -> str:
+    """Return the next step for work that the policy keeps from DONE."""
+    if policy.review is ReviewRule.NONE:
+        return _OBSERVED_EVIDENCE if policy.evidence is EvidenceRule.OBSERVED_EACH_CRITERION else _SEND_EVIDENCE
+    if not work.is_approved:
+        return _SUBMIT
+    needs_person = policy.reviewer is Reviewer.PERSON and not work.is_approved_by_person
+    return _APPROVE if needs_person else _LATER_EVIDENCE
 
 
 def work_of(submission: SubmissionRow) -> Work:

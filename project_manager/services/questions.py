@@ -57,13 +57,14 @@ def _ask_with_answer(tx: Tx, row: TaskRow, command: schemas.Ask, text: str) -> s
 def answer(tx: Tx, command: schemas.AnswerQuestion) -> schemas.AskedView:
     """Answer a question about a task. The first answer counts.
 
-    The task returns to TODO and is offered to the asker, and the next claim returns the answer. Refused for the asker.
+    The task returns to TODO and is offered to the asker, and the next claim returns the answer. Refused for the agent
+    that asked.
     """
     row = lookup.task(tx, command.task_id)
     question = questions.get(tx, command.question_id)
     if question is None or question.task_id != row.id:
         raise QuestionNotFound(f"task {row.id} has no question {command.question_id}", question_id=command.question_id)
-    if name_key(question.asker) == name_key(tx.actor.id):
+    if tx.actor.is_agent and name_key(question.asker) == name_key(tx.actor.id):
         raise OwnQuestion(f"{tx.actor.id} asked question {question.id} and cannot answer it", question_id=question.id)
     if question.state != QuestionState.OPEN:
         raise _closed_error(question)

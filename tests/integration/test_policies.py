@@ -722,6 +722,27 @@ async def test_a_refusal_names_everything_that_is_missing(api: OperationsClient)
     assert await api.logs(world.task) == []
 
 
+@pytest.mark.parametrize(
+    ("policy", "is_approved", "step"),
+    [
+        (EACH_CRITERION, False, "Send evidence with update_task_status"),
+        (OBSERVED, False, "Only a person, or a token made with --attest"),
+        (BOTH, False, "Submit it"),
+        ({**REVIEW, **OBSERVED}, True, "with the commit of the submission"),
+        ({**PERSON_REVIEWS, **OBSERVED}, False, "Submit it"),
+    ],
+)
+async def test_a_refusal_names_the_next_step(api: OperationsClient, policy: Json, is_approved: bool, step: str) -> None:
+    world = World(api)
+    await world.begin(policy)
+    await world.claim()
+    if is_approved:
+        await world.review(await world.submit(commit=COMMIT))
+    with pytest.raises(PolicyUnmet) as caught:
+        await world.done(None if is_approved else "ann")
+    assert step in caught.value.hint
+
+
 async def test_evidence_of_ci_completes_approved_work_when_it_arrives(api: OperationsClient) -> None:
     world = World(api)
     await world.begin({**REVIEW, **OBSERVED})

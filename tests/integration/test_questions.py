@@ -97,6 +97,12 @@ async def test_the_asker_cannot_answer_its_own_question(api: OperationsClient) -
         await api.call_error(OwnQuestion, "answer_question", **ids, text="red", agent_id=name)
 
 
+async def test_a_person_answers_a_question_that_a_call_without_an_agent_id_asked(api: OperationsClient) -> None:
+    task = await api.create_task()
+    asked = await api.call("ask", task_id=task["id"], text="Which paint?")
+    assert (await answer(api, asked))["status"] == "TODO"
+
+
 async def test_an_answer_of_an_agent_or_without_a_token_is_not_that_of_a_person(api: OperationsClient) -> None:
     first, second = await api.create_task("one"), await api.create_task("two")
     assert (await answer(api, await ask(api, first["id"]), agent_id="bob"))["question"]["via"] == "agent"
