@@ -19,6 +19,8 @@ from project_manager.clock import rfc3339
 from project_manager.domain.errors import NotReady
 from project_manager.domain.statuses import Status
 
+ARCHIVED = "archived"
+"""The code of the blocker of a task in an archived project."""
 OPEN_SUBTASKS = "open_subtasks"
 """The code of the blocker of a task with unfinished subtasks."""
 
@@ -67,7 +69,7 @@ class Blocker:
 
 
 _WITHHELD = {
-    Withheld.ARCHIVED: Blocker("archived", "its project is archived"),
+    Withheld.ARCHIVED: Blocker(ARCHIVED, "its project is archived"),
     Withheld.TASK_PAUSED: Blocker("paused", "it is paused"),
     Withheld.PROJECT_PAUSED: Blocker("paused", "its project is paused"),
     Withheld.ALL_PAUSED: Blocker("paused", "all work is paused"),

@@ -7,6 +7,7 @@ from project_manager.domain.errors import (
     LeaseForReview,
     NotHeld,
     NotReady,
+    OwnReview,
     PathsReserved,
     Paused,
     ProjectNotFound,
@@ -55,7 +56,7 @@ LEASES = (
         tool=Tool(
             "Claim a task by id", IDEMPOTENT, "task_id agent_id fence", required=("agent_id",), operator_only=("force",)
         ),
-        raises=(*LEASE_ERRORS, Paused, NotReady, InvalidTransition),
+        raises=(*LEASE_ERRORS, Paused, NotReady, InvalidTransition, OwnReview, BoundTokenRequired),
         aliases=("POST /api/task/{task_id}/lock",),
     ),
     Operation(

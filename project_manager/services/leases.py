@@ -10,7 +10,7 @@ from project_manager.domain.errors import Invalid, InvalidTransition
 from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
 from project_manager.domain.limits import HANDOFF_CHARACTERS, OTHER_LEASES_WITH_CLAIM, PAGE_MAXIMUM
 from project_manager.domain.policies import parse_policy
-from project_manager.domain.readiness import failed_attempts, not_ready_error
+from project_manager.domain.readiness import ARCHIVED, failed_attempts, not_ready_error
 from project_manager.domain.statuses import CLAIMABLE_BY_ID, TRANSITIONS, BlockedBy, Status
 from project_manager.schemas import leases as schemas
 from project_manager.schemas.reviews import SubmissionView
@@ -21,6 +21,7 @@ from project_manager.services import (
     path_reservations,
     paths,
     pauses,
+    policies,
     reviews,
     serializers,
     transitions,
@@ -50,7 +51,7 @@ def acquire(tx: Tx, command: schemas.AcquireTaskLock) -> schemas.AcquiredView:
     One agent at a time gets a lease with a fence; the status becomes IN_PROGRESS. Claiming a task again renews your
     lease under the same fence. A task in BACKLOG, REVIEW or BLOCKED can be claimed by id, and IN_PROGRESS without a
     holder. Refused with the reasons when the task is leased, not ready, or finished. An operator takes over a leased
-    task with `force`: the new lease replaces the present one in one step.
+    task with `force`: the new lease replaces the present one in one step. It stays a lease for review if it was one.
     """
     lookup.check_force(tx, command.force)
     row = lookup.task(tx, command.task_id)
@@ -69,10 +70,30 @@ def acquire(tx: Tx, command: schemas.AcquireTaskLock) -> schemas.AcquiredView:
 
 
 def _take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
-    """End the lease of another agent and give the actor a new one. The task is free at no time in between."""
-    check_claimable_by_id(tx, row)
+    """End the lease of another agent and give the actor a new one. The task is free at no time in between.
+
+    The new lease is for review as well, if the submitted work still waits for a verdict. Raises OwnReview and
+    BoundTokenRequired for an actor that may not review it.
+    """
+    if row.lock_kind is not None and row.submission_id is not None:
+        _check_reviewable(tx, row)
+    else:
+        check_claimable_by_id(tx, row)
     transitions.log_forced_release(tx, row)
     return transitions.take_over(tx, row, ttl=ttl)
+
+
+def _check_reviewable(tx: Tx, row: TaskRow) -> None:
+    """Check that the actor may take over the review of the task. Other tasks prevent no review.
+
+    Raises OwnReview, BoundTokenRequired, Paused, NotReady.
+    """
+    hint = "To work on it again, end the review with release_task_lock and force=true. Then claim the task."
+    reviews.check_reviewer(tx, row, policies.current_submission(tx, row), hint=hint)
+    pauses.check_claim(tx, row)
+    why = tuple(reason for reason in serializers.claim_blockers_of(tx, row) if reason.code == ARCHIVED)
+    if why:
+        raise not_ready_error(row.id, why)
 
 
 def check_claimable_by_id(tx: Tx, row: TaskRow) -> None:

@@ -93,7 +93,7 @@ def review(tx: Tx, command: schemas.ReviewTask) -> schemas.ReviewedView:
         raise Invalid.of("body", "`body` is required for changes_requested", "Say what to change.")
     row = lookup.task(tx, command.task_id)
     submission = policies.current_submission(tx, row)
-    _check_reviewer(tx, row, submission)
+    check_reviewer(tx, row, submission)
     _check_person(tx, row, command.verdict)
     submission = _check_submission(tx, row, submission, command.digest)
     if tx.actor.is_agent or command.fence is not None:
@@ -182,10 +182,11 @@ def is_author(tx: Tx, submission: SubmissionRow | Reviewable) -> bool:
     return same_token or name_key(submission.author) == name_key(tx.actor.id)
 
 
-def _check_reviewer(tx: Tx, row: TaskRow, submission: SubmissionRow | None) -> None:
-    """Check that the actor may review. Raises OwnReview, BoundTokenRequired."""
+def check_reviewer(tx: Tx, row: TaskRow, submission: SubmissionRow | None, *, hint: str = "") -> None:
+    """Check that the actor may review. `hint` is for the author. Raises OwnReview, BoundTokenRequired."""
     if submission is not None and is_author(tx, submission):
-        raise OwnReview(f"{tx.actor.id} submitted this work of task {row.id} and cannot review it", task_id=row.id)
+        message = f"{tx.actor.id} submitted this work of task {row.id} and cannot review it"
+        raise OwnReview(message, hint=hint, task_id=row.id)
     check_token(tx)
 
 

@@ -110,8 +110,7 @@ def change_status(tx: Tx, row: TaskRow, change: StatusChange) -> tuple[TaskRow, 
     FenceRequired, LockRequired, NotReady, InvalidTransition, PolicyUnmet.
     """
     updated = _set_status(tx, row, change)
-    is_submitted = change.target is Status.REVIEW and (updated.version != row.version)
-    if not is_submitted:
+    if change.target is not Status.REVIEW or updated.version == row.version or _is_submitted(row, change):
         return updated, None
     return reviews.submit(
         tx,
@@ -157,7 +156,12 @@ def _changes_nothing(row: TaskRow, change: StatusChange) -> bool:
     """Return whether the task has the status already. Work in REVIEW can be submitted again."""
     if change.target.value != row.status or change.blocked_by is not None:
         return False
-    return change.target is not Status.REVIEW or (not change.has_work and row.submission_id is not None)
+    return change.target is not Status.REVIEW or _is_submitted(row, change)
+
+
+def _is_submitted(row: TaskRow, change: StatusChange) -> bool:
+    """Return whether the task has submitted work in REVIEW, and the change describes no other work."""
+    return row.status == Status.REVIEW and row.submission_id is not None and not change.has_work
 
 
 def _reasons(tx: Tx, row: TaskRow, change: StatusChange, *, fence: int) -> Reasons:

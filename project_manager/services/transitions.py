@@ -108,11 +108,12 @@ def renew(tx: Tx, row: TaskRow, *, ttl: int, fenced: bool) -> TaskRow:
 def take_over(tx: Tx, row: TaskRow, *, ttl: int) -> TaskRow:
     """End the present lease with reason `forced` and give the actor a new one of `ttl` milliseconds.
 
-    The status stays IN_PROGRESS, so that no waiting claim gets the task. A later release returns the task to the status
-    before the first claim.
+    The status stays as it is, so that no waiting claim gets the task. A later release returns the task to the status
+    before the first claim. A lease for review is followed by one for work only if the submission was voided.
     """
-    if row.lock_kind is not None:  # a reviewed task is in REVIEW, where no waiting claim gets it either
-        return claim(tx, end(tx, row, Status.REVIEW, UnlockReason.FORCED, attempts=row.attempts), ttl=ttl)
+    if row.lock_kind is not None:
+        ended = end(tx, row, Status.REVIEW, UnlockReason.FORCED, attempts=row.attempts)
+        return claim(tx, ended, ttl=ttl) if ended.submission_id is None else claim_for_review(tx, ended, ttl=ttl)
     released = leases.set_status(tx, row, Status.IN_PROGRESS.value, attempts=row.attempts)
     if released is None:
         raise _conflict_error(tx, row)

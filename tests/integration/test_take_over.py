@@ -5,7 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
-from project_manager.domain.errors import LockHeld, NotReady, StaleFence
+from project_manager.domain.errors import LockHeld, NotReady, OwnReview, Paused, StaleFence
 from tests.http_service import HttpService
 from tests.integration.claimed_task import claimed_task, each_write
 from tests.integration.invariants import check
@@ -114,15 +114,80 @@ async def test_a_take_over_over_rest_is_one_request(service: HttpService, api: O
     assert (taken["lock"]["holder"], taken["lock"]["fence"]) == ("local", lock["fence"] + 1)
 
 
-async def test_a_take_over_of_a_review_begins_work_that_needs_a_new_submission(api: OperationsClient) -> None:
+async def reviewed_task(api: OperationsClient, **more: Any) -> Json:
+    """Return the response to a claim for review of the work of ann."""
     number, lock = await claimed_task(api)
-    conflicting = await api.create_task("Cut the hedge", conflicts_with=[number])
     await api.set_status(number, "REVIEW", "ann", fence=lock["fence"], summary="painted")
-    await api.claim_next("bob", kind="review")
+    return await api.claim_next("bob", kind="review", **more)
+
+
+@pytest.mark.parametrize("who", [{}, {"agent_id": "boss"}], ids=["person", "agent id"])
+async def test_a_take_over_of_a_review_continues_the_review_of_the_same_work(api: OperationsClient, who: Json) -> None:
+    claimed = await reviewed_task(api)
+    number, digest = claimed["task"]["id"], claimed["submission"]["digest"]
+    conflicting = await api.create_task("Cut the hedge", conflicts_with=[number])
     since = await api.last_seq()
+    taken = await take_over(api, number, **who)
+    assert (taken["task"]["status"], taken["lock"]["kind"]) == ("REVIEW", "review")
+    assert taken["lock"]["fence"] == claimed["lock"]["fence"] + 1
+    assert (taken["submission"]["digest"], taken["submission"]["is_current"]) == (digest, True)
+    types = [event["type"] for event in await api.events(since)]
+    assert types == ["task.logged", "task.unlocked", "task.locked"]
+    assert (await api.get_task(conflicting["id"]))["ready"] is True
+    verdict = {"task_id": number, "digest": digest, "verdict": "approved"}
+    await api.call_error(LockHeld, "review_task", **verdict, agent_id="bob")
+    assert (await api.call("review_task", **verdict, **who))["status"] == "DONE"
+    check(api)
+
+
+async def test_a_review_that_was_taken_over_waits_for_a_reviewer_after_its_release(api: OperationsClient) -> None:
+    claimed = await reviewed_task(api)
+    await take_over(api, claimed["task"]["id"], agent_id="boss")
+    released = await api.release(claimed["task"]["id"], "boss", failed=True)
+    assert (released["task"]["status"], released["task"]["attempts"]) == ("REVIEW", 0)
+    again = await api.claim_next("cid", kind="review")
+    assert again["submission"]["digest"] == claimed["submission"]["digest"]
+    check(api)
+
+
+async def test_the_author_does_not_take_over_the_review_of_its_own_work(api: OperationsClient) -> None:
+    claimed = await reviewed_task(api)
+    number = claimed["task"]["id"]
+    refusal = await api.call_error(OwnReview, "acquire_task_lock", task_id=number, agent_id="ann", force=True)
+    assert "release_task_lock" in refusal.hint
+    assert (await api.get_task(number))["lock"]["holder"] == "bob"
+    await api.release(number, "ann", force=True)
+    assert (await api.claim(number, "ann"))["kind"] == "work"
+    check(api)
+
+
+async def test_a_review_is_taken_over_while_conflicting_work_runs_and_not_while_it_is_paused(
+    api: OperationsClient,
+) -> None:
+    claimed = await reviewed_task(api)
+    number = claimed["task"]["id"]
+    conflicting = await api.create_task("Cut the hedge", conflicts_with=[number])
+    await api.claim(conflicting["id"], "cid")
+    assert (await take_over(api, number, agent_id="boss"))["lock"]["kind"] == "review"
+    await api.call("start_pause", scope="task", id=str(number))
+    await api.call_error(Paused, "acquire_task_lock", task_id=number, agent_id="cid", force=True)
+    check(api)
+
+
+async def test_a_review_of_a_submission_that_was_voided_is_taken_over_for_work(api: OperationsClient) -> None:
+    claimed = await reviewed_task(api)
+    number = claimed["task"]["id"]
+    await api.update_task(number, name="Paint the gate", force=True)
     taken = await take_over(api, number, agent_id="boss")
     assert (taken["task"]["status"], taken["lock"]["kind"]) == ("IN_PROGRESS", "work")
-    changed, not_ready = await api.events(since, "task.status_changed", "task.not_ready")
-    assert (changed["previous_status"], changed["status"]) == ("REVIEW", "IN_PROGRESS")
-    assert not_ready["task_id"] == conflicting["id"]
+    check(api)
+
+
+async def test_a_forced_status_review_ends_the_review_and_keeps_the_submission(api: OperationsClient) -> None:
+    claimed = await reviewed_task(api)
+    number = claimed["task"]["id"]
+    moved = await api.set_status(number, "REVIEW", force=True)
+    assert (moved["lock"], moved["submission"]) == (None, None)
+    again = await api.claim_next("cid", kind="review")
+    assert again["submission"]["digest"] == claimed["submission"]["digest"]
     check(api)
