@@ -17,6 +17,18 @@ ATTESTED_SOURCES = frozenset({Source.OBSERVED, Source.CI})
 """The sources that only a token made with `--attest` may name."""
 OBSERVED_SOURCES = frozenset({*ATTESTED_SOURCES, Source.PERSON})
 """The sources that satisfy a policy that demands observed evidence."""
+COMMIT_DIGITS = 7
+"""The minimum number of hexadecimal digits of a short commit id."""
+
+
+def is_same_commit(one: str | None, other: str | None) -> bool:
+    """Return whether the ids mean the same commit. A short id of COMMIT_DIGITS or more is the prefix of the full one.
+
+    An absent id means no commit.
+    """
+    if one is None or other is None or min(len(one), len(other)) < COMMIT_DIGITS:
+        return False
+    return one.startswith(other) or other.startswith(one)
 
 
 class Evidence(NamedTuple):

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from project_manager.domain.evidence import OBSERVED_SOURCES, Evidence
+from project_manager.domain.evidence import OBSERVED_SOURCES, Evidence, is_same_commit
 
 
 class ReviewRule(StrEnum):
@@ -92,7 +92,8 @@ class Work(NamedTuple):
     """The work that a policy judges, with its commit, if it is known.
 
     The evidence of the work has one of these `evidence_ids`, or was recorded under its `fence`, if that is not 0.
-    Observed evidence with one of the `later_ids` belongs to it too.
+    Observed evidence with one of the `later_ids`, or of the same commit, belongs to it too. `is_same_commit` compares
+    the commits, so that either id may be a short one.
     `is_approved` is whether a review approved exactly this work. `is_approved_by_person` implies it.
     """
 
@@ -114,7 +115,7 @@ class Work(NamedTuple):
         )
 
     def _has_later(self, entry: Evidence) -> bool:
-        return entry.log_id in self.later_ids or (self.commit is not None and entry.commit == self.commit)
+        return entry.log_id in self.later_ids or is_same_commit(entry.commit, self.commit)
 
 
 def missing(policy: Policy, criteria: Sequence[str], evidence: Collection[Evidence], work: Work) -> list[str]:

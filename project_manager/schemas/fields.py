@@ -15,6 +15,7 @@ from project_manager.clock import OutOfRange, parse_rfc3339
 from project_manager.domain import limits, paths
 from project_manager.domain.actors import is_reserved
 from project_manager.domain.events.event_types import EVENT_TYPES
+from project_manager.domain.evidence import COMMIT_DIGITS
 from project_manager.domain.hints import closest, did_you_mean, suggest_value
 from project_manager.domain.names import composed, has_invisible_character, is_visible
 from project_manager.domain.statuses import EPIC_SYNONYMS, SYNONYMS, EpicStatus, Status, is_closed, normalize
@@ -305,7 +306,10 @@ _TIME_SCHEMA = {"type": "string", "format": "date-time", "pattern": patterns.YEA
 CommandLine = Annotated[str, *bounded_text(limits.COMMAND_CHARACTERS), ONE_LINE]
 Commit = Annotated[
     str,
-    *matching(r"^[0-9a-fA-F]{7,64}$", "is not a commit id: send 7 to 64 hexadecimal digits, as `git rev-parse HEAD`"),
+    *matching(
+        rf"^[0-9a-fA-F]{{{COMMIT_DIGITS},64}}$",
+        "is not a commit id: send 7 to 64 hexadecimal digits, as `git rev-parse HEAD`",
+    ),
     AfterValidator(str.lower),
 ]
 Branch = Annotated[str, *bounded_text(limits.NAME_CHARACTERS, patterns.PRINTABLE), _PRINTABLE]

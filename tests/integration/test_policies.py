@@ -28,6 +28,7 @@ PERSON = Actor("olga", "human", Role.OPERATOR, token_id=7)
 CI = Actor("ci", "agent", Role.AGENT, True, 8, attests=True)
 CRITERIA = ["tests pass", "documented"]
 COMMIT = "abc1234"
+FULL = "abc12345d0c3f1e2a4b69788796a5b4c3d2e1f00"
 EACH: list[Json] = [
     {"criterion": 0, "command": "pytest -q", "exit_code": 0},
     {"criterion": 1, "url": "https://example.com/page"},
@@ -298,6 +299,24 @@ async def observed_evidence_of_another_commit(world: World) -> None:
             criterion=criterion,
             source="ci",
             commit="def5678",
+        )
+    await world.done("bob")
+
+
+@false({**BOTH, "evidence": "observed_each_criterion"})
+async def observed_evidence_of_a_commit_that_begins_in_the_same_way(world: World) -> None:
+    await world.claim()
+    submission = await world.submit(commit=FULL)
+    await world.review(submission)
+    for criterion, commit in enumerate((f"{FULL[:39]}0", f"{COMMIT}0")):
+        await world.api.acting_as(CI).call(
+            "add_task_log",
+            task_id=world.task,
+            body="x",
+            kind="evidence",
+            criterion=criterion,
+            source="ci",
+            commit=commit,
         )
     await world.done("bob")
 
@@ -743,11 +762,14 @@ async def test_a_refusal_names_the_next_step(api: OperationsClient, policy: Json
     assert step in caught.value.hint
 
 
-async def test_evidence_of_ci_completes_approved_work_when_it_arrives(api: OperationsClient) -> None:
+@pytest.mark.parametrize(("submitted", "shown"), [(COMMIT, COMMIT), (FULL, COMMIT), (COMMIT, FULL)])
+async def test_evidence_of_ci_completes_approved_work_when_it_arrives(
+    api: OperationsClient, submitted: str, shown: str
+) -> None:
     world = World(api)
     await world.begin({**REVIEW, **OBSERVED})
     await world.claim()
-    submission = await world.submit(commit=COMMIT)
+    submission = await world.submit(commit=submitted)
     view = await world.review(submission)
     assert (view["status"], len(view["missing"])) == ("REVIEW", 2)
     for criterion, status in ((0, "REVIEW"), (1, "DONE")):
@@ -758,11 +780,26 @@ async def test_evidence_of_ci_completes_approved_work_when_it_arrives(api: Opera
             kind="evidence",
             criterion=criterion,
             source="ci",
-            commit=COMMIT,
+            commit=shown,
             command="make test",
             exit_code=0,
         )
         assert (await api.get_task(world.task))["status"] == status
+    check(api)
+
+
+async def test_evidence_of_ci_that_arrived_before_the_submission_belongs_to_it_by_a_short_commit(
+    api: OperationsClient,
+) -> None:
+    world = World(api)
+    await world.begin({**REVIEW, **OBSERVED})
+    for criterion in (0, 1):
+        given: Json = {"task_id": world.task, "body": "passed", "kind": "evidence", "source": "ci", "commit": FULL}
+        await api.acting_as(CI).call("add_task_log", **given, criterion=criterion)
+    await world.claim()
+    submission = await world.submit(commit=COMMIT)
+    assert len(submission["evidence"]) == 2
+    assert (await world.review(submission))["status"] == "DONE"
     check(api)
 
 
