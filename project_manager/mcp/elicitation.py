@@ -60,26 +60,28 @@ class Elicitation:
         self._runtime = runtime
         self._draining = draining
 
-    async def with_answer(self, ctx: Context, arguments: Arguments, caller: Caller) -> Arguments:
-        """Return the arguments of `ask`, with the answer of the user if there is one.
+    async def answer(self, ctx: Context, arguments: Arguments, caller: Caller) -> Arguments:
+        """Return the answer of the user as an argument of `ask`. It is empty without an answer.
 
         The lease is renewed first, because the answer is recorded only for its holder. If that fails, the user is not
-        asked. Raises InputRequired, ShuttingDown and Unauthorized.
+        asked, and neither if the request was executed before. Raises InputRequired, ShuttingDown and Unauthorized.
         """
         if not _can_ask_user(ctx) or arguments.get(_CLIENT_ANSWER) is not None:
-            return arguments
+            return {}
         try:
             command: Ask = validation.read(Ask, arguments)
         except Invalid:
-            return arguments  # `ask` raises it again
+            return {}  # `ask` raises it again
         state = _state_of(command)
         is_modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
         if is_modern and ctx.params and ctx.params.get("requestState") == state:
-            return _with_text(arguments, _text_of(_result_in(ctx.params.get("inputResponses"))))
+            return _as_argument(arguments, _text_of(_result_in(ctx.params.get("inputResponses"))))
         try:
+            if command.request_id is not None and await self._runtime.is_repeated(BY_NAME[ASK], command, caller):
+                return {}
             lease_seconds = await self._renew(command, caller)
         except ProjectManagerError:
-            return arguments  # `ask` checks the lease too, and raises its own error
+            return {}  # `ask` checks the key and the lease too, and raises its own error
         form = _form(command)
         if is_modern:
             request = {"method": "elicitation/create", "params": {"mode": "form", **form}}
@@ -87,7 +89,7 @@ class Elicitation:
                 {"resultType": "input_required", "inputRequests": {_INPUT: request}, "requestState": state}
             )
         result = await self._wait(ctx, form, caller, min(SECONDS, lease_seconds * _PART_OF_LEASE))
-        return _with_text(arguments, _text_of(result))
+        return _as_argument(arguments, _text_of(result))
 
     async def _renew(self, command: Ask, caller: Caller) -> float:
         """Renew the lease of the task, and return its length in seconds. Raises ProjectManagerError."""
@@ -171,11 +173,11 @@ def _text_of(result: ElicitResult | None) -> str:
     return ": ".join(value.strip() for value in given if isinstance(value, str) and value.strip())
 
 
-def _with_text(arguments: Arguments, text: str) -> Arguments:
-    """Add the answer, unless it is empty or invalid."""
-    answered = {**arguments, _CLIENT_ANSWER: text}
+def _as_argument(arguments: Arguments, text: str) -> Arguments:
+    """Return the answer as a further argument. It is left out if it is empty or invalid."""
+    answer = {_CLIENT_ANSWER: text}
     try:
-        validation.read(Ask, answered)
+        validation.read(Ask, {**arguments, **answer})
     except Invalid:
-        return arguments
-    return answered
+        return {}
+    return answer

@@ -169,7 +169,8 @@ class Tools:
         self, operation: Operation, arguments: Arguments, caller: Caller, ctx: Context | None
     ) -> OperationResult:
         if ctx is not None and operation.name == ASK:
-            arguments = await self._elicitation.with_answer(ctx, arguments, caller)
+            answer = await self._elicitation.answer(ctx, arguments, caller)
+            arguments, caller = {**arguments, **answer}, replace(caller, added=frozenset(answer))
         work = self._runtime.run(operation, arguments, caller)
         if ctx is None or operation.waits is None or not operation.waits.is_requested(arguments):
             return await work

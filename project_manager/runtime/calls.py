@@ -39,7 +39,8 @@ NO_CONNECTION = ClientConnection()
 class Caller:
     """The actor, interface and request id of a call. `secret` is the token of the request.
 
-    `ack` are the ids of messages that the call acknowledges.
+    `ack` are the ids of messages that the call acknowledges. `added` are the names of inputs that the interface has
+    added to those of the client, so that they do not distinguish a request from its repetition.
     """
 
     actor: Actor
@@ -49,6 +50,7 @@ class Caller:
     secret: str | None = field(default=None, repr=False)
     connection: ClientConnection = NO_CONNECTION
     ack: tuple[int, ...] = ()
+    added: frozenset[str] = frozenset()
 
     @property
     def is_agent(self) -> bool:

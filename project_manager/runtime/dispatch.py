@@ -29,6 +29,7 @@ from project_manager.domain.service_errors import Internal, ShuttingDown
 from project_manager.observability.logging import bind_context, log_action
 from project_manager.observability.metrics import Metrics
 from project_manager.operations.definition import Kind, Operation
+from project_manager.runtime import idempotency
 from project_manager.runtime.authentication import IdentityCache
 from project_manager.runtime.authorization import check_role, effective_actor, rate_limit_actor
 from project_manager.runtime.background import BackgroundJobs
@@ -173,6 +174,16 @@ class Runtime:
             raise
         finally:
             self._record(operation, caller, caller.actor, outcome, started)
+
+    async def is_repeated(self, operation: Operation, command: Command, caller: Caller) -> bool:
+        """Return whether `run` would return a stored response, because a request with this idempotency key took effect.
+
+        Raises ProjectManagerError, such as IdempotencyMismatch.
+        """
+        identity = await self._connection_identities.of(operation, command, caller)
+        agent = effective_actor(caller, operation, identity.command, identity.agent)
+        call = Call(operation, identity.command, caller, agent, self.now())
+        return await self.read("find_replay", partial(idempotency.find_replay, call=call), agent) is not None
 
     async def read(self, name: str, work: Callable[[Tx], Any], actor: Actor = SYSTEM) -> Any:
         """Run `work` on a reader, for interfaces that need more than the result of one operation (health, metrics)."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import orjson
 
 from project_manager.domain.errors import IdempotencyMismatch
-from project_manager.operations.definition import Operation
 from project_manager.runtime.calls import Call, OperationResult
 from project_manager.schemas.commands import Command
 from project_manager.store import idempotency
@@ -21,7 +20,7 @@ def find_replay(tx: Tx, call: Call) -> OperationResult | None:
     if stored is None:
         return None
     stored_hash, body = stored
-    if stored_hash not in _hashes(tx.actor.id, call.operation, call.command):
+    if stored_hash not in _hashes(tx.actor.id, call):
         raise IdempotencyMismatch.of("request_id", f"idempotency key {call.key!r} was used for a different request")
     return OperationResult(orjson.loads(body), replayed=True, encoded=body.encode())
 
@@ -29,20 +28,21 @@ def find_replay(tx: Tx, call: Call) -> OperationResult | None:
 def store(tx: Tx, call: Call, result: OperationResult) -> None:
     """Store a result with an effect under the call's idempotency key, if there is one."""
     if call.key is not None and call.has_effect(result.view):
-        idempotency.add(tx, call.key, request_hash(call.operation, call.command), result.body.decode())
+        idempotency.add(tx, call.key, request_hash(call, call.command), result.body.decode())
 
 
-def request_hash(operation: Operation, command: Command) -> str:
-    """Return the SHA-256 of an operation and its input, without the idempotency key."""
-    text = operation.name + command.model_dump_json(exclude={"request_id"}, exclude_unset=True)
+def request_hash(call: Call, command: Command) -> str:
+    """Return the SHA-256 of an operation and the input of its client, without the idempotency key."""
+    text = call.operation.name + command.model_dump_json(exclude={"request_id", *call.caller.added}, exclude_unset=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _hashes(agent_id: str, operation: Operation, command: Command) -> Iterator[str]:
+def _hashes(agent_id: str, call: Call) -> Iterator[str]:
     """Yield the hashes of a request with and without its agent id, which a client may learn between two attempts."""
-    yield request_hash(operation, command)
-    if operation.acts_as:
-        yield request_hash(operation, command.model_copy(update={operation.acts_as: agent_id}))
+    command, acts_as = call.command, call.operation.acts_as
+    yield request_hash(call, command)
+    if acts_as:
+        yield request_hash(call, command.model_copy(update={acts_as: agent_id}))
         unset = command.model_copy()
-        unset.model_fields_set.discard(operation.acts_as)
-        yield request_hash(operation, unset)
+        unset.model_fields_set.discard(acts_as)
+        yield request_hash(call, unset)

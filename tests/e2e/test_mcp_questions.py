@@ -293,6 +293,55 @@ async def test_an_answer_of_the_client_itself_is_recorded_without_a_question(des
 
 
 @pytest.mark.parametrize("mode", MODES)
+async def test_a_repeated_request_gets_the_first_answer_and_asks_no_user_again(desk: Desk, mode: str) -> None:
+    user, asked = User(accepts(option="red"), accepts(option="green")), await desk.claimed()
+    async with desk.agent("/mcp", mode, user) as agent:
+        first = await agent.ok("ask", request_id="q1", options=OPTIONS, **asked)
+        again = await agent.ok("ask", request_id="q1", options=OPTIONS, **asked)
+        await assert_answered(desk, asked, again, "red")
+        other = await agent.fails("ask", request_id="q1", options=OPTIONS, client_answer="red", **asked)
+    assert again == first
+    assert other.startswith("IDEMPOTENCY_MISMATCH")
+    assert len(user.questions) == 1
+
+
+async def test_a_request_that_is_repeated_while_the_user_thinks_gets_the_answer_that_came_first(desk: Desk) -> None:
+    first_asked, answered = anyio.Event(), anyio.Event()
+    questions: list[str] = []
+    results: list[Json] = []
+
+    async def user(_context: Any, params: Any) -> ElicitResult:
+        questions.append(params.message)
+        if len(questions) > 1:
+            return accepts(text="red")
+        first_asked.set()
+        await soon(answered)
+        return accepts(text="green")
+
+    asked = await desk.claimed()
+    async with desk.agent("/mcp", "legacy", user) as agent, anyio.create_task_group() as tasks:
+
+        async def ask() -> None:
+            results.append(await agent.ok("ask", request_id="q1", **asked))
+
+        tasks.start_soon(ask)
+        await soon(first_asked)
+        await ask()
+        answered.set()
+    await assert_answered(desk, asked, results[0], "red")
+    assert results[1] == results[0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_declined_request_that_is_repeated_gets_the_first_response(desk: Desk, mode: str) -> None:
+    user, asked = User(ElicitResult(action="decline")), await desk.claimed()
+    async with desk.agent("/mcp", mode, user) as agent:
+        first = await agent.ok("ask", request_id="q1", **asked)
+        assert await agent.ok("ask", request_id="q1", **asked) == first
+    await assert_blocked(desk, first)
+
+
+@pytest.mark.parametrize("mode", MODES)
 async def test_two_questions_of_one_client_get_their_own_answers(desk: Desk, mode: str) -> None:
     both = anyio.Event()
     waiting: list[str] = []
