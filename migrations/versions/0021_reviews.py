@@ -218,6 +218,7 @@ def _create_questions() -> None:
     op.create_index(
         "uq_questions_open", "questions", ["task_id"], unique=True, sqlite_where=is_open, postgresql_where=is_open
     )
+    op.create_index("ix_questions_open", "questions", ["id"], sqlite_where=is_open, postgresql_where=is_open)
 
 
 def _create_paths() -> None:

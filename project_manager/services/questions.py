@@ -83,8 +83,9 @@ def list_questions(tx: Tx, command: schemas.ListQuestions) -> Page[schemas.Quest
     before = paging.start_id(command, filters, ID_MAXIMUM)
     if command.task_id is not None:
         lookup.task(tx, command.task_id)
-    rows, has_more = questions.page(tx, filters, command.limit, before=before)
-    count = partial(questions.count, tx, filters)
+    stored = questions.Filters(**filters)
+    rows, has_more = questions.page(tx, stored, command.limit, before=before)
+    count = partial(questions.count, tx, stored)
     return paging.page(command, filters, rows, has_more, count, item=view)
 
 

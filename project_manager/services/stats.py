@@ -37,7 +37,7 @@ def collect(tx: Tx) -> Stats:
     completed_today = task_counts.completed_since(tx, tx.now - tx.now % DAY_MS)
     paused = {scope.value: 0 for scope in PauseScope} | pauses.numbers(tx)
     opened = {kind.value: 0 for kind in MessageKind} | messages.numbers(tx)
-    asked = questions.count(tx, {"state": QuestionState.OPEN}, exact=False).number
+    asked = questions.count(tx, questions.Filters(state=QuestionState.OPEN), exact=False).number
     return Stats(by_status, leases.count(tx), completed_today, chain.head(tx), paused, opened, asked)
 
 

@@ -92,36 +92,52 @@ def set_answer(tx: Tx, task_id: int, question_id: int) -> None:
     _SET_ANSWER.write(tx, task_id=task_id, question_id=question_id)
 
 
-@lru_cache(maxsize=16)
-def _selected(names: frozenset[str]) -> Select[Any]:
+def _selected(names: frozenset[str], state: QuestionState | None) -> Select[Any]:
+    """Select the questions with these filters. The state is a literal, which the index of open questions requires."""
     found = select(*_COLUMNS)
-    for name in sorted(names):
-        if name == "project_id":
-            in_project = select(tasks.c.id).where(tasks.c.project_id == bindparam("project_id"))
-            found = found.where(_c.task_id.in_(in_project))
+    if state is not None:
+        found = found.where(_c.state == literal_column(f"'{state}'"))
+    if "task_id" in names:
+        found = found.where(_c.task_id == bindparam("task_id"))
+    if "project_id" in names:
+        in_project = select(tasks.c.id).where(tasks.c.project_id == bindparam("project_id"))
+        if state is QuestionState.OPEN:  # they are few, so that the tasks of the project need not be listed
+            found = found.where(in_project.where(tasks.c.id == _c.task_id).correlate(questions).exists())
         else:
-            found = found.where(_c[name] == bindparam(name))
+            found = found.where(_c.task_id.in_(in_project))
     return found
 
 
 @lru_cache(maxsize=16)
-def _page(names: frozenset[str]) -> Statement:
-    found = _selected(names).where(_c.id < bindparam("before"))
+def _page(names: frozenset[str], state: QuestionState | None) -> Statement:
+    found = _selected(names, state).where(_c.id < bindparam("before"))
     return Statement(found.order_by(_c.id.desc()).limit(bindparam("limit")))
 
 
 @lru_cache(maxsize=16)
-def _counter(names: frozenset[str]) -> Statement:
-    return pages.counter(_selected(names))
+def _counter(names: frozenset[str], state: QuestionState | None) -> Statement:
+    return pages.counter(_selected(names, state))
 
 
-def page(tx: Tx, filters: dict[str, Any], limit: int, *, before: int) -> tuple[list[QuestionRow], bool]:
-    """Return up to `limit` questions with an id below `before`, newest first, and whether more follow.
+class Filters(NamedTuple):
+    """The filters of a list of questions."""
 
-    `filters` has any of `task_id`, `project_id` and `state`.
-    """
-    return pages.page(tx, QuestionRow._make, _page(frozenset(filters)), {**filters, "before": before}, limit)
+    task_id: int | None = None
+    project_id: int | None = None
+    state: QuestionState | None = None
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """The ids of the filters that are set, by name."""
+        named = {"task_id": self.task_id, "project_id": self.project_id}
+        return {name: value for name, value in named.items() if value is not None}
 
 
-def count(tx: Tx, filters: dict[str, Any], *, exact: bool) -> Total:
-    return pages.count(tx, _counter(frozenset(filters)), filters, exact=exact)
+def page(tx: Tx, filters: Filters, limit: int, *, before: int) -> tuple[list[QuestionRow], bool]:
+    """Return up to `limit` questions with an id below `before`, newest first, and whether more follow."""
+    statement = _page(frozenset(filters.ids), filters.state)
+    return pages.page(tx, QuestionRow._make, statement, {**filters.ids, "before": before}, limit)
+
+
+def count(tx: Tx, filters: Filters, *, exact: bool) -> Total:
+    return pages.count(tx, _counter(frozenset(filters.ids), filters.state), filters.ids, exact=exact)

@@ -16,6 +16,7 @@ questions = Table(
     *integers("closed_at", nullable=True),
     Index("ix_questions_task_id_id", "task_id", "id"),
     PartialIndex("uq_questions_open", "task_id", unique=True, where=text("state = 'open'")),
+    PartialIndex("ix_questions_open", "id", where=text("state = 'open'")),
     sqlite_autoincrement=True,
     comment="at most one question of a task is open",
 )

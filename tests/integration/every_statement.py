@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from project_manager import store
 from project_manager.domain.assumptions import WITHOUT_VERDICT
+from project_manager.domain.questions import QuestionState
 from project_manager.schemas.tasks import TASK_FIELD_NAMES
 from project_manager.store import copying, seals, search, task_filters
 from project_manager.store.assumptions import VerdictRow
@@ -156,8 +157,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "ready_tasks._among": product(BOTH, BOTH),
     "ready_tasks._states": product(BOTH, BOTH),
     "ready_tasks._count_among_todo": product(BOTH, BOTH),
-    "questions._counter": product(subsets("task_id", "project_id", "state")),
-    "questions._page": product(subsets("task_id", "project_id", "state")),
+    "questions._counter": product(subsets("task_id", "project_id"), [None, *QuestionState]),
+    "questions._page": product(subsets("task_id", "project_id"), [None, *QuestionState]),
     "review_search._statement": product(subsets("project_id", "epic_id", "priority", "labels")),
     "seals._all_rows": product(seals.TABLES),
     "seals._rows_in": [("tasks", "id"), *OF_TASKS],

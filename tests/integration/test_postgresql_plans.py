@@ -4,17 +4,18 @@ The server has no statistics of the tables, as in the first minutes of a databas
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 
 from project_manager.domain.actors import LOCAL
+from project_manager.domain.questions import QuestionState
 from project_manager.runtime.open import open_runtime
 from project_manager.schemas.leases import ClaimNextTask, ReleaseTaskLock
 from project_manager.schemas.tasks import UpdateTaskStatus
 from project_manager.services import claim_queue, leases, statuses
-from project_manager.store import task_filters
+from project_manager.store import questions, task_filters
 from project_manager.store.postgres import driver, hosts
 from project_manager.store.statement import Statement
 from project_manager.store.transaction import Tx
@@ -28,7 +29,17 @@ READY_TASKS = 6000
 READ_FROM_THE_START = "SELECT relname FROM pg_stat_xact_user_tables WHERE seq_tup_read >= $1"
 
 LISTS = {"ids": "[1, 9]", "status": '["READY"]'}
-VALUES = {**LISTS, "project_id": 1, "after_0": 0, "last": 9, "limit": 5, "max_attempts": 5, "now": 1}
+VALUES = {
+    **LISTS,
+    "project_id": 1,
+    "after_0": 0,
+    "last": 9,
+    "limit": 5,
+    "max_attempts": 5,
+    "now": 1,
+    "before": 9,
+    "most": 9,
+}
 
 
 @pytest.fixture
@@ -54,10 +65,31 @@ def test_a_page_of_known_tasks_reads_only_their_entries_of_the_index(
     assert "Index Cond: (id = ANY" in plan, plan
 
 
+@pytest.mark.parametrize("project", [set(), {"project_id"}])
+@pytest.mark.parametrize("build", [questions._page, questions._counter], ids=["page", "count"])
+def test_open_questions_are_read_from_their_own_indexes(
+    build: Callable[..., Statement], project: set[str], connection: psycopg.Connection[tuple[str]]
+) -> None:
+    connection.execute("SET session_replication_role = replica")  # the questions need no tasks
+    connection.execute(
+        "INSERT INTO questions (task_id, asker, text, options, state, asked_at)"
+        " SELECT n, 'ann', 'why?', '[]', CASE WHEN n % 1000 = 0 THEN 'open' ELSE 'answered' END, 1"
+        " FROM generate_series(1, 5000) n"
+    )
+    plan = explained(connection, build(frozenset(project), QuestionState.OPEN))
+    assert "ix_questions_open" in plan or "uq_questions_open" in plan, plan
+    assert "pk_questions" not in plan, plan
+    assert "ix_questions_task_id_id" not in plan, plan
+
+
 def plan_of(connection: psycopg.Connection[tuple[str]], filters: set[str]) -> str:
     """Return the plan of the statement that selects the first tasks with these filters by id."""
     selection = task_filters.first_by_id(frozenset(filters), after=filters != {"ids"}, capped=True)
-    sql, values_of = Statement(selection).compiled(driver.DIALECT)
+    return explained(connection, Statement(selection))
+
+
+def explained(connection: psycopg.Connection[tuple[str]], statement: Statement) -> str:
+    sql, values_of = statement.compiled(driver.DIALECT)
     return "\n".join(row[0] for row in connection.execute(f"EXPLAIN {sql}".encode(), values_of(VALUES)))
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from project_manager.domain.actors import SYSTEM
+from project_manager.domain.questions import QuestionState
 from project_manager.services import claim_blockers
-from project_manager.store import claim_search, listing, ready_tasks, task_filters
+from project_manager.store import claim_search, listing, questions, ready_tasks, task_filters
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
 from tests.integration.watched_connection import WatchedConnection
@@ -103,6 +104,17 @@ def test_ready_tasks_are_listed_from_the_same_index_without_sorting(
     plan = plan_of(read, database_file)
     assert any("USING INDEX ix_tasks_claimable" in step for step in plan), plan
     assert not any("ORDER BY" in step for step in plan), plan
+
+
+@pytest.mark.parametrize("project_id", [None, 1])
+def test_open_questions_are_listed_and_counted_in_their_own_index(project_id: int | None, database_file: Path) -> None:
+    filters = questions.Filters(project_id=project_id, state=QuestionState.OPEN)
+    listed = plan_of(lambda tx: questions.page(tx, filters, 20, before=99), database_file)
+    counted = plan_of(lambda tx: questions.count(tx, filters, exact=False), database_file)
+    for plan, index in ((listed, "INDEX ix_questions_open"), (counted, "questions_open")):
+        read = [step for step in plan if " questions " in step]
+        assert [index in step for step in read] == [True], plan
+        assert not any("ORDER BY" in step or step.startswith("SCAN tasks") for step in plan), plan
 
 
 @pytest.mark.parametrize("filters", [{"status": ["DONE"]}, {"epic_id": 1}, {"holder": "ann"}, {"labels": ["x"]}])
