@@ -24,9 +24,10 @@ def loop(call: Call) -> None:
     mine = {"task_id": created["id"], "agent_id": "ann", "fence": claim["lock"]["fence"]}
     call("add_task_log", body="half", **mine)
     call("renew_task_lock", **mine)
-    call("update_task", log_entry="more", **mine)
+    call("update_task", name="the one", **mine)
     task = call("get_task_details", task_id=created["id"])["task"]
-    assert (task["description"], task["labels"], task["priority"]) == ("all of it", ["ui"], 3), task
+    kept = (task["name"], task["description"], task["labels"], task["priority"])
+    assert kept == ("the one", "all of it", ["ui"], 3), task
     assert call("update_task_status", status="DONE", **mine)["status"] == "DONE"
 
 
