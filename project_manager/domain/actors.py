@@ -63,7 +63,7 @@ def is_reserved(name: str) -> bool:
 
 
 def asks_for_id(agent_id: object) -> bool:
-    """Return whether the agent id asks for an issued one. The case of its letters does not matter."""
+    """Return whether the agent id asks for an issued one. Case does not count."""
     return isinstance(agent_id, str) and agent_id.strip().lower() == AUTO
 
 
@@ -74,7 +74,7 @@ def check_agent_id(agent_id: str) -> None:
 
 
 def agent_required(message: str, hint: str = "") -> AgentRequired:
-    """Return the error for a missing or unusable agent id. It has the default hint unless there is another one."""
+    """Return the error for a missing or unusable agent id. `hint` replaces the default one."""
     return AgentRequired.of("agent_id", message, hint)
 
 

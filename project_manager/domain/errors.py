@@ -47,7 +47,7 @@ class ProjectManagerError(Exception):
         self.message = message
         self.hint = hint or self.default_hint
         self.details = details
-        self.messages: Sequence[Any] = ()  # those that the agent gets with this error
+        self.messages: Sequence[Any] = ()  # messages to the agent that are delivered with this error
         self.suggest: Callable[[Any], None] | None = None
         """Function that adds a suggestion to this error. It is slow, so a reader connection runs it later."""
 
@@ -105,7 +105,7 @@ class OriginNotAllowed(Forbidden):
 
 
 class OwnReview(Forbidden):
-    default_hint = "Another agent or a person has to review this work."
+    default_hint = "Wait for the review of another agent or a person, and claim other work."
 
 
 class BoundTokenRequired(Forbidden):
@@ -113,19 +113,17 @@ class BoundTokenRequired(Forbidden):
 
 
 class OwnQuestion(Forbidden):
-    default_hint = "A person or another agent has to answer it."
+    default_hint = "Wait for the answer of a person or another agent."
 
 
 class PersonRequired(Forbidden):
-    default_hint = (
-        "An operator approves on the dashboard after a sign-in, or over REST with a token without an agent id."
-    )
+    default_hint = "Ask an operator to approve it. That needs a sign-in on the dashboard, or over REST a token without an agent id."
 
 
 class AttestationRequired(Forbidden):
     default_hint = (
-        "Omit `source`: what an agent says is `reported`. Only a token made with `project-manager token create NAME "
-        "--attest` records observed or ci."
+        "Omit `source`: evidence from an agent is `reported`. Only a token made with `project-manager token create "
+        "NAME --attest` records observed or ci."
     )
 
 

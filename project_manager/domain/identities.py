@@ -3,6 +3,7 @@
 import re
 
 from project_manager.domain.actors import is_reserved
+from project_manager.domain.limits import CLIENT_NAME_CHARACTERS
 
 PREFIX = "agent"
 PREFIX_CHARACTERS = 16
@@ -14,6 +15,6 @@ def prefix_of(client: str) -> str:
 
     It is PREFIX if there is no such word, or if the word is or looks like a reserved name.
     """
-    word = _WORD.search(client[:128].lower())
+    word = _WORD.search(client[:CLIENT_NAME_CHARACTERS].lower())
     prefix = word[0][:PREFIX_CHARACTERS] if word is not None else PREFIX
     return PREFIX if is_reserved(prefix) else prefix

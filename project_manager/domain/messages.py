@@ -72,7 +72,7 @@ def fitting(messages: Iterable[DeliveredMessage]) -> list[DeliveredMessage]:
 
 
 def _cut(message: DeliveredMessage, room: int) -> DeliveredMessage | None:
-    """Return the message with as much of its body as fits, or None if hardly any of it does."""
+    """Return the message with the part of its body that fits, or None if less than _SHORTEST_BODY characters fit."""
     body = message.body
     while _size(message) > room:
         if len(body) <= _SHORTEST_BODY:

@@ -27,7 +27,7 @@ class Characters(NamedTuple):
     firsts: tuple[int, ...]
     lasts: tuple[int, ...]
 
-    def meets(self, other: "Characters") -> bool:
+    def intersects(self, other: "Characters") -> bool:
         """Return whether both sets have a common character."""
         small, large = (self, other) if len(self.firsts) <= len(other.firsts) else (other, self)
         for first, last in zip(small.firsts, small.lasts, strict=True):
@@ -112,6 +112,7 @@ def _check_text(text: str) -> None:
 
 
 def _check_name(name: str, *, is_last: bool) -> None:
+    """Check the text of one segment. Raises GlobError."""
     if not name:
         remedy = "write `/**` at the end for all files below a directory" if is_last else "remove one `/`"
         raise GlobError(f"has an empty segment; {remedy}")
@@ -134,7 +135,7 @@ def _tokens(name: str) -> list[str | _CharacterToken]:
             end = name.find("]", at + 2)  # a `]` at the start of a set is one of its characters
             if end < 0:
                 raise GlobError("has `[` without `]`; write `[[]` for a literal `[`")
-            tokens.append(_set(name[at + 1 : end]))
+            tokens.append(_character_set(name[at + 1 : end]))
             at = end
         else:
             tokens.append({"*": _STAR, "?": _ANY}.get(name[at], name[at]))
@@ -142,7 +143,8 @@ def _tokens(name: str) -> list[str | _CharacterToken]:
     return tokens
 
 
-def _set(text: str) -> Characters:
+def _character_set(text: str) -> Characters:
+    """Return the set between brackets, with merged ranges. Raises GlobError."""
     if text[0] in "!^":
         raise GlobError(f"has the negated set `[{text}]`; list the characters instead")
     ranges: list[tuple[int, int]] = []
@@ -171,22 +173,22 @@ def overlaps(one: Glob, other: Glob) -> bool:
     if one.prefix[:common] != other.prefix[:common]:
         return False
     last, other_last = one.segments[-1], other.segments[-1]
-    if last is not None and other_last is not None and not _segments_meet(last, other_last):
+    if last is not None and other_last is not None and not _segments_overlap(last, other_last):
         return False  # most pairs end here, for example by their file extensions
-    return _meet(one.segments[common:], other.segments[common:], _segments_meet)
+    return _have_common_match(one.segments[common:], other.segments[common:], _segments_overlap)
 
 
-def _segments_meet(one: Segment, other: Segment) -> bool:
+def _segments_overlap(one: Segment, other: Segment) -> bool:
     if one.text == other.text:
         return True
     if one.tokens is None and other.tokens is None:
         return False
-    return _texts_meet(one, other)
+    return _texts_overlap(one, other)
 
 
 @lru_cache(maxsize=16384)
-def _texts_meet(one: Segment, other: Segment) -> bool:
-    return _meet(_characters(one), _characters(other), Characters.meets)
+def _texts_overlap(one: Segment, other: Segment) -> bool:
+    return _have_common_match(_characters(one), _characters(other), Characters.intersects)
 
 
 def _characters(segment: Segment) -> tuple[_CharacterToken, ...]:
@@ -196,7 +198,9 @@ def _characters(segment: Segment) -> tuple[_CharacterToken, ...]:
 Token = TypeVar("Token")
 
 
-def _meet(one: Sequence[Token | None], other: Sequence[Token | None], meets: Callable[[Token, Token], bool]) -> bool:
+def _have_common_match(
+    one: Sequence[Token | None], other: Sequence[Token | None], intersect: Callable[[Token, Token], bool]
+) -> bool:
     """Return whether a sequence exists that both patterns match. None stands for any number of elements.
 
     Bit `n` of `reached` is whether the tokens so far of `one` and the first `n` tokens of `other` match a common
@@ -215,7 +219,7 @@ def _meet(one: Sequence[Token | None], other: Sequence[Token | None], meets: Cal
             reached = ((2 << len(other)) - 1) & -(reached & -reached)
             continue
         if token not in matched:
-            matched[token] = sum(place for found, place in places.items() if meets(token, found))
+            matched[token] = sum(place for found, place in places.items() if intersect(token, found))
         reached = _past_stars((reached & matched[token]) << 1 | reached & stars, stars)
         if not reached:
             return False

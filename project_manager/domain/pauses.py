@@ -43,7 +43,7 @@ class PausedView:
     stopped: bool = False
 
 
-def sentence(pause: PausedView) -> str:
+def describe(pause: PausedView) -> str:
     """Return a sentence about the pause for the agent that wants to claim."""
     if pause.stopped:
         return f"you are stopped by {pause.author}"
@@ -53,9 +53,9 @@ def sentence(pause: PausedView) -> str:
 
 def stopped_error(pause: PausedView) -> Stopped:
     """Return the error for a write of a stopped agent."""
-    return Stopped(sentence(pause), author=pause.author, since=pause.since)
+    return Stopped(describe(pause), author=pause.author, since=pause.since)
 
 
 def paused_error(pause: PausedView, task_id: int) -> Paused:
     """Return the error for a claim that the pause prevents."""
-    return Paused(sentence(pause), hint="", task_id=task_id, **vars(pause))
+    return Paused(describe(pause), hint="", task_id=task_id, **vars(pause))

@@ -56,7 +56,7 @@ def client_of(ctx: Context) -> str:
     return "" if params is None else params.client_info.name
 
 
-def connected(ctx: Context, names: ClientNames, stdio: ClientConnection) -> ClientConnection:
+def client_connection_of(ctx: Context, names: ClientNames, stdio: ClientConnection) -> ClientConnection:
     """Return the connection of a request through the SDK. That of standard input is `stdio`."""
     if ctx.request is None:
         return replace(stdio, client=client_of(ctx))

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 from mcp.types import CLIENT_INFO_META_KEY
 from starlette.types import Scope
 
+from project_manager.domain.limits import CLIENT_NAME_CHARACTERS
 from project_manager.runtime.calls import ClientConnection
 
 AGENT_ID, _PROJECT, _SSE_SESSION = "agent_id", "project", "session_id"
@@ -37,7 +38,7 @@ class ClientNames:
 def name_in(client_info: object) -> str:
     """Return the name in the description of a client, or an empty text."""
     name = client_info.get("name") if isinstance(client_info, Mapping) else None
-    return name[:128] if isinstance(name, str) else ""
+    return name[:CLIENT_NAME_CHARACTERS] if isinstance(name, str) else ""
 
 
 def client_in(meta: object) -> str:

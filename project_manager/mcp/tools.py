@@ -23,7 +23,7 @@ from project_manager.domain.messages import DeliveredMessage, MessageKind
 from project_manager.domain.service_errors import ShuttingDown
 from project_manager.mcp import compat
 from project_manager.mcp.arguments import ParsedArguments, ToolArguments, split_ack
-from project_manager.mcp.callers import Context, actor_of, caller_of, connected, request_id_of
+from project_manager.mcp.callers import Context, actor_of, caller_of, client_connection_of, request_id_of
 from project_manager.mcp.connections import AGENT_ID, ClientNames, client_in, connection_in
 from project_manager.mcp.elicitation import ASK, Elicitation, InputRequired
 from project_manager.mcp.profiles import NO_PROFILE, Dialect, ToolProfile, profile_of
@@ -101,7 +101,7 @@ class Tools:
 
     async def listed(self, ctx: Context, _params: PaginatedRequestParams | None) -> Result:
         """Return the result of `tools/list`."""
-        connection = connected(ctx, self.client_names, self._stdio)
+        connection = client_connection_of(ctx, self.client_names, self._stdio)
         return tool_list(*self._profile_of(ctx), _listing(connection, caller_of(ctx).actor))
 
     def _profile_of(self, ctx: Context) -> ToolProfile:
@@ -125,7 +125,7 @@ class Tools:
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
         """Run a call that arrives through the SDK."""
         call = ToolCall(params.name, params.arguments or {}, self._profile_of(ctx), ctx.protocol_version)
-        caller = caller_of(ctx, connected(ctx, self.client_names, self._stdio))
+        caller = caller_of(ctx, client_connection_of(ctx, self.client_names, self._stdio))
         try:
             return (await self._call_tool(call, caller, ctx)).result()
         except InputRequired as required:

@@ -23,7 +23,7 @@ AGENTS = (
             "agent_id project_id project_name epic_name budget_tokens",
             profile=Profile.LOOP,
             required=("agent_id",),
-            beyond_loop="project_id budget_tokens",
+            omitted_in_loop="project_id budget_tokens",
         ),
         raises=(ProjectNotFound, EpicNotFound),
     ),

@@ -90,10 +90,10 @@ class Hints:
 class Tool:
     """The MCP tool of an operation.
 
-    `listed` names the listed arguments, in order; the tool accepts the others too. The profile `loop` lists none of
-    `beyond_loop`. `nested` names the listed fields of the objects in a list, by argument. `lists_ack` is whether the
-    schema shows the argument `ack`; every tool takes it. `zero_counts` names arguments with the argument and value
-    beside which their 0 is never a filler. Beside another value their 0 is one in each dialect.
+    `listed` names the listed arguments, in order; the tool accepts the others too. The profile `loop` does not list
+    those in `omitted_in_loop`. `nested` names the listed fields of the objects in a list, by argument. `lists_ack` is
+    whether the schema shows the argument `ack`; every tool takes it. `zero_counts` names arguments with the argument
+    and value beside which their 0 is never a filler. Beside another value their 0 is one in each dialect.
 
     `defaults` are added when absent. `clearable` maps each field that the argument `clear` can empty to its empty
     value. `required` ones are required over MCP only; the agent id may come from a bound token. A call that sets a
@@ -111,13 +111,13 @@ class Tool:
     named_for: tuple[str, ...] = ()
     operator_only: tuple[str, ...] = ()
     lists_ack: bool = False
-    beyond_loop: str = ""
+    omitted_in_loop: str = ""
     nested: Mapping[str, str] = field(default_factory=dict)
     zero_counts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def in_profile(self, profile: Profile) -> "Tool":
         """Return the tool with the arguments that this profile lists."""
-        omitted = self.beyond_loop.split() if profile is Profile.LOOP else []
+        omitted = self.omitted_in_loop.split() if profile is Profile.LOOP else []
         listed = " ".join(name for name in self.arguments if name not in omitted)
         return replace(self, listed=listed, lists_ack=self.lists_ack and profile is not Profile.LOOP)
 

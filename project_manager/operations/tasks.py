@@ -178,7 +178,7 @@ TASKS = (
             "task_id status agent_id fence note evidence commit branch reopen request_id",
             profile=Profile.LOOP,
             required=("agent_id",),
-            beyond_loop="reopen",
+            omitted_in_loop="reopen",
             operator_only=("force",),
             nested={"evidence": "criterion body command exit_code commit url"},
         ),

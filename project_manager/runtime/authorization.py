@@ -30,24 +30,25 @@ def check_role(operation: Operation, actor: Actor) -> None:
 
 
 def rate_limit_actor(
-    operation: Operation, raw: Mapping[str, object], caller: Caller, known: Callable[[Caller], str | None]
+    operation: Operation, raw: Mapping[str, object], caller: Caller, known_agent_id: Callable[[Caller], str | None]
 ) -> Actor:
     """Return the agent for which the rate limit counts a call.
 
-    It is the one that the raw input names, else the `known` one of the connection, else the caller.
+    It is the one that the raw input names, else the one that `known_agent_id` returns for the connection, else the
+    caller.
     """
     if not operation.acts_as or caller.actor.bound:
         return caller.actor
     names = aliases_by_field(operation.command)[operation.acts_as]
     given = next((raw[name] for name in names if name in raw), None)
     if not isinstance(given, str) or not given.strip() or asks_for_id(given):
-        given = known(caller)
+        given = known_agent_id(caller)
     if given is None:
         return caller.actor
     return Actor(given.strip()[:AGENT_ID_CHARACTERS], "agent", caller.actor.role)
 
 
-def effective_actor(caller: Caller, operation: Operation, command: Command, of_connection: str | None) -> Actor:
+def effective_actor(caller: Caller, operation: Operation, command: Command, connection_agent: str | None) -> Actor:
     """Return the actor of a call: the agent that the command names, that of the connection, or else the caller.
 
     Raises AgentMismatch when the token is bound to another agent, AgentRequired for a reserved or a missing name, and
@@ -57,7 +58,7 @@ def effective_actor(caller: Caller, operation: Operation, command: Command, of_c
     if caller.is_agent and operation.tool is not None:
         _check_flags(actor, operation.tool, command)
     named: str | None = getattr(command, operation.acts_as) if operation.acts_as else None
-    named = named or of_connection
+    named = named or connection_agent
     if named is None:
         return _anonymous_agent(actor, operation, command) if caller.is_agent and not actor.bound else actor
     if actor is LOCAL and named == LOCAL.id and not caller.is_agent:

@@ -80,7 +80,7 @@ class Call:
         return 0 if waits is None else int(getattr(self.command, waits.field))
 
     @property
-    def delivers(self) -> bool:
+    def delivers_messages(self) -> bool:
         """Return whether messages may come with the response. Over REST, most reads deliver none."""
         return self.caller.is_agent or self.operation.kind is Kind.WRITE or self.operation.delivers_messages
 

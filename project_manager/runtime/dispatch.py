@@ -114,7 +114,7 @@ class Runtime:
         bind_context(caller.request_id, caller.actor.token_id)
         try:
             check_role(operation, caller.actor)
-            counted = rate_limit_actor(operation, raw, caller, self._connection_identities.known)
+            counted = rate_limit_actor(operation, raw, caller, self._connection_identities.known_agent_id)
             self._rate_limits.check(caller.actor, counted, started)
             command = await _validate(operation, raw)
             if operation.authorize is not None:

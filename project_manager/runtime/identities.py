@@ -57,7 +57,7 @@ class ConnectionIdentities:
         self._kept: dict[str, str] = {}
         self._projects: dict[str, tuple[float, ProjectRow]] = {}
 
-    def known(self, caller: Caller) -> str | None:
+    def known_agent_id(self, caller: Caller) -> str | None:
         """Return the agent id of the connection, if it is known without a read. It is not validated."""
         connection = caller.connection
         fixed = next((agent_id for agent_id in connection.agent_ids if not asks_for_id(agent_id)), None)
@@ -125,7 +125,7 @@ class ConnectionIdentities:
         kept = self._kept.get(_key(caller, caller.connection.session_key)) if keeps else None
         if kept is not None and kept != named:
             raise _mismatch(f"this connection acts as {kept!r}", named, kept)
-        is_new = keeps and kept is None and _acts(operation) and caller.actor.role >= Role.AGENT
+        is_new = keeps and kept is None and _needs_agent(operation) and caller.actor.role >= Role.AGENT
         return Identity(command, is_shown=scope.is_auto, is_kept=is_new)
 
     async def _kept_or_issued(
@@ -134,7 +134,7 @@ class ConnectionIdentities:
         """Return the identity of a call that names no agent. It `asks` for an id itself, or its connection does."""
         agent_id = await self._kept_id(operation, caller, is_auto=is_auto)
         may_act = caller.actor.role >= Role.AGENT  # a viewer never holds a lease
-        if agent_id is None and may_act and (asks or (is_auto and _acts(operation))):
+        if agent_id is None and may_act and (asks or (is_auto and _needs_agent(operation))):
             agent_id = await self._issue(operation, command, caller)
         if agent_id is None:
             if asks:
@@ -149,7 +149,7 @@ class ConnectionIdentities:
             return None
         key = _key(caller, session_key)
         kept = self._kept.get(key)
-        if kept is None and (is_auto or _acts(operation)):
+        if kept is None and (is_auto or _needs_agent(operation)):
             kept = await self._read("identity", partial(identities.find, key=key), caller.actor)
             if kept is not None:
                 self._remember(key, kept)
@@ -204,8 +204,8 @@ def _scope(agent_ids: tuple[str, ...], projects: tuple[str, ...]) -> Scope:
     return Scope(None if is_auto else read.agent_id, is_auto, read.project)
 
 
-def _acts(operation: Operation) -> bool:
-    """Return whether a call of the operation by an agent needs an agent id, or writes under it."""
+def _needs_agent(operation: Operation) -> bool:
+    """Return whether a call of the operation over MCP requires an agent id, or writes under one."""
     is_required = operation.tool is not None and operation.acts_as in operation.tool.required
     return bool(operation.acts_as) and (is_required or operation.kind is Kind.WRITE)
 

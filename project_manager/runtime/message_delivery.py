@@ -35,13 +35,13 @@ class MessageDelivery:
         rare = rare_states.read(tx)
         if rare.unconfirmed and leases.has_unconfirmed(tx, call.called_at):
             return True
-        return rare.messages and call.delivers and messages.has_due(tx)
+        return rare.messages and call.delivers_messages and messages.has_due(tx)
 
     def exchange(self, tx: Tx, call: Call) -> list[DeliveredMessage]:
         """Acknowledge messages, confirm the leases of the agent, and return messages for the response."""
         leases.confirm(tx, call.called_at)
         self.acknowledge(tx, call)
-        return messages.deliver(tx) if call.delivers else []
+        return messages.deliver(tx) if call.delivers_messages else []
 
     def acknowledge(self, tx: Tx, call: Call) -> None:
         """Acknowledge the messages that the call acknowledges."""

@@ -8,7 +8,7 @@ Project Manager leases each task to exactly one agent at a time.
 send both with every write.
 2. Work, and report with add_task_log. Each write renews the lease; otherwise call renew_task_lock before \
 lock.expires_at.
-3. Finish with update_task_status DONE (or REVIEW) and evidence per criterion. POLICY_UNMET says what is missing. \
+3. Finish with update_task_status DONE (or REVIEW) and evidence per criterion. POLICY_UNMET lists the missing parts. \
 Need a decision: ask. Cannot finish: release_task_lock with a handoff note.
 If tools require agent_id: choose one that no other agent uses, send it with every call. After a restart or a lost \
 context call get_context.

@@ -5,7 +5,7 @@ from functools import partial
 from project_manager.clock import rfc3339
 from project_manager.domain.errors import AgentNotFound
 from project_manager.domain.limits import ID_MAXIMUM, READY_TASKS_MAXIMUM, WAIT_SECONDS_RECOMMENDED
-from project_manager.domain.pauses import PausedView, sentence
+from project_manager.domain.pauses import PausedView, describe
 from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, LeasedTaskView, ListAgents
 from project_manager.schemas.knowledge import KnowledgeExcerptView
 from project_manager.schemas.views import Page
@@ -105,7 +105,7 @@ def _next_step(holding: list[LeasedTaskView], ready: Total, paused: PausedView |
     if not holding:
         if paused is not None:
             wait = f"wait_seconds={WAIT_SECONDS_RECOMMENDED}"
-            return f"No active lease; {sentence(paused)}. Call claim_next_task with {wait} to wait for a task."
+            return f"No active lease; {describe(paused)}. Call claim_next_task with {wait} to wait for a task."
         if ready.number:
             number = f"{ready.number:,}{'+' if ready.is_minimum else ''}"
             return f"No active lease; {number} tasks are ready: call claim_next_task."

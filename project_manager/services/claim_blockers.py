@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from project_manager.domain.limits import OTHER_LEASES_WITHOUT_CLAIM, TOTAL_MAXIMUM
-from project_manager.domain.pauses import sentence
+from project_manager.domain.pauses import describe
 from project_manager.schemas.leases import BlockerCountView, ClaimNextTask, NothingReadyView
 from project_manager.services import leases, lookup, pauses, resolve
 from project_manager.services.claim_queue import claim_filters
@@ -66,7 +66,7 @@ def nothing_ready(tx: Tx, command: ClaimNextTask, counts: TaskCounts) -> Nothing
     return NothingReadyView(
         task=None,
         lock=None,
-        message=f"no task is ready for you: {reasons}" if paused is None else sentence(paused),
+        message=f"no task is ready for you: {reasons}" if paused is None else describe(paused),
         paused=paused,
         tasks=sum(blocker.tasks for blocker in blockers),
         tasks_is_minimum=any(blocker.tasks_is_minimum for blocker in blockers),

@@ -65,6 +65,7 @@ def by_criterion(tx: Tx, row: TaskRow, entries: Collection[Evidence], work: Work
 
 
 def _criterion(row: TaskRow, index: int, field: str) -> str:
+    """Return the text of a criterion. Raises Invalid for an unknown index."""
     criteria: list[Any] = orjson.loads(row.acceptance)
     if index < len(criteria):
         return str(criteria[index])

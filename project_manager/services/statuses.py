@@ -123,6 +123,7 @@ def change_status(tx: Tx, row: TaskRow, change: StatusChange) -> tuple[TaskRow, 
 
 
 def _set_status(tx: Tx, row: TaskRow, change: StatusChange) -> TaskRow:
+    """Check the change, set the status, and return the task. Raises the errors of `change_status`."""
     lease = lease_of(row, tx.now)
     target = change.target
     forced = overrides_lease(tx, row, force=change.force)

@@ -16,10 +16,8 @@ from project_manager.store.transaction import Tx
 def set_parent(tx: Tx, row: TaskRow, parent_id: int | None, *, checks_cycle: bool = True) -> None:
     """Set the parent of a task, and the counters of the old and the new parent.
 
-    Without `checks_cycle` the caller checks that no task waits for itself.
-
-    Emit `task.ready` or `task.not_ready` for a parent that became ready or is no longer ready. Raises Invalid,
-    DependencyCycle, LockHeld, ParentDone.
+    Emit `task.ready` or `task.not_ready` for a parent that became ready or is no longer ready. Without `checks_cycle`
+    the caller checks that no task waits for itself. Raises Invalid, DependencyCycle, LockHeld, ParentDone.
     """
     if parent_id == row.parent_id:
         return

@@ -94,8 +94,8 @@ def _written(tx: Tx, row: TaskRow, tags: list[str], created: lookup.Created) -> 
 def create_many(tx: Tx, command: schemas.CreateTasks) -> schemas.CreatedTasksView:
     """Create many tasks; parent and depends_on take ids, or refs.
 
-    At most 500, all or nothing. A ref is that of a task in this request, also of a later one. Without a project the
-    tasks go into the project and the epic of the first parent that exists, or into the project Inbox.
+    At most 500, all or nothing. A ref names another task of this request, in any order. Without a project the tasks go
+    into the project and the epic of the first parent that exists, or into the project Inbox.
     """
     created: lookup.Created = {}
     _check_refs(command)
@@ -249,9 +249,8 @@ def update(tx: Tx, command: schemas.UpdateTask) -> schemas.TaskView:
     """Edit a task: only the fields that are sent change, and lists are replaced whole.
 
     add_depends_on and remove_depends_on change the list of dependencies. `blocks` adds this task to the dependencies of
-    other tasks.
-    Only the holder of a leased task (and people) may edit it. With `version` the edit is refused if the task has
-    changed since. `status` works as in update_task_status.
+    other tasks. Only the holder of a leased task (and people) may edit it. With `version` the edit is refused if the
+    task has changed since. `status` works as in update_task_status.
     """
     lookup.check_force(tx, command.force)
     row = lookup.task(tx, command.task_id)

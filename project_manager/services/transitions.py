@@ -194,7 +194,10 @@ def _close_question(tx: Tx, row: TaskRow) -> None:
 
 
 def check_subtasks(tx: Tx, row: TaskRow, target: Status) -> None:
-    """Check that a DONE task has no open subtask, and no open parent is left out. Raises OpenSubtasks, ParentDone."""
+    """Check that no task with an open subtask becomes DONE, and no subtask of a DONE parent is reopened.
+
+    Raises OpenSubtasks, ParentDone.
+    """
     if target is Status.DONE and row.status != Status.DONE and row.open_dependencies:
         found = subtasks.open_of(tx, row.id)
         if found:

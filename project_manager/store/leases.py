@@ -144,10 +144,10 @@ def renew_all(tx: Tx, agent: str) -> list[HeldLease]:
 
 
 class Reasons(NamedTuple):
-    """Reasons that a status is stored with.
+    """The reasons to store with a status.
 
-    `blocked_by` is a value of `BlockedBy`. `rework_id` is the submission with the requested
-    changes. `completed_by` is a value of `CompletedBy`.
+    `blocked_by` is a value of `BlockedBy`, and `completed_by` one of `CompletedBy`. `rework_id` is the submission with
+    the requested changes.
     """
 
     blocked_by: str | None = None

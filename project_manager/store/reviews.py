@@ -46,8 +46,9 @@ class SubmissionRow(NamedTuple):
 
 _c = submissions.c
 _COLUMNS = [_c[name] for name in SubmissionRow._fields]
-_WRITTEN = SubmissionRow._fields[1:13]
-_REVIEW = ("verdict", "reviewer", "reviewer_kind", "body", "reviewed_at")
+_FIRST_OF_REVIEW = SubmissionRow._fields.index("verdict")
+_WRITTEN = SubmissionRow._fields[1:_FIRST_OF_REVIEW]
+_REVIEW = SubmissionRow._fields[_FIRST_OF_REVIEW:]
 _GET = Statement(select(*_COLUMNS).where(_c.id == bindparam("submission_id")))
 _ADD = Statement(insert(submissions).values(bindparams(*_WRITTEN)).returning(*_COLUMNS))
 _SET_CURRENT = Statement(

@@ -101,9 +101,8 @@ tasks = Table(
     Column("lock_fenced", Number, nullable=False),
     Column("lock_from", OrderedText),
     *integers("open_dependencies", "unblocks", "deferred"),
-    Column(
-        "archived", Number, key="withheld", nullable=False
-    ),  # the flags of `Withheld`; the name is that of the first flag
+    # The flags of `Withheld`. The previous release knows only the first one, and the column has its name.
+    Column("archived", Number, key="withheld", nullable=False),
     Column("worked_by", OrderedText),
     Column("unconfirmed_fence", Number),
     *texts("lock_kind", "blocked_by", "offered_to", nullable=True),

@@ -249,8 +249,7 @@ def _from_array(row: Row) -> TaskRow:
 def add(tx: Tx, values: dict[str, Any]) -> int:
     """Insert a task without links, index its texts and return its id.
 
-    `values` also have `project_id`, `status`, `created_by`, `created_at`, `completed_at`,
-    `completed_by`, `fence` and `withheld`.
+    `values` also have the columns of `_GIVEN`.
     """
     return add_all(tx, [values])[0]
 
