@@ -117,7 +117,10 @@ class OwnQuestion(Forbidden):
 
 
 class PersonRequired(Forbidden):
-    default_hint = "Ask an operator to approve it. That needs a sign-in on the dashboard, or over REST a token without an agent id."
+    default_hint = (
+        "Ask an operator to approve it: on the dashboard after a sign-in, or over REST with a token without an agent "
+        "id."
+    )
 
 
 class AttestationRequired(Forbidden):
