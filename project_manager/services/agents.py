@@ -9,7 +9,7 @@ from project_manager.domain.pauses import PausedView, describe
 from project_manager.schemas.agents import AgentView, ContextView, GetAgent, GetContext, LeasedTaskView, ListAgents
 from project_manager.schemas.knowledge import KnowledgeExcerptView
 from project_manager.schemas.views import Page
-from project_manager.services import budget, knowledge, leases, lookup, paging, pauses, resolve, serializers
+from project_manager.services import budget, handover, knowledge, lookup, paging, pauses, resolve, serializers
 from project_manager.services.serializers import lease_of, live_lease_of
 from project_manager.store import agents, lease_history, links, listing, logs, offers, task_filters, tasks
 from project_manager.store.agents import AgentRow
@@ -96,8 +96,8 @@ def _held_task(tx: Tx, held: TaskRow, *, room: int) -> LeasedTaskView:
         seconds_left=(lease.expires_at - tx.now) // 1000,
         logs=[serializers.log(entry) for entry in entries],
         waiting_for_it=serializers.links(links.dependents_of(tx, row.id)),
-        review=leases.requested_changes(tx, row),
-        answer=leases.answer(tx, row),
+        review=handover.requested_changes(tx, row),
+        answer=handover.answer(tx, row),
     )
 
 

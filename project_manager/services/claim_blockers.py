@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from project_manager.domain.limits import OTHER_LEASES_WITHOUT_CLAIM, TOTAL_MAXIMUM
 from project_manager.domain.pauses import describe
 from project_manager.schemas.leases import BlockerCountView, ClaimNextTask, NothingReadyView
-from project_manager.services import leases, lookup, pauses, resolve
+from project_manager.services import handover, lookup, pauses, resolve
 from project_manager.services.claim_queue import claim_filters
 from project_manager.store import ready_tasks, task_counts
 from project_manager.store.transaction import Tx
@@ -71,7 +71,7 @@ def nothing_ready(tx: Tx, command: ClaimNextTask, counts: TaskCounts) -> Nothing
         tasks=sum(blocker.tasks for blocker in blockers),
         tasks_is_minimum=any(blocker.tasks_is_minimum for blocker in blockers),
         blockers=blockers,
-        also_holding=leases.held_leases(tx, limit=OTHER_LEASES_WITHOUT_CLAIM),
+        also_holding=handover.held_leases(tx, limit=OTHER_LEASES_WITHOUT_CLAIM),
     )
 
 

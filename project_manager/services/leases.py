@@ -1,6 +1,5 @@
 """Use cases of leases: claim a task by id, renew, release, and expire."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -8,14 +7,12 @@ from project_manager.clock import rfc3339
 from project_manager.domain.actors import SYSTEM, Role
 from project_manager.domain.errors import Invalid, InvalidTransition
 from project_manager.domain.leases import Lease, UnlockReason, unconfirmed_length
-from project_manager.domain.limits import HANDOFF_CHARACTERS, OTHER_LEASES_WITH_CLAIM, PAGE_MAXIMUM
-from project_manager.domain.policies import parse_policy
+from project_manager.domain.limits import PAGE_MAXIMUM
 from project_manager.domain.readiness import ARCHIVED, failed_attempts, not_ready_error
 from project_manager.domain.statuses import CLAIMABLE_BY_ID, TRANSITIONS, BlockedBy, Status
 from project_manager.schemas import leases as schemas
-from project_manager.schemas.reviews import SubmissionView
 from project_manager.services import (
-    knowledge,
+    handover,
     lookup,
     offers,
     path_reservations,
@@ -29,11 +26,8 @@ from project_manager.services import (
 from project_manager.services.authorization import overrides_lease
 from project_manager.services.lease_errors import check_lease, require_lease, was_stopped
 from project_manager.services.serializers import lease_of, live_lease_of, offer_of
-from project_manager.store import agents, leases, logs, questions, ready_tasks, tasks
-from project_manager.store import reviews as store_reviews
-from project_manager.store.agents import HeldLease
+from project_manager.store import agents, leases, logs, ready_tasks, tasks
 from project_manager.store.leases import NO_REASONS, Reasons
-from project_manager.store.logs import LogRow
 from project_manager.store.ready_tasks import ClaimContext
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -41,8 +35,6 @@ from project_manager.store.transaction import Tx
 DEFERRED_PER_BATCH = 256
 """Maximum number of deferred tasks that become ready in one batch, so that other writes do not wait long."""
 _EXPIRED_AT_ONCE = 128
-
-_SHORTENED = " [truncated; see the log]"
 
 
 def acquire(tx: Tx, command: schemas.AcquireTaskLock) -> schemas.AcquiredView:
@@ -149,7 +141,7 @@ def _renew_all(tx: Tx) -> schemas.RenewedLeasesView:
     renewed = leases.renew_all(tx, tx.actor.id)
     for _ in renewed:
         tx.count_outcome("renewed")
-    return schemas.RenewedLeasesView(tx.actor.id, len(renewed), _views(renewed[:PAGE_MAXIMUM]))
+    return schemas.RenewedLeasesView(tx.actor.id, len(renewed), handover.lease_views(renewed[:PAGE_MAXIMUM]))
 
 
 def _renew(tx: Tx, row: TaskRow, lease: Lease, seconds: int | None, *, fenced: bool) -> schemas.AcquiredView:
@@ -230,7 +222,7 @@ def claimed_view(tx: Tx, leased: TaskRow) -> schemas.ClaimedView:
 def _claimed_view(tx: Tx, leased: TaskRow, context: ClaimContext) -> schemas.ClaimedView:
     view = serializers.task(tx, leased)
     return schemas.ClaimedView(
-        task=view, lock=view["lock"], message=_lease_sentence(leased), **_handover_fields(tx, leased, context)
+        task=view, lock=view["lock"], message=_lease_sentence(leased), **handover.fields(tx, leased, context)
     )
 
 
@@ -338,7 +330,6 @@ def _end_lease(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> 
 
 def _lease_view(tx: Tx, row: TaskRow, *, renewed: bool) -> schemas.AcquiredView:
     lease = live_lease_of(row, tx.now)
-    handover = {} if renewed else _handover_fields(tx, row, ready_tasks.context(tx, row.id))
     message = _lease_sentence(row)
     fields: dict[str, Any] = {
         "success": True,
@@ -351,86 +342,9 @@ def _lease_view(tx: Tx, row: TaskRow, *, renewed: bool) -> schemas.AcquiredView:
         "task": serializers.task(tx, row),
         "lock": serializers.lock(lease),
     }
-    return schemas.AcquiredView(**fields) if renewed else schemas.NewLeaseView(**fields, **handover)
-
-
-def _handover_fields(tx: Tx, row: TaskRow, context: ClaimContext) -> dict[str, Any]:
-    """Return fields for a new holder: notice, handoff note, knowledge, number of log entries, and its other leases."""
-    note = None if context.handoff_id is None else logs.get(tx, context.handoff_id)
-    others = _views(lease for lease in context.held_leases() if lease.task_id != row.id)
-    return {
-        "review": requested_changes(tx, row),
-        "answer": answer(tx, row),
-        "submission": _submission_to_review(tx, row),
-        "policy": parse_policy(context.policy).changes() or None,
-        "notice": _notice(row, others),
-        "handoff": None if note is None else _handoff(note),
-        "knowledge": knowledge.excerpts(context.knowledge),
-        "log_entries": context.entries,
-        "also_holding": others[:OTHER_LEASES_WITH_CLAIM],
-    }
-
-
-def requested_changes(tx: Tx, row: TaskRow) -> schemas.RequestedChangesView | None:
-    """Return the review with the requested changes, for the next work on the task."""
-    if row.rework_id is None:
-        return None
-    found = store_reviews.get(tx, row.rework_id)
-    if found is None:
-        return None
-    body = shortened(found.body or "", HANDOFF_CHARACTERS)
-    return schemas.RequestedChangesView(found.reviewer or "", body, found.round)
-
-
-def answer(tx: Tx, row: TaskRow) -> schemas.AnsweredView | None:
-    """Return the answer to the newest question about the task, until its work is submitted or done."""
-    found = None if row.answer_id is None else questions.get(tx, row.answer_id)
-    if found is None:
-        return None
-    return schemas.AnsweredView(
-        question=shortened(found.text, HANDOFF_CHARACTERS),
-        answer=shortened(found.answer or "", HANDOFF_CHARACTERS),
-        answered_by=found.answered_by or "",
-        via=found.via or "",
-    )
-
-
-def _submission_to_review(tx: Tx, row: TaskRow) -> SubmissionView | None:
-    """Return the submitted work if the lease is for its review."""
-    if row.lock_kind is None or row.submission_id is None:
-        return None
-    found = store_reviews.get(tx, row.submission_id)
-    return None if found is None else reviews.view(row, found)
-
-
-def held_leases(tx: Tx, *, limit: int) -> list[schemas.OtherLeaseView]:
-    """Return up to `limit` leases of the actor, the earliest expiry first."""
-    return _views(agents.held_leases(tx, limit))
-
-
-def _views(held: Iterable[HeldLease]) -> list[schemas.OtherLeaseView]:
-    return [schemas.OtherLeaseView(lease.task_id, lease.fence, rfc3339(lease.expires_at)) for lease in held]
-
-
-def _notice(row: TaskRow, others: list[schemas.OtherLeaseView]) -> str | None:
-    """Return a notice for a new holder with an unconfirmed lease or with other leases, or None."""
-    notices = []
-    if row.unconfirmed_fence == row.fence:
-        notices.append(f"unconfirmed lease: a call before it expires extends it to {(row.lock_ttl or 0) // 1000} s")
-    if others:
-        named = ", ".join(f"#{held.task_id}" for held in others[:OTHER_LEASES_WITH_CLAIM])
-        named += ", .." if len(others) > OTHER_LEASES_WITH_CLAIM else ""
-        notices.append(f"your agent id also has leases on {named}; another session may use this id")
-    return "; ".join(notices) or None
-
-
-def _handoff(note: LogRow) -> schemas.HandoffView:
-    return schemas.HandoffView(note.author, shortened(note.body, HANDOFF_CHARACTERS), rfc3339(note.created_at))
-
-
-def shortened(text: str, limit: int) -> str:
-    """Return the text with at most `limit` characters. A notice replaces the end of a longer one."""
-    return text if len(text) <= limit else text[: limit - len(_SHORTENED)] + _SHORTENED
+    if renewed:
+        return schemas.AcquiredView(**fields)
+    return schemas.NewLeaseView(**fields, **handover.fields(tx, row, ready_tasks.context(tx, row.id)))
 
 
 def _lease_sentence(row: TaskRow) -> str:
