@@ -17,7 +17,7 @@ from project_manager.runtime.background import BackgroundJobs, Job, ProcessKind,
 from project_manager.services import claim_queue
 from project_manager.store import claim_queue as waiters
 from project_manager.store import instances, meta
-from project_manager.store.database import Database
+from project_manager.store.database import LAST_WRITE_SECONDS, Database
 from project_manager.store.database_clock import JUMP_MS
 from project_manager.store.errors import DatabaseOpenError, DatabaseTemporarilyUnavailable, UsedByAnotherHost
 from project_manager.store.instances import InstanceRow
@@ -44,12 +44,21 @@ async def registered(database: Database, kind: ProcessKind) -> AsyncIterator[Non
     try:
         yield
     finally:
-        database.writer.shorten_busy_timeout()
+        database.stop_waiting()
         with anyio.CancelScope(shield=True):
-            try:
-                await database.writer.run("leave", partial(_unregister, database=database), SYSTEM, "")
-            except ProjectManagerError as error:  # the row expires
-                log.warning("cannot unregister this instance: %s", error.message, extra={"action": "leave_failed"})
+            await _leave(database)
+
+
+async def _leave(database: Database) -> None:
+    """Unregister this process. If that fails, or takes longer than LAST_WRITE_SECONDS, its row expires."""
+    problem = "the database does not answer"
+    with anyio.move_on_after(LAST_WRITE_SECONDS):
+        try:
+            await database.writer.run("leave", partial(_unregister, database=database), SYSTEM, "")
+            return
+        except ProjectManagerError as error:
+            problem = error.message
+    log.warning("cannot unregister this instance: %s", problem, extra={"action": "leave_failed"})
 
 
 async def _register(database: Database, kind: ProcessKind) -> None:

@@ -1,10 +1,12 @@
 """An open database: one writer, several readers and one tail."""
 
+import logging
 import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from project_manager.clock import monotonic
 from project_manager.store.backend import Backend
 from project_manager.store.database_clock import DatabaseClock
 from project_manager.store.instances import this_host
@@ -12,6 +14,15 @@ from project_manager.store.long_reads import LongReads
 from project_manager.store.readers import ReadContext, Readers
 from project_manager.store.tail import EventReader
 from project_manager.store.writer import Writer, WriterHooks
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 2.5
+"""Time for the last write and the end of the threads at shutdown, so that the process ends within 5 seconds."""
+LAST_WRITE_SECONDS = 2.0
+"""Part of STOP_SECONDS for the last write."""
+LEAST_SECONDS = 0.3
+"""Time for the threads to end after a last write that took longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,7 @@ class Database:
         self.backend = backend
         self.instance = secrets.token_hex(8)
         self.host = this_host()
+        self._stops_at: float | None = None
         try:
             self._open(options, hooks, timed)
         except backend.driver_error as error:
@@ -77,11 +89,27 @@ class Database:
         self.readers.start()
         self.tail.start()
 
+    def stop_waiting(self) -> None:
+        """Shorten the waits for another process and for a lost server, because this process is stopping."""
+        self._stops_at = monotonic() + STOP_SECONDS
+        self.writer.shorten_busy_timeout()
+
     def close(self) -> None:
-        """Finish the queued jobs and close all connections. Blocks."""
-        self.tail.close()
-        self.readers.close()
-        self.writer.close()
+        """Finish the queued jobs and close all connections. Blocks, at most for the rest of STOP_SECONDS.
+
+        A thread that still waits for the database then keeps its connection, and ends with the process at the latest.
+        What it writes is kept whole or not at all, and has no caller.
+        """
+        now = monotonic()
+        until = max(self._stops_at or now + STOP_SECONDS, now + LEAST_SECONDS)
+        parts = {"tail": self.tail.close, "readers": self.readers.close, "writer": self.writer.close}
+        waiting = [name for name, close in parts.items() if not close(until)]
+        if waiting:
+            log.warning(
+                "the database does not answer: the %s still waits for it",
+                " and the ".join(waiting),
+                extra={"action": "close_incomplete"},
+            )
 
     def is_healthy(self) -> bool:
         """Return whether the writer and tail threads are alive. If not, the process needs a restart."""

@@ -15,6 +15,7 @@ from project_manager.domain.service_errors import QueueFull, ShuttingDown
 from project_manager.observability.logging import bind_context
 from project_manager.store.connection import Connection
 from project_manager.store.database_clock import DatabaseClock
+from project_manager.store.joining import join
 from project_manager.store.transaction import Tx
 
 QUEUE = 1024
@@ -131,17 +132,23 @@ class Readers:
         """
         return any(session.progressed > instant for session in self._sessions)
 
-    def close(self) -> None:
-        """Finish the queued reads and close all connections. Blocks."""
+    def close(self, until: float | None = None) -> bool:
+        """Finish the queued reads and close all connections. Blocks.
+
+        Return False if a thread has not ended at `until`, an instant of `monotonic`. Its connection then stays open.
+        """
         self._closing = True
         for _ in self._threads:
             self._queue.put(None)
-        for thread, session in zip(self._threads, self._sessions, strict=True):
-            if thread.ident is not None:
-                thread.join()
-            session.close()
+        have_ended = [join(thread, until) for thread in self._threads]
+        for session, has_ended in zip(self._sessions, have_ended, strict=True):
+            if has_ended:
+                session.close()
         self._ended = True
         self._reject_remaining()
+        for _ in self._threads:
+            self._queue.put(None)  # a thread that has not ended takes it
+        return all(have_ended)
 
     def _reject_remaining(self) -> None:
         """Fail the reads that were queued after the shutdown with ShuttingDown."""
@@ -182,7 +189,7 @@ class Readers:
             try:
                 return self._result(session, read), None
             except session.connection.dialect.driver_error as error:
-                if attempts == ATTEMPTS or not session.is_interrupted(error):
+                if attempts == ATTEMPTS or self._closing or not session.is_interrupted(error):
                     return None, session.as_domain_error(error)
             except Exception as error:  # noqa: BLE001 a reader thread survives every error and passes it to the caller
                 return None, error

@@ -19,6 +19,7 @@ from project_manager.observability.logging import RateLimitedWarning
 from project_manager.store import events, meta
 from project_manager.store.connection import Connection
 from project_manager.store.events import EventRow, WrittenEvents
+from project_manager.store.joining import join
 from project_manager.store.transaction import Tx
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,9 @@ class TailSession(Protocol):
 
     def note(self, error: BaseException) -> None:
         """Take note of an error of the driver."""
+
+    def stop(self) -> None:
+        """End the wait for notifications soon. Does not wait for the database."""
 
     def close(self) -> None: ...
 
@@ -125,13 +129,18 @@ class EventReader:
         if self._wakeup.empty():
             self._wakeup.put(None)
 
-    def close(self) -> None:
-        """Stop the thread and close the connection. Blocks."""
+    def close(self, until: float | None = None) -> bool:
+        """Stop the thread and close the connection. Blocks.
+
+        Return False if the thread has not ended at `until`, an instant of `monotonic`. Its connection then stays open.
+        """
         self._ended.set()
         self._wakeup.put(None)
-        if self._thread.ident is not None:
-            self._thread.join()
-        self._session.close()
+        self._session.stop()
+        has_ended = join(self._thread, until)
+        if has_ended:
+            self._session.close()
+        return has_ended
 
     def _run(self) -> None:
         try:

@@ -26,6 +26,7 @@ from project_manager.store import chain, events, meta
 from project_manager.store.chain import Head
 from project_manager.store.database_clock import ClockMark, DatabaseClock
 from project_manager.store.events import WrittenEvents
+from project_manager.store.joining import join
 from project_manager.store.transaction import BatchState, Tx
 from project_manager.store.write_connection import Recovery, WriteConnection
 from project_manager.store.write_jobs import Job, JobRunner, Result, Work, internal_error
@@ -152,15 +153,21 @@ class Writer:
         """Shorten the wait for a database lock of another process from now on, because this process is stopping."""
         self._session.shorten_timeout()
 
-    def close(self) -> None:
-        """Finish the queued jobs, and close the connection. Blocks. Call it only once."""
+    def close(self, until: float | None = None) -> bool:
+        """Finish the queued jobs, and close the connection. Blocks. Call it only once.
+
+        Return False if the thread has not ended at `until`, an instant of `monotonic`. Its connection then stays open.
+        """
         self._closing = True
         self._queue.put(None)
-        if self._thread.ident is not None:
-            self._thread.join()
+        has_ended = join(self._thread, until)
         self._ended = True
         self._reject_remaining()
-        self._session.close()
+        if has_ended:
+            self._session.close()
+        else:
+            self._queue.put(None)  # the first one may have been taken with the jobs
+        return has_ended
 
     def _reject_remaining(self) -> None:
         """Fail the jobs queued after the shutdown. The closing thread and the event loop may run it concurrently."""

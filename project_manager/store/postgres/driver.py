@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from itertools import count
 from typing import Any
 
@@ -229,6 +229,16 @@ class Connection:
         if done != "COMMIT":  # the server answers the COMMIT of an aborted transaction with ROLLBACK
             raise psycopg.errors.InFailedSqlTransaction("the transaction was rolled back")
         return self._warning != NOT_REPLICATED
+
+    @contextmanager
+    def last_write(self, seconds: float) -> Iterator[None]:
+        """Limit the statements in the body to this time each. A standby need not confirm what they write.
+
+        A standby that is away would keep a write for ever, also that of a notification.
+        """
+        with self._dbapi.limited(seconds):
+            self.run_script("SET synchronous_commit = 'local'")
+            yield
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
         """Return the first row of a query, or None."""

@@ -68,8 +68,11 @@ class PostgresTailSession:
     def note(self, error: BaseException) -> None:
         """Do nothing: only the files of SQLite report damage to this process."""
 
-    def close(self) -> None:
+    def stop(self) -> None:
         self._ended.set()
+
+    def close(self) -> None:
+        self.stop()
         if self._listener is not None:
             self._wake_listener()
             # While the server is away, the thread tries to connect for a while longer, and ends then.
@@ -82,7 +85,7 @@ class PostgresTailSession:
 
     def _wake_listener(self) -> None:
         """End the wait of the listener, unless the connection is lost. It then ends after LISTEN_SECONDS."""
-        with suppress(driver.DIALECT.driver_error):
+        with suppress(driver.DIALECT.driver_error), self.connection.last_write(JOIN_SECONDS):
             self.connection.run_script(f"NOTIFY {self._channel}")
 
     def _listen(self, on_commit: Callable[[], None]) -> None:

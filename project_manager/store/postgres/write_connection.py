@@ -22,6 +22,8 @@ from project_manager.store.write_connection import Recovery
 log = logging.getLogger(__name__)
 
 STALE_MARKS_MS = 24 * 3_600_000
+CLOSE_SECONDS = 0.5
+"""Time for the deletion of the mark at the end."""
 
 # The clock is read outside the subquery, and so after the lock is held.
 _LOCK = (
@@ -151,7 +153,8 @@ class PostgresWriteConnection:
     def close(self) -> None:
         try:
             if not self.connection.is_lost:
-                self.connection.execute(_DELETE_MARKS, (self._writer, self._now - STALE_MARKS_MS))
+                with self.connection.last_write(CLOSE_SECONDS):
+                    self.connection.execute(_DELETE_MARKS, (self._writer, self._now - STALE_MARKS_MS))
         except driver.DIALECT.driver_error as error:  # another process deletes the mark later
             log.info("cannot delete the mark of this process: %s", error, extra={"action": "mark_left"})
         self.connection.close()

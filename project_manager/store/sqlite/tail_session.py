@@ -35,5 +35,8 @@ class SqliteTailSession:
     def note(self, error: BaseException) -> None:
         self._watch.note(error)
 
+    def stop(self) -> None:
+        """Do nothing: SQLite does not notify."""
+
     def close(self) -> None:
         self.connection.close()
