@@ -8,6 +8,7 @@ from project_manager.domain.paths import overlaps, parse_glob
 from project_manager.domain.readiness import Withheld
 from project_manager.store import history_check
 from project_manager.store.transaction import Tx
+from tests.integration.work_invariants import check_work
 from tests.operations_client import OperationsClient
 from tests.stored_rows import Address, Row, address_of, rows, snapshot
 
@@ -36,6 +37,7 @@ def _check_database(address: Address, now: int, max_attempts: int) -> None:
         check_ended_leases(rows(tx, "SELECT * FROM ended_leases"), tasks)
         events = rows(tx, "SELECT * FROM events ORDER BY seq")
         check_events(events, tasks)
+        check_work(tx, tasks, events)
         check_compact_rows(tx, events, tasks, max_attempts=max_attempts)
         if isinstance(address, Path):  # a server has no connection that may violate them
             assert rows(tx, "PRAGMA foreign_key_check") == []
