@@ -1,6 +1,7 @@
 """Agents that work through a project, each over one interface, and reconnect when a server dies."""
 
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,12 +25,24 @@ LOST = (OSError, httpx.HTTPError, httpx2.HTTPError, MCPError, ExceptionGroup, an
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
 Interface = Callable[[], AbstractAsyncContextManager[Call]]
+Steps = Generator[tuple[str, dict[str, Any]], Any, None]
+"""Calls of an agent: a name and the arguments. Each gets its answer."""
 
+SUBMITS, ASKS = 3, 2
+"""Rests of the ids of tasks divided by 4: of those that agents submit, and of those that they ask about."""
+
+READ = "get_task_details"
 ROUTES = {
     "claim_next_task": ("POST", "/api/tasks/claim"),
     "add_task_log": ("POST", "/api/tasks/{task_id}/log"),
     "update_task_status": ("POST", "/api/tasks/{task_id}/status"),
     "release_task_lock": ("DELETE", "/api/tasks/{task_id}/lock"),
+    "send_message": ("POST", "/api/messages"),
+    READ: ("GET", "/api/tasks/{task_id}/details"),
+    "review_task": ("POST", "/api/tasks/{task_id}/reviews"),
+    "ask": ("POST", "/api/tasks/{task_id}/questions"),
+    "answer_question": ("POST", "/api/tasks/{task_id}/questions/{question_id}/answer"),
+    "start_pause": ("POST", "/api/pauses"),
 }
 
 
@@ -44,7 +57,8 @@ def rest(service: Service) -> Interface:
 
             async def call(name: str, **arguments: Any) -> dict[str, Any]:
                 method, path = ROUTES[name]
-                answer = await http.request(method, path.format(**arguments), json=arguments)
+                body = None if name == READ else arguments
+                answer = await http.request(method, path.format(**arguments), json=body)
                 if answer.status_code in (502, 503):
                     raise ConnectionError(answer.text)
                 if not answer.is_success:
@@ -117,12 +131,16 @@ class Barrier:
 
 @dataclass
 class Ledger:
-    """The record of all observations of the agents of a test."""
+    """The record of all observations of the agents of a test.
+
+    `written` is the number of acknowledged writes by the type of their event.
+    """
 
     tasks: int
     agents: int
     leases: list[ObservedLease] = field(default_factory=list)
     finished: list[int] = field(default_factory=list)
+    written: Counter[str] = field(default_factory=Counter)
     lost: int = 0
     one_more: anyio.Event = field(default_factory=anyio.Event)
 
@@ -148,11 +166,13 @@ class Ledger:
 class Agent:
     """A client that claims, reports and finishes tasks until all are finished.
 
-    It releases every third task once.
+    It releases every third task once. It submits some tasks, which another agent id reviews, and sends a message about
+    others. Over REST, it also asks a question, which another agent id answers, and pauses a task that it holds.
     """
 
-    def __init__(self, name: str, interface: Interface, ledger: Ledger) -> None:
+    def __init__(self, name: str, interface: Interface, ledger: Ledger, *, is_rest: bool) -> None:
         self.name = name
+        self._is_rest = is_rest
         self._interface = interface
         self._ledger = ledger
         self._steps = self._work()
@@ -174,14 +194,15 @@ class Agent:
         while not self._ledger.complete:
             if self._pending is None:
                 name, arguments = self._steps.send(self._answer)
-                self._pending = name, {**arguments, "agent_id": self.name, "request_id": secrets.token_hex(8)}
+                key = {} if name == READ else {"request_id": secrets.token_hex(8)}
+                self._pending = name, {"agent_id": self.name, **arguments, **key}
             name, arguments = self._pending
             self._answer = await call(name, **arguments)
             self._pending = None
             if self._answer.get("task") is not None and name == "claim_next_task":
                 await self._ledger.all_have_claimed.wait(self.name)
 
-    def _work(self) -> Generator[tuple[str, dict[str, Any]], Any, None]:
+    def _work(self) -> Steps:
         while True:
             claimed = yield "claim_next_task", {"wait_seconds": WAIT}
             if claimed.get("task") is None:
@@ -196,6 +217,40 @@ class Agent:
             self._ledger.leases.append(lease)
             if again:
                 yield "release_task_lock", {**held, "handoff": "somebody else finishes it"}
+            elif task_id % 4 == SUBMITS:
+                yield from self._submit(held)
+            elif task_id % 4 == ASKS and self._is_rest and not claimed.get("answer"):
+                yield from self._ask(held)
             else:
+                yield from self._tell_and_pause(held)
                 yield "update_task_status", {**held, "status": "DONE"}
                 self._ledger.finish(task_id)
+
+    def _submit(self, held: dict[str, Any]) -> Steps:
+        """Submit the task, and review it as another agent. Some tasks return to this agent once."""
+        yield "update_task_status", {**held, "status": "REVIEW", "summary": "see the log"}
+        self._ledger.written["task.submitted"] += 1
+        submission = (yield READ, {"task_id": held["task_id"]})["submission"]
+        is_approved = submission["round"] > 1 or held["task_id"] % 8 == SUBMITS
+        verdict = {"verdict": "approved" if is_approved else "changes_requested", "body": "read"}
+        review = {"task_id": held["task_id"], "digest": submission["digest"], "agent_id": f"{self.name}-reviewer"}
+        yield "review_task", {**review, **verdict}
+        self._ledger.written["task.reviewed"] += 1
+        if is_approved:
+            self._ledger.finish(held["task_id"])
+
+    def _ask(self, held: dict[str, Any]) -> Steps:
+        """Ask a question, and answer it as another agent. The task returns to this agent."""
+        asked = yield "ask", {**held, "text": "which colour?"}
+        self._ledger.written["task.question_asked"] += 1
+        question = {"task_id": held["task_id"], "question_id": asked["question"]["id"]}
+        yield "answer_question", {**question, "text": "green", "agent_id": f"{self.name}-lead"}
+        self._ledger.written["task.question_answered"] += 1
+
+    def _tell_and_pause(self, held: dict[str, Any]) -> Steps:
+        """Write to another agent, and pause the held task, which no other agent could claim now."""
+        yield "send_message", {"to_agent": f"{self.name}-lead", "body": f"task {held['task_id']} is nearly done"}
+        self._ledger.written["message.sent"] += 1
+        if self._is_rest:
+            yield "start_pause", {"scope": "task", "id": str(held["task_id"]), "reason": "it is nearly done"}
+            self._ledger.written["pause.started"] += 1

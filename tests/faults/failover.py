@@ -3,7 +3,7 @@
 import contextlib
 import random
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 from project_manager.store import history_check
 from project_manager.store.postgres.hosts import SCHEMA
 from tests.e2e.service import CHECKOUT, COMMAND, Service, environment
-from tests.faults.failover_clients import Agent, EventKey, Follower, Lease, Record
+from tests.faults.failover_clients import Agent, EventKey, Follower, Lease, Record, Text
 from tests.faults.failover_faults import Planted
 from tests.postgres_cluster import DATABASE, PostgresCluster
 from tests.stored_rows import snapshot
@@ -41,6 +41,14 @@ _LEASES = f"""
 SELECT task_id, fence, agent_id FROM {SCHEMA}.ended_leases
 UNION ALL SELECT id, fence, lock_holder FROM {SCHEMA}.tasks WHERE lock_holder IS NOT NULL
 """
+_TEXTS = f"""
+SELECT 'submission', summary FROM {SCHEMA}.submissions
+UNION ALL SELECT 'review', body FROM {SCHEMA}.submissions WHERE verdict IS NOT NULL
+UNION ALL SELECT 'question', text FROM {SCHEMA}.questions
+UNION ALL SELECT 'answer', answer FROM {SCHEMA}.questions WHERE state = 'answered'
+UNION ALL SELECT 'message', body FROM {SCHEMA}.messages
+UNION ALL SELECT 'pause', reason FROM {SCHEMA}.pauses
+"""
 _EVENTS = f"SELECT seq, type, task_id FROM {SCHEMA}.events ORDER BY seq"
 _EPOCH = f"SELECT epoch FROM {SCHEMA}.meta"
 _FINGERPRINT = f"""
@@ -62,6 +70,7 @@ class Stored:
     created: dict[str, int]
     finished: set[str]
     claims: dict[Lease, str]
+    texts: set[Text]
     events: list[EventKey]
     epoch: str
 
@@ -72,6 +81,7 @@ def read_stored(cluster: PostgresCluster) -> Stored:
         created={name: number for name, number, _ in tasks},
         finished={name for name, _, status in tasks if status == "DONE"},
         claims={(task, fence): agent for task, fence, agent in cluster.read(_LEASES)},
+        texts={(kind, text) for kind, text in cluster.read(_TEXTS)},
         events=[(seq, kind, task) for seq, kind, task in cluster.read(_EVENTS)],
         epoch=cluster.read(_EPOCH)[0][0],
     )
@@ -191,7 +201,7 @@ class Trial:
         self.problems.extend(f"lost: {write}" for write in kept.missing_in(stored).writes())
         self._check_events(stored, seen)
         self.problems.extend(await _thread(self._differences))
-        self.record.forget(lost.created, lost.finished, lost.claims)
+        self.record.forget(lost.created, lost.finished, lost.claims, lost.texts)
         return len(lost.writes())
 
     def _differences(self) -> tuple[str, ...]:
@@ -239,11 +249,13 @@ class Trial:
         """Compare all writes with the database, in both directions, and its history with its tables."""
         await self._check(Acknowledged.copy(self.record))
         stored, record = await _thread(read_stored, self.cluster), self.record
-        for name, found, expected in (
+        compared: tuple[tuple[str, Collection[Any], Collection[Any]], ...] = (
             ("tasks", stored.created, record.created),
             ("finished tasks", stored.finished, set(record.finished)),
             ("leases", stored.claims, record.claims),
-        ):
+            ("texts", stored.texts, record.texts),
+        )
+        for name, found, expected in compared:
             if found != expected:
                 self.problems.append(f"{name}: {set(found) ^ set(expected)} differ from the acknowledged ones")
         with anyio.move_on_after(PROGRESS_SECONDS) as waiting:
@@ -268,16 +280,18 @@ class Acknowledged:
     created: dict[str, int]
     finished: dict[str, int]
     claims: dict[Lease, str]
+    texts: set[Text]
 
     @classmethod
     def copy(cls, record: Record) -> "Acknowledged":
-        return cls(dict(record.created), dict(record.finished), dict(record.claims))
+        return cls(dict(record.created), dict(record.finished), dict(record.claims), set(record.texts))
 
     def missing_in(self, stored: Stored) -> "Acknowledged":
         return Acknowledged(
             _missing(self.created, stored.created),
             {name: fence for name, fence in self.finished.items() if name not in stored.finished},
             _missing(self.claims, stored.claims),
+            self.texts - stored.texts,
         )
 
     def writes(self) -> list[str]:
@@ -285,6 +299,7 @@ class Acknowledged:
             *(f"created {name!r} with id {number}" for name, number in self.created.items()),
             *(f"finished {name!r}" for name in self.finished),
             *(f"fence {fence} of task {task} for {agent}" for (task, fence), agent in self.claims.items()),
+            *(f"{kind} {text!r}" for kind, text in sorted(self.texts)),
         ]
 
 

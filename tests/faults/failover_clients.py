@@ -21,11 +21,15 @@ RECONNECT_SECONDS = 0.1
 MOST_SECONDS = 60.0
 """Bound on the wait for a response, longer than the service waits for a server."""
 TTL_SECONDS = 3600
+RELEASED, SUBMITTED, ASKED, STEERED = 6, 6, 7, 8
+"""Of 18 tasks, those below the first number are released, and one each is submitted, asked about, and paused."""
 GONE = (404, 409, 412)
 """Statuses of a request about a task that a failover has lost or has taken back to an earlier state."""
 
 Lease = tuple[int, int]
 """Task id and fence."""
+Text = tuple[str, str]
+"""Kind of a write, and its text."""
 EventKey = tuple[int, str, int | None]
 """Number, type and task id of an event."""
 
@@ -34,13 +38,15 @@ EventKey = tuple[int, str, int | None]
 class Record:
     """Acknowledged writes of all agents: ids of created tasks by name, agents by lease, and fences of finished tasks.
 
-    Tasks have unique names, because the id of a lost task may be used for another one. `issued` has all leases, also
-    those that a failover has lost.
+    Tasks have unique names, because the id of a lost task may be used for another one. `texts` has the kind and the
+    unique text of each submission, verdict, question, answer, message and pause. `issued` has all leases, also those
+    that a failover has lost.
     """
 
     created: dict[str, int] = field(default_factory=dict)
     claims: dict[Lease, str] = field(default_factory=dict)
     finished: dict[str, int] = field(default_factory=dict)
+    texts: set[Text] = field(default_factory=set)
     issued: set[Lease] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     acknowledged: int = 0
@@ -82,8 +88,11 @@ class Record:
         self.issued.add(lease)
         self.claims[lease] = agent
 
-    def forget(self, created: Iterable[str], finished: Mapping[str, int], claims: Iterable[Lease]) -> None:
+    def forget(
+        self, created: Iterable[str], finished: Mapping[str, int], claims: Iterable[Lease], texts: Iterable[Text]
+    ) -> None:
         """Remove writes that a failover has lost. Another lease may have finished such a task meanwhile."""
+        self.texts.difference_update(texts)
         for name in created:
             del self.created[name]
         for lease in claims:
@@ -100,7 +109,11 @@ class Record:
 
 
 class Agent:
-    """An agent that creates a task, claims any task, and finishes it, again and again. It releases some tasks first."""
+    """An agent that creates a task, claims any task, and finishes it, again and again. It releases some tasks first.
+
+    It submits other tasks, which a second agent id reviews, or asks a question, which that one answers, or writes to
+    that one and pauses the task.
+    """
 
     def __init__(self, name: str, record: Record, chance: random.Random, *, is_synchronous: bool) -> None:
         self.name = name
@@ -127,10 +140,64 @@ class Agent:
         task, fence = claimed["task"], claimed["lock"]["fence"]
         self._record.claim((task["id"], fence), self.name, began)
         path, held = f"/api/tasks/{task['id']}", {"fence": fence}
-        if self._chance.randrange(3) == 0:
+        choice = self._chance.randrange(18)
+        if choice < RELEASED:
             await self._send(http, "DELETE", f"{path}/lock", held)
-        elif await self._send(http, "POST", f"{path}/status", {**held, "status": "DONE"}) is not None:
+            return
+        if choice == SUBMITTED:
+            is_done = await self._submit(http, path, held)
+        elif choice == ASKED:
+            is_done = await self._ask(http, path, held)
+        else:
+            if choice == STEERED:
+                await self._steer_and_pause(http, task["id"])
+            is_done = await self._send(http, "POST", f"{path}/status", {**held, "status": "DONE"}) is not None
+        if is_done:
             self._record.finished[task["name"]] = fence
+
+    async def _submit(self, http: httpx.AsyncClient, path: str, held: dict[str, Any]) -> bool:
+        """Submit the task, and review it as another agent. Return whether it is DONE."""
+        summary = self._unique_text()
+        submitted = await self._send(http, "POST", f"{path}/status", {**held, "status": "REVIEW", "summary": summary})
+        if submitted is None:
+            return False
+        self._record.texts.add(("submission", summary))
+        verdict = self._chance.choice(("approved", "changes_requested"))
+        body = {"digest": submitted["submission"]["digest"], "verdict": verdict, "body": self._unique_text()}
+        reviewed = await self._send(http, "POST", f"{path}/reviews", {**body, "agent_id": self._other})
+        if reviewed is None:
+            return False
+        self._record.texts.add(("review", body["body"]))
+        return verdict == "approved"
+
+    async def _ask(self, http: httpx.AsyncClient, path: str, held: dict[str, Any]) -> bool:
+        """Ask a question, and answer it as another agent. Return False: the task waits for its asker."""
+        body = {"text": self._unique_text()}
+        asked = await self._send(http, "POST", f"{path}/questions", {**held, **body})
+        if asked is None:
+            return False
+        self._record.texts.add(("question", body["text"]))
+        answer = {"text": self._unique_text(), "agent_id": self._other}
+        if await self._send(http, "POST", f"{path}/questions/{asked['question']['id']}/answer", answer) is not None:
+            self._record.texts.add(("answer", answer["text"]))
+        return False
+
+    async def _steer_and_pause(self, http: httpx.AsyncClient, task_id: int) -> None:
+        """Write to another agent, and pause the task, which no agent could claim now."""
+        message = {"to_agent": self._other, "kind": "steer", "body": self._unique_text()}
+        if await self._send(http, "POST", "/api/messages", message) is not None:
+            self._record.texts.add(("message", message["body"]))
+        pause = {"scope": "task", "id": str(task_id), "reason": self._unique_text()}
+        paused = await self._send(http, "POST", "/api/pauses", pause)
+        if paused is not None and paused["reason"] == pause["reason"]:
+            self._record.texts.add(("pause", pause["reason"]))
+
+    @property
+    def _other(self) -> str:
+        return f"{self.name}-lead"
+
+    def _unique_text(self) -> str:
+        return f"{self._chance.getrandbits(64):x}"
 
     async def _send(
         self, http: httpx.AsyncClient, method: str, path: str, body: dict[str, Any]

@@ -1,5 +1,6 @@
 """One project, many agents at once over every interface, and servers that are killed meanwhile."""
 
+import time
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -13,10 +14,21 @@ from tests.e2e.conftest import Start
 from tests.e2e.service import Service
 from tests.faults import history
 from tests.faults.agents import Agent, Interface, Ledger, over_http, over_sse, over_stdio, rest
+from tests.integration import invariants
+from tests.stored_rows import Address
 
 LAYERS, WIDTH = 3, 12
 AGENTS, KILLS = 8, 4
-WHOLE_RUN = 120
+WHOLE_RUN = 180
+MAX_ATTEMPTS = 5
+KINDS = (
+    "task.submitted",
+    "task.reviewed",
+    "task.question_asked",
+    "task.question_answered",
+    "message.sent",
+    "pause.started",
+)
 
 
 @pytest.fixture
@@ -49,7 +61,7 @@ def interfaces(service: Service) -> dict[str, Interface]:
 
 @pytest.mark.parametrize("kill", [False, True], ids=["undisturbed", "killed"])
 async def test_agents_on_every_interface_never_share_a_task_and_finish_each_once(
-    start_service: Start, kill: bool
+    start_service: Start, database: Address, kill: bool
 ) -> None:
     service = start_service()
     with service.http() as http:
@@ -59,20 +71,20 @@ async def test_agents_on_every_interface_never_share_a_task_and_finish_each_once
     with anyio.fail_after(WHOLE_RUN):
         async with anyio.create_task_group() as tasks:
             for name, interface in agents.items():
-                tasks.start_soon(Agent(name, interface, ledger).run)
+                tasks.start_soon(Agent(name, interface, ledger, is_rest=name.startswith("rest")).run)
             if kill:
                 await ledger.until(ledger.tasks // 3)
                 await anyio.to_thread.run_sync(kill_and_start_again, service)
     if kill:
         assert ledger.lost
     with service.http() as http:
-        judge(ledger, history.all_events(http), http)
+        judge(ledger, history.all_events(http), http, database)
     assert {lease.agent.split("-")[0] for lease in ledger.leases} == {"rest", "http", "sse", "stdio"}, (
         "each had its share"
     )
 
 
-async def test_a_server_that_is_killed_again_and_again_loses_nothing(start_service: Start) -> None:
+async def test_a_server_that_is_killed_again_and_again_loses_nothing(start_service: Start, database: Address) -> None:
     service = start_service()
     with service.http() as http:
         plan(http)
@@ -80,13 +92,14 @@ async def test_a_server_that_is_killed_again_and_again_loses_nothing(start_servi
     with anyio.fail_after(WHOLE_RUN):
         async with anyio.create_task_group() as tasks:
             for number in range(AGENTS):
-                tasks.start_soon(Agent(f"rest-{number}", rest(service), ledger).run)
+                tasks.start_soon(Agent(f"rest-{number}", rest(service), ledger, is_rest=True).run)
             for share in range(1, KILLS + 1):
                 await ledger.until(share * LAYERS * WIDTH // (KILLS + 1))
                 await anyio.to_thread.run_sync(kill_server, service)
     assert ledger.lost >= KILLS
+    assert all(ledger.written[kind] for kind in KINDS), "each kind of work was done"
     with service.http() as http:
-        judge(ledger, history.all_events(http), http)
+        judge(ledger, history.all_events(http), http, database)
 
 
 def kill_server(service: Service) -> None:
@@ -101,7 +114,7 @@ def kill_and_start_again(service: Service) -> None:
     kill_server(service)
 
 
-def judge(ledger: Ledger, events: list[dict[str, Any]], http: httpx.Client) -> None:
+def judge(ledger: Ledger, events: list[dict[str, Any]], http: httpx.Client, database: Address) -> None:
     assert ledger.complete, f"only {len(ledger.finished)} were finished in {WHOLE_RUN} s"
     history.check_numbers(events)
     leases = history.check_one_holder(events)
@@ -114,6 +127,9 @@ def judge(ledger: Ledger, events: list[dict[str, Any]], http: httpx.Client) -> N
         event["author"] for event in events if event["type"] == "task.logged" and event["kind"] == "progress"
     )
     assert reports == Counter(lease.agent for lease in ledger.leases)
+    types = Counter(event["type"] for event in events)
+    assert {kind: types[kind] for kind in KINDS} == {kind: ledger.written[kind] for kind in KINDS}
     board = http.get("/api/tasks", params={"limit": 500}).json()["items"]
     assert {task["status"] for task in board} == {"DONE"}
     assert {task["lock"] for task in board} == {None}
+    invariants.check_database(database, now=time.time_ns() // 1_000_000, max_attempts=MAX_ATTEMPTS)

@@ -6,20 +6,29 @@ them after a cut. All synced data is there. Of the rest nothing or any part is t
 
 import random
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anyio
+import httpx
 
 from tests.e2e.conftest import Start
 from tests.e2e.service import Service
 from tests.faults.shim import DATABASE, LOG, SYNC, WRITE, Change, Shim
+from tests.integration.invariants import check_database
 
 AGENTS, ROUNDS, TASKS = 8, 25, 150
 CUTS = 80
 SECTOR = 512
+SUBMITS, ASKS = 6, 12
+"""Turns of each agent in which it submits its task, and asks about it."""
+CHECKED_WHOLE = 20
+"""Every such cut is checked for all invariants of the database."""
+MAX_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,23 @@ class Answered:
     task_id: int
     fence: int
     finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Another write with a response at a journal length of `at` bytes: a query for its row, and its parameters."""
+
+    at: int
+    query: str
+    parameters: tuple[Any, ...]
+
+
+SUBMITTED = "SELECT id FROM submissions WHERE digest = ?"
+REVIEWED = "SELECT id FROM submissions WHERE digest = ? AND verdict = 'changes_requested'"
+ASKED = "SELECT id FROM questions WHERE id = ? AND text = ?"
+ANSWERED = "SELECT id FROM questions WHERE id = ? AND answer = ?"
+SENT = "SELECT id FROM messages WHERE id = ? AND body = ?"
+PAUSED = "SELECT id FROM pauses WHERE id = ? AND agent_id = ?"
 
 
 @dataclass
@@ -79,18 +105,26 @@ async def test_nothing_answered_is_lost_and_no_number_repeats(
     assert service.stop() == 0
     before = bytearray(service.database.read_bytes())
     service.start(**shim.variables(service.database, journal=True))
-    answered, seen = await work(service, shim)
+    work = Work(service, shim)
+    await work.run()
     service.kill()
     changes = list(shim.changes())
     written_back = [change for change in changes if change.kind == WRITE and change.file == DATABASE]
     assert written_back, "the log was written back into the database at least once"
-    assert len(answered) > AGENTS * ROUNDS
-    for number, (position, files) in enumerate(cuts(before, changes, [answer.at for answer in answered])):
+    assert len(work.answered) > AGENTS * ROUNDS
+    responses = [*(each.at for each in work.answered), *(write.at for write in work.kept)]
+    for number, (position, files) in enumerate(cuts(before, changes, responses)):
         path = tmp_path / f"cut-{number}.db"
         path.write_bytes(files[DATABASE])
         path.with_name(f"{path.name}-wal").write_bytes(files[LOG])
         with closing(sqlite3.connect(path)) as database:
-            check(database, [answer for answer in answered if answer.at <= position], max_seen(seen, position))
+            check(
+                database, [answer for answer in work.answered if answer.at <= position], max_seen(work.seen, position)
+            )
+            for write in work.kept:
+                assert write.at > position or database.execute(write.query, write.parameters).fetchall(), write
+        if number % CHECKED_WHOLE == 0:
+            check_database(path, now=time.time_ns() // 1_000_000, max_attempts=MAX_ATTEMPTS)
 
 
 def cuts(before: bytearray, changes: list[Change], at: list[int]) -> Iterator[tuple[int, dict[int, bytearray]]]:
@@ -104,41 +138,78 @@ def cuts(before: bytearray, changes: list[Change], at: list[int]) -> Iterator[tu
         disk.take(change)
 
 
-async def work(service: Service, shim: Shim) -> tuple[list[Answered], list[tuple[int, int]]]:
-    """Let agents claim, finish and release while a subscriber follows. Return responses and seen events with their
-    times.
-    """
-    answered: list[Answered] = []
-    seen: list[tuple[int, int]] = []
+@dataclass
+class Work:
+    """Agents that claim, finish, release, submit and ask while a subscriber follows. `seen` has (time, last event).
 
-    async def agent(name: str) -> None:
-        async with service.client() as http:
+    Each time is a length of the journal in bytes.
+    """
+
+    service: Service
+    shim: Shim
+    answered: list[Answered] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+    seen: list[tuple[int, int]] = field(default_factory=list)
+
+    async def run(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch)
+            async with anyio.create_task_group() as agents:
+                for number in range(AGENTS):
+                    agents.start_soon(self._agent, f"agent-{number}")
+            tasks.cancel_scope.cancel()
+
+    async def _agent(self, name: str) -> None:
+        async with self.service.client() as http:
             for turn in range(ROUNDS):
-                lock = (await http.post("/api/tasks/claim", json={"agent_id": name})).raise_for_status().json()["lock"]
-                answered.append(Answered(shim.written, lock["task_id"], lock["fence"], False))
+                lock = (await self._send(http, "/api/tasks/claim", {"agent_id": name}))["lock"]
+                self.answered.append(Answered(self.shim.written, lock["task_id"], lock["fence"], False))
                 held = {"agent_id": name, "fence": lock["fence"]}
                 path = f"/api/tasks/{lock['task_id']}"
-                if turn % 2:
+                if turn == SUBMITS:
+                    await self._submit(http, path, held)
+                elif turn == ASKS:
+                    await self._ask(http, path, held)
+                elif turn % 2:
                     (await http.request("DELETE", f"{path}/lock", json=held)).raise_for_status()
                 else:
-                    (await http.post(f"{path}/status", json={**held, "status": "DONE"})).raise_for_status()
-                    answered.append(Answered(shim.written, lock["task_id"], lock["fence"], True))
+                    await self._send(http, f"{path}/status", {**held, "status": "DONE"})
+                    self.answered.append(Answered(self.shim.written, lock["task_id"], lock["fence"], True))
 
-    async def watch() -> None:
-        async with service.client() as http:
+    async def _submit(self, http: httpx.AsyncClient, path: str, held: dict[str, Any]) -> None:
+        """Submit the task, let another agent request changes, and pause that one."""
+        submitted = await self._send(http, f"{path}/status", {**held, "status": "REVIEW", "summary": "painted"})
+        digest, other = submitted["submission"]["digest"], f"{held['agent_id']}-reviewer"
+        self._keep(SUBMITTED, digest)
+        verdict = {"digest": digest, "verdict": "changes_requested", "body": "Two boards are bare."}
+        await self._send(http, f"{path}/reviews", {**verdict, "agent_id": other})
+        self._keep(REVIEWED, digest)
+        pause = await self._send(http, "/api/pauses", {"scope": "agent", "id": other, "reason": "it rains"})
+        self._keep(PAUSED, pause["id"], other)
+
+    async def _ask(self, http: httpx.AsyncClient, path: str, held: dict[str, Any]) -> None:
+        """Ask a question, which a person answers, and write to the agent."""
+        question = (await self._send(http, f"{path}/questions", {**held, "text": "which colour?"}))["question"]
+        self._keep(ASKED, question["id"], "which colour?")
+        await self._send(http, f"{path}/questions/{question['id']}/answer", {"text": "green"})
+        self._keep(ANSWERED, question["id"], "green")
+        sent = await self._send(http, "/api/messages", {"to_agent": held["agent_id"], "body": "see the answer"})
+        self._keep(SENT, sent["id"], "see the answer")
+
+    async def _watch(self) -> None:
+        async with self.service.client() as http:
             since = 0
             while True:
                 page = (await http.get("/api/events", params={"since": since, "limit": 500, "wait_seconds": 1})).json()
                 since = page["last_seq"]
-                seen.append((shim.written, since))
+                self.seen.append((self.shim.written, since))
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch)
-        async with anyio.create_task_group() as agents:
-            for number in range(AGENTS):
-                agents.start_soon(agent, f"agent-{number}")
-        tasks.cancel_scope.cancel()
-    return answered, seen
+    async def _send(self, http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = (await http.post(path, json=body)).raise_for_status().json()
+        return found
+
+    def _keep(self, query: str, *parameters: object) -> None:
+        self.kept.append(Kept(self.shim.written, query, parameters))
 
 
 def max_seen(seen: list[tuple[int, int]], position: int) -> int:
