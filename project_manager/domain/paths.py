@@ -257,8 +257,8 @@ class GlobIndex:
         return [other.text for other in candidates if overlaps(glob, other)]
 
 
-class GlobSurvey:
-    """The globs of a project before a transaction, and the overlaps of the new globs that the transaction adds.
+class GlobComparison:
+    """A comparison of the globs of a project, before a transaction, with the new globs that the transaction adds.
 
     `newest` is the highest id of the `present` globs. `overlapping` has the overlapping globs for each new one of
     `wanted`. An overlap of two new globs is listed once.
@@ -271,7 +271,7 @@ class GlobSurvey:
         self.new = [glob for glob in wanted if glob not in known]
         self.overlapping: dict[str, list[str]] = {}
 
-    def compare(self) -> "GlobSurvey":
+    def compare(self) -> "GlobComparison":
         """Compare the new globs with all others. It can take seconds, so no transaction is open meanwhile."""
         if len(self.present) + len(self.new) > GLOBS_OF_PROJECT:
             return self  # the write will be refused
@@ -282,8 +282,8 @@ class GlobSurvey:
         return self
 
 
-GlobSurveys = Mapping[int | str, GlobSurvey]
-"""Surveys by the id of the project, or by the name of a project that a plan creates."""
+GlobComparisons = Mapping[int | str, GlobComparison]
+"""Comparisons by the id of the project, or by the name of a project that a plan creates."""
 
 
 def quoted(texts: Iterable[Any]) -> str:

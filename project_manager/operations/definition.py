@@ -145,8 +145,9 @@ class Operation:
     A `snapshot` is a large response that is cached until the next commit. It makes the object in which the use case, as
     its third argument, keeps encoded parts for the next response. A `streamed` response has no size limit: its
     use case yields the text in pieces. `prepare(command, request_id)` does work before the transaction, on a worker
-    thread, and the use case gets its result as `prepared`. `survey(command, prepared)` returns a read that finds the
-    globs to compare with those of the command, or None. The use case gets the result as `tx.glob_surveys`.
+    thread, and the use case gets its result as `prepared`. `compare_globs(command, prepared)` returns a read of the
+    globs to compare with those of the command before the transaction, or None. The use case gets the comparisons as
+    `tx.glob_comparisons`.
     """
 
     name: str
@@ -167,7 +168,7 @@ class Operation:
     snapshot: Callable[[], Any] | None = None
     streamed: PlainText | None = None
     prepare: Callable[..., Any] | None = None
-    survey: Callable[..., Any] | None = None
+    compare_globs: Callable[..., Any] | None = None
     body_bytes: int = BODY_BYTES
     while_stopped: bool = False
     delivers_messages: bool = False

@@ -66,7 +66,7 @@ LEASES = (
         schemas.AcquiredView,
         http="PUT /api/tasks/{task_id}/lock",
         acts_as="agent_id",
-        survey=paths.survey_edit,
+        compare_globs=paths.compare_edit,
         tool=Tool(
             "Renew leases",
             IDEMPOTENT,

@@ -23,7 +23,7 @@ PLANS = (
             "Send the plan as text in `document`, or as the body with `Content-Type: application/yaml`.",
         ),
         prepare=apply.read_plan,
-        survey=apply.survey_plan,
+        compare_globs=apply.compare_paths,
         raises=(ImportInProgress,),
         body_bytes=PLAN_BYTES,
     ),

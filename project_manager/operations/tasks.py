@@ -62,7 +62,7 @@ TASKS = (
         schemas.WrittenTaskView,
         http="POST /api/tasks",
         acts_as="agent_id",
-        survey=paths.survey_new,
+        compare_globs=paths.compare_new,
         tool=Tool(
             "Create a task",
             WRITES,
@@ -90,7 +90,7 @@ TASKS = (
         schemas.CreatedTasksView,
         http="POST /api/tasks/bulk",
         acts_as="agent_id",
-        survey=paths.survey_new,
+        compare_globs=paths.compare_new,
         tool=Tool(
             "Create tasks",
             WRITES,
@@ -140,7 +140,7 @@ TASKS = (
         schemas.WrittenTaskView,
         http="PATCH /api/tasks/{task_id}",
         acts_as="agent_id",
-        survey=paths.survey_edit,
+        compare_globs=paths.compare_edit,
         tool=Tool(
             "Edit a task",
             WRITES,

@@ -10,7 +10,7 @@ from project_manager.domain.events.plans import ImportFinished
 from project_manager.domain.events.tasks import TaskCreated
 from project_manager.domain.hints import did_you_mean
 from project_manager.domain.names import suggestion
-from project_manager.domain.paths import GlobSurvey, GlobSurveys
+from project_manager.domain.paths import GlobComparison, GlobComparisons
 from project_manager.domain.policies import CompletedBy, parse_policy
 from project_manager.domain.readiness import Withheld
 from project_manager.domain.statuses import CLOSED, Status
@@ -51,23 +51,23 @@ def read_plan(command: ImportPlan, request_id: str) -> reader.Plan:
     return reader.read(command.document, command.source, lambda line: report("Reading", line, lines))
 
 
-def survey_plan(_command: ImportPlan, prepared: reader.Plan) -> Callable[[Tx], GlobSurveys] | None:
-    """Return the read that surveys the paths of the plan, or None if it has none."""
+def compare_paths(_command: ImportPlan, prepared: reader.Plan) -> paths.ReadComparisons | None:
+    """Return the read that compares the paths of the plan, or None if it has none."""
     globs: dict[str, list[str]] = {}
     for task in prepared.tasks:
         if found := task.values.get("paths"):
             globs.setdefault(task.project, []).extend(found)
-    return partial(_survey_projects, globs=globs) if globs and not prepared.diagnostics else None
+    return partial(_compare_in_projects, globs=globs) if globs and not prepared.diagnostics else None
 
 
-def _survey_projects(tx: Tx, globs: dict[str, list[str]]) -> GlobSurveys:
-    surveys: dict[int | str, GlobSurvey] = {}
+def _compare_in_projects(tx: Tx, globs: dict[str, list[str]]) -> GlobComparisons:
+    comparisons: dict[int | str, GlobComparison] = {}
     for name, wanted in tx.keeping_alive(globs.items()):
         row = resolve.project(tx, name)
-        surveys[name if row is None else row.id] = paths.survey(
+        comparisons[name if row is None else row.id] = paths.compare(
             tx, paths.NEW_PROJECT if row is None else row.id, wanted
         )
-    return surveys
+    return comparisons
 
 
 def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportView:
@@ -306,17 +306,17 @@ class PlanWriter:
             if globs := task.planned.with_defaults()["paths"]:
                 new.setdefault((task.project.id, task.project.name), {})[task.known.task_id] = globs
         for (project_id, name), globs_by_task in new.items():
-            paths.assign(tx, project_id, globs_by_task, new=True, found=self._survey_of(project_id, name))
+            paths.assign(tx, project_id, globs_by_task, new=True, comparison=self._comparison_of(project_id, name))
             path_reservations.park_blocked(tx, globs_by_task)
         for task in tx.keeping_alive(self._changed):
             if "paths" in task.changed:
-                found = self._survey_of(task.project.id, task.project.name)
+                found = self._comparison_of(task.project.id, task.project.name)
                 self._with_changed_paths.append(task.known.task_id)
                 freed += paths.replace(tx, before[task.known.task_id], task.changed["paths"], found)
         return freed
 
-    def _survey_of(self, project_id: int, name: str) -> GlobSurvey | None:
-        return self._tx.glob_surveys.get(project_id) or self._tx.glob_surveys.get(name)
+    def _comparison_of(self, project_id: int, name: str) -> GlobComparison | None:
+        return self._tx.glob_comparisons.get(project_id) or self._tx.glob_comparisons.get(name)
 
     def _link(self) -> None:
         difference = self._difference

@@ -24,7 +24,7 @@ from project_manager.domain.errors import (
     StaleFence,
     Unauthorized,
 )
-from project_manager.domain.paths import GlobSurveys
+from project_manager.domain.paths import GlobComparisons
 from project_manager.domain.service_errors import Internal, ShuttingDown
 from project_manager.observability.logging import bind_context, log_action
 from project_manager.observability.metrics import Metrics
@@ -262,18 +262,21 @@ class Runtime:
             prepare = partial(operation.prepare, call.command, call.caller.request_id)
             prepared = await anyio.to_thread.run_sync(prepare, limiter=self._prepare_limiter)
             use_case = partial(use_case, prepared=prepared)
-        if operation.survey is not None and (read := operation.survey(call.command, prepared)) is not None:
-            surveys = await self._survey(call, read)
-            return await self._executor.write_with_names(call, use_case, surveys)
+        read = None if operation.compare_globs is None else operation.compare_globs(call.command, prepared)
+        if read is not None:
+            comparisons = await self._compare_globs(call, read)
+            return await self._executor.write_with_names(call, use_case, comparisons)
         return await self._executor.write_with_names(call, use_case)
 
-    async def _survey(self, call: Call, read: Callable[[Tx], GlobSurveys]) -> GlobSurveys:
-        """Compare new globs with those of their projects before the transaction, and return the surveys."""
-        surveys: GlobSurveys = await self.database.readers.run("survey_globs", read, call.actor, call.caller.request_id)
-        for found in surveys.values():
+    async def _compare_globs(self, call: Call, read: Callable[[Tx], GlobComparisons]) -> GlobComparisons:
+        """Compare new globs with those of their projects before the transaction, and return the comparisons."""
+        comparisons: GlobComparisons = await self.database.readers.run(
+            "compare_globs", read, call.actor, call.caller.request_id
+        )
+        for found in comparisons.values():
             if len(found.new) != len(found.overlapping):
                 await anyio.to_thread.run_sync(found.compare, limiter=self._prepare_limiter)
-        return surveys
+        return comparisons
 
     async def _until_revoked(self, caller: Caller, wait: Awaitable[OperationResult]) -> OperationResult:
         """Return the result of the wait. Raises Unauthorized when the token is revoked during the wait."""

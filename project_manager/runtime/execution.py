@@ -8,7 +8,7 @@ from typing import Any
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import Conflict, Invalid, NotFound, PreconditionFailed, ProjectManagerError
 from project_manager.domain.messages import DeliveredMessage
-from project_manager.domain.paths import GlobSurveys
+from project_manager.domain.paths import GlobComparisons
 from project_manager.observability.logging import log_action
 from project_manager.runtime import idempotency
 from project_manager.runtime.authentication import IdentityCache
@@ -29,7 +29,7 @@ _REFUSALS = (Conflict, Invalid, NotFound, PreconditionFailed)
 """Errors of a call that the service has understood and refused."""
 
 UseCase = Callable[..., Any]
-_NO_SURVEYS: GlobSurveys = {}
+_NO_COMPARISONS: GlobComparisons = {}
 
 
 class CallExecutor:
@@ -75,7 +75,7 @@ class CallExecutor:
         return found
 
     async def write_with_names(
-        self, call: Call, use_case: UseCase, surveys: GlobSurveys = _NO_SURVEYS
+        self, call: Call, use_case: UseCase, comparisons: GlobComparisons = _NO_COMPARISONS
     ) -> OperationResult:
         """Run a use case that may create a project or an epic by name, once more for each new name.
 
@@ -85,13 +85,17 @@ class CallExecutor:
         compared: frozenset[str] = frozenset()
         while True:
             try:
-                return await self.write(call, use_case, compared, surveys)
+                return await self.write(call, use_case, compared, comparisons)
             except TypoCheckRequired as new:
                 await self._database.readers.run("compare_names", new.check, call.actor, call.caller.request_id)
                 compared |= {new.name}
 
     async def write(
-        self, call: Call, use_case: UseCase, new_names: frozenset[str] = frozenset(), surveys: GlobSurveys = _NO_SURVEYS
+        self,
+        call: Call,
+        use_case: UseCase,
+        new_names: frozenset[str] = frozenset(),
+        comparisons: GlobComparisons = _NO_COMPARISONS,
     ) -> OperationResult:
         """Run a use case of the call on the writer."""
         noted_at: int | None = None
@@ -99,7 +103,7 @@ class CallExecutor:
 
         def work(tx: Tx) -> OperationResult:
             nonlocal noted_at
-            tx.new_names, tx.glob_surveys = new_names, surveys
+            tx.new_names, tx.glob_comparisons = new_names, comparisons
             leases.confirm(tx, call.called_at)
             result = self.write_in(tx, call, use_case)
             noted_at = tx.now if not result.replayed and self._needs_heartbeat(tx) else None

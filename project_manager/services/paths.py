@@ -1,6 +1,6 @@
 """Paths of tasks: store the globs of tasks with the overlaps of new ones.
 
-New globs are compared with the others of their project before the transaction, where possible (`GlobSurvey`).
+New globs are compared with the others of their project before the transaction, where possible (`GlobComparison`).
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -11,7 +11,7 @@ import orjson
 from project_manager.domain.errors import Invalid, LeaseForReview
 from project_manager.domain.limits import GLOBS_OF_PROJECT, PATHS
 from project_manager.domain.names import INBOX
-from project_manager.domain.paths import GlobIndex, GlobSurvey, GlobSurveys, parse_glob
+from project_manager.domain.paths import GlobComparison, GlobComparisons, GlobIndex, parse_glob
 from project_manager.schemas.leases import RenewTaskLock
 from project_manager.schemas.tasks import CreateTask, CreateTasks, UpdateTask
 from project_manager.services import lookup, path_reservations, resolve, transitions
@@ -20,31 +20,33 @@ from project_manager.store import epics, paths, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
 
+ReadComparisons = Callable[[Tx], GlobComparisons]
+"""A read of the globs of projects, which compares new globs with them if they are few."""
 NEW_PROJECT = 0
-"""The key of the survey of a project that does not exist yet."""
+"""The key of the comparison of a project that does not exist yet."""
 
 _COMPARED_BY_READER = 64
 """Number of new globs that a reader compares itself. More are compared on another thread, because it takes longer."""
 
 
-def survey(tx: Tx, project_id: int, globs: Iterable[str]) -> GlobSurvey:
+def compare(tx: Tx, project_id: int, globs: Iterable[str]) -> GlobComparison:
     """Return the globs of the project, to compare new ones with them. Nothing is compared if all are known."""
     wanted = [*dict.fromkeys(globs)]
     if not wanted or len(paths.known(tx, project_id, wanted)) == len(wanted):
-        return GlobSurvey()
+        return GlobComparison()
     rows = paths.newer(tx, project_id)
-    found = GlobSurvey(rows[-1].id if rows else 0, [row.glob for row in rows], wanted)
+    found = GlobComparison(rows[-1].id if rows else 0, [row.glob for row in rows], wanted)
     return found.compare() if len(found.new) <= _COMPARED_BY_READER else found
 
 
-def survey_new(command: CreateTask | CreateTasks, _prepared: object = None) -> Callable[[Tx], GlobSurveys] | None:
-    """Return the read that surveys the paths of new tasks, or None if they have none."""
+def compare_new(command: CreateTask | CreateTasks, _prepared: object = None) -> ReadComparisons | None:
+    """Return the read that compares the paths of new tasks, or None if they have none."""
     new = command.tasks if isinstance(command, CreateTasks) else [command]
     globs = [glob for task in new for glob in task.paths]
-    return partial(_survey_project_of, command=command, globs=globs) if globs else None
+    return partial(_compare_in_project, command=command, globs=globs) if globs else None
 
 
-def _survey_project_of(tx: Tx, command: CreateTask | CreateTasks, globs: list[str]) -> GlobSurveys:
+def _compare_in_project(tx: Tx, command: CreateTask | CreateTasks, globs: list[str]) -> GlobComparisons:
     project_id = command.project_id
     if project_id is None and command.project_name is None and command.epic_id is not None:
         epic = epics.get(tx, command.epic_id)
@@ -52,19 +54,19 @@ def _survey_project_of(tx: Tx, command: CreateTask | CreateTasks, globs: list[st
     elif project_id is None:
         project = resolve.project(tx, command.project_name or INBOX)
         project_id = None if project is None else project.id
-    return {project_id or NEW_PROJECT: survey(tx, project_id or NEW_PROJECT, globs)}
+    return {project_id or NEW_PROJECT: compare(tx, project_id or NEW_PROJECT, globs)}
 
 
-def survey_edit(command: UpdateTask | RenewTaskLock, _prepared: object = None) -> Callable[[Tx], GlobSurveys] | None:
-    """Return the read that surveys the new paths of a task, or None if it gets none."""
+def compare_edit(command: UpdateTask | RenewTaskLock, _prepared: object = None) -> ReadComparisons | None:
+    """Return the read that compares the new paths of a task, or None if it gets none."""
     if not command.paths or command.task_id is None:
         return None
-    return partial(_survey_task, task_id=command.task_id, globs=command.paths)
+    return partial(_compare_of_task, task_id=command.task_id, globs=command.paths)
 
 
-def _survey_task(tx: Tx, task_id: int, globs: list[str]) -> GlobSurveys:
+def _compare_of_task(tx: Tx, task_id: int, globs: list[str]) -> GlobComparisons:
     row = tasks.get(tx, task_id)
-    return {} if row is None else {row.project_id: survey(tx, row.project_id, globs)}
+    return {} if row is None else {row.project_id: compare(tx, row.project_id, globs)}
 
 
 def assign(
@@ -73,11 +75,12 @@ def assign(
     globs_by_task: Mapping[int, Collection[str]],
     *,
     new: bool = False,
-    found: GlobSurvey | None = None,
+    comparison: GlobComparison | None = None,
 ) -> None:
-    """Set the globs of tasks of one project. With `new` they have none yet. `found` was read before the transaction.
+    """Set the globs of tasks of one project. With `new` they have none yet.
 
-    Raises Invalid if the project has too many globs.
+    `comparison` is the one from before the transaction, by default that of the project in `tx`. Raises Invalid if the
+    project has too many globs.
     """
     globs = [*dict.fromkeys(glob for given in globs_by_task.values() for glob in given)]
     if not globs and new:
@@ -85,41 +88,51 @@ def assign(
     ids = paths.known(tx, project_id, globs) if globs else {}
     added = [glob for glob in globs if glob not in ids]
     if added:
-        ids |= _add(tx, project_id, added, found or _survey_of(tx, project_id))
+        ids |= _add(tx, project_id, added, comparison or _comparison_of(tx, project_id))
     paths.replace(tx, {task_id: [ids[glob] for glob in given] for task_id, given in globs_by_task.items()}, new=new)
 
 
-def _add(tx: Tx, project_id: int, globs: list[str], found: GlobSurvey) -> dict[str, int]:
+def _add(tx: Tx, project_id: int, globs: list[str], comparison: GlobComparison) -> dict[str, int]:
     """Insert new globs of a project with their overlaps, and return their ids."""
     _check_number(tx, project_id, len(globs))
-    meanwhile = paths.newer(tx, project_id, found.newest)  # globs that were added since the survey
-    surveyed = [glob for glob in globs if glob in found.overlapping]
-    overlapping: dict[str, set[str]] = {}
-    index = GlobIndex(parse_glob(row.glob) for row in meanwhile)
-    for glob in surveyed:
-        overlapping[glob] = {*found.overlapping[glob], *index.overlapping(parse_glob(glob))}
-    if len(surveyed) < len(globs):  # some are not in the survey: it found them, and they were deleted
-        rows = meanwhile if found.newest == 0 else paths.newer(tx, project_id)
-        index = GlobIndex(parse_glob(glob) for glob in (*[row.glob for row in rows], *surveyed))
-        for glob in tx.keeping_alive(globs):
-            if glob not in overlapping:
-                overlapping[glob] = {*index.overlapping(parse_glob(glob))}
-                index.add(parse_glob(glob))
+    overlapping = _overlaps_of_new(tx, project_id, globs, comparison)
     ids = dict(zip(globs, paths.add_globs(tx, project_id, globs), strict=True))
-    others = {other for found_globs in overlapping.values() for other in found_globs} - ids.keys()
+    others = {other for found in overlapping.values() for other in found} - ids.keys()
     all_ids = {**paths.known(tx, project_id, [*others]), **ids} if others else ids
     pairs = {(ids[glob], ids[glob]) for glob in globs}
-    for glob, other_globs in overlapping.items():
-        for other in other_globs:
-            if other in all_ids:  # a glob that no task uses may be gone since the survey
+    for glob, found in overlapping.items():
+        for other in found:
+            if other in all_ids:  # a glob that no task uses may have been deleted since the comparison
                 pairs |= {(ids[glob], all_ids[other]), (all_ids[other], ids[glob])}
     paths.add_overlaps(tx, sorted(pairs))
     return ids
 
 
-def _survey_of(tx: Tx, project_id: int) -> GlobSurvey:
-    surveys = tx.glob_surveys
-    return surveys.get(project_id) or surveys.get(NEW_PROJECT) or GlobSurvey()
+def _overlaps_of_new(tx: Tx, project_id: int, globs: list[str], comparison: GlobComparison) -> dict[str, set[str]]:
+    """Return the overlapping globs of each new one. Those of the comparison need only the globs that were added since.
+
+    The comparison lacks globs that the project had at that time and that were deleted since, and all of them if nothing
+    was compared before the transaction. They are compared with all globs of the project here.
+    """
+    added_since = paths.newer(tx, project_id, comparison.newest)
+    index = GlobIndex(parse_glob(row.glob) for row in added_since)
+    compared = [glob for glob in globs if glob in comparison.overlapping]
+    found = {glob: {*comparison.overlapping[glob], *index.overlapping(parse_glob(glob))} for glob in compared}
+    if len(compared) == len(globs):
+        return found
+    rows = added_since if comparison.newest == 0 else paths.newer(tx, project_id)
+    index = GlobIndex(parse_glob(glob) for glob in (*[row.glob for row in rows], *compared))
+    for glob in tx.keeping_alive(globs):
+        if glob not in found:
+            found[glob] = {*index.overlapping(parse_glob(glob))}
+            index.add(parse_glob(glob))
+    return found
+
+
+def _comparison_of(tx: Tx, project_id: int) -> GlobComparison:
+    """Return the comparison from before the transaction, or an empty one."""
+    comparisons = tx.glob_comparisons
+    return comparisons.get(project_id) or comparisons.get(NEW_PROJECT) or GlobComparison()
 
 
 def _check_number(tx: Tx, project_id: int, added: int) -> None:
@@ -131,12 +144,12 @@ def _check_number(tx: Tx, project_id: int, added: int) -> None:
         raise Invalid.of("paths", text, "Use globs of directories, such as `src/api/**`, instead of single files.")
 
 
-def replace(tx: Tx, row: TaskRow, globs: list[str], found: GlobSurvey | None = None) -> list[int]:
+def replace(tx: Tx, row: TaskRow, globs: list[str], comparison: GlobComparison | None = None) -> list[int]:
     """Store the globs of a task with changed paths, and return the tasks that may be ready now.
 
     A leased task reserves them. Raises PathsReserved, and Invalid for too many globs.
     """
-    assign(tx, row.project_id, {row.id: globs}, found=found)
+    assign(tx, row.project_id, {row.id: globs}, comparison=comparison)
     path_reservations.unpark_changed(tx, row)
     return path_reservations.reserve_edited(tx, lookup.task(tx, row.id)) if lease_of(row, tx.now) is not None else []
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from project_manager.domain.actors import Actor
-from project_manager.domain.paths import GlobSurveys
+from project_manager.domain.paths import GlobComparisons
 from project_manager.store.connection import Connection
 
 Item = TypeVar("Item")
@@ -47,7 +47,7 @@ class Tx:
     `now` is in milliseconds since the epoch, and the same for a whole batch. `wall` is the wall clock if it differs
     from `now` by more than an hour, else None. `max_attempts` is 0 for no limit. Without `batch`, each event is
     inserted at once. The names in `new_names` were compared with the existing names before the transaction, and
-    the globs in `glob_surveys` with those of their projects, by project id, or by its name in a plan.
+    the globs in `glob_comparisons` with those of their projects, by project id, or by its name in a plan.
     """
 
     connection: Connection = field(repr=False)
@@ -58,7 +58,7 @@ class Tx:
     batch: BatchState | None = None
     wall: int | None = None
     new_names: frozenset[str] = frozenset()
-    glob_surveys: GlobSurveys = field(default_factory=dict)
+    glob_comparisons: GlobComparisons = field(default_factory=dict)
 
     @property
     def date(self) -> int:
