@@ -5,11 +5,13 @@ Results omit null, empty, default and repeated values. A write does not return t
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 
 from project_manager.domain.limits import PRIORITY_DEFAULT, WAIT_SECONDS_RECOMMENDED
+from project_manager.domain.policies import NO_POLICY
 
 Json = dict[str, Any]
 Shape = Callable[[Json], Json]
@@ -36,6 +38,7 @@ _DEFAULTS: Mapping[str, object] = {
     "stopped": False,
     "body_cut": False,
 }
+_NO_POLICY = asdict(NO_POLICY)
 _WRITE_FIELDS = (
     "id",
     "project_id",
@@ -70,12 +73,17 @@ def pruned(value: Json) -> Json:
             if name not in _DEFAULTS or item != _DEFAULTS[name]:
                 kept[name] = item
         elif item:
-            inner = _inner(item)
+            inner = _rules(item) if name == "policy" else _inner(item)
             if inner:
                 kept[name] = inner
         elif name == "items":
             kept[name] = item
     return kept
+
+
+def _rules(policy: Json) -> Json:
+    """Return the rules of a policy that are not the default."""
+    return pruned({name: value for name, value in policy.items() if value != _NO_POLICY.get(name)})
 
 
 def _inner(item: Any) -> Any:
