@@ -79,6 +79,7 @@ class Metrics:
         )
         self._make_requests()
         self._make_storage()
+        self._make_work()
         self._make_streams()
 
     def _make_requests(self) -> None:
@@ -146,17 +147,22 @@ class Metrics:
             ),
             BACKGROUND_SECONDS,
         )
-        self._leases = LabelledCounter(self._counter("pm_leases", "Total number of lease outcomes.", "outcome"))
-        self._tasks = self._gauge("pm_tasks", "Number of tasks by status.", "status")
-        self._pauses = self._gauge("project_manager_pauses", "Number of active pauses by scope.", "scope")
-        self._questions = self._gauge("project_manager_questions_open", "Number of open questions, at most 1,000.")
-        self._messages = self._gauge("project_manager_messages_open", "Number of open messages by kind.", "kind")
         self._backup_verified = self._gauge(
             "pm_backup_verified_timestamp_seconds", "Unix time of the last verified backup; 0 if there is none."
         )
         self._backup_seconds = self._gauge(
             "pm_backup_verify_duration_seconds", "Duration of the last backup verification in seconds."
         )
+
+    def _make_work(self) -> None:
+        self._leases = LabelledCounter(self._counter("pm_leases", "Total number of lease outcomes.", "outcome"))
+        self._reviews = LabelledCounter(
+            self._counter("project_manager_reviews", "Total number of verdicts on submitted work.", "verdict")
+        )
+        self._tasks = self._gauge("pm_tasks", "Number of tasks by status.", "status")
+        self._pauses = self._gauge("project_manager_pauses", "Number of active pauses by scope.", "scope")
+        self._questions = self._gauge("project_manager_questions_open", "Number of open questions, at most 1,000.")
+        self._messages = self._gauge("project_manager_messages_open", "Number of open messages by kind.", "kind")
 
     def _make_streams(self) -> None:
         self._websockets = self._gauge("pm_websocket_connections", "Number of open WebSockets.")
@@ -246,6 +252,10 @@ class Metrics:
     def lease(self, outcome: str) -> None:
         """Count an outcome of a lease, such as acquired, renewed or expired, or of a refusal, such as conflict."""
         self._leases(outcome)
+
+    def review(self, verdict: str) -> None:
+        """Count a verdict on submitted work."""
+        self._reviews(verdict)
 
     def tasks_by_status(self, counts: Mapping[str, int]) -> None:
         for status, count in counts.items():

@@ -24,6 +24,7 @@ from project_manager.domain.errors import (
     StaleFence,
     Unauthorized,
 )
+from project_manager.domain.events.reviews import TaskReviewed
 from project_manager.domain.paths import GlobComparisons
 from project_manager.domain.service_errors import Internal, ShuttingDown
 from project_manager.observability.logging import bind_context, log_action
@@ -311,6 +312,8 @@ class Runtime:
         self.database.tail.committed(written)
         for outcome in lease_outcomes:
             self.metrics.lease(outcome)
+        for verdict in written.payloads(TaskReviewed.type):
+            self.metrics.review(verdict["verdict"])
 
     def _timed(self, name: str, seconds: float) -> None:
         self.metrics.query(name, seconds)

@@ -103,6 +103,8 @@ def _held_task(tx: Tx, held: TaskRow, *, room: int) -> LeasedTaskView:
 
 def _next_step(holding: list[LeasedTaskView], ready: Total, paused: PausedView | None) -> str:
     if not holding:
+        if paused is not None and paused.stopped:
+            return f"No active lease; {describe(paused)}. Stop working, and acknowledge the message of the stop."
         if paused is not None:
             wait = f"wait_seconds={WAIT_SECONDS_RECOMMENDED}"
             return f"No active lease; {describe(paused)}. Call claim_next_task with {wait} to wait for a task."

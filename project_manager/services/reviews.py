@@ -185,7 +185,8 @@ def is_author(tx: Tx, submission: SubmissionRow | Reviewable) -> bool:
 def check_reviewer(tx: Tx, row: TaskRow, submission: SubmissionRow | None, *, hint: str = "") -> None:
     """Check that the actor may review. `hint` is for the author. Raises OwnReview, BoundTokenRequired."""
     if submission is not None and is_author(tx, submission):
-        message = f"{tx.actor.id} submitted this work of task {row.id} and cannot review it"
+        by = "you" if name_key(submission.author) == name_key(tx.actor.id) else f"{submission.author}, with your token,"
+        message = f"{by} submitted this work of task {row.id} and cannot review it"
         raise OwnReview(message, hint=hint, task_id=row.id)
     check_token(tx)
 

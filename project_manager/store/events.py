@@ -68,6 +68,10 @@ class WrittenEvents(NamedTuple):
     def last(self) -> int:
         return self.first + len(self.rows) - 1
 
+    def payloads(self, event_type: str) -> list[dict[str, Any]]:
+        """Return the payloads of the events of this type."""
+        return [orjson.loads(row[_DATA]) for row in self.rows if row[_TYPE] == event_type]
+
     def event_rows(self) -> list[EventRow]:
         """Return the events as a read of the database returns them. Only the hash chain needs the sealed facts."""
         return [EventRow(seq, *row[:-1]) for seq, row in enumerate(self.rows, self.first)]

@@ -1,8 +1,10 @@
 """Submissions, reviews and offers: from REVIEW to DONE, or back to the author."""
 
+from functools import partial
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from project_manager.domain.actors import Actor, Role
@@ -56,6 +58,8 @@ async def test_approved_work_is_done(api: OperationsClient) -> None:
     assert (done["status"], done["completed_by"]) == ("DONE", "review")
     types = [event["type"] for event in await api.events(since)]
     assert types == ["task.status_changed", "task.reviewed"]
+    approvals = partial(api.runtime.metrics.value, "project_manager_reviews_total", verdict="approved")
+    assert await anyio.to_thread.run_sync(approvals) == 1
     check(api)
 
 
@@ -81,9 +85,9 @@ async def test_the_author_cannot_review_its_own_work_under_any_spelling(api: Ope
 async def test_the_token_that_submitted_cannot_review_even_with_a_wrong_digest(api: OperationsClient) -> None:
     task = await api.create_task()
     await submit(api.acting_as(PERSON), task["id"])
-    await api.acting_as(PERSON).call_error(
-        OwnReview, "review_task", task_id=task["id"], digest="0" * 64, verdict="approved"
-    )
+    given = {"task_id": task["id"], "digest": "0" * 64, "verdict": "approved"}
+    refused = await api.acting_as(PERSON).call_error(OwnReview, "review_task", **given)
+    assert refused.message.startswith("ann, with your token, submitted this work")
 
 
 async def test_an_agent_with_an_unbound_token_cannot_review(api: OperationsClient) -> None:

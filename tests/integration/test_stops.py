@@ -70,7 +70,9 @@ async def test_a_stopped_agent_only_acknowledges_logs_and_releases(
     released = await codex.call("release_task_lock", task_id=task, fence=fence, handoff="see the branch")
     assert (released["success"], released["task"]["status"]) == (True, "BLOCKED")
     assert (await codex.call("acknowledge_messages", ids=[sent["id"]]))["acknowledged"] == [sent["id"]]
-    assert (await codex.call("get_context"))["paused"]["stopped"] is True
+    context = await codex.call("get_context")
+    assert context["paused"]["stopped"] is True
+    assert context["next_step"].endswith("Stop working, and acknowledge the message of the stop.")
     await resume(api)
     await codex.call_error(StaleFence, "update_task_status", task_id=task, status="DONE", fence=fence)
     assert (await codex.call("claim_next_task"))["task"] is None
