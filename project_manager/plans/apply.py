@@ -30,6 +30,7 @@ from project_manager.services import (
     pauses,
     policies,
     projects,
+    readiness,
     resolve,
     transitions,
 )
@@ -193,7 +194,7 @@ class PlanWriter:
             self._edit(task, before[task.known.task_id])
             self._advance()
         affected = self._unchanged_affected(before.keys())
-        ready = transitions.ready_among(self._tx, affected)
+        ready = readiness.ready_among(self._tx, affected)
         self._link()
         freed = self._set_paths(before)
         freed += delete_tasks(self._tx, [row.id for row in difference.pruned_tasks])
@@ -203,9 +204,9 @@ class PlanWriter:
         self._emit_tasks(before)
         self._set_statuses()
         path_reservations.park_blocked(self._tx, self._with_changed_paths)
-        transitions.emit_not_ready(self._tx, ready)
-        transitions.emit_ready(self._tx, sorted({*freed, *affected} - before.keys() - set(ready)))
-        transitions.emit_ready(self._tx, [row.id for row in before.values() if not transitions.is_ready(self._tx, row)])
+        readiness.emit_not_ready(self._tx, ready)
+        readiness.emit_ready(self._tx, sorted({*freed, *affected} - before.keys() - set(ready)))
+        readiness.emit_ready(self._tx, [row.id for row in before.values() if not readiness.is_ready(self._tx, row)])
 
     def _unchanged_affected(self, changed: Collection[int]) -> list[int]:
         """Return the existing tasks with a new or removed conflict or subtask, without those in `changed`."""

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from project_manager.schemas.leases import ClaimNextTask, ClaimView
-from project_manager.services import leases, lookup, pauses, resolve, review_claims, transitions
+from project_manager.services import leases, lookup, pauses, readiness, resolve, review_claims
 from project_manager.services.serializers import NO_IDS
 from project_manager.store import claim_queue, claim_search, idempotency, links, offers, ready_tasks
 from project_manager.store import pauses as store_pauses
@@ -421,4 +421,4 @@ def _dequeue_all(tx: Tx, waiter_ids: Collection[int]) -> None:
             removed.setdefault(waiter.filter_key, []).append(waiter)
     for waiters in removed.values():
         if claim_queue.after(tx, waiters[0].id):
-            transitions.emit_ready(tx, claim_search.part(tx, waiters[0].search(), len(waiters))[0])
+            readiness.emit_ready(tx, claim_search.part(tx, waiters[0].search(), len(waiters))[0])

@@ -8,7 +8,7 @@ from project_manager.domain.events.projects import EpicDeleted, EpicUpdated
 from project_manager.domain.task_fields import EPIC_PLAIN
 from project_manager.schemas import epics as schemas
 from project_manager.schemas.views import DeletedView, Page
-from project_manager.services import lookup, paging, resolve, serializers, transitions
+from project_manager.services import lookup, paging, readiness, resolve, serializers
 from project_manager.services.serializers import view_of
 from project_manager.services.tasks import delete_tasks
 from project_manager.store import epics, events, seals, tasks
@@ -64,7 +64,7 @@ def delete(tx: Tx, command: schemas.DeleteEpic) -> DeletedView:
     inside = tasks.ids_in_epic(tx, row.id)
     if inside and not command.force:
         raise NotEmpty(f"epic {row.id} has {len(inside)} tasks", tasks=len(inside))
-    transitions.emit_ready(tx, delete_tasks(tx, inside))
+    readiness.emit_ready(tx, delete_tasks(tx, inside))
     epics.remove(tx, row.id)
     events.add(tx, EpicDeleted(name=row.name, tasks=len(inside)), project_id=row.project_id, epic_id=row.id)
     return DeletedView(success=True, deleted="epic", id=row.id, name=row.name, epics=1, tasks=len(inside))

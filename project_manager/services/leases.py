@@ -19,6 +19,7 @@ from project_manager.services import (
     paths,
     pauses,
     policies,
+    readiness,
     reviews,
     serializers,
     transitions,
@@ -263,7 +264,7 @@ def expire_due(tx: Tx) -> None:
     due = tasks.due_deferred(tx, DEFERRED_PER_BATCH)
     for task_id in due:
         tasks.undefer(tx, task_id)
-    transitions.emit_ready(tx, [*due, *path_reservations.return_parked(tx)])
+    readiness.emit_ready(tx, [*due, *path_reservations.return_parked(tx)])
     offers.end_due(tx)
 
 
@@ -290,7 +291,7 @@ def _expire(tx: Tx, task_ids: list[int]) -> None:
             _end_lease(tx, row, UnlockReason.UNCONFIRMED, attempts=row.attempts)
         else:
             _end_lease(tx, row, UnlockReason.LOCK_EXPIRED, attempts=row.attempts + _attempts_of(row))
-    transitions.emit_ready(tx, task_ids)
+    readiness.emit_ready(tx, task_ids)
 
 
 def _expiry_text(row: TaskRow) -> str:
@@ -313,7 +314,7 @@ def _is_unconfirmed(row: TaskRow) -> bool:
 def _return_task(tx: Tx, row: TaskRow, reason: UnlockReason, *, attempts: int) -> TaskRow:
     """End the lease as `_end_lease` does, and emit `task.ready` if the task is ready."""
     updated = _end_lease(tx, row, reason, attempts=attempts)
-    transitions.emit_ready(tx, [row.id])
+    readiness.emit_ready(tx, [row.id])
     return updated
 
 

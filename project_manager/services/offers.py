@@ -3,7 +3,7 @@
 from project_manager.domain.events.offers import TaskOfferEnded
 from project_manager.domain.offers import OFFER_MS, OfferReason, ends_at
 from project_manager.domain.pauses import PauseScope
-from project_manager.services import transitions
+from project_manager.services import readiness, transitions
 from project_manager.store import agents, offers, pauses, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -14,11 +14,11 @@ def offer(tx: Tx, row: TaskRow, agent_id: str, reason: OfferReason) -> TaskRow:
     agent = agents.get(tx, agent_id)
     is_away = agent is None or agent.kind != "agent" or ends_at(tx.now + OFFER_MS, agent.last_seen_at) <= tx.now
     if is_away or pauses.of_target(tx, pauses.target(PauseScope.AGENT, agent_id)) is not None:
-        transitions.emit_ready(tx, [row.id])
+        readiness.emit_ready(tx, [row.id])
         return row
     until = tx.now + OFFER_MS
     offered = offers.begin(tx, row, agent_id, until, reason)
-    transitions.emit_offered(tx, offered)
+    readiness.emit_offered(tx, offered)
     return offered
 
 
@@ -27,7 +27,7 @@ def end(tx: Tx, row: TaskRow) -> TaskRow:
     updated = offers.end(tx, row)
     event = TaskOfferEnded(agent_id=row.offered_to or "", status=row.status, version=row.version)
     transitions.emit(tx, event, updated)
-    transitions.emit_ready(tx, [row.id])
+    readiness.emit_ready(tx, [row.id])
     return updated
 
 

@@ -14,7 +14,7 @@ from project_manager.domain.names import INBOX
 from project_manager.domain.paths import GlobComparison, GlobComparisons, GlobIndex, parse_glob
 from project_manager.schemas.leases import RenewTaskLock
 from project_manager.schemas.tasks import CreateTask, CreateTasks, UpdateTask
-from project_manager.services import lookup, path_reservations, resolve, transitions
+from project_manager.services import lookup, path_reservations, readiness, resolve, transitions
 from project_manager.services.serializers import lease_of
 from project_manager.store import epics, paths, tasks
 from project_manager.store.tasks import TaskRow
@@ -168,7 +168,7 @@ def add_to_leased(tx: Tx, row: TaskRow, globs: Iterable[str]) -> TaskRow:
     tasks.update_row(tx, row, {"paths": found})
     freed = replace(tx, row, found)
     written = transitions.emit_edit(tx, row)
-    transitions.emit_ready(tx, freed)
+    readiness.emit_ready(tx, freed)
     return written
 
 

@@ -12,7 +12,7 @@ from project_manager.domain.limits import ID_DIGITS, ID_MAXIMUM
 from project_manager.domain.pauses import FLAGS, PAUSED_FLAGS, PausedView, PauseScope, paused_error, stopped_error
 from project_manager.schemas.pauses import EndPause, ListPauses, PauseView, StartPause
 from project_manager.schemas.views import Page
-from project_manager.services import lookup, offers, paging, serializers, transitions
+from project_manager.services import lookup, offers, paging, readiness, serializers
 from project_manager.store import claim_queue, claim_search, events, pauses, withheld
 from project_manager.store import offers as store_offers
 from project_manager.store.pauses import PauseRow
@@ -208,7 +208,7 @@ def _withhold(tx: Tx, row: PauseRow) -> None:
     """Set the flag of the tasks of a pause, and emit `task.not_ready` for each task that was ready."""
     flag = FLAGS[PauseScope(row.scope)]
     if row.task_id is not None:
-        ready = transitions.ready_among(tx, [row.task_id])
+        ready = readiness.ready_among(tx, [row.task_id])
         withheld.withhold(tx, [row.task_id], flag)
     elif row.project_id is not None:
         ready = claim_search.ids(tx, {"project_id": row.project_id})
@@ -216,7 +216,7 @@ def _withhold(tx: Tx, row: PauseRow) -> None:
     else:
         ready = claim_search.ids(tx, {})
         withheld.withhold_all(tx, flag)
-    transitions.emit_not_ready(tx, ready)
+    readiness.emit_not_ready(tx, ready)
 
 
 def _stop_withholding(tx: Tx, row: PauseRow) -> None:
@@ -227,14 +227,14 @@ def _stop_withholding(tx: Tx, row: PauseRow) -> None:
     flag = FLAGS[PauseScope(row.scope)]
     if row.task_id is not None:
         withheld.stop_withholding(tx, [row.task_id], flag)
-        transitions.emit_ready(tx, [row.task_id])
+        readiness.emit_ready(tx, [row.task_id])
     elif row.project_id is not None:
         withheld.stop_withholding_project(tx, row.project_id, flag)
         found = claim_search.ids(tx, {"project_id": row.project_id})
-        transitions.emit_ready(tx, [*found, *store_offers.in_scope(tx, row.project_id)])
+        readiness.emit_ready(tx, [*found, *store_offers.in_scope(tx, row.project_id)])
     else:
         withheld.stop_withholding_all(tx, flag)
-        transitions.emit_ready(tx, [*claim_search.ids(tx, {}), *store_offers.in_scope(tx, None)])
+        readiness.emit_ready(tx, [*claim_search.ids(tx, {}), *store_offers.in_scope(tx, None)])
 
 
 def _emit_for_waiters(tx: Tx, agent_id: str) -> None:
@@ -246,7 +246,7 @@ def _emit_for_waiters(tx: Tx, agent_id: str) -> None:
     for waiter in claim_queue.of_agent(tx, agent_id):
         by_filter.setdefault(waiter.filter_key, []).append(waiter)
     for waiters in by_filter.values():
-        transitions.emit_ready(tx, claim_search.part(tx, waiters[0].search(), len(waiters))[0])
+        readiness.emit_ready(tx, claim_search.part(tx, waiters[0].search(), len(waiters))[0])
 
 
 def _emit(tx: Tx, kind: type[PauseStarted], row: PauseRow) -> None:

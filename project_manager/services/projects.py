@@ -10,7 +10,7 @@ from project_manager.domain.readiness import Withheld
 from project_manager.domain.task_fields import PROJECT_PLAIN
 from project_manager.schemas import projects as schemas
 from project_manager.schemas.views import DeletedView, Page
-from project_manager.services import lookup, paging, pauses, policies, resolve, serializers, transitions
+from project_manager.services import lookup, paging, pauses, policies, readiness, resolve, serializers
 from project_manager.services.tasks import delete_tasks
 from project_manager.store import (
     claim_search,
@@ -98,11 +98,11 @@ def _set_archived(tx: Tx, project_id: int, archived: bool) -> None:
     if archived:
         ready = claim_search.ids(tx, {"project_id": project_id})
         withheld.withhold_project(tx, project_id, Withheld.ARCHIVED)
-        transitions.emit_not_ready(tx, ready)
+        readiness.emit_not_ready(tx, ready)
     else:
         withheld.stop_withholding_project(tx, project_id, Withheld.ARCHIVED)
         found = claim_search.ids(tx, {"project_id": project_id})
-        transitions.emit_ready(tx, [*found, *offers.in_scope(tx, project_id)])
+        readiness.emit_ready(tx, [*found, *offers.in_scope(tx, project_id)])
 
 
 def delete(tx: Tx, command: schemas.DeleteProject) -> DeletedView:
@@ -117,7 +117,7 @@ def delete(tx: Tx, command: schemas.DeleteProject) -> DeletedView:
         content = f"{epic_count} epics, {len(task_ids)} tasks and {knowledge_count} items of knowledge"
         message = f"project {row.id} has {content}"
         raise NotEmpty(message, epics=epic_count, tasks=len(task_ids), knowledge=knowledge_count)
-    transitions.emit_ready(tx, delete_tasks(tx, task_ids))
+    readiness.emit_ready(tx, delete_tasks(tx, task_ids))
     pauses.end_of_project(tx, row.id)
     projects.remove(tx, row.id)
     event = ProjectDeleted(name=row.name, tasks=len(task_ids), epics=epic_count, knowledge=knowledge_count)

@@ -11,7 +11,17 @@ from project_manager.domain.policies import Work, parse_policy
 from project_manager.domain.readiness import blockers, not_ready_error
 from project_manager.domain.statuses import CLOSED, LEASE_ENDING_STATUSES, BlockedBy, Status, check_transition
 from project_manager.schemas.tasks import StatusChangedView, UpdateTaskStatus
-from project_manager.services import evidence, leases, lookup, pauses, policies, reviews, serializers, transitions
+from project_manager.services import (
+    evidence,
+    leases,
+    lookup,
+    pauses,
+    policies,
+    readiness,
+    reviews,
+    serializers,
+    transitions,
+)
 from project_manager.services.authorization import check_write, overrides_lease
 from project_manager.services.lease_errors import check_lease, check_status_without_lease
 from project_manager.services.serializers import lease_of
@@ -149,7 +159,7 @@ def _set_status(tx: Tx, row: TaskRow, change: StatusChange) -> TaskRow:
     updated = transitions.set_status(
         tx, row, target, attempts=attempts, records_lease=tx.actor.is_agent, reasons=reasons
     )
-    transitions.emit_ready(tx, [row.id])
+    readiness.emit_ready(tx, [row.id])
     return updated
 
 
@@ -189,7 +199,7 @@ def _change_status_of_leased(tx: Tx, row: TaskRow, change: StatusChange, *, forc
     reason = UnlockReason.FORCED if forced else UnlockReason.AUTO_RELEASE
     updated = transitions.end(tx, row, target, reason, attempts=attempts, reasons=reasons)
     if target not in LEASE_ENDING_STATUSES:
-        transitions.emit_ready(tx, [row.id])
+        readiness.emit_ready(tx, [row.id])
     return updated
 
 

@@ -6,7 +6,7 @@ from project_manager.domain.errors import DependencyCycle, HasDependents, Invali
 from project_manager.domain.graph import find_any_cycle, find_cycle
 from project_manager.domain.limits import SUBTASK_LEVELS, SUBTASKS
 from project_manager.domain.statuses import CLOSED, Status
-from project_manager.services import lookup, transitions
+from project_manager.services import lookup, readiness, transitions
 from project_manager.services.authorization import check_no_other_holder
 from project_manager.store import links, subtasks
 from project_manager.store.tasks import TaskRow
@@ -27,7 +27,7 @@ def set_parent(tx: Tx, row: TaskRow, parent_id: int | None, *, checks_cycle: boo
     if Status(row.status) in CLOSED:
         return
     if row.parent_id is not None and subtasks.adjust_open(tx, row.parent_id, -1):
-        transitions.emit_ready(tx, [row.parent_id])
+        readiness.emit_ready(tx, [row.parent_id])
     if parent_id is not None:
         transitions.add_open_subtask(tx, parent_id)
 

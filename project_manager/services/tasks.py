@@ -22,6 +22,7 @@ from project_manager.services import (
     path_reservations,
     paths,
     pauses,
+    readiness,
     serializers,
     subtasks,
     transitions,
@@ -308,7 +309,7 @@ def delete(tx: Tx, command: schemas.DeleteTask) -> DeletedView:
     lease = lease_of(row, tx.now)
     if lease is not None and not command.force:
         raise lock_held_error(lease)
-    transitions.emit_ready(tx, delete_tasks(tx, [row.id]))
+    readiness.emit_ready(tx, delete_tasks(tx, [row.id]))
     return DeletedView(success=True, deleted="task", id=row.id, name=row.name, tasks=1)
 
 
@@ -361,13 +362,13 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any], *, checks_cycle: bool =
     freed = None if "paths" not in changes else paths.replace(tx, row, changes["paths"])
     written = transitions.emit_edit(tx, row)
     # The edit may have removed a blocker of this task, and a removed conflict may free other tasks.
-    if not transitions.is_ready(tx, row):
-        transitions.emit_ready(tx, [row.id])
+    if not readiness.is_ready(tx, row):
+        readiness.emit_ready(tx, [row.id])
     elif freed is not None:
         path_reservations.park_blocked(tx, [row.id])
-    transitions.emit_ready(tx, freed or [])
+    readiness.emit_ready(tx, freed or [])
     if row.lock_holder is not None:
-        transitions.emit_ready(tx, sorted({*json.loads(row.conflicts_with)} - {*json.loads(written.conflicts_with)}))
+        readiness.emit_ready(tx, sorted({*json.loads(row.conflicts_with)} - {*json.loads(written.conflicts_with)}))
     return written
 
 

@@ -3,18 +3,14 @@
 Each is a guarded statement with its events and its effects on dependent and conflicting tasks.
 """
 
-from collections.abc import Collection
 from typing import Any
 
 import orjson
 
-from project_manager.clock import rfc3339
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import OpenSubtasks, ParentDone
 from project_manager.domain.events.event import Event
-from project_manager.domain.events.offers import TaskOffered
 from project_manager.domain.events.questions import QuestionWithoutAnswer
-from project_manager.domain.events.readiness import TaskNotReady, TaskReady
 from project_manager.domain.events.tasks import (
     TaskCreated,
     TaskLocked,
@@ -28,21 +24,9 @@ from project_manager.domain.policies import parse_policy
 from project_manager.domain.readiness import open_subtasks_blocker
 from project_manager.domain.statuses import CLOSED, BlockedBy, Status
 from project_manager.domain.task_fields import EDITABLE
-from project_manager.services import lookup, path_reservations, serializers
+from project_manager.services import lookup, path_reservations, readiness, serializers
 from project_manager.services.serializers import NO_IDS, lease_of, live_lease_of
-from project_manager.store import (
-    events,
-    lease_history,
-    leases,
-    links,
-    logs,
-    offers,
-    questions,
-    ready_tasks,
-    seals,
-    subtasks,
-    tasks,
-)
+from project_manager.store import events, lease_history, leases, links, logs, offers, questions, seals, subtasks, tasks
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.leases import NO_REASONS, Reasons
 from project_manager.store.ready_tasks import TaskState
@@ -66,14 +50,14 @@ def claim(tx: Tx, row: TaskRow, *, ttl: int, unconfirmed_ttl: int | None = None)
         row = offers.end(tx, row)
     _close_question(tx, row)
     return_status = Status.TODO.value if row.status == Status.IN_PROGRESS else row.status
-    ready_conflicts = [] if row.conflicts_with == NO_IDS else ready_among(tx, links.conflicts_of(tx, row.id))
+    ready_conflicts = [] if row.conflicts_with == NO_IDS else readiness.ready_among(tx, links.conflicts_of(tx, row.id))
     leased = leases.claim(tx, row, tx.actor.id, ttl=ttl, return_status=return_status, unconfirmed_ttl=unconfirmed_ttl)
     if leased is None:
         raise _conflict_error(tx, row)
     path_reservations.unpark_changed(tx, row)
     path_reservations.reserve(tx, leased)
     emit_locked(tx, row.status, leased)
-    emit_not_ready(tx, ready_conflicts)
+    readiness.emit_not_ready(tx, ready_conflicts)
     return leased
 
 
@@ -218,9 +202,9 @@ def check_parent_open(tx: Tx, row: TaskRow, status: Status, parent_id: int) -> N
 
 def add_open_subtask(tx: Tx, parent_id: int) -> None:
     """Count one more open subtask of the parent, and emit `task.not_ready` if the parent was ready."""
-    ready = ready_among(tx, [parent_id])
+    ready = readiness.ready_among(tx, [parent_id])
     subtasks.adjust_open(tx, parent_id, 1)
-    emit_not_ready(tx, ready)
+    readiness.emit_not_ready(tx, ready)
 
 
 def _check_policy(row: TaskRow, target: Status, reasons: Reasons) -> None:
@@ -275,62 +259,6 @@ def log_forced_release(tx: Tx, row: TaskRow) -> None:
     note_by_system(tx, row, f"{tx.actor.id} ended the lease of {row.lock_holder}")
 
 
-def emit_ready(tx: Tx, task_ids: Collection[int]) -> None:
-    """Emit `task.ready` for each ready task of `task_ids`. Park those that are blocked by paths.
-
-    A task that an event shows as not ready must be parked, so that its readiness later has an event too. An offered
-    task that is ready for its agent only has `task.offered` again, so that a waiting claim of the agent gets it.
-    """
-    blocked: list[int] = []
-    for state in ready_tasks.states(tx, task_ids):
-        if state.is_ready:
-            emit(tx, TaskReady(status=state.status, version=state.version), state)
-        elif state.has_paths:
-            blocked.append(state.id)
-    path_reservations.park_blocked(tx, blocked)
-    offered = [task.id for _, task in offers.among(tx, task_ids)]
-    for row in tasks.get_all(tx, offered) if offered else []:
-        emit_offered(tx, row)
-
-
-def emit_offered(tx: Tx, row: TaskRow) -> None:
-    """Emit `task.offered`: the agent that the task is offered to can claim it now."""
-    event = TaskOffered(
-        agent_id=row.offered_to or "",
-        reason=row.offered_reason or "",
-        until=rfc3339(row.offered_until or 0),
-        status=row.status,
-        version=row.version,
-    )
-    emit(tx, event, row)
-
-
-def ready_among(tx: Tx, task_ids: Collection[int]) -> list[int]:
-    """Return the ready tasks of `task_ids`."""
-    return [state.id for state in ready_tasks.states(tx, task_ids) if state.is_ready]
-
-
-def emit_not_ready(tx: Tx, were_ready: Collection[int]) -> None:
-    """Emit `task.not_ready` for each task that is no longer ready. `were_ready` were ready before the change."""
-    for state in ready_tasks.states(tx, were_ready):
-        if not state.is_ready:
-            emit(tx, TaskNotReady(status=state.status, version=state.version), state)
-
-
-def is_ready(tx: Tx, row: TaskRow) -> bool:
-    """Return whether the task is ready."""
-    return (
-        row.status == Status.TODO
-        and row.lock_holder is None
-        and row.open_dependencies == 0
-        and not row.deferred
-        and not row.withheld
-        and row.running_conflicts == NO_IDS
-        and row.path_conflicts == NO_IDS
-        and (tx.max_attempts == 0 or row.attempts < tx.max_attempts)
-    )
-
-
 def _update_dependents(tx: Tx, before: TaskRow, after: TaskRow) -> None:
     """Apply the effects of a status change or of the end of a lease to other tasks. The rows have their links."""
     freed: list[int] = []
@@ -340,15 +268,15 @@ def _update_dependents(tx: Tx, before: TaskRow, after: TaskRow) -> None:
     if now is Status.DONE and was is not Status.DONE:
         freed += links.adjust_open_dependencies(tx, after.id, -1)
     elif was is Status.DONE and now is not Status.DONE:
-        ready = ready_among(tx, [link[0] for link in links.dependents_of(tx, after.id)])
+        ready = readiness.ready_among(tx, [link[0] for link in links.dependents_of(tx, after.id)])
         links.adjust_open_dependencies(tx, after.id, 1)
-        emit_not_ready(tx, ready)
+        readiness.emit_not_ready(tx, ready)
     # A review blocks no conflicting task.
     if before.lock_holder is not None and before.lock_kind is None and before.conflicts_with != NO_IDS:
         freed += links.conflicts_of(tx, after.id)
     if before.lock_holder is not None:
         freed += path_reservations.release(tx, before)
-    emit_ready(tx, list(dict.fromkeys(freed)))
+    readiness.emit_ready(tx, list(dict.fromkeys(freed)))
 
 
 def _close_or_reopen(tx: Tx, row: TaskRow, *, is_closed: bool) -> list[int]:
