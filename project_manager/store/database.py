@@ -18,7 +18,7 @@ from project_manager.store.writer import Writer, WriterHooks
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 2.5
-"""Time for the last write and the end of the threads at shutdown, so that the process ends within 5 seconds."""
+"""Time for the last write and the end of the threads at shutdown, in which a database may not answer."""
 LAST_WRITE_SECONDS = 2.0
 """Part of STOP_SECONDS for the last write."""
 LEAST_SECONDS = 0.3

@@ -234,7 +234,7 @@ class Connection:
     def last_write(self, seconds: float) -> Iterator[None]:
         """Limit the statements in the body to this time each. A standby need not confirm what they write.
 
-        A standby that is away would keep a write for ever, also that of a notification.
+        A commit would wait for a standby that is away until `LONGEST_SECONDS`.
         """
         with self._dbapi.limited(seconds):
             self.run_script("SET synchronous_commit = 'local'")
