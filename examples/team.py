@@ -1,4 +1,4 @@
-"""Three scripted agents that take a project to its end: they claim, submit, review, ask, and obey a person.
+"""Three scripted agents that take a project to its end: they claim, submit, review, ask, and read messages.
 
     .venv/bin/python examples/team.py [--url http://localhost:8080] [--database data/tasks.db] [--seconds 0.5]
 
@@ -53,15 +53,15 @@ class Agent:
         self._seconds = seconds
         self._read: list[int] = []
 
-    def tell(self, words: str) -> None:
-        print(f"{self.name}: {words}", flush=True)
+    def report(self, text: str) -> None:
+        print(f"{self.name}: {text}", flush=True)
 
     async def call(self, operation: str, **arguments: Any) -> Json:
         """Call an operation, acknowledge the messages of the last response, and print new ones."""
         read, self._read = self._read, []
         response = await self._send(operation, read, **arguments)
         for message in response.get("messages", ()):
-            self.tell(f"got a {message['kind']} from {message['sender']}: {message['body']}")
+            self.report(f"got a {message['kind']} from {message['sender']}: {message['body']}")
             self._read.append(message["id"])
         return response
 
@@ -86,7 +86,7 @@ class Agent:
             verdict = {"verdict": "changes_requested", "body": "The page names no reason."}
         given = {"task_id": task["id"], "digest": submission["digest"], "fence": claim["lock"]["fence"], **verdict}
         await self.call("review_task", **given)
-        self.tell(f"reviewed {task['name']!r}: {verdict['verdict']}")
+        self.report(f"reviewed {task['name']!r}: {verdict['verdict']}")
         return True
 
     async def work(self) -> None:
@@ -95,14 +95,14 @@ class Agent:
         task = claim.get("task")
         if not task:
             if claim.get("paused"):
-                self.tell(f"waits, paused: {claim['paused']['reason']}")
+                self.report(f"waits, paused: {claim['paused']['reason']}")
             return
         mine = {"task_id": task["id"], "fence": claim["lock"]["fence"]}
         if claim.get("review"):
-            self.tell(f"reworks {task['name']!r}: {claim['review']['body']}")
+            self.report(f"reworks {task['name']!r}: {claim['review']['body']}")
         if task["name"] == QUESTION and not claim.get("answer"):
             await self.call("ask", text="Which provider do we take?", options=["Alpha", "Beta"], **mine)
-            self.tell(f"asked about {task['name']!r}")
+            self.report(f"asked about {task['name']!r}")
             return
         await self.call("add_task_log", body="Begun.", kind="progress", **mine)
         await anyio.sleep(self._seconds)
@@ -112,7 +112,7 @@ class Agent:
         ]
         summary = claim.get("answer", {}).get("answer") or "Finished as described."
         await self.call("update_task_status", status="REVIEW", summary=summary, evidence=evidence, **mine)
-        self.tell(f"submitted {task['name']!r}")
+        self.report(f"submitted {task['name']!r}")
 
 
 async def over_mcp(server: str | StdioServerParameters, stack: AsyncExitStack) -> Call:

@@ -27,10 +27,10 @@ Body = Annotated[
 
 
 class SendMessage(IdempotentCommand):
-    to_agent: fields.AgentId | None = Field(None)
-    to_task: fields.Id | None = Field(None)
-    to_project: fields.Id | None = Field(None)
-    kind: Kind = Field(MessageKind.NOTE)
+    to_agent: fields.AgentId | None = None
+    to_task: fields.Id | None = None
+    to_project: fields.Id | None = Field(None, description="to all agents that hold a task of it")
+    kind: Kind = MessageKind.NOTE
     body: Body
     expires_at: fields.Instant | None = Field(None, description="default: in 24 h")
     agent_id: fields.AgentId | None = Field(None, description="your agent id")

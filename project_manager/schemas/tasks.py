@@ -222,7 +222,9 @@ class TaskView(TypedDict):
     completed_by: Annotated[
         str | None, Field(description="review, evidence, force or import: what completed it under a policy")
     ]
-    blocked_by: Annotated[str | None, Field(description="reason of the service for BLOCKED")]
+    blocked_by: Annotated[
+        str | None, Field(description="attempts, question, review_rounds or stop, if the service set BLOCKED")
+    ]
     offered_to: OfferView | None
 
 

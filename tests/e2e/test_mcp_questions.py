@@ -134,7 +134,7 @@ async def test_the_user_chooses_an_option_and_the_agent_keeps_its_lease(desk: De
 
 
 @every_client
-async def test_the_user_answers_in_own_words(desk: Desk, transport: str, mode: str) -> None:
+async def test_the_user_writes_another_answer_than_the_options(desk: Desk, transport: str, mode: str) -> None:
     user, asked = User(accepts(text=" blue ")), await desk.claimed()
     async with desk.agent(transport, mode, user) as agent:
         result = await agent.ok("ask", **asked)
@@ -272,7 +272,7 @@ async def test_a_revoked_access_ends_a_question_and_changes_nothing(desk: Desk) 
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_no_user_is_asked_in_vain(desk: Desk, mode: str) -> None:
+async def test_no_user_is_asked_if_the_question_cannot_be_recorded(desk: Desk, mode: str) -> None:
     user, asked = User(), await desk.claimed()
     async with desk.agent("/mcp", mode, user) as agent:
         stale = await agent.fails("ask", **{**asked, "fence": asked["fence"] + 1})

@@ -162,7 +162,7 @@ async def test_a_reserved_agent_id_of_a_connection_is_refused_at_each_call(api: 
 
 
 @pytest.mark.parametrize("name", ["a%00b", "%E3%85%A4", "x" * 129, "a%0Ab"])
-async def test_an_agent_id_of_a_connection_that_is_no_name_is_refused(api: OperationsClient, name: str) -> None:
+async def test_an_invalid_agent_id_of_a_connection_is_refused(api: OperationsClient, name: str) -> None:
     async with served(api.runtime) as bare:
         text = await ask(bare, "2026", f"/mcp?agent_id={name}", "claim_next_task")
         assert text.startswith("INVALID: `agent_id` ")
@@ -347,7 +347,7 @@ async def test_another_session_gets_another_id(api: OperationsClient) -> None:
         assert len(ids) == 2
 
 
-async def test_a_session_id_with_another_token_has_not_the_identity(api: OperationsClient) -> None:
+async def test_a_session_id_with_another_token_does_not_give_its_agent_id(api: OperationsClient) -> None:
     async with served(api.runtime, guard=lambda app: with_middleware(app, api.runtime)) as bare:
         first, second = await new_token(api, "agent"), await new_token(api, "operator")
         bare.http.headers.update(first)
@@ -506,7 +506,9 @@ async def test_the_rest_api_issues_an_id_and_names_it_in_a_header(service: HttpS
     assert (await service.error(422, "PUT", "/api/agents/auto/locks"))["code"] == "agent_required"
 
 
-async def test_an_issued_id_is_one_that_nothing_has(api: OperationsClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_issued_id_is_not_used_by_anything_else(
+    api: OperationsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     task = await api.create_task()
     await api.claim(task["id"], "agent-0000")
     await new_token(api, "agent", "agent-1111")

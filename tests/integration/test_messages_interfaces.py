@@ -68,7 +68,7 @@ def test_two_tools_list_the_acknowledgement(dialect: Any) -> None:
     assert listed == {"renew_task_lock", "add_task_log"}
 
 
-def test_the_tool_takes_little_of_the_list() -> None:
+def test_the_tool_is_listed_within_its_budget() -> None:
     (tool,) = [tool for tool in tool_list("core", "plain")["tools"] if tool["name"] == "send_message"]
     assert len(orjson.dumps(tool)) / 4 <= 110
 
@@ -115,7 +115,7 @@ async def test_over_rest_only_the_context_of_all_reads_brings_messages(service: 
 
 
 @pytest.mark.parametrize("header", ["all", "1,,2", "-1", "1" * 30, ",".join(["1"] * 101)])
-async def test_a_wrong_header_is_rejected(service: HttpService, header: str) -> None:
+async def test_a_malformed_acknowledgement_header_is_rejected(service: HttpService, header: str) -> None:
     error = await service.error(400, "POST", "/api/tasks", {"name": "x"}, Message_Ack=header)
     assert error["code"] == "malformed_header"
 
