@@ -347,6 +347,12 @@ class Invalid(ProjectManagerError):
             errors=[{"field": field, "message": message, "hint": hint} for field, message, hint in found],
         )
 
+    def within(self, place: str) -> Self:
+        """Return the error with fields inside of `place`, such as `tasks.2` for the third element of `tasks`."""
+        found: Any = self.details["errors"]
+        errors = [{**error, "field": f"{place}.{error['field']}"} for error in found]
+        return type(self)(f"{place}: {self.message}", hint=self.hint, errors=errors)
+
 
 class UnknownArgument(Invalid):
     """The operation has no such argument."""

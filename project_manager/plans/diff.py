@@ -141,8 +141,11 @@ class Comparison:
         status: Status | None = task.planned.values.get("status")
         if not self._overwrite or status in (None, row.status) or lease_of(row, self._tx.now) is not None:
             return None
-        if status is Status.DONE and not parse_policy(_stricter_policy(task.project)).is_empty:
+        rules = parse_policy(_stricter_policy(task.project))
+        if status is Status.DONE and not rules.is_empty:
+            lacking = policies.missing_of(self._tx, row, rules, policies.current_work(self._tx, row))
             message = f"the policy of project {task.project.name!r} does not allow an import to set DONE"
+            message += f"; missing: {'; '.join(lacking)}" if lacking else ""
             hint = "Omit the status, and finish the task as the policy demands."
             self.diagnostics.append(Diagnostic(task.planned.position, "status", message, hint))
         return status

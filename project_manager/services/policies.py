@@ -1,7 +1,7 @@
 """Policies of projects: the text to store, the check of a task that becomes DONE, and the parts that it lacks."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import orjson
 
@@ -59,6 +59,20 @@ def check_done(tx: Tx, row: TaskRow, work: Work, *, forced: bool = False) -> str
         raise _unmet_error(row, policy, lacking, work)
     transitions.note_by_system(tx, row, f"{tx.actor.id} sets DONE by force; missing: {'; '.join(lacking)}")
     return CompletedBy.FORCE.value
+
+
+def check_new(policy_text: str, name: str, criteria: Sequence[str]) -> None:
+    """Check that a policy allows a new task that is DONE. Without a task there is no work. Raises PolicyUnmet."""
+    policy = parse_policy(policy_text)
+    if policy.is_empty:
+        return
+    lacking = missing(policy, criteria, (), Work())
+    raise PolicyUnmet(
+        f"new task {name!r} cannot be DONE under the policy of its project; missing: {'; '.join(lacking)}",
+        hint="Create it as TODO or BACKLOG, then claim and finish it.",
+        name=name,
+        missing=lacking,
+    )
 
 
 def missing_of(tx: Tx, row: TaskRow, policy: Policy, work: Work) -> list[str]:

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
-from project_manager.domain.errors import ExternalKeyTaken, HasDependents, Invalid, PolicyUnmet
+from project_manager.domain.errors import ExternalKeyTaken, HasDependents, Invalid
 from project_manager.domain.events.tasks import TaskCreated, TaskDeleted, TaskUpdated
 from project_manager.domain.graph import find_cycle
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.limits import ID_MAXIMUM, LINKS
-from project_manager.domain.policies import parse_policy
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import EDITABLE, PLAIN
 from project_manager.schemas import tasks as schemas
@@ -22,6 +21,7 @@ from project_manager.services import (
     path_reservations,
     paths,
     pauses,
+    policies,
     readiness,
     serializers,
     subtasks,
@@ -103,7 +103,7 @@ def create_many(tx: Tx, command: schemas.CreateTasks) -> schemas.CreatedTasksVie
     refs = {task.ref for task in command.tasks}
     parent = next((task.parent for task in command.tasks if task.parent is not None and task.parent not in refs), None)
     project, epic_id = _place(tx, command, None if parent is None else _resolve_ref(parent, {}), [], created)
-    made = [add(tx, project, epic_id, task, [], None) for task in command.tasks]
+    made = [_add_one_of(tx, project, epic_id, task, number) for number, task in enumerate(command.tasks)]
     _set_new_paths(tx, project.id, {task_id: task.paths for task_id, task in zip(made, command.tasks, strict=True)})
     ids = {task.ref: task_id for task, task_id in zip(command.tasks, made, strict=True) if task.ref is not None}
     for task, task_id in zip(command.tasks, made, strict=True):
@@ -123,15 +123,13 @@ def add(
 ) -> int:
     """Insert a task, emit `task.created`, and return its id.
 
-    Raises Invalid, ExternalKeyTaken, DependencyCycle, LockHeld, ParentDone.
+    Raises Invalid, PolicyUnmet, ExternalKeyTaken, DependencyCycle, LockHeld, ParentDone.
     """
     if new.status in (Status.IN_PROGRESS, Status.REVIEW, Status.BLOCKED):
         hint = "Create it as TODO or BACKLOG, then update it."
         raise Invalid.of("status", f"a new task cannot be {new.status}", hint)
-    policy = parse_policy(project.policy)
-    if new.status is Status.DONE and not policy.is_empty:
-        hint = "Create it as TODO or BACKLOG, then claim and finish it."
-        raise PolicyUnmet("the policy of the project does not allow a new task that is DONE", hint=hint)
+    if new.status is Status.DONE:
+        policies.check_new(project.policy, new.name, new.acceptance)
     _check_key(tx, project.id, new.external_key, None)
     task_id = tasks.add(
         tx,
@@ -159,6 +157,17 @@ def add(
     created = TaskCreated(name=row.name, status=row.status, priority=row.priority, version=row.version)
     transitions.emit(tx, created, row)
     return task_id
+
+
+def _add_one_of(tx: Tx, project: ProjectRow, epic_id: int | None, new: schemas.NewTask, number: int) -> int:
+    """Insert the task with this index in `tasks` like `add`. The field of an error begins with `tasks.` and the index.
+
+    Its links to other new tasks are set later.
+    """
+    try:
+        return add(tx, project, epic_id, new, [], None)
+    except Invalid as error:
+        raise error.within(f"tasks.{number}") from None
 
 
 def _set_new_paths(tx: Tx, project_id: int, globs_by_task: dict[int, list[str]]) -> None:

@@ -741,6 +741,29 @@ async def test_a_refusal_names_everything_that_is_missing(api: OperationsClient)
     assert await api.logs(world.task) == []
 
 
+async def test_a_new_task_that_is_done_is_refused_with_everything_that_is_missing(api: OperationsClient) -> None:
+    await World(api).begin({**PERSON_REVIEWS, **EACH_CRITERION})
+    done: Json = {"name": "new", "status": "DONE", "acceptance": CRITERIA}
+    parts = ["evidence for criterion 0: tests pass", "evidence for criterion 1: documented", "approval by a person"]
+    refusals = [
+        await api.call_error(PolicyUnmet, "create_task", project_name="Garden", **done),
+        await api.call_error(PolicyUnmet, "create_tasks", project_name="Garden", tasks=[{"name": "old"}, done]),
+    ]
+    for refusal in refusals:
+        assert refusal.details == {"name": "new", "missing": parts}
+        assert "; ".join(parts) in refusal.message
+        assert "TODO" in refusal.hint
+    assert (await api.call("list_tasks", q="old"))["items"] == []
+
+
+async def test_an_import_that_sets_done_is_refused_with_everything_that_is_missing(api: OperationsClient) -> None:
+    await World(api).begin(BOTH)
+    document = "projects: [{name: Garden, tasks: [{name: Paint the fence, status: DONE}]}]"
+    refusal = await api.call_error(Invalid, "import_plan", document=document, status="overwrite")
+    for part in ("evidence for criterion 0: tests pass", "evidence for criterion 1", "approval by another agent"):
+        assert part in refusal.message
+
+
 @pytest.mark.parametrize(
     ("policy", "is_approved", "step"),
     [

@@ -256,6 +256,16 @@ async def test_tasks_created_together_have_parents_by_ref_or_id_in_any_order(api
     check(api)
 
 
+@pytest.mark.parametrize("fields", [{"status": "BLOCKED"}, {"conflicts_with": [99]}, {"depends_on": ["nothing"]}])
+async def test_an_error_about_one_of_many_new_tasks_names_its_place_and_creates_none(
+    api: OperationsClient, fields: Json
+) -> None:
+    tasks = [{"name": "first"}, {"name": "second", **fields}]
+    error = await api.call_error(Invalid, "create_tasks", project_name="Garden", tasks=tasks)
+    assert invalid_fields(error)[0].startswith(f"tasks.1.{next(iter(fields))}")
+    assert (await api.call("list_tasks"))["items"] == []
+
+
 async def test_an_approval_does_not_complete_a_parent_with_an_open_subtask(api: OperationsClient) -> None:
     await api.call("create_project", name="Garden", policy={"review": "required"})
     parent = await api.create_task("parent")
