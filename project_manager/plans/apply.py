@@ -34,7 +34,8 @@ from project_manager.services import (
     resolve,
     transitions,
 )
-from project_manager.services.tasks import check_number_of_conflicts, delete_tasks
+from project_manager.services.links import check_number_of_conflicts
+from project_manager.services.tasks import delete_tasks
 from project_manager.store import bulk, events, meta, seals, subtasks, tasks
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx

@@ -7,8 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from project_manager.domain.errors import ExternalKeyTaken, HasDependents, Invalid
-from project_manager.domain.events.tasks import TaskCreated, TaskDeleted, TaskUpdated
-from project_manager.domain.graph import find_cycle
+from project_manager.domain.events.tasks import TaskCreated, TaskDeleted
 from project_manager.domain.leases import UnlockReason, lock_held_error
 from project_manager.domain.limits import ID_MAXIMUM, LINKS
 from project_manager.domain.statuses import CLOSED, Status
@@ -17,6 +16,7 @@ from project_manager.schemas import tasks as schemas
 from project_manager.schemas.views import DeletedView
 from project_manager.services import (
     assumptions,
+    links,
     lookup,
     path_reservations,
     paths,
@@ -30,7 +30,8 @@ from project_manager.services import (
 from project_manager.services.authorization import check_no_other_holder, check_write, renew_on_write
 from project_manager.services.serializers import lease_of
 from project_manager.services.statuses import StatusChange, change_status
-from project_manager.store import bulk, links, meta, tasks
+from project_manager.store import bulk, meta, tasks
+from project_manager.store import links as store_links
 from project_manager.store.projects import ProjectRow
 from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx
@@ -112,7 +113,7 @@ def create_many(tx: Tx, command: schemas.CreateTasks) -> schemas.CreatedTasksVie
             subtasks.set_parent(tx, lookup.task(tx, task_id), parent_id, checks_cycle=parent_id == task_id)
         if task.depends_on:
             needed = dict.fromkeys(_resolve_ref(ref, ids) for ref in task.depends_on)
-            set_dependencies(tx, lookup.task(tx, task_id), list(needed), checks_cycle=task_id in needed)
+            links.set_dependencies(tx, lookup.task(tx, task_id), list(needed), checks_cycle=task_id in needed)
     subtasks.check_no_cycle(tx, made)  # once, because each search can read all tasks
     items = [serializers.task(tx, lookup.task(tx, task_id)) for task_id in made]
     return schemas.CreatedTasksView(items=items, ids=ids, created=created)
@@ -149,9 +150,9 @@ def add(
     )
     row = lookup.task(tx, task_id)
     if depends_on:
-        set_dependencies(tx, row, depends_on)
+        links.set_dependencies(tx, row, depends_on)
     if new.conflicts_with:
-        set_conflicts(tx, row, new.conflicts_with)
+        links.set_conflicts(tx, row, new.conflicts_with)
     if parent_id is not None:
         subtasks.set_parent(tx, row, parent_id)
     created = TaskCreated(name=row.name, status=row.status, priority=row.priority, version=row.version)
@@ -176,21 +177,9 @@ def _set_new_paths(tx: Tx, project_id: int, globs_by_task: dict[int, list[str]])
     path_reservations.park_blocked(tx, [task_id for task_id, globs in globs_by_task.items() if globs])
 
 
-def set_dependencies(tx: Tx, row: TaskRow, ids: list[int], *, checks_cycle: bool = True) -> None:
-    """Replace the dependencies of the task. Raises Invalid for ids of missing tasks, DependencyCycle for a cycle.
-
-    Without `checks_cycle` the caller checks that no task waits for itself.
-    """
-    _check_tasks_exist(tx, "depends_on", ids)
-    cycle = find_cycle(row.id, ids, lambda task_id: links.waits_for(tx, task_id)) if checks_cycle else None
-    if cycle is not None:
-        raise subtasks.cycle_error(row.id, cycle)
-    links.set_dependencies(tx, row.id, ids, open_task=Status(row.status) not in CLOSED)
-
-
 def _block(tx: Tx, task_id: int, ids: list[int]) -> None:
     """Make the task a dependency of the tasks `ids`, with `task.updated` for each. Raises Invalid, LockHeld."""
-    _check_tasks_exist(tx, "blocks", ids)
+    links.check_tasks_exist(tx, "blocks", ids)
     for other_id in ids:
         other = lookup.task(tx, other_id)
         check_no_other_holder(tx, other)
@@ -209,45 +198,6 @@ def _merged_links(field: str, row: TaskRow, added: list[int], removed: list[int]
         hint = "Remove dependencies that are DONE with remove_depends_on."
         raise Invalid.of(field, f"task {row.id} would depend on more than {LINKS} tasks", hint)
     return None if wanted == present else wanted
-
-
-def set_conflicts(tx: Tx, row: TaskRow, ids: list[int]) -> None:
-    """Replace the conflicts of the task, in both directions. Raises Invalid."""
-    if row.id in ids:
-        raise Invalid.of("conflicts_with", f"task {row.id} cannot conflict with itself", "Remove its own id.")
-    _check_tasks_exist(tx, "conflicts_with", ids)
-    before = set(links.conflicts_of(tx, row.id))
-    links.set_conflicts(tx, row.id, ids)
-    check_number_of_conflicts(tx, ids)
-    for other_id in sorted(before ^ set(ids)):
-        _emit_conflict_change(tx, lookup.task(tx, other_id), row.id)
-
-
-def check_number_of_conflicts(tx: Tx, task_ids: Collection[int]) -> None:
-    """Check the limit on the conflicts of these tasks. A claim of a task writes an event for each of its conflicts.
-
-    Raises Invalid for a task with too many.
-    """
-    full = links.with_too_many_conflicts(tx, task_ids, LINKS) if task_ids else None
-    if full is not None:
-        text = f"task {full} would conflict with more than {LINKS} tasks"
-        hint = "A conflict counts for both tasks. Remove conflicts of that task, or use dependencies."
-        raise Invalid.of("conflicts_with", text, hint)
-
-
-def _emit_conflict_change(tx: Tx, other: TaskRow, task_id: int) -> None:
-    """Emit `task.updated` for the other task of a changed conflict, and increment its version.
-
-    A leased task keeps its version, so that the next write of its holder does not fail.
-    """
-    present: list[int] = json.loads(other.conflicts_with)
-    previous = sorted({*present} ^ {task_id})
-    changes, version = {"conflicts_with": present}, other.version
-    if lease_of(other, tx.now) is None:
-        tasks.update_row(tx, other, {})
-        version += 1
-    event = TaskUpdated(changes=changes, previous={"conflicts_with": previous}, version=version)
-    transitions.emit(tx, event, other)
 
 
 def get(tx: Tx, command: schemas.GetTask) -> schemas.TaskView:
@@ -310,7 +260,7 @@ def delete(tx: Tx, command: schemas.DeleteTask) -> DeletedView:
     lookup.check_force(tx, command.force)
     row = lookup.task(tx, command.task_id)
     lookup.check_version("task", row.version, command.version)
-    waiting = [link for link in links.dependents_of(tx, row.id) if Status(link[2]) not in CLOSED]
+    waiting = [link for link in store_links.dependents_of(tx, row.id) if Status(link[2]) not in CLOSED]
     if waiting:
         ids = [link[0] for link in waiting]
         names = ", ".join(f"#{task_id}" for task_id in ids)
@@ -337,7 +287,7 @@ def delete_tasks(tx: Tx, ids: Collection[int]) -> list[int]:
 def _delete_some(tx: Tx, rows: list[TaskRow], deleted: frozenset[int]) -> set[int]:
     """Delete `rows`, a part of the tasks `deleted`, and return the ids of all tasks that it may have made ready."""
     subtasks.check_deleted(tx, rows, deleted)
-    conflicting = links.conflicts_of_any(tx, [row.id for row in rows if row.lock_holder is not None])
+    conflicting = store_links.conflicts_of_any(tx, [row.id for row in rows if row.lock_holder is not None])
     parents = {row.parent_id for row in rows if row.parent_id is not None and Status(row.status) not in CLOSED}
     waiting = bulk.dependents_of_any(tx, [row.id for row in rows if row.status != Status.DONE])
     needed = bulk.dependencies_of_any(tx, [row.id for row in rows if Status(row.status) not in CLOSED])
@@ -363,9 +313,9 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any], *, checks_cycle: bool =
         _check_key(tx, row.project_id, changes["external_key"], row.id)
     tasks.update_row(tx, row, {name: value for name, value in changes.items() if name in tasks.WRITABLE})
     if "depends_on" in changes:
-        set_dependencies(tx, row, changes["depends_on"], checks_cycle=checks_cycle)
+        links.set_dependencies(tx, row, changes["depends_on"], checks_cycle=checks_cycle)
     if "conflicts_with" in changes:
-        set_conflicts(tx, row, changes["conflicts_with"])
+        links.set_conflicts(tx, row, changes["conflicts_with"])
     if "parent_id" in changes:
         subtasks.set_parent(tx, row, changes["parent_id"])
     freed = None if "paths" not in changes else paths.replace(tx, row, changes["paths"])
@@ -387,13 +337,6 @@ def _check_key(tx: Tx, project_id: int, key: str | None, task_id: int | None) ->
         raise ExternalKeyTaken(
             f"external_key {key!r} is already used by task {found.id}", task_id=found.id, external_key=key
         )
-
-
-def _check_tasks_exist(tx: Tx, field: str, ids: list[int]) -> None:
-    missing = links.missing(tx, ids)
-    if missing:
-        names = ", ".join(f"#{task_id}" for task_id in missing)
-        raise Invalid.of(field, f"`{field}` contains unknown tasks: {names}", "Create them first.")
 
 
 def _check_refs(command: schemas.CreateTasks) -> None:
