@@ -333,8 +333,7 @@ class PlanWriter:
             self._recount.update((task_id, *others, *present.get(task_id, ())))
         for one, other in difference.old_conflicts:
             bulk.drop_conflict(self._tx, one, other)
-        for first, second in difference.new_conflicts:
-            bulk.add_conflict(self._tx, first.task_id, second.task_id)
+        bulk.add_conflicts(self._tx, [(first.task_id, second.task_id) for first, second in difference.new_conflicts])
         check_number_of_conflicts(self._tx, {one.task_id for pair in difference.new_conflicts for one in pair})
         self._recount.update(difference.waiting_for_pruned)
         for task in self._reparented():

@@ -76,7 +76,7 @@ _DEPENDENTS_OF_ANY = Statement(
     select(_dependencies.c.task_id).where(is_among(_dependencies.c.depends_on_id, "ids")).distinct()
 )
 _DELETE_TASKS = Statement(delete(tasks).where(is_among(tasks.c.id, "ids")))
-_ADD_CONFLICT = Statement(insert(task_conflicts).values(task_id=bindparam("task_id"), other_id=bindparam("other_id")))
+_ADD_CONFLICTS = RowInsert(task_conflicts, ("task_id", "other_id"), (64, 8, 1))
 _DROP_CONFLICT = Statement(
     delete(task_conflicts).where(
         task_conflicts.c.task_id == bindparam("task_id"), task_conflicts.c.other_id == bindparam("other_id")
@@ -191,10 +191,10 @@ def replace_dependencies(tx: Tx, links: dict[int, list[int]]) -> None:
     _ADD_DEPENDENCIES.write(tx, values)
 
 
-def add_conflict(tx: Tx, one: int, other: int) -> None:
-    """Insert a conflict in both directions."""
-    _ADD_CONFLICT.write(tx, task_id=one, other_id=other)
-    _ADD_CONFLICT.write(tx, task_id=other, other_id=one)
+def add_conflicts(tx: Tx, pairs: Collection[tuple[int, int]]) -> None:
+    """Insert new conflicts in both directions. No pair may be among them twice, in either order."""
+    rows = sorted([*pairs, *((other, one) for one, other in pairs)])  # rows in the order of the key are cheaper
+    _ADD_CONFLICTS.write(tx, [number for row in tx.keeping_alive(rows) for number in row])
 
 
 def drop_conflict(tx: Tx, one: int, other: int) -> None:
