@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from project_manager.domain.errors import ExternalKeyTaken, HasDependents, Invalid
 from project_manager.domain.events.tasks import TaskCreated, TaskDeleted
@@ -52,7 +52,8 @@ def create(tx: Tx, command: schemas.CreateTask) -> schemas.TaskView:
     """
     created: lookup.Created = {}
     project, epic_id = _place(tx, command, command.parent_id, command.blocks, created)
-    task_id = add(tx, project, epic_id, command, command.depends_on, command.parent_id)
+    given = NewLinks(command.depends_on, command.conflicts_with, command.parent_id)
+    task_id = add(tx, project, epic_id, command, given)
     _block(tx, task_id, command.blocks)
     _set_new_paths(tx, project.id, {task_id: command.paths})
     return _written(tx, lookup.task(tx, task_id), command.assumptions, created)
@@ -105,9 +106,11 @@ def create_many(tx: Tx, command: schemas.CreateTasks) -> schemas.CreatedTasksVie
     parent = next((task.parent for task in command.tasks if task.parent is not None and task.parent not in refs), None)
     project, epic_id = _place(tx, command, None if parent is None else _resolve_ref(parent, {}), [], created)
     made = [_add_one_of(tx, project, epic_id, task, number) for number, task in enumerate(command.tasks)]
-    _set_new_paths(tx, project.id, {task_id: task.paths for task_id, task in zip(made, command.tasks, strict=True)})
-    ids = {task.ref: task_id for task, task_id in zip(command.tasks, made, strict=True) if task.ref is not None}
-    for task, task_id in zip(command.tasks, made, strict=True):
+    new = dict(zip(made, command.tasks, strict=True))
+    links.set_new_conflicts(tx, {task_id: task.conflicts_with for task_id, task in new.items()})
+    _set_new_paths(tx, project.id, {task_id: task.paths for task_id, task in new.items()})
+    ids = {task.ref: task_id for task_id, task in new.items() if task.ref is not None}
+    for task_id, task in new.items():
         if task.parent is not None:
             parent_id = _resolve_ref(task.parent, ids)
             subtasks.set_parent(tx, lookup.task(tx, task_id), parent_id, checks_cycle=parent_id == task_id)
@@ -119,9 +122,18 @@ def create_many(tx: Tx, command: schemas.CreateTasks) -> schemas.CreatedTasksVie
     return schemas.CreatedTasksView(items=items, ids=ids, created=created)
 
 
-def add(
-    tx: Tx, project: ProjectRow, epic_id: int | None, new: schemas.NewTask, depends_on: list[int], parent_id: int | None
-) -> int:
+class NewLinks(NamedTuple):
+    """The links of a new task to existing ones."""
+
+    depends_on: list[int]
+    conflicts_with: list[int]
+    parent_id: int | None
+
+
+_NO_LINKS = NewLinks([], [], None)
+
+
+def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: schemas.NewTask, given: NewLinks = _NO_LINKS) -> int:
     """Insert a task, emit `task.created`, and return its id.
 
     Raises Invalid, PolicyUnmet, ExternalKeyTaken, DependencyCycle, LockHeld, ParentDone.
@@ -149,12 +161,12 @@ def add(
         },
     )
     row = lookup.task(tx, task_id)
-    if depends_on:
-        links.set_dependencies(tx, row, depends_on)
-    if new.conflicts_with:
-        links.set_conflicts(tx, row, new.conflicts_with)
-    if parent_id is not None:
-        subtasks.set_parent(tx, row, parent_id)
+    if given.depends_on:
+        links.set_dependencies(tx, row, given.depends_on)
+    if given.conflicts_with:
+        links.set_conflicts(tx, row, given.conflicts_with)
+    if given.parent_id is not None:
+        subtasks.set_parent(tx, row, given.parent_id)
     created = TaskCreated(name=row.name, status=row.status, priority=row.priority, version=row.version)
     transitions.emit(tx, created, row)
     return task_id
@@ -163,10 +175,10 @@ def add(
 def _add_one_of(tx: Tx, project: ProjectRow, epic_id: int | None, new: schemas.NewTask, number: int) -> int:
     """Insert the task with this index in `tasks` like `add`. The field of an error begins with `tasks.` and the index.
 
-    Its links to other new tasks are set later.
+    Its links are set later, when all tasks exist.
     """
     try:
-        return add(tx, project, epic_id, new, [], None)
+        return add(tx, project, epic_id, new)
     except Invalid as error:
         raise error.within(f"tasks.{number}") from None
 
