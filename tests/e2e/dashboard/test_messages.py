@@ -28,8 +28,23 @@ def test_a_steer_to_the_holder_shows_its_receipt(service: Service, browser: Brow
         client.send("POST", "/api/messages/acknowledge", {"ids": [message["id"]], "agent_id": "codex"})
         expect(waiting).to_have_count(0)
         tab.page.get_by_test_id("nav-agents").click()
-        expect(tab.page.get_by_test_id("recent-messages")).to_contain_text("read by codex")
+        sent = tab.page.get_by_test_id("recent-messages")
+        expect(sent).to_contain_text("read by codex")
+        expect(sent.get_by_role("img", name="human")).to_be_visible()
         assert tab.violations() == []
+
+
+def test_people_are_listed_apart_from_agents_without_a_pause_or_a_message_to_oneself(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    client.claim(client.create_task(client.create_project("Website"), "Paint"), "codex")
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=agents")
+        expect(tab.page.get_by_text("1 agent at work, 1 agent known")).to_be_visible()
+        person = tab.page.get_by_test_id("agent").filter(has_text="person (you)")
+        expect(person).to_contain_text("local")
+        expect(person.get_by_role("button")).to_have_count(0)
+        expect(tab.page.get_by_role("button", name="Pause agent codex")).to_be_visible()
 
 
 def test_a_stop_ends_the_lease_and_the_banner_resumes_the_agent(

@@ -1,5 +1,6 @@
 // One message with its receipts, as in the list of messages and in "Needs you".
 import { html } from "../core/html.js";
+import { kindOf } from "../state/actors.js";
 import { addresseeOf } from "../state/messages.js";
 import { Actor, RelativeTime, TaskLink } from "./chips.js";
 
@@ -24,9 +25,10 @@ export function Receipts(/** @type {{ message: MessageView }} */ { message }) {
 
 export function Message(/** @type {{ message: MessageView, children?: any }} */ { message, children }) {
   return html`<li class="message" data-testid="message">
-    <p>
-      <${Actor} id=${message.sender} /> to ${addresseeOf(message)}
-      ${message.to_task && html` <${TaskLink} id=${message.to_task} bare />`}
+    <p class="message-head">
+      <${Actor} id=${message.sender} kind=${kindOf(message.sender)} />
+      <span>to ${addresseeOf(message)}</span>
+      ${message.to_task && html`<${TaskLink} id=${message.to_task} bare />`}
       <span class="tag">${message.kind}</span>
       <span class="muted"><${RelativeTime} at=${message.created_at} /></span>
     </p>

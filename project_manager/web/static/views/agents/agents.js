@@ -61,7 +61,10 @@ function stateOf(/** @type {AgentView} */ agent, /** @type {Task[]} */ tasks, /*
 function AgentRow(/** @type {{ agent: AgentView, tasks: Task[], now: number }} */ { agent, tasks, now }) {
   const condition = stateOf(agent, tasks, now);
   const [name, meaning] = STATES[condition];
-  const kind = agent.kind === "agent" ? "" : `${agent.kind} · `;
+  const isUser = useStore((shown) => shown.session?.actor?.id === agent.id);
+  const isAgent = agent.kind === "agent";
+  const noun = isAgent ? "agent" : "person";
+  const kind = isAgent ? "" : `${noun}${isUser ? " (you)" : ""} · `;
   return html`<li class=${`agent-card ${condition}`} data-testid="agent">
     <div class="agent-head">
       <${Avatar} id=${agent.id} kind=${agent.kind} />
@@ -74,8 +77,8 @@ function AgentRow(/** @type {{ agent: AgentView, tasks: Task[], now: number }} *
         </p>
       </div>
       <span class=${`agent-state ${condition}`} title=${meaning}>${name}</span>
-      <${MessageButton} target=${{ to_agent: agent.id }} name=${`agent ${agent.id}`} />
-      <${PauseButton} scope="agent" id=${agent.id} name=${`agent ${agent.id}`} />
+      ${!isUser && html`<${MessageButton} target=${{ to_agent: agent.id }} name=${`${noun} ${agent.id}`} />`}
+      ${isAgent && html`<${PauseButton} scope="agent" id=${agent.id} name=${`agent ${agent.id}`} />`}
     </div>
     ${tasks.length > 0 && html`<ul class="agent-tasks">
       ${tasks.map((task) => html`<li key=${task.id}>
@@ -103,11 +106,12 @@ export function Agents() {
   useNow(5);
   const held = leasesByHolder();
   const agents = allAgents(held);
-  const working = [...held.keys()].length;
+  const known = agents.filter(({ kind }) => kind === "agent");
+  const working = known.filter(({ id }) => held.has(id));
   return html`<section class="page" aria-labelledby="page-title">
     <div class="page-head">
       <h1 id="page-title">Agents</h1>
-      <span class="muted">${plural(working, "agent")} at work, ${plural(agents.length, "agent")} known</span>
+      <span class="muted">${plural(working.length, "agent")} at work, ${plural(known.length, "agent")} known</span>
     </div>
     ${agents.length === 0
       ? html`<${Empty} title="No agents yet">

@@ -72,7 +72,7 @@ export function RecentMessages() {
     readNewestMessages().then((page) => setMessages(page.items.slice(0, SHOWN))).catch(showError);
   }, [revision]);
   if (messages.length === 0) return null;
-  return html`<section aria-labelledby="recent-messages" data-testid="recent-messages">
+  return html`<section class="need-group" aria-labelledby="recent-messages" data-testid="recent-messages">
     <h2 id="recent-messages">Messages</h2>
     <ul class="messages">${messages.map((message) => html`<${Message} key=${message.id} message=${message} />`)}</ul>
   </section>`;
