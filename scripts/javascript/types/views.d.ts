@@ -296,6 +296,7 @@ interface MoveCommentDialogProps {
   label: string;
   required: boolean;
   error?: string;
+  hint: string;
   answer: (comment: string | null) => void;
 }
 

@@ -74,6 +74,14 @@ def test_a_person_sees_a_submission_in_the_list_and_accepts_it(
     assert client.get_task(task)["completed_by"] == "review"
 
 
+def test_the_newest_evidence_is_shown_in_words(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Paint", acceptance=["even"])
+    submit(client, task, evidence=[EVIDENCE])
+    with opened(service, browser, "/?view=needs") as tab:
+        words = row(tab, task).get_by_test_id("latest-log-entry")
+        expect(words).to_contain_text("Evidence: pytest -q (exit code 0), https://ci.example.org/7")
+
+
 def test_work_that_the_page_could_not_read_is_shown_before_it_is_accepted(
     service: Service, browser: Browser, client: RestClient
 ) -> None:
@@ -101,6 +109,9 @@ def test_work_is_sent_back_to_its_author_by_keyboard(service: Service, browser: 
         tab.page.keyboard.press("Enter")
         tab.page.keyboard.press("Enter")
         expect(tab.dialog.get_by_role("alert")).to_contain_text("Enter what is missing")
+        tab.page.keyboard.type(" ")
+        expect(tab.dialog).to_contain_text("It is the text of the review.")
+        tab.page.keyboard.press("Backspace")
         tab.page.keyboard.type("Two boards are bare.")
         tab.page.keyboard.press("Enter")
         expect(tab.toast(f"Sent back #{task} Paint to To do")).to_be_visible()

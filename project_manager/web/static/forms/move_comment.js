@@ -9,7 +9,7 @@ import { LatestLogEntry } from "../ui/latest_log_entry.js";
 
 /** The dialog. This tab keeps the draft until it is sent, so that closing needs no question. */
 /** @param {MoveCommentDialogProps} props */
-export function MoveCommentDialog({ id, task, status, title, label, required, error, answer }) {
+export function MoveCommentDialog({ id, task, status, title, label, required, error, hint, answer }) {
   const [comment, setComment] = useState(() => commentDraft(task, status));
   const [invalid, setInvalid] = useState(false);
   const box = useRef(null);
@@ -43,7 +43,7 @@ export function MoveCommentDialog({ id, task, status, title, label, required, er
           <p class=${invalid ? "field-error" : "hint"} id="move-comment-hint" role=${invalid ? "alert" : undefined}>
             ${invalid
               ? html`<${Icon} name="warn" />${error}`
-              : "It is added to the log with the move. Enter sends, Shift Enter starts a new line."}
+              : `${hint} Enter sends, Shift Enter starts a new line.`}
           </p>
         </div>
       </div>

@@ -23,11 +23,19 @@ export const saveComment = (/** @type {Task} */ task, /** @type {Status} */ stat
 /** Delete the draft after it was sent. */
 export const clearComment = (/** @type {Task} */ task, /** @type {Status} */ status) => saveComment(task, status, "");
 
+/** The use of a comment, by what it is sent with. */
+const USES = {
+  move: "It is added to the log with the move.",
+  review: "It is the text of the review. The next claim of the task brings it first.",
+};
+
 /** Ask for the comment of this move. Resolve to "" if the move needs none, and to null if the user cancels. */
-/** @param {Task} task @param {Status} status @param {string | undefined} title */
-export function askComment(task, status, title) {
+/** @param {Task} task @param {Status} status @param {string | undefined} title @param {keyof typeof USES} use */
+export function askComment(task, status, title, use = "move") {
   const prompt = status === "TODO" ? COMMENT_PROMPTS[task.status] : undefined;
   if (!prompt) return Promise.resolve("");
   return new Promise((resolve) =>
-    openDialog("moveComment", { task, status, ...prompt, title: title ?? prompt.title, answer: resolve }));
+    openDialog("moveComment", {
+      task, status, ...prompt, title: title ?? prompt.title, hint: USES[use], answer: resolve,
+    }));
 }

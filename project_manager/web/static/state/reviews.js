@@ -111,7 +111,7 @@ export async function sendBack(/** @type {Task} */ task) {
     await moveTask(task, "TODO");
     return;
   }
-  const body = await askComment(task, "TODO", undefined);
+  const body = await askComment(task, "TODO", undefined, "review");
   if (body === null || !(await confirmReview(task, "Sending it back", "Send back"))) return;
   if (await sendVerdict(task, submission, "changes_requested", body)) clearComment(task, "TODO");
 }

@@ -14,6 +14,15 @@ export function latestOf(/** @type {LogView[]} */ logs) {
   return entries.find((log) => log.kind !== "system") ?? entries[0] ?? null;
 }
 
+/** Return the text of an entry. Evidence often has only its fields. */
+function textOf(/** @type {LogView} */ entry) {
+  const text = logText(entry);
+  if (text || !entry.evidence) return text;
+  const { command, exit_code: exitCode, commit, url } = entry.evidence;
+  const result = command && exitCode !== null ? `${command} (exit code ${exitCode})` : command;
+  return ["Evidence", [result, commit, url].filter(Boolean).join(", ")].filter(Boolean).join(": ");
+}
+
 /** The latest log entry. Renders nothing before it is read or if reading fails. `fixed` keeps the visible entry. */
 export function LatestLogEntry(/** @type {{ task: Task, fixed?: boolean }} */ { task, fixed = false }) {
   const details = useDetails(task, fixed);
@@ -24,6 +33,6 @@ export function LatestLogEntry(/** @type {{ task: Task, fixed?: boolean }} */ { 
       <bdi>${entry.author}</bdi>
     </b> <span class="muted">
       <${RelativeTime} at=${entry.created_at} />
-    </span> <span class="last-report"><${PlainWithLinks} text=${logText(entry).slice(0, LONGEST)} /></span>
+    </span> <span class="last-report"><${PlainWithLinks} text=${textOf(entry).slice(0, LONGEST)} /></span>
   </p>`;
 }
