@@ -46,6 +46,23 @@ def test_a_person_answers_a_question_with_one_of_its_options(
     assert client.get_task(task)["offered_to"]["agent"] == "ann"
 
 
+def test_an_answered_question_keeps_its_place_in_the_list(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Paint")
+    ask(client, task)
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=needs")
+        option = row(tab, task).get_by_role("button", name="red")
+        option.hover()
+        before = row(tab, task).bounding_box()
+        option.click()
+        expect(row(tab, task).get_by_test_id("need-outcome")).to_have_text("To do")
+        expect(row(tab, task)).to_contain_text("Which colour?")
+        expect(option).to_be_hidden()
+        assert row(tab, task).bounding_box() == before
+
+
 def test_a_person_answers_in_their_own_words_on_the_page_of_the_task(
     service: Service, browser: Browser, client: RestClient
 ) -> None:

@@ -19,7 +19,7 @@ export const UNBLOCK = move("TODO", "Unblock", true);
 /** @type {Decision} */
 export const UNBLOCK_UNANSWERED = move("TODO", "Unblock without an answer");
 export const REQUEUE = { name: "Requeue", primary: true, act: requeue };
-export const CANCEL = move("CANCELLED", "Cancel");
+export const CANCEL = move("CANCELLED", "Cancel task");
 export const BLOCK = move("BLOCKED", "Block");
 export const MOVE_TO_TODO = move("TODO", "Move to To do", true);
 export const MARK_DONE = move("DONE", "Mark done");

@@ -67,9 +67,9 @@ export function LockChip(/** @type {{ lock: LockView, bar?: boolean }} */ { lock
   </span>`;
 }
 
-/** "Ready", or the first blocker. */
+/** "Ready", or the first blocker. Submitted work waits for its review, whatever blocks new work on the task. */
 export function ReadyChip(/** @type {{ task: Task }} */ { task }) {
-  if (task.status === "BLOCKED" && task.attempts) return null;
+  if (task.status === "REVIEW" || (task.status === "BLOCKED" && task.attempts)) return null;
   if (task.ready) return html`<span class="ready-chip yes"><${Icon} name="check" />Ready</span>`;
   const reasons = reasonsOf(task);
   if (task.status === "IN_PROGRESS" && !task.lock) {

@@ -1,5 +1,5 @@
 // The open question of a task, with the form for its answer.
-import { html, useState } from "../../core/html.js";
+import { cx, html, useState } from "../../core/html.js";
 import { canWrite } from "../../core/vocabulary.js";
 import { answerQuestion, hasQuestion } from "../../state/questions.js";
 import { state, useStore } from "../../state/store.js";
@@ -7,8 +7,8 @@ import { useDetails } from "../../state/task_details.js";
 import { Field } from "../../forms/field.js";
 import { PlainWithLinks } from "../../ui/markdown.js";
 
-/** A button for each suggested answer, and a field for another one. */
-function AnswerForm(/** @type {{ task: Task, question: QuestionView }} */ { task, question }) {
+/** A button for each suggested answer, and a field for another one. `fixed` only keeps its place. */
+function AnswerForm(/** @type {{ task: Task, question: QuestionView, fixed: boolean }} */ { task, question, fixed }) {
   const [text, setText] = useState("");
   const busy = state.pending.has(task.id);
   const send = (/** @type {string} */ answer) => answerQuestion(task, question, answer);
@@ -16,7 +16,7 @@ function AnswerForm(/** @type {{ task: Task, question: QuestionView }} */ { task
     event.preventDefault();
     if (text.trim() && !busy) send(text);
   };
-  return html`<form class="answer" onSubmit=${onSubmit}>
+  return html`<form class=${cx("answer", fixed && "ghost")} onSubmit=${onSubmit}>
     ${question.options.length > 0 && html`<div class="row" role="group" aria-label="Suggested answers">
       ${question.options.map((option) => html`<button key=${option} type="button" class="small" disabled=${busy}
           onClick=${() => send(option)} data-testid="option"><bdi>${option}</bdi></button>`)}
@@ -33,10 +33,10 @@ function AnswerForm(/** @type {{ task: Task, question: QuestionView }} */ { task
 export function Question(/** @type {{ task: Task, fixed?: boolean }} */ { task, fixed = false }) {
   const writer = useStore((now) => canWrite(now.session));
   const question = useDetails(task, fixed)?.question;
-  if (!question || !hasQuestion(task)) return null;
+  if (!question || !(fixed || hasQuestion(task))) return null;
   return html`<div class="question" data-testid="question">
     <p><bdi>${question.asker}</bdi> asks:</p>
     <p class="question-text" dir="auto"><${PlainWithLinks} text=${question.text} /></p>
-    ${writer && !fixed && html`<${AnswerForm} key=${question.id} task=${task} question=${question} />`}
+    ${writer && html`<${AnswerForm} key=${question.id} task=${task} question=${question} fixed=${fixed} />`}
   </div>`;
 }

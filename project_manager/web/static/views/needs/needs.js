@@ -32,11 +32,12 @@ function Waiting(/** @type {{ task: Task }} */ { task }) {
 
 const numbers = (/** @type {number[]} */ ids) => ids.map((id) => `#${id}`).join(", ");
 
-/** The other tasks that the task waits for. */
+/** The other tasks that the task waits for. Paths matter only before work begins. */
 function OtherTasks(/** @type {{ task: Task }} */ { task }) {
+  const waits = task.status === "TODO" && task.path_conflicts?.length > 0;
   return html`
     ${hasCancelled(task) && html`<span>waits for ${numbers(task.cancelled_dependencies)}, cancelled</span>`}
-    ${task.path_conflicts?.length > 0 && html`<span>waits for the paths of ${numbers(task.path_conflicts)}</span>`}
+    ${waits && html`<span>waits for the paths of ${numbers(task.path_conflicts)}</span>`}
   `;
 }
 
@@ -98,13 +99,17 @@ function Need(/** @type {NeedProps} */ { row, actions, writer, words, isMisclick
       action.act(task);
     }
   };
+  const shown = gone ? before : task;
+  const texts = words && html`<${Words} task=${task} shown=${shown} fixed=${fixed} />`;
+  const asks = hasQuestion(shown);
   return html`<li class=${cx("need", gone && "gone")} data-need=${row.key} data-testid="need">
     <a class="need-name" href=${hrefOf(open)} data-task=${task.id} onClick=${(event) => follow(event, open)}>
       <${StatusIcon} status=${task.status} />
       <span class="key">#${task.id}</span>
       <span class="clip" dir="auto">${task.name}</span>
     </a>
-    <${Facts} task=${gone ? before : task} />
+    <${Facts} task=${shown} />
+    ${asks && texts}
     ${gone && html`<${Outcome} task=${task} deleted=${deleted} actions=${writer ? actions : []} />`}
     ${!gone
       && writer
@@ -113,7 +118,7 @@ function Need(/** @type {NeedProps} */ { row, actions, writer, words, isMisclick
             class=${action.primary ? "small primary" : "small"} aria-label=${`${action.name}: #${task.id} ${task.name}`}
             onClick=${(event) => act(event, action)}>${action.name}</button>`)}
       </span>`}
-    ${words && html`<${Words} task=${task} shown=${gone ? before : task} fixed=${fixed} />`}
+    ${!asks && texts}
   </li>`;
 }
 
