@@ -63,6 +63,11 @@ class Dashboard:
         self.expect_status("live")
         return self
 
+    def sign_in(self, secret: str) -> None:
+        """Send the sign-in form that the page shows."""
+        self.page.get_by_test_id("token").fill(secret)
+        self.page.get_by_role("button", name="Sign in").click()
+
     def expect_status(self, status: str) -> None:
         expect(self.connection).to_have_attribute("data-status", status)
 

@@ -35,8 +35,7 @@ def crowded_bar(crowded: tuple[Service, str], browser: Browser) -> Iterator[Dash
     service, secret = crowded
     with dashboard(service, browser) as tab:
         tab.page.goto(service.url)
-        tab.page.get_by_test_id("token").fill(secret)
-        tab.page.get_by_role("button", name="Sign in").click()
+        tab.sign_in(secret)
         tab.expect_status("live")
         yield tab
 

@@ -258,11 +258,9 @@ def test_a_server_with_tokens_asks_for_one_and_hides_it_from_scripts(
         service.wait_until(lambda: stranger.get("/api/tasks").status_code == 401)
     with dashboard(service, browser) as tab:
         tab.page.goto(service.url)
-        tab.page.get_by_test_id("token").fill("not-a-token")
-        tab.page.get_by_role("button", name="Sign in").click()
+        tab.sign_in("not-a-token")
         expect(tab.page.get_by_test_id("form-error")).to_be_visible()
-        tab.page.get_by_test_id("token").fill(secret)
-        tab.page.get_by_role("button", name="Sign in").click()
+        tab.sign_in(secret)
         expect(tab.card(task)).to_be_visible()
         tab.expect_status("live")
         assert tab.page.evaluate("document.cookie") == ""
@@ -271,11 +269,6 @@ def test_a_server_with_tokens_asks_for_one_and_hides_it_from_scripts(
         expect(tab.page.get_by_test_id("move")).to_be_disabled()
         tab.page.get_by_role("button", name="Sign out").click()
         expect(tab.page.get_by_test_id("signin")).to_be_visible()
-
-
-def sign_in(tab: Dashboard, secret: str) -> None:
-    tab.page.get_by_test_id("token").fill(secret)
-    tab.page.get_by_role("button", name="Sign in").click()
 
 
 def test_text_typed_before_the_session_ended_is_restored_only_for_the_same_user(
@@ -294,7 +287,7 @@ def test_text_typed_before_the_session_ended_is_restored_only_for_the_same_user(
 
         tab.page.goto(service.url)
         first = token_of("ada")
-        sign_in(tab, first["secret"])
+        tab.sign_in(first["secret"])
         tab.expect_status("live")
         tab.page.get_by_test_id("new-task").click()
         tab.dialog.get_by_label("Name").fill("Half an idea")
@@ -306,7 +299,7 @@ def test_text_typed_before_the_session_ended_is_restored_only_for_the_same_user(
         tab.page.keyboard.press("Escape")
         expect(tab.page.get_by_test_id("token")).to_be_visible()
         second = token_of("ada")
-        sign_in(tab, second["secret"])
+        tab.sign_in(second["secret"])
         expect(tab.page.get_by_test_id("signin")).to_have_count(0)
         expect(tab.dialog.get_by_label("Name")).to_be_focused()
         expect(tab.dialog.get_by_label("Name")).to_have_value("Half an idea")
@@ -315,7 +308,7 @@ def test_text_typed_before_the_session_ended_is_restored_only_for_the_same_user(
         tab.page.get_by_test_id("new-task").click()
         tab.dialog.get_by_label("Name").fill("Mine")
         end_session(second)
-        sign_in(tab, token_of("bob")["secret"])
+        tab.sign_in(token_of("bob")["secret"])
         expect(tab.page.get_by_test_id("new-task")).to_be_visible()
         expect(tab.dialog).to_have_count(0)
 
@@ -336,12 +329,12 @@ def test_a_late_answer_to_a_request_of_the_ended_session_does_not_end_the_new_on
     with service.http(Authorization=f"Bearer {root}") as operator, dashboard(service, browser) as tab:
         tab.page.goto(service.url)
         first = operator.post("/api/tokens", json={"name": "ada", "role": "operator"}).json()
-        sign_in(tab, first["secret"])
+        tab.sign_in(first["secret"])
         tab.expect_status("live")
         tab.page.route("**/api/agents?*", hold_refusal)
         assert operator.delete(f"/api/tokens/{first['id']}").is_success
         expect(tab.page.get_by_test_id("signin")).to_be_visible()
-        sign_in(tab, operator.post("/api/tokens", json={"name": "ada", "role": "operator"}).json()["secret"])
+        tab.sign_in(operator.post("/api/tokens", json={"name": "ada", "role": "operator"}).json()["secret"])
         tab.expect_status("live")
         [(late, refusal)] = held
         assert refusal.status == 401
@@ -361,7 +354,7 @@ def test_a_page_that_waits_for_a_sign_in_sends_no_requests(
         tab.page.clock.install()
         tab.page.goto(service.url)
         made = operator.post("/api/tokens", json={"name": "ada", "role": "operator"}).json()
-        sign_in(tab, made["secret"])
+        tab.sign_in(made["secret"])
         tab.expect_status("live")
         assert operator.delete(f"/api/tokens/{made['id']}").is_success
         expect(tab.page.get_by_test_id("signin")).to_be_visible()
@@ -386,7 +379,7 @@ def test_the_sign_in_page_shows_a_reason_only_when_access_was_lost(
             tab.page.reload()
             expect(tab.page.get_by_test_id("token")).to_be_visible()
             expect(why).to_have_count(0)
-            sign_in(tab, made["secret"])
+            tab.sign_in(made["secret"])
             tab.expect_status("live")
             assert operator.delete(f"/api/tokens/{made['id']}").is_success
         ended = "You were signed out: the session has ended, or its token was revoked. Sign in again."
@@ -394,10 +387,10 @@ def test_the_sign_in_page_shows_a_reason_only_when_access_was_lost(
         assert tab.violations() == []
         tab.page.reload()
         expect(why).to_have_text(ended)
-        sign_in(tab, "not-a-token")
+        tab.sign_in("not-a-token")
         expect(tab.page.get_by_test_id("form-error")).to_be_visible()
         expect(why).to_have_count(0)
-        sign_in(tab, root)
+        tab.sign_in(root)
         tab.expect_status("live")
         tab.page.get_by_role("button", name="Sign out").click()
         expect(tab.page.get_by_test_id("signin")).to_be_visible()

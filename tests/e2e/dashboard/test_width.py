@@ -86,8 +86,7 @@ def test_the_sign_in_page_fits_and_explains_a_refused_token_in_plain_words(
     client.send("POST", "/api/tokens", {"name": "root", "role": "operator"})
     with dashboard(service, browser, viewport={"width": width, "height": 640}) as tab:
         tab.page.goto(service.url)
-        tab.page.get_by_test_id("token").fill("not-a-token")
-        tab.page.get_by_role("button", name="Sign in").click()
+        tab.sign_in("not-a-token")
         error = tab.page.get_by_test_id("form-error")
         expect(error).to_contain_text("The token is unknown or revoked.")
         expect(error).to_contain_text("ask an operator")
@@ -104,8 +103,7 @@ def test_the_sign_in_page_with_a_reason_fits_a_phone(service: Service, browser: 
     with dashboard(service, browser, viewport={"width": 320, "height": 640}) as tab:
         tab.open()
         secret = client.send("POST", "/api/tokens", {"name": "root", "role": "operator"})["secret"]
-        tab.page.get_by_test_id("token").fill(secret)
-        tab.page.get_by_role("button", name="Sign in").click()
+        tab.sign_in(secret)
         tab.expect_status("live")
         tab.context.clear_cookies()
         tab.page.reload()
@@ -176,8 +174,7 @@ def test_a_phone_has_theme_help_and_sign_out_in_one_menu(
     secret = client.send("POST", "/api/tokens", {"name": "ada", "role": "operator"})["secret"]
     with dashboard(service, browser, viewport={"width": 320, "height": 640}, color_scheme="light") as tab:
         tab.page.goto(service.url)
-        tab.page.get_by_test_id("token").fill(secret)
-        tab.page.get_by_role("button", name="Sign in").click()
+        tab.sign_in(secret)
         tab.expect_status("live")
         rows = tab.page.evaluate(
             """() => [...document.querySelectorAll('.topbar > *')].filter((element) => element.checkVisibility()
