@@ -1,9 +1,11 @@
 """Three scripted agents that take a project to its end: they claim, submit, review, ask, and read messages.
 
     .venv/bin/python examples/team.py [--url http://localhost:8080] [--database data/tasks.db] [--seconds 0.5]
+                                      [--no-review]
 
 `codex` works over MCP by HTTP, `claude` over MCP by stdio, and `gemini` over REST. The tutorial docs/tutorial-team.md
-explains the run. The script ends when no task of the project is open. It works without tokens.
+explains the run. The script ends when no task of the project is open. On a server with tokens, `codex` and `gemini`
+need a token each, in the environment variables PM_TOKEN_CODEX and PM_TOKEN_GEMINI.
 """
 
 import argparse
@@ -11,6 +13,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +22,7 @@ import anyio
 import httpx2
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
 
 Json = dict[str, Any]
 Call = Callable[..., Awaitable[Json]]
@@ -29,6 +33,7 @@ QUESTION = "Choose the payment provider"
 REWORK = "Refuse expired cards"
 """The task with a first round that its reviewer sends back."""
 COMMAND = Path(sys.executable).with_name("project-manager")
+TIMEOUT = 30
 ROUTES = {
     "claim_next_task": ("POST", "/api/tasks/claim"),
     "list_tasks": ("GET", "/api/tasks"),
@@ -47,10 +52,11 @@ class Refused(Exception):
 class Agent:
     """An agent with a name. `send` calls an operation over its interface."""
 
-    def __init__(self, name: str, send: Call, seconds: float) -> None:
+    def __init__(self, name: str, send: Call, seconds: float, *, reviews: bool) -> None:
         self.name = name
         self._send = send
         self._seconds = seconds
+        self._reviews = reviews
         self._read: list[int] = []
 
     def report(self, text: str) -> None:
@@ -68,7 +74,7 @@ class Agent:
     async def run(self) -> None:
         """Review and work until no task of the project is open."""
         while await self.has_open_tasks():
-            if not await self.review():
+            if not (self._reviews and await self.review()):
                 await self.work()
 
     async def has_open_tasks(self) -> bool:
@@ -104,6 +110,7 @@ class Agent:
             await self.call("ask", text="Which provider do we take?", options=["Alpha", "Beta"], **mine)
             self.report(f"asked about {task['name']!r}")
             return
+        self.report(f"begins {task['name']!r}")
         await self.call("add_task_log", body="Begun.", kind="progress", **mine)
         await anyio.sleep(self._seconds)
         evidence = [
@@ -115,9 +122,28 @@ class Agent:
         self.report(f"submitted {task['name']!r}")
 
 
-async def over_mcp(server: str | StdioServerParameters, stack: AsyncExitStack) -> Call:
+def headers_of(agent: str) -> Json:
+    """Return the headers with the token of the agent, if it has one."""
+    token = os.environ.get(f"PM_TOKEN_{agent.upper()}")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+async def over_http(url: str, agent: str, stack: AsyncExitStack) -> Call:
+    """Return the function that calls tools over MCP by HTTP as this agent."""
+    address = f"{url}/mcp?agent_id={agent}&project={quote(PROJECT)}"
+    http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers_of(agent), timeout=TIMEOUT))
+    return await over_mcp(Client(streamable_http_client(address, http_client=http)), stack)
+
+
+async def over_stdio(database: str, agent: str, stack: AsyncExitStack) -> Call:
+    """Return the function that calls tools over MCP by stdio as this agent. It needs no token."""
+    flags = ["mcp", "--db-path", database, "--agent-id", agent, "--project", PROJECT]
+    return await over_mcp(Client(StdioServerParameters(command=str(COMMAND), args=flags)), stack)
+
+
+async def over_mcp(connection: Client, stack: AsyncExitStack) -> Call:
     """Return the function that calls tools of an MCP server. The connection fixes the agent id."""
-    client = await stack.enter_async_context(Client(server))
+    client = await stack.enter_async_context(connection)
 
     async def send(operation: str, read: list[int], **arguments: Any) -> Json:
         result = await client.call_tool(operation, {**arguments, **({"ack": read} if read else {})})
@@ -130,7 +156,8 @@ async def over_mcp(server: str | StdioServerParameters, stack: AsyncExitStack) -
 
 async def over_rest(url: str, agent: str, stack: AsyncExitStack) -> Call:
     """Return the function that calls the REST API as this agent."""
-    http = await stack.enter_async_context(httpx2.AsyncClient(base_url=url, headers={"X-Agent-ID": agent}, timeout=30))
+    headers = {"X-Agent-ID": agent, **headers_of(agent)}
+    http = await stack.enter_async_context(httpx2.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT))
 
     async def send(operation: str, read: list[int], **arguments: Any) -> Json:
         method, path = ROUTES[operation]
@@ -147,19 +174,17 @@ async def over_rest(url: str, agent: str, stack: AsyncExitStack) -> Call:
     return send
 
 
-async def run_team(url: str, database: str, seconds: float) -> None:
+async def run_team(url: str, database: str, seconds: float, *, reviews: bool) -> None:
     """Run the three agents until the project has no open task."""
-    scope = f"agent_id=codex&project={quote(PROJECT)}"
-    flags = ["mcp", "--db-path", database, "--agent-id", "claude", "--project", PROJECT]
     async with AsyncExitStack() as stack:
         calls = {
-            "codex": await over_mcp(f"{url}/mcp?{scope}", stack),
-            "claude": await over_mcp(StdioServerParameters(command=str(COMMAND), args=flags), stack),
+            "codex": await over_http(url, "codex", stack),
+            "claude": await over_stdio(database, "claude", stack),
             "gemini": await over_rest(url, "gemini", stack),
         }
         async with anyio.create_task_group() as team:
             for name, send in calls.items():
-                team.start_soon(Agent(name, send, seconds).run)
+                team.start_soon(Agent(name, send, seconds, reviews=reviews).run)
     print("no task is open", flush=True)
 
 
@@ -168,8 +193,9 @@ def main() -> None:
     parser.add_argument("--url", default="http://localhost:8080")
     parser.add_argument("--database", default=os.environ.get("DATABASE_PATH", "data/tasks.db"))
     parser.add_argument("--seconds", type=float, default=0.5, help="length of the work on a task")
+    parser.add_argument("--no-review", action="store_true", help="leave the reviews to a person")
     given = parser.parse_args()
-    anyio.run(run_team, given.url, given.database, given.seconds)
+    anyio.run(partial(run_team, given.url, given.database, given.seconds, reviews=not given.no_review))
 
 
 if __name__ == "__main__":

@@ -24,13 +24,18 @@ def blocks(heading: str) -> list[str]:
     return re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
 
 
+def shell_environment(service: Service) -> dict[str, str]:
+    """Return the environment of a shell: the commands of this project on the path, and the database of the server."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return environment(PATH=path, DATABASE_PATH=str(service.database))
+
+
 def run_block(service: Service, block: str) -> list[str]:
     """Run a block on this server and return the lines that it prints."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euc", block.replace("localhost:8080", f"127.0.0.1:{service.port}")],
         cwd=CHECKOUT,
-        env=environment(PATH=path, DATABASE_PATH=str(service.database)),
+        env=shell_environment(service),
         capture_output=True,
         text=True,
         timeout=SECONDS,
