@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Take a picture of the board in each colour scheme while the demonstration runs."""
+"""Take a picture of the board in each colour scheme while the demonstration runs, and those of the team tutorial."""
 
 import argparse
 import base64
@@ -7,15 +7,21 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.dashboard.browser import SETTLED, chromium
+from tests.e2e import team_tutorial
+from tests.e2e.dashboard import person
+from tests.e2e.dashboard.browser import SETTLED, Dashboard, chromium, dashboard
+from tests.e2e.service import Service
+from tests.e2e.team_tutorial import AGENTS, QUESTION, REASON, Team, blocks
 
 VIEWPORT = {"width": 1200, "height": 720}
+SMALL_VIEWPORT = {"width": 1000, "height": 640}
 QUALITY = 88
 LONGEST_WAIT_MS = 120_000
 ABOUT_TO_END = re.compile(r"\b0:0\d")
@@ -68,6 +74,48 @@ def take(page: Page, target: Path) -> None:
     print(f"{target}  {target.stat().st_size / 1000:.0f} kB")
 
 
+@contextmanager
+def empty_service() -> Iterator[Service]:
+    """Run a server on an empty database."""
+    with tempfile.TemporaryDirectory() as folder:
+        service = Service(Path(folder))
+        try:
+            yield service.start()
+        finally:
+            service.end()
+
+
+def take_without_messages(tab: Dashboard, target: Path) -> None:
+    """Take a picture when no message about an action covers the page."""
+    tab.page.mouse.move(0, 0)
+    expect(tab.page.get_by_test_id("toast")).to_have_count(0, timeout=LONGEST_WAIT_MS)
+    take(tab.page, target)
+
+
+def take_tutorial(browser: Browser, folder: Path) -> None:
+    """Run the tutorial until a question and a review wait for the person. Take a picture of the steer and of these."""
+    prepare, start = blocks("6")
+    with empty_service() as service, dashboard(service, browser, viewport=SMALL_VIEWPORT) as tab:
+        tab.open()
+        *_, secret = team_tutorial.run(service, prepare)
+        person.sign_in(tab, secret)
+        person.pause(tab)
+        team = Team(service, start, seconds=0.5)
+        try:
+            for agent in AGENTS:
+                team.wait_for(f"{agent}: waits, paused: {REASON}")
+            person.send_steer(tab, team)
+            take_without_messages(tab, folder / "team-steer.webp")
+            person.resume(tab)
+            team.wait_for(f"asked about '{QUESTION}'")
+            team.wait_for("submitted")
+            tab.page.get_by_test_id("nav-needs").click()
+            expect(tab.page.get_by_test_id("need-submission").first).to_be_visible()
+            take_without_messages(tab, folder / "team-needs.webp")
+        finally:
+            team.stop()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="port of the demonstration")
@@ -80,6 +128,7 @@ def main() -> None:
             wait_for_every_scene(page)
         for scheme, page in pages.items():
             take(page, given.folder / f"board-{scheme}.webp")
+        take_tutorial(browser, given.folder)
 
 
 if __name__ == "__main__":
