@@ -2,13 +2,15 @@
 
 import re
 
+_ENTRY = re.compile(r'(?:"[^"]*"|[^,])+')
+"""An entry of the list. A tag in quotes may contain commas."""
 # Apache, Jetty, Caddy and CDNs append the coding to the tag of a response that they compress.
 _TAG = re.compile(r'(?:W/)?"?(?P<opaque>[^"]*?)(?:(?:--?|;)(?:gzip|br|zstd|deflate|df))?"?')
 
 
 def opaque_tags(header: bytes) -> list[str]:
     """Return the tags without `W/`, quotes, and a suffix that a proxy added. A tag of another form stays unchanged."""
-    candidates = [candidate.strip() for candidate in header.decode("latin-1").split(",")]
+    candidates = [candidate.strip() for candidate in _ENTRY.findall(header.decode("latin-1"))]
     found = [(candidate, _TAG.fullmatch(candidate)) for candidate in candidates if candidate]
     return [candidate if match is None else match["opaque"] for candidate, match in found]
 
