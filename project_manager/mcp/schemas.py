@@ -145,7 +145,7 @@ def _dereferenced(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[
     if "$ref" in node:
         found: Mapping[str, Any] = whole["$defs"][node["$ref"].rpartition("/")[2]]
         return _dereferenced(found, whole)
-    if "anyOf" in node:
+    if "anyOf" in node and "properties" not in node:
         branches = [branch for branch in node["anyOf"] if branch.get("type") != "null"]
         return _dereferenced(branches[0], whole)
     return node

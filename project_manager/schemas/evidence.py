@@ -1,9 +1,9 @@
 """Evidence in commands and views, and the evidence of each criterion of a task."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic rejects the one of Python 3.11
 
 from project_manager.domain import limits
@@ -16,10 +16,10 @@ class NewEvidence(Command):
     """The structured fields of evidence."""
 
     criterion: fields.Integer | None = Field(
-        None, ge=0, lt=limits.ACCEPTANCE_CRITERIA, description="index in acceptance, from 0"
+        None, ge=0, le=limits.ACCEPTANCE_CRITERIA - 1, description="index in acceptance, from 0"
     )
     command: fields.CommandLine | None = None
-    exit_code: fields.Integer | None = Field(None, ge=-(2**31), lt=2**32)
+    exit_code: fields.Integer | None = Field(None, ge=-(2**31), le=2**32 - 1)
     commit: fields.Commit | None = None
     url: fields.Url | None = None
     source: Annotated[Source, fields.IN_ANY_CASE] | None = Field(
@@ -27,8 +27,15 @@ class NewEvidence(Command):
     )
 
 
+_SHOWN: dict[str, Any] = {
+    "anyOf": [fields.text_required("body"), fields.required_fields("command"), fields.required_fields("url")]
+}
+
+
 class SubmittedEvidence(NewEvidence):
     """Evidence in the call that submits or finishes the work. It has a body, a command or a url."""
+
+    model_config = ConfigDict(json_schema_extra=_SHOWN)
 
     body: fields.Text = ""
 

@@ -39,6 +39,11 @@ def required_fields(*names: str) -> dict[str, Any]:
     return {"required": [*names], "properties": {name: {"not": {"type": "null"}} for name in names}}
 
 
+def text_required(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of an object with this field, a text that is not blank."""
+    return {"required": [name], "properties": {name: {"pattern": patterns.NOT_BLANK}}}
+
+
 def _integer(value: object) -> object:
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError("must be an integer")
@@ -316,8 +321,7 @@ Branch = Annotated[str, *bounded_text(limits.NAME_CHARACTERS, patterns.PRINTABLE
 Url = Annotated[
     str,
     Field(max_length=limits.URL_CHARACTERS),
-    *matching(r"^https?://[^\s]+$", "is not a URL that begins with https:// or http://"),
-    ONE_LINE,
+    *matching(patterns.URL, "is not a URL that begins with https:// or http://, without spaces and control characters"),
 ]
 Digest = Annotated[
     str, *matching(r"^[0-9a-f]{64}$", "is not a digest: send `submission.digest` of the claim or of the submissions")

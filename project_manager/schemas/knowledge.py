@@ -79,7 +79,14 @@ class UpsertKnowledge(IdempotentCommand):
     agent_id: fields.AgentId | None = Field(None, validation_alias=_AUTHOR, description="your agent id")
 
 
+_PROJECT: dict[str, Any] = {
+    "anyOf": [fields.required_fields(place) for place in ("project_id", "project_name", "task_id")]
+}
+
+
 class Remember(IdempotentCommand):
+    model_config = ConfigDict(json_schema_extra=_PROJECT)
+
     title: Title
     content: fields.NonEmptyText
     task_id: fields.Id | None = None

@@ -1,16 +1,25 @@
 """Commands and views of the logs of tasks."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from project_manager.domain.logs import LogKind, WrittenKind
 from project_manager.schemas import fields
 from project_manager.schemas.commands import Leased, Paged
 from project_manager.schemas.evidence import EvidenceFields, NewEvidence
 
+_EVIDENCE: dict[str, Any] = {
+    "if": {"required": ["kind"], "properties": {"kind": {"const": "evidence"}}},
+    "else": {"properties": {name: {"type": "null"} for name in NewEvidence.model_fields}},
+}
+"""JSON Schema of an entry: only evidence has the fields of evidence."""
+
 
 class AddTaskLog(Leased, NewEvidence):
+    model_config = ConfigDict(json_schema_extra=_EVIDENCE)
+
     task_id: fields.Id
     body: fields.NonEmptyText = Field(description="markdown")
     kind: WrittenKind = "progress"

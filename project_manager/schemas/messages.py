@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from project_manager.domain import limits
 from project_manager.domain.messages import MessageKind
@@ -24,9 +24,20 @@ Body = Annotated[
     AfterValidator(fields.without_controls),
     AfterValidator(fields.not_blank),
 ]
+_NOT_A_STOP = {"properties": {"kind": {"not": {"const": MessageKind.STOP}}}}
+_ADDRESSEE: dict[str, Any] = {
+    "oneOf": [
+        fields.required_fields("to_agent"),
+        fields.required_fields("to_task"),
+        {**fields.required_fields("to_project"), "allOf": [_NOT_A_STOP]},
+    ]
+}
+"""JSON Schema of a message: it has one addressee, and a stop does not have a project."""
 
 
 class SendMessage(IdempotentCommand):
+    model_config = ConfigDict(json_schema_extra=_ADDRESSEE)
+
     to_agent: fields.AgentId | None = None
     to_task: fields.Id | None = None
     to_project: fields.Id | None = Field(None, description="to all agents that hold a task of it")

@@ -31,6 +31,11 @@ TAG = r"^\s*#\s*[A-Za-z][A-Za-z0-9_-]{0,63}\s*:\s*[^\s\x00][^\x00]*$"
 NON_EMPTY_TEXT = r"^[^\x00]*[^\s\x00#][^\x00]*$"
 """A text with a character other than whitespace and `#`."""
 
+URL = rf"^https?://[^\s{_NOT_OF_A_LINE}]+$"
+
+NOT_BLANK = r"\S"
+"""A text with a character other than whitespace."""
+
 KEY_HEADER = r"^[!-~\xa1-\xac\xae-\xff]([ -~\xa1-\xac\xae-\xff]*[!-~\xa1-\xac\xae-\xff])?$"
 """Printable characters of Latin-1, the character set of HTTP headers."""
 

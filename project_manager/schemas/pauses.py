@@ -3,19 +3,35 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from project_manager.domain import limits
 from project_manager.domain.pauses import PauseScope
-from project_manager.schemas import fields
+from project_manager.schemas import fields, patterns
 from project_manager.schemas.commands import Command, IdempotentCommand, Paged
 
 _SCOPES: dict[str, Any] = {scope.value.upper(): scope for scope in PauseScope}
 Scope = Annotated[PauseScope, BeforeValidator(fields.enum_reader(_SCOPES, [*PauseScope], "a scope"))]
 Reason = Annotated[str, *fields.bounded_text(limits.REASON_CHARACTERS), fields.ONE_LINE]
+_SUBJECT: dict[str, Any] = {
+    "oneOf": [
+        {"properties": {"scope": {"const": PauseScope.ALL}, "id": {"type": "null"}}},
+        {"properties": {"scope": {"const": PauseScope.AGENT}}},
+        {
+            "required": ["id"],
+            "properties": {
+                "scope": {"enum": [PauseScope.PROJECT, PauseScope.TASK]},
+                "id": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": patterns.ID}]},
+            },
+        },
+    ]
+}
+"""JSON Schema of the id that belongs to each scope. An agent may omit its own."""
 
 
 class StartPause(IdempotentCommand):
+    model_config = ConfigDict(json_schema_extra=_SUBJECT)
+
     scope: Scope
     id: fields.Reference | None = Field(None, description="id of the project, task or agent")
     reason: Reason | None = None

@@ -1,16 +1,24 @@
 """Commands and views of submissions and reviews."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from project_manager.domain.reviews import ReviewVerdict
 from project_manager.schemas import fields
 from project_manager.schemas.commands import Leased, Paged
 
+_REASONS: dict[str, Any] = {
+    "if": {"properties": {"verdict": {"const": ReviewVerdict.CHANGES_REQUESTED}}},
+    "then": fields.text_required("body"),
+}
+"""JSON Schema of a verdict: the text of the review is optional only for an approval."""
+
 
 class ReviewTask(Leased):
+    model_config = ConfigDict(json_schema_extra=_REASONS)
+
     task_id: fields.Id
     verdict: Annotated[ReviewVerdict, fields.IN_ANY_CASE] = Field(description="your verdict")
     digest: fields.Digest = Field(description="submission.digest")

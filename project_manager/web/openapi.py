@@ -15,6 +15,7 @@ from project_manager.domain.errors import (
     MalformedBody,
     ProjectManagerError,
     RoleRequired,
+    Stopped,
     Unauthorized,
 )
 from project_manager.domain.limits import KEY_CHARACTERS
@@ -234,7 +235,8 @@ def _headers(operation: Operation) -> Iterable[dict[str, Any]]:
 def _errors(operation: Operation, method: str) -> dict[str, Any]:
     codes: dict[int, list[type[ProjectManagerError]]] = {}
     common = COMMON_ERRORS if method == "GET" else (*COMMON_ERRORS, *BODY_ERRORS)
-    for error in (*common, *operation.errors):
+    stopped = (Stopped,) if operation.kind is Kind.WRITE and not operation.while_stopped else ()
+    for error in (*common, *operation.errors, *stopped):
         codes.setdefault(status_of(error), []).append(error)
     return {str(status): _described(errors, common) for status, errors in sorted(codes.items())}
 

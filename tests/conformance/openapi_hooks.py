@@ -27,6 +27,9 @@ STATE_HINTS = {
     "Omit the project, or create a new item.",
     "Remove its own id.",
     "Send one of the two.",
+    "Send the id of a task of the same project.",
+    "Send the id of the agent.",
+    "Send a later time, or omit it.",
     "Send project_id or project_name too.",
     "Send the id of a task, or the ref of another task of this request.",
     "Send unique refs.",
@@ -37,6 +40,8 @@ Examples are a missing task or ref, a reference to itself, a project without the
 """
 BEYOND_A_PATTERN = ("invisible", "not printable", "no visible character")
 """Patterns of the description have no escapes for characters beyond U+FFFF, some of which are invisible."""
+BEYOND_A_SCHEMA = re.compile(r"(^|\.)(paths\.[0-9]+|criterion)$")
+"""Fields with a glob, of which a pattern cannot count the wildcards, or with an index of the criteria of the task."""
 FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 API = document()
 
@@ -115,8 +120,12 @@ def filter_failure(_context: Any, failure: Any, case: Any, response: Any) -> boo
 
 def _fails_for_its_data(case: Any, faults: list[dict[str, Any]]) -> bool:
     """Return whether a document or a name in the request does not fit the data of the service."""
-    return any("line" in fault or fault["hint"] in STATE_HINTS for fault in faults) or (
-        _has_astral(case) and any(fault["message"].endswith(BEYOND_A_PATTERN) for fault in faults)
+    return any(
+        "line" in fault
+        or fault["hint"] in STATE_HINTS
+        or BEYOND_A_SCHEMA.search(fault["field"])
+        or (fault["message"].endswith(BEYOND_A_PATTERN) and _has_astral(case))
+        for fault in faults
     )
 
 

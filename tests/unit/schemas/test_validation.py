@@ -56,7 +56,7 @@ def test_all_field_errors_of_a_request_are_in_one_refusal() -> None:
         (AddTaskLog, {"commit": "HEAD"}, "`commit` is not a commit id: send 7 to 64 hexadecimal digits"),
         (AddTaskLog, {"url": "javascript:alert(1)"}, "`url` is not a URL that begins with https:// or http://"),
         (AddTaskLog, {"source": "robot"}, "`source` must be 'reported', 'observed', 'ci' or 'person'"),
-        (AddTaskLog, {"exit_code": 2**40}, "`exit_code` must be less than 4294967296"),
+        (AddTaskLog, {"exit_code": 2**40}, "`exit_code` must be at most 4294967295"),
         (ReviewTask, {"digest": "abc"}, "`digest` is not a digest: send `submission.digest`"),
         (ReviewTask, {"verdict": "lgtm"}, "`verdict` must be 'approved' or 'changes_requested'"),
     ],
