@@ -3,7 +3,7 @@
 import gc
 import math
 from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from shutil import copyfile
@@ -15,6 +15,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from project_manager.runtime import dispatch
+from project_manager.runtime.background import BackgroundJobs
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.open import open_runtime
 from project_manager.store.migrations import upgrade
@@ -191,6 +192,12 @@ def clock() -> MovableClock:
 def settings() -> dict[str, object]:
     """Return settings that differ from the default ones. A test or a module may override this fixture."""
     return {}
+
+
+@pytest.fixture
+def without_background_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open runtimes without background jobs, so that only the test writes."""
+    monkeypatch.setattr(BackgroundJobs, "running", lambda jobs, kind: nullcontext())
 
 
 @pytest.fixture

@@ -149,6 +149,7 @@ async def test_health_reports_that_the_event_reader_has_stopped(
     assert "the event reader stopped" in caplog.messages
 
 
+@pytest.mark.slow
 async def test_a_database_that_cannot_be_read_for_a_while_is_logged_once(
     api: OperationsClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +199,7 @@ async def test_the_tail_reads_no_event_of_its_own_process(
     assert statements == []
 
 
+@pytest.mark.usefixtures("without_background_jobs")
 async def test_a_commit_of_another_instance_costs_this_one_no_batch_and_its_lease_ends_on_time(
     api: OperationsClient, neighbour: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """Writes that a batch sends to a server together: how many round trips they save, and which job gets their errors."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 
 from project_manager.domain.actors import LOCAL
 from project_manager.domain.service_errors import Internal
-from project_manager.runtime.background import BackgroundJobs
 from project_manager.runtime.open import open_runtime
 from project_manager.schemas.leases import ClaimNextTask
 from project_manager.schemas.tasks import UpdateTaskStatus
@@ -37,10 +36,9 @@ ONCE = LOCK + ROWS_OF_EVENTS + NEXT_DUE + CLOSE
 
 
 @pytest.fixture
-async def on_postgresql(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OperationsClient]:
+async def on_postgresql(postgresql_url: str, without_background_jobs: None) -> AsyncIterator[OperationsClient]:
     """Yield a runtime without background jobs, because they write into the counted batches."""
     clock = MovableClock()
-    monkeypatch.setattr(BackgroundJobs, "running", lambda jobs, kind: nullcontext())
     async with open_runtime(settings_of(postgresql_url), clock=clock) as runtime:
         yield OperationsClient(runtime, clock)
 
