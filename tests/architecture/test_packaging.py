@@ -103,6 +103,7 @@ def test_imports_of_the_package_are_its_requirements() -> None:
     assert imported("project_manager/*.py", "migrations/*.py") | RUN_BY_UVICORN == required
 
 
+@pytest.mark.slow
 def test_without_the_driver_of_postgresql_every_module_but_those_of_postgresql_can_be_imported() -> None:
     paths = [name_of(path) for path in files("project_manager/*.py")]
     others = [path for path in paths if not path.startswith(POSTGRESQL) and not path.endswith("__main__.py")]

@@ -40,6 +40,7 @@ async def test_claims_are_ordered_by_priority_then_by_unblocked_tasks_then_by_ag
     check(api)
 
 
+@pytest.mark.slow
 @pytest.mark.promise("claim:best-first")
 @pytest.mark.parametrize("wait_seconds", [0, 4])
 async def test_a_claim_by_labels_finds_a_task_behind_many_parts_of_its_search(

@@ -159,6 +159,7 @@ def test_a_claim_with_many_waiters_queries_none_of_their_filters(large: Large) -
     assert large.steps < FEW_STEPS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "filters",
     [
@@ -259,6 +260,7 @@ def block(large: Large) -> None:
     execute("INSERT INTO task_conflicts SELECT other_id, task_id FROM task_conflicts")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("filters", [{}, {"project_id": 1}, {"epic_id": 1}, {"priority": 2}], ids=str)
 @pytest.mark.parametrize("reason", ["conflicts", "attempts"])
 def test_a_claim_looks_at_a_part_of_the_tasks_that_are_not_ready_and_continues(

@@ -16,6 +16,8 @@ from tests.integration.claim_queue_model import (
 )
 from tests.stored_rows import Address
 
+pytestmark = pytest.mark.slow
+
 SITUATIONS = 300
 
 

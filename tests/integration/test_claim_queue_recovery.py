@@ -39,6 +39,7 @@ async def all_events_published(api: OperationsClient) -> None:
             await run_due_jobs(api.runtime)
 
 
+@pytest.mark.slow
 @pytest.mark.promise("claim:not-lost")
 @pytest.mark.usefixtures("short_passes")
 async def test_waiters_get_more_tasks_than_one_pass_claims_after_their_events_were_missed(
@@ -54,6 +55,7 @@ async def test_waiters_get_more_tasks_than_one_pass_claims_after_their_events_we
     check(api)
 
 
+@pytest.mark.slow
 @pytest.mark.promise("claim:not-lost")
 @pytest.mark.usefixtures("short_passes")
 async def test_waiters_get_tasks_behind_many_parts_of_their_search_after_their_events_were_missed(

@@ -81,6 +81,7 @@ def expected(tasks: list[Json], filters: Json) -> list[int]:
     return [task["id"] for task in tasks if all(PASSES[name](task, wanted) for name, wanted in filters.items())]
 
 
+@pytest.mark.slow
 @pytest.mark.promise("request:pages")
 async def test_each_combination_of_filters_lists_the_tasks_that_pass_each_of_them(api: OperationsClient) -> None:
     tasks = await fill(api)
@@ -122,6 +123,7 @@ async def test_tasks_in_other_statuses_are_listed_in_the_order_of_ids(api: Opera
         assert [row["id"] for row in rows] == [task_id for task_id in wanted if task_id not in held], filters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "limits",
     [

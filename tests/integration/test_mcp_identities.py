@@ -26,6 +26,8 @@ from tests.http_service import HttpService
 from tests.integration.mcp_product import Agent
 from tests.operations_client import Json, MovableClock, OperationsClient
 
+pytestmark = pytest.mark.slow
+
 PROTOCOLS = ["2025", "2026"]
 FILLED = {
     "agent_id": "",

@@ -216,6 +216,7 @@ async def test_a_refused_call_delivers_messages_too(
     assert await states(api) == {number: "delivered"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wait_seconds", [0, 1])
 async def test_a_claim_without_a_task_delivers_messages_at_its_end(
     olga: OperationsClient, codex: OperationsClient, wait_seconds: int

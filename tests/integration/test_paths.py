@@ -433,6 +433,7 @@ async def test_maintenance_deletes_unused_globs_and_ends_reservations_of_a_previ
 SEGMENTS = ["a", "b", "*", "**", "a?", "[ab]*"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 async def test_the_database_and_the_rules_agree_after_random_operations(api: OperationsClient, seed: int) -> None:
     chance = random.Random(seed)

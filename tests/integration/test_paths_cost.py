@@ -17,6 +17,8 @@ from project_manager.store.sqlite import driver
 from project_manager.store.transaction import BatchState, Tx
 from tests.integration.test_claim_queue import NOW, STEP, Large
 
+pytestmark = pytest.mark.slow
+
 TASKS = 4_000
 GLOBS = 400
 PLAIN, WITH_PATHS = 1, 2

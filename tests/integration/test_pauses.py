@@ -195,6 +195,7 @@ async def test_a_waiting_claim_goes_on_waiting_during_a_pause_and_gets_the_task_
     assert found[0]["task"]["id"] == task["id"]
 
 
+@pytest.mark.slow
 async def test_a_waiting_claim_reports_the_pause_at_its_end(api: OperationsClient, task: Json) -> None:
     await pause(api, "all")
     assert (await api.claim_next("ann", wait_seconds=1))["paused"] == paused_by_olga(api, "all")
@@ -292,6 +293,7 @@ async def test_the_pauses_are_listed_in_pages(api: OperationsClient) -> None:
     assert [*first["items"], *second["items"]] == started
 
 
+@pytest.mark.slow
 async def test_a_paused_agent_gets_no_offer(api: OperationsClient, task: Json) -> None:
     asked = await ask(api, task["id"])
     results: list[Json] = []

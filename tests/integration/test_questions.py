@@ -237,6 +237,7 @@ async def test_a_waiting_asker_gets_the_task_when_its_last_blocker_ends(api: Ope
     check(api)
 
 
+@pytest.mark.slow
 async def test_two_waiting_askers_do_not_get_conflicting_tasks_together(api: OperationsClient) -> None:
     one = await api.create_task("one")
     two = await api.create_task("two", conflicts_with=[one["id"]])

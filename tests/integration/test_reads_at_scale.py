@@ -194,6 +194,7 @@ def test_a_read_does_not_walk_the_ready_tasks(
     assert_equal([steps(connection, operation, filters) for connection in databases("TODO")])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("operation", "filters"), [("list_tasks", {}), *AMONG_MANY_READY[1:-1]], ids=str)
 def test_a_late_page_costs_no_more_than_the_first(
     databases: Callable[[str], list[Any]], operation: str, filters: Json

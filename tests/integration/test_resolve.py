@@ -175,6 +175,7 @@ async def test_a_question_may_name_its_project(api: OperationsClient, operation:
     assert (await api.call_error(Invalid, operation, project_name="House", project_id=1, **named)).message
 
 
+@pytest.mark.slow
 async def test_a_wait_by_name_gets_the_task_of_that_project(api: OperationsClient) -> None:
     await api.create_task("outside", project_name="Garden")
     await api.call("create_project", name="House")
