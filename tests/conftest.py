@@ -196,7 +196,7 @@ def settings() -> dict[str, object]:
 
 @pytest.fixture
 def without_background_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Open runtimes without background jobs, so that only the test writes."""
+    """Open runtimes without background jobs, so that only the test writes. `run_once` still runs one."""
     monkeypatch.setattr(BackgroundJobs, "running", lambda jobs, kind: nullcontext())
 
 

@@ -193,6 +193,7 @@ async def write_ended_leases(api: OperationsClient, number: int) -> None:
     await api.runtime.database.writer.run("fill", lambda tx: execute(tx, sql, 1, number, now), api.actor, "")
 
 
+@pytest.mark.usefixtures("without_background_jobs")
 async def test_ended_leases_and_answers_are_forgotten_some_hundred_at_once(
     api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
