@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ CHANGES = "Two boards are bare."
 OF_EACH_KIND = 2
 KILLED_AFTER = (1, 5, 9)
 """Numbers of responses after which the server is killed, while the other requests are in flight."""
+MORE = 20
+"""Further kills until one comes before a response. One batch can answer all requests at once."""
 
 Json = dict[str, Any]
 
@@ -173,7 +175,9 @@ async def test_writes_in_flight_at_a_kill_are_whole_or_not_there_and_their_repet
     service: Service, database: Address
 ) -> None:
     unanswered = 0
-    for number in KILLED_AFTER:
+    for number in (*KILLED_AFTER, *repeat(1, MORE)):
+        if unanswered and number == 1:
+            break
         with service.http() as http:
             requests = [step(Work(http)) for step in STEPS for _ in range(OF_EACH_KIND)]
         await send_until(service, requests, number)

@@ -70,6 +70,7 @@ def judge(tab: Dashboard) -> None:
     is_sent_back = False
     for _ in range(VERDICTS):
         row = next_work(tab)
+        expect(row.get_by_test_id("need-submission")).to_be_visible()
         words = row.inner_text()
         if REWORK in words and not is_sent_back:
             row.get_by_role("button", name="Send back").click()

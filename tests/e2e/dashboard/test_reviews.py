@@ -100,6 +100,22 @@ def test_work_that_the_page_could_not_read_is_shown_before_it_is_accepted(
     assert newest(client, task)["review"]["verdict"] == "approved"
 
 
+def test_own_work_that_the_page_could_not_read_is_done_without_a_question(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Paint")
+    client.set_status(task, "REVIEW")
+    with dashboard(service, browser) as tab:
+        tab.page.route("**/details?*", lambda route: route.abort())
+        tab.open("/?view=needs")
+        button(tab, "Accept", task).click()
+        expect(tab.toast("The server cannot be reached.")).to_be_visible()
+        tab.page.unroute("**/details?*")
+        button(tab, "Accept", task).click()
+        expect(tab.toast(f"Moved #{task} Paint to Done")).to_be_visible()
+    assert client.get_task(task)["status"] == "DONE"
+
+
 def test_work_is_sent_back_to_its_author_by_keyboard(service: Service, browser: Browser, client: RestClient) -> None:
     task = client.create_task(client.create_project(), "Paint")
     submit(client, task)

@@ -16,9 +16,11 @@ const ROUNDS_READ = 50;
 export const readRounds = async (/** @type {number} */ id) =>
   (await get(`/api/tasks/${id}/submissions`, { limit: ROUNDS_READ })).items;
 
+const isOwn = (/** @type {SubmissionView} */ submission) => submission.author === state.session?.actor?.id;
+
 /** Return whether the user can give a verdict on the submission. Its author cannot. */
 export const isReviewable = (/** @type {SubmissionView | null | undefined} */ submission) =>
-  Boolean(submission?.is_current && !submission.review && submission.author !== state.session?.actor?.id);
+  Boolean(submission?.is_current && !submission.review && !isOwn(submission));
 
 /** Return the words for a submission: its round, author and commit. */
 export function submissionWords(/** @type {SubmissionView} */ submission) {
@@ -27,8 +29,8 @@ export function submissionWords(/** @type {SubmissionView} */ submission) {
 }
 
 /**
- * Return the submission that the user sees. If the page does not show it yet, show it in a question first. Return null
- * without a submission, and undefined if the user cancels or it cannot be read.
+ * Return the submission that the user sees. If the page does not show it yet, show it in a question first, unless it is
+ * work of the user. Return null without a submission, and undefined if the user cancels or it cannot be read.
  */
 async function seenSubmission(/** @type {Task} */ task, /** @type {string} */ action) {
   const shown = shownDetails(task.id);
@@ -36,6 +38,7 @@ async function seenSubmission(/** @type {Task} */ task, /** @type {string} */ ac
   try {
     const { submission } = await refreshDetails(task.id);
     if (!submission) return null;
+    if (isOwn(submission)) return submission;
     const title = `${action}: ${nameOf(task)}`;
     const body = `${submissionWords(submission)}. ${bidiIsolate(submission.summary)}`;
     return (await confirmDialog({ title, body, confirm: action })) ? submission : undefined;
