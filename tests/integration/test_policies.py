@@ -71,6 +71,10 @@ class World:
         given = {"task_id": self.task, "body": body, "kind": "evidence", "agent_id": agent, **fence, **more}
         return await self.api.call("add_task_log", **given)
 
+    async def log_of_ci(self, criterion: int, commit: str, **more: Any) -> None:
+        given = {"task_id": self.task, "body": "passed", "kind": "evidence", "source": "ci", **more}
+        await self.api.acting_as(CI).call("add_task_log", **given, criterion=criterion, commit=commit)
+
     async def review(self, submission: Json, agent: str = "bob", verdict: str = "approved", **more: Any) -> Any:
         given = {"task_id": self.task, "digest": submission["digest"], "verdict": verdict, "body": "ok", **more}
         return await self.api.call("review_task", agent_id=agent, **given)
@@ -291,15 +295,7 @@ async def observed_evidence_of_another_commit(world: World) -> None:
     submission = await world.submit(commit=COMMIT)
     await world.review(submission)
     for criterion in (0, 1):
-        await world.api.acting_as(CI).call(
-            "add_task_log",
-            task_id=world.task,
-            body="x",
-            kind="evidence",
-            criterion=criterion,
-            source="ci",
-            commit="def5678",
-        )
+        await world.log_of_ci(criterion, "def5678")
     await world.done("bob")
 
 
@@ -309,15 +305,7 @@ async def observed_evidence_of_a_commit_that_begins_in_the_same_way(world: World
     submission = await world.submit(commit=FULL)
     await world.review(submission)
     for criterion, commit in enumerate((f"{FULL[:39]}0", f"{COMMIT}0")):
-        await world.api.acting_as(CI).call(
-            "add_task_log",
-            task_id=world.task,
-            body="x",
-            kind="evidence",
-            criterion=criterion,
-            source="ci",
-            commit=commit,
-        )
+        await world.log_of_ci(criterion, commit)
     await world.done("bob")
 
 
@@ -496,9 +484,7 @@ async def an_approval_that_an_edit_made_void(world: World) -> None:
     submission = await world.submit(commit=COMMIT)
     await world.review(submission)
     await world.api.update_task(world.task, acceptance=["nothing"])
-    await world.api.acting_as(CI).call(
-        "add_task_log", task_id=world.task, body="x", kind="evidence", criterion=0, source="ci", commit=COMMIT
-    )
+    await world.log_of_ci(0, COMMIT)
     await world.done("bob")
 
 
@@ -796,17 +782,7 @@ async def test_evidence_of_ci_completes_approved_work_when_it_arrives(
     view = await world.review(submission)
     assert (view["status"], len(view["missing"])) == ("REVIEW", 2)
     for criterion, status in ((0, "REVIEW"), (1, "DONE")):
-        await api.acting_as(CI).call(
-            "add_task_log",
-            task_id=world.task,
-            body="passed",
-            kind="evidence",
-            criterion=criterion,
-            source="ci",
-            commit=shown,
-            command="make test",
-            exit_code=0,
-        )
+        await world.log_of_ci(criterion, shown, command="make test", exit_code=0)
         assert (await api.get_task(world.task))["status"] == status
     check(api)
 
@@ -817,8 +793,7 @@ async def test_evidence_of_ci_that_arrived_before_the_submission_belongs_to_it_b
     world = World(api)
     await world.begin({**REVIEW, **OBSERVED})
     for criterion in (0, 1):
-        given: Json = {"task_id": world.task, "body": "passed", "kind": "evidence", "source": "ci", "commit": FULL}
-        await api.acting_as(CI).call("add_task_log", **given, criterion=criterion)
+        await world.log_of_ci(criterion, FULL)
     await world.claim()
     submission = await world.submit(commit=COMMIT)
     assert len(submission["evidence"]) == 2

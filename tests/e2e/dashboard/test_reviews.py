@@ -82,11 +82,9 @@ def test_the_newest_evidence_is_shown_in_words(service: Service, browser: Browse
         expect(words).to_contain_text("Evidence: pytest -q (exit code 0), https://ci.example.org/7")
 
 
-def test_work_that_the_page_could_not_read_is_shown_before_it_is_accepted(
-    service: Service, browser: Browser, client: RestClient
-) -> None:
-    task = client.create_task(client.create_project(), "Paint")
-    submit(client, task)
+@contextmanager
+def accepted_unseen(service: Service, browser: Browser, task: int) -> Iterator[Dashboard]:
+    """Press Accept on a page that could not read the details of the task before, and yield it."""
     with dashboard(service, browser) as tab:
         tab.page.route("**/details?*", lambda route: route.abort())
         tab.open("/?view=needs")
@@ -94,6 +92,15 @@ def test_work_that_the_page_could_not_read_is_shown_before_it_is_accepted(
         expect(tab.toast("The server cannot be reached.")).to_be_visible()
         tab.page.unroute("**/details?*")
         button(tab, "Accept", task).click()
+        yield tab
+
+
+def test_work_that_the_page_could_not_read_is_shown_before_it_is_accepted(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Paint")
+    submit(client, task)
+    with accepted_unseen(service, browser, task) as tab:
         expect(tab.dialog).to_contain_text("round 1 by ann, commit 0123456789ab. The fence is painted")
         tab.confirm()
         expect(tab.toast(f"Accepted #{task} Paint")).to_be_visible()
@@ -105,13 +112,7 @@ def test_own_work_that_the_page_could_not_read_is_done_without_a_question(
 ) -> None:
     task = client.create_task(client.create_project(), "Paint")
     client.set_status(task, "REVIEW")
-    with dashboard(service, browser) as tab:
-        tab.page.route("**/details?*", lambda route: route.abort())
-        tab.open("/?view=needs")
-        button(tab, "Accept", task).click()
-        expect(tab.toast("The server cannot be reached.")).to_be_visible()
-        tab.page.unroute("**/details?*")
-        button(tab, "Accept", task).click()
+    with accepted_unseen(service, browser, task) as tab:
         expect(tab.toast(f"Moved #{task} Paint to Done")).to_be_visible()
     assert client.get_task(task)["status"] == "DONE"
 
