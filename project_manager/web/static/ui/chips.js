@@ -67,7 +67,7 @@ export function LockChip(/** @type {{ lock: LockView, bar?: boolean }} */ { lock
   </span>`;
 }
 
-/** "Ready", or the first blocker. Submitted work waits for its review, whatever blocks new work on the task. */
+/** "Ready", or the first blocker. Submitted work waits only for its review: blockers concern new work. */
 export function ReadyChip(/** @type {{ task: Task }} */ { task }) {
   if (task.status === "REVIEW" || (task.status === "BLOCKED" && task.attempts)) return null;
   if (task.ready) return html`<span class="ready-chip yes"><${Icon} name="check" />Ready</span>`;
