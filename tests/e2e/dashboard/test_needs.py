@@ -18,6 +18,9 @@ INSERT_ABOVE = """(row) => {
 """JavaScript that moves a row to the position of the next one."""
 
 
+UNREAD = '[data-need^="review:"]:nth-child(-n+12):not(:has([data-testid="need-submission"]))'
+
+
 def review(client: RestClient, project: int, name: str, **fields: object) -> int:
     task = client.create_task(project, name, **fields)
     client.claim(task, "codex-3")
@@ -63,8 +66,11 @@ def leave(tab: Dashboard) -> None:
 
 @contextmanager
 def needs(service: Service, browser: Browser, **options: object) -> Iterator[Dashboard]:
+    """Open the view, and wait until its rows show the submissions: a verdict on others is asked about first."""
     with dashboard(service, browser, **options) as tab:
-        yield tab.open("/?view=needs")
+        tab.open("/?view=needs")
+        expect(tab.page.locator(UNREAD)).to_have_count(0)
+        yield tab
 
 
 def test_a_click_acts_on_the_row_under_the_pointer_when_new_rows_arrive(
