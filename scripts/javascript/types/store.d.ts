@@ -163,7 +163,14 @@ interface State {
   seq: number;
   epoch: string | null;
   /** One counter for each kind. Views compare counters instead of whole maps. */
-  revision: { tasks: number; plans: number; events: number; agents: number };
+  revision: {
+    tasks: number;
+    plans: number;
+    events: number;
+    agents: number;
+    /** Statuses, dependencies and parents of tasks. */
+    waiting: number;
+  };
   connection: Connection;
   serverVersion: string | null;
   session: Session | null;

@@ -28,7 +28,7 @@ export function initialState() {
     events: [],
     seq: 0,
     epoch: null,
-    revision: { tasks: 0, plans: 0, events: 0, agents: 0 },
+    revision: { tasks: 0, plans: 0, events: 0, agents: 0, waiting: 0 },
     connection: { status: "connecting", behind: 0, retryAt: null, staleSince: null, reason: "" },
     serverVersion: null,
     session: null,
@@ -68,14 +68,24 @@ function dropTask(/** @type {State} */ state, /** @type {Task} */ task) {
   for (const id of task.conflicts_with) unlink(state.conflicts, task.id, id);
   if (task.parent_id) unlink(state.subtasks, task.id, task.parent_id);
   state.tasks.delete(task.id);
+  state.revision.waiting += 1;
 }
+
+/** Return whether the task waits for the same tasks, and the same tasks wait for it. */
+const waitsAlike = (/** @type {Task} */ before, /** @type {Task} */ task) =>
+  before.status === task.status
+  && before.parent_id === task.parent_id
+  && before.depends_on.length === task.depends_on.length
+  && before.depends_on.every((id, index) => id === task.depends_on[index]);
 
 function putTask(/** @type {State} */ state, /** @type {Task} */ task) {
   const known = state.tasks.get(task.id);
   if (known && known.version > task.version) return;
+  const { waiting } = state.revision;
   if (known) dropTask(state, known);
   addTask(state, task);
   insert(state.columns, task);
+  state.revision.waiting = known && waitsAlike(known, task) ? waiting : waiting + 1;
 }
 
 function loadBoard(/** @type {State} */ state, /** @type {Board} */ board) {
@@ -103,6 +113,7 @@ function loadBoard(/** @type {State} */ state, /** @type {Board} */ board) {
   state.revision.tasks += 1;
   state.revision.plans += 1;
   state.revision.events += 1;
+  state.revision.waiting += 1;
 }
 
 function hasPolicy(/** @type {State} */ state, /** @type {Task} */ task) {

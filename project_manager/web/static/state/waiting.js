@@ -1,0 +1,77 @@
+// Work that waits on a person, and the tasks that it holds back, for the state strip, "Needs you" and the graph.
+import { hasQuestion } from "./questions.js";
+
+/** Largest exact number of one task. A page of large graphs would otherwise take seconds. */
+export const MOST_HELD_BACK = 1000;
+
+/** Statuses of tasks that wait for other tasks. Work in progress and submitted work no longer wait. */
+const WAITING = new Set(["BACKLOG", "TODO", "BLOCKED"]);
+
+/** Return the ids of the tasks that wait directly for the task: its dependents and its parent. */
+function waitingFor(/** @type {State} */ state, /** @type {number} */ id) {
+  const parent = state.tasks.get(id)?.parent_id;
+  const ids = [...(state.dependents.get(id) ?? []), ...(parent ? [parent] : [])];
+  return ids.filter((other) => WAITING.has(state.tasks.get(other)?.status ?? ""));
+}
+
+/**
+ * Return the number of distinct tasks that wait for any of the tasks, directly or through others, up to `most`. The
+ * tasks themselves do not count.
+ * @param {State} state @param {Iterable<number>} ids @param {number} [most]
+ */
+function reach(state, ids, most = Infinity) {
+  const seen = new Set(ids);
+  const given = seen.size;
+  for (const id of seen) {
+    for (const other of waitingFor(state, id)) {
+      seen.add(other);
+      if (seen.size - given >= most) return most;
+    }
+  }
+  return seen.size - given;
+}
+
+/** @type {{ revision: number, numbers: Map<number, number>, total: { key: string, held: number } | null }} */
+let memory = { revision: -1, numbers: new Map(), total: null };
+
+/** Return the memory of the present links and statuses. Renewals and log entries keep it. */
+function remembered(/** @type {State} */ state) {
+  if (memory.revision !== state.revision.waiting) {
+    memory = { revision: state.revision.waiting, numbers: new Map(), total: null };
+  }
+  return memory;
+}
+
+/**
+ * Return the number of tasks that wait for this task, directly or through others: what it holds back. It is at most
+ * MOST_HELD_BACK, which means that many or more.
+ */
+export function heldBackBy(/** @type {State} */ state, /** @type {Task} */ task) {
+  const { numbers } = remembered(state);
+  const known = numbers.get(task.id);
+  if (known !== undefined) return known;
+  const found = reach(state, [task.id], MOST_HELD_BACK);
+  numbers.set(task.id, found);
+  return found;
+}
+
+/** Return the words for a number of heldBackBy, such as "14" or "1000+". */
+export const heldBackWords = (/** @type {number} */ held) => (held < MOST_HELD_BACK ? String(held) : `${held}+`);
+
+/**
+ * Return what waits on a person in the project, or in all projects that are not archived: the numbers of reviews,
+ * questions and other blocked tasks, and the number of distinct tasks that they hold back together.
+ */
+export function waitingOnPerson(/** @type {State} */ state, /** @type {number | null} */ project) {
+  const isCounted = (/** @type {Task} */ task) =>
+    (project ? task.project_id === project : !state.archived.has(task.project_id));
+  const reviews = state.columns.REVIEW.filter(isCounted);
+  const stopped = state.columns.BLOCKED.filter(isCounted);
+  const questions = stopped.filter(hasQuestion).length;
+  const known = remembered(state);
+  const key = `${project ?? ""}:${state.archived.size}`;
+  if (known.total?.key !== key) {
+    known.total = { key, held: reach(state, [...reviews, ...stopped].map((task) => task.id)) };
+  }
+  return { reviews: reviews.length, questions, blocked: stopped.length - questions, held: known.total.held };
+}
