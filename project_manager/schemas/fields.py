@@ -328,6 +328,9 @@ Digest = Annotated[
 ]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema(_TIME_SCHEMA)]
 Priority = Annotated[int, BeforeValidator(_priority), Field(ge=0, le=limits.PRIORITY_LOWEST)]
+Priorities = Annotated[
+    list[Priority], max_items(limits.MAX_FILTER_VALUES), BeforeValidator(parse_list), AfterValidator(_distinct)
+]
 Label = Annotated[str, *bounded_text(limits.LABEL_CHARACTERS), ONE_LINE]
 Labels = Annotated[list[Label], max_items(limits.LABELS), BeforeValidator(parse_list), AfterValidator(_distinct)]
 Acceptance = Annotated[list[Name], max_items(limits.ACCEPTANCE_CRITERIA), BeforeValidator(parse_sentences)]

@@ -140,7 +140,12 @@ class DeleteTask(Command):
 class TaskFilters(Paged, Scoped, AgentRead):
     status: Annotated[fields.TaskStatuses | None, BeforeValidator(any_as_none)] = None
     label: fields.Label | None = None
+    labels: fields.Labels = Field(default_factory=list, description="all of these")
+    priority: fields.Priorities | None = Field(None, description="one of these, 0 highest .. 4")
     holder: fields.AgentId | None = Field(None, description="holder of the lock")
+    worked_by: fields.AgentId | None = Field(None, description="agent of the newest lease")
+    created_by: fields.AgentId | None = Field(None, description="author of the task")
+    changed_since: fields.Instant | None = Field(None, description="changed at this time or later")
     ready: fields.Flag | None = Field(None, description="true: ready tasks")
     q: fields.Query | None = Field(
         None, validation_alias=AliasChoices("q", "query"), description="words in name, description or external_key"

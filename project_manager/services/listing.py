@@ -7,7 +7,14 @@ from project_manager.domain.errors import Invalid
 from project_manager.domain.statuses import Status
 from project_manager.domain.task_fields import COMPACT
 from project_manager.schemas.commands import Paged
-from project_manager.schemas.tasks import PROGRESS, TASK_COLUMNS, TASK_FIELD_NAMES, GetAvailableTasks, ListTasks
+from project_manager.schemas.tasks import (
+    PROGRESS,
+    TASK_COLUMNS,
+    TASK_FIELD_NAMES,
+    GetAvailableTasks,
+    ListTasks,
+    TaskFilters,
+)
 from project_manager.schemas.views import Page
 from project_manager.services import lookup, paging, resolve, serializers
 from project_manager.store import listing, subtasks, task_filters, task_rows
@@ -17,6 +24,8 @@ from project_manager.store.transaction import Tx
 
 _POSITION_LENGTH: dict[Order, int] = {"id": 1, "claim": 3}
 """The number of integers in a position, by the order of the list."""
+_SAME_NAME = ("holder", "q", "ids", "priority", "worked_by", "created_by", "changed_since")
+"""Filters that have the same name and value in the command and in the store."""
 _SHORT = tuple(name for name in TASK_FIELD_NAMES if name in {*COMPACT, *serializers.FACTS, "unblocks"})
 _SHORT_COLUMNS = {*_SHORT, "holder", "expires_at", PROGRESS}
 _WITHOUT_DESCRIPTION = tuple(name for name in TASK_FIELD_NAMES if name != "description")
@@ -28,17 +37,22 @@ def list_tasks(tx: Tx, command: ListTasks) -> Page[Any]:
     Sorted by id. `q` searches names, descriptions and external keys for all of its words. `fields` selects columns;
     `compact` stands for a short row.
     """
+    return _page(tx, command, filters_of(tx, command), order="id", columns=command.fields)
+
+
+def filters_of(tx: Tx, command: TaskFilters) -> dict[str, Any]:
+    """Return the filters of `store/task_filters.py` for a command."""
     filters: dict[str, Any] = resolve.scope(tx, command)
-    for name in ("holder", "q", "ids"):
+    for name in _SAME_NAME:
         if getattr(command, name) not in (None, ""):
             filters[name] = getattr(command, name)
-    if command.label is not None:
-        filters["labels"] = [command.label]
-    filters |= _readiness_filters(command)
-    return _page(tx, command, filters, order="id", columns=command.fields)
+    labels = command.labels if command.label is None else [command.label, *command.labels]
+    if labels:
+        filters["labels"] = list(dict.fromkeys(labels))
+    return filters | _readiness_filters(command)
 
 
-def _readiness_filters(command: ListTasks) -> dict[str, Any]:
+def _readiness_filters(command: TaskFilters) -> dict[str, Any]:
     """Return the filters for the status and the readiness of a list. Only tasks in TODO are ready."""
     statuses = command.status or [*Status]
     if command.ready:

@@ -1,9 +1,10 @@
 """Filters of lists of tasks: the conditions, and the selections of the ids of the tasks that match.
 
-Filters are a dict from names to values. The names are `labels`, `q`, and the cases of `_condition`. A task must pass
-all filters. `resolve` decides which index a selection reads. The selection reads this index in the order of the list,
-and tests the other filters on its tasks. So its cost does not grow with the number of all tasks. A list by status reads
-the nearest tasks of each project, so its cost grows a little with the number of projects.
+Filters are a dict from names to values. The names are `labels`, `q`, those of `_OF_ROW`, and the cases of `_condition`.
+A task must pass all filters. `resolve` decides which index a selection reads. The selection reads this index in the
+order of the list, and tests the other filters on its tasks. So its cost does not grow with the number of all tasks. A
+list by status reads the nearest tasks of each project, so its cost grows a little with the number of projects. If no
+filter has an index, a list reads all tasks.
 
 `resolve` replaces `labels` and `q` by filters with names that decide how a selection finds their tasks:
 
@@ -65,6 +66,14 @@ FREQUENT = 4096
 """Number of tasks that match a search from which on it is merged with a label, as `q_merged`."""
 COMMON = 32_768
 """Number of tasks that match a search from which on the texts of few other tasks are read instead, as `phrases`."""
+_OF_ROW: dict[str, ColumnElement[bool]] = {
+    "priority": is_among(tasks.c.priority, "priority"),
+    "worked_by": func.coalesce(tasks.c.lock_holder, tasks.c.worked_by) == bindparam("worked_by"),
+    "created_by": tasks.c.created_by == bindparam("created_by"),
+    "changed_since": tasks.c.updated_at >= bindparam("changed_since"),
+    "unheld": tasks.c.lock_holder.is_(None),
+}
+"""The conditions of filters that no index has. They are tested on the tasks of the index of another filter."""
 _member = tasks.alias("member")
 
 
@@ -378,6 +387,8 @@ def _conditions(filters: Filters, capped: bool) -> list[ColumnElement[bool]]:
 def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
     if name.startswith("label"):
         return has_label(tasks.c.id, bindparam(name)).correlate(tasks).exists()
+    if name in _OF_ROW:
+        return _OF_ROW[name]
     match name:
         case "project_id" | "epic_id":
             return tasks.c[name] == bindparam(name)
@@ -389,8 +400,6 @@ def _condition(name: str, *, capped: bool) -> ColumnElement[bool]:
             return (tasks.c.lock_holder == bindparam("holder")) & (tasks.c.lock_expires_at > bindparam("now"))
         case "phrases":
             return HasPhrases(tasks.c.id, bindparam("phrases"))
-        case "unheld":
-            return tasks.c.lock_holder.is_(None)
         case "ready":
             return and_(*ready_conditions(tasks, with_attempt_limit=capped))
         case "not_ready":

@@ -85,10 +85,11 @@ def subsets(*names: str, most: int = 99) -> Iterator[frozenset[str]]:
 # The conditions of a list are independent of each other. So each one is combined with each index, label and search, and
 # all conditions are combined once. All sets of conditions would be a hundred times as many.
 _SCOPE = [{"project_id"}, {"epic_id"}, {"project_id", "epic_id"}]
+_OF_ROW = {"priority", "worked_by", "created_by", "changed_since"}
 _FILTERS: list[set[str]] = [
-    *[set(), {"holder"}, {"ids"}, {"unheld"}, {"ready"}, {"not_ready"}, {"status"}, *_SCOPE],
-    *[{"ready", *others} for others in ({"holder"}, {"ids"}, *_SCOPE)],
-    *[{"status", "project_id"}, {"status", "project_id", "epic_id", "holder", "ids", "not_ready", "unheld"}],
+    *[set(), _OF_ROW, {"holder"}, {"ids"}, {"unheld"}, {"ready"}, {"not_ready"}, {"status"}, *_SCOPE],
+    *[{"ready", *others} for others in (_OF_ROW, {"holder"}, {"ids"}, *_SCOPE)],
+    *[{"status", "project_id"}, {"status", "project_id", "epic_id", "holder", "ids", "not_ready", "unheld", *_OF_ROW}],
 ]
 _LABELS: list[set[str]] = [set(), {"label"}, {"label_0"}, {"label", "label_1"}, {"label", "label_merged", "label_2"}]
 _SEARCHES: list[set[str]] = [set(), {"q"}, {"q_among"}, {"phrases"}]

@@ -195,3 +195,42 @@ async def test_the_tasks_of_an_agent_and_the_tasks_with_given_ids_are_listed_wit
         some = tasks[::3]
         rows = await listed(api, "list_tasks", {"ids": [task["id"] for task in some], **filters})
         assert [row["id"] for row in rows] == expected(some, filters), filters
+
+
+async def test_tasks_are_listed_by_labels_priority_agent_author_and_time_of_the_last_change(
+    api: OperationsClient,
+) -> None:
+    await fill(api)
+    await api.advance(60)
+    since = api.clock.later(0)
+    await api.create_task("Oil the gate", agent_id="eve", labels=["common", "other"], priority=0)
+    await api.claim(1, "bob")
+    await api.set_status(1, "DONE", "bob")
+    tasks = await listed(api, "list_tasks", {})
+    wanted: list[Json] = [
+        {"labels": ["common", "other"]},
+        {"labels": ["common"], "label": "other"},
+        {"priority": [0, 3]},
+        {"worked_by": "ann"},
+        {"worked_by": "bob", "changed_since": since},
+        {"created_by": "eve"},
+        {"changed_since": since},
+        {"priority": [1, 2], "worked_by": "ann", "status": ["REVIEW"], "project_id": 1},
+        {"priority": [1, 2], "labels": ["common"], "ready": True},
+        {"priority": [0, 1], "q": "paint", "created_by": "eve"},
+        {"worked_by": "nobody"},
+    ]
+    passes: dict[str, Callable[[Json, Any], bool]] = {
+        **PASSES,
+        "priority": lambda task, chosen: task["priority"] in chosen,
+        "worked_by": lambda task, agent: task["worked_by"] == agent,
+        "created_by": lambda task, author: task["created_by"] == author,
+        "changed_since": lambda task, time: task["updated_at"] >= time,
+    }
+    found = 0
+    for filters in wanted:
+        rows = await listed(api, "list_tasks", {**filters, "fields": "id"})
+        of_all = [task["id"] for task in tasks if all(passes[name](task, value) for name, value in filters.items())]
+        assert [row["id"] for row in rows] == of_all, filters
+        found += bool(rows)
+    assert found == 9

@@ -124,3 +124,23 @@ def test_a_search_compares_its_tasks_with_a_list_of_few_ids(filters: dict[str, A
     plan = plan_of(lambda tx: listing.count(tx, queries[0], exact=False), database_file)
     assert any(step.startswith("LIST SUBQUERY") for step in plan), plan
     assert not any(step.startswith("CORRELATED") for step in plan), plan
+
+
+@pytest.mark.parametrize(
+    ("of_index", "index"),
+    [
+        ({"status": ["REVIEW"], "project_id": 1}, "INDEX ix_tasks_status_project_id"),
+        ({"epic_id": 1}, "INDEX ix_tasks_epic_id"),
+        ({"labels": ["x", "y"]}, "PRIMARY KEY (label=?"),
+        ({"holder": "ann"}, "INDEX ix_tasks_lock_holder_lock_expires_at"),
+        ({"ready": True, "project_id": 1}, "INDEX ix_tasks_claimable_in_project"),
+    ],
+    ids=str,
+)
+def test_filters_without_an_index_are_tested_on_the_tasks_of_another_index(
+    of_index: dict[str, Any], index: str, database_file: Path
+) -> None:
+    filters = {**of_index, "priority": [0, 1], "worked_by": "ann", "created_by": "eve", "changed_since": 5}
+    plan = plan_of(lambda tx: listing.find(tx, task_filters.resolve(tx, filters)), database_file)
+    assert any(index in step for step in plan), plan
+    assert not any(step.startswith("SCAN tasks") for step in plan), plan
