@@ -102,6 +102,8 @@ type Views = Record<string, {
   goal?: string;
   /** The filters in its address. The default is the project. */
   filters?: RouteName[];
+  /** Tasks can be selected in the view. */
+  selects?: boolean;
   /** The view shows all projects, with or without filters. */
   unfiltered?: boolean;
 }>;
@@ -185,6 +187,8 @@ interface State {
   toasts: Toast[];
   /** Task of the keyboard cursor. */
   cursor: number | null;
+  /** Ids of the selected tasks. */
+  selected: Set<number>;
   /** Tasks with a write of this page that the server has not answered. */
   pending: Set<number>;
 }
@@ -208,6 +212,7 @@ interface Actions {
   found: { q: string; ids: Set<number> };
   route: { route: Route };
   cursor: { id: number };
+  selected: { selected: Set<number> };
   openDialog: { dialog: Dialog };
   closeDialog: { id: number };
   toast: { toast: Toast };

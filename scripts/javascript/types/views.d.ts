@@ -190,6 +190,16 @@ interface CardProps {
   focusable: boolean;
   open: boolean;
   pending: boolean;
+  selected: boolean;
+  /** The ids of its column, in order. */
+  order: () => number[];
+}
+
+interface CardsProps {
+  status: Status;
+  tasks: Task[];
+  several: boolean;
+  writer: boolean;
 }
 
 interface ChoiceProps {
@@ -390,4 +400,13 @@ interface UsePlanFormProps {
   initial: Record<string, any>;
   body: (values: any) => Record<string, unknown>;
   then?: (item: any) => void;
+}
+
+interface SelectBoxProps {
+  task: Task;
+  selected: boolean;
+  /** The tab key reaches it. */
+  focusable: boolean;
+  /** The ids of the list of the task, in order. */
+  order: () => number[];
 }

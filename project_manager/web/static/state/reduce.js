@@ -41,6 +41,7 @@ export function initialState() {
     dialogs: [],
     toasts: [],
     cursor: null,
+    selected: new Set(),
     pending: new Set(),
   };
 }
@@ -102,6 +103,7 @@ function loadBoard(/** @type {State} */ state, /** @type {Board} */ board) {
     state.columns[task.status].push(task);
   }
   sortAll(state.columns);
+  dropUnknownSelected(state);
   state.shortened = board.tasks.some((task) => task.description_truncated);
   state.seq = board.seq;
   state.epoch = board.epoch;
@@ -132,6 +134,12 @@ function applyToTask(/** @type {State} */ state, /** @type {OutboxEvent} */ even
   return isComplete(task, next, event) && !isUnknown;
 }
 
+/** Remove tasks that no longer exist from the selection. */
+function dropUnknownSelected(/** @type {State} */ state) {
+  const known = [...state.selected].filter((id) => state.tasks.has(id));
+  if (known.length < state.selected.size) state.selected = new Set(known);
+}
+
 const itemsWithin = (/** @type {Map<number, any>} */ map, /** @type {string} */ field, /** @type {number} */ id) =>
   [...map.values()].filter((item) => item[field] === id);
 
@@ -148,6 +156,7 @@ function removeDeleted(/** @type {State} */ state, /** @type {OutboxEvent} */ ev
     } else state.epics.delete(event.epic_id);
     state.revision.plans += 1;
   }
+  dropUnknownSelected(state);
   state.revision.tasks += 1;
 }
 
@@ -199,6 +208,7 @@ const REDUCERS = {
   tasks: (state, { tasks, gone = [] }) => {
     for (const task of tasks) putTask(state, task);
     for (const task of gone.map((id) => state.tasks.get(id))) if (task) dropTask(state, task);
+    if (gone.length) dropUnknownSelected(state);
     state.revision.tasks += 1;
   },
   pending: (state, { id, on }) => {
@@ -229,6 +239,7 @@ const REDUCERS = {
     state.revision.tasks += 1;
   },
   route: (state, { route }) => Object.assign(state, { route }),
+  selected: (state, { selected }) => Object.assign(state, { selected }),
   cursor: (state, { id }) => Object.assign(state, { cursor: id }),
   openDialog: (state, { dialog }) => Object.assign(state, { dialogs: [...state.dialogs, dialog] }),
   closeDialog: (state, { id }) => Object.assign(state, { dialogs: state.dialogs.filter((shown) => shown.id !== id) }),

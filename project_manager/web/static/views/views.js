@@ -10,7 +10,9 @@ import { Projects } from "./projects.js";
 /** The keys are the values of `view` in the address. */
 /** @type {Views} */
 export const VIEWS = {
-  board: { component: Board, title: "Board", icon: "board", key: "b", goal: "the board", filters: FILTERS },
+  board: {
+    component: Board, title: "Board", icon: "board", key: "b", goal: "the board", filters: FILTERS, selects: true,
+  },
   needs: { component: Needs, title: "Needs you", icon: "inbox", key: "n", goal: "what needs you" },
   agents: { component: Agents, title: "Agents", icon: "agents", key: "a", unfiltered: true },
   activity: { component: Activity, title: "Activity", icon: "activity", key: "l", goal: "live activity" },

@@ -6,6 +6,7 @@ import { STATUSES, STATUS_NAMES, canWrite } from "../../core/vocabulary.js";
 import { openDialog } from "../../state/dialogs.js";
 import { ofSeveralProjects, visibleColumns } from "../../state/filters.js";
 import { clearFilters, isFiltered, navigate } from "../../state/route.js";
+import { isSelecting, selectRange } from "../../state/selection.js";
 import { dispatchNow, state, useStore } from "../../state/store.js";
 import { Empty } from "../../ui/chips.js";
 import { StatusIcon } from "../../ui/icons.js";
@@ -67,6 +68,7 @@ function NoMatch(/** @type {{ route: Route }} */ { route }) {
 export function Board() {
   useStore((now) => now.revision.tasks + now.revision.plans);
   const route = useStore((now) => now.route);
+  const selecting = useStore(isSelecting);
   const [folded, setFolded] = useState(() => new Set(loadSetting("folded", FOLDED_AT_FIRST)));
   const onFold = useCallback((/** @type {Status} */ status) => setFolded((old) => {
     const next = new Set(old);
@@ -80,10 +82,10 @@ export function Board() {
   if (STATUSES.every((status) => columns[status].length === 0)) return html`<${NoMatch} route=${route} />`;
   const current = STATUSES.find((status) => status === route.status) ?? "TODO";
   const onFocus = (/** @type {UiEvent} */ event) => {
-    const id = Number(event.target.closest?.("[data-task]")?.dataset.task);
+    const id = shownTask(event.target);
     if (id && id !== state.cursor) dispatchNow({ type: "cursor", id });
   };
-  return html`<div class="board" data-testid="board" onFocusIn=${onFocus}>
+  return html`<div class=${cx("board", selecting && "selecting")} data-testid="board" onFocusIn=${onFocus}>
     <${Tabs} columns=${columns} current=${current} />
     <${Sideways}>
       ${STATUSES.map((status) => html`<${Column} key=${status} status=${status} tasks=${columns[status]}
@@ -100,9 +102,16 @@ function reachableStatuses(/** @type {Columns} */ columns) {
   return STATUSES.filter((status) => columns[status].length && isShown(status));
 }
 
+/** Return the id of the task whose card or row has the element. */
+function shownTask(/** @type {HTMLElement | null} */ element) {
+  /** @type {HTMLElement | null | undefined} */
+  const shown = element?.closest("[data-task], [data-row]");
+  return Number(shown?.dataset.task ?? shown?.dataset.row);
+}
+
 /** Return the task of keyboard commands: the focused card, the open task, or the last one. */
 export function taskAtHand() {
-  const focused = Number(focusedElement()?.closest("[data-task]")?.getAttribute("data-task"));
+  const focused = shownTask(focusedElement());
   return state.tasks.get(focused || state.route.task || (state.cursor ?? 0)) ?? null;
 }
 
@@ -128,6 +137,16 @@ export function moveCursor(/** @type {number} */ across, /** @type {number} */ d
     ? Math.min(row, columns[status].length - 1)
     : Math.max(0, Math.min(columns[status].length - 1, row + down));
   goTo(columns[status][target].id);
+}
+
+/** Move the cursor by one card and select the cards between the start and it. */
+export function extendSelection(/** @type {number} */ down) {
+  const from = taskAtHand();
+  if (!from) return;
+  const ids = visibleColumns(state)[from.status].map((task) => task.id);
+  if (state.cursor !== from.id) dispatchNow({ type: "cursor", id: from.id });
+  moveCursor(0, down);
+  selectRange(ids, state.cursor ?? from.id, from.id);
 }
 
 /** Go to the first or last card of the column. */

@@ -9,6 +9,7 @@ import { Attempts } from "../../ui/attempts.js";
 import { Avatar, Label, LockChip, Priority, ReadyChip, RelativeTime } from "../../ui/chips.js";
 import { Due } from "../../ui/due.js";
 import { Icon } from "../../ui/icons.js";
+import { isTouch, longPress, selectOnClick } from "../../ui/select_box.js";
 
 const LABELS_SHOWN = 3;
 const FRESH_MS = 2500;
@@ -50,18 +51,28 @@ let dragged = null;
 /** The dragged task. During a drag, browsers hide its data from drop targets. */
 export const draggedTask = () => state.tasks.get(dragged ?? 0);
 
-export const Card = memo((/** @type {CardProps} */ { task, epic, project, focusable, open, pending }) => {
+export const Card = memo((/** @type {CardProps} */ props) => {
+  const { task, epic, project, focusable, open, pending, selected, order } = props;
   const fresh = serverNow() - Date.parse(task.updated_at) < FRESH_MS;
   const drag = (/** @type {UiEvent} */ event) => {
+    if (isTouch()) {
+      event.preventDefault();
+      return;
+    }
     dragged = task.id;
     event.dataTransfer.setData("application/x-task", String(task.id));
     event.dataTransfer.effectAllowed = "move";
   };
-  const classes = cx("card", open && "open", pending && "pending", fresh && "fresh", task.lock && "held");
+  const classes = cx(
+    "card", open && "open", pending && "pending", fresh && "fresh", task.lock && "held", selected && "selected",
+  );
+  const click = (/** @type {UiEvent} */ event) =>
+    selectOnClick(event, task.id, order) || follow(event, { task: task.id });
   return html`<a class=${classes} href=${hrefOf({ task: task.id })} data-task=${task.id} data-testid="card"
       draggable="true"
     tabindex=${focusable ? 0 : -1} aria-current=${open ? "true" : undefined} onDragStart=${drag}
-      onClick=${(event) => follow(event, { task: task.id })}>
+      onClick=${click} ...${longPress(task.id)}>
+    ${selected && html`<span class="sr">Selected. </span>`}
     <span class="card-top">
       <span class="key">#${task.id}</span>
       <${Priority} value=${task.priority} />

@@ -1,12 +1,14 @@
 // One status of the board: header, drop target and a virtual list of cards.
-import { count } from "../../core/format.js";
-import { cx, focusedElement, html, memo, useLayoutEffect, useRef, useState } from "../../core/html.js";
+import { count, plural } from "../../core/format.js";
+import { cx, focusedElement, html, memo, useCallback, useLayoutEffect, useRef, useState } from "../../core/html.js";
 import { STATUS_NAMES, allowedTransitions, canWrite } from "../../core/vocabulary.js";
 import { moveTask } from "../../state/actions.js";
 import { openDialog } from "../../state/dialogs.js";
 import { FILTERS } from "../../state/route.js";
+import { selectedIds } from "../../state/selection.js";
 import { state, useStore } from "../../state/store.js";
 import { Icon, StatusIcon } from "../../ui/icons.js";
+import { SelectAllBox, SelectBox } from "../../ui/select_box.js";
 import { Card, draggedTask, epicShown, projectShown } from "./card.js";
 import { useVirtual } from "./virtual_list.js";
 
@@ -114,9 +116,13 @@ function useDrop(/** @type {Status} */ status) {
   }];
 }
 
-function Cards(/** @type {{ status: Status, tasks: Task[], several: boolean }} */ { status, tasks, several }) {
+function Cards(/** @type {CardsProps} */ { status, tasks, several, writer }) {
   const scroller = useRef(null);
   const list = useRef(null);
+  const selected = useStore(selectedIds);
+  const newest = useRef(tasks);
+  newest.current = tasks;
+  const order = useCallback(() => newest.current.map((/** @type {Task} */ task) => task.id), []);
   const cursor = useStore((now) => now.cursor);
   const opened = useStore((now) => now.route.task);
   useStore((now) => now.revision.plans);
@@ -131,12 +137,22 @@ function Cards(/** @type {{ status: Status, tasks: Task[], several: boolean }} *
       ${rows.map((task, index) => html`<div key=${task.id} role="listitem" class="card-row" data-row=${task.id}
           aria-posinset=${start + index + 1} aria-setsize=${tasks.length}>
         <${Card} task=${task} epic=${epicShown(task)} project=${several ? projectShown(task) : null}
-            focusable=${task.id === stop} open=${task.id === opened} pending=${state.pending.has(task.id)} />
+            focusable=${task.id === stop} open=${task.id === opened} pending=${state.pending.has(task.id)}
+            selected=${selected.has(task.id)} order=${order} />
+        ${writer && html`<${SelectBox} task=${task} selected=${selected.has(task.id)} focusable=${task.id === stop}
+            order=${order} />`}
       </div>`)}
       <${Spacer} height=${after} />
     </div>
     ${tasks.length === 0 && html`<p class="column-empty">Nothing here</p>`}
   </div>`;
+}
+
+/** The checkbox of the column, in place of its icon. */
+function SelectColumn(/** @type {{ status: Status, tasks: Task[] }} */ { status, tasks }) {
+  useStore(selectedIds);
+  return html`<${SelectAllBox} ids=${() => tasks.map((task) => task.id)}
+      name=${`Select all ${plural(tasks.length, "task")} in ${STATUS_NAMES[status]}`} />`;
 }
 
 function Folded(/** @type {FoldedProps} */ { status, total, onFold }) {
@@ -161,7 +177,10 @@ export const Column = memo((/** @type {ColumnProps} */ { status, tasks, several,
   return html`<section class=${cx("column", over && "over", current && "current")} data-testid=${`column-${status}`}
       data-status=${status} aria-label=${STATUS_NAMES[status]} ...${drop}>
     <header class="column-head">
-      <${StatusIcon} status=${status} />
+      <span class="column-mark">
+        <${StatusIcon} status=${status} />
+        ${writer && html`<${SelectColumn} status=${status} tasks=${tasks} />`}
+      </span>
       <h2>${STATUS_NAMES[status]}</h2>
       <span class="count" data-testid="count">${count(tasks.length)}</span>
       <span class="push"></span>
@@ -172,6 +191,6 @@ export const Column = memo((/** @type {ColumnProps} */ { status, tasks, several,
       <button type="button" class="quiet icon-button fold" aria-label=${`Fold ${STATUS_NAMES[status]}`}
           aria-expanded="true" onClick=${() => onFold(status)}><${Icon} name="collapse" /></button>
     </header>
-    <${Cards} status=${status} tasks=${tasks} several=${several} />
+    <${Cards} status=${status} tasks=${tasks} several=${several} writer=${writer} />
   </section>`;
 });

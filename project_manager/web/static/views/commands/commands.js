@@ -9,12 +9,16 @@ import {
 import { openDialog } from "../../state/dialogs.js";
 import { pauseOf } from "../../state/pauses.js";
 import { FILTERS, closeTask, navigate } from "../../state/route.js";
+import {
+  clearSelection, selectMatching, toggleSelected,
+} from "../../state/selection.js";
 import { signOut } from "../../state/session.js";
 import { state } from "../../state/store.js";
 import { cycleTheme } from "../../state/theme.js";
-import { moveCursor, moveToEnd, taskAtHand } from "../board/board.js";
+import { extendSelection, moveCursor, moveToEnd, taskAtHand } from "../board/board.js";
 import { focusCard } from "../board/column.js";
 import { askPause } from "../page/pauses.js";
+import { canSelect, selectedCount } from "../selection/bar.js";
 import { VIEWS } from "../views.js";
 
 const onBoard = () => state.route.view === "board";
@@ -69,8 +73,10 @@ const withTask = (/** @type {(task: Task) =>
   unknown} */ act, /** @type {TaskTest} */ fits = () => true) => ({ act, fits });
 
 function escape() {
-  if (state.route.task) closeTask();
-  else if (focusedElement()?.id === "search") focusedElement()?.blur();
+  const focused = focusedElement();
+  if (focused?.id === "search" && !state.route.task) focused.blur();
+  else if (selectedCount(state) && !focused?.closest(".drawer")) clearSelection();
+  else if (state.route.task) closeTask();
 }
 
 const clearFilters = () => navigate(Object.fromEntries(FILTERS.map((name) => [name, null])));
@@ -134,6 +140,22 @@ export const COMMANDS = [
   {
     id: "last", keys: "End", name: "Last card of the column", group: "Board", board: true, hidden: true,
     run: () => moveToEnd(true),
+  },
+  {
+    id: "select-down", keys: "Shift ArrowDown", name: "Extend the selection down", group: "Board", board: true,
+    write: true, hidden: true, run: () => extendSelection(1),
+  },
+  {
+    id: "select-up", keys: "Shift ArrowUp", name: "Extend the selection up", group: "Board", board: true,
+    write: true, hidden: true, run: () => extendSelection(-1),
+  },
+  {
+    id: "select-all", keys: "Ctrl A", name: "Select all tasks that match", group: "Board", icon: "check", write: true,
+    fits: () => canSelect(state), run: selectMatching,
+  },
+  {
+    id: "select", keys: "x", name: "Select the task, or not", group: "Task", icon: "check", write: true,
+    task: withTask((task) => toggleSelected(task.id), () => canSelect(state)),
   },
   { id: "ready", keys: "r", name: "Show only ready tasks, or all", group: "Board", icon: "check", run: toggleReady },
   { id: "clear", keys: "Shift X", name: "Clear all filters", group: "Board", icon: "filter", run: clearFilters },

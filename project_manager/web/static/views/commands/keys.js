@@ -6,7 +6,7 @@ import { state } from "../../state/store.js";
 import { COMMANDS, available, runCommand } from "./commands.js";
 
 const SEQUENCE_MS = 1200;
-const TYPING = "input, textarea, select, [contenteditable]";
+const TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable]";
 /** @type {{ key: string, at: number } | null} */
 let first = null;
 
@@ -19,7 +19,8 @@ function typedBy(/** @type {KeyboardEvent} */ event) {
 
 /** Single letters can be switched off (WCAG 2.1.4); these always work. */
 const ALWAYS = new Set([
-  "Esc", "Enter", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Shift ArrowRight", "Shift ArrowLeft", "Home",
+  "Esc", "Enter", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Shift ArrowRight", "Shift ArrowLeft",
+  "Shift ArrowDown", "Shift ArrowUp", "Ctrl A", "Home",
   "End", "Shift Delete",
 ]);
 
@@ -34,7 +35,7 @@ function remembered(/** @type {string} */ typed) {
   return sequence;
 }
 
-const onCard = () => Boolean(document.activeElement?.closest("[data-task]"));
+const onCard = () => Boolean(document.activeElement?.closest("[data-task], [data-row]"));
 const onBody = () => document.activeElement === document.body;
 const isArrow = (/** @type {string} */ typed) => typed.startsWith("Arrow") || typed === "Home" || typed === "End";
 
@@ -57,13 +58,25 @@ function runTyped(/** @type {UiEvent} */ event) {
   runCommand(command);
 }
 
+/** Run the command of a letter with Ctrl or Cmd. In text fields, these keys belong to the browser. */
+function runControlled(/** @type {UiEvent} */ event) {
+  if (event.target.closest?.(TYPING)) return;
+  const command = commandFor(`Ctrl ${keyOf(event).toUpperCase()}`);
+  if (!command?.run) return;
+  event.preventDefault();
+  runCommand(command);
+}
+
 function onKeyDown(/** @type {UiEvent} */ event) {
   if (event.defaultPrevented) return;
   const isControlled = event.metaKey || event.ctrlKey;
   if (isControlled && keyOf(event).toLowerCase() === "k") {
     event.preventDefault();
     if (!state.dialogs.length) openDialog("palette", {});
-  } else if (!isControlled && !event.altKey && !state.dialogs.length && !state.signIn) runTyped(event);
+  } else if (!event.altKey && !state.dialogs.length && !state.signIn) {
+    if (!isControlled) runTyped(event);
+    else if (!event.shiftKey) runControlled(event);
+  }
 }
 
 export function startKeys() {

@@ -14,6 +14,7 @@ import { FilterBar } from "../board/filter_bar.js";
 import { Help } from "../commands/help.js";
 import { Palette } from "../commands/palette.js";
 import { Drawer } from "../drawer/drawer.js";
+import { SelectionBar } from "../selection/bar.js";
 import { VIEWS } from "../views.js";
 import { StaleBanner, UpdateBanner } from "./connection.js";
 import { NotFound, notFoundIn } from "./not_found.js";
@@ -127,7 +128,7 @@ export function App(/** @type {{ version: string }} */ { version }) {
     <${StaleBanner} />
     <${PauseBanner} />
     <div class="stage">
-      <main id="main" tabindex="-1"><${View} /></main>
+      <main id="main" tabindex="-1"><${View} /><${SelectionBar} /></main>
       ${task && loaded && html`<${Drawer} key=${task} id=${task} />`}
     </div>
     <${Dialogs} />
