@@ -1,8 +1,8 @@
 """Operations on the logs of tasks."""
 
-from project_manager.domain.errors import AttestationRequired, TaskNotFound
+from project_manager.domain.errors import AgentNotFound, AttestationRequired, TaskNotFound
 from project_manager.operations.definition import LEASE_ERRORS, WRITES, Operation, Profile, Tool
-from project_manager.schemas.logs import AddTaskLog, ListTaskLogs, LogView
+from project_manager.schemas.logs import AddTaskLog, ListAgentLogs, ListTaskLogs, LogView
 from project_manager.schemas.views import Page
 from project_manager.services import logs
 
@@ -33,5 +33,13 @@ LOGS = (
         Page[LogView],
         http="GET /api/tasks/{task_id}/log",
         raises=(TaskNotFound,),
+    ),
+    Operation(
+        "list_agent_logs",
+        logs.list_agent_logs,
+        ListAgentLogs,
+        Page[LogView],
+        http="GET /api/agents/{agent_id}/logs",
+        raises=(AgentNotFound,),
     ),
 )

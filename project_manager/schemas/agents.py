@@ -17,6 +17,7 @@ from project_manager.schemas.tasks import LinkView, TaskView
 
 class ListAgents(Paged):
     active: fields.Flag | None = Field(None, description="true: only agents with leases")
+    seen_since: fields.Instant | None = Field(None, description="only agents seen at or after this time, RFC 3339")
 
 
 class GetAgent(Command):
@@ -30,13 +31,14 @@ class GetContext(Scoped):
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """An agent or person, with its live leases."""
+    """An agent or person, with its live leases. `waiting` is whether it waits for a ready task in the claim queue."""
 
     id: str
     kind: str
     first_seen: str
     last_seen: Annotated[str, Field(description="time of its last write, updated every 5 s at most")]
     locks: list[LockView]
+    waiting: bool
 
 
 @dataclass(frozen=True, slots=True)

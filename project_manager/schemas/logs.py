@@ -30,6 +30,11 @@ class ListTaskLogs(Paged):
     kind: LogKind | None = None
 
 
+class ListAgentLogs(Paged):
+    agent_id: fields.AgentId
+    kind: LogKind | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class LogView:
     """An entry in the log of a task. `evidence` has its structured fields, for the kind evidence only."""

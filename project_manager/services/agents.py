@@ -1,5 +1,6 @@
 """Use cases of agents: list agents, read an agent, and read the context that an agent needs to resume work."""
 
+from collections.abc import Collection
 from functools import partial
 
 from project_manager.clock import rfc3339
@@ -11,7 +12,7 @@ from project_manager.schemas.knowledge import KnowledgeExcerptView
 from project_manager.schemas.views import Page
 from project_manager.services import budget, handover, knowledge, lookup, paging, pauses, resolve, serializers
 from project_manager.services.serializers import lease_of, live_lease_of
-from project_manager.store import agents, lease_history, links, listing, logs, offers, task_filters, tasks
+from project_manager.store import agents, claim_queue, lease_history, links, listing, logs, offers, task_filters, tasks
 from project_manager.store.agents import AgentRow
 from project_manager.store.pages import Total
 from project_manager.store.tasks import TaskRow
@@ -22,17 +23,18 @@ LOST_LEASE_WINDOW_MS = 24 * 3600 * 1000
 
 def list_agents(tx: Tx, command: ListAgents) -> Page[AgentView]:
     """List all known agents, last seen first, with their live leases."""
-    filters = {"active": command.active}
+    filters = {"active": command.active, "seen_since": command.seen_since}
     offset = paging.start_id(command, filters)
-    rows, has_more = agents.page(tx, command.active, offset=offset, limit=command.limit)
+    rows, has_more = agents.page(tx, command.active, command.seen_since, offset=offset, limit=command.limit)
+    holders, waiting = agents.holders(tx), claim_queue.waiting_agents(tx)
     # Agents are listed by the time of their last write, which changes, so the position is a number of rows.
     return paging.page(
         command,
         filters,
         rows,
         has_more,
-        partial(agents.count, tx, command.active),
-        item=lambda row: _view(tx, row),
+        partial(agents.count, tx, command.active, command.seen_since),
+        item=lambda row: _view(tx, row, holders, waiting),
         position=lambda row: (offset + len(rows),),
     )
 
@@ -42,7 +44,7 @@ def get(tx: Tx, command: GetAgent) -> AgentView:
     row = agents.get(tx, command.agent_id)
     if row is None:
         raise AgentNotFound(f"unknown agent {command.agent_id!r}", agent_id=command.agent_id)
-    return _view(tx, row)
+    return _view(tx, row, {row.id}, claim_queue.waiting_agents(tx))
 
 
 def get_context(tx: Tx, command: GetContext) -> ContextView:
@@ -135,12 +137,14 @@ def _lost_leases_sentence(lost: list[tuple[int, str, str]]) -> str:
     return f" Your lease ended on {named}: stop that work unless acquire_task_lock returns a new lease."
 
 
-def _view(tx: Tx, row: AgentRow) -> AgentView:
-    leases = [lease_of(held, tx.now) for held in agents.leased_by(tx, row.id)]
+def _view(tx: Tx, row: AgentRow, holders: Collection[str], waiting: Collection[str]) -> AgentView:
+    held = agents.leased_by(tx, row.id) if row.id in holders else []
+    leases = [lease_of(task, tx.now) for task in held]
     return AgentView(
         id=row.id,
         kind=row.kind,
         first_seen=rfc3339(row.first_seen_at),
         last_seen=rfc3339(row.last_seen_at),
         locks=[serializers.lock(lease) for lease in leases if lease is not None],
+        waiting=row.id in waiting,
     )

@@ -29,7 +29,7 @@ from project_manager.services import lookup, paging, stops
 from project_manager.services.lease_errors import state_of as state_of_task
 from project_manager.services.serializers import lease_of, time_or_none, view_of
 from project_manager.store import events, messages, tokens
-from project_manager.store.messages import MessageRow, ReceiptRow
+from project_manager.store.messages import MessageRow, ReceiptRow, Selection
 from project_manager.store.transaction import Tx
 
 EXPIRED_AT_ONCE = 256
@@ -92,11 +92,14 @@ def list_messages(tx: Tx, command: ListMessages) -> Page[MessageView]:
     the caller. Viewers get no bodies.
     """
     own = tx.actor.is_agent or tx.actor.role < Role.OPERATOR
+    chosen = Selection(own=own, attention=command.attention, participant=command.participant)
     filters: dict[str, object] = {"messages": tx.actor.id if own else "all", "attention": command.attention}
+    if command.participant is not None:
+        filters["participant"] = command.participant
     before = paging.start_id(command, filters, ID_MAXIMUM)
-    rows, has_more = messages.page(tx, own=own, attention=command.attention, before=before, limit=command.limit)
+    rows, has_more = messages.page(tx, chosen, before=before, limit=command.limit)
     receipts = messages.receipts(tx, [row.id for row in rows])
-    count = partial(messages.count, tx, own=own, attention=command.attention)
+    count = partial(messages.count, tx, chosen)
     return paging.page(command, filters, rows, has_more, count, item=lambda row: _view(tx, row, receipts[row.id]))
 
 

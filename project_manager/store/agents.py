@@ -50,6 +50,11 @@ _LEASED_BY = Statement(
     .order_by(tasks.c.id)
     .limit(bindparam("limit"))
 )
+_HOLDERS = Statement(
+    select(tasks.c.lock_holder)
+    .where(tasks.c.lock_holder.is_not(None), tasks.c.lock_expires_at > bindparam("now"))
+    .distinct()
+)
 _held = tasks.alias("held")
 FIRST_LEASES = (
     select(_held.c.id, _held.c.fence, _held.c.lock_expires_at)
@@ -94,8 +99,13 @@ def leased_by(
     return _LEASED_BY.all(tx, with_empty_links, agent_id=agent_id, now=tx.now, limit=limit, **scope)
 
 
-@lru_cache(maxsize=4)
-def _listed(active: bool | None) -> tuple[Statement, Statement]:
+def holders(tx: Tx) -> frozenset[str]:
+    """Return the ids of the agents with a live lease."""
+    return frozenset(row[0] for row in _HOLDERS.rows(tx, now=tx.now))
+
+
+@lru_cache(maxsize=8)
+def _listed(active: bool | None, seen: bool) -> tuple[Statement, Statement]:
     holds = (
         select(tasks.c.id)
         .where(tasks.c.lock_holder == agents.c.id, tasks.c.lock_expires_at > bindparam("now"))
@@ -104,6 +114,8 @@ def _listed(active: bool | None) -> tuple[Statement, Statement]:
     )
 
     def narrowed(statement: Select[Any]) -> Select[Any]:
+        if seen:
+            statement = statement.where(agents.c.last_seen_at >= bindparam("seen_since"))
         return statement if active is None else statement.where(holds if active else ~holds)
 
     page = select(*_COLUMNS).order_by(agents.c.last_seen_at.desc(), agents.c.id)
@@ -111,17 +123,22 @@ def _listed(active: bool | None) -> tuple[Statement, Statement]:
     return Statement(narrowed(page)), pages.counter(narrowed(select(agents)))
 
 
-def page(tx: Tx, active: bool | None, *, offset: int, limit: int) -> tuple[list[AgentRow], bool]:
+def page(
+    tx: Tx, active: bool | None, seen_since: int | None, *, offset: int, limit: int
+) -> tuple[list[AgentRow], bool]:
     """Return a page of agents, the most recently seen first, and whether more follow.
 
-    `active` selects agents with a live lease (True), without one (False), or all (None).
+    `active` selects agents with a live lease (True), without one (False), or all (None). `seen_since` selects agents
+    seen at or after this instant in milliseconds.
     """
-    return pages.page(tx, AgentRow._make, _listed(active)[0], {"offset": offset, **_now(tx, active)}, limit)
+    statement = _listed(active, seen_since is not None)[0]
+    return pages.page(tx, AgentRow._make, statement, {"offset": offset, **_values(tx, active, seen_since)}, limit)
 
 
-def count(tx: Tx, active: bool | None, *, exact: bool) -> Total:
-    return pages.count(tx, _listed(active)[1], _now(tx, active), exact=exact)
+def count(tx: Tx, active: bool | None, seen_since: int | None, *, exact: bool) -> Total:
+    statement = _listed(active, seen_since is not None)[1]
+    return pages.count(tx, statement, _values(tx, active, seen_since), exact=exact)
 
 
-def _now(tx: Tx, active: bool | None) -> dict[str, int]:
-    return {} if active is None else {"now": tx.now}
+def _values(tx: Tx, active: bool | None, seen_since: int | None) -> dict[str, int]:
+    return {**({} if active is None else {"now": tx.now}), **({} if seen_since is None else {"seen_since": seen_since})}

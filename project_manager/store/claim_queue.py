@@ -144,6 +144,7 @@ _OF_AGENT = Statement(
     .where(waiters.c.agent_id == bindparam("agent_id"), waiters.c.expires_at > bindparam("now"))
     .order_by(waiters.c.id)
 )
+_WAITING_AGENTS = Statement(select(waiters.c.agent_id).where(waiters.c.expires_at > bindparam("now")).distinct())
 _DELETE = Statement(delete(waiters).where(waiters.c.id == bindparam("waiter_id")).returning(*_COLUMNS))
 _HEARTBEAT = Statement(
     update(waiters).where(is_among(waiters.c.id, "waiter_ids")).values(expires_at=bindparam("expires_at"))
@@ -173,6 +174,11 @@ def _read(tx: Tx) -> Queue:
 def of_agent(tx: Tx, agent_id: str) -> list[Waiter]:
     """Return the live waiters of an agent, also if it is paused, in the order of their arrival."""
     return _OF_AGENT.all(tx, Waiter._make, agent_id=agent_id, now=tx.now)
+
+
+def waiting_agents(tx: Tx) -> frozenset[str]:
+    """Return the ids of all agents with a live waiter, also of paused ones."""
+    return frozenset(row[0] for row in _WAITING_AGENTS.rows(tx, now=tx.now))
 
 
 def after(tx: Tx, waiter_id: int) -> bool:

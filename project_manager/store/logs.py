@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, func, select
 
 from project_manager.store import pages
 from project_manager.store.pages import Total
@@ -29,6 +29,7 @@ class LogRow(NamedTuple):
 _COLUMNS = [task_logs.c[name] for name in LogRow._fields]
 _INSERT = RowInsert(task_logs, LogRow._fields[1:], returns_ids=True)
 _GET = Statement(select(*_COLUMNS).where(task_logs.c.id == bindparam("log_id")))
+_NEWEST_ID = Statement(select(func.max(task_logs.c.id)))
 
 
 @lru_cache(maxsize=8)
@@ -46,6 +47,23 @@ def _newest(by_kind: bool) -> Statement:
 def _count(by_kind: bool) -> Statement:
     statement = select(task_logs).where(task_logs.c.task_id == bindparam("task_id"))
     return pages.counter(statement.where(task_logs.c.kind == bindparam("kind")) if by_kind else statement)
+
+
+@lru_cache(maxsize=4)
+def _by_author(by_kind: bool) -> tuple[Statement, Statement]:
+    """Return the page and the counter of the entries of one author."""
+
+    def narrowed(statement: Select[Any]) -> Select[Any]:
+        statement = statement.where(task_logs.c.author == bindparam("author"), task_logs.c.id >= bindparam("first"))
+        return statement.where(task_logs.c.kind == bindparam("kind")) if by_kind else statement
+
+    page = (
+        select(*_COLUMNS)
+        .where(task_logs.c.id < bindparam("before"))
+        .order_by(task_logs.c.id.desc())
+        .limit(bindparam("limit"))
+    )
+    return Statement(narrowed(page)), pages.counter(narrowed(select(task_logs)))
 
 
 def add(tx: Tx, task_id: int, author: str, kind: str, body: str, details: str | None = None) -> LogRow:
@@ -76,6 +94,28 @@ def newest(tx: Tx, task_id: int, limit: int, *, before: int, kind: str | None = 
 def count(tx: Tx, task_id: int, kind: str | None = None, *, exact: bool) -> Total:
     values = {} if kind is None else {"kind": kind}
     return pages.count(tx, _count(kind is not None), {"task_id": task_id, **values}, exact=exact)
+
+
+def newest_id(tx: Tx) -> int:
+    """Return the id of the newest entry of all tasks, or 0."""
+    return _NEWEST_ID.value(tx) or 0
+
+
+def by_author(
+    tx: Tx, author: str, limit: int, *, first: int, before: int, kind: str | None = None
+) -> tuple[list[LogRow], bool]:
+    """Return up to `limit` entries of an author, newest first, and whether more follow.
+
+    Only entries with ids from `first` and below `before` are searched, because no index has the author.
+    """
+    values = {"author": author, "first": first, "before": before, **({} if kind is None else {"kind": kind})}
+    return pages.page(tx, LogRow._make, _by_author(kind is not None)[0], values, limit)
+
+
+def count_by_author(tx: Tx, author: str, kind: str | None = None, *, first: int, exact: bool) -> Total:
+    """Return the number of entries of an author with ids from `first`."""
+    values = {"author": author, "first": first, **({} if kind is None else {"kind": kind})}
+    return pages.count(tx, _by_author(kind is not None)[1], values, exact=exact)
 
 
 def get(tx: Tx, log_id: int) -> LogRow | None:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.sql.expression import literal_column
 
@@ -242,16 +242,22 @@ def open_to(tx: Tx, name: str, target: int | str, most: int) -> int:
     return int(_open_to(name).value(tx, **{name: target}, most=most))
 
 
+def _with(agent: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition for messages from and to an agent."""
+    got = select(_receipt.message_id).where(_receipt.agent_id == agent)
+    return or_(messages.c.to_agent == agent, messages.c.sender == agent, messages.c.id.in_(got))
+
+
 @lru_cache(maxsize=8)
-def _listed(own: bool, attention: bool) -> tuple[Statement, Statement]:
+def _listed(own: bool, attention: bool, of_participant: bool) -> tuple[Statement, Statement]:
     """Return the page and the counter of messages: those of the actor, or those that need the attention of a person."""
     agent: Any = bindparam("agent")
 
     def narrowed(statement: Select[Any]) -> Select[Any]:
         if own:
-            got = select(_receipt.message_id).where(_receipt.agent_id == agent)
-            mine = or_(messages.c.to_agent == agent, messages.c.sender == agent, messages.c.id.in_(got))
-            statement = statement.where(mine)
+            statement = statement.where(_with(agent))
+        if of_participant:
+            statement = statement.where(_with(bindparam("participant")))
         if attention:
             to_actor = and_(_is_open, messages.c.to_agent == agent)
             statement = statement.where(or_(messages.c.attention == _ONE, to_actor))
@@ -261,19 +267,30 @@ def _listed(own: bool, attention: bool) -> tuple[Statement, Statement]:
     return Statement(narrowed(page.limit(bindparam("limit")))), pages.counter(narrowed(select(messages)))
 
 
-def page(tx: Tx, *, own: bool, attention: bool, before: int, limit: int) -> tuple[list[MessageRow], bool]:
-    """Return a page of messages with ids below `before`, newest first, and whether more follow.
+class Selection(NamedTuple):
+    """The messages of a list.
 
-    `own` selects messages from and to the actor. `attention` selects those that need a person, and open ones to the
-    actor.
+    `own` selects messages from and to the actor, `participant` those from and to an agent. `attention` selects those
+    that need a person, and open ones to the actor.
     """
-    values = {**_agent(tx, own or attention), "before": before}
-    return pages.page(tx, MessageRow._make, _listed(own, attention)[0], values, limit)
+
+    own: bool
+    attention: bool
+    participant: str | None = None
+
+    def statements(self) -> tuple[Statement, Statement]:
+        return _listed(self.own, self.attention, self.participant is not None)
+
+    def values(self, tx: Tx) -> dict[str, str]:
+        agent = {"agent": tx.actor.id} if self.own or self.attention else {}
+        return agent if self.participant is None else {**agent, "participant": self.participant}
 
 
-def count(tx: Tx, *, own: bool, attention: bool, exact: bool) -> Total:
-    return pages.count(tx, _listed(own, attention)[1], _agent(tx, own or attention), exact=exact)
+def page(tx: Tx, chosen: Selection, *, before: int, limit: int) -> tuple[list[MessageRow], bool]:
+    """Return a page of messages with ids below `before`, newest first, and whether more follow."""
+    values = {**chosen.values(tx), "before": before}
+    return pages.page(tx, MessageRow._make, chosen.statements()[0], values, limit)
 
 
-def _agent(tx: Tx, is_used: bool) -> dict[str, str]:
-    return {"agent": tx.actor.id} if is_used else {}
+def count(tx: Tx, chosen: Selection, *, exact: bool) -> Total:
+    return pages.count(tx, chosen.statements()[1], chosen.values(tx), exact=exact)

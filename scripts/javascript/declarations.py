@@ -20,9 +20,15 @@ def declarations() -> str:
     document = openapi.document()
     views = {name: view for name, view in document["components"]["schemas"].items() if name.endswith(VIEWS)}
     interfaces = (f"interface {name} {{\n  {_fields(view, SEPARATOR)};\n}}" for name, view in sorted(views.items()))
-    answers = {path: _answer(methods["get"]) for path, methods in document["paths"].items() if "get" in methods}
+    declared = {path: methods for path, methods in document["paths"].items() if _is_declared(path, methods)}
+    answers = {path: _answer(methods["get"]) for path, methods in declared.items()}
     routes = (f"  {_key(path)}: {_answer_type(answer, views)};" for path, answer in answers.items() if answer)
     return "\n\n".join((HEAD, *interfaces, "\n".join(("interface GetAnswers {", *routes, "}")))) + "\n"
+
+
+def _is_declared(path: str, methods: Schema) -> bool:
+    """Return whether the interface has the route. The template type of one agent also matches the routes below it."""
+    return "get" in methods and "{agent_id}/" not in path
 
 
 def _answer(operation: Schema) -> Schema | None:

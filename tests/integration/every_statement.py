@@ -119,7 +119,7 @@ OF_TASKS = (
 NEW_ROWS = ("task_logs", "submissions", "knowledge_items", "knowledge_logs", "assumptions", "assumption_verdicts")
 
 ARGUMENTS: dict[str, Arguments] = {
-    "agents._listed": [(None,), (False,), (True,)],
+    "agents._listed": product((None, *BOTH), BOTH),
     "assumptions._listed": [(None,), (WITHOUT_VERDICT,), ("CONFIRMED",)],
     "bulk._insert": [
         (name, tuple(metadata.tables[name].c.keys()[1:]), returns_id) for name, returns_id in product(NEW_ROWS, BOTH)
@@ -149,9 +149,10 @@ ARGUMENTS: dict[str, Arguments] = {
     "listing._counter": [*product(LISTS, [True]), *product(READY_LISTS, [False])],
     "logs._newest": product(BOTH),
     "logs._count": product(BOTH),
+    "logs._by_author": product(BOTH),
     "offers._among": product(BOTH),
     "offers._ready_of": product(BOTH),
-    "messages._listed": product(BOTH, BOTH),
+    "messages._listed": product(BOTH, BOTH, BOTH),
     "messages._open_to": [("to_agent",), ("to_task",), ("to_project",)],
     "postgres.search._replace": [("tasks_fts",), ("knowledge_fts",)],
     "projects._listed": [(None,), (False,), (True,)],

@@ -34,6 +34,7 @@ LISTS: list[tuple[str, Json]] = [
     ("list_leases", {}),
     ("list_task_events", {"task_id": 1}),
     ("list_task_logs", {"task_id": 1}),
+    ("list_agent_logs", {"agent_id": "ann"}),
     ("list_submissions", {"task_id": 1}),
     ("list_questions", {"task_id": 1}),
     ("list_assumptions", {"task_id": 1}),

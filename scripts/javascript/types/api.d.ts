@@ -19,6 +19,7 @@ interface AgentView {
   first_seen: string;
   last_seen: string;
   locks: Array<LockView>;
+  waiting: boolean;
 }
 
 interface AnsweredView {

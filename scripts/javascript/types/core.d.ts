@@ -4,6 +4,7 @@
 type Answer<Path> =
   Path extends "/api/board/state" ? Board
   : Path extends `/api/tasks/${number}` ? Task
+  : Path extends `/api/agents/${string}/logs` ? GetAnswers[`/api/tasks/${number}/log`]
   : Path extends keyof GetAnswers ? GetAnswers[Path]
   : any;
 

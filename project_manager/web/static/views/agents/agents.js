@@ -94,7 +94,8 @@ function allAgents(/** @type {Map<string, Task[]>} */ held) {
   const agents = [...state.agents.values()].filter((agent) => agent.kind !== "system");
   for (const [id, tasks] of held) {
     const since = tasks[0].lock?.acquired_at ?? "";
-    if (!state.agents.has(id)) agents.push({ id, kind: "agent", first_seen: since, last_seen: since, locks: [] });
+    if (state.agents.has(id)) continue;
+    agents.push({ id, kind: "agent", first_seen: since, last_seen: since, locks: [], waiting: false });
   }
   const count = (/** @type {AgentView} */ agent) => held.get(agent.id)?.length ?? 0;
   return agents.sort((a, b) => Number(count(b) > 0) - Number(count(a) > 0) || (a.last_seen < b.last_seen ? 1 : -1));
