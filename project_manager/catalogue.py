@@ -8,6 +8,7 @@ from project_manager.operations.board import BOARD
 from project_manager.operations.definition import Operation
 from project_manager.operations.epics import EPICS
 from project_manager.operations.events import EVENTS
+from project_manager.operations.flow import FLOW
 from project_manager.operations.knowledge import KNOWLEDGE
 from project_manager.operations.leases import LEASES
 from project_manager.operations.logs import LOGS
@@ -33,6 +34,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *BOARD,
     *EVENTS,
     *AGENTS,
+    *FLOW,
     *KNOWLEDGE,
     *ASSUMPTIONS,
     *PLANS,

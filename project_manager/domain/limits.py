@@ -62,6 +62,11 @@ READY_TASKS_MAXIMUM = 100
 PAGE_CHARACTERS = 1024 * 1024
 EXCERPT_CHARACTERS = 280
 
+FLOW_HOURS_MAXIMUM = 720
+"""Hours of the longest range of the flow: 30 days."""
+FLOW_DAYS = 400
+"""Days for which the hourly roll-ups of the flow are kept."""
+
 LEASE_SECONDS_MINIMUM = 1
 LEASE_SECONDS_DEFAULT = 300
 LEASE_SECONDS_NEXT = 900

@@ -7,11 +7,13 @@ from functools import partial
 import anyio.to_thread
 
 from project_manager.domain.actors import SYSTEM
-from project_manager.domain.limits import DELETE_BATCH_SIZE, IDEMPOTENCY_HOURS, IDENTITY_DAYS
+from project_manager.domain.limits import DELETE_BATCH_SIZE, FLOW_DAYS, IDEMPOTENCY_HOURS, IDENTITY_DAYS
 from project_manager.observability.metrics import Metrics
+from project_manager.runtime import flow as flow_jobs
 from project_manager.runtime.background import LONG_LIVED, SERVICE, BackgroundJobs, Job, every
 from project_manager.store import (
     chain,
+    flow,
     idempotency,
     identities,
     instances,
@@ -66,7 +68,7 @@ async def log_latest_event(database: Database) -> None:
 
 
 async def delete_expired(database: Database, *, event_days: int) -> None:
-    """Delete old idempotency keys, identities, events, messages and lease history, dead instances, and unused globs."""
+    """Delete old idempotency keys, rows of events, messages, leases and the flow, dead instances, and unused globs."""
     event_age = max(event_days, 1) * 24 * HOUR_MS
 
     async def delete(name: str, batch: Callable[[Tx, int], int], age: int, size: int) -> None:
@@ -78,16 +80,18 @@ async def delete_expired(database: Database, *, event_days: int) -> None:
         while await database.writer.run(name, work, SYSTEM, "") >= size:
             pass
 
+    await flow_jobs.move_base(database, event_age)
     await delete("maintain", _delete_old_events, event_age, retention.AT_ONCE)
     await delete("delete_idempotency_keys", idempotency.delete_older, IDEMPOTENCY_HOURS * HOUR_MS, DELETE_BATCH_SIZE)
     await delete("delete_identities", identities.delete_older, IDENTITY_DAYS * 24 * HOUR_MS, DELETE_BATCH_SIZE)
     delete_messages = partial(messages.delete_older, limit=DELETE_BATCH_SIZE)
     await delete("delete_messages", delete_messages, event_age, DELETE_BATCH_SIZE)
     await delete("delete_lease_history", lease_history.delete_older, event_age, DELETE_BATCH_SIZE)
+    await delete("delete_flow", flow.delete_older, FLOW_DAYS * 24 * HOUR_MS, DELETE_BATCH_SIZE)
 
 
 def _delete_old_events(tx: Tx, before: int) -> int:
     instances.delete_expired(tx)
     path_reservations.end_stale(tx)
     paths.delete_unused(tx, DELETE_BATCH_SIZE)
-    return retention.delete_old_events(tx, before)
+    return retention.delete_old_events(tx, before, last=flow.base_seq(tx))

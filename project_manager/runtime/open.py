@@ -9,7 +9,7 @@ import anyio.to_thread
 from project_manager.clock import Clock
 from project_manager.config.settings import Settings
 from project_manager.observability.metrics import Metrics
-from project_manager.runtime import instances, maintenance
+from project_manager.runtime import flow, instances, maintenance
 from project_manager.runtime.background import ProcessKind
 from project_manager.runtime.dispatch import Runtime
 from project_manager.runtime.event_hub import Hub
@@ -34,6 +34,7 @@ async def open_runtime(
     _register_gauges(metrics, database, runtime.hub)
     instances.register_jobs(runtime.jobs, database, kind, runtime.long_polls.waiting_calls)
     maintenance.register_jobs(runtime.jobs, database, metrics, event_days=settings.event_retention_days)
+    flow.register_jobs(runtime.jobs, database)
     database.start()
     try:
         async with instances.registered(database, kind):

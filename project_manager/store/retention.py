@@ -25,7 +25,9 @@ Facts = dict[str, int]
 
 _FACTS = Statement(select(meta.c.floor_facts))
 _LAST_OLD = Statement(
-    select(func.max(events.c.seq)).where(events.c.seq <= bindparam("limit"), events.c.at < bindparam("before"))
+    select(func.max(events.c.seq)).where(
+        events.c.seq > bindparam("floor"), events.c.seq <= bindparam("limit"), events.c.at < bindparam("before")
+    )
 )
 _HASH = Statement(select(events.c.hash).where(events.c.seq == bindparam("seq")))
 _of_table = json_members(events.c.sealed).alias("of_table")
@@ -57,21 +59,30 @@ def facts(tx: Tx) -> Facts:
     return found
 
 
-def delete_old_events(tx: Tx, before: int) -> int:
+def delete_old_events(tx: Tx, before: int, *, last: int | None = None) -> int:
     """Delete up to AT_ONCE events from before the instant `before` (milliseconds) and return their number.
+
+    Events after the event `last` are kept, unless it is None.
 
     An event counts as at least as old as the events after it, because the clock may have been wrong.
     """
     floor = chain.floor(tx).seq
-    last = _LAST_OLD.value(tx, limit=floor + AT_ONCE, before=before)
-    if last is None:
+    newest = last_before(tx, floor, before)
+    if newest is None or (last is not None and last <= floor):
         return 0
+    last = newest if last is None else min(newest, last)
     kept = facts(tx)
     for table, number in _highest(tx, last):
         kept[table] = max(number, kept.get(table, 0))
     values: dict[str, Any] = {"hash": _HASH.value(tx, seq=last), "facts": orjson.dumps(kept).decode()}
     _RAISE_FLOOR.run(tx, seq=last, **values)
     return _REMOVE.run(tx, seq=last)
+
+
+def last_before(tx: Tx, seq: int, before: int) -> int | None:
+    """Return the last of the AT_ONCE events after `seq` from before the instant `before`, or None without any."""
+    last: int | None = _LAST_OLD.value(tx, floor=seq, limit=seq + AT_ONCE, before=before)
+    return last
 
 
 def _highest(tx: Tx, last: int) -> list[tuple[str, int]]:

@@ -10,6 +10,7 @@ from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table, UniqueCons
 
 from project_manager.domain.leases import LOSS_REASONS, UnlockReason
 from project_manager.store import (
+    tables_flow,
     tables_identities,
     tables_knowledge,
     tables_messages,
@@ -23,6 +24,7 @@ from project_manager.store.tables_base import PartialIndex, integers, metadata, 
 
 __all__ = [
     "metadata",
+    "tables_flow",
     "tables_identities",
     "tables_knowledge",
     "tables_messages",

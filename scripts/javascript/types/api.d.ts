@@ -130,6 +130,52 @@ interface EvidenceFields {
   url: string | null;
 }
 
+interface FlowPointView {
+  created: number | null;
+  completed: number | null;
+  cancelled: number | null;
+  reopened: number | null;
+  failed: number | null;
+  expired: number | null;
+  submitted: number | null;
+  reviewed: number | null;
+  approved: number | null;
+  changes_requested: number | null;
+  cycle_p50_seconds: number | null;
+  cycle_p95_seconds: number | null;
+  review_p50_seconds: number | null;
+  review_p95_seconds: number | null;
+  ready_p50_seconds: number | null;
+  ready_p95_seconds: number | null;
+  leased_seconds: number | null;
+  idle_seconds: number | null;
+  at: string;
+  complete: boolean;
+  counts: Record<string, number> | null;
+}
+
+interface FlowTotalsView {
+  created: number | null;
+  completed: number | null;
+  cancelled: number | null;
+  reopened: number | null;
+  failed: number | null;
+  expired: number | null;
+  submitted: number | null;
+  reviewed: number | null;
+  approved: number | null;
+  changes_requested: number | null;
+  cycle_p50_seconds: number | null;
+  cycle_p95_seconds: number | null;
+  review_p50_seconds: number | null;
+  review_p95_seconds: number | null;
+  ready_p50_seconds: number | null;
+  ready_p95_seconds: number | null;
+  leased_seconds: number | null;
+  idle_seconds: number | null;
+  per_hour: number | null;
+}
+
 interface HandoffView {
   author: string;
   body: string;
@@ -530,6 +576,7 @@ interface GetAnswers {
   "/api/agents": { items: Array<AgentView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/agents/${string}`]: AgentView;
   "/api/context": { agent_id: string; server_time: string; holding: Array<LeasedTaskView>; knowledge: Array<KnowledgeExcerptView>; lost: Array<LinkView>; offered: Array<LinkView>; ready_tasks: number; ready_tasks_is_minimum: boolean; next_step: string; paused: PausedView | null };
+  "/api/flow": { since: string; until: string; hours: number; step_seconds: number; known_since: string | null; as_of: string | null; series: Array<FlowPointView>; totals: FlowTotalsView };
   "/api/knowledge": { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/knowledge/project/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/knowledge/project/${number}/epic/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
