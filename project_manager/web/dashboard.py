@@ -53,9 +53,17 @@ TYPES = {
 }
 ENTRY = "main.js"
 THEME_SCRIPT = "theme_first.js"
-STYLES = ("tokens", "base", "controls", "shell", "board", "drawer", "views", "selection")
+STYLES = ("tokens", "base", "controls", "shell", "board", "drawer", "views", "selection", "notices")
 IMMUTABLE = "public, max-age=31536000, immutable"
 NO_CACHE = "no-cache"
+
+ICON = "icon.svg"
+LARGEST_NUMBER = 9
+BADGE = (
+    '<circle cx="14.5" cy="14.5" r="9.5" fill="#c8281e"/>'
+    '<text x="14.5" y="{base}" text-anchor="middle" font-family="Arial, Helvetica, sans-serif" font-weight="700"'
+    ' font-size="{size}" fill="#fff">{text}</text></svg>'
+)
 
 _IMPORT = re.compile(r"""(?:^|[;}])\s*(?:import|export)\b[^"';]*?from\s*["'](\.[^"']+)["']""", re.MULTILINE)
 
@@ -92,18 +100,30 @@ async def file(request: Request) -> Response:
 
 
 async def icon(request: Request) -> Response:
-    return RedirectResponse(f"/static/{tree().name}/icon.svg", 307)
+    return RedirectResponse(f"/static/{tree().name}/{ICON}", 307)
 
 
 @lru_cache(maxsize=1)
 def tree() -> Tree:
     """Return the packaged files. They are read once, because they do not change while the server runs."""
-    found = dict(sorted(_walk(files("project_manager.web") / "static", "")))
+    packaged = dict(_walk(files("project_manager.web") / "static", ""))
+    found = dict(sorted({**packaged, **_icons_with_numbers(packaged[ICON])}.items()))
     digest = hashlib.sha256()
     for path, body in found.items():
         digest.update(f"{path}\0{len(body)}\0".encode())
         digest.update(body)
     return Tree(found, digest.hexdigest()[:16])
+
+
+def _icons_with_numbers(plain: bytes) -> dict[str, bytes]:
+    """Return the variants of the icon with the number of tasks that wait on a person.
+
+    The page cannot draw them itself, because the policy allows images of this server only.
+    """
+    badges = {str(number): BADGE.format(text=number, base=20, size=15.5) for number in range(1, LARGEST_NUMBER + 1)}
+    badges[f"{LARGEST_NUMBER}_plus"] = BADGE.format(text=f"{LARGEST_NUMBER}+", base=18.6, size=11)
+    drawing = plain.decode().rstrip().removesuffix("</svg>")
+    return {f"icon_{name}.svg": (drawing + badge).encode() for name, badge in badges.items()}
 
 
 def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
@@ -141,7 +161,7 @@ def _shell() -> tuple[bytes, str]:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="description" content="Live board of tasks and agents.">
-<link rel="icon" type="image/svg+xml" href="{base}icon.svg">
+<link rel="icon" type="image/svg+xml" href="{base}{ICON}">
 <script src="{base}{THEME_SCRIPT}"></script>
 {styles}{preloads}<script type="module" src="{base}{ENTRY}"></script>
 </head>

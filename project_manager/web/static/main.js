@@ -1,5 +1,6 @@
 // Entry point of the page.
 import { html, render } from "./core/html.js";
+import { startNotices } from "./state/desktop_notices.js";
 import { start } from "./state/live.js";
 import { startRouting } from "./state/route.js";
 import { readSession } from "./state/session.js";
@@ -18,4 +19,5 @@ startKeys();
 startSendKey();
 watchLeases();
 watchSearch();
+startNotices();
 readSession().then((known) => void (known && start()));

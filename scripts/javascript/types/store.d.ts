@@ -56,6 +56,35 @@ interface MessageFormProps {
   title: string;
 }
 
+/** A kind of event that calls a person. */
+type NoticeKind = "question" | "review" | "attempts" | "silent";
+
+interface Notice {
+  kind: NoticeKind;
+  seq: number;
+  task: number;
+  agent: string;
+}
+
+/** The settings of desktop notices in this browser. Quiet hours are local times such as "22:00". */
+interface NoticeSettings {
+  on: boolean;
+  kinds: Record<NoticeKind, boolean>;
+  quiet: boolean;
+  from: string;
+  until: string;
+}
+
+/** What the tabs of this browser remember of notices. `seq` is the last event that any of them has handled. */
+interface NoticeMemory {
+  epoch: string | null;
+  seq: number;
+  /** The notices of the last minute, in milliseconds since the epoch. */
+  recent: { kind: NoticeKind; at: number }[];
+  /** The running digest, and the time of its last change. */
+  digest: { at: number; counts: Partial<Record<NoticeKind, number>> } | null;
+}
+
 /** The target of a pause, as `POST /api/pauses` takes it. */
 interface PauseTarget {
   scope: string;

@@ -55,6 +55,8 @@ interface NeedGroup {
   title: string;
   explain: string;
   from: Status[] | null;
+  /** Agents continue without a person. */
+  later?: boolean;
   test: (task: Task) => unknown;
   actions: Decision[];
 }
@@ -202,6 +204,12 @@ interface CardsProps {
   writer: boolean;
 }
 
+interface CheckProps extends Record<string, unknown> {
+  name: string;
+  checked: boolean;
+  onChange: (checked: boolean) => void;
+}
+
 interface ChoiceProps {
   label: string;
   name: string;
@@ -330,6 +338,11 @@ interface NotFoundInProps {
   projects: State["projects"];
   epics: State["epics"];
   route: Route;
+}
+
+interface NoticeSwitchProps {
+  settings: NoticeSettings;
+  change: (changes: Partial<NoticeSettings>) => void;
 }
 
 interface PaletteProps {

@@ -46,6 +46,7 @@ const PATHS = {
   out: "M6.5 3H3v10h3.5M7 8h7M11 5l3 3-3 3",
   log: "M3 3h10v8H8l-3 2.5V11H3z",
   history: "M3 8a5 5 0 1 1 1.5 3.6M3 4v3h3M8 5.5V8l2 1.3",
+  bell: "M4 11.5V7a4 4 0 0 1 8 0v4.5M2.5 11.5h11M6.8 13.5h2.4",
   more: "M3.5 8h.1M8 8h.1M12.5 8h.1",
 };
 

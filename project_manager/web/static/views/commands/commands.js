@@ -113,6 +113,7 @@ export const COMMANDS = [
     id: "theme", keys: "Shift D", name: "Light, dark, or as the system", group: "Everywhere", icon: "moon",
     run: cycleTheme,
   },
+  { id: "notices", name: "Notices", icon: "bell", run: () => openDialog("notices", {}) },
   ...Object.entries(VIEWS).map(([name, { title, goal = title.toLowerCase(), icon, key }]) => ({
     id: name, keys: `g ${key}`, name: `Go to ${goal}`, group: "Go to", icon,
     run: () => navigate({ view: name, around: null }),

@@ -28,7 +28,8 @@ const isBlockedByPaths = (/** @type {Task} */ task) => {
 export const isOverdue = (/** @type {Task} */ task) =>
   task.due_at !== null && !CLOSED.has(task.status) && isPast(task.due_at, serverNow());
 
-// A task belongs to the first group that fits. `from`: the statuses to search; null means all.
+// A task belongs to the first group that fits. `from`: the statuses to search; null means all. `later`: agents continue
+// without a person, so that the title of the page does not count its tasks.
 /** @type {NeedGroup[]} */
 const GROUPS = [
   {
@@ -59,12 +60,13 @@ const GROUPS = [
     from: ["TODO", "BACKLOG"], test: hasCancelled, actions: [DROP_CANCELLED, CANCEL],
   },
   {
-    id: "paths", title: "Blocked by paths",
+    id: "paths", title: "Blocked by paths", later: true,
     explain: "For an hour or longer, another task in progress has reserved paths that overlap those of the task.",
     from: ["TODO"], test: isBlockedByPaths, actions: [BLOCK, CANCEL],
   },
   {
-    id: "lost", title: "Lost leases", explain: "A lease expired or was released as failed; the task is in To do again.",
+    id: "lost", title: "Lost leases", later: true,
+    explain: "A lease expired or was released as failed; the task is in To do again.",
     from: ["TODO"], test: (task) => task.attempts > 0, actions: [RESET_ATTEMPTS, BLOCK],
   },
   {
@@ -73,7 +75,7 @@ const GROUPS = [
     from: ["IN_PROGRESS"], test: isWithoutHolder, actions: [MOVE_TO_TODO, MARK_DONE],
   },
   {
-    id: "overdue", title: "Overdue", explain: "Past its due date and not done.",
+    id: "overdue", title: "Overdue", later: true, explain: "Past its due date and not done.",
     from: null, test: isOverdue, actions: [POSTPONE],
   },
 ];
@@ -118,14 +120,19 @@ export function needsOf(/** @type {State} */ now) {
   }).filter(({ tasks }) => tasks.length);
 }
 
-let memory = { key: "", count: 0 };
+let memory = { key: "", listed: 0, waiting: 0 };
 
-/** Return the number of listed tasks, for the badge. */
-export function needsCount(/** @type {State} */ now) {
+function counted(/** @type {State} */ now) {
   const key = `${now.revision.tasks}:${now.revision.plans}:${now.route.project}`;
-  if (memory.key !== key) {
-    const count = needsOf(now).reduce((sum, { tasks }) => sum + tasks.length, 0);
-    memory = { key, count };
-  }
-  return memory.count + now.messages.length;
+  if (memory.key === key) return memory;
+  const groups = needsOf(now);
+  const sum = (/** @type {Group[]} */ some) => some.reduce((total, { tasks }) => total + tasks.length, 0);
+  memory = { key, listed: sum(groups), waiting: sum(groups.filter(({ group }) => !group.later)) };
+  return memory;
 }
+
+/** Return the number of listed tasks and messages, for the badge. */
+export const needsCount = (/** @type {State} */ now) => counted(now).listed + now.messages.length;
+
+/** Return the number of listed tasks and messages that wait until a person acts, for the title and the icon. */
+export const waitingCount = (/** @type {State} */ now) => counted(now).waiting + now.messages.length;

@@ -15,6 +15,7 @@ import { Icon, StatusIcon } from "../../ui/icons.js";
 import { LatestLogEntry } from "../../ui/latest_log_entry.js";
 import { Question } from "../drawer/question.js";
 import { WaitingMessages } from "../page/messages.js";
+import { NoticesButton } from "../page/notices.js";
 import { hasCancelled, isOverdue, needsOf, waitingSince } from "./groups.js";
 import { lastInputWasKeyboard, usePointerGuard, useStableList } from "./stable_list.js";
 import { NeedRounds, NeedSubmission } from "./submission.js";
@@ -228,6 +229,8 @@ export function Needs() {
           ${newCount ? `${newCount} new` : "Tidy up"}
         </button>`}
       </span>
+      <span class="push"></span>
+      <${NoticesButton} />
     </div>
     <${WaitingMessages} />
     ${groups.length === 0 && messages === 0 && html`<${Empty} title="Nothing waits for you">

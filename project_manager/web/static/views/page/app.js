@@ -1,5 +1,5 @@
 // The page: bar, view, drawer, dialogs.
-import { bidiIsolate, count, plural } from "../../core/format.js";
+import { count, plural } from "../../core/format.js";
 import { html, useEffect, useErrorBoundary } from "../../core/html.js";
 import { retryNow } from "../../state/live.js";
 import { useStore } from "../../state/store.js";
@@ -19,8 +19,10 @@ import { VIEWS } from "../views.js";
 import { StaleBanner, UpdateBanner } from "./connection.js";
 import { NotFound, notFoundIn } from "./not_found.js";
 import { MessageForm } from "./messages.js";
+import { NoticesForm } from "./notices.js";
 import { PauseBanner, PauseForm } from "./pauses.js";
 import { SignIn, SignInAgain } from "./signin.js";
+import { useTitle } from "./title.js";
 import { TopBar } from "./topbar.js";
 
 /** @type {Record<string, (props: any) => any>} */
@@ -35,6 +37,7 @@ const DIALOGS = {
   pause: PauseForm,
   policy: PolicyForm,
   message: MessageForm,
+  notices: NoticesForm,
 };
 
 function Dialogs() {
@@ -71,22 +74,6 @@ function Failure(/** @type {{ error: ApiFailure }} */ { error }) {
     <p>${error.hint}</p>
     <button type="button" class="primary" onClick=${() => location.reload()}>Try again</button>
   </div>`;
-}
-
-function titleOf(/** @type {State} */ state) {
-  const task = state.tasks.get(state.route.task ?? 0);
-  const project = state.projects.get(state.route.project ?? 0);
-  const place = task
-    ? `#${task.id} ${bidiIsolate(task.name)}`
-    : [VIEWS[state.route.view].title, project && bidiIsolate(project.name)].filter(Boolean).join(", ");
-  return `${place} · Project Manager`;
-}
-
-function useTitle() {
-  const title = useStore(titleOf);
-  useEffect(() => {
-    document.title = title;
-  }, [title]);
 }
 
 function View() {

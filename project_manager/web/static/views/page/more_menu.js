@@ -46,6 +46,7 @@ export function MoreMenu() {
     <ul id="more-menu" class="menu" popover="auto" ref=${menu}>
       ${session?.auth_required && html`<${Who} actor=${session.actor} />`}
       <${Entry} first icon="moon" name="Light, dark, or as the system" onClick=${cycleTheme} />
+      <${Entry} icon="bell" name="Notices" onClick=${then(() => openDialog("notices", {}))} />
       <${Entry} icon="help" name="Keyboard shortcuts" onClick=${then(() => openDialog("help", {}))} />
       ${operator && !pauseOf("all") && html`<${Entry} icon="pause" name="Pause all work"
           onClick=${then(() => askPause({ scope: "all" }, "Pause all work"))} />`}
