@@ -146,6 +146,10 @@ class TaskFilters(Paged, Scoped, AgentRead):
     worked_by: fields.AgentId | None = Field(None, description="agent of the newest lease")
     created_by: fields.AgentId | None = Field(None, description="author of the task")
     changed_since: fields.Instant | None = Field(None, description="changed at this time or later")
+    created_since: fields.Instant | None = Field(None, description="created at this time or later")
+    created_until: fields.Instant | None = Field(None, description="created before this time")
+    completed_since: fields.Instant | None = Field(None, description="DONE at this time or later, and still DONE")
+    completed_until: fields.Instant | None = Field(None, description="DONE before this time, and still DONE")
     ready: fields.Flag | None = Field(None, description="true: ready tasks")
     q: fields.Query | None = Field(
         None, validation_alias=AliasChoices("q", "query"), description="words in name, description or external_key"

@@ -24,7 +24,10 @@ from project_manager.store.transaction import Tx
 
 _POSITION_LENGTH: dict[Order, int] = {"id": 1, "claim": 3}
 """The number of integers in a position, by the order of the list."""
-_SAME_NAME = ("holder", "q", "ids", "priority", "worked_by", "created_by", "changed_since")
+_SAME_NAME = (
+    *("holder", "q", "ids", "priority", "worked_by", "created_by", "changed_since"),
+    *("created_since", "created_until", "completed_since", "completed_until"),
+)
 """Filters that have the same name and value in the command and in the store."""
 _SHORT = tuple(name for name in TASK_FIELD_NAMES if name in {*COMPACT, *serializers.FACTS, "unblocks"})
 _SHORT_COLUMNS = {*_SHORT, "holder", "expires_at", PROGRESS}

@@ -71,6 +71,10 @@ _OF_ROW: dict[str, ColumnElement[bool]] = {
     "worked_by": func.coalesce(tasks.c.lock_holder, tasks.c.worked_by) == bindparam("worked_by"),
     "created_by": tasks.c.created_by == bindparam("created_by"),
     "changed_since": tasks.c.updated_at >= bindparam("changed_since"),
+    "created_since": tasks.c.created_at >= bindparam("created_since"),
+    "created_until": tasks.c.created_at < bindparam("created_until"),
+    "completed_since": tasks.c.completed_at >= bindparam("completed_since"),
+    "completed_until": tasks.c.completed_at < bindparam("completed_until"),
     "unheld": tasks.c.lock_holder.is_(None),
 }
 """The conditions of filters that no index has. They are tested on the tasks of the index of another filter."""

@@ -85,7 +85,10 @@ def subsets(*names: str, most: int = 99) -> Iterator[frozenset[str]]:
 # The conditions of a list are independent of each other. So each one is combined with each index, label and search, and
 # all conditions are combined once. All sets of conditions would be a hundred times as many.
 _SCOPE = [{"project_id"}, {"epic_id"}, {"project_id", "epic_id"}]
-_OF_ROW = {"priority", "worked_by", "created_by", "changed_since"}
+_OF_ROW = {
+    *("priority", "worked_by", "created_by", "changed_since"),
+    *("created_since", "created_until", "completed_since", "completed_until"),
+}
 _FILTERS: list[set[str]] = [
     *[set(), _OF_ROW, {"holder"}, {"ids"}, {"unheld"}, {"ready"}, {"not_ready"}, {"status"}, *_SCOPE],
     *[{"ready", *others} for others in (_OF_ROW, {"holder"}, {"ids"}, *_SCOPE)],

@@ -140,7 +140,20 @@ def test_a_search_compares_its_tasks_with_a_list_of_few_ids(filters: dict[str, A
 def test_filters_without_an_index_are_tested_on_the_tasks_of_another_index(
     of_index: dict[str, Any], index: str, database_file: Path
 ) -> None:
-    filters = {**of_index, "priority": [0, 1], "worked_by": "ann", "created_by": "eve", "changed_since": 5}
+    filters = {
+        **of_index,
+        "priority": [0, 1],
+        "worked_by": "ann",
+        "created_by": "eve",
+        "changed_since": 5,
+        "created_until": 9,
+    }
     plan = plan_of(lambda tx: listing.find(tx, task_filters.resolve(tx, filters)), database_file)
     assert any(index in step for step in plan), plan
     assert not any(step.startswith("SCAN tasks") for step in plan), plan
+
+
+def test_the_tasks_that_were_completed_in_an_hour_are_found_by_their_index(database_file: Path) -> None:
+    filters = {"completed_since": 0, "completed_until": 3_600_000}
+    plan = plan_of(lambda tx: listing.find(tx, task_filters.resolve(tx, filters)), database_file)
+    assert any("INDEX ix_tasks_completed_at" in step for step in plan), plan
