@@ -17,8 +17,8 @@ ProjectManagerError
 │                        OpenSubtasks, ParentDone, DependencyCycle, NameTaken, ExternalKeyTaken, HasDependents,
 │                        ProjectArchived, NotEmpty, OperatorTokenRequired, Paused, PolicyUnmet, NotInReview,
 │                        StaleSubmission, AlreadyReviewed, LeaseForReview, QuestionOpen, QuestionClosed,
-│                        PathsReserved, Stopped, MailboxFull
-├── PreconditionFailed   VersionMismatch
+│                        PathsReserved, Stopped, MailboxFull, OfferRefused
+├── PreconditionFailed   VersionMismatch, SelectionChanged
 ├── RequestTimeout       the request did not arrive in time
 ├── TooLarge             BodyTooLarge, HeadersTooLarge, ResponseTooLarge
 ├── Invalid              all field errors in one; UnknownArgument, IdempotencyMismatch, AgentRequired
@@ -286,6 +286,12 @@ class OperatorTokenRequired(Conflict):
     )
 
 
+class OfferRefused(Conflict):
+    """A task cannot be offered to the agent now."""
+
+    default_hint = "Offer a task in TODO without a lease, to an agent that has made a call in the last 2 minutes."
+
+
 class Paused(Conflict):
     default_hint = "Do not claim again before the pause ends. claim_next_task with wait_seconds waits for other tasks."
 
@@ -304,6 +310,12 @@ class PreconditionFailed(ProjectManagerError):
 
 class VersionMismatch(PreconditionFailed):
     default_hint = "Read it again, then retry with the new version."
+
+
+class SelectionChanged(PreconditionFailed):
+    """A filter matches another number of tasks than the caller expects."""
+
+    default_hint = "Count the tasks again with dry_run=true, then send the new number as `expected`."
 
 
 class RequestTimeout(ProjectManagerError):

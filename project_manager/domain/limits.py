@@ -48,6 +48,9 @@ BODY_BYTES = MEBIBYTE
 PLAN_BYTES = 64 * MEBIBYTE
 JSON_DEPTH = 64
 BULK_TASKS = 500
+REFUSED_SHOWN = 50
+"""Refused tasks that the response to a bulk edit describes. It counts all of them."""
+ATTEMPTS_MAXIMUM = 1_000_000
 MAX_KEYS = 256
 MAX_FILTER_VALUES = 64
 FIELD_ERRORS = 20

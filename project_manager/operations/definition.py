@@ -142,6 +142,8 @@ class Operation:
     `while_stopped` is whether a stopped agent may call it. `delivers_messages` is whether messages come with the
     response of a read over REST. They come with every write and every tool in any case.
 
+    `reads_first(tx, command)` reads on a reader before the transaction, and the use case gets its result as `prepared`.
+
     A `snapshot` is a large response that is cached until the next commit. It makes the object in which the use case, as
     its third argument, keeps encoded parts for the next response. A `streamed` response has no size limit: its
     use case yields the text in pieces. `prepare(command, request_id)` does work before the transaction, on a worker
@@ -169,6 +171,7 @@ class Operation:
     streamed: PlainText | None = None
     prepare: Callable[..., Any] | None = None
     compare_globs: Callable[..., Any] | None = None
+    reads_first: Callable[..., Any] | None = None
     body_bytes: int = BODY_BYTES
     while_stopped: bool = False
     delivers_messages: bool = False

@@ -263,6 +263,10 @@ class Runtime:
             prepare = partial(operation.prepare, call.command, call.caller.request_id)
             prepared = await anyio.to_thread.run_sync(prepare, limiter=self._prepare_limiter)
             use_case = partial(use_case, prepared=prepared)
+        if operation.reads_first is not None:
+            find = partial(operation.reads_first, command=call.command)
+            prepared = await self.database.readers.run(operation.name, find, call.actor, call.caller.request_id)
+            use_case = partial(use_case, prepared=prepared)
         read = None if operation.compare_globs is None else operation.compare_globs(call.command, prepared)
         if read is not None:
             comparisons = await self._compare_globs(call, read)

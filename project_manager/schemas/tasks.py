@@ -137,7 +137,9 @@ class DeleteTask(Command):
     version: fields.Version | None = None
 
 
-class TaskFilters(Paged, Scoped, AgentRead):
+class TaskFilters(Scoped):
+    """Filters of tasks. A task must pass all of them."""
+
     status: Annotated[fields.TaskStatuses | None, BeforeValidator(any_as_none)] = None
     label: fields.Label | None = None
     labels: fields.Labels = Field(default_factory=list, description="all of these")
@@ -262,7 +264,7 @@ Columns = Annotated[
 ]
 
 
-class ListTasks(TaskFilters):
+class ListTasks(TaskFilters, Paged, AgentRead):
     # A separate class: from Python 3.14 on, the field hides the module `fields` from annotations in the same class.
     fields: Columns | None = Field(None, description="return only these fields; `compact` for a short row")
 

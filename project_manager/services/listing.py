@@ -44,7 +44,7 @@ def list_tasks(tx: Tx, command: ListTasks) -> Page[Any]:
 
 
 def filters_of(tx: Tx, command: TaskFilters) -> dict[str, Any]:
-    """Return the filters of `store/task_filters.py` for a command."""
+    """Return the filters of `task_filters` for a command. Raises ProjectNotFound, EpicNotFound, Invalid."""
     filters: dict[str, Any] = resolve.scope(tx, command)
     for name in _SAME_NAME:
         if getattr(command, name) not in (None, ""):

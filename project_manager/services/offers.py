@@ -11,15 +11,20 @@ from project_manager.store.transaction import Tx
 
 def offer(tx: Tx, row: TaskRow, agent_id: str, reason: OfferReason) -> TaskRow:
     """Offer a task in TODO to an agent and return the task. An agent that is away or paused gets no offer."""
-    agent = agents.get(tx, agent_id)
-    is_away = agent is None or agent.kind != "agent" or ends_at(tx.now + OFFER_MS, agent.last_seen_at) <= tx.now
-    if is_away or pauses.of_target(tx, pauses.target(PauseScope.AGENT, agent_id)) is not None:
+    if not is_available(tx, agent_id):
         readiness.emit_ready(tx, [row.id])
         return row
     until = tx.now + OFFER_MS
     offered = offers.begin(tx, row, agent_id, until, reason)
     readiness.emit_offered(tx, offered)
     return offered
+
+
+def is_available(tx: Tx, agent_id: str) -> bool:
+    """Return whether an offer to the agent has a meaning: it has made a call lately, and is not paused."""
+    agent = agents.get(tx, agent_id)
+    is_away = agent is None or agent.kind != "agent" or ends_at(tx.now + OFFER_MS, agent.last_seen_at) <= tx.now
+    return not is_away and pauses.of_target(tx, pauses.target(PauseScope.AGENT, agent_id)) is None
 
 
 def end(tx: Tx, row: TaskRow) -> TaskRow:

@@ -61,7 +61,12 @@ def compare_edit(command: UpdateTask | RenewTaskLock, _prepared: object = None) 
     """Return the read that compares the new paths of a task, or None if it gets none."""
     if not command.paths or command.task_id is None:
         return None
-    return partial(_compare_of_task, task_id=command.task_id, globs=command.paths)
+    return compare_of(command.task_id, command.paths)
+
+
+def compare_of(task_id: int, globs: list[str]) -> ReadComparisons:
+    """Return the read that compares globs with those of the project of a task."""
+    return partial(_compare_of_task, task_id=task_id, globs=globs)
 
 
 def _compare_of_task(tx: Tx, task_id: int, globs: list[str]) -> GlobComparisons:

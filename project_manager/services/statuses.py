@@ -94,7 +94,8 @@ class StatusChange:
     """A change of the status of a task to `target`, with the work that it submits or completes.
 
     `recorded` are the ids of the evidence in the log that the same call has added. `blocked_by` is the reason of the
-    service for BLOCKED.
+    service for BLOCKED. `attempts` are the failed attempts to store, by default those that the rules of statuses give.
+    With `keeps_policy`, `force` ends leases, but overrides no policy.
     """
 
     target: Status
@@ -106,6 +107,8 @@ class StatusChange:
     commit: str | None = None
     recorded: Sequence[int] = ()
     blocked_by: BlockedBy | None = None
+    attempts: int | None = None
+    keeps_policy: bool = False
 
     @property
     def has_work(self) -> bool:
@@ -142,6 +145,8 @@ def _set_status(tx: Tx, row: TaskRow, change: StatusChange) -> TaskRow:
     check_transition(Status(row.status), target, reopen=change.reopen, task_id=row.id)
     transitions.check_subtasks(tx, row, target)  # before the blockers, because its error names the subtasks only
     attempts = 0 if target is Status.DONE or not tx.actor.is_agent else row.attempts
+    if change.attempts is not None:
+        attempts = change.attempts
     if lease is not None:
         return _change_status_of_leased(tx, row, change, forced=forced, attempts=attempts)
     if target is Status.IN_PROGRESS and tx.actor.is_agent:
@@ -182,7 +187,7 @@ def _reasons(tx: Tx, row: TaskRow, change: StatusChange, *, fence: int) -> Reaso
     if parse_policy(row.policy).is_empty:
         return NO_REASONS
     work = policies.current_work(tx, row, fence=fence, recorded=change.recorded)
-    return Reasons(completed_by=policies.check_done(tx, row, work, forced=change.force))
+    return Reasons(completed_by=policies.check_done(tx, row, work, forced=change.force and not change.keeps_policy))
 
 
 def _change_status_of_leased(tx: Tx, row: TaskRow, change: StatusChange, *, forced: bool, attempts: int) -> TaskRow:

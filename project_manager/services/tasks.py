@@ -143,7 +143,7 @@ def add(tx: Tx, project: ProjectRow, epic_id: int | None, new: schemas.NewTask, 
         raise Invalid.of("status", f"a new task cannot be {new.status}", hint)
     if new.status is Status.DONE:
         policies.check_new(project.policy, new.name, new.acceptance)
-    _check_key(tx, project.id, new.external_key, None)
+    check_key(tx, project.id, new.external_key, None)
     task_id = tasks.add(
         tx,
         {
@@ -197,7 +197,7 @@ def _block(tx: Tx, task_id: int, ids: list[int]) -> None:
         check_no_other_holder(tx, other)
         wanted = _merged_links("blocks", other, [task_id], [])
         if wanted is not None:
-            _edit(tx, other, {"depends_on": wanted}, checks_cycle=other_id == task_id)
+            edit(tx, other, {"depends_on": wanted}, checks_cycle=other_id == task_id)
     if ids:
         subtasks.check_no_cycle(tx, [task_id])  # once, because each search can read all tasks
 
@@ -234,7 +234,7 @@ def update(tx: Tx, command: schemas.UpdateTask) -> schemas.TaskView:
         fields = [name for name in schemas.UpdateTask.model_fields if name not in schemas.CONTROL_FIELDS]
         raise Invalid.of("(body)", "nothing to change: send at least one field", f"The fields are {', '.join(fields)}.")
     if changes:
-        row = _edit(tx, row, changes)
+        row = edit(tx, row, changes)
     _block(tx, row.id, command.blocks)
     if command.log_entry:
         transitions.note(tx, row, tx.actor.id, "progress", command.log_entry)
@@ -314,7 +314,7 @@ def _delete_some(tx: Tx, rows: list[TaskRow], deleted: frozenset[int]) -> set[in
     return {*conflicting, *waiting, *parents, *blocked}
 
 
-def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any], *, checks_cycle: bool = True) -> TaskRow:
+def edit(tx: Tx, row: TaskRow, changes: dict[str, Any], *, checks_cycle: bool = True) -> TaskRow:
     """Write the changed fields and links, emit `task.updated`, and return the task.
 
     Without `checks_cycle` the caller checks that no task waits for itself.
@@ -322,7 +322,7 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any], *, checks_cycle: bool =
     if "epic_id" in changes and changes["epic_id"] is not None:
         lookup.get_or_create_epic(tx, lookup.project(tx, row.project_id), changes["epic_id"], None)
     if "external_key" in changes:
-        _check_key(tx, row.project_id, changes["external_key"], row.id)
+        check_key(tx, row.project_id, changes["external_key"], row.id)
     tasks.update_row(tx, row, {name: value for name, value in changes.items() if name in tasks.WRITABLE})
     if "depends_on" in changes:
         links.set_dependencies(tx, row, changes["depends_on"], checks_cycle=checks_cycle)
@@ -343,7 +343,7 @@ def _edit(tx: Tx, row: TaskRow, changes: dict[str, Any], *, checks_cycle: bool =
     return written
 
 
-def _check_key(tx: Tx, project_id: int, key: str | None, task_id: int | None) -> None:
+def check_key(tx: Tx, project_id: int, key: str | None, task_id: int | None) -> None:
     found = None if key is None else tasks.get_by_external_key(tx, project_id, key)
     if found is not None and found.id != task_id:
         raise ExternalKeyTaken(

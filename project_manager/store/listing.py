@@ -37,6 +37,13 @@ def find(tx: Tx, query: Query) -> Query:
     return query._replace(found=orjson.loads(statement.value(tx, **query.values, limit=TOTAL_MAXIMUM + 1)))
 
 
+def first_ids(tx: Tx, query: Query, limit: int) -> list[int]:
+    """Return the ids of up to `limit` tasks that match, in any order."""
+    statement = _matching_statement(query.names, tx.max_attempts > 0)
+    found: list[int] = orjson.loads(statement.value(tx, **query.values, limit=limit))
+    return found
+
+
 def page(
     tx: Tx, query: Query, fields: Fields, *, order: Order, after: tuple[int, ...] | None, limit: int
 ) -> tuple[list[Values], bool]:

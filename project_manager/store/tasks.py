@@ -263,7 +263,7 @@ def add_all(tx: Tx, rows: Sequence[dict[str, Any]]) -> list[int]:
 
 
 def _new_row(tx: Tx, values: dict[str, Any]) -> list[Any]:
-    columns = {**_INITIAL, **_to_columns(tx, values), "updated_at": tx.now}
+    columns = {**_INITIAL, **to_columns(tx, values), "updated_at": tx.now}
     return [columns[name] for name in _INSERTED]
 
 
@@ -272,7 +272,7 @@ def update_row(tx: Tx, current: TaskRow, values: dict[str, Any]) -> None:
 
     Raises RuntimeError when version, fence or holder have changed since `current`.
     """
-    fields = {**{name: getattr(current, name) for name in WRITABLE}, **_to_columns(tx, values)}
+    fields = {**{name: getattr(current, name) for name in WRITABLE}, **to_columns(tx, values)}
     is_submitted = all(fields[name] == getattr(current, name) for name in SUBMITTED_FIELDS)
     written = _UPDATE.run(
         tx,
@@ -290,7 +290,7 @@ def update_row(tx: Tx, current: TaskRow, values: dict[str, Any]) -> None:
         search.index_task(tx, current.id, *[fields[name] for name in search.TASK_TEXTS])
 
 
-def _to_columns(tx: Tx, values: dict[str, Any]) -> dict[str, Any]:
+def to_columns(tx: Tx, values: dict[str, Any]) -> dict[str, Any]:
     """Return the values as their columns store them, with the flag `deferred` when `defer_until` is among them."""
     stored = {
         name: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value

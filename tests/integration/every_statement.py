@@ -22,6 +22,7 @@ from project_manager.store.reviews import SubmissionRow
 from project_manager.store.row_inserts import RowInsert
 from project_manager.store.statement import Statement
 from project_manager.store.tables import metadata
+from project_manager.store.tasks import WRITABLE
 
 PREFIX = f"{store.__name__}."
 Arguments = Iterable[tuple[Any, ...]]
@@ -143,6 +144,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "knowledge._listed": product(subsets(*KNOWLEDGE, most=1), BOTH),
     "lease_history._live": product(subsets("agent_id", "since", "until"), BOTH),
     "lease_history._past": product(subsets("agent_id", "since", "until"), BOTH),
+    "bulk_edits._update": [(("version", "updated_at"),), ((*WRITABLE, "version", "updated_at", "submission_id"),)],
     "listing._page_statement": [
         *product(LISTS, [TASK_FIELD_NAMES], ["id"], BOTH, [True]),
         *product(READY_LISTS, [TASK_FIELD_NAMES], ["claim"], BOTH, BOTH),

@@ -423,6 +423,13 @@ interface ReceiptView {
   acknowledged_at: string | null;
 }
 
+interface RefusedTaskView {
+  id: number;
+  name: string;
+  code: string;
+  message: string;
+}
+
 interface RequestedChangesView {
   reviewer: string;
   body: string;

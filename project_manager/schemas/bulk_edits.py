@@ -1,0 +1,125 @@
+"""Commands and views of edits of many tasks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+
+from project_manager.domain import limits
+from project_manager.schemas import fields
+from project_manager.schemas.commands import IdempotentCommand
+from project_manager.schemas.tasks import PlainFields, TaskFilters
+
+_TaskIds = Annotated[
+    list[fields.Id],
+    fields.max_items(limits.BULK_TASKS),
+    BeforeValidator(fields.parse_list),
+    AfterValidator(lambda ids: [*dict.fromkeys(ids)]),
+]
+
+
+def _partial(*names: str) -> Callable[[dict[str, Any]], None]:
+    """Return the change to the JSON Schema of changes, which need a field besides these ones.
+
+    It has no defaults. A client that fills them in would overwrite fields.
+    """
+
+    def extend(schema: dict[str, Any]) -> None:
+        schema["not"] = {"propertyNames": {"enum": [*names]}}
+        for described in schema["properties"].values():
+            described.pop("default", None)
+
+    return extend
+
+
+class TaskChanges(PlainFields):
+    """Changes of a task. Fields that are absent stay as they are, and lists are replaced whole."""
+
+    model_config = ConfigDict(json_schema_extra=_partial("reopen"))
+
+    name: fields.Name = ""
+    epic_id: fields.Id | None = Field(None, description="null removes the task from its epic")
+    parent_id: fields.Id | None = None
+    depends_on: fields.Ids = Field(default_factory=list, description="replaces the list of task ids")
+    conflicts_with: fields.Ids = Field(default_factory=list)
+    add_labels: fields.Labels = Field(default_factory=list)
+    remove_labels: fields.Labels = Field(default_factory=list)
+    status: fields.TaskStatus | None = None
+    reopen: fields.Flag = Field(False, description="leave DONE or CANCELLED")
+    attempts: fields.Integer = Field(0, ge=0, le=0, description="0 resets failed attempts")
+    assigned_to: fields.AgentId | None = Field(
+        None, description="agent that the task is offered to first; null ends an offer"
+    )
+
+
+class TaskEdit(TaskChanges):
+    """Changes of one task. They apply only at this version of the task."""
+
+    model_config = ConfigDict(json_schema_extra=_partial("id", "version", "reopen"))
+
+    id: fields.Id
+    version: fields.Version | None = Field(None, description="leave the task alone unless it is at this version")
+    attempts: fields.Integer = Field(0, ge=0, le=limits.ATTEMPTS_MAXIMUM, description="failed attempts")
+
+
+def _selection(name: str, *absent: str, needs_changes: bool) -> dict[str, Any]:
+    required = fields.required_fields(name, *(["changes"] if needs_changes else []))
+    nulls = {other: {"type": "null"} for other in (*absent, *([] if needs_changes else ["changes"]))}
+    return {**required, "properties": {**required["properties"], **nulls}}
+
+
+_SELECTIONS: dict[str, Any] = {
+    "oneOf": [
+        _selection("ids", "filter", "tasks", needs_changes=True),
+        _selection("filter", "ids", "tasks", needs_changes=True),
+        _selection("tasks", "ids", "filter", needs_changes=False),
+    ]
+}
+"""JSON Schema of an edit: it selects tasks in one way, and has `changes` unless `tasks` has them."""
+
+
+class EditTasks(IdempotentCommand):
+    model_config = ConfigDict(json_schema_extra=_SELECTIONS)
+
+    ids: _TaskIds | None = Field(None, description="the tasks to change")
+    filter: TaskFilters | None = Field(None, description="change the tasks that match, at most 500")
+    tasks: Annotated[list[TaskEdit], fields.max_items(limits.BULK_TASKS)] | None = Field(
+        None, description="other changes for each task, such as the `undo` of an earlier edit"
+    )
+    changes: TaskChanges | None = Field(None, description="the same changes for all tasks")
+    note: fields.Text | None = Field(None, description="added to the log of each changed task")
+    force: fields.Flag = Field(False, description="operators only: end any lease")
+    expected: fields.Integer | None = Field(
+        None, ge=0, le=limits.ID_MAXIMUM, description="fail unless the filter matches this number of tasks"
+    )
+    dry_run: fields.Flag = Field(False, description="count only: change nothing")
+    agent_id: fields.AgentId | None = Field(None, description="your agent id")
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedTaskView:
+    """A task that does not take the change, with the error of the same change to this task alone."""
+
+    id: int
+    name: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditedTasksView:
+    """The result of an edit of many tasks. `tasks` are the ids of the changed ones. `unchanged` tasks had the values
+    before. `refused` has the first 50 tasks that do not take the change. `changed_since` are the ids of tasks that are
+    at another version than the request says. `undo` is the body of the request that undoes the edit, or null.
+    """
+
+    dry_run: bool
+    matched: int
+    changed: int
+    unchanged: int
+    refused_total: int
+    refused: list[RefusedTaskView]
+    changed_since: list[int]
+    tasks: list[int]
+    undo: dict[str, Any] | None
