@@ -1,4 +1,7 @@
-"""The benchmark: python -m tests.bench [--quick] [--sizes | --peers | --postgresql] [--only SECTION] [--write PAGE]."""
+"""The benchmark: python -m tests.bench [--quick] [PART] [--only SECTION] [--write PAGE].
+
+PART is --sizes, --peers, --postgresql or --dashboard.
+"""
 
 import argparse
 import resource
@@ -12,6 +15,7 @@ from tests.bench import (
     another_checkout,
     blocked_paths,
     claiming,
+    dashboard,
     fleet,
     footprint,
     imports,
@@ -68,6 +72,8 @@ def _selected(asked: argparse.Namespace) -> tuple[str, Sections]:
         return "bench sizes", _growth(asked, rounds, seconds)
     if asked.peers:
         return "bench peers", _comparison(asked, rounds, seconds)
+    if asked.dashboard:
+        return "bench dashboard", {"dashboard": lambda folder: dashboard.measured(folder, rounds)}
     if asked.postgresql:
         events = 50 if asked.quick else 200
         return "bench postgresql", {
@@ -116,7 +122,13 @@ def _comparison(asked: argparse.Namespace, rounds: int, seconds: float) -> Secti
 
 
 def _command(asked: argparse.Namespace) -> str:
-    flags = {"--quick": asked.quick, "--sizes": asked.sizes, "--peers": asked.peers, "--postgresql": asked.postgresql}
+    flags = {
+        "--quick": asked.quick,
+        "--sizes": asked.sizes,
+        "--peers": asked.peers,
+        "--postgresql": asked.postgresql,
+        "--dashboard": asked.dashboard,
+    }
     return " ".join(["scripts/bench", *(flag for flag, given in flags.items() if given)])
 
 
@@ -132,6 +144,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--largest", type=int, default=sizes.ALL_SIZES[-1], metavar="TASKS", help="limit of --sizes")
     parser.add_argument("--peers", action="store_true", help="instead, measure other queues and a fleet (peers, fleet)")
     parser.add_argument("--postgresql", action="store_true", help="instead, measure the service on PostgreSQL")
+    parser.add_argument("--dashboard", action="store_true", help="instead, measure the dashboard in a browser")
     parser.add_argument("--peers-python", type=Path, metavar="PYTHON", help="interpreter with the other queues")
     asked = parser.parse_args()
     if asked.largest < sizes.DEFAULT_SIZES[-1]:

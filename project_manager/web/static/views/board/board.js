@@ -102,7 +102,7 @@ function reachableStatuses(/** @type {Columns} */ columns) {
   return STATUSES.filter((status) => columns[status].length && isShown(status));
 }
 
-/** Return the id of the task whose card or row has the element. */
+/** Return the id of the task of the card or row around the element. */
 function shownTask(/** @type {HTMLElement | null} */ element) {
   /** @type {HTMLElement | null | undefined} */
   const shown = element?.closest("[data-task], [data-row]");
