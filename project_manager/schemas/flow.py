@@ -13,12 +13,13 @@ from project_manager.schemas.commands import Scoped
 class GetFlow(Scoped):
     hours: fields.Integer = Field(24, ge=1, le=FLOW_HOURS_MAXIMUM, description="length of the range, 1..720")
     until: fields.Instant | None = Field(None, description="the range ends with the hour of this time; default: now")
+    step_hours: fields.Integer = Field(1, ge=1, le=24, description="hours of one element of `series`, 1..24")
     agent_id: fields.AgentId | None = Field(None, description="flow of this agent, instead of a project or an epic")
 
 
 @dataclass(frozen=True, slots=True)
 class FlowSumsView:
-    """Numbers of an hour, or of a whole range. They are null where nothing is known, before the first event."""
+    """Numbers of a step, or of a whole range. They are null where nothing is known, before the first event."""
 
     created: int | None
     completed: Annotated[int | None, Field(description="tasks that became DONE")]
@@ -44,7 +45,7 @@ class FlowSumsView:
 
 @dataclass(frozen=True, slots=True)
 class FlowPointView(FlowSumsView):
-    """An hour that begins `at`. `complete` is false while it lasts, and until all its events are in.
+    """A step that begins `at`, an hour by default. `complete` is false while it lasts, and until all events are in.
 
     `counts` are the numbers of tasks by status at its end, or at present; null for an agent.
     """
@@ -63,7 +64,9 @@ class FlowTotalsView(FlowSumsView):
 
 @dataclass(frozen=True, slots=True)
 class FlowView:
-    """The flow of tasks in a range of hours, one element of `series` for each. Hours begin with the hour in UTC.
+    """The flow of tasks in a range of hours, one element of `series` for each step. Hours begin with the hour in UTC.
+
+    The last step can be shorter than the others.
 
     `known_since` is the time of the first event, or null without any. `as_of` is the time up to which all events are
     in: at most 30 seconds ago, unless events have just been many.

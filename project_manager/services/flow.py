@@ -1,5 +1,6 @@
 """Use cases of the flow of tasks: read it in a range of hours, and rebuild it from events."""
 
+from collections.abc import Collection
 from typing import Any
 
 from project_manager.clock import rfc3339
@@ -29,15 +30,16 @@ def get(tx: Tx, command: schemas.GetFlow) -> schemas.FlowView:
     rows = flow.hours(tx, scope, first, last)
     counts = None if command.agent_id is not None else flow.counts_before(tx, scope, first)
     series = []
-    for hour in range(first, last + 1):
-        row = rows.get(hour, FlowHour())
-        counts = row.counts or counts
-        series.append(_point(hour, row, counts, known))
+    for begin in range(first, last + 1, command.step_hours):
+        hours = range(begin, min(begin + command.step_hours, last + 1))
+        found = [rows[hour] for hour in hours if hour in rows]
+        counts = next((row.counts for row in reversed(found) if row.counts), counts)
+        series.append(_point(hours, found, counts, known))
     return schemas.FlowView(
         since=rfc3339(first * HOUR_MS),
         until=rfc3339((last + 1) * HOUR_MS),
         hours=last - first + 1,
-        step_seconds=HOUR_MS // 1000,
+        step_seconds=command.step_hours * HOUR_MS // 1000,
         known_since=None if known.since is None else rfc3339(known.since),
         as_of=None if known.since is None else rfc3339(known.until),
         series=series,
@@ -84,14 +86,23 @@ def _scope(tx: Tx, command: schemas.GetFlow) -> str:
     return project_scope(filters["project_id"]) if filters else ALL
 
 
-def _point(hour: int, row: FlowHour, counts: Counts | None, known: _Known) -> schemas.FlowPointView:
-    is_known = known.includes(hour)
+def _point(hours: range, rows: list[FlowHour], counts: Counts | None, known: _Known) -> schemas.FlowPointView:
+    """Return a step with at least one hour. It is known if at least one of its hours is."""
+    is_known = any(known.includes(hour) for hour in hours)
     return schemas.FlowPointView(
-        **_sums(row if is_known else None),
-        at=rfc3339(hour * HOUR_MS),
-        complete=is_known and (hour + 1) * HOUR_MS <= known.until,
+        **_sums(_sum(rows) if is_known else None),
+        at=rfc3339(hours[0] * HOUR_MS),
+        complete=known.includes(hours[0]) and (hours[-1] + 1) * HOUR_MS <= known.until,
         counts=counts if is_known else None,
     )
+
+
+def _sum(rows: Collection[FlowHour]) -> FlowHour:
+    """Return the roll-up of several hours, without counts."""
+    total = FlowHour(**{name: sum(getattr(row, name) for row in rows) for name in COUNTERS})
+    for name in HISTOGRAMS:
+        setattr(total, name, durations.merged(getattr(row, name) for row in rows))
+    return total
 
 
 def _totals(first: int, last: int, rows: dict[int, FlowHour], known: _Known) -> schemas.FlowTotalsView:
@@ -99,9 +110,7 @@ def _totals(first: int, last: int, rows: dict[int, FlowHour], known: _Known) -> 
     length = known.hours(first, last)
     if not any(known.includes(hour) for hour in range(first, last + 1)):
         return schemas.FlowTotalsView(**_sums(None), per_hour=None)
-    total = FlowHour(**{name: sum(getattr(row, name) for row in rows.values()) for name in COUNTERS})
-    for name in HISTOGRAMS:
-        setattr(total, name, durations.merged(getattr(row, name) for row in rows.values()))
+    total = _sum(rows.values())
     return schemas.FlowTotalsView(**_sums(total), per_hour=round(total.completed / max(1.0, length), 3))
 
 
