@@ -18,6 +18,7 @@ from project_manager.operations.plans import PLANS
 from project_manager.operations.projects import PROJECTS
 from project_manager.operations.questions import QUESTIONS
 from project_manager.operations.reviews import REVIEWS
+from project_manager.operations.saved_views import SAVED_VIEWS
 from project_manager.operations.tasks import TASKS
 from project_manager.operations.tokens import TOKENS
 
@@ -35,6 +36,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *EVENTS,
     *AGENTS,
     *FLOW,
+    *SAVED_VIEWS,
     *KNOWLEDGE,
     *ASSUMPTIONS,
     *PLANS,

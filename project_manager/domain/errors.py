@@ -166,6 +166,10 @@ class PauseNotFound(NotFound):
     default_hint = "List the active pauses with GET /api/pauses. A pause that has ended is not listed."
 
 
+class ViewNotFound(NotFound):
+    default_hint = "List the saved views with GET /api/views."
+
+
 class QuestionNotFound(NotFound):
     default_hint = "List the questions with GET /api/questions."
 
@@ -298,6 +302,10 @@ class Paused(Conflict):
 
 class Stopped(Conflict):
     default_hint = "Stop working, and acknowledge the message of the stop. Log entries and releases are accepted."
+
+
+class TooManyViews(Conflict):
+    default_hint = "Delete views that are no longer used: DELETE /api/views/{view_id}."
 
 
 class MailboxFull(Conflict):

@@ -88,5 +88,9 @@ IDENTITY_DAYS = 30
 DELETE_BATCH_SIZE = 500
 """Rows that retention deletes in one job. The bound keeps transactions short."""
 
+SAVED_VIEWS = 200
+VIEW_NAME_CHARACTERS = 80
+VIEW_QUERY_CHARACTERS = 4000
+
 PRIORITY_LOWEST = 4
 PRIORITY_DEFAULT = 2

@@ -25,7 +25,7 @@ from project_manager.store.transaction import Tx
 _POSITION_LENGTH: dict[Order, int] = {"id": 1, "claim": 3}
 """The number of integers in a position, by the order of the list."""
 _SAME_NAME = (
-    *("holder", "q", "ids", "priority", "worked_by", "created_by", "changed_since"),
+    *("holder", "q", "ids", "worked_by", "created_by", "changed_since"),
     *("created_since", "created_until", "completed_since", "completed_until"),
 )
 """Filters that have the same name and value in the command and in the store."""
@@ -49,6 +49,8 @@ def filters_of(tx: Tx, command: TaskFilters) -> dict[str, Any]:
     for name in _SAME_NAME:
         if getattr(command, name) not in (None, ""):
             filters[name] = getattr(command, name)
+    if command.priority is not None:
+        filters["priorities"] = command.priority
     labels = command.labels if command.label is None else [command.label, *command.labels]
     if labels:
         filters["labels"] = list(dict.fromkeys(labels))

@@ -67,7 +67,7 @@ FREQUENT = 4096
 COMMON = 32_768
 """Number of tasks that match a search from which on the texts of few other tasks are read instead, as `phrases`."""
 _OF_ROW: dict[str, ColumnElement[bool]] = {
-    "priority": is_among(tasks.c.priority, "priority"),
+    "priorities": is_among(tasks.c.priority, "priorities"),
     "worked_by": func.coalesce(tasks.c.lock_holder, tasks.c.worked_by) == bindparam("worked_by"),
     "created_by": tasks.c.created_by == bindparam("created_by"),
     "changed_since": tasks.c.updated_at >= bindparam("changed_since"),

@@ -87,7 +87,7 @@ def subsets(*names: str, most: int = 99) -> Iterator[frozenset[str]]:
 # all conditions are combined once. All sets of conditions would be a hundred times as many.
 _SCOPE = [{"project_id"}, {"epic_id"}, {"project_id", "epic_id"}]
 _OF_ROW = {
-    *("priority", "worked_by", "created_by", "changed_since"),
+    *("priorities", "worked_by", "created_by", "changed_since"),
     *("created_since", "created_until", "completed_since", "completed_until"),
 }
 _FILTERS: list[set[str]] = [

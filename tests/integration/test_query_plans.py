@@ -142,7 +142,7 @@ def test_filters_without_an_index_are_tested_on_the_tasks_of_another_index(
 ) -> None:
     filters = {
         **of_index,
-        "priority": [0, 1],
+        "priorities": [0, 1],
         "worked_by": "ann",
         "created_by": "eve",
         "changed_since": 5,

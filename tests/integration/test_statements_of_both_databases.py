@@ -30,7 +30,19 @@ TEXT_PARAMETERS = {
     "globs",
     "read_verdict",
     *("agent", "asked", "changed", "facts", "holder", "ids", "instance", "label_merged", "lock_from", "new_epoch"),
-    *("phrases", "project_ids", "q", "q_among", "q_merged", "read_holder", "statuses", "texts", "types", "waiter_ids"),
+    *(
+        "phrases",
+        "priorities",
+        "project_ids",
+        "q",
+        "q_among",
+        "q_merged",
+        "read_holder",
+        "statuses",
+        "texts",
+        "types",
+        "waiter_ids",
+    ),
     "words",
 }
 """Names of parameters that get a text and are not names of columns."""

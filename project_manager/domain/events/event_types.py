@@ -12,6 +12,7 @@ from project_manager.domain.events import (
     questions,
     readiness,
     reviews,
+    saved_views,
     tasks,
     tokens,
 )
@@ -19,7 +20,7 @@ from project_manager.domain.events.event import ACTOR, BOARD, TASK, Event, TaskE
 
 _MODULES = (
     *(projects, tasks, reviews, offers, questions, readiness, knowledge, assumptions, pauses, messages, plans),
-    *(database, tokens),
+    *(saved_views, database, tokens),
 )
 """The modules in the order of the documentation."""
 EVENT_TYPES: dict[str, type[Event]] = {

@@ -444,6 +444,16 @@ interface ReviewView {
   created_at: string;
 }
 
+interface SavedView {
+  id: number;
+  name: string;
+  query: string;
+  author: string;
+  position: number;
+  created_at: string;
+  updated_at: string;
+}
+
 interface SubmissionView {
   id: number;
   task_id: number;
@@ -584,6 +594,7 @@ interface GetAnswers {
   [path: `/api/agents/${string}`]: AgentView;
   "/api/context": { agent_id: string; server_time: string; holding: Array<LeasedTaskView>; knowledge: Array<KnowledgeExcerptView>; lost: Array<LinkView>; offered: Array<LinkView>; ready_tasks: number; ready_tasks_is_minimum: boolean; next_step: string; paused: PausedView | null };
   "/api/flow": { since: string; until: string; hours: number; step_seconds: number; known_since: string | null; as_of: string | null; series: Array<FlowPointView>; totals: FlowTotalsView };
+  "/api/views": { items: Array<SavedView> };
   "/api/knowledge": { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/knowledge/project/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/knowledge/project/${number}/epic/${number}`]: { items: Array<KnowledgeView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
