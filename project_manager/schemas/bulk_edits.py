@@ -33,6 +33,10 @@ def _partial(*names: str) -> Callable[[dict[str, Any]], None]:
     return extend
 
 
+ALONE_NO_CHANGE = ("id", "version", "former_version", "reopen", "submission_id", "completed_at")
+"""The fields of `TaskEdit` that change nothing without others."""
+
+
 class TaskChanges(PlainFields):
     """Changes of a task. Fields that are absent stay as they are, and lists are replaced whole."""
 
@@ -56,11 +60,18 @@ class TaskChanges(PlainFields):
 class TaskEdit(TaskChanges):
     """Changes of one task. They apply only at this version of the task."""
 
-    model_config = ConfigDict(json_schema_extra=_partial("id", "version", "reopen"))
+    model_config = ConfigDict(json_schema_extra=_partial(*ALONE_NO_CHANGE))
 
     id: fields.Id
     version: fields.Version | None = Field(None, description="leave the task alone unless it is at this version")
+    former_version: fields.Version | None = Field(
+        None, description="in an undo: the version before the edit, for clients with a stack of undos; has no effect"
+    )
     attempts: fields.Integer = Field(0, ge=0, le=limits.ATTEMPTS_MAXIMUM, description="failed attempts")
+    submission_id: fields.Id | None = Field(
+        None, description="with status REVIEW: submission that waits for a verdict again, if it is still valid"
+    )
+    completed_at: fields.Instant | None = Field(None, description="with status DONE: former time, from people only")
 
 
 def _selection(name: str, *absent: str, needs_changes: bool) -> dict[str, Any]:

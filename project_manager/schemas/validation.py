@@ -1,6 +1,6 @@
 """Validate raw input into a command, or raise one error with all field errors."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
@@ -30,9 +30,10 @@ def read(
     `with_suggestions` of them get one.
     """
     if not _is_short(raw, listed):
-        check_number_of_fields(raw)
+        objects = [*_objects(raw), *_nested(command, raw)]
+        _check_number_of_fields(objects)
         if listed is not None:
-            _check_names(command, raw, listed)
+            _check_names(command, objects, listed)
     try:
         return command.model_validate(raw)
     except ValidationError as error:
@@ -47,16 +48,20 @@ def read(
 
 def check_number_of_fields(raw: Mapping[str, object]) -> None:
     """Raise Invalid if the input or an object in a list has more than MAX_KEYS fields, to bound the field errors."""
-    for path, fields in _objects(raw):
+    _check_number_of_fields(_objects(raw))
+
+
+def _check_number_of_fields(objects: Iterable[tuple[tuple[str, ...], Mapping[str, object]]]) -> None:
+    for path, fields in objects:
         if len(fields) > limits.MAX_KEYS:
             field = ".".join(path) or "(body)"
             raise Invalid.of(field, f"`{field}` has {len(fields):,} fields; the limit is {limits.MAX_KEYS}")
 
 
 def _is_short(raw: Mapping[str, object], listed: int | None) -> bool:
-    """Return whether the input has so few fields, and no list, that the checks of their number cannot fail."""
+    """Return whether the input has few fields, and no list or object, so that the checks of names cannot fail."""
     most = limits.MAX_KEYS if listed is None else min(listed, limits.MAX_KEYS)
-    return len(raw) <= most and not any(isinstance(value, list) for value in raw.values())
+    return len(raw) <= most and not any(isinstance(value, list | dict) for value in raw.values())
 
 
 def is_large(raw: Mapping[str, object]) -> bool:
@@ -74,9 +79,17 @@ def _objects(raw: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], Mappi
             )
 
 
-def _check_names(command: type[BaseModel], raw: Mapping[str, object], most: int) -> None:
+def _nested(command: type[BaseModel], raw: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], dict[str, object]]]:
+    """Yield each object that is the value of a field, with its path. A field without a model takes any names."""
+    for name, value in raw.items():
+        if isinstance(value, dict) and _model_at(command, (name, "")) is not command:
+            yield (excerpt(name),), value
+
+
+def _check_names(
+    command: type[BaseModel], objects: Sequence[tuple[tuple[str, ...], Mapping[str, object]]], most: int
+) -> None:
     """Raise UnknownArgument for more than `most` unknown names, before validation creates an error for each."""
-    objects = list(_objects(raw))
     if sum(len(fields) for _, fields in objects) <= most:
         return
     total = 0

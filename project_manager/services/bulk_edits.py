@@ -17,7 +17,14 @@ from project_manager.domain.errors import (
 )
 from project_manager.domain.limits import BODY_BYTES, BULK_TASKS, REFUSED_SHOWN
 from project_manager.domain.statuses import CLOSED, Status
-from project_manager.schemas.bulk_edits import EditedTasksView, EditTasks, RefusedTaskView, TaskChanges, TaskEdit
+from project_manager.schemas.bulk_edits import (
+    ALONE_NO_CHANGE,
+    EditedTasksView,
+    EditTasks,
+    RefusedTaskView,
+    TaskChanges,
+    TaskEdit,
+)
 from project_manager.schemas.tasks import TaskFilters
 from project_manager.services import listing, lookup, paths, readiness, transitions
 from project_manager.services.task_changes import LINKED, Editor, Former
@@ -25,7 +32,7 @@ from project_manager.store import listing as store_listing
 from project_manager.store import logs, task_filters
 from project_manager.store import tasks as store_tasks
 from project_manager.store.tasks import TaskRow
-from project_manager.store.transaction import Tx, savepoint
+from project_manager.store.transaction import Tx, savepoint, trusting_changes
 
 _READ_AT_ONCE = 128
 _REFUSALS = (Conflict, Forbidden, Invalid, NotFound, PreconditionFailed)
@@ -164,7 +171,7 @@ def _check_changes(tx: Tx, command: EditTasks, edits: list[_Edit]) -> None:
 
 def _check(tx: Tx, where: str, changes: TaskChanges, number: int) -> None:
     """Check the changes at this place of the request, for this number of tasks. Raises Invalid."""
-    given = changes.model_fields_set - {"id", "version", "reopen"}
+    given = changes.model_fields_set.difference(ALONE_NO_CHANGE)
     if not given:
         hint = f"The fields are {', '.join(name for name in TaskChanges.model_fields if name != 'reopen')}."
         raise Invalid.of(where, f"`{where}` has nothing to change: send at least one field", hint)
@@ -180,17 +187,17 @@ def _check(tx: Tx, where: str, changes: TaskChanges, number: int) -> None:
 def _edit_all(tx: Tx, command: EditTasks, edits: list[_Edit]) -> EditedTasksView:
     outcome = _Outcome()
     rows = _read(tx, [edit.task_id for edit in edits])
-    editor = Editor(tx, force=command.force, note=command.note or "")
-    for edit in _ordered(edits, rows):
-        row = rows.get(edit.task_id)
-        if row is None:
-            outcome.refuse(edit.task_id, "", TaskNotFound(f"task {edit.task_id} not found"))
-        elif edit.version not in (None, row.version):
-            outcome.changed_since.append(row.id)
-        else:
-            _edit_one(editor, row, edit.changes, outcome)
-    _add_notes(tx, command, outcome)
-    readiness.emit_ready(tx, editor.may_be_ready)
+    with readiness.emitted_once(tx) as ready_later, trusting_changes(tx):
+        editor = Editor(tx, ready_later, force=command.force, note=command.note or "")
+        for edit in _ordered(edits, rows):
+            row = rows.get(edit.task_id)
+            if row is None:
+                outcome.refuse(edit.task_id, "", TaskNotFound(f"task {edit.task_id} not found"))
+            elif edit.version not in (None, row.version):
+                outcome.changed_since.append(row.id)
+            else:
+                _edit_one(editor, row, edit.changes, outcome)
+        _add_notes(tx, command, outcome)
     changed = sorted(outcome.after)
     return EditedTasksView(
         dry_run=command.dry_run,
@@ -216,7 +223,7 @@ def _edit_one(editor: Editor, row: TaskRow, changes: TaskChanges, outcome: _Outc
         outcome.unchanged += 1
         return
     outcome.after[row.id] = written
-    outcome.former[row.id] = former
+    outcome.former[row.id] = former and {"former_version": row.version, **former}
 
 
 def _read(tx: Tx, ids: list[int]) -> dict[int, TaskRow]:

@@ -1,6 +1,7 @@
 """Events of tasks that became ready, or are no longer ready, for all agents or for the one that they are offered to."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from project_manager.clock import rfc3339
 from project_manager.domain.events.event import TaskEvent
@@ -21,6 +22,9 @@ def emit_ready(tx: Tx, task_ids: Collection[int]) -> None:
     A task that an event shows as not ready must be parked, so that its readiness later has an event too. An offered
     task that is ready for its agent only has `task.offered` again, so that a waiting claim of the agent gets it.
     """
+    if tx.ready_later is not None:
+        tx.ready_later |= dict.fromkeys(task_ids)
+        return
     blocked: list[int] = []
     for state in ready_tasks.states(tx, task_ids):
         if state.is_ready:
@@ -31,6 +35,17 @@ def emit_ready(tx: Tx, task_ids: Collection[int]) -> None:
     offered = [task.id for _, task in offers.among(tx, task_ids)]
     for row in tasks.get_all(tx, offered) if offered else []:
         emit_offered(tx, row)
+
+
+@contextmanager
+def emitted_once(tx: Tx) -> Iterator[dict[int, None]]:
+    """Postpone the calls of `emit_ready` in the body to its end, and check each task once. Yield their tasks so far."""
+    later = tx.ready_later = {}
+    try:
+        yield later
+    finally:
+        tx.ready_later = None
+    emit_ready(tx, [*later])
 
 
 def emit_not_ready(tx: Tx, were_ready: Collection[int]) -> None:

@@ -82,6 +82,34 @@ def submit(
     return updated, submission
 
 
+def restore(tx: Tx, row: TaskRow, submission_id: int) -> tuple[TaskRow, SubmissionRow] | None:
+    """Let the newest submission wait for a verdict again, on a task that is in REVIEW now. Return both.
+
+    Return None if it has a verdict, if the task has a newer one, or if its digest is not that of the present task.
+    """
+    submission = reviews.get(tx, submission_id)
+    if submission is None or submission.task_id != row.id or submission.verdict is not None:
+        return None
+    ids = {*orjson.loads(submission.evidence)}
+    present = Submitted(
+        task=row.id,
+        round=reviews.next_round(tx, row.id) - 1,
+        fence=submission.fence,
+        name=row.name,
+        description=row.description,
+        acceptance=orjson.loads(row.acceptance),
+        summary=submission.summary,
+        branch=submission.branch,
+        commit=submission.commit_id,
+        evidence=[list(entry) for entry in evidence.of_task(tx, row.id) if entry.log_id in ids],
+    )
+    if digest_of(present) != submission.digest:
+        return None
+    reviews.set_current(tx, submission)
+    changes: dict[str, Any] = {"submission_id": submission.id}
+    return row._replace(**changes), submission
+
+
 def review(tx: Tx, command: schemas.ReviewTask) -> schemas.ReviewedView:
     """Give the verdict on submitted work: approved, or changes_requested with the reasons.
 

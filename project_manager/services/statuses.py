@@ -95,7 +95,8 @@ class StatusChange:
 
     `recorded` are the ids of the evidence in the log that the same call has added. `blocked_by` is the reason of the
     service for BLOCKED. `attempts` are the failed attempts to store, by default those that the rules of statuses give.
-    With `keeps_policy`, `force` ends leases, but overrides no policy.
+    With `keeps_policy`, `force` ends leases, but overrides no policy. `submission_id` is a submission that waits for a
+    verdict again, if it is still valid. `completed_at` is the instant to store with DONE, by default the present one.
     """
 
     target: Status
@@ -109,6 +110,8 @@ class StatusChange:
     blocked_by: BlockedBy | None = None
     attempts: int | None = None
     keeps_policy: bool = False
+    submission_id: int | None = None
+    completed_at: int | None = None
 
     @property
     def has_work(self) -> bool:
@@ -125,6 +128,9 @@ def change_status(tx: Tx, row: TaskRow, change: StatusChange) -> tuple[TaskRow, 
     updated = _set_status(tx, row, change)
     if change.target is not Status.REVIEW or updated.version == row.version or _is_submitted(row, change):
         return updated, None
+    restored = None if change.submission_id is None else reviews.restore(tx, updated, change.submission_id)
+    if restored is not None:
+        return restored
     return reviews.submit(
         tx,
         updated,
@@ -162,7 +168,13 @@ def _set_status(tx: Tx, row: TaskRow, change: StatusChange) -> TaskRow:
             raise not_ready_error(row.id, why)
     reasons = _reasons(tx, row, change, fence=row.fence + 1 if tx.actor.is_agent else 0)
     updated = transitions.set_status(
-        tx, row, target, attempts=attempts, records_lease=tx.actor.is_agent, reasons=reasons
+        tx,
+        row,
+        target,
+        attempts=attempts,
+        records_lease=tx.actor.is_agent,
+        reasons=reasons,
+        completed_at=change.completed_at,
     )
     readiness.emit_ready(tx, [row.id])
     return updated

@@ -38,14 +38,14 @@ _Step = Callable[[TaskRow, Former], TaskRow]
 class Editor:
     """Changes tasks one after the other in a transaction.
 
-    `may_be_ready` collects the tasks that the changes may have made ready, for one check at the end. `_moved` are the
-    tasks with a new status, and `_near_moved` those with counters that such a move may have changed.
+    `ready_later` are the tasks that `readiness.emitted_once` checks at the end. `_moved` are the tasks with a new
+    status, and `_near_moved` those with counters that such a move may have changed.
     """
 
     tx: Tx
+    ready_later: dict[int, None]
     force: bool
     note: str
-    may_be_ready: list[int] = field(default_factory=list)
     _available: dict[str, bool] = field(default_factory=dict)
     _moved: set[int] = field(default_factory=set)
     _near_moved: set[int] = field(default_factory=set)
@@ -121,7 +121,7 @@ class Editor:
         transitions.emit(self.tx, TaskUpdated(changes=changes, previous=previous, version=written.version), written)
         former |= previous
         if not _OF_READINESS.isdisjoint(values) and not readiness.is_ready(self.tx, row):
-            self.may_be_ready.append(row.id)
+            readiness.emit_ready(self.tx, [row.id])
         return written
 
     def _edit_linked(self, row: TaskRow, values: dict[str, Any], former: Former) -> TaskRow:
@@ -150,6 +150,7 @@ class Editor:
             blocked_by=BlockedBy.ATTEMPTS if exhausted else None,
             attempts=attempts,
             keeps_policy=True,
+            **(self._restored(changes) if isinstance(changes, TaskEdit) else {}),
         )
         updated, _ = change_status(self.tx, row, change)
         if updated.version == row.version:
@@ -157,6 +158,11 @@ class Editor:
         self._note_moved(row)
         _add_former_status(self.tx, row, updated, former)
         return updated
+
+    def _restored(self, changes: TaskEdit) -> dict[str, Any]:
+        """Return the facts that an undo restores with the status."""
+        completed_at = None if self.tx.actor.is_agent else changes.completed_at
+        return {"submission_id": changes.submission_id, "completed_at": completed_at and min(completed_at, self.tx.now)}
 
     def _note_moved(self, row: TaskRow) -> None:
         self._moved.add(row.id)
@@ -183,7 +189,10 @@ class Editor:
         row = bulk_edits.update_fields(self.tx, row, {})  # so that the task has another version
         if row.offered_to is not None:
             row = offers.end(self.tx, row)
-        return row if agent is None else offers.offer(self.tx, row, agent, OfferReason.ASSIGNED)
+        if agent is None:
+            return row
+        self.ready_later.pop(row.id, None)  # only its agent can claim it, which the event of the offer says
+        return offers.offer(self.tx, row, agent, OfferReason.ASSIGNED)
 
 
 def _new_values(row: TaskRow, changes: TaskChanges) -> dict[str, Any]:
@@ -219,6 +228,10 @@ def _add_former_status(tx: Tx, row: TaskRow, updated: TaskRow, former: Former) -
         former["reopen"] = True
     if updated.attempts != row.attempts:
         former.setdefault("attempts", row.attempts)
+    if updated.status != Status.REVIEW and row.submission_id is not None and former.get("status") == Status.REVIEW:
+        former["submission_id"] = row.submission_id
+    if row.completed_at is not None:
+        former["completed_at"] = serializers.time_or_none(row.completed_at)
 
 
 def _ids(text: str) -> list[int]:

@@ -132,18 +132,27 @@ def end(
 
 
 def set_status(
-    tx: Tx, row: TaskRow, target: Status, *, attempts: int, records_lease: bool = False, reasons: Reasons = NO_REASONS
+    tx: Tx,
+    row: TaskRow,
+    target: Status,
+    *,
+    attempts: int,
+    records_lease: bool = False,
+    reasons: Reasons = NO_REASONS,
+    completed_at: int | None = None,
 ) -> TaskRow:
     """Set the status of a task without a holder.
 
-    With `records_lease` the actor gets a lease that ends at once. It makes older fences of the task stale. Raises
-    OpenSubtasks, ParentDone.
+    With `records_lease` the actor gets a lease that ends at once. It makes older fences of the task stale.
+    `completed_at` is the instant to store with DONE, by default this one. Raises OpenSubtasks, ParentDone.
     """
     check_subtasks(tx, row, target)
     _check_policy(row, target, reasons)
     _close_question(tx, row)
     agent = tx.actor.id if records_lease else None
-    updated = leases.set_status(tx, row, target.value, attempts=attempts, records_lease_of=agent, reasons=reasons)
+    updated = leases.set_status(
+        tx, row, target.value, attempts=attempts, records_lease_of=agent, reasons=reasons, completed_at=completed_at
+    )
     if updated is None:
         raise _conflict_error(tx, row)
     if agent is not None:

@@ -40,7 +40,9 @@ class Cursor(Protocol):
 
 
 class Connection(Protocol):
-    """A connection in a transaction."""
+    """A connection in a transaction. `trusts_changes` is whether `change_row` may return True too early."""
+
+    trusts_changes: bool
 
     @property
     def dialect(self) -> Dialect: ...
@@ -54,7 +56,8 @@ class Connection(Protocol):
     def change_row(self, sql: str, parameters: Sequence[Any] = ..., /) -> bool:
         """Execute a statement that changes one row or none. Return whether it has changed one.
 
-        With a server the answer may be True too early. The next statement of `execute` then raises a driver's error.
+        While `trusts_changes`, a server gets it later, like those of `postpone`, and the answer is True. If no row
+        changes, the next statement of `execute` then raises a driver's error.
         """
 
     def stream(self, sql: str, parameters: Sequence[Any] = ..., /) -> Iterator[Any]:

@@ -167,12 +167,13 @@ def set_status(
     records_lease_of: str | None = None,
     reasons: Reasons = NO_REASONS,
     stops: bool = False,
+    completed_at: int | None = None,
 ) -> TaskRow | None:
     """Set the status and end the lease, if any. Return None when version, fence or holder have changed.
 
     With `records_lease_of`, the write counts as a lease of this agent that ends at once, so the fence grows by one.
     It also grows by one when the write `stops` the work of the holder. A task that leaves REVIEW has no submission that
-    could be approved.
+    could be approved. `completed_at` is the instant to store with DONE, by default `tx.now`.
     """
     is_finished = status in (Status.DONE, Status.REVIEW)
     values = {
@@ -186,7 +187,7 @@ def set_status(
         "fence": current.fence + int(records_lease_of is not None or stops),
         "version": current.version + 1,
         "updated_at": tx.now,
-        "completed_at": tx.now if status == Status.DONE else None,
+        "completed_at": (completed_at or tx.now) if status == Status.DONE else None,
         "unconfirmed_fence": None,
         "lock_kind": None,
         "blocked_by": reasons.blocked_by,

@@ -62,6 +62,8 @@ class LongReads:
 class ChunkedRead:
     """Text of one long read, fetched piece by piece. `seconds` is the work time so far."""
 
+    trusts_changes = False
+
     def __init__(self, name: str, context: ReadContext) -> None:
         self.seconds = 0.0
         self._name = name

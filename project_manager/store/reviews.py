@@ -95,8 +95,13 @@ def count(tx: Tx, task_id: int, *, exact: bool) -> Total:
 def add(tx: Tx, values: dict[str, Any]) -> SubmissionRow:
     """Insert a submission, make it the one that waits for a verdict, and return it."""
     row = SubmissionRow._make(_ADD.row(tx, **values, created_at=tx.now) or ())
-    _SET_CURRENT.write(tx, task_id=row.task_id, submission_id=row.id)
+    set_current(tx, row)
     return row
+
+
+def set_current(tx: Tx, submission: SubmissionRow) -> None:
+    """Make the submission the one that waits for a verdict."""
+    _SET_CURRENT.write(tx, task_id=submission.task_id, submission_id=submission.id)
 
 
 def next_round(tx: Tx, task_id: int) -> int:

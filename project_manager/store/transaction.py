@@ -48,6 +48,7 @@ class Tx:
     from `now` by more than an hour, else None. `max_attempts` is 0 for no limit. Without `batch`, each event is
     inserted at once. The names in `new_names` were compared with the existing names before the transaction, and
     the globs in `glob_comparisons` with those of their projects, by project id, or by its name in a plan.
+    `ready_later` collects the tasks that may be ready, in a change of many tasks that checks them once at its end.
     """
 
     connection: Connection = field(repr=False)
@@ -59,6 +60,7 @@ class Tx:
     wall: int | None = None
     new_names: frozenset[str] = frozenset()
     glob_comparisons: GlobComparisons = field(default_factory=dict)
+    ready_later: dict[int, None] | None = None
 
     @property
     def date(self) -> int:
@@ -83,6 +85,19 @@ class Tx:
         """Record a change of a lease, to be counted once it is durable."""
         if self.batch is not None:
             self.batch.lease_outcomes.append(outcome)
+
+
+@contextmanager
+def trusting_changes(tx: Tx) -> Iterator[None]:
+    """Let the writes of leases in the body not wait for the server, which saves a round trip for each of many tasks.
+
+    The transaction must have read the rows. Only a defect then prevents a change, and fails the whole transaction.
+    """
+    before, tx.connection.trusts_changes = tx.connection.trusts_changes, True
+    try:
+        yield
+    finally:
+        tx.connection.trusts_changes = before
 
 
 @contextmanager

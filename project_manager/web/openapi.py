@@ -180,7 +180,10 @@ def _entry(operation: Operation, method: str, path: str, view: dict[str, Any]) -
 
 def _needs_body(schema: dict[str, Any], in_path: list[str]) -> bool:
     """Return whether a request without a body is rejected. The schema of a change excludes an empty one by `not`."""
-    return "not" in schema or not (_path_satisfies(schema, in_path) and set(schema.get("required", ())) <= set(in_path))
+    alternatives = [set(branch.get("required", ())) for branch in schema.get("oneOf", [{}])]
+    needs_one = all(not names <= set(in_path) for names in alternatives)
+    is_satisfied = _path_satisfies(schema, in_path) and set(schema.get("required", ())) <= set(in_path)
+    return "not" in schema or needs_one or not is_satisfied
 
 
 def _not_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ class WatchedConnection:
 
     def __init__(self, connection: Connection, execute: Callable[..., Any]) -> None:
         self.dialect: Dialect = connection.dialect
+        self.trusts_changes = False
         self.execute = self.postpone = execute
         self.keep_alive = connection.keep_alive
 

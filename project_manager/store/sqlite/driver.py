@@ -58,6 +58,7 @@ class Connection(driver.Connection):  # type: ignore[name-defined,misc]
     """Connection of the driver with the dialect of its SQL."""
 
     dialect = DIALECT
+    trusts_changes = False  # no difference
     postpone = driver.Connection.execute  # a statement has no round trip to save
 
     def change_row(self, sql: str, parameters: Sequence[Any] = (), /) -> bool:

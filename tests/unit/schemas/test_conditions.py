@@ -44,12 +44,26 @@ API = document()
         ("/api/tasks/{task_id}/status", True, {"status": "DONE", "evidence": [{"body": "I ran it."}]}),
         ("/api/tasks/{task_id}/status", False, {"status": "DONE", "evidence": [{"body": " ", "exit_code": 0}]}),
         ("/api/tasks/{task_id}/status", False, {"status": "DONE", "evidence": [{"url": "https://a\x01"}]}),
+        ("/api/tasks", True, {"ids": [1], "changes": {"priority": 0}}),
+        ("/api/tasks", True, {"filter": {"status": ["TODO"]}, "changes": {"epic_id": None}, "ids": None}),
+        ("/api/tasks", True, {"tasks": [{"id": 1, "version": 2, "status": "TODO", "reopen": True}]}),
+        ("/api/tasks", False, {}),
+        ("/api/tasks", False, {"ids": [1]}),
+        ("/api/tasks", False, {"changes": {"priority": 0}}),
+        ("/api/tasks", False, {"ids": [1], "filter": {}, "changes": {"priority": 0}}),
+        ("/api/tasks", False, {"ids": [1], "tasks": [], "changes": {"priority": 0}}),
+        ("/api/tasks", False, {"tasks": [{"id": 1, "priority": 0}], "changes": {"priority": 0}}),
+        ("/api/tasks", False, {"ids": [1], "changes": {}}),
+        ("/api/tasks", False, {"ids": [1], "changes": {"reopen": True}}),
+        ("/api/tasks", False, {"ids": [1], "changes": {"attempts": 1}}),
+        ("/api/tasks", False, {"tasks": [{"id": 1, "version": 2}]}),
         ("/api/knowledge/remember", True, {"title": "x", "content": "y", "project_name": "Shop"}),
         ("/api/knowledge/remember", False, {"title": "x", "content": "y", "task_id": None}),
     ],
 )
 def test_a_condition_about_several_fields_is_described(path: str, valid: bool, body: dict[str, Any]) -> None:
-    described = API["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    method = "patch" if path == "/api/tasks" else "post"
+    described = API["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
     assert Draft202012Validator({**described, "components": API["components"]}).is_valid(body) is valid
 
 
