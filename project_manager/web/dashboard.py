@@ -53,7 +53,7 @@ TYPES = {
 }
 ENTRY = "main.js"
 THEME_SCRIPT = "theme_first.js"
-STYLES = ("tokens", "base", "controls", "shell", "board", "drawer", "views", "selection", "notices")
+STYLES = ("tokens", "base", "controls", "shell", "board", "drawer", "views", "selection", "notices", "strip", "agents")
 IMMUTABLE = "public, max-age=31536000, immutable"
 NO_CACHE = "no-cache"
 

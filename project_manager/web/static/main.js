@@ -1,5 +1,6 @@
 // Entry point of the page.
 import { html, render } from "./core/html.js";
+import { watchAgents } from "./state/agents.js";
 import { startNotices } from "./state/desktop_notices.js";
 import { start } from "./state/live.js";
 import { startRouting } from "./state/route.js";
@@ -17,6 +18,7 @@ startRouting(VIEWS);
 render(html`<${App} version=${root.dataset.version} />`, root);
 startKeys();
 startSendKey();
+watchAgents();
 watchLeases();
 watchSearch();
 startNotices();

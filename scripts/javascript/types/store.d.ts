@@ -54,6 +54,17 @@ interface MessageFormProps {
   id: number;
   target: MessageTarget;
   title: string;
+  /** The only kind that can be sent. */
+  kind?: string;
+}
+
+interface MessageBoxProps {
+  target: MessageTarget;
+  /** The addressee. */
+  name: string;
+  autofocus?: boolean;
+  /** Without it, the box has no button that closes it. */
+  onClose?: () => void;
 }
 
 /** A kind of event that calls a person. */
@@ -110,6 +121,13 @@ interface Route {
   status: string | null;
   around: string | null;
   lane: string | null;
+  /** Id of an agent: its page, or its events in Activity. */
+  agent: string | null;
+  /** Time range of a timeline. */
+  range: string | null;
+  /** Kind of the events in Activity, and words in them. */
+  kind: string | null;
+  text: string | null;
 }
 
 type RouteChanges = Partial<Record<Exclude<RouteName, "view">, string | number | null>> & { view?: string };
@@ -232,6 +250,7 @@ interface Actions {
   pending: { id: number; on: boolean };
   plans: { projects?: Project[]; epics?: Epic[] };
   agents: { agents: AgentView[] };
+  agentsSeen: { agents: AgentView[]; all: boolean };
   pauses: { pauses: PauseView[] };
   messages: { messages: MessageView[] };
   connection: { connection: Partial<Connection> };

@@ -163,7 +163,7 @@ interface GraphLayout extends Size {
   longest: Set<number>;
 }
 
-/** A lease in the drawing of the last hour. */
+/** A lease in a drawing. */
 interface LaneBar {
   key: string;
   task: number;
@@ -171,6 +171,38 @@ interface LaneBar {
   since: number;
   until: number;
   end: string;
+}
+
+/** Bars that are drawn as one, in pixels. `isNarrow` is whether they are too short to tell apart. */
+interface BarGroup {
+  begin: number;
+  width: number;
+  bars: LaneBar[];
+  isNarrow: boolean;
+}
+
+interface BarGroupProps {
+  group: BarGroup;
+  y: number;
+  words: string;
+  /** It is in the order of the Tab key. */
+  first: boolean;
+  onShow: (words: string) => void;
+}
+
+interface TimelineProps {
+  agent: string;
+  bars: LaneBar[];
+  /** Start and length of the drawing, in milliseconds. */
+  from: number;
+  length: number;
+  /** Leases before `known` and after `until` are unknown. `until` is null before the first answer. */
+  known: number;
+  until: number | null;
+  /** The first call of the agent. */
+  first: number;
+  /** The range in words. */
+  words: string;
 }
 
 type Lane = [agent: string, bars: LaneBar[]];
@@ -399,11 +431,13 @@ interface ToolsProps {
   children?: any;
 }
 
-interface UnknownProps {
-  from: number;
-  until: number | null;
+interface BlankProps {
+  kind: string;
+  x: number;
+  end: number;
+  y?: number;
   height: number;
-  scale: LaneScale;
+  title: string;
 }
 
 interface UsePlanFormProps {

@@ -34,7 +34,7 @@ def send_steer(tab: Dashboard, team: Team) -> None:
     """Steer an agent, and wait until it has read the message."""
     tab.page.get_by_test_id("nav-agents").click()
     tab.page.get_by_role("button", name="Message to agent codex").click()
-    tab.dialog.get_by_label("Message").fill(STEER)
+    tab.page.get_by_test_id("message-body").fill(STEER)
     tab.page.get_by_test_id("save").click()
     team.wait_for(f"codex: got a steer from {PERSON}: {STEER}")
     expect(tab.page.get_by_test_id("recent-messages")).to_contain_text("read by codex")

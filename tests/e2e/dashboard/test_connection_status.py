@@ -112,6 +112,9 @@ def test_a_stale_page_shows_the_remaining_lease_time_as_unknown(
         tab.expect_status("stale")
         expect(left).to_contain_text("unknown")
         expect(panel).to_have_text("unknown")
+        expect(tab.page.get_by_test_id("strip")).to_have_text(
+            re.compile(r"State of the agents unknown since \d\d:\d\d")
+        )
         assert tab.violations() == []
         tab.context.set_offline(False)
         tab.expect_status("live")

@@ -91,7 +91,7 @@ def test_a_filter_by_any_label_survives_in_the_address(
 
 
 @pytest.mark.parametrize("agent", ODD_NAMES)
-def test_every_link_to_an_agent_leads_to_its_tasks(
+def test_every_link_to_an_agent_leads_to_its_page(
     service: Service, browser: Browser, client: RestClient, agent: str
 ) -> None:
     project = client.create_project()
@@ -103,11 +103,17 @@ def test_every_link_to_an_agent_leads_to_its_tasks(
         expect(tab.card(held)).to_be_visible()
         expect(tab.card(other)).to_have_count(0)
 
+    def expect_its_page(tab: Dashboard) -> None:
+        expect(tab.page.get_by_role("heading", name=agent, level=1, exact=True)).to_be_visible()
+        expect(tab.page.get_by_test_id("agent-hold")).to_contain_text("Held")
+
     with dashboard(service, browser) as tab:
         tab.open("/?view=agents")
         row = tab.page.get_by_test_id("agent").filter(has_text="Held")
         expect(row).to_contain_text(agent)
         row.get_by_role("link", name=agent, exact=True).click()
+        expect_its_page(tab)
+        tab.page.get_by_role("link", name="Its tasks").click()
         expect_its_tasks(tab)
         tab.page.reload()
         expect_its_tasks(tab)
@@ -116,10 +122,11 @@ def test_every_link_to_an_agent_leads_to_its_tasks(
         tab.page.keyboard.type(agent)
         expect(tab.page.get_by_test_id("palette-entry").filter(has_text="Agent")).to_contain_text(agent)
         tab.page.get_by_test_id("palette-entry").filter(has_text="Agent").click()
-        expect_its_tasks(tab)
-        tab.card(held).click()
-        tab.page.get_by_test_id("lease").get_by_role("button", name=agent, exact=True).click()
-        expect_its_tasks(tab)
+        expect_its_page(tab)
+        tab.page.get_by_test_id("agent-hold").get_by_role("link", name="Held").click()
+        tab.page.get_by_test_id("lease").get_by_role("link", name=agent, exact=True).click()
+        expect(tab.drawer).to_have_count(0)
+        expect_its_page(tab)
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
@@ -175,5 +182,6 @@ def test_filters_are_kept_only_in_the_views_that_support_them(
         client.claim(away, "claude-7")
         tab.page.get_by_test_id("nav-agents").click()
         tab.page.get_by_test_id("agent").get_by_role("link", name="claude-7", exact=True).click()
+        tab.page.get_by_role("link", name="Its tasks").click()
         expect(tab.card(away)).to_be_visible()
         expect_query(tab, {"holder": ["claude-7"]})

@@ -79,11 +79,28 @@ export function duration(/** @type {number} */ ms) {
   return ms < DAY ? `${Math.floor(ms / HOUR)} h` : `${Math.floor(ms / DAY)} d`;
 }
 
+const weekdayAndTime = new Intl.DateTimeFormat(undefined, {
+  weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
+});
+/** Return "Mon 14:05". */
+export const weekdayTime = (/** @type {number} */ ms) => weekdayAndTime.format(ms);
+const weekdayOnly = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric" });
+/** Return "Mon 30". */
+export const weekday = (/** @type {number} */ ms) => weekdayOnly.format(ms);
+
 /** Return 90 as "1 h 30 min". */
 export function minutes(/** @type {number} */ total) {
   const hours = Math.floor(total / 60);
   const rest = total % 60;
   return [hours ? `${hours} h` : "", rest || !hours ? `${rest} min` : ""].filter(Boolean).join(" ");
+}
+
+/** Return "45 s", "4 min 12 s" or "1 h 30 min". */
+export function span(/** @type {number} */ ms) {
+  const total = Math.round(ms / 1000);
+  if (total < 60) return `${total} s`;
+  if (total >= 3600) return minutes(Math.round(total / 60));
+  return [`${Math.floor(total / 60)} min`, total % 60 ? `${total % 60} s` : ""].filter(Boolean).join(" ");
 }
 
 export function seconds(/** @type {number} */ total) {
@@ -117,9 +134,20 @@ export function initials(/** @type {string} */ id) {
   return (words[0][0] + (last[0] ?? "")).toUpperCase();
 }
 
-/** Return one of twelve hues, the same for equal texts. */
-export function hueOf(/** @type {string} */ text) {
+function hashOf(/** @type {string} */ text) {
   let hash = 7;
   for (let index = 0; index < text.length; index += 1) hash = (hash * 31 + text.charCodeAt(index)) >>> 0;
-  return hash % 12;
+  return hash;
+}
+
+/** Return one of twelve hues, the same for equal texts. */
+export const hueOf = (/** @type {string} */ text) => hashOf(text) % 12;
+
+/** Return two of twelve hues for an avatar. Ids that differ in one letter get different ones (finalizer of Murmur3). */
+export function huesOf(/** @type {string} */ id) {
+  let hash = hashOf(id);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  hash = (hash ^ (hash >>> 16)) >>> 0;
+  return [hash % 12, Math.floor(hash / 12) % 12];
 }

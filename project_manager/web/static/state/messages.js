@@ -12,8 +12,9 @@ export async function loadMessages() {
   dispatch({ type: "messages", messages: page.items });
 }
 
-/** Read the newest messages: of the user, for an operator all. */
-export const readNewestMessages = () => get("/api/messages", { limit: READ });
+/** Read the newest messages: of the user, for an operator all. `participant` selects those from and to an agent. */
+export const readNewestMessages = (/** @type {string | undefined} */ participant = undefined) =>
+  get("/api/messages", { limit: READ, participant });
 
 /** Return the words for the addressee of a message. */
 /** @param {Pick<MessageView, "to_agent" | "to_task" | "to_project">} to */

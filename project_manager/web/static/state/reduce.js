@@ -167,6 +167,24 @@ function removeDeleted(/** @type {State} */ state, /** @type {OutboxEvent} */ ev
 export const changesArchived = (/** @type {State} */ state, /** @type {OutboxEvent} */ event) =>
   "archived" in event && event.archived !== state.archived.has(event.project_id);
 
+/** An event is a call of its actor. The other times at which an agent was seen have no event. */
+function seeAgent(/** @type {State} */ state, /** @type {OutboxEvent} */ event) {
+  const agent = state.agents.get(event.actor.id);
+  if (!agent || agent.last_seen >= event.timestamp) return;
+  state.agents.set(agent.id, { ...agent, last_seen: event.timestamp });
+  state.revision.agents += 1;
+}
+
+/** Replace some agents. If they are `all` that were seen recently, the others no longer wait for a task. */
+function seeAgents(/** @type {State} */ state, /** @type {AgentView[]} */ agents, /** @type {boolean} */ all) {
+  const ids = new Set(agents.map((agent) => agent.id));
+  for (const agent of all ? state.agents.values() : []) {
+    if (agent.waiting && !ids.has(agent.id)) state.agents.set(agent.id, { ...agent, waiting: false });
+  }
+  for (const agent of agents) state.agents.set(agent.id, agent);
+  state.revision.agents += 1;
+}
+
 function applyEvent(/** @type {State} */ state, /** @type {OutboxEvent} */ event) {
   if (event.seq <= state.seq) return;
   if (changesArchived(state, event)) {
@@ -175,6 +193,7 @@ function applyEvent(/** @type {State} */ state, /** @type {OutboxEvent} */ event
   }
   state.seq = event.seq;
   state.events.push(event);
+  seeAgent(state, event);
   if (event.type.endsWith(".deleted")) removeDeleted(state, event);
   else if (changesTask(event)) {
     if (!applyToTask(state, event)) state.incomplete.add(event.task_id);
@@ -225,6 +244,7 @@ const REDUCERS = {
     state.agents = new Map(agents.map((agent) => [agent.id, agent]));
     state.revision.agents += 1;
   },
+  agentsSeen: (state, { agents, all }) => seeAgents(state, agents, all),
   messages: (state, { messages }) => Object.assign(state, { messages, messageRevision: state.messageRevision + 1 }),
   pauses: (state, { pauses }) => Object.assign(state, { pauses }),
   connection: (state, { connection }) => Object.assign(state, { connection: { ...state.connection, ...connection } }),

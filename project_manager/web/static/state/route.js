@@ -2,7 +2,7 @@
 import { dispatchNow, state } from "./store.js";
 
 const NUMBERS = ["project", "epic", "task"];
-const WORDS = ["label", "holder", "ready", "q", "status", "around", "lane"];
+const WORDS = ["label", "holder", "ready", "q", "status", "around", "lane", "agent", "range", "kind", "text"];
 /** @type {RouteName[]} */
 export const FILTERS = ["project", "epic", "label", "holder", "ready", "q"];
 

@@ -1,12 +1,15 @@
 // Synchronisation of the store: load the board, turn events into batched reads, and refresh running leases.
 import { get } from "../core/api.js";
 import { everySecond, serverNow } from "../core/clock.js";
+import { loadAgents } from "./agents.js";
 import { loadMessages } from "./messages.js";
 import { loadPauses } from "./pauses.js";
 import { PER_CALL, fetchAll, pagedBoard } from "./pages.js";
 import { changesArchived } from "./reduce.js";
 import { dispatch, state, watch } from "./store.js";
 import { changesTask, othersToRead } from "./task_events.js";
+
+export { loadAgents };
 
 const GATHER_MS = 40;
 const SEARCH_MS = 250;
@@ -35,6 +38,7 @@ export async function loadBoard() {
   dispatch({ type: "board", board });
   refreshPauses();
   refreshMessages();
+  loadAgents().catch(() => {}); // read again in some seconds
 }
 
 /** Read the pauses. A failed read is repeated after the next event of a pause, or with the board. */
@@ -225,11 +229,6 @@ export function watchLeases() {
     second += 1;
     if (second % LEASE_REFRESH_SECONDS === 0 && state.loaded && !document.hidden) refreshLeases();
   });
-}
-
-export async function loadAgents() {
-  const page = await get("/api/agents", { limit: PER_CALL });
-  dispatch({ type: "agents", agents: page.items });
 }
 
 export async function loadHistory(events = 200) {

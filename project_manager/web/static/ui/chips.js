@@ -1,6 +1,6 @@
 // Small components shared by cards, drawer and lists.
 import { serverNow, useNow } from "../core/clock.js";
-import { bidiIsolate, countdown, fullTime, hueOf, initials, relative } from "../core/format.js";
+import { bidiIsolate, countdown, fullTime, hueOf, huesOf, initials, relative } from "../core/format.js";
 import { cx, html } from "../core/html.js";
 import { PRIORITY_NAMES, STATUS_NAMES, reasonsOf } from "../core/vocabulary.js";
 import { follow, hrefOf } from "../state/route.js";
@@ -25,7 +25,17 @@ export function Status(/** @type {{ status: Status }} */ { status }) {
 }
 
 export function Avatar(/** @type {{ id: string, kind?: string }} */ { id, kind = "agent" }) {
-  return html`<span class=${cx("avatar", `hue-${hueOf(id)}`, kind)} aria-hidden="true">${initials(id)}</span>`;
+  const [hue, tone] = huesOf(id);
+  return html`<span class=${cx("avatar", `hue-${hue}`, `tone-${tone}`, kind)} aria-hidden="true">
+    ${initials(id)}
+  </span>`;
+}
+
+/** The name of an agent as a link to its page. */
+export function AgentLink(/** @type {{ id: string }} */ { id }) {
+  const changes = { view: "agents", agent: id, task: null, around: null };
+  return html`<a class="agent-link" href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}
+      data-testid="agent-link"><bdi>${id}</bdi></a>`;
 }
 
 export const Label = (/** @type {{ name: string }} */ { name }) => html`<span class="label" title=${name}>
@@ -107,7 +117,8 @@ export function TaskLink(/** @type {TaskLinkProps} */ { id, name, status, short 
 
 export function Actor(/** @type {{ id: string, kind: string }} */ { id, kind }) {
   const icon = kind === "human" ? "human" : kind === "system" ? "system" : "agents";
-  return html`<span class="person"><${Icon} name=${icon} label=${kind} /><b><bdi>${id}</bdi></b></span>`;
+  const name = kind === "agent" ? html`<${AgentLink} id=${id} />` : html`<bdi>${id}</bdi>`;
+  return html`<span class="person"><${Icon} name=${icon} label=${kind} /><b>${name}</b></span>`;
 }
 
 export function Empty(/** @type {{ title: string, children?: any }} */ { title, children }) {

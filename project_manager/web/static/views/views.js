@@ -14,8 +14,14 @@ export const VIEWS = {
     component: Board, title: "Board", icon: "board", key: "b", goal: "the board", filters: FILTERS, selects: true,
   },
   needs: { component: Needs, title: "Needs you", icon: "inbox", key: "n", goal: "what needs you" },
-  agents: { component: Agents, title: "Agents", icon: "agents", key: "a", unfiltered: true },
-  activity: { component: Activity, title: "Activity", icon: "activity", key: "l", goal: "live activity" },
+  agents: {
+    component: Agents, title: "Agents", icon: "agents", key: "a", unfiltered: true,
+    filters: ["project", "agent", "range"],
+  },
+  activity: {
+    component: Activity, title: "Activity", icon: "activity", key: "l", goal: "live activity",
+    filters: ["project", "agent", "kind", "text"],
+  },
   graph: {
     component: Graph, title: "Dependencies", tab: "Graph", icon: "graph", key: "d",
     filters: ["project", "epic", "label"],

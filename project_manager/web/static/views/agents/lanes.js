@@ -1,42 +1,30 @@
 // The leases of the last hour, one lane for each agent, with the outcome of each lease.
 import { serverNow, useNow } from "../../core/clock.js";
 import { bidiIsolate, hourAndMinute, truncate } from "../../core/format.js";
-import { html, useRef, useSizes, useState } from "../../core/html.js";
-import { OUTCOME_NAMES, endOf, useLeases } from "../../state/leases.js";
+import { html, useRef } from "../../core/html.js";
+import { useLeases } from "../../state/leases.js";
 import { follow, hrefOf } from "../../state/route.js";
-import { TaskLink } from "../../ui/chips.js";
+import { state } from "../../state/store.js";
+import {
+  AsList, BEFORE, Blank, HOUR, Hatches, Legend, NAMES, UNKNOWN, barOf, fillOf, spanOf, useWidth,
+} from "./bars.js";
+import { MIN_BAR_WIDTH } from "./spans.js";
 
-const HOUR = 3_600_000;
 const ROW = 22;
 const WIDEST_NAME = 170;
 const NAME_SHARE = 0.3;
 const LETTER = 7.2;
 const NARROW = 480;
-const MIN_BAR_WIDTH = 3;
 const LANES_SHOWN = 12;
-const ROWS_LISTED = 200;
 // Shorter gaps than this are the ordinary pace of events.
 const SLACK_MS = 15_000;
-
-// Outcomes that the agent did not choose are hatched, because colour must not be the only difference.
-const HATCHED = new Set(["failed", "expired", "unconfirmed", "forced", "stopped", "deleted", "unknown"]);
-const UNKNOWN = "unknown";
-/** @type {Record<string, string>} */
-const NAMES = { ...OUTCOME_NAMES, [UNKNOWN]: "unknown" };
 
 /** Return leases as bars per agent: [[agent, bars]], the latest lease first. A running lease ends at `until`. */
 function lanesOf(/** @type {LeaseView[]} */ leases, /** @type {number} */ from, /** @type {number} */ until) {
   /** @type {Map<string, LaneBar[]>} */
   const lanes = new Map();
   for (const lease of leases) {
-    const bar = {
-      key: `${lease.task_id}:${lease.fence}`,
-      task: lease.task_id,
-      name: lease.task_name,
-      since: Date.parse(lease.acquired_at),
-      until: lease.ended_at ? Date.parse(lease.ended_at) : until,
-      end: endOf(lease),
-    };
+    const bar = barOf(lease, until);
     if (bar.until < from) continue;
     lanes.set(lease.agent_id, [...(lanes.get(lease.agent_id) ?? []), bar]);
   }
@@ -44,10 +32,8 @@ function lanesOf(/** @type {LeaseView[]} */ leases, /** @type {number} */ from, 
   return [...lanes].sort((a, b) => last(b) - last(a) || (a[0] < b[0] ? -1 : 1));
 }
 
-/** Return the scale of the drawing. One unit is one pixel, so that text keeps its size and "now" stays visible. */
 function useScale(/** @type {Ref} */ frame) {
-  const [width, setWidth] = useState(1000);
-  useSizes(frame, (element) => setWidth(Math.max(200, Math.round(element.clientWidth))));
+  const width = useWidth(frame);
   const begin = Math.min(WIDEST_NAME, Math.round(width * NAME_SHARE));
   return {
     width,
@@ -57,25 +43,6 @@ function useScale(/** @type {Ref} */ frame) {
     narrow: width < NARROW,
   };
 }
-
-const hatch = (/** @type {string} */ end) => `hatch-${end}`;
-const fillOf = (/** @type {string} */ end) => (HATCHED.has(end) ? `url(#${hatch(end)})` : undefined);
-
-/** The hatch patterns, once in the page. The drawing and its legend share them. */
-function Hatches() {
-  return html`<svg class="hatches" aria-hidden="true" width="0" height="0">
-    <defs>
-      ${[...HATCHED].map((end) => html`<pattern key=${end} id=${hatch(end)} class=${`lane-hatch ${end}`} width="6"
-          height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
-        <rect class="hatch-ground" width="6" height="6" />
-        <rect class="hatch-line" width="3" height="6" />
-      </pattern>`)}
-    </defs>
-  </svg>`;
-}
-
-const spanOf = (/** @type {LaneBar} */ bar) =>
-  `${hourAndMinute(bar.since)} to ${bar.end === "running" ? "now" : hourAndMinute(bar.until)}`;
 
 function Bar(/** @type {{ bar: LaneBar, from: number, y: number, scale: LaneScale }} */ { bar, from, y, scale }) {
   const x = (/** @type {number} */ at) => scale.x(Math.max(0, at - from) / HOUR);
@@ -99,52 +66,24 @@ function Times(/** @type {{ from: number, height: number, scale: LaneScale }} */
   </g>`);
 }
 
-function Unknown(/** @type {UnknownProps} */ { from, until, height, scale }) {
-  const begin = scale.x(Math.max(0, (until ?? from) - from) / HOUR);
-  return html`<rect class="lane-unknown" fill=${fillOf(UNKNOWN)} x=${begin} y="0"
-      width=${Math.max(0, scale.width - begin)} height=${height - 18} data-testid="lane-unknown">
-    <title>No data for this period.</title>
-  </rect>`;
+/** The name of a lane, as a link to the page of the agent. Its card below has the same link for the keyboard. */
+function Name(/** @type {{ agent: string, y: number, letters: number }} */ { agent, y, letters }) {
+  const changes = { view: "agents", agent };
+  return html`<a href=${hrefOf(changes)} tabindex="-1" onClick=${(event) => follow(event, changes)}>
+    <text class="lane-name" x="0" y=${y + 15}><title>${agent}</title>${truncate(agent, letters)}</text>
+  </a>`;
 }
 
-function Legend(/** @type {{ ends: Set<string>, more: any }} */ { ends, more }) {
-  return html`<figcaption class="lane-key" data-testid="lane-key">
-    ${Object.keys(NAMES).filter((end) => ends.has(end)).map((end) => html`<span key=${end}>
-      <svg class="lane-swatch" width="12" height="10" aria-hidden="true">
-        <rect class=${end === UNKNOWN ? "lane-unknown" : `lane-bar ${end}`} fill=${fillOf(end)} width="12" height="10"
-            rx="3" />
-      </svg>
-      ${NAMES[end]}
-    </span>`)}
-    ${more}
-  </figcaption>`;
-}
+/** Return the time of the first call of an agent in milliseconds, or 0 for an unknown agent. */
+const firstSeen = (/** @type {string} */ agent) => Date.parse(state.agents.get(agent)?.first_seen ?? "") || 0;
 
-/** The leases of the drawing as a table. */
-function AsList(/** @type {{ lanes: Lane[] }} */ { lanes }) {
-  const [open, setOpen] = useState(false);
-  const rows = open
-    ? lanes.flatMap(([agent, bars]) => [...bars].sort((a, b) => b.since - a.since).map((bar) => ({ agent, bar })))
-    : [];
-  return html`<details class="lane-list" data-testid="lane-list" onToggle=${(event) => setOpen(event.target.open)}>
-    <summary>As a list</summary>
-    ${open && html`<div class="table-wrap" tabindex="0" role="group" aria-label="Leases of the last hour">
-      <table>
-        <thead>
-          <tr><th scope="col">Agent</th><th scope="col">Task</th><th scope="col">Time</th><th scope="col">End</th></tr>
-        </thead>
-        <tbody>
-          ${rows.slice(0, ROWS_LISTED).map(({ agent, bar }) => html`<tr key=${`${agent} ${bar.key}`}>
-            <td><bdi>${agent}</bdi></td>
-            <td><${TaskLink} id=${bar.task} name=${bar.name} bare /></td>
-            <td>${spanOf(bar)}</td>
-            <td>${NAMES[bar.end]}</td>
-          </tr>`)}
-        </tbody>
-      </table>
-    </div>
-      ${rows.length > ROWS_LISTED && html`<p class="muted">and ${rows.length - ROWS_LISTED} more</p>`}`}
-  </details>`;
+/** The time before the first call of an agent. */
+function BeforeFirst(/** @type {{ agent: string, from: number, y: number, scale: LaneScale }} */ props) {
+  const { agent, from, y, scale } = props;
+  const first = firstSeen(agent);
+  if (first <= from) return null;
+  return html`<${Blank} kind=${BEFORE} x=${scale.x(0)} end=${scale.x(Math.min(1, (first - from) / HOUR))} y=${y + 8}
+      height=${ROW - 16} title="Before its first call." />`;
 }
 
 function Drawing(/** @type {{ lanes: Lane[], from: number, until: number | null }} */ { lanes, from, until }) {
@@ -153,26 +92,27 @@ function Drawing(/** @type {{ lanes: Lane[], from: number, until: number | null 
   const rows = lanes.slice(0, LANES_SHOWN);
   const height = Math.max(1, rows.length) * ROW + 24;
   const behind = until === null || from + HOUR - until > SLACK_MS;
-  const ends = new Set([...rows.flatMap(([, bars]) => bars.map((bar) => bar.end)), ...(behind ? [UNKNOWN] : [])]);
+  const ends = new Set(rows.flatMap(([, bars]) => bars.map((bar) => bar.end)));
+  if (behind) ends.add(UNKNOWN);
+  if (rows.some(([agent]) => firstSeen(agent) > from)) ends.add(BEFORE);
   return html`<figure class="lanes" aria-label="Leases of the last hour, one lane for each agent">
     <${Hatches} />
     <div ref=${frame}>
       <svg viewBox=${`0 0 ${scale.width} ${height}`} role="group" aria-label="Leases of the last hour"
           data-testid="lanes">
         <${Times} from=${from} height=${height} scale=${scale} />
-        ${behind && html`<${Unknown} from=${from} until=${until} height=${height} scale=${scale} />`}
+        ${behind && html`<${Blank} kind=${UNKNOWN} x=${scale.x(Math.max(0, (until ?? from) - from) / HOUR)}
+            end=${scale.width} height=${height - 18} title="No data for this period." />`}
         ${rows.map(([agent, bars], row) => html`<g key=${agent}>
-          <text class="lane-name" x="0" y=${row * ROW + 15}>
-            <title>${agent}</title>
-            ${truncate(agent, scale.letters)}
-          </text>
+          <${Name} agent=${agent} y=${row * ROW} letters=${scale.letters} />
+          <${BeforeFirst} agent=${agent} from=${from} y=${row * ROW} scale=${scale} />
           ${bars.map((bar) => html`<${Bar} key=${bar.key} bar=${bar} from=${from} y=${row * ROW} scale=${scale} />`)}
         </g>`)}
       </svg>
     </div>
     <${Legend} ends=${ends}
         more=${lanes.length > LANES_SHOWN && html`<i>the ${LANES_SHOWN} latest of ${lanes.length} agents</i>`} />
-    <${AsList} lanes=${lanes} />
+    <${AsList} lanes=${lanes} label="Leases of the last hour" />
   </figure>`;
 }
 

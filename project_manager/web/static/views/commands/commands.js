@@ -116,7 +116,7 @@ export const COMMANDS = [
   { id: "notices", name: "Notices", icon: "bell", run: () => openDialog("notices", {}) },
   ...Object.entries(VIEWS).map(([name, { title, goal = title.toLowerCase(), icon, key }]) => ({
     id: name, keys: `g ${key}`, name: `Go to ${goal}`, group: "Go to", icon,
-    run: () => navigate({ view: name, around: null }),
+    run: () => navigate({ view: name, around: null, agent: null }),
   })),
   {
     id: "down", keys: "j", also: ["ArrowDown"], name: "Next card", group: "Board", board: true, hidden: true,

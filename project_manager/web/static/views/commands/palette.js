@@ -48,7 +48,7 @@ function places() {
       icon: "agents",
       name: agent.id,
       kind: "Agent",
-      run: go({ view: "board", holder: agent.id }),
+      run: go({ view: "agents", agent: agent.id }),
     })),
   ];
 }

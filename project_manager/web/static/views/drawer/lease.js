@@ -1,13 +1,11 @@
 // The lease of a locked task: holder, time left and the actions of the user.
-import { bidiIsolate, fullTime, seconds } from "../../core/format.js";
+import { fullTime, seconds } from "../../core/format.js";
 import { html } from "../../core/html.js";
 import { extendTask, releaseTask, takeOver } from "../../state/actions.js";
 import { kindOf } from "../../state/actors.js";
-import { navigate } from "../../state/route.js";
 import { useStore } from "../../state/store.js";
-import { Avatar, RelativeTime, useLease } from "../../ui/chips.js";
+import { AgentLink, Avatar, RelativeTime, useLease } from "../../ui/chips.js";
 import { Icon } from "../../ui/icons.js";
-import { useAgents } from "../agents/agents.js";
 
 const CHOICES = [300, 900, 1800, 3600];
 
@@ -33,15 +31,13 @@ function Seen(/** @type {{ id: string }} */ { id }) {
 }
 
 export function Lease(/** @type {{ task: Task, lock: LockView, writer: boolean }} */ { task, lock, writer }) {
-  useAgents();
   const mine = useStore((state) => state.session?.actor?.id === lock.holder);
   const { tone, left, words } = useLease(lock);
   return html`<section class=${`lease ${tone}`} aria-label="Lease" data-testid="lease">
     <div class="lease-head">
       <${Avatar} id=${lock.holder} kind=${kindOf(lock.holder)} />
       <div class="lease-who">
-        <button type="button" class="link" onClick=${() => navigate({ view: "board", holder: lock.holder })}
-            title=${`Show the tasks of ${bidiIsolate(lock.holder)}`}><b><bdi>${lock.holder}</bdi></b></button>
+        <b><${AgentLink} id=${lock.holder} /></b>
         ${mine && " (you)"}
         ${lock.kind === "review" && html` <span data-testid="reviewing">is reviewing</span>`}
         <br />

@@ -22,6 +22,7 @@ import { MessageForm } from "./messages.js";
 import { NoticesForm } from "./notices.js";
 import { PauseBanner, PauseForm } from "./pauses.js";
 import { SignIn, SignInAgain } from "./signin.js";
+import { StateStrip } from "./state_strip.js";
 import { useTitle } from "./title.js";
 import { TopBar } from "./topbar.js";
 
@@ -111,6 +112,7 @@ export function App(/** @type {{ version: string }} */ { version }) {
   return html`<div class="frame" hidden=${signIn}>
     <a class="skip" href="#main">Skip to the content</a>
     <${TopBar} />
+    <${StateStrip} />
     <${UpdateBanner} version=${version} />
     <${StaleBanner} />
     <${PauseBanner} />

@@ -47,7 +47,11 @@ export function PauseForm(/** @type {{ id: number, target: PauseTarget, title: s
   return html`<${Dialog} id=${id} title=${title} dirty=${dirty}>
     ${(/** @type {() => void} */ close) => html`<form onSubmit=${onSubmit}>
       <div class="dialog-body">
-        <p>Nothing new is claimed until an operator ends the pause. Present leases continue.</p>
+        <p>
+          ${target.scope === "agent"
+            ? "The agent finishes what it holds and claims nothing new until an operator ends the pause."
+            : "Nothing new is claimed until an operator ends the pause. Present leases continue."}
+        </p>
         <${Field} label="Reason" autofocus maxlength="500" ...${field("reason")}
             hint="Optional. Agents and people see it." data-testid="pause-reason" />
         <${FormError} error=${error} shown=${["reason"]} />

@@ -2,6 +2,7 @@
 import { bidiIsolate, count } from "../../core/format.js";
 import { html, useEffect, useRef, useState } from "../../core/html.js";
 import { canWrite } from "../../core/vocabulary.js";
+import { tasksByHolder } from "../../state/agents.js";
 import { openDialog } from "../../state/dialogs.js";
 import { projectOptions } from "../../state/options.js";
 import { follow, hrefOf, navigate } from "../../state/route.js";
@@ -11,7 +12,6 @@ import { cycleTheme, onTheme, theme, themeName } from "../../state/theme.js";
 import { Avatar } from "../../ui/chips.js";
 import { childrenFit, useFit } from "../../ui/fit.js";
 import { Icon } from "../../ui/icons.js";
-import { leasesByHolder } from "../agents/agents.js";
 import { needsCount } from "../needs/groups.js";
 import { VIEWS } from "../views.js";
 import { Connection } from "./connection.js";
@@ -49,9 +49,9 @@ function Nav() {
   const needs = useThrottled(needsCount, 400);
   return html`<nav class="nav" aria-label="Views">
     ${Object.entries(VIEWS).map(([name, { title, tab = title, icon }]) => html`<a key=${name}
-        href=${hrefOf({ view: name, around: null, task: null })}
+        href=${hrefOf({ view: name, around: null, agent: null, task: null })}
         title=${tab} aria-current=${view === name ? "page" : undefined} data-testid=${`nav-${name}`}
-        onClick=${(event) => follow(event, { view: name, around: null })}>
+        onClick=${(event) => follow(event, { view: name, around: null, agent: null })}>
       <${Icon} name=${icon} />
       <span>${tab}</span>
       ${name === "needs" && needs > 0 && html`<span class="badge">${count(needs)}</span>`}
@@ -65,7 +65,7 @@ const revisionOfTasks = (/** @type {State} */ now) => now.revision.tasks;
 function ActiveAgents() {
   useThrottled(revisionOfTasks, 500);
   const holder = useStore((now) => now.route.holder);
-  const held = [...leasesByHolder()].sort((a, b) => b[1].length - a[1].length || (a[0] < b[0] ? -1 : 1));
+  const held = [...tasksByHolder(state)].sort((a, b) => b[1].length - a[1].length || (a[0] < b[0] ? -1 : 1));
   if (held.length === 0) return null;
   const more = held.length - MAX_AVATARS;
   return html`<div class="active-agents" role="group" aria-label="Agents at work" data-testid="active-agents">
@@ -77,7 +77,7 @@ function ActiveAgents() {
       <${Avatar} id=${id} />
     </button>`)}
     ${more > 0 && html`<button type="button" class="avatar-button more" aria-label=${`${more} more agents at work`}
-        onClick=${() => navigate({ view: "agents" })}>+${more}</button>`}
+        onClick=${() => navigate({ view: "agents", agent: null })}>+${more}</button>`}
   </div>`;
 }
 

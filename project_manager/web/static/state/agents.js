@@ -1,0 +1,89 @@
+// The agents: the tasks that each holds, its condition, and the reads that keep the list up to date.
+import { get } from "../core/api.js";
+import { everySecond, serverNow } from "../core/clock.js";
+import { PER_CALL } from "./pages.js";
+import { pauseOf } from "./pauses.js";
+import { dispatch, state } from "./store.js";
+
+const REFRESH_SECONDS = 10;
+/** A waiting call is at most a minute old. So every waiting agent was seen within this time. */
+const OVERLAP_MS = 2 * 60_000;
+/** Without a call for this time, an agent is silent. */
+export const SEEN_MS = 2 * 60_000;
+const AWAY_MS = 30 * 60_000;
+
+let readAt = 0;
+
+export async function loadAgents() {
+  const at = serverNow();
+  const page = await get("/api/agents", { limit: PER_CALL });
+  readAt = at;
+  dispatch({ type: "agents", agents: page.items });
+}
+
+/** Read one agent, which may be too old for the list. Throw ApiError. */
+export async function loadAgent(/** @type {string} */ id) {
+  const agent = await get(`/api/agents/${encodeURIComponent(id)}`);
+  dispatch({ type: "agentsSeen", agents: [agent], all: false });
+}
+
+/** Read the agents that were seen since the last read. No event tells when an agent was last seen, or that it waits. */
+async function refreshAgents() {
+  const at = serverNow();
+  const since = new Date(readAt - OVERLAP_MS).toISOString();
+  const page = await get("/api/agents", { limit: PER_CALL, seen_since: since });
+  readAt = at;
+  dispatch({ type: "agentsSeen", agents: page.items, all: true });
+}
+
+export function watchAgents() {
+  let second = 0;
+  return everySecond(() => {
+    second += 1;
+    if (second % REFRESH_SECONDS || !state.loaded || document.hidden || state.connection.status !== "live") return;
+    (readAt ? refreshAgents() : loadAgents()).catch(() => {}); // repeated in some seconds
+  });
+}
+
+/** Return the tasks with a lease, for work or for review, by holder. */
+export function tasksByHolder(/** @type {State} */ now) {
+  /** @type {Map<string, Task[]>} */
+  const held = new Map();
+  for (const task of [...now.columns.IN_PROGRESS, ...now.columns.REVIEW]) {
+    if (!task.lock) continue;
+    const tasks = held.get(task.lock.holder);
+    if (tasks) tasks.push(task);
+    else held.set(task.lock.holder, [task]);
+  }
+  return held;
+}
+
+/** @type {Record<string, [name: string, meaning: string]>} */
+export const CONDITIONS = {
+  stopped: ["Stopped", "an operator stopped it"],
+  paused: ["Paused", "it gets nothing new"],
+  working: ["Working", "holds a task, seen recently"],
+  waiting: ["Waiting", "waits for a task that is ready"],
+  idle: ["Idle", "holds no task, seen recently"],
+  silent: ["Silent", "not seen for 2 minutes or longer"],
+  away: ["Away", "not seen for 30 minutes or longer"],
+};
+
+/** Return whether an agent with these tasks was seen recently. An agent at work renews each third of its lease. */
+function isSeen(/** @type {AgentView} */ agent, /** @type {Task[]} */ tasks, /** @type {number} */ now) {
+  const halves = tasks.map((task) => (task.lock?.ttl_seconds ?? 0) * 500);
+  return now - Date.parse(agent.last_seen) < Math.max(SEEN_MS, ...halves);
+}
+
+/** Return what the agent does, as a key of CONDITIONS without its pause. */
+export function activityOf(/** @type {AgentView} */ agent, /** @type {Task[]} */ tasks, /** @type {number} */ now) {
+  if (isSeen(agent, tasks, now)) return tasks.length ? "working" : agent.waiting ? "waiting" : "idle";
+  return tasks.length || now - Date.parse(agent.last_seen) < AWAY_MS ? "silent" : "away";
+}
+
+/** Return the condition of the agent as a key of CONDITIONS. */
+export function conditionOf(/** @type {AgentView} */ agent, /** @type {Task[]} */ tasks, /** @type {number} */ now) {
+  const pause = pauseOf("agent", agent.id);
+  if (pause) return pause.stopped ? "stopped" : "paused";
+  return activityOf(agent, tasks, now);
+}
