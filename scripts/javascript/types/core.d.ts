@@ -22,6 +22,8 @@ interface ApiFailure extends Error {
   hint: string;
   details: Record<string, any>;
   fieldErrors: Record<string, string>;
+  /** The task with the conflicting change. */
+  fresh?: Task;
 }
 
 /** The body of a status change. */
@@ -35,14 +37,58 @@ interface Move {
 /** The part of a lease that questions to the user name. */
 type LockHolder = Pick<LockView, "holder" | "expires_at" | "kind">;
 
-/** An action of the user that a message can undo. */
-interface Undoable {
-  /** The sentence about it, and about several of its kind. */
-  one: string;
-  many: (acts: Undoable[]) => string;
-  /** Undo it. Resolve to a sentence, or to null if that failed. */
-  back: () => Promise<string | null>;
+/** The former values of a task, and the version at which they may be restored. */
+interface UndoItem {
+  id: number;
+  version: number;
+  [field: string]: unknown;
+}
+
+/** An act of the user in this tab. It has `items`, `opposite` or `why`. */
+interface Act {
+  /** The sentence about it. */
+  name: string;
+  /** The sentence about its undo, if it concerns one task. */
+  undone?: string;
+  /** What undoes it, and the versions of its tasks before it, by the id of the task. */
+  items?: Map<number, UndoItem>;
+  before?: Map<number, number>;
+  /** Undo it in another way than by an edit of tasks. */
+  opposite?: () => Promise<unknown>;
+  /** The reason why it cannot be undone. */
+  why?: string;
   status?: Status;
+}
+
+/** The response to an edit of many tasks. */
+interface EditedTasks {
+  matched: number;
+  changed: number;
+  unchanged: number;
+  refused: RefusedTask[];
+  refused_total: number;
+  changed_since: number[];
+  tasks: number[];
+  undo: { tasks: UndoItem[] } | null;
+}
+
+interface RefusedTask {
+  id: number;
+  name: string;
+  code: string;
+  message: string;
+}
+
+/** The same changes for many tasks. */
+interface EditMany {
+  tasks: Task[];
+  changes: Record<string, unknown>;
+  /** Return the sentence about the result; `tasks` is "47 tasks". */
+  done: (tasks: string) => string;
+  note?: string;
+  force?: boolean;
+  /** The number of selected tasks that were not sent. */
+  left?: number;
 }
 
 interface Draft {

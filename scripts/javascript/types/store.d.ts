@@ -173,6 +173,9 @@ interface Toast {
   slot: string;
   undo: (() => unknown) | null;
   undoName: string;
+  /** Show more about it. */
+  more: (() => unknown) | null;
+  moreName: string;
 }
 
 interface Dialog {
@@ -236,6 +239,10 @@ interface State {
   cursor: number | null;
   /** Ids of the selected tasks. */
   selected: Set<number>;
+  /** An edit of many tasks is without a response. */
+  editing: boolean;
+  /** The task with a name that is edited in place. */
+  renaming: number | null;
   /** Tasks with a write of this page that the server has not answered. */
   pending: Set<number>;
 }
@@ -261,6 +268,8 @@ interface Actions {
   route: { route: Route };
   cursor: { id: number };
   selected: { selected: Set<number> };
+  editing: { on: boolean };
+  renaming: { id: number | null };
   openDialog: { dialog: Dialog };
   closeDialog: { id: number };
   toast: { toast: Toast };

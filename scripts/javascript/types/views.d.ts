@@ -38,6 +38,8 @@ interface Command {
   board?: boolean;
   fits?: () => unknown;
   run?: () => unknown;
+  /** Does the same for all selected tasks, and its name then. */
+  many?: (tasks: Task[]) => unknown;
   /** Needs a current task. */
   task?: { act: (task: Task) => unknown; fits: (task: Task) => boolean };
 }
@@ -322,6 +324,9 @@ interface FormFootProps {
   busy: boolean;
   confirm: string;
   children?: any;
+  danger?: boolean;
+  /** The button that submits has the focus first. */
+  focused?: boolean;
 }
 
 interface GroupProps {
@@ -381,6 +386,27 @@ interface PaletteProps {
   id: number;
   title?: string;
   entries?: Entry[];
+  /** The entry for a text that no entry has. */
+  typed?: (text: string) => Entry;
+  /** Preselect no entry. */
+  none?: boolean;
+}
+
+/** The question before many tasks change. */
+interface ManyQuestion {
+  title: string;
+  body: string;
+  /** The tasks with a lease. */
+  held?: Task[];
+  note?: { label: string; required: boolean };
+  confirm: string;
+  danger?: boolean;
+  answer?: (choices: ManyChoices | null) => void;
+}
+
+interface ManyChoices {
+  note: string;
+  force: boolean;
 }
 
 interface ProjectFormProps {
@@ -456,4 +482,14 @@ interface SelectBoxProps {
   focusable: boolean;
   /** The ids of the list of the task, in order. */
   order: () => number[];
+}
+
+/** An action on the selected tasks. `wide` ones have no button on a narrow page. */
+interface BarAction {
+  id: string;
+  icon: string;
+  name: string;
+  title?: string;
+  act: (tasks: Task[]) => unknown;
+  wide?: boolean;
 }

@@ -75,10 +75,13 @@ export function FormError(/** @type {FormErrorProps} */ { error, shown, children
 }
 
 /** The buttons of a form. `children` are further buttons between Cancel and submit. */
-export function FormFoot(/** @type {FormFootProps} */ { onCancel, busy, confirm, children }) {
+export function FormFoot(/** @type {FormFootProps} */ { onCancel, busy, confirm, danger, focused, children }) {
   return html`<footer class="dialog-foot">
     <button type="button" onClick=${onCancel}>Cancel</button>
     ${children}
-    <button type="submit" class="primary" disabled=${busy} data-testid="save">${busy ? "Saving…" : confirm}</button>
+    <button type="submit" class=${danger ? "danger" : "primary"} disabled=${busy} autofocus=${focused}
+        data-testid="save">
+      ${busy ? "Saving…" : confirm}
+    </button>
   </footer>`;
 }

@@ -6,12 +6,13 @@ import { html, useRef, useState } from "../core/html.js";
 import { loadSetting, saveSetting } from "../core/local_storage.js";
 import { FIELDS_BY_NAME, TASK_FIELDS } from "../core/task_fields.js";
 import { PRIORITY_NAMES, STATUSES, STATUS_NAMES } from "../core/vocabulary.js";
-import { claimTask, nameOf, updateTask } from "../state/actions.js";
+import { claimTask, nameOf, reportChange, updateTask } from "../state/actions.js";
 import { closeDialog, openDialog } from "../state/dialogs.js";
 import { epicOptions, projectOptions } from "../state/options.js";
 import { openTask } from "../state/route.js";
 import { state } from "../state/store.js";
 import { toast } from "../state/toasts.js";
+import { recordFinal } from "../state/undo.js";
 import { Dialog } from "../ui/dialog.js";
 import { Icon } from "../ui/icons.js";
 import { Field, FormError, FormFoot, useForm } from "./field.js";
@@ -101,6 +102,7 @@ function useTaskForm(/** @type {TaskFormProps} */ { id, task, status = "TODO", p
     const held = hold.current;
     const fresh = await createTask(values, key, held, parent);
     closeDialog(id);
+    recordFinal(`Created ${nameOf(fresh)}`, "Cancel the task, or delete it.");
     toast(`Created ${nameOf(fresh)}`);
     openTask(fresh.id);
     if (held) await claimTask(fresh);
@@ -112,7 +114,8 @@ function useTaskForm(/** @type {TaskFormProps} */ { id, task, status = "TODO", p
     const fresh = await patch(`/api/tasks/${known.id}`, body, known.version);
     updateTask(fresh);
     closeDialog(id);
-    return toast(`Saved ${nameOf(fresh)}`);
+    const words = { kind: "edit", name: `Saved ${nameOf(fresh)}`, undone: `${nameOf(fresh)} is as before the edit` };
+    return reportChange(known, fresh, Object.keys(changes), words);
   };
   const send = async (/** @type {TaskValues} */ values) => {
     try {

@@ -11,7 +11,7 @@ import { hrefOf } from "./route.js";
 import { dispatchNow, state } from "./store.js";
 import { markDirty, readPlan, readTask } from "./sync.js";
 import { showError, toast } from "./toasts.js";
-import { showUndoableToast } from "./undo.js";
+import { actOn, recordFinal, showUndoable, trackWrite } from "./undo.js";
 
 const NAME_SHOWN = 60;
 const path = (/** @type {Task} */ task) => `/api/tasks/${task.id}`;
@@ -24,8 +24,10 @@ export const updateTask = (/** @type {Task} */ task) => dispatchNow({ type: "tas
 /** Run one write to a task. Return its answer, or null after an error message. */
 export async function write(/** @type {Task} */ task, /** @type {() => Promise<any>} */ call) {
   dispatchNow({ type: "pending", id: task.id, on: true });
+  const sent = call();
+  trackWrite(sent);
   try {
-    return await call();
+    return await sent;
   } catch (error) {
     showError(error);
     return null;
@@ -147,8 +149,8 @@ async function postMove(/** @type {Task} */ task, /** @type {Move} */ body) {
  * Move the task, with `note` as a log entry of the same transaction. Some moves ask for a comment, under `title`.
  * Return the task or null.
  */
-/** @param {Task} task @param {Status} status @param {{ note?: string, title?: string, quiet?: boolean }} options */
-export async function moveTask(task, status, { note, title, quiet = false } = {}) {
+/** @param {Task} task @param {Status} status @param {{ note?: string, title?: string }} options */
+export async function moveTask(task, status, { note, title } = {}) {
   if (task.status === status) return null;
   const comment = note ?? (await askComment(task, status, title));
   if (comment === null) return null;
@@ -159,10 +161,26 @@ export async function moveTask(task, status, { note, title, quiet = false } = {}
   const moved = await applyMove(now, { status, ...options, ...(comment ? { note: comment } : {}) });
   if (!moved) return null;
   clearComment(task, status);
-  const one = `Moved ${nameOf(task)} to ${STATUS_NAMES[status]}`;
-  if (quiet || options.force) toast(one);
-  else showUndoableToast("move", task.id, { one, status, many: movedSummary, back: () => undoMove(moved, now.status) });
+  reportMove(now, moved, Boolean(options.force));
   return moved;
+}
+
+/** Show what the move did, and record how to undo it. A lease that it ended does not come back. */
+function reportMove(/** @type {Task} */ before, /** @type {Task} */ moved, /** @type {boolean} */ forced) {
+  const { status } = moved;
+  const name = `Moved ${nameOf(moved)} to ${STATUS_NAMES[status]}`;
+  if (forced) {
+    recordFinal(name, "It ended a lease, and the agent has been told to stop.");
+    toast(name);
+    return;
+  }
+  const former = {
+    status: before.status,
+    ...(CLOSED.has(status) ? { reopen: true } : {}),
+    ...(before.attempts === moved.attempts ? {} : { attempts: before.attempts }),
+  };
+  const act = actOn(name, before, moved, former, `${nameOf(moved)} is back in ${STATUS_NAMES[before.status]}`);
+  showUndoable("move", { ...act, status }, movedSummary);
 }
 
 /** Show the move at once and send it. Revert it if the server refuses. */
@@ -175,19 +193,10 @@ async function applyMove(/** @type {Task} */ task, /** @type {Move} */ body) {
   return answer?.task ?? null;
 }
 
-function movedSummary(/** @type {Undoable[]} */ acts) {
+function movedSummary(/** @type {Act[]} */ acts, /** @type {number} */ tasks) {
   const { status } = acts[0];
   const same = acts.every((act) => act.status === status);
-  return `Moved ${acts.length} tasks${status && same ? ` to ${STATUS_NAMES[status]}` : ""}`;
-}
-
-/** Move the task back. Return a sentence about it, or null if that failed. */
-async function undoMove(/** @type {Task} */ task, /** @type {Status} */ status) {
-  const now = state.tasks.get(task.id) ?? task;
-  const answer = await write(now, () => postMove(now, { status, ...(CLOSED.has(now.status) ? { reopen: true } : {}) }));
-  if (!answer) return null;
-  updateTask(answer.task);
-  return `${nameOf(task)} is back in ${STATUS_NAMES[status]}`;
+  return `Moved ${tasks} tasks${status && same ? ` to ${STATUS_NAMES[status]}` : ""}`;
 }
 
 export async function releaseTask(/** @type {Task} */ task) {
@@ -197,7 +206,9 @@ export async function releaseTask(/** @type {Task} */ task) {
   const answer = await write(task, () => remove(`${path(task)}/lock`, { body: mine ? {} : { force: true } }));
   if (answer) {
     updateTask(answer.task);
-    toast(`Released ${nameOf(task)} to ${STATUS_NAMES[/** @type {Status} */ (answer.task.status)]}`);
+    const name = `Released ${nameOf(task)} to ${STATUS_NAMES[/** @type {Status} */ (answer.task.status)]}`;
+    recordFinal(name, "A lease that has ended does not come back.");
+    toast(name);
   }
 }
 
@@ -212,6 +223,7 @@ export async function claimTask(/** @type {Task} */ task, options = {}) {
   const answer = await write(task, () => post(`${path(task)}/lock`, { ttl_seconds: 3600, ...options }));
   if (answer) {
     updateTask(answer.task);
+    recordFinal(`You locked ${nameOf(task)}`, "Release the task to give up the lease.");
     toast(`You locked ${nameOf(task)}`);
   }
 }
@@ -233,7 +245,9 @@ export async function extendTask(/** @type {Task} */ task, /** @type {number} */
   });
   if (answer) {
     updateTask(answer.task);
-    toast(`Lease of ${bidiIsolate(holder)} extended; ${countdown(ttl * 1000)} left`);
+    const name = `Lease of ${bidiIsolate(holder)} extended`;
+    recordFinal(name, "The agent has been told the new time.");
+    toast(`${name}; ${countdown(ttl * 1000)} left`);
   }
 }
 
@@ -246,21 +260,76 @@ export async function changeTask(/** @type {Task} */ task, /** @type {Record<str
   return answer;
 }
 
+/** Return the values of the task that `changed` replaced. */
+/** @param {Task} task @param {Task} changed @param {string[]} names @returns {Record<string, unknown>} */
+function formerOf(task, changed, names) {
+  const before = /** @type {Record<string, any>} */ (task);
+  const after = /** @type {Record<string, any>} */ (changed);
+  const differ = names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
+  return Object.fromEntries(differ.map((name) => [name, before[name]]));
+}
+
+/**
+ * Show what an edit did, and record how to undo it. `task` has the values before. Changes of one `kind` with `many`
+ * share a message.
+ * @param {Task} task @param {Task} changed @param {string[]} names
+ * @param {{ kind?: string, name: string, undone?: string, many?: (acts: Act[], tasks: number) => string }} words
+ */
+export function reportChange(task, changed, names, { kind = "change", name, undone = `${name}: undone`, many }) {
+  const former = formerOf(task, changed, names);
+  if (Object.keys(former).length === 0) toast(name);
+  else showUndoable(kind, actOn(name, task, changed, former, undone), many);
+}
+
 const priorityOf = (/** @type {number} */ value) => `P${value} ${PRIORITY_NAMES[value]}`;
 
 /** Set the priority, and offer to undo that. */
 export async function setPriority(/** @type {Task} */ task, /** @type {number} */ priority) {
-  if (task.priority === priority || !(await changeTask(task, { priority }))) return;
-  showUndoableToast("priority", task.id, {
-    one: `${nameOf(task)} is ${priorityOf(priority)} now`,
-    many: (acts) => `Changed the priority of ${acts.length} tasks`,
-    back: () => undoPriority(task),
+  if (task.priority === priority) return;
+  const changed = await changeTask(task, { priority });
+  if (!changed) return;
+  reportChange(task, changed, ["priority"], {
+    kind: "priority",
+    name: `${nameOf(task)} is ${priorityOf(priority)} now`,
+    undone: `${nameOf(task)} is ${priorityOf(task.priority)} again`,
+    many: (_, tasks) => `Changed the priority of ${tasks} tasks`,
   });
 }
 
-async function undoPriority(/** @type {{ id: number, priority: number }} */ { id, priority }) {
-  const now = state.tasks.get(id);
-  return now && (await changeTask(now, { priority })) ? `${nameOf(now)} is ${priorityOf(priority)} again` : null;
+/** Change one field and show `name`; the undo says `undone`. */
+/** @param {Task} task @param {Record<string, unknown>} fields @param {{ name: string, undone: string }} words */
+async function changeField(task, fields, words) {
+  const changed = await changeTask(task, fields);
+  if (changed) reportChange(task, changed, Object.keys(fields), words);
+  return changed;
+}
+
+export const setLabels = (/** @type {Task} */ task, /** @type {string[]} */ labels) =>
+  changeField(task, { labels }, {
+    name: `Changed the labels of ${nameOf(task)}`, undone: `${nameOf(task)} has its former labels again`,
+  });
+
+export const setEpic = (/** @type {Task} */ task, /** @type {number | null} */ epic) =>
+  changeField(task, { epic_id: epic }, {
+    name: epic
+      ? `Moved ${nameOf(task)} to the epic ${bidiIsolate(state.epics.get(epic)?.name ?? "")}`
+      : `Took ${nameOf(task)} out of its epic`,
+    undone: `${nameOf(task)} is in its former epic again`,
+  });
+
+/** Rename the task. Return the new task, or null if the user cancels. Throw ApiError. */
+export async function renameTask(/** @type {Task} */ task, /** @type {string} */ name) {
+  const send = (/** @type {{ name: string }} */ body) => patch(path(task), body, task.version);
+  const sent = sendOrTakeOver(task, { name }, "Changing it", "Take over and change", send);
+  trackWrite(sent);
+  const changed = await sent;
+  if (!changed) return null;
+  updateTask(changed);
+  reportChange(task, changed, ["name"], {
+    name: `Renamed #${task.id} to ${bidiIsolate(truncate(changed.name, NAME_SHOWN))}`,
+    undone: `${nameOf(task)} has its former name again`,
+  });
+  return changed;
 }
 
 export async function deleteTask(/** @type {Task} */ task) {
@@ -271,6 +340,7 @@ export async function deleteTask(/** @type {Task} */ task) {
   const answer = await write(task, () => remove(path(task), options));
   if (!answer) return false;
   dispatchNow({ type: "tasks", tasks: [], gone: [task.id] });
+  recordFinal(`Deleted ${nameOf(task)}`, "The task and its log no longer exist.");
   toast(`Deleted ${nameOf(task)}`);
   return true;
 }
@@ -280,8 +350,13 @@ export async function copyLink(/** @type {Task} */ task) {
   toast(copied ? "Link copied" : "The link could not be copied");
 }
 
-export const addLog = (/** @type {Task} */ task, /** @type {string} */ kind, /** @type {string} */ body) =>
-  post(`${path(task)}/log`, { kind, body });
+/** Add an entry to the log. Throw ApiError. */
+export async function addLog(/** @type {Task} */ task, /** @type {string} */ kind, /** @type {string} */ body) {
+  const entry = await post(`${path(task)}/log`, { kind, body });
+  recordFinal(`Added to the log of ${nameOf(task)}`, "Entries of the log stay. Add another one.");
+  return entry;
+}
+
 export const readDetails = (/** @type {number} */ id, /** @type {number | undefined} */ before = undefined) =>
   get(`/api/tasks/${id}/details`, { log_limit: 50, before });
 export const readEvents = (/** @type {number} */ id) => fetchAll(`/api/tasks/${id}/events`);

@@ -1,9 +1,8 @@
 // The decisions of the user about a waiting task, for the list of tasks that need attention and the task panel.
-import { changeTask, moveTask, nameOf } from "./actions.js";
+import { changeTask, moveTask, nameOf, reportChange } from "./actions.js";
 import { hasQuestion } from "./questions.js";
 import { accept, sendBack } from "./reviews.js";
 import { state } from "./store.js";
-import { toast } from "./toasts.js";
 
 const WEEK_MS = 7 * 24 * 3_600_000;
 
@@ -30,15 +29,17 @@ export const POSTPONE = { name: "Postpone by a week", act: postpone };
 async function change(
   /** @type {Task} */ task,
   /** @type {Record<string, unknown>} */ fields,
-  /** @type {string} */ words,
-  /** @type {Record<string, unknown> | undefined} */ before = undefined,
+  /** @type {string} */ name,
+  /** @type {string} */ undone,
 ) {
-  const answer = await changeTask(task, fields);
-  if (answer) toast(words, { undo: before ? () => changeTask(answer, before) : null });
+  const changed = await changeTask(task, fields);
+  if (changed) reportChange(task, changed, Object.keys(fields), { name, undone });
 }
 
 const resetAttempts = (/** @type {Task} */ task) =>
-  change(task, { attempts: 0 }, `${nameOf(task)} has no failed attempts`);
+  change(
+    task, { attempts: 0 }, `${nameOf(task)} has no failed attempts`, `${nameOf(task)} has its failed attempts again`,
+  );
 
 /** A move by a person resets the failed attempts. A move with an agent's token does not. */
 async function requeue(/** @type {Task} */ task) {
@@ -49,17 +50,18 @@ async function requeue(/** @type {Task} */ task) {
 function dropCancelled(/** @type {Task} */ task) {
   const gone = new Set(task.cancelled_dependencies);
   const rest = task.depends_on.filter((id) => !gone.has(id));
+  const others = [...gone].map((id) => `#${id}`).join(", ");
   return change(
     task,
     { depends_on: rest },
-    `${nameOf(task)} no longer waits for ${[...gone].map((id) => `#${id}`).join(", ")}`,
-    { depends_on: task.depends_on }
+    `${nameOf(task)} no longer waits for ${others}`,
+    `${nameOf(task)} waits for ${others} again`,
   );
 }
 
 function postpone(/** @type {Task} */ task) {
   const due = new Date(Date.parse(task.due_at ?? "") + WEEK_MS).toISOString();
-  return change(task, { due_at: due }, `${nameOf(task)} is due a week later`, { due_at: task.due_at });
+  return change(task, { due_at: due }, `${nameOf(task)} is due a week later`, `${nameOf(task)} is due as before`);
 }
 
 /** Return whether the failed attempts of the task have reached the limit. A limit of 0 means no limit. */

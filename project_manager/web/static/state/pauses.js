@@ -30,14 +30,19 @@ export async function startPause(/** @type {PauseTarget} */ target, /** @type {s
   const pause = await post("/api/pauses", { ...target, reason: reason.trim() || null });
   await loadPauses();
   toast(`${targetOf(pause)}: paused`);
+  return pause;
 }
 
+/** End a pause. Return whether it was active until then. */
 export async function endPause(/** @type {PauseView} */ pause) {
+  let ended = false;
   try {
     await remove(`/api/pauses/${pause.id}`);
+    ended = true;
     toast(`${targetOf(pause)}: resumed`);
   } catch (error) {
     if (error.status !== 404) showError(error);
   }
   await loadPauses().catch(showError);
+  return ended;
 }

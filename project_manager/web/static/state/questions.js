@@ -5,6 +5,7 @@ import { nameOf, updateTask, write } from "./actions.js";
 import { state } from "./store.js";
 import { refreshDetails } from "./task_details.js";
 import { toast } from "./toasts.js";
+import { recordFinal } from "./undo.js";
 
 /** Return whether an agent waits for an answer about the task. */
 export const hasQuestion = (/** @type {Task} */ task) => task.status === "BLOCKED" && task.blocked_by === "question";
@@ -18,7 +19,11 @@ export async function answerQuestion(task, question, text) {
     updateTask({ ...now, status: given.status, blocked_by: null, ready: false });
     return given;
   });
-  if (answer) toast(`Answered ${bidiIsolate(question.asker)} about ${nameOf(task)}`);
+  if (answer) {
+    const name = `Answered ${bidiIsolate(question.asker)} about ${nameOf(task)}`;
+    recordFinal(name, "Agents may have read the answer. Send another message instead.");
+    toast(name);
+  }
   await refreshDetails(task.id).catch(() => undefined); // the next event of the task repeats it
   return answer !== null;
 }

@@ -42,6 +42,8 @@ export function initialState() {
     toasts: [],
     cursor: null,
     selected: new Set(),
+    editing: false,
+    renaming: null,
     pending: new Set(),
   };
 }
@@ -258,8 +260,10 @@ const REDUCERS = {
     state.found = { q, ids };
     state.revision.tasks += 1;
   },
-  route: (state, { route }) => Object.assign(state, { route }),
+  route: (state, { route }) => Object.assign(state, { route, renaming: null }),
   selected: (state, { selected }) => Object.assign(state, { selected }),
+  renaming: (state, { id }) => Object.assign(state, { renaming: id }),
+  editing: (state, { on }) => Object.assign(state, { editing: on }),
   cursor: (state, { id }) => Object.assign(state, { cursor: id }),
   openDialog: (state, { dialog }) => Object.assign(state, { dialogs: [...state.dialogs, dialog] }),
   closeDialog: (state, { id }) => Object.assign(state, { dialogs: state.dialogs.filter((shown) => shown.id !== id) }),

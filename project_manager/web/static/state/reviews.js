@@ -9,6 +9,7 @@ import { askComment, clearComment } from "./move_comments.js";
 import { state } from "./store.js";
 import { readTask } from "./sync.js";
 import { showError, toast } from "./toasts.js";
+import { recordFinal } from "./undo.js";
 
 const ROUNDS_READ = 50;
 
@@ -86,7 +87,9 @@ async function sendVerdict(task, submission, verdict, body) {
   });
   if (answer) {
     const hint = answer.missing.length ? `Missing: ${answer.missing.join("; ")}` : "";
-    toast(outcome(task, answer), { hint });
+    const words = outcome(task, answer);
+    recordFinal(words, "A verdict stays in the history. Give another one, or move the task.");
+    toast(words, { hint });
   }
   await readAgain(task);
   return answer !== null;

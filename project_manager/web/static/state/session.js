@@ -4,6 +4,7 @@ import { clearDrafts } from "../core/drafts.js";
 import { loadSetting, saveSetting } from "../core/local_storage.js";
 import { dispatch, dispatchNow, state } from "./store.js";
 import { showError } from "./toasts.js";
+import { clearActs } from "./undo.js";
 
 /** Return whether another user signs in on this page. Sessions of a server without tokens have no user. */
 function isOtherUser(/** @type {Session} */ session) {
@@ -23,7 +24,10 @@ async function resumeSession() {
   if (session.auth_required && !session.actor) return false;
   saveSetting("signed-in", session.auth_required);
   const another = isOtherUser(session);
-  if (another) clearDrafts();
+  if (another) {
+    clearDrafts();
+    clearActs();
+  }
   dispatchNow({ type: "session", session, another });
   return true;
 }

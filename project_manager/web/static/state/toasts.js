@@ -16,14 +16,18 @@ function dismissLater(/** @type {number} */ id, /** @type {number} */ ms) {
 export function toast(/** @type {string} */ text, /** @type {Partial<Toast>} */ options = {}) {
   last += 1;
   /** @type {Toast} */
-  const shown = { hint: "", tone: "ok", slot: "default", undo: null, undoName: "Undo", ...options, id: last, text };
+  const shown = {
+    hint: "", tone: "ok", slot: "default", undo: null, undoName: "Undo", more: null, moreName: "", text, ...options,
+    id: last,
+  };
   const isError = shown.tone === "error";
   // Do not repeat an error that is still visible.
   const { hint } = shown;
-  const isSame = (/** @type {Toast} */ other) => other.tone === "error" && other.text === text && other.hint === hint;
+  const isSame = (/** @type {Toast} */ other) =>
+    other.tone === "error" && other.text === shown.text && other.hint === hint;
   if (isError && state.toasts.some(isSame)) return;
   dispatch({ type: "toast", toast: shown });
-  if (!isError) dismissLater(shown.id, shown.undo ? UNDO_MS : SHOWN_MS);
+  if (!isError) dismissLater(shown.id, shown.undo || shown.more ? UNDO_MS : SHOWN_MS);
 }
 
 export const dismissToast = (/** @type {number} */ id) => dispatch({ type: "dismissToast", id });

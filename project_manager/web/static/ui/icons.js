@@ -37,6 +37,7 @@ const PATHS = {
   chevron: "M6 4l4 4-4 4",
   collapse: "M10 4 6 8l4 4",
   filter: "M2.5 3.5h11L9.5 8.5v4l-3 1.5V8.5z",
+  label: "M2.5 3h5L13.5 9 9 13.5 2.5 7.5zM5.4 5.7v.1",
   flag: "M4 14V2.5M4 3h8l-1.5 3L12 9H4",
   hand:
     "M4.5 8V4.5a1 1 0 0 1 2 0V7M6.5 7V3a1 1 0 0 1 2 0v4M8.5 7V3.5a1 1 0 0 1 2 0V8"

@@ -16,6 +16,7 @@ function Toast(/** @type {{ toast: Toast }} */ { toast }) {
   return html`<div class=${cx("toast", toast.tone)} data-testid="toast">
     <${Icon} name=${toast.tone === "error" ? "warn" : "check"} />
     <div class="toast-text"><p>${toast.text}</p>${toast.hint && html`<p class="hint">${toast.hint}</p>`}</div>
+    ${toast.more && html`<button type="button" class="small quiet" onClick=${toast.more}>${toast.moreName}</button>`}
     ${toast.undo && html`<button type="button" class="small" onClick=${undo}>${toast.undoName}</button>`}
     <button type="button" class="quiet icon-button" aria-label="Dismiss" onClick=${() => dismissToast(toast.id)}>
       <${Icon} name="close" />

@@ -10,6 +10,7 @@ import { follow, hrefOf } from "../state/route.js";
 import { dispatch, state, useStore } from "../state/store.js";
 import { readPlan } from "../state/sync.js";
 import { showError, toast } from "../state/toasts.js";
+import { recordAct, recordFinal } from "../state/undo.js";
 import { Empty, RelativeTime } from "../ui/chips.js";
 import { Icon } from "../ui/icons.js";
 import { ProjectKnowledge, useKnowledgeCounts } from "../ui/knowledge.js";
@@ -66,13 +67,23 @@ async function attempt(/** @type {() => Promise<any>} */ call, /** @type {string
   }
 }
 
+async function sendArchived(/** @type {Project} */ project, /** @type {boolean} */ archived) {
+  const fresh = await patch(`/api/projects/${project.id}`, { archived }, project.version);
+  dispatch({ type: "plans", projects: [fresh] });
+  toast(`${archived ? "Archived" : "Unarchived"} ${bidiIsolate(fresh.name)}`);
+}
+
+/** Archive the project or, if it is archived, unarchive it. */
 async function archive(/** @type {Project} */ project) {
   const archived = !project.archived_at;
-  const fresh = await attempt(
-    () => patch(`/api/projects/${project.id}`, { archived }, project.version),
-    archived ? `Archived ${bidiIsolate(project.name)}` : `Unarchived ${bidiIsolate(project.name)}`
-  );
-  if (fresh) dispatch({ type: "plans", projects: [fresh] });
+  try {
+    await sendArchived(project, archived);
+  } catch (error) {
+    showError(error);
+    return;
+  }
+  const opposite = () => sendArchived(state.projects.get(project.id) ?? project, !archived);
+  recordAct({ name: `${archived ? "Archived" : "Unarchived"} ${bidiIsolate(project.name)}`, opposite });
 }
 
 /** @param {"project" | "epic"} kind @param {Project | Epic} item @param {number} tasks */
@@ -88,7 +99,8 @@ async function erase(kind, item, tasks) {
   });
   if (yes) {
     const call = () => remove(`/api/${kind}s/${item.id}`, { body: { force: true }, version: item.version });
-    await attempt(call, `Deleted ${bidiIsolate(item.name)}`);
+    const name = `Deleted ${bidiIsolate(item.name)}`;
+    if (await attempt(call, name)) recordFinal(name, "Its tasks and their logs no longer exist.");
   }
 }
 

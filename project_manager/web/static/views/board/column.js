@@ -7,6 +7,7 @@ import { openDialog } from "../../state/dialogs.js";
 import { FILTERS } from "../../state/route.js";
 import { selectedIds } from "../../state/selection.js";
 import { state, useStore } from "../../state/store.js";
+import { Rename } from "../../forms/rename.js";
 import { Icon, StatusIcon } from "../../ui/icons.js";
 import { SelectAllBox, SelectBox } from "../../ui/select_box.js";
 import { Card, draggedTask, epicShown, projectShown } from "./card.js";
@@ -116,6 +117,9 @@ function useDrop(/** @type {Status} */ status) {
   }];
 }
 
+/** Return the task with a name that is edited on its card. The open panel edits the name itself. */
+const renamedCard = (/** @type {State} */ now) => (now.route.task === now.renaming ? null : now.renaming);
+
 function Cards(/** @type {CardsProps} */ { status, tasks, several, writer }) {
   const scroller = useRef(null);
   const list = useRef(null);
@@ -124,6 +128,7 @@ function Cards(/** @type {CardsProps} */ { status, tasks, several, writer }) {
   newest.current = tasks;
   const order = useCallback(() => newest.current.map((/** @type {Task} */ task) => task.id), []);
   const cursor = useStore((now) => now.cursor);
+  const renaming = useStore(renamedCard);
   const opened = useStore((now) => now.route.task);
   useStore((now) => now.revision.plans);
   const { start, end, before, after, sums } = useVirtual(scroller, list, tasks);
@@ -141,6 +146,7 @@ function Cards(/** @type {CardsProps} */ { status, tasks, several, writer }) {
             selected=${selected.has(task.id)} order=${order} />
         ${writer && html`<${SelectBox} task=${task} selected=${selected.has(task.id)} focusable=${task.id === stop}
             order=${order} />`}
+        ${task.id === renaming && html`<${Rename} task=${task} onEnd=${() => returnFocus(task.id)} />`}
       </div>`)}
       <${Spacer} height=${after} />
     </div>

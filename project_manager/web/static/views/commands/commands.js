@@ -1,33 +1,32 @@
 // The commands: one list for the palette, the keyboard and the help.
+import { plural } from "../../core/format.js";
 import { focusedElement } from "../../core/html.js";
 import {
-  CLOSED, PRIORITY_NAMES, STATUSES, STATUS_NAMES, allowedTransitions, canWrite, isOperator, statusChoices,
+  CLOSED, STATUSES, STATUS_NAMES, allowedTransitions, canWrite, isOperator, statusChoices,
 } from "../../core/vocabulary.js";
 import {
-  claimTask, copyLink, deleteTask, editTask, moveTask, releaseTask, setPriority, takeOver,
+  claimTask, copyLink, deleteTask, editTask, moveTask, releaseTask, takeOver,
 } from "../../state/actions.js";
 import { openDialog } from "../../state/dialogs.js";
 import { pauseOf } from "../../state/pauses.js";
 import { FILTERS, closeTask, navigate } from "../../state/route.js";
-import {
-  clearSelection, selectMatching, toggleSelected,
-} from "../../state/selection.js";
+import { MAX_EDITED, clearSelection, selectMatching, selectedTasks, toggleSelected } from "../../state/selection.js";
 import { signOut } from "../../state/session.js";
 import { state } from "../../state/store.js";
 import { cycleTheme } from "../../state/theme.js";
+import { undoLast } from "../../state/undo.js";
+import { startRename } from "../../forms/rename.js";
 import { extendSelection, moveCursor, moveToEnd, taskAtHand } from "../board/board.js";
 import { focusCard } from "../board/column.js";
 import { askPause } from "../page/pauses.js";
 import { canSelect, selectedCount } from "../selection/bar.js";
+import {
+  askAgent, askEpic, askLabels, askMoveMany, askPriority, cancelMany, choose, offerAgain,
+} from "../selection/choices.js";
 import { VIEWS } from "../views.js";
 
 const onBoard = () => state.route.view === "board";
 const writer = () => canWrite(state.session);
-
-/** Open a palette of `entries`. `present` is the current value, `closing` is never preselected, `keys` is a digit. */
-function choose(/** @type {string} */ title, /** @type {Entry[]} */ entries) {
-  openDialog("palette", { title, entries });
-}
 
 function askMove(/** @type {Task} */ task) {
   const entry = (/** @type {Status} */ status) => ({
@@ -39,18 +38,6 @@ function askMove(/** @type {Task} */ task) {
     run: () => status !== task.status && shift(task, status),
   });
   choose(`Move #${task.id} to…`, statusChoices(task.status).map(entry));
-}
-
-function askPriority(/** @type {Task} */ task) {
-  const entry = (/** @type {string} */ name, /** @type {number} */ value) => ({
-    id: `p${value}`,
-    icon: "flag",
-    name: `P${value} ${name}`,
-    keys: String(value),
-    present: value === task.priority,
-    run: () => setPriority(task, value),
-  });
-  choose(`Priority of #${task.id}`, PRIORITY_NAMES.map(entry));
 }
 
 async function shift(/** @type {Task} */ task, /** @type {Status} */ status) {
@@ -107,6 +94,10 @@ export const COMMANDS = [
     id: "help", keys: "?", name: "Keyboard shortcuts", group: "Everywhere", icon: "help",
     run: () => openDialog("help", {}),
   },
+  {
+    id: "undo", keys: "Ctrl Z", name: "Undo the last change", group: "Everywhere", icon: "history", write: true,
+    run: undoLast,
+  },
   { id: "send", keys: "Ctrl Enter", name: "Send the form or the comment", group: "Everywhere", hidden: true },
   { id: "escape", keys: "Esc", name: "Close the dialog or drawer", group: "Everywhere", run: escape, hidden: true },
   {
@@ -125,6 +116,10 @@ export const COMMANDS = [
   {
     id: "up", keys: "k", also: ["ArrowUp"], name: "Previous card", group: "Board", board: true, hidden: true,
     run: () => moveCursor(0, -1),
+  },
+  {
+    id: "labels-selected", keys: "l", name: "Change the labels of the selected tasks", write: true, hidden: true,
+    fits: () => selectedCount(state), run: () => askLabels(selectedTasks()),
   },
   {
     id: "left", keys: "h", also: ["ArrowLeft"], name: "Column to the left", group: "Board", board: true, hidden: true,
@@ -170,7 +165,7 @@ export const COMMANDS = [
   },
   {
     id: "move", keys: "m", name: "Move the task to…", group: "Task", icon: "arrow", write: true,
-    task: withTask(askMove),
+    task: withTask(askMove), many: askMoveMany,
   },
   {
     id: "move-right", keys: "Shift ArrowRight", name: "Move the task one column right", group: "Task", icon: "arrow",
@@ -182,8 +177,20 @@ export const COMMANDS = [
   },
   { id: "edit", keys: "e", name: "Edit the task", group: "Task", icon: "edit", write: true, task: withTask(editTask) },
   {
+    id: "rename", keys: "F2", name: "Rename the task", group: "Task", icon: "edit", write: true,
+    task: withTask((task) => startRename(task.id), (task) => onBoard() || state.route.task === task.id),
+  },
+  {
     id: "priority", keys: "p", name: "Set the priority", group: "Task", icon: "flag", write: true,
-    task: withTask(askPriority),
+    task: withTask((task) => askPriority([task])), many: askPriority,
+  },
+  {
+    id: "labels", keys: "Shift L", name: "Change the labels", group: "Task", icon: "label", write: true,
+    task: withTask((task) => askLabels([task])), many: askLabels,
+  },
+  {
+    id: "epic", keys: "Shift E", name: "Set the epic", group: "Task", icon: "flag", write: true,
+    task: withTask((task) => askEpic([task])), many: askEpic,
   },
   {
     id: "take",
@@ -217,15 +224,31 @@ export const COMMANDS = [
     task: withTask(async (task) => (await deleteTask(task)) && state.route.task === task.id && closeTask()),
   },
   {
+    id: "offer-again", name: "Offer the selected tasks again", icon: "refresh", write: true,
+    fits: () => selectedCount(state), run: () => offerAgain(selectedTasks()),
+  },
+  {
+    id: "offer-first", name: "Offer the task first to an agent…", icon: "agents", write: true,
+    task: withTask((task) => askAgent([task]), (task) => task.status === "TODO" && !task.lock), many: askAgent,
+  },
+  {
+    id: "cancel-selected", name: "Cancel the selected tasks", icon: "close", write: true,
+    fits: () => selectedCount(state), run: () => cancelMany(selectedTasks()),
+  },
+  {
     id: "pause-all", name: "Pause all work", icon: "pause", write: true,
     fits: () => isOperator(state.session) && !pauseOf("all"), run: () => askPause({ scope: "all" }, "Pause all work"),
   },
   { id: "sign-out", name: "Sign out", icon: "out", fits: () => state.session?.auth_required, run: signOut },
 ];
 
+/** Return whether the command changes the selected tasks instead of the current one. */
+const isForMany = (/** @type {Command} */ command) => Boolean(command.many) && selectedCount(state) > 0;
+
 export function available(/** @type {Command} */ command) {
   if (command.write && !(writer() && state.loaded)) return false;
   if (command.fits && !command.fits()) return false;
+  if (isForMany(command)) return true;
   if (command.task) {
     const task = taskAtHand();
     return Boolean(task && command.task.fits(task));
@@ -233,17 +256,31 @@ export function available(/** @type {Command} */ command) {
   return !command.board || onBoard();
 }
 
-export function runCommand(/** @type {Command} */ command) {
+/** Return the call of the command for the selected tasks, the current task, or none. */
+function bound(/** @type {Command} */ command) {
+  const tasks = selectedTasks();
+  if (isForMany(command)) return () => changeSelected(command, tasks);
   const task = command.task && taskAtHand();
-  if (command.task && task) command.task.act(task);
-  else command.run?.();
+  return task ? () => command.task?.act(task) : command.run;
 }
 
-/** Return the available commands for the palette. The current task is bound before the palette takes the focus. */
+/** Change the selected tasks, unless they are too many for one request. The bar says so. */
+function changeSelected(/** @type {Command} */ command, /** @type {Task[]} */ tasks) {
+  const [task] = tasks;
+  if (tasks.length > MAX_EDITED) return undefined;
+  return tasks.length === 1 ? command.task?.act(task) : command.many?.(tasks);
+}
+
+export const runCommand = (/** @type {Command} */ command) => bound(command)?.();
+
+function subject(/** @type {Command} */ command) {
+  const task = command.task && taskAtHand();
+  if (isForMany(command)) return `${plural(state.selected.size, "task")} selected`;
+  return task ? `#${task.id}` : "";
+}
+
+/** Return the available commands for the palette. The tasks are bound before the palette takes the focus. */
 export function commands() {
-  return COMMANDS.filter((command) => !command.hidden && available(command)).map((command) => {
-    const task = command.task && taskAtHand();
-    const run = task ? () => command.task?.act(task) : command.run;
-    return { ...command, kind: task ? `#${task.id}` : "", run };
-  });
+  return COMMANDS.filter((command) => !command.hidden && available(command))
+    .map((command) => ({ ...command, kind: subject(command), run: bound(command) }));
 }

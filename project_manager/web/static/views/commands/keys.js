@@ -7,6 +7,8 @@ import { COMMANDS, available, runCommand } from "./commands.js";
 
 const SEQUENCE_MS = 1200;
 const TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable]";
+/** Elements with an undo and a selection of their own. */
+const TEXT = "input:not([type=checkbox]), textarea, [contenteditable]";
 /** @type {{ key: string, at: number } | null} */
 let first = null;
 
@@ -20,7 +22,7 @@ function typedBy(/** @type {KeyboardEvent} */ event) {
 /** Single letters can be switched off (WCAG 2.1.4); these always work. */
 const ALWAYS = new Set([
   "Esc", "Enter", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Shift ArrowRight", "Shift ArrowLeft",
-  "Shift ArrowDown", "Shift ArrowUp", "Ctrl A", "Home",
+  "Shift ArrowDown", "Shift ArrowUp", "Ctrl A", "Ctrl Z", "F2", "Home",
   "End", "Shift Delete",
 ]);
 
@@ -60,7 +62,7 @@ function runTyped(/** @type {UiEvent} */ event) {
 
 /** Run the command of a letter with Ctrl or Cmd. In text fields, these keys belong to the browser. */
 function runControlled(/** @type {UiEvent} */ event) {
-  if (event.target.closest?.(TYPING)) return;
+  if (event.target.closest?.(TEXT)) return;
   const command = commandFor(`Ctrl ${keyOf(event).toUpperCase()}`);
   if (!command?.run) return;
   event.preventDefault();

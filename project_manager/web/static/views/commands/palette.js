@@ -71,9 +71,13 @@ function ranked(/** @type {Entry[]} */ entries, /** @type {string[]} */ words) {
 }
 
 /** @returns {Entry[]} */
-function found(/** @type {string} */ text, /** @type {Entry[] | undefined} */ given) {
+function found(/** @type {string} */ text, /** @type {Partial<PaletteProps>} */ { entries: given, typed }) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  if (given) return given.filter((entry) => points(entry.name.toLowerCase(), words) > 0);
+  if (given) {
+    const matching = given.filter((entry) => points(entry.name.toLowerCase(), words) > 0);
+    const isNew = typed && words.length > 0 && !given.some((entry) => entry.name === text.trim());
+    return isNew ? [...matching, typed(text.trim())] : matching;
+  }
   if (words.length === 0) return commands();
   /** @type {[score: number, task: Task][]} */
   const tasks = [];
@@ -96,6 +100,13 @@ function firstOf(/** @type {Entry[]} */ shown, /** @type {boolean} */ typed) {
   const fits = (/** @type {Entry} */ entry) => (typed ? !entry.closing && !entry.present : entry.present);
   const best = shown.findIndex(fits);
   return best >= 0 ? best : shown.findIndex((entry) => !entry.closing);
+}
+
+/** Return the index of the preselected entry. A list with `none` has none before the first letter. */
+/** @param {Entry[]} shown @param {boolean} typed @param {boolean} isChoice @param {boolean | undefined} none */
+function startOf(shown, typed, isChoice, none) {
+  if (!isChoice) return 0;
+  return none && !typed ? -1 : firstOf(shown, typed);
 }
 
 function Entry(/** @type {EntryProps} */ { entry, active, onChoose }) {
@@ -124,15 +135,16 @@ function withKey(/** @type {UiEvent} */ event, /** @type {Entry[]} */ entries = 
 }
 
 /** The palette. `entries` limits the choice; the default is everything. */
-export function Palette(/** @type {PaletteProps} */ { id, title = "Search or do anything", entries }) {
+export function Palette(/** @type {PaletteProps} */ props) {
+  const { id, title = "Search or do anything", entries, none } = props;
   const [text, setText] = useState("");
   const [moved, setMoved] = useState(/** @type {number | null} */ (null));
   const known = useThrottled(revision);
   useEffect(() => {
     if (!entries) loadAgents().catch((error) => error.status !== 0 && showError(error));
   }, []);
-  const shown = useMemo(() => found(text, entries), [text, known]);
-  const at = moved ?? (entries ? firstOf(shown, text.trim() !== "") : 0);
+  const shown = useMemo(() => found(text, props), [text, known]);
+  const at = moved ?? startOf(shown, text.trim() !== "", entries !== undefined, none);
   const choose = (/** @type {Entry} */ entry) => {
     closeDialog(id);
     if (entry?.run) queueMicrotask(entry.run);

@@ -11,7 +11,7 @@ import { closeTask, follow, hrefOf } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
 import { readTask } from "../../state/sync.js";
 import { Attempts } from "../../ui/attempts.js";
-import { Label, RelativeTime, TaskLink } from "../../ui/chips.js";
+import { RelativeTime, TaskLink } from "../../ui/chips.js";
 import { Collapsible } from "../../ui/collapsible.js";
 import { DueDate } from "../../ui/due.js";
 import { Icon, StatusIcon } from "../../ui/icons.js";
@@ -21,6 +21,7 @@ import { returnFocus } from "../board/column.js";
 import { MessageButton } from "../page/messages.js";
 import { PauseButton } from "../page/pauses.js";
 import { History } from "./history.js";
+import { InlineFields, InlineName } from "./inline_fields.js";
 import { Lease } from "./lease.js";
 import { Log } from "./log.js";
 import { Question } from "./question.js";
@@ -101,13 +102,12 @@ function Links(/** @type {{ title: string, ids: number[] }} */ { title, ids }) {
 }
 
 /** The fields that have a place of their own in the drawer. */
-const ELSEWHERE = new Set(["name", "description", "epic_id", "priority", "acceptance", "depends_on", "conflicts_with"]);
+const ELSEWHERE = new Set([
+  "name", "description", "epic_id", "priority", "labels", "acceptance", "depends_on", "conflicts_with",
+]);
 
 /** @type {Record<string, (value: any) => any>} */
 const AS_FACT = {
-  labels: (names) => names.length > 0 && html`<span class="label-row">
-    ${names.map((/** @type {string} */ name) => html`<${Label} key=${name} name=${name} />`)}
-  </span>`,
   lines: (texts) => texts.length > 0 && html`<span class="paths">
     ${texts.map((/** @type {string} */ text) => html`<code key=${text}>${text}</code>`)}
   </span>`,
@@ -228,7 +228,8 @@ function Body(/** @type {{ task: Task }} */ { task }) {
   const conflicts = new Set([...task.conflicts_with, ...(state.conflicts.get(task.id) ?? [])]);
   return html`<div class="drawer-body" tabindex="-1">
     <${Breadcrumbs} task=${task} />
-    <h2 id="task-name" dir="auto">${task.name}</h2>
+    <${InlineName} task=${task} />
+    <${InlineFields} task=${task} />
     <${ReadinessPanel} task=${task} />
     <div class="row">
       ${task.lock && html`<${MessageButton} target=${{ to_task: task.id }} name=${`the holder of #${task.id}`} />`}

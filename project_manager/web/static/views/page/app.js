@@ -14,6 +14,7 @@ import { FilterBar } from "../board/filter_bar.js";
 import { Help } from "../commands/help.js";
 import { Palette } from "../commands/palette.js";
 import { Drawer } from "../drawer/drawer.js";
+import { EditManyDialog, RefusedDialog } from "../selection/dialogs.js";
 import { SelectionBar } from "../selection/bar.js";
 import { VIEWS } from "../views.js";
 import { StaleBanner, UpdateBanner } from "./connection.js";
@@ -39,6 +40,8 @@ const DIALOGS = {
   policy: PolicyForm,
   message: MessageForm,
   notices: NoticesForm,
+  editMany: EditManyDialog,
+  refused: RefusedDialog,
 };
 
 function Dialogs() {

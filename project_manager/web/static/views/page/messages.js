@@ -5,6 +5,7 @@ import { openDialog, closeDialog } from "../../state/dialogs.js";
 import { acknowledgeMessage, readNewestMessages, sendMessage } from "../../state/messages.js";
 import { useStore } from "../../state/store.js";
 import { showError } from "../../state/toasts.js";
+import { recordFinal } from "../../state/undo.js";
 import { Field, FormError, FormFoot, useForm } from "../../forms/field.js";
 import { Dialog } from "../../ui/dialog.js";
 import { Icon } from "../../ui/icons.js";
@@ -22,6 +23,7 @@ export function MessageForm(/** @type {MessageFormProps} */ { id, target, title,
   const { values, dirty, error, busy, field, submit } = useForm({ kind: only ?? "steer", body: "" });
   const onSubmit = submit(async ({ kind, body }) => {
     await sendMessage(target, kind, body);
+    recordFinal(kind === "stop" ? "Stopped an agent" : "Sent a message", "Send another message instead.");
     closeDialog(id);
   });
   const kinds = (operator && !target.to_project ? [...KINDS, STOP] : KINDS).filter(([kind]) => !only || kind === only);

@@ -4,10 +4,30 @@ import { isOperator } from "../../core/vocabulary.js";
 import { closeDialog, openDialog } from "../../state/dialogs.js";
 import { endPause, pauseOf, startPause, targetOf } from "../../state/pauses.js";
 import { useStore } from "../../state/store.js";
+import { recordAct, recordFinal } from "../../state/undo.js";
 import { Field, FormError, FormFoot, useForm } from "../../forms/field.js";
 import { RelativeTime } from "../../ui/chips.js";
 import { Dialog } from "../../ui/dialog.js";
 import { Icon } from "../../ui/icons.js";
+
+/** Start a pause that undo ends. Throw ApiError. */
+async function begin(/** @type {PauseTarget} */ target, /** @type {string} */ reason) {
+  const started = await startPause(target, reason);
+  recordAct({ name: `Paused: ${targetOf(started)}`, opposite: () => endPause(started) });
+}
+
+/** Resume. Undo starts the pause again, with the same reason. */
+async function resume(/** @type {PauseView} */ ended) {
+  if (!(await endPause(ended))) return;
+  const name = `Resumed: ${targetOf(ended)}`;
+  if (ended.stopped) {
+    recordFinal(name, "A stop ends the lease of the agent, so it is not repeated.");
+    return;
+  }
+  const id = ended.task_id ?? ended.agent_id ?? ended.project_id;
+  const target = ended.scope === "all" ? { scope: "all" } : { scope: ended.scope, id: id ?? undefined };
+  recordAct({ name, opposite: () => startPause(target, ended.reason ?? "") });
+}
 
 const SHOWN = 3;
 /** @type {Record<string, number>} */
@@ -20,7 +40,7 @@ function PauseLine(/** @type {{ pause: PauseView, operator: boolean }} */ { paus
       <b>${targetOf(pause)}</b> is ${pause.stopped ? "stopped" : "paused"} by <bdi>${pause.author}</bdi>${" "}
       <${RelativeTime} at=${pause.created_at} />${pause.reason && html`: <span dir="auto">${pause.reason}</span>`}
     </span>
-    ${operator && html`<button type="button" class="small" onClick=${() => endPause(pause)}
+    ${operator && html`<button type="button" class="small" onClick=${() => resume(pause)}
         aria-label=${`Resume: ${targetOf(pause)}`} data-testid="resume">Resume</button>`}
   </div>`;
 }
@@ -41,7 +61,7 @@ export function PauseBanner() {
 export function PauseForm(/** @type {{ id: number, target: PauseTarget, title: string }} */ { id, target, title }) {
   const { dirty, error, busy, field, submit } = useForm({ reason: "" });
   const onSubmit = submit(async ({ reason }) => {
-    await startPause(target, reason);
+    await begin(target, reason);
     closeDialog(id);
   });
   return html`<${Dialog} id=${id} title=${title} dirty=${dirty}>
@@ -67,12 +87,12 @@ export const askPause = (/** @type {PauseTarget} */ target, /** @type {string} *
 /** The button that pauses or resumes a project, a task or an agent. */
 export function PauseButton(/** @type {PauseTarget & { name: string }} */ { scope, id, name }) {
   const operator = useStore((state) => isOperator(state.session));
-  const pause = useStore(() => pauseOf(scope, id));
+  const present = useStore(() => pauseOf(scope, id));
   if (!operator) return null;
-  const act = () => (pause ? endPause(pause) : askPause({ scope, id }, `Pause ${name}`));
+  const act = () => (present ? resume(present) : askPause({ scope, id }, `Pause ${name}`));
   return html`<button type="button" class="small" onClick=${act} data-testid=${`pause-${scope}`}
-      aria-label=${`${pause ? "Resume" : "Pause"} ${name}`}>
-    <${Icon} name=${pause ? "play" : "pause"} />
-    ${pause ? "Resume" : "Pause"}
+      aria-label=${`${present ? "Resume" : "Pause"} ${name}`}>
+    <${Icon} name=${present ? "play" : "pause"} />
+    ${present ? "Resume" : "Pause"}
   </button>`;
 }

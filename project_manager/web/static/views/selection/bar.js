@@ -9,6 +9,23 @@ import {
 import { state, useStore, useThrottled } from "../../state/store.js";
 import { Icon } from "../../ui/icons.js";
 import { VIEWS } from "../views.js";
+import {
+  askAgent, askEpic, askLabels, askMoveMany, askPriority, cancelMany, choose, offerAgain,
+} from "./choices.js";
+
+/** @type {BarAction[]} */
+const ACTIONS = [
+  { id: "move", icon: "arrow", name: "Move", title: "Move to… (m)", act: askMoveMany },
+  { id: "priority", icon: "flag", name: "Priority", title: "Priority… (p)", act: askPriority },
+  { id: "labels", icon: "label", name: "Labels", title: "Labels… (l)", act: askLabels },
+  { id: "epic", icon: "projects", name: "Epic", title: "Epic… (Shift E)", act: askEpic, wide: true },
+  {
+    id: "offer", icon: "refresh", name: "Offer again", title: "Offer again, without failed attempts", act: offerAgain,
+    wide: true,
+  },
+  { id: "agent", icon: "agents", name: "Assign", title: "Offer first to an agent…", act: askAgent, wide: true },
+  { id: "cancel", icon: "close", name: "Cancel tasks", act: cancelMany, wide: true },
+];
 
 const revisionOfTasks = (/** @type {State} */ now) => now.revision.tasks;
 
@@ -51,12 +68,28 @@ function TooMany() {
     <button type="button" class="small" onClick=${keepFirst}>Keep ${MAX_EDITED}</button>`;
 }
 
+/** The actions on the selected tasks, as buttons. On a narrow page, the last button opens those without one. */
+function Actions() {
+  const busy = useStore((now) => now.editing);
+  const button = (/** @type {BarAction} */ { id, icon, name, title, act, wide }) => html`<button key=${id} type="button"
+      class=${wide ? "small wide-only" : "small"} disabled=${busy} title=${title} onClick=${() => act(selectedTasks())}
+      data-testid=${`many-${id}`}><${Icon} name=${icon} />${name}</button>`;
+  const more = () => choose("Change the selected tasks", ACTIONS.map(({ id, icon, name, title, act }) => ({
+    id, icon, name: title ?? name, run: () => act(selectedTasks()),
+  })), { none: true });
+  return html`<div class="selection-actions" role="group" aria-label="Change the selected tasks">
+    ${ACTIONS.map(button)}
+    <button type="button" class="small narrow-only" disabled=${busy} onClick=${more}
+        aria-label="More changes" data-testid="many-more"><${Icon} name="more" /></button>
+  </div>`;
+}
+
 function Bar() {
   const { size } = useStore(selectedIds);
   return html`<section class="selection-bar" aria-label="Selected tasks" data-testid="selection-bar">
     <${Count} />
     <span class="push"></span>
-    ${size > MAX_EDITED && html`<${TooMany} />`}
+    ${size > MAX_EDITED ? html`<${TooMany} />` : html`<${Actions} />`}
     <button type="button" class="quiet icon-button" aria-label="Clear the selection" title="Clear the selection (Esc)"
         onClick=${clearSelection} data-testid="clear-selection"><${Icon} name="close" /></button>
   </section>`;
