@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("id", NUMBER, primary_key=True, autoincrement=False),
         *[
             sa.Column(name, NUMBER, nullable=False)
-            for name in ("seq", "base_seq", "known_since", "kept_hour", "kept_seq")
+            for name in ("seq", "base_seq", "known_since", "kept_hour", "kept_seq", "seed_id")
         ],
-        comment="the last folded event of each side",
+        comment="one row: the progress of the fold",
     )

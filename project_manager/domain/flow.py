@@ -11,6 +11,7 @@ from typing import Any
 from project_manager.domain import durations
 from project_manager.domain.durations import Histogram
 from project_manager.domain.events.projects import EpicDeleted, ProjectDeleted
+from project_manager.domain.events.readiness import TaskReady
 from project_manager.domain.events.reviews import TaskReviewed, TaskSubmitted
 from project_manager.domain.events.tasks import (
     TaskCreated,
@@ -29,6 +30,9 @@ HOUR_MS = 3_600_000
 IDLE_MAXIMUM_MS = HOUR_MS
 """Longest time between two leases of an agent that counts as idle. After a longer one, it was away."""
 STATUSES = tuple(status.value for status in Status)
+_WORKED_ON = frozenset({Status.IN_PROGRESS, Status.REVIEW, Status.BLOCKED})
+UNKNOWN = -1
+"""An instant before the first kept event. No duration is counted from it."""
 ALL = "all"
 
 
@@ -61,7 +65,7 @@ class FoldedEvent:
 # The slots of a state are its stored form: orjson encodes them, and the constructor takes them again.
 @dataclass
 class TaskFlow:
-    """The state of a task. Times are in milliseconds since the epoch, or None.
+    """The state of a task. Times are in milliseconds since the epoch, None or UNKNOWN.
 
     `worker` is the agent of the newest lease for work, or else the last agent that set the status. `claimed_at` is the
     first claim for work since the task was created or reopened.
@@ -163,10 +167,13 @@ class Fold:
 
     def _apply_to_task(self, event: FoldedEvent, task_id: int, project_id: int) -> None:
         task = self.state.tasks.get(task_id)
-        if event.type == TaskCreated.type or task is None:
+        if event.type == TaskCreated.type:
+            task = TaskFlow(event.data["status"], project_id, event.epic_id)
+            self.seed(task_id, task, event.at)
+        if task is None:
             if event.type == TaskDeleted.type:
                 return
-            task = TaskFlow(_first_status(event), project_id, event.epic_id)
+            task = discovered(event)
             self.seed(task_id, task, event.at)
         if task.epic_id != event.epic_id and event.type != TaskDeleted.type:
             self._move(task, event.epic_id)
@@ -217,13 +224,11 @@ class Fold:
             return
         for hour in self._hours(task, task.worker or agent):
             hour.completed += 1
-            if task.claimed_at is not None:
-                _add(hour, "cycle", event.at - task.claimed_at)
+            _add(hour, "cycle", task.claimed_at, event.at)
 
     def _end_review(self, task: TaskFlow, at: int) -> None:
-        if task.review_at is not None:
-            for hour in self._hours(task, task.worker):
-                _add(hour, "review", at - task.review_at)
+        for hour in self._hours(task, task.worker):
+            _add(hour, "review", task.review_at, at)
         task.review_at = None
 
     def _locked(self, task: TaskFlow, event: FoldedEvent) -> None:
@@ -235,9 +240,8 @@ class Fold:
         if event.data.get("lock", {}).get("kind", "work") == "work":
             # Within one commit, a task can become ready and be claimed. Its events then show only the claim.
             ready_at = event.at if task.ready_at is None and task.status == Status.TODO else task.ready_at
-            if ready_at is not None:
-                for hour in hours:
-                    _add(hour, "ready", event.at - ready_at)
+            for hour in hours:
+                _add(hour, "ready", ready_at, event.at)
             task.claimed_at = event.at if task.claimed_at is None else task.claimed_at
             task.worker, task.ready_at = holder, None
         task.holder, task.leased_at = holder, event.at
@@ -347,21 +351,40 @@ def _scopes(task: TaskFlow) -> list[str]:
     return found if task.epic_id is None else [*found, epic_scope(task.project_id, task.epic_id)]
 
 
-def _add(hour: FlowHour, name: str, duration: int) -> None:
-    """Add a duration to the sum and the histogram of this name. It is 0 if the clock was set back meanwhile."""
-    known = max(0, duration)
-    setattr(hour, f"{name}_ms", getattr(hour, f"{name}_ms") + known)
-    durations.add(getattr(hour, name), known)
+def _add(hour: FlowHour, name: str, since: int | None, until: int) -> None:
+    """Add a duration to the sum and the histogram of this name, if its beginning is known.
+
+    It is 0 if the clock was set back meanwhile.
+    """
+    if since is None or since == UNKNOWN:
+        return
+    duration = max(0, until - since)
+    setattr(hour, f"{name}_ms", getattr(hour, f"{name}_ms") + duration)
+    durations.add(getattr(hour, name), duration)
 
 
-def _first_status(event: FoldedEvent) -> str:
-    """Return the status of a task before its first known event, or the one that it was created with."""
+def discovered(event: FoldedEvent) -> TaskFlow:
+    """Return the state of a task before its first kept event, which is not its creation."""
     data = event.data
     if event.type == TaskStatusChanged.type:
-        return str(data["previous_status"])
-    if event.type == TaskLocked.type and data["status"] == Status.IN_PROGRESS and not data.get("renewed"):
-        return Status.TODO.value  # the status before the claim, unless the task was claimed by name
-    return str(data.get("status") or (data.get("task") or {}).get("status") or Status.TODO.value)
+        status = data["previous_status"]
+    elif event.type == TaskLocked.type and data["status"] == Status.IN_PROGRESS and not data.get("renewed"):
+        status = Status.TODO.value  # unless the task was claimed by name
+    else:
+        status = data.get("status") or (data.get("task") or {}).get("status") or Status.TODO.value
+    return of_unknown_past(str(status), event.project_id or 0, event.epic_id)
+
+
+def of_unknown_past(status: str, project_id: int, epic_id: int | None) -> TaskFlow:
+    """Return the state of a task with this status, from a time that no kept event has."""
+    return TaskFlow(
+        status,
+        project_id,
+        epic_id,
+        claimed_at=UNKNOWN if status in _WORKED_ON else None,
+        ready_at=UNKNOWN if status == Status.TODO else None,
+        review_at=UNKNOWN if status == Status.REVIEW else None,
+    )
 
 
 def _set_ready(task: TaskFlow, event: FoldedEvent) -> None:
@@ -373,7 +396,8 @@ def _set_ready(task: TaskFlow, event: FoldedEvent) -> None:
     if row is None:
         return
     if row["ready"]:
-        task.ready_at = event.at if task.ready_at is None else task.ready_at
+        is_first = task.ready_at is None or (task.ready_at == UNKNOWN and event.type == TaskReady.type)
+        task.ready_at = event.at if is_first else task.ready_at
     elif row["holder"] is None or row["holder"] == task.holder:
         task.ready_at = None
 

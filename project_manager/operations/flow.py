@@ -2,7 +2,7 @@
 
 from project_manager.domain.errors import AgentNotFound, EpicNotFound, ProjectNotFound
 from project_manager.operations.definition import Operation
-from project_manager.schemas.flow import FlowView, GetFlow
+from project_manager.schemas.flow import FlowRebuiltView, FlowView, GetFlow, RebuildFlow
 from project_manager.services import flow
 
 FLOW = (
@@ -13,5 +13,8 @@ FLOW = (
         FlowView,
         http="GET /api/flow",
         raises=(ProjectNotFound, EpicNotFound, AgentNotFound),
+    ),
+    Operation(
+        "rebuild_flow", flow.rebuild, RebuildFlow, FlowRebuiltView, http="POST /api/flow/rebuild", needs_operator=True
     ),
 )

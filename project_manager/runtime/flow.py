@@ -8,9 +8,9 @@ from functools import partial
 
 from project_manager.domain.actors import SYSTEM
 from project_manager.runtime.background import LONG_LIVED, BackgroundJobs, Job, every
-from project_manager.store import flow
+from project_manager.store import flow_steps
 from project_manager.store.database import Database
-from project_manager.store.flow import Step
+from project_manager.store.flow_steps import Step
 from project_manager.store.transaction import Tx
 
 INTERVAL_SECONDS = 15
@@ -23,7 +23,7 @@ def register_jobs(jobs: BackgroundJobs, database: Database) -> None:
 
 async def fold(database: Database) -> None:
     """Fold all new events, some at a time."""
-    await _repeat(database, "flow_step", flow.next_step)
+    await _repeat(database, "flow_step", flow_steps.next_step)
 
 
 async def move_base(database: Database, age: int) -> None:
@@ -33,7 +33,7 @@ async def move_base(database: Database, age: int) -> None:
     """
 
     def step(tx: Tx) -> Step | None:
-        return flow.base_step(tx, tx.now - age) if database.clock.may_delete() else None
+        return flow_steps.base_step(tx, tx.now - age) if database.clock.may_delete() else None
 
     await fold(database)
     await _repeat(database, "flow_base_step", step)
@@ -42,4 +42,4 @@ async def move_base(database: Database, age: int) -> None:
 async def _repeat(database: Database, name: str, compute: Callable[[Tx], Step | None]) -> None:
     """Compute a step on a reader and store it, until none is left."""
     while (step := await database.readers.run(name, compute, SYSTEM, "")) is not None:
-        await database.writer.run("store_flow", partial(flow.store, step=step), SYSTEM, "")
+        await database.writer.run("store_flow", partial(flow_steps.store, step=step), SYSTEM, "")

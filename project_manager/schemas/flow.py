@@ -7,7 +7,7 @@ from pydantic import Field
 
 from project_manager.domain.limits import FLOW_HOURS_MAXIMUM
 from project_manager.schemas import fields
-from project_manager.schemas.commands import Scoped
+from project_manager.schemas.commands import Command, Scoped
 
 
 class GetFlow(Scoped):
@@ -15,6 +15,10 @@ class GetFlow(Scoped):
     until: fields.Instant | None = Field(None, description="the range ends with the hour of this time; default: now")
     step_hours: fields.Integer = Field(1, ge=1, le=24, description="hours of one element of `series`, 1..24")
     agent_id: fields.AgentId | None = Field(None, description="flow of this agent, instead of a project or an epic")
+
+
+class RebuildFlow(Command):
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +84,14 @@ class FlowView:
     as_of: str | None
     series: list[FlowPointView]
     totals: FlowTotalsView
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRebuiltView:
+    """A rebuild that has begun. `since` is the first hour that is rebuilt, or null without any. `events` is the number
+    of events to fold.
+    """
+
+    success: bool
+    since: str | None
+    events: int

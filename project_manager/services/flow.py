@@ -47,6 +47,17 @@ def get(tx: Tx, command: schemas.GetFlow) -> schemas.FlowView:
     )
 
 
+def rebuild(tx: Tx, command: schemas.RebuildFlow) -> schemas.FlowRebuiltView:
+    """Rebuild the roll-ups of the flow from all kept events.
+
+    The background job folds them in steps. Until it is done, `as_of` is in the past, and later hours are null. Roll-ups
+    from before the first kept event stay as they are.
+    """
+    found = flow.begin_rebuild(tx)
+    hour, number = (None, 0) if found is None else found
+    return schemas.FlowRebuiltView(success=True, since=None if hour is None else rfc3339(hour * HOUR_MS), events=number)
+
+
 class _Known:
     """The time for which roll-ups have all events: since the first event, until the last folded one."""
 

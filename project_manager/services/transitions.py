@@ -322,6 +322,7 @@ def close_lease(tx: Tx, before: TaskRow, updated: TaskRow, reason: UnlockReason)
         status=updated.status,
         attempts=updated.attempts,
         version=updated.version,
+        failed=failed,
     )
     emit(tx, event, updated)
 

@@ -38,6 +38,6 @@ flow_position = Table(
     "flow_position",
     metadata,
     Column("id", Number, primary_key=True),
-    *integers("seq", "base_seq", "known_since", "kept_hour", "kept_seq"),
-    comment="the last folded event of each side",
+    *integers("seq", "base_seq", "known_since", "kept_hour", "kept_seq", "seed_id"),
+    comment="one row: the progress of the fold",
 )

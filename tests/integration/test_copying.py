@@ -132,6 +132,8 @@ class Filler:
             made |= {"unblocks": int(number < ROWS_EACH)} if number % 2 else {"status": "TODO", "completed_at": None}
         if table.name in ("task_dependencies", "task_conflicts"):
             made |= {"task_id": number, "depends_on_id": number - 1, "other_id": number + 1}
+        if table.name == "flow_hours":
+            made["hour"] = number
         if table.name == "knowledge_items":
             made["parent_id"] = number % ROWS_EACH + 1  # often a later item
         return {column.name: made[column.name] for column in table.columns}

@@ -66,6 +66,7 @@ class TaskUnlocked(TaskEvent):
     attempts: Annotated[int, "failed attempts, including this lease if it failed"]
     version: int
     paths: Annotated[list[str], "globs that the lease had reserved"]
+    failed: Annotated[bool, "whether its holder released it as failed; earlier releases did not record it"] = False
 
 
 class TaskDeleted(TaskEvent):
