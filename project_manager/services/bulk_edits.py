@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from project_manager.domain.actors import Role
 from project_manager.domain.errors import (
     Conflict,
     Forbidden,
@@ -12,11 +13,12 @@ from project_manager.domain.errors import (
     NotFound,
     PreconditionFailed,
     ProjectManagerError,
+    RoleRequired,
     SelectionChanged,
     TaskNotFound,
 )
 from project_manager.domain.limits import BODY_BYTES, BULK_TASKS, REFUSED_SHOWN
-from project_manager.domain.statuses import CLOSED, Status
+from project_manager.domain.statuses import CLOSED
 from project_manager.schemas.bulk_edits import (
     ALONE_NO_CHANGE,
     EditedTasksView,
@@ -35,6 +37,8 @@ from project_manager.store.tasks import TaskRow
 from project_manager.store.transaction import Tx, savepoint, trusting_changes
 
 _READ_AT_ONCE = 128
+_ENVELOPE_BYTES, _ITEM_BYTES = 1024, 128
+"""Most bytes of the request that undoes an edit, and of each of its tasks, without the former values."""
 _REFUSALS = (Conflict, Forbidden, Invalid, NotFound, PreconditionFailed)
 """Errors of a single edit. They refuse one task, and the others change."""
 
@@ -77,7 +81,10 @@ class _Edit(NamedTuple):
 
 @dataclass(slots=True)
 class _Outcome:
-    """The result of the edit so far. `after` has the changed tasks, and `former` their values before, by task id."""
+    """The result of the edit so far. `after` has the changed tasks, and `former` their values before, by task id.
+
+    `size` is the number of bytes of the request that restores them, at most.
+    """
 
     unchanged: int = 0
     refused: list[RefusedTaskView] = field(default_factory=list)
@@ -85,6 +92,15 @@ class _Outcome:
     changed_since: list[int] = field(default_factory=list)
     after: dict[int, TaskRow] = field(default_factory=dict)
     former: dict[int, Former] = field(default_factory=dict)
+    size: int = _ENVELOPE_BYTES
+
+    def add_former(self, row: TaskRow, former: Former) -> None:
+        """Add the former values of a task. Raises Invalid if the request that restores them would be too large."""
+        self.former[row.id] = {"former_version": row.version, **former}
+        self.size += len(orjson.dumps(former)) + _ITEM_BYTES
+        if self.size > BODY_BYTES:
+            message = "the former texts of the tasks are too long for the request that restores them"
+            raise Invalid.of("(body)", message, "Change fewer tasks at once.")
 
     def refuse(self, task_id: int, name: str, error: ProjectManagerError) -> None:
         """Count a task that cannot take the change, and describe it if it is among the first ones."""
@@ -160,13 +176,22 @@ def _matching(tx: Tx, filters: TaskFilters, prepared: list[int]) -> list[int]:
 
 
 def _check_changes(tx: Tx, command: EditTasks, edits: list[_Edit]) -> None:
-    """Check the changes that no task can take. Raises Invalid, EpicNotFound."""
+    """Check the changes that no task can take. Raises Invalid, EpicNotFound, RoleRequired."""
     if command.tasks is None and command.changes is not None:
         _check(tx, "changes", command.changes, len(edits))
+        _check_size("changes", len(command.changes.model_dump_json(exclude_unset=True)), len(edits))
         if command.changes.epic_id is not None:
             lookup.epic(tx, command.changes.epic_id)
     for place, item in enumerate(command.tasks or ()):
         _check(tx, f"tasks.{place}", item, len(edits))
+    _check_size("note", len(command.note or ""), len(edits))
+
+
+def _check_size(field: str, size: int, number: int) -> None:
+    """Check that texts for many tasks together are no longer than a request with a text for each. Raises Invalid."""
+    if size * number > BODY_BYTES:
+        hint = "Change fewer tasks at once, or send a shorter text."
+        raise Invalid.of(field, f"`{field}` is too long for {number} tasks: 1 MiB together is the limit", hint)
 
 
 def _check(tx: Tx, where: str, changes: TaskChanges, number: int) -> None:
@@ -179,9 +204,9 @@ def _check(tx: Tx, where: str, changes: TaskChanges, number: int) -> None:
     if linked is not None and number > 1:
         hint = "Send one task for each change of dependencies, conflicts, parents and paths."
         raise Invalid.of(f"{where}.{linked}", f"`{linked}` can be changed for one task at a time", hint)
-    if changes.status is Status.IN_PROGRESS and tx.actor.is_agent:
-        message = "an agent cannot claim tasks by an edit of many"
-        raise Invalid.of(f"{where}.status", message, "Claim each task with claim_next_task or acquire_task_lock.")
+    if "assigned_to" in given and tx.actor.role < Role.OPERATOR:
+        role = tx.actor.role.name.lower()
+        raise RoleRequired("`assigned_to` needs the role operator", role=role, required="operator")
 
 
 def _edit_all(tx: Tx, command: EditTasks, edits: list[_Edit]) -> EditedTasksView:
@@ -223,7 +248,8 @@ def _edit_one(editor: Editor, row: TaskRow, changes: TaskChanges, outcome: _Outc
         outcome.unchanged += 1
         return
     outcome.after[row.id] = written
-    outcome.former[row.id] = former and {"former_version": row.version, **former}
+    if former:
+        outcome.add_former(row, former)
 
 
 def _read(tx: Tx, ids: list[int]) -> dict[int, TaskRow]:
@@ -263,19 +289,14 @@ def _add_notes(tx: Tx, command: EditTasks, outcome: _Outcome) -> None:
 
 
 def _undo(command: EditTasks, outcome: _Outcome) -> dict[str, Any] | None:
-    """Return the request that restores the former values. Raises Invalid if it would be too large to send."""
+    """Return the request that restores the former values, or None."""
     items = [
-        {"id": task_id, "version": row.version, **outcome.former[task_id]}
-        for task_id, row in sorted(outcome.after.items())
-        if outcome.former[task_id]
+        {"id": task_id, "version": outcome.after[task_id].version, **former}
+        for task_id, former in sorted(outcome.former.items())
     ]
     if not items:
         return None
     body: dict[str, Any] = {"tasks": items}
     if command.agent_id is not None:
         body["agent_id"] = command.agent_id
-    if len(orjson.dumps(body)) > BODY_BYTES:
-        field = "ids" if command.tasks is None else "tasks"
-        hint = "Change fewer tasks at once."
-        raise Invalid.of(field, "the former texts of the tasks are too long for the request that restores them", hint)
     return body

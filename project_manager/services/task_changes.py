@@ -86,6 +86,7 @@ class Editor:
         moves = self._moves(row, changes)
         values = _new_values(row, changes)
         if moves:
+            _check_no_claim(self.tx, changes)
             values.pop("attempts", None)  # the move stores them
         self._check_values(row, values)
         if linked:
@@ -193,6 +194,13 @@ class Editor:
             return row
         self.ready_later.pop(row.id, None)  # only its agent can claim it, which the event of the offer says
         return offers.offer(self.tx, row, agent, OfferReason.ASSIGNED)
+
+
+def _check_no_claim(tx: Tx, changes: TaskChanges) -> None:
+    """Check that an agent does not set IN_PROGRESS, which would be a claim of many tasks. Raises Invalid."""
+    if changes.status is Status.IN_PROGRESS and tx.actor.is_agent:
+        hint = "Claim each task with claim_next_task or acquire_task_lock."
+        raise Invalid.of("status", "an agent cannot claim tasks by an edit of many", hint)
 
 
 def _new_values(row: TaskRow, changes: TaskChanges) -> dict[str, Any]:

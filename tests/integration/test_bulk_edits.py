@@ -140,10 +140,11 @@ async def test_an_agent_edits_its_own_tasks_and_none_that_another_holds(api: Ope
     assert (done["tasks"], refusals(done)) == ([own, free], {other: "lock_held"})
     assert done["undo"]["agent_id"] == "ann"
     assert (await undo(api, done))["changed"] == 2
-    error = await api.call_error(Invalid, "edit_tasks", ids=[free], changes={"status": "IN_PROGRESS"}, agent_id="ann")
-    assert invalid_fields(error) == ["changes.status"]
+    claimed = await api.call("edit_tasks", ids=[free], changes={"status": "IN_PROGRESS"}, agent_id="ann")
+    assert refusals(claimed) == {free: "invalid"}
     agent = api.acting_as(Actor("cid", "agent", Role.AGENT, True, 3))
     await agent.call_error(RoleRequired, "edit_tasks", ids=[own], changes={"priority": 0}, force=True)
+    await agent.call_error(RoleRequired, "edit_tasks", ids=[free], changes={"assigned_to": "cid"})
     viewer = api.acting_as(Actor("vera", "human", Role.VIEWER, token_id=5))
     await viewer.call_error(RoleRequired, "edit_tasks", ids=[own], changes={"priority": 0})
     check(api)
@@ -314,7 +315,12 @@ async def test_former_texts_that_do_not_fit_into_an_undo_refuse_the_whole_edit(a
     ids = [(await api.create_task(f"task {number}", description="x" * 65_000))["id"] for number in range(17)]
     since = await api.last_seq()
     error = await api.call_error(Invalid, "edit_tasks", ids=ids, changes={"description": ""})
-    assert invalid_fields(error) == ["ids"]
+    assert "too long" in error.message
+    long = await api.call_error(Invalid, "edit_tasks", ids=ids, changes={"description": "y" * 65_000})
+    assert invalid_fields(long) == ["changes"]
+    assert invalid_fields(
+        await api.call_error(Invalid, "edit_tasks", ids=ids, changes={"priority": 0}, note="y" * 65_000)
+    ) == ["note"]
     assert await api.last_seq() == since
     assert (await edit(api, ids[:15], description=""))["changed"] == 15
 

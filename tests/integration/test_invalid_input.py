@@ -103,6 +103,7 @@ NEEDED: Json = {
 }
 ALSO_NEEDED: dict[str, Json] = {
     "update_task": {"priority": 0},
+    "edit_tasks": {"ids": [1], "changes": {"priority": 0}},
     "remember": {"title": "x", "project_id": 1},
     "review_task": {"verdict": "approved", "digest": "0" * 64},
     "save_view": {"name": "x", "query": "view=table"},
