@@ -53,7 +53,10 @@ TYPES = {
 }
 ENTRY = "main.js"
 THEME_SCRIPT = "theme_first.js"
-STYLES = ("tokens", "base", "controls", "shell", "board", "drawer", "views", "selection", "notices", "strip", "agents")
+STYLES = (
+    *("tokens", "base", "controls", "shell", "board", "drawer", "views", "selection", "notices", "strip", "agents"),
+    "flow",
+)
 IMMUTABLE = "public, max-age=31536000, immutable"
 NO_CACHE = "no-cache"
 

@@ -96,6 +96,48 @@ interface NoticeMemory {
   digest: { at: number; counts: Partial<Record<NoticeKind, number>> } | null;
 }
 
+type FlowView = GetAnswers["/api/flow"];
+
+interface FlowRange {
+  name: string;
+  words: string;
+  hours: number;
+  /** Hours of one point. */
+  step: number;
+}
+
+/** The range, and the tasks whose flow is shown: all, of a project, of an epic, or of an agent. */
+interface FlowScope {
+  range: string;
+  project: number | null;
+  epic: number | null;
+  agent: string | null;
+}
+
+/** The last answer for the scope `key`, with the totals of the range before it. */
+interface FlowRead {
+  key: string;
+  flow: FlowView | null;
+  before: FlowTotalsView | null;
+  error: ApiFailure | null;
+}
+
+/** A point of the flow with its time in milliseconds. `ahead`: it has not begun. */
+interface FlowPeriod {
+  from: number;
+  until: number;
+  point: FlowPointView;
+  known: boolean;
+  ahead: boolean;
+}
+
+/** A change between two values: its sign, its words, and whether it is good. */
+interface FlowChange {
+  words: string;
+  tone: string;
+  sign: number;
+}
+
 /** The target of a pause, as `POST /api/pauses` takes it. */
 interface PauseTarget {
   scope: string;
@@ -121,13 +163,17 @@ interface Route {
   status: string | null;
   around: string | null;
   lane: string | null;
-  /** Id of an agent: its page, or its events in Activity. */
+  /** Id of an agent: its page, its events in Activity, or its flow. */
   agent: string | null;
-  /** Time range of a timeline. */
+  /** Time range of a timeline or of the flow. */
   range: string | null;
   /** Kind of the events in Activity, and words in them. */
   kind: string | null;
   text: string | null;
+  worked_by: string | null;
+  /** Instants, as the API takes them. */
+  completed_since: string | null;
+  completed_until: string | null;
 }
 
 type RouteChanges = Partial<Record<Exclude<RouteName, "view">, string | number | null>> & { view?: string };

@@ -218,6 +218,79 @@ interface LaneScale {
   x: (share: number) => number;
 }
 
+/** A series of a chart. `shape` is its mark. `inTable` is its value in the table, where it differs. */
+interface FlowSeries {
+  id: string;
+  name: string;
+  shape: string;
+  value: (point: FlowPointView) => number | null;
+  inTable?: (point: FlowPointView) => number | null;
+}
+
+interface FlowChart {
+  id: string;
+  title: string;
+  kind: "bars" | "lines" | "areas";
+  unit: "count" | "time";
+  note?: string;
+  series: FlowSeries[];
+}
+
+/** The places of values and points in a drawing, in pixels. */
+interface FlowScale {
+  width: number;
+  /** Start of the first point, after the labels of the axis. */
+  begin: number;
+  /** Width of one point. */
+  step: number;
+  ticks: { tick: number; text: string }[];
+  left: (index: number) => number;
+  middle: (index: number) => number;
+  y: (value: number) => number;
+  indexAt: (x: number) => number;
+}
+
+interface FlowFigure {
+  id: string;
+  name: string;
+  value: string | null;
+  more: string;
+  change: FlowChange | null;
+}
+
+interface DrawingProps {
+  series: FlowSeries[];
+  periods: FlowPeriod[];
+  scale: FlowScale;
+}
+
+interface BandNamesProps {
+  series: FlowSeries[];
+  /** The bottom and the top of each band at each point, or null where nothing is known. */
+  levels: (number[][] | null)[];
+  scale: FlowScale;
+}
+
+interface ChartProps {
+  chart: FlowChart;
+  periods: FlowPeriod[];
+  step: number;
+  /** The point of the crosshair, in all charts. */
+  at: number | null;
+  onPoint: (at: number | null) => void;
+  targetOf: (period: FlowPeriod) => RouteChanges;
+}
+
+type AsTableProps = Pick<ChartProps, "chart" | "periods" | "step" | "targetOf">;
+
+interface FlowChoiceProps extends Record<string, unknown> {
+  label: string;
+  value: string | number | null;
+  options: Choice[];
+  any: string;
+  onChange: (value: string | null) => void;
+}
+
 interface CardProps {
   task: Task;
   epic: string | null;

@@ -1,6 +1,7 @@
 // Filters of the visible tasks. A filter is part of the address; null means no filter.
 import { STATUSES } from "../core/vocabulary.js";
 import { emptyColumns } from "./order.js";
+import { FILTERS } from "./route.js";
 import { state as store } from "./store.js";
 
 /** @type {WeakMap<Task, string>} */
@@ -31,6 +32,9 @@ const TESTS = [
   ["label", (task, label) => task.labels.includes(label)],
   ["holder", (task, holder) => task.lock?.holder === holder],
   ["ready", (task, kind) => READY[kind]?.(task) ?? true],
+  ["worked_by", (task, agent) => task.worked_by === agent],
+  ["completed_since", (task, since) => task.completed_at !== null && task.completed_at >= since],
+  ["completed_until", (task, until) => task.completed_at !== null && task.completed_at < until],
 ];
 
 /** Return a test for words in the task, or in the part of its description that only the server has. */
@@ -63,8 +67,7 @@ function settled(/** @type {Task[]} */ before, /** @type {Task[]} */ after) {
 
 /** Return the filtered columns of the board. The object is the same until something changes. */
 export function visibleColumns(/** @type {State} */ state) {
-  const { project, epic, label, holder, ready, q } = state.route;
-  const key = JSON.stringify([state.revision.plans, project, epic, label, holder, ready, q]);
+  const key = JSON.stringify([state.revision.plans, ...FILTERS.map((name) => state.route[name])]);
   if (memory.revision === state.revision.tasks && memory.key === key) return memory.columns;
   const test = testOf(state.route);
   const columns = emptyColumns();

@@ -2,9 +2,14 @@
 import { dispatchNow, state } from "./store.js";
 
 const NUMBERS = ["project", "epic", "task"];
-const WORDS = ["label", "holder", "ready", "q", "status", "around", "lane", "agent", "range", "kind", "text"];
+const WORDS = [
+  "label", "holder", "ready", "q", "status", "around", "lane", "agent", "range", "kind", "text", "worked_by",
+  "completed_since", "completed_until",
+];
 /** @type {RouteName[]} */
-export const FILTERS = ["project", "epic", "label", "holder", "ready", "q"];
+export const FILTERS = [
+  "project", "epic", "label", "holder", "ready", "q", "worked_by", "completed_since", "completed_until",
+];
 
 /** The views with their filters. Other filters are kept for later and are not in the address of a view. */
 /** @type {Views} */

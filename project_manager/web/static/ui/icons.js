@@ -8,6 +8,7 @@ const PATHS = {
   agents: "M5 6.5h6v5H5zM8 6.5V4M8 3.2v.1M3 8v2M13 8v2M6.8 8.8v.4M9.2 8.8v.4",
   activity: "M1.5 8.5h3l2-5 3 9 2-4h3",
   graph: "M3 3.5h3v3H3zM10 2.5h3v3h-3zM10 10.5h3v3h-3zM6 5h2v-1h2M6 5h2v7h2",
+  flow: "M2.5 2.5v11h11M5 10.5l2.5-3 2.5 1.5 3.5-5",
   projects: "M2 4.5h4l1.5 1.5H14v7H2z",
   search: "M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10zM10.7 10.7 14 14",
   plus: "M8 3v10M3 8h10",

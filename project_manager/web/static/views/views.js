@@ -3,6 +3,7 @@ import { FILTERS } from "../state/route.js";
 import { Activity } from "./activity.js";
 import { Agents } from "./agents/agents.js";
 import { Board } from "./board/board.js";
+import { Flow } from "./flow/flow.js";
 import { Graph } from "./graph/graph.js";
 import { Needs } from "./needs/needs.js";
 import { Projects } from "./projects.js";
@@ -26,5 +27,6 @@ export const VIEWS = {
     component: Graph, title: "Dependencies", tab: "Graph", icon: "graph", key: "d",
     filters: ["project", "epic", "label"],
   },
+  flow: { component: Flow, title: "Flow", icon: "flow", key: "f", filters: ["project", "epic", "agent", "range"] },
   projects: { component: Projects, title: "Projects", icon: "projects", key: "p", unfiltered: true },
 };

@@ -1,5 +1,5 @@
 // Search and filters. The address has all of their values.
-import { count, plural } from "../../core/format.js";
+import { bidiIsolate, count, hourAndMinute, plural, weekday } from "../../core/format.js";
 import { html, useEffect, useMemo, useRef, useState } from "../../core/html.js";
 import { STATUSES } from "../../core/vocabulary.js";
 import { READY_NAMES, inUse, visibleColumns } from "../../state/filters.js";
@@ -49,6 +49,20 @@ export function Choice(/** @type {ChoiceProps} */ { label, name, value, options,
     </select></label>`;
 }
 
+/** Return the words for the time in which tasks became Done. */
+function doneWords(/** @type {string | null} */ since, /** @type {string | null} */ until) {
+  const words = (/** @type {string} */ at) => `${weekday(Date.parse(at))}, ${hourAndMinute(Date.parse(at))}`;
+  return ["Done", since && `from ${words(since)}`, until && `until ${words(until)}`].filter(Boolean).join(" ");
+}
+
+/** A filter of a link, which has no choice of its own in the bar. A press removes it. */
+function Chosen(/** @type {{ text: string, names: RouteName[] }} */ { text, names }) {
+  return html`<button type="button" class="small" aria-pressed="true" data-testid=${`chosen-${names[0]}`}
+      title="Remove this filter" onClick=${() => navigate(Object.fromEntries(names.map((name) => [name, null])))}>
+    ${text}<${Icon} name="close" />
+  </button>`;
+}
+
 function Shown() {
   useStore((now) => now.revision.tasks);
   const columns = visibleColumns(state);
@@ -67,6 +81,7 @@ export function FilterBar() {
   const plans = useStore((now) => now.revision.plans);
   const { labels, holders } = useMemo(() => inUse(state), [revision, route.project]);
   const epics = useMemo(() => epicOptions(route.project), [plans, route.project]);
+  const { completed_since: since, completed_until: until } = route;
   const same = (/** @type {string[]} */ names) => names.map((name) => [name, name]);
   return html`<div class="filterbar" role="search" aria-label="Filters">
     <${Search} value=${route.q} />
@@ -75,6 +90,10 @@ export function FilterBar() {
     <${Choice} label="Holder" name="holder" value=${route.holder} options=${same(holders)} any="Any holder" />
     <${Choice} label="Readiness" name="ready" value=${route.ready} options=${Object.entries(READY_NAMES)}
         any="Ready or not" />
+    ${route.worked_by && html`<${Chosen} names=${["worked_by"]}
+        text=${`Worked on by ${bidiIsolate(route.worked_by)}`} />`}
+    ${(since || until) && html`<${Chosen} names=${["completed_since", "completed_until"]}
+        text=${doneWords(since, until)} />`}
     ${isFiltered(route) && html`<button type="button" class="quiet small" onClick=${clearFilters}>
       <${Icon} name="close" />
       Clear
