@@ -225,7 +225,7 @@ def test_the_flow_fits_a_phone_and_follows_its_range_and_agent_and_rests_while_n
         expect(tab.page.get_by_test_id("chart-cumulative")).to_have_count(0)
         assert server.asked[-1]["agent_id"] == "ann"
         tab.page.get_by_test_id("range-7d").click()
-        expect(tab.page.get_by_test_id("range-7d")).to_have_attribute("aria-pressed", "true")
+        expect(tab.page.get_by_test_id("range-7d")).to_have_attribute("aria-current", "true")
         expect(tab.page.get_by_test_id("chart-throughput").locator("rect.completed")).to_have_count(26 + 1)
         assert "agent=ann" in tab.page.url
         tab.page.get_by_test_id("filter-project").select_option(str(project))

@@ -4,7 +4,7 @@ import { html, useEffect, useMemo, useState } from "../../core/html.js";
 import { STATUS_NAMES } from "../../core/vocabulary.js";
 import { DEFAULT_RANGE, RANGES, compared, idleShare, periodsOf, rangeOf, useFlow } from "../../state/flow.js";
 import { epicOptions } from "../../state/options.js";
-import { navigate } from "../../state/route.js";
+import { follow, hrefOf, navigate } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
 import { loadAgents } from "../../state/sync.js";
 import { Empty } from "../../ui/chips.js";
@@ -113,10 +113,11 @@ function Figure(/** @type {{ figure: FlowFigure, words: string }} */ { figure, w
 }
 
 function Ranges(/** @type {{ range: string }} */ { range }) {
-  return html`<div class="flow-ranges" role="group" aria-label="Range">
-    ${Object.entries(RANGES).map(([id, { name, words }]) => html`<button key=${id} type="button" class="small"
-        aria-pressed=${range === id} title=${`The last ${words}`} data-testid=${`range-${id}`}
-        onClick=${() => navigate({ range: id === DEFAULT_RANGE ? null : id })}>${name}</button>`)}
+  const target = (/** @type {string} */ id) => ({ range: id === DEFAULT_RANGE ? null : id });
+  return html`<div class="ranges" role="group" aria-label="Time range">
+    ${Object.entries(RANGES).map(([id, { name, words }]) => html`<a key=${id} class="range" title=${`The last ${words}`}
+        href=${hrefOf(target(id))} aria-current=${id === range ? "true" : undefined}
+        onClick=${(event) => follow(event, target(id))} data-testid=${`range-${id}`}>${name}</a>`)}
   </div>`;
 }
 
