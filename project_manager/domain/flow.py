@@ -302,7 +302,7 @@ class Fold:
 
     def _hours(self, task: TaskFlow, agent: str | None) -> list[FlowHour]:
         """Return the roll-ups of the present hour for the task and the agent."""
-        scopes = _scopes(task) if agent is None else [*_scopes(task), agent_scope(agent)]
+        scopes = scopes_of(task) if agent is None else [*scopes_of(task), agent_scope(agent)]
         return [self._hour_of(scope) for scope in scopes]
 
     def _hour_of(self, scope: str) -> FlowHour:
@@ -316,7 +316,7 @@ class Fold:
         return found
 
     def _count(self, task: TaskFlow, status: str, number: int) -> None:
-        for scope in _scopes(task):
+        for scope in scopes_of(task):
             self._count_in(scope, status, number)
 
     def _count_in(self, scope: str, status: str, number: int) -> None:
@@ -346,7 +346,8 @@ def is_within(scope: str, outer: str) -> bool:
     return scope == outer or scope.startswith(f"{outer}/")
 
 
-def _scopes(task: TaskFlow) -> list[str]:
+def scopes_of(task: TaskFlow) -> list[str]:
+    """Return the scopes that count a task. Agents count only events."""
     found = [ALL, project_scope(task.project_id)]
     return found if task.epic_id is None else [*found, epic_scope(task.project_id, task.epic_id)]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, bindparam, delete, func, select
+from sqlalchemy import ColumnElement, bindparam, delete, func, select, true
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.sql.expression import literal_column
 
@@ -35,7 +35,8 @@ from project_manager.domain.flow import (
 from project_manager.store import chain, flow, pages, retention
 from project_manager.store.events import EventRow
 from project_manager.store.flow import BASE, COLUMNS, PRESENT, Position
-from project_manager.store.statement import Statement, bindparams, elements
+from project_manager.store.functions import Number
+from project_manager.store.statement import Statement, bindparams, elements, json_members
 from project_manager.store.tables import events, tasks
 from project_manager.store.tables_flow import COUNTERS, HISTOGRAMS, flow_hours, flow_position, flow_states
 from project_manager.store.transaction import Tx
@@ -72,12 +73,20 @@ _FIRST_POSITION = Statement(
 _STATES = Statement(
     select(_state.key, _state.value).where(_state.side == bindparam("side"), _state.key.in_(elements("keys")))
 )
-_SET_STATE = Statement(
-    upsert(flow_states)
-    .values(bindparams("side", "key", "value"))
-    .on_conflict_do_update(index_elements=[_state.side, _state.key], set_=bindparams("value"))
+_members = json_members(bindparam("states")).alias("members")
+_set_states = upsert(flow_states).from_select(
+    ["side", "key", "value"],
+    # Without a condition, SQLite would read ON CONFLICT as the condition of a join.
+    select(bindparam("side", type_=Number), _members.c.key, _members.c.value).where(true()),
 )
-_DELETE_STATE = Statement(delete(flow_states).where(_state.side == bindparam("side"), _state.key == bindparam("key")))
+_SET_STATES = Statement(
+    _set_states.on_conflict_do_update(
+        index_elements=[_state.side, _state.key], set_={"value": _set_states.excluded.value}
+    )
+)
+_DELETE_STATES = Statement(
+    delete(flow_states).where(_state.side == bindparam("side"), _state.key.in_(elements("keys")))
+)
 _SET_HOUR = Statement(
     upsert(flow_hours)
     .values(bindparams(*COLUMNS))
@@ -269,12 +278,11 @@ def store(tx: Tx, step: Step) -> bool:
         flow.copy_states(tx, PRESENT, BASE)
     for scope in step.dropped:
         _drop(tx, step, scope)
+    kept = {key: value for key, value in step.states.items() if value is not None}
     for side in step.sides:
-        for key, value in step.states.items():
-            if value is None:
-                _DELETE_STATE.write(tx, side=side, key=key)
-            else:
-                _SET_STATE.write(tx, side=side, key=key, value=value)
+        _SET_STATES.write(tx, side=side, states=orjson.dumps(kept).decode())
+        if len(kept) < len(step.states):
+            _DELETE_STATES.write(tx, side=side, keys=json.dumps(sorted(step.states.keys() - kept.keys())))
     for (scope, hour), values in sorted(step.hours.items()):
         _SET_HOUR.write(tx, scope=scope, hour=hour, **_columns(values))
     return True

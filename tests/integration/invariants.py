@@ -1,9 +1,11 @@
 """Invariants of the database after any operation, recomputed from the rows themselves."""
 
 import json
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from project_manager.domain.flow import FlowState, Fold, FoldedEvent, scopes_of
 from project_manager.domain.paths import overlaps, parse_glob
 from project_manager.domain.readiness import Withheld
 from project_manager.store import history_check
@@ -38,11 +40,32 @@ def _check_database(address: Address, now: int, max_attempts: int) -> None:
         events = rows(tx, "SELECT * FROM events ORDER BY seq")
         check_events(events, tasks)
         check_work(tx, tasks, events)
+        check_flow(events, tasks)
         check_compact_rows(tx, events, tasks, max_attempts=max_attempts)
         if isinstance(address, Path):  # a server has no connection that may violate them
             assert rows(tx, "PRAGMA foreign_key_check") == []
         # The hash chain is intact, and the tables match the events.
         assert history_check.check(tx).differences == ()
+
+
+def check_flow(events: list[Row], tasks: dict[int, Row]) -> None:
+    """Assert that a fold of all events has the status, the epic and the lease of each task."""
+    if events and events[0]["seq"] > 1:
+        return  # retention has removed events
+    fold = Fold(FlowState())
+    for row in events:
+        by_agent, data = row["actor_kind"] == "agent", json.loads(row["data"])
+        place = (row["project_id"], row["epic_id"], row["task_id"])
+        fold.apply(FoldedEvent(row["type"], row["at"], row["actor_id"], by_agent, *place, data))
+    known = {number: task for number, task in fold.state.tasks.items() if task is not None}
+    assert {number: (task.status, task.epic_id, task.holder) for number, task in known.items()} == {
+        number: (row["status"], row["epic_id"], row["lock_holder"]) for number, row in tasks.items()
+    }
+    for scope, counts in fold.state.counts.items():
+        inside = [task.status for task in known.values() if scope in scopes_of(task)]
+        assert {status: number for status, number in counts.items() if number} == Counter(inside), scope
+    held = Counter(row["lock_holder"] for row in tasks.values() if row["lock_holder"] is not None)
+    assert {name: agent.leases for name, agent in fold.state.agents.items() if agent.leases} == held
 
 
 def check_counters(tx: Tx, tasks: dict[int, Row]) -> None:
