@@ -218,13 +218,12 @@ interface LaneScale {
   x: (share: number) => number;
 }
 
-/** A series of a chart. `shape` is its mark. `inTable` is its value in the table, where it differs. */
+/** A series of a chart. `shape` is its mark. */
 interface FlowSeries {
   id: string;
   name: string;
   shape: string;
   value: (point: FlowPointView) => number | null;
-  inTable?: (point: FlowPointView) => number | null;
 }
 
 interface FlowChart {
@@ -234,6 +233,8 @@ interface FlowChart {
   unit: "count" | "time";
   note?: string;
   series: FlowSeries[];
+  /** The columns of the table: [name, value]. The default is the series. */
+  columns?: [name: string, value: (point: FlowPointView) => number | null][];
 }
 
 /** The places of values and points in a drawing, in pixels. */

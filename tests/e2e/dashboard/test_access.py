@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Route, expect
 from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
-VIEWS = ("board", "needs", "agents", "activity", "graph", "projects")
+VIEWS = ("board", "needs", "agents", "activity", "graph", "flow", "projects")
 PHONE = {"viewport": {"width": 320, "height": 640}}
 
 

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
+from tests.e2e.dashboard.conftest import Start
 from tests.e2e.dashboard.layout import wider
 from tests.e2e.service import Service
 
@@ -74,6 +75,11 @@ def rules(tab: Dashboard, name: str, *values: object) -> list[object]:
 
 def shown(*tabs: Dashboard) -> list[str]:
     return [text for tab in tabs for text in tab.page.evaluate(SHOWN)]
+
+
+def forget(tab: Dashboard) -> None:
+    """Forget all notices, so that the next one does not begin a digest."""
+    tab.page.evaluate("window.shown.length = 0; localStorage.removeItem('project-manager:notices-memory')")
 
 
 def test_the_rules_choose_events_and_respect_quiet_hours_and_gather_many(shared: Service, browser: Browser) -> None:
@@ -151,8 +157,10 @@ def test_the_title_and_the_icon_count_what_waits_on_a_person(
 
 
 def test_notices_are_off_until_turned_on_and_reach_one_tab_unless_one_is_in_front(
-    service: Service, browser: Browser, client: RestClient
+    start_service: Start, browser: Browser
 ) -> None:
+    service = start_service(MAX_ATTEMPTS=2)
+    client = RestClient(service)
     project = client.create_project()
     tasks = [client.create_task(project, f"Task {number}") for number in range(8)]
     with dashboard(service, browser) as tab:
@@ -169,12 +177,28 @@ def test_notices_are_off_until_turned_on_and_reach_one_tab_unless_one_is_in_fron
         assert tab.page.evaluate("window.shown.splice(0).length") == 1
         tab.page.keyboard.press("Escape")
 
+        failing = client.create_task(project, "Fragile")
+        client.claim(failing, "bob", seconds=1)
+        wait_until(tab.page, "window.shown.length === 1")
+        client.claim(failing, "bob")
+        client.release(failing, "bob", failed=True)
+        wait_until(tab.page, "window.shown.length === 2")
+        client.claim(tasks[7], "eve")
+        client.send("POST", f"/api/tasks/{tasks[7]}/questions", {"agent_id": "eve", "question": "Which one?"})
+        wait_until(tab.page, "window.shown.length === 3")
+        assert shown(tab) == [
+            f"bob is silent | Its lease on #{failing} Fragile expired.",
+            f"#{failing} failed too often | #{failing} Fragile. The limit of failed attempts is reached.",
+            f"eve asks about #{tasks[7]} | #{tasks[7]} Task 7",
+        ]
+        forget(tab)
+
         other = Dashboard(service, tab.context)
         other.open()
         client.set_status(tasks[1], "REVIEW", agent_id="ann")
         wait_until(tab.page, f"{MEMORY}.recent?.length === 1")
-        expect(tab.page).to_have_title("(2) Needs you · Project Manager")
-        expect(other.page).to_have_title("(2) Board · Project Manager")
+        expect(tab.page).to_have_title("(4) Needs you · Project Manager")
+        expect(other.page).to_have_title("(4) Board · Project Manager")
         assert shown(tab, other) == [f"#{tasks[1]} waits for a review | #{tasks[1]} Task 1, by ann"]
         shower = tab.page if shown(tab) else other.page
         shower.evaluate("window.shown[0].onclick()")
@@ -191,7 +215,7 @@ def test_notices_are_off_until_turned_on_and_reach_one_tab_unless_one_is_in_fron
         before = shown(tab, other)
         client.set_status(tasks[6], "REVIEW", agent_id="ann")
         wait_until(tab.page, f"{MEMORY}.digest === null")
-        expect(tab.page).to_have_title(re.compile(r"^\(7\) "))
+        expect(tab.page).to_have_title(re.compile(r"^\(9\) "))
         assert shown(tab, other) == before
         assert other.faults == []
 

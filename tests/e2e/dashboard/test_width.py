@@ -45,7 +45,7 @@ def nasty(shared_client: RestClient) -> int:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_view_is_wider_than_the_window(shared: Service, browser: Browser, nasty: int, width: int) -> None:
     with dashboard(shared, browser, viewport={"width": width, "height": 800}, reduced_motion="reduce") as tab:
-        for view in ("board&status=IN_PROGRESS", "needs", "agents", "activity", "graph", "projects"):
+        for view in ("board&status=IN_PROGRESS", "needs", "agents", "activity", "graph", "flow", "projects"):
             tab.open(f"/?view={view}")
             expect(tab.page.locator("main h1, .card").filter(visible=True).first).to_be_visible()
             assert (view, wider(tab)) == (view, [])

@@ -83,20 +83,22 @@ function deliver(/** @type {Notice[]} */ notices, /** @type {number} */ seq) {
   });
 }
 
-/** @type {(() => void) | null} */
-let leave = null;
+/** @type {((value: unknown) => void) | null} */
+let release = null;
+let asking = false;
 
 /** Hold a lock while this tab is in front. The browser releases it with the tab. */
 function markFront() {
-  if (isInFront() && !leave) {
-    leave = () => {};
+  if (!isInFront()) {
+    release?.(null);
+    release = null;
+  } else if (!release && !asking) {
+    asking = true;
     navigator.locks.request(IN_FRONT, { mode: "shared" }, () => new Promise((resolve) => {
-      leave = () => resolve(undefined);
-      markFront();
+      asking = false;
+      release = resolve;
+      markFront(); // the tab may have gone to the back meanwhile
     }));
-  } else if (!isInFront() && leave) {
-    leave();
-    leave = null;
   }
 }
 

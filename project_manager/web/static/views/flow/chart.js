@@ -110,15 +110,14 @@ const MOVES = {
 function AsTable(/** @type {AsTableProps} */ { chart, periods, step, targetOf }) {
   const [open, setOpen] = useState(false);
   const rows = periods.filter(({ ahead }) => !ahead).reverse();
-  const words = (/** @type {FlowPeriod} */ { point, known }, /** @type {FlowSeries} */ series) =>
-    valueWords((series.inTable ?? series.value)(point), chart.unit, known ? "–" : "unknown");
+  const columns = chart.columns ?? chart.series.map(({ name, value }) => [name, value]);
   return html`<details class="flow-table" data-testid="flow-table" onToggle=${(event) => setOpen(event.target.open)}>
     <summary>As a table</summary>
     ${open && html`<div class="table-wrap" tabindex="0" role="group" aria-label=${`${chart.title} as a table`}>
       <table>
         <thead>
           <tr><th scope="col">Time</th>
-            ${chart.series.map((series) => html`<th key=${series.id} scope="col">${series.name}</th>`)}</tr>
+            ${columns.map(([name]) => html`<th key=${name} scope="col">${name}</th>`)}</tr>
         </thead>
         <tbody>
           ${rows.map((period) => html`<tr key=${period.from}>
@@ -126,7 +125,9 @@ function AsTable(/** @type {AsTableProps} */ { chart, periods, step, targetOf })
               <a href=${hrefOf(targetOf(period))} onClick=${(event) => follow(event, targetOf(period))}>
                 ${periodWords(period, step)}${!period.point.complete && period.known && " (in part)"}</a>
             </th>
-            ${chart.series.map((series) => html`<td key=${series.id}>${words(period, series)}</td>`)}
+            ${columns.map(([name, value]) => html`<td key=${name}>
+              ${valueWords(value(period.point), chart.unit, period.known ? "–" : "unknown")}
+            </td>`)}
           </tr>`)}
         </tbody>
       </table>

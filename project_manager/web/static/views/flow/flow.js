@@ -1,7 +1,7 @@
 // The flow: how much work gets done, how long it takes, and where it waits.
 import { count, hourAndMinute, span } from "../../core/format.js";
 import { html, useEffect, useMemo, useState } from "../../core/html.js";
-import { STATUS_NAMES } from "../../core/vocabulary.js";
+import { STATUSES, STATUS_NAMES } from "../../core/vocabulary.js";
 import { DEFAULT_RANGE, RANGES, compared, idleShare, periodsOf, rangeOf, useFlow } from "../../state/flow.js";
 import { epicOptions } from "../../state/options.js";
 import { follow, hrefOf, navigate } from "../../state/route.js";
@@ -21,6 +21,12 @@ const timeCharts = (/** @type {number} */ step) => [
       { id: "completed", name: "Done", shape: "bar", value: (point) => point.completed },
       { id: "created", name: "Created", shape: "dash", value: (point) => point.created },
     ],
+    columns: [
+      ["Done", (point) => point.completed], ["Created", (point) => point.created],
+      ["Cancelled", (point) => point.cancelled], ["Reopened", (point) => point.reopened],
+      ["Submitted", (point) => point.submitted], ["Reviewed", (point) => point.reviewed],
+      ["Failed", (point) => point.failed], ["Expired", (point) => point.expired],
+    ],
   },
   {
     id: "cycle", title: "Cycle time", kind: "lines", unit: "time", note: "From the first claim of a task to Done.",
@@ -37,6 +43,13 @@ const timeCharts = (/** @type {number} */ step) => [
       { id: "ready", name: "Ready", shape: "square", value: (point) => point.ready_p50_seconds },
       { id: "idle", name: "Idle", shape: "triangle", value: (point) => point.idle_seconds },
     ],
+    columns: [
+      ["In review, half within", (point) => point.review_p50_seconds],
+      ["In review, 95 % within", (point) => point.review_p95_seconds],
+      ["Ready, half within", (point) => point.ready_p50_seconds],
+      ["Ready, 95 % within", (point) => point.ready_p95_seconds],
+      ["Idle", (point) => point.idle_seconds], ["Leased", (point) => point.leased_seconds],
+    ],
   },
 ];
 
@@ -51,12 +64,12 @@ function cumulative(/** @type {FlowPeriod[]} */ periods) {
     note: base ? `Without the ${count(base)} tasks that were Done all the time.` : undefined,
     series: BANDS.map((status) => ({
       id: status, name: STATUS_NAMES[status], shape: "area",
-      inTable: (point) => numberOf(point, status),
       value: (point) => {
         const number = numberOf(point, status);
         return number === null || status !== "DONE" ? number : number - base;
       },
     })),
+    columns: STATUSES.map((status) => [STATUS_NAMES[status], (point) => numberOf(point, status)]),
   };
 }
 
