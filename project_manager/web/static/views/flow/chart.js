@@ -169,7 +169,7 @@ export function Chart({ chart, periods, step, at, onPoint, targetOf }) {
     <${Legend} chart=${chart} period=${period} />
     <div class="flow-frame" ref=${frame} tabindex="0" role="slider" aria-label=${chart.title}
         aria-orientation="horizontal" aria-valuemin="0" aria-valuemax=${last} aria-valuenow=${at ?? last}
-        aria-valuetext=${wordsOf(chart, shown, step)} title="Arrow keys move, Enter shows the tasks"
+        aria-valuetext=${wordsOf(chart, shown, step)} aria-describedby="flow-keys"
         onKeyDown=${onKeyDown} onPointerMove=${(event) => onPoint(indexOf(event))} onPointerLeave=${onLeave}
         onClick=${onClick}>
       <svg viewBox=${`0 0 ${scale.width} ${HEIGHT}`} width=${scale.width} height=${HEIGHT} aria-hidden="true">

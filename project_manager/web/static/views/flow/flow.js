@@ -53,12 +53,18 @@ const timeCharts = (/** @type {number} */ step) => [
   },
 ];
 
-/** The cumulative flow. Done counts from its smallest number in the range, so that the other bands stay visible. */
+/** Return the number of tasks that were Done before the first known point of the range, and all the time since. */
+function doneBefore(/** @type {FlowPeriod[]} */ periods) {
+  const known = periods.map(({ point }) => point).filter(({ counts }) => counts);
+  const done = known.map(({ counts }) => counts?.DONE ?? 0);
+  return known.length ? Math.max(0, Math.min(...done, done[0] - (known[0].completed ?? 0))) : 0;
+}
+
+/** The cumulative flow. Done counts from its smallest number, so that the other bands stay visible. */
 /** @returns {FlowChart} */
 function cumulative(/** @type {FlowPeriod[]} */ periods) {
   const numberOf = (/** @type {FlowPointView} */ point, /** @type {Status} */ status) => point.counts?.[status] ?? null;
-  const done = periods.map(({ point }) => numberOf(point, "DONE")).filter((number) => number !== null);
-  const base = done.length ? Math.min(...done) : 0;
+  const base = doneBefore(periods);
   return {
     id: "cumulative", title: "Cumulative flow", kind: "areas", unit: "count",
     note: base ? `Without the ${count(base)} tasks that were Done all the time.` : undefined,
@@ -178,6 +184,7 @@ function Charts({ flow, before, scope }) {
       ${figuresOf(flow.totals, before).map((figure) => html`<${Figure} key=${figure.id} figure=${figure}
           words=${words} />`)}
     </ul>
+    <p class="sr" id="flow-keys">The arrow keys move in a chart. Enter shows the tasks that became Done then.</p>
     <div class="flow-charts">
       ${charts.map((chart) => html`<${Chart} key=${chart.id} chart=${chart} periods=${periods} step=${step} at=${at}
           onPoint=${setAt} targetOf=${targetIn(scope)} />`)}
