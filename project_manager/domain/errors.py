@@ -17,7 +17,7 @@ ProjectManagerError
 │                        OpenSubtasks, ParentDone, DependencyCycle, NameTaken, ExternalKeyTaken, HasDependents,
 │                        ProjectArchived, NotEmpty, OperatorTokenRequired, Paused, PolicyUnmet, NotInReview,
 │                        StaleSubmission, AlreadyReviewed, LeaseForReview, QuestionOpen, QuestionClosed,
-│                        PathsReserved, Stopped, MailboxFull, OfferRefused
+│                        PathsReserved, Stopped, MailboxFull, OfferRefused, PreviewOutdated
 ├── PreconditionFailed   VersionMismatch, SelectionChanged
 ├── RequestTimeout       the request did not arrive in time
 ├── TooLarge             BodyTooLarge, HeadersTooLarge, ResponseTooLarge
@@ -310,6 +310,10 @@ class TooManyViews(Conflict):
 
 class MailboxFull(Conflict):
     default_hint = "Wait until the addressee acknowledges messages, or until they expire."
+
+
+class PreviewOutdated(Conflict):
+    default_hint = "Repeat the dry run, and send its `digest` as `expected`."
 
 
 class PreconditionFailed(ProjectManagerError):

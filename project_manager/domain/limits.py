@@ -17,6 +17,7 @@ SUBTASKS = 500
 SUBTASK_LEVELS = 5
 """Levels of tasks: a task, its subtasks, and so on."""
 KEY_CHARACTERS = 200
+DIGEST_CHARACTERS = 64
 PATHS = 50
 GLOB_CHARACTERS = 512
 GLOB_SEGMENTS = 64

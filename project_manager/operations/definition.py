@@ -69,11 +69,15 @@ class LongPoll:
 
 @dataclass(frozen=True, slots=True)
 class PlainText:
-    """A text field that can also be the whole body, in these media types, best first. `hint` is for its errors."""
+    """A text field that can also be the whole body, in these media types, best first. `hint` is for its errors.
+
+    `file_name` returns the name of the file as which a browser saves the body.
+    """
 
     field: str
     media_types: tuple[str, ...]
     hint: str = ""
+    file_name: Callable[[Any], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

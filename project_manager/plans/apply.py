@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
 
-from project_manager.domain.errors import Invalid
+from project_manager.domain.errors import Invalid, PreviewOutdated
 from project_manager.domain.events.plans import ImportFinished
 from project_manager.domain.events.tasks import TaskCreated
 from project_manager.domain.hints import did_you_mean
@@ -15,13 +15,13 @@ from project_manager.domain.policies import CompletedBy, parse_policy
 from project_manager.domain.readiness import Withheld
 from project_manager.domain.statuses import CLOSED, Status
 from project_manager.domain.task_fields import PLAIN
-from project_manager.plans import diff_knowledge, export, progress, reader, writer
+from project_manager.plans import diff_knowledge, export, preview, progress, reader, writer
 from project_manager.plans.changes import EpicChange, PlanDiff, ProjectChange, TaskChange
 from project_manager.plans.diagnostics import Diagnostic, plan_error
 from project_manager.plans.diff import Comparison
-from project_manager.plans.diff_knowledge import KnowledgeChange, KnowledgeComparison
+from project_manager.plans.diff_knowledge import KnowledgeComparison
 from project_manager.schemas.epics import DeleteEpic
-from project_manager.schemas.plans import ChangeView, ExportPlan, ImportPlan, ImportView
+from project_manager.schemas.plans import ExportPlan, ImportPlan, ImportView
 from project_manager.services import (
     epics,
     lookup,
@@ -78,7 +78,8 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
     The import is atomic: any error prevents it, and all errors are listed with line and column.
     A repeated import changes only fields that differ. Existing tasks keep their status, lease and log.
     `status` overwrite also sets the statuses of tasks without a lease.
-    Only `prune` deletes. `dry_run` lists the changes without writing them.
+    Only `prune` deletes. `dry_run` lists the changes without writing them. With its digest as `expected`, the import
+    writes exactly these changes or none.
     """
     report = progress.listener_of(tx.request_id)
     comparison = Comparison(
@@ -90,15 +91,18 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
             command.source, comparison, [*prepared.diagnostics, *comparison.diagnostics, *knowledge.diagnostics]
         )
     difference = comparison.difference
-    changes = [*tx.keeping_alive(_changes(difference, knowledge.changes))]
-    numbers = Counter(change.change for change in tx.keeping_alive(changes))
+    found = preview.Preview(tx, difference, knowledge.changes, comparison.references.by_id)
+    if command.expected not in (None, found.digest):
+        raise PreviewOutdated("the import would now make other changes than its dry run; nothing was written")
+    numbers = Counter(change.change for change in tx.keeping_alive(found.changes))
     view = ImportView(
         dry_run=command.dry_run,
+        digest=found.digest,
         created=numbers["created"],
         changed=numbers["changed"],
         unchanged=numbers["unchanged"],
         deleted=numbers["deleted"],
-        changes=changes,
+        changes=found.changes,
     )
     if not command.dry_run:
         PlanWriter(tx, difference, partial(report, "Writing")).run()
@@ -132,29 +136,6 @@ def export_plan(tx: Tx, command: ExportPlan) -> Iterator[str]:
     Equal content always gives equal bytes. The plan omits leases, events, agents, tokens, ids and versions.
     """
     yield from writer.serialize(export.document(tx, command.project), command.format)
-
-
-def _changes(difference: PlanDiff, knowledge: list[KnowledgeChange]) -> Iterator[ChangeView]:
-    """Yield each change with its name: by kind, then in the order of the plan. Deletions come last."""
-    for project in difference.projects:
-        yield _change("project", project.name, project.row is None, list(project.changed))
-    for epic in difference.epics:
-        yield _change("epic", f"{epic.project.name} / {epic.name}", epic.row is None, list(epic.changed))
-    for task in difference.tasks:
-        yield _change("task", task.known.path, task.row is None, task.fields)
-    for item in knowledge:
-        yield _change("knowledge", item.path, item.row is None, item.fields)
-    names = {project.id: project.name for project in difference.projects}
-    for row in difference.pruned_tasks:
-        yield ChangeView("deleted", "task", f"{names[row.project_id]} / {row.name}", [])
-    for pruned in difference.pruned_epics:
-        yield ChangeView("deleted", "epic", f"{names[pruned.project_id]} / {pruned.name}", [])
-
-
-def _change(kind: Any, name: str, is_new: bool, fields: list[str]) -> ChangeView:
-    if is_new:
-        return ChangeView("created", kind, name, [])
-    return ChangeView("changed" if fields else "unchanged", kind, name, fields)
 
 
 def _emit_finished(tx: Tx, command: ImportPlan, difference: PlanDiff, view: ImportView) -> None:

@@ -37,7 +37,8 @@ class EpicChange:
 class TaskChange:
     """A task of the plan. `depends_on` and `status` are None if unchanged. `refs` are the dependencies as written.
 
-    `parent` and `old_parent` are set if `changes_parent`. `level` is 1 for a task without a parent.
+    `old_depends_on` are the ids of the present ones, if the plan lists dependencies. `parent` and `old_parent` are set
+    if `changes_parent`. `level` is 1 for a task without a parent.
     """
 
     planned: PlannedTask
@@ -47,6 +48,7 @@ class TaskChange:
     row: TaskRow | None
     changed: dict[str, Any] = field(default_factory=dict)
     depends_on: list[TaskRef] | None = None
+    old_depends_on: list[int] = field(default_factory=list)
     refs: list[tuple[ParsedReference, TaskRef]] = field(default_factory=list)
     conflicts: bool = False
     parent: TaskRef | None = None

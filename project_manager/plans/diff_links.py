@@ -48,6 +48,7 @@ class LinkComparison:
             present = [] if task.row is None else self._dependencies.get(task.row.id, [])
             same = sorted(known.task_id for known in wanted) == present
             task.depends_on = None if same and all(known.task_id for known in wanted) else wanted
+            task.old_depends_on = present
 
     def _find_all(
         self, task: TaskChange, key: str, refs: tuple[ParsedReference, ...]

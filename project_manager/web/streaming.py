@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import anyio
 import anyio.lowlevel
@@ -73,21 +74,30 @@ async def send_in_chunks(send: Send, status: int, headers: Headers, body: bytes,
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """The bytes around a streamed text. `is_json`: the text is a string in a JSON object."""
+    """The bytes around a streamed text. `is_json`: the text is a string in a JSON object.
+
+    `file_name` is the name of the file as which a browser saves the text. Empty for other clients.
+    """
 
     media_type: str
     before: bytes = b""
     after: bytes = b""
     is_json: bool = False
+    file_name: str = ""
 
 
 def framing_of(operation: Operation, command: Command, accept: str) -> Framing:
-    """Return the framing of a streamed text: plain if `accept` names its media type, else as a field in JSON."""
+    """Return the framing of a streamed text: plain if `accept` names its media type, else as a field in JSON.
+
+    A browser that follows a link accepts HTML, and gets the plain text as a file.
+    """
     text = operation.streamed
     if text is None:
         raise ValueError(f"{operation.name} is not streamed")
     if any(media_type in accept for media_type in text.media_types):
         return Framing(text.media_types[0])
+    if text.file_name is not None and "text/html" in accept:
+        return Framing(text.media_types[0], file_name=text.file_name(command))
     repeated = {name: getattr(command, name) for name in operation.view.__dataclass_fields__ if name != text.field}
     before, quote, end = orjson.dumps({**repeated, text.field: ""}).rpartition(b'"')
     return Framing("application/json", before, quote + end, is_json=True)
@@ -96,7 +106,10 @@ def framing_of(operation: Operation, command: Command, accept: str) -> Framing:
 async def send_stream(outgoing: StreamedResponse, framing: Framing, fetch: Fetch, *, head: bool) -> None:
     """Send a text while it is generated. An error in the first piece is raised before anything is sent."""
     piece = await fetch()
-    await outgoing.begin(200, [(b"content-type", framing.media_type.encode())])
+    headers = [(b"content-type", framing.media_type.encode()), (b"vary", b"accept")]
+    if framing.file_name:
+        headers.append((b"content-disposition", f"attachment; filename*=UTF-8''{quote(framing.file_name)}".encode()))
+    await outgoing.begin(200, headers)
     if head:
         await outgoing.write(b"", more=False)
         return

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from project_manager.catalogue import BY_NAME
 from project_manager.domain.actors import LOCAL, Actor, Role
-from project_manager.domain.errors import Invalid, RoleRequired
+from project_manager.domain.errors import Invalid, PreviewOutdated, RoleRequired
 from project_manager.plans import apply, progress
 from project_manager.schemas.plans import ImportPlan
 from project_manager.store import bulk
@@ -112,9 +112,9 @@ async def test_overwriting_sets_statuses_and_derived_values(api: OperationsClien
     since = await seq(api)
     done = PLAN.replace("- name: Buy paint", "- name: Buy paint\n            status: done")
     view = await import_plan(api, done, status="overwrite")
-    assert [change for change in view["changes"] if change["change"] == "changed"] == [
-        {"change": "changed", "kind": "task", "name": "Garden / Fence / Buy paint", "fields": ["status"]}
-    ]
+    (change,) = [change for change in view["changes"] if change["change"] == "changed"]
+    assert (change["kind"], change["name"], change["fields"]) == ("task", "Garden / Fence / Buy paint", ["status"])
+    assert change["values"] == [{"field": "status", "old": "TODO", "new": "DONE"}]
     assert (await task_by_name(api, "Buy paint"))["status"] == "DONE"
     assert (await task_by_name(api, "Paint"))["ready"]
     types = [event["type"] for event in await events_since(api, since)]
@@ -331,3 +331,32 @@ def test_imports_in_any_order_keep_counters_right_and_importing_again_changes_no
 def test_import_and_export_are_operations_of_every_interface() -> None:
     assert BY_NAME["import_plan"].http == "POST /api/import"
     assert BY_NAME["export_plan"].http == "GET /api/export"
+
+
+async def test_a_dry_run_shows_old_and_new_values_under_their_project_and_epic(api: OperationsClient) -> None:
+    await import_plan(api, PLAN)
+    plan = PLAN.replace("White.", "G" * 200).replace("depends_on: Buy paint", "depends_on: Admire, due_at: 2027-03-01")
+    plan = plan.replace("depends_on: Admire, due_at", "depends_on: []\n            due_at").replace("[shop]", "[a, b]")
+    view = await import_plan(api, plan, dry_run=True)
+    changed = {change["name"]: change for change in view["changes"] if change["change"] == "changed"}
+    assert [(row["field"], row["old"], row["new"]) for row in changed["Garden / Fence / Paint"]["values"]] == [
+        ("description", "White.", "G" * 160 + "…"),
+        ("due_at", "", "2027-03-01T00:00:00.000Z"),
+        ("depends_on", "Buy paint", ""),
+    ]
+    assert changed["Garden / Fence / Buy paint"]["values"] == [{"field": "labels", "old": "shop", "new": "a, b"}]
+    assert {(change["project"], change["epic"]) for change in changed.values()} == {("Garden", "Fence")}
+
+
+async def test_a_confirmed_import_writes_exactly_what_its_dry_run_showed(api: OperationsClient) -> None:
+    await import_plan(api, PLAN)
+    changed = PLAN.replace("White.", "Green.")
+    shown = await import_plan(api, changed, dry_run=True)
+    paint = await task_by_name(api, "Paint")
+    await api.call("update_task", task_id=paint["id"], description="Blue.", version=paint["version"])
+    since = await seq(api)
+    await api.call_error(PreviewOutdated, "import_plan", document=changed, source="plan.yaml", expected=shown["digest"])
+    assert await seq(api) == since
+    again = await import_plan(api, changed, dry_run=True)
+    assert (await import_plan(api, changed, expected=again["digest"]))["changed"] == 1
+    assert (await task_by_name(api, "Paint"))["description"] == "Green."

@@ -55,6 +55,9 @@ interface ChangeView {
   kind: string;
   name: string;
   fields: Array<string>;
+  project: string;
+  epic: string | null;
+  values: Array<ValueView>;
 }
 
 interface ClaimedView {
@@ -557,6 +560,12 @@ interface TokenView {
   revoked_at: string | null;
   attests: boolean;
   secret?: string | null;
+}
+
+interface ValueView {
+  field: string;
+  old: string;
+  new: string;
 }
 
 interface VerdictView {

@@ -156,3 +156,70 @@ interface FetchOptions {
   keep?: (item: any) => any;
   progress?: (read: number, total: number) => void;
 }
+
+/** An import of a plan. Without `expected` it is a dry run. */
+interface ImportRequest extends ImportOptions {
+  name: string;
+  bytes: ArrayBuffer;
+  /** The digest of the dry run that the user has confirmed. */
+  expected: string;
+  progress: (share: number) => void;
+}
+
+interface ImportOptions {
+  status: "keep" | "overwrite";
+  prune: boolean;
+}
+
+/** The change of one resource by an import. */
+interface PlanChange {
+  change: keyof ChangeCounts;
+  kind: "project" | "epic" | "task" | "knowledge";
+  name: string;
+  fields: string[];
+  project: string;
+  epic: string | null;
+  values: { field: string; old: string; new: string }[];
+}
+
+/** The response to an import. */
+interface ImportResult extends ChangeCounts {
+  digest: string;
+  changes: PlanChange[];
+}
+
+interface ChangeCounts {
+  created: number;
+  changed: number;
+  unchanged: number;
+  deleted: number;
+}
+
+/** The changes of an import in a project or an epic. `own` is the change of the project or the epic itself. */
+interface ChangeGroup {
+  name: string;
+  counts: ChangeCounts;
+  own: PlanChange | null;
+  rows: PlanChange[];
+  groups: Map<string, ChangeGroup>;
+}
+
+/** An error of a plan. */
+interface PlanError {
+  message: string;
+  hint: string;
+  line: number;
+  column: number;
+}
+
+/** The state of an import. `outdated` is whether the difference changed between the dry run and the import. */
+interface ImportState {
+  step: "choose" | "checking" | "preview" | "importing" | "failed" | "done";
+  options: ImportOptions;
+  file?: File;
+  bytes?: ArrayBuffer;
+  share?: number;
+  view?: ImportResult | null;
+  error?: ApiFailure | null;
+  outdated?: boolean;
+}

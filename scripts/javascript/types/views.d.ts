@@ -415,6 +415,8 @@ interface MenuEntryProps {
   name: string;
   onClick: () => void;
   first?: boolean;
+  /** Only in a small bar. */
+  folded?: boolean;
 }
 
 interface MoveCommentDialogProps {
@@ -566,4 +568,12 @@ interface BarAction {
   title?: string;
   act: (tasks: Task[]) => unknown;
   wide?: boolean;
+}
+
+/** A step of the import. */
+interface PaneProps {
+  now: ImportState;
+  choose: (file?: File | null) => void;
+  change: (part: Partial<ImportOptions>) => void;
+  close: () => void;
 }

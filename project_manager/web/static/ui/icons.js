@@ -49,6 +49,10 @@ const PATHS = {
   log: "M3 3h10v8H8l-3 2.5V11H3z",
   history: "M3 8a5 5 0 1 1 1.5 3.6M3 4v3h3M8 5.5V8l2 1.3",
   bell: "M4 11.5V7a4 4 0 0 1 8 0v4.5M2.5 11.5h11M6.8 13.5h2.4",
+  import: "M8 2.5v7M5 6.8l3 3 3-3M2.5 10.5v3h11v-3",
+  export: "M8 9.8v-7M5 5.5l3-3 3 3M2.5 10.5v3h11v-3",
+  plug: "M6 2.5v3M10 2.5v3M4.5 5.5h7v2.5a3.5 3.5 0 0 1-7 0zM8 11.5v2.5",
+  copy: "M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3",
   more: "M3.5 8h.1M8 8h.1M12.5 8h.1",
 };
 

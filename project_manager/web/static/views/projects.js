@@ -1,11 +1,12 @@
 // Projects and their epics: progress and actions.
 import { patch, remove } from "../core/api.js";
 import { bidiIsolate, plural } from "../core/format.js";
-import { html } from "../core/html.js";
+import { cx, html } from "../core/html.js";
 import { policyWords } from "../core/policies.js";
 import { EPIC_STATUS_NAMES, STATUS_NAMES, canWrite, isOperator } from "../core/vocabulary.js";
 import { editPlan } from "../state/actions.js";
 import { confirmDialog, openDialog } from "../state/dialogs.js";
+import { exportHref, openImport } from "../state/plans.js";
 import { follow, hrefOf } from "../state/route.js";
 import { dispatch, state, useStore } from "../state/store.js";
 import { readPlan } from "../state/sync.js";
@@ -18,6 +19,8 @@ import { Markdown } from "../ui/markdown.js";
 import { MessageButton } from "./page/messages.js";
 import { PauseButton } from "./page/pauses.js";
 
+/** @type {("yaml" | "json")[]} */
+const FORMATS = ["yaml", "json"];
 /** @type {Status[]} */
 const ORDER = ["DONE", "REVIEW", "IN_PROGRESS", "BLOCKED", "TODO", "BACKLOG"];
 
@@ -171,6 +174,7 @@ function Project(/** @type {ProjectProps} */ { project, numbers, known, writer }
         <button type="button" class="small" onClick=${() => archive(project)}>
           ${project.archived_at ? "Unarchive" : "Archive"}
         </button>
+        <${Exports} project=${project.name} small />
         <${MessageButton} target=${{ to_project: project.id }} name=${`project ${project.name}`} />
         <${PauseButton} scope="project" id=${project.id} name=${`project ${project.name}`} />
       <//>`}
@@ -186,9 +190,21 @@ function Project(/** @type {ProjectProps} */ { project, numbers, known, writer }
   </article>`;
 }
 
+/** The exports of one project, or of all without a name. */
+function Exports(/** @type {{ project?: string, small?: boolean }} */ { project = "", small = false }) {
+  return html`<span class="exports">
+    ${FORMATS.map((format) => html`<a key=${format} class=${cx("button", small && "small")}
+        href=${exportHref(format, project)} data-testid="export"
+        aria-label=${`Export ${project ? `project ${project}` : "all projects"} as ${format.toUpperCase()}`}>
+      ${format === FORMATS[0] && html`<${Icon} name="export" />${small ? "" : "Export "}`}${format.toUpperCase()}
+    </a>`)}
+  </span>`;
+}
+
 export function Projects() {
   useStore((now) => now.revision.tasks + now.revision.plans);
   const writer = useStore((now) => canWrite(now.session));
+  const operator = useStore((now) => isOperator(now.session));
   const numbers = tally();
   const known = useKnowledgeCounts();
   const archivedLast = (/** @type {Project} */ a, /** @type {Project} */ b) =>
@@ -198,6 +214,11 @@ export function Projects() {
     <div class="page-head">
       <h1 id="page-title">Projects</h1>
       <span class="push"></span>
+      ${projects.length > 0 && html`<${Exports} />`}
+      ${operator && html`<button type="button" onClick=${() => openImport()} data-testid="import">
+        <${Icon} name="import" />
+        Import
+      </button>`}
       ${writer && html`<button type="button" class="primary" onClick=${() => openDialog("project", {})}>
         <${Icon} name="plus" />
         New project
@@ -207,7 +228,7 @@ export function Projects() {
       ? html`<${Empty} title="No projects yet">
         <p>
           ${writer
-            ? html`Create one here, or import a plan with <code>project-manager import plan.yaml</code>.`
+            ? "Create one here, or import a plan."
             : "Projects appear here when they are created."}
         </p>
       <//>`

@@ -9,6 +9,7 @@ import {
 } from "../../state/actions.js";
 import { openDialog } from "../../state/dialogs.js";
 import { pauseOf } from "../../state/pauses.js";
+import { download, openImport } from "../../state/plans.js";
 import { FILTERS, closeTask, navigate } from "../../state/route.js";
 import { MAX_EDITED, clearSelection, selectMatching, selectedTasks, toggleSelected } from "../../state/selection.js";
 import { signOut } from "../../state/session.js";
@@ -26,6 +27,7 @@ import {
 import { VIEWS } from "../views.js";
 
 const onBoard = () => state.route.view === "board";
+const shownName = () => state.projects.get(state.route.project ?? 0)?.name ?? "";
 const writer = () => canWrite(state.session);
 
 function askMove(/** @type {Task} */ task) {
@@ -238,6 +240,18 @@ export const COMMANDS = [
   {
     id: "pause-all", name: "Pause all work", icon: "pause", write: true,
     fits: () => isOperator(state.session) && !pauseOf("all"), run: () => askPause({ scope: "all" }, "Pause all work"),
+  },
+  {
+    id: "import", name: "Import a plan", icon: "import", fits: () => isOperator(state.session),
+    run: () => openImport(),
+  },
+  {
+    id: "export", name: "Export the project, or all, as YAML", icon: "export",
+    run: () => download("yaml", shownName()),
+  },
+  {
+    id: "export-json", name: "Export the project, or all, as JSON", icon: "export",
+    run: () => download("json", shownName()),
   },
   { id: "sign-out", name: "Sign out", icon: "out", fits: () => state.session?.auth_required, run: signOut },
 ];

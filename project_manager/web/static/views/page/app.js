@@ -16,6 +16,8 @@ import { Palette } from "../commands/palette.js";
 import { Drawer } from "../drawer/drawer.js";
 import { EditManyDialog, RefusedDialog } from "../selection/dialogs.js";
 import { SelectionBar } from "../selection/bar.js";
+import { DropZone } from "../setup/drop_zone.js";
+import { ImportDialog } from "../setup/import_dialog.js";
 import { VIEWS } from "../views.js";
 import { StaleBanner, UpdateBanner } from "./connection.js";
 import { NotFound, notFoundIn } from "./not_found.js";
@@ -42,6 +44,7 @@ const DIALOGS = {
   notices: NoticesForm,
   editMany: EditManyDialog,
   refused: RefusedDialog,
+  import: ImportDialog,
 };
 
 function Dialogs() {
@@ -124,5 +127,6 @@ export function App(/** @type {{ version: string }} */ { version }) {
       ${task && loaded && html`<${Drawer} key=${task} id=${task} />`}
     </div>
     <${Dialogs} />
+    <${DropZone} />
   </div>${signIn && html`<${SignInAgain} />`}<${Toasts} />`;
 }
