@@ -1,11 +1,14 @@
 """The catalogue of operations. Route, API description, tool, metric and log action are derived from each row."""
 
+import re
 from collections.abc import Mapping
+from functools import cache
 
 from project_manager.operations.agents import AGENTS
 from project_manager.operations.assumptions import ASSUMPTIONS
 from project_manager.operations.board import BOARD
 from project_manager.operations.definition import Operation
+from project_manager.operations.demo import DEMO
 from project_manager.operations.epics import EPICS
 from project_manager.operations.events import EVENTS
 from project_manager.operations.flow import FLOW
@@ -41,5 +44,25 @@ OPERATIONS: tuple[Operation, ...] = (
     *ASSUMPTIONS,
     *PLANS,
     *TOKENS,
+    *DEMO,
 )
 BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}
+
+
+def operation_at(method: str, path: str) -> tuple[Operation, dict[str, str]]:
+    """Return the operation of a route, and the arguments in its path. Raises LookupError."""
+    for known, pattern, operation in _routes():
+        if known == method and (match := pattern.fullmatch(path)):
+            return operation, match.groupdict()
+    raise LookupError(f"no operation has the route {method} {path}")
+
+
+@cache
+def _routes() -> list[tuple[str, re.Pattern[str], Operation]]:
+    """Return method, pattern and operation of each route."""
+    found = []
+    for operation in OPERATIONS:
+        if operation.http:
+            method, path = operation.http.split()
+            found.append((method, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path)), operation))
+    return found

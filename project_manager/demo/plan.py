@@ -1,6 +1,8 @@
 """The project of the demonstration: its tasks, and the seconds of work for each."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 PROJECT = "Bike rental (demo)"
 DESCRIPTION = "A project for six scripted agents. `project-manager demo` created it."
@@ -16,6 +18,20 @@ class Work:
     label: str
     after: tuple[str, ...] = ()
     priority: int = 2
+
+
+def rows_of(works: Sequence[Work], ids: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return the tasks of an epic for the bulk creation of tasks. `ids` are those of the tasks created so far."""
+    return [
+        {
+            "ref": work.key,
+            "name": work.name,
+            "labels": [work.label],
+            "priority": work.priority,
+            "depends_on": [ids.get(key, key) for key in work.after],
+        }
+        for work in works
+    ]
 
 
 PLAN: dict[str, tuple[Work, ...]] = {

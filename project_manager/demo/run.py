@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from project_manager.demo.service import Service
+from project_manager.demo.service import Api
 
 
 @dataclass(frozen=True)
 class DemoRun:
     """One run of the demonstration. `speed` divides every duration, also the length of leases."""
 
-    service: Service
+    service: Api
     project_id: int
     speed: float
     write: Callable[[str], object]

@@ -6,7 +6,7 @@ from itertools import count
 import anyio
 
 from project_manager.demo.agents import Agent, Person
-from project_manager.demo.plan import DESCRIPTION, PLAN, PROJECT
+from project_manager.demo.plan import DESCRIPTION, PLAN, PROJECT, rows_of
 from project_manager.demo.run import DemoRun
 from project_manager.demo.service import Json, Rejected, Service
 
@@ -32,13 +32,21 @@ async def run_demo(service: Service, speed: float, write: Callable[[str], object
     demo = DemoRun(service, project["id"], speed, write)
     await _create_tasks(demo)
     write(f"Six agents work on “{project['name']}” for five minutes: {service.url}/?project={project['id']}")
-    with anyio.move_on_after(LENGTH_SECONDS / speed):
+    await run_agents(demo, number)
+    tasks_by_status = (await service.call("GET", f"/api/projects/{project['id']}"))["tasks"]
+    write(f"{tasks_by_status['DONE']} of {sum(tasks_by_status.values())} tasks are done.")
+
+
+async def run_agents(demo: DemoRun, number: int = 1) -> None:
+    """Run six agents on the project of the demonstration until all tasks are done, for at most five minutes.
+
+    Their names end with the number of the run, if it is not 1. Raises ExceptionGroup of Rejected and Unavailable.
+    """
+    with anyio.move_on_after(LENGTH_SECONDS / demo.speed):
         async with anyio.create_task_group() as tasks:
             for position, (name, behavior) in enumerate(BEHAVIORS.items()):
                 agent = Agent(demo, _numbered(name, number), behavior, Person(demo), tasks)
                 tasks.start_soon(agent.run, position * DELAY_SECONDS)
-    tasks_by_status = (await service.call("GET", f"/api/projects/{project['id']}"))["tasks"]
-    write(f"{tasks_by_status['DONE']} of {sum(tasks_by_status.values())} tasks are done.")
 
 
 async def _new_project(service: Service) -> tuple[int, Json]:
@@ -56,16 +64,7 @@ async def _new_project(service: Service) -> tuple[int, Json]:
 async def _create_tasks(demo: DemoRun) -> None:
     ids: dict[str, int] = {}
     for epic, works in PLAN.items():
-        rows = [
-            {
-                "ref": work.key,
-                "name": work.name,
-                "labels": [work.label],
-                "priority": work.priority,
-                "depends_on": [ids.get(key, key) for key in work.after],
-            }
-            for work in works
-        ]
+        rows = rows_of(works, ids)
         created = await demo.service.call(
             "POST", "/api/tasks/bulk", project_id=demo.project_id, epic_name=epic, tasks=rows
         )

@@ -5,7 +5,7 @@ import json
 import secrets
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import anyio
@@ -29,6 +29,13 @@ class Rejected(Exception):
 
 class Unavailable(Exception):
     """The service does not answer, or asks for a retry. The message is one sentence."""
+
+
+class Api(Protocol):
+    """The calls of the scripted agents. `method` and `path` are those of the REST API."""
+
+    async def call(self, method: str, path: str, *, retries: int = RETRIES, **body: object) -> Json:
+        """Return the JSON body of the response. Raises Rejected, Unavailable."""
 
 
 class Service:

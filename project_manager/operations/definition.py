@@ -143,6 +143,8 @@ class Operation:
     `http` is method and path, and `aliases` are other routes to it. `status` is the HTTP status of success.
     `body_bytes` limits the body of the HTTP request. `accepts` is another form of that body.
 
+    `starts` names the background job to which each result of the operation is passed, in the same process.
+
     `while_stopped` is whether a stopped agent may call it. `delivers_messages` is whether messages come with the
     response of a read over REST. They come with every write and every tool in any case.
 
@@ -177,6 +179,7 @@ class Operation:
     compare_globs: Callable[..., Any] | None = None
     reads_first: Callable[..., Any] | None = None
     body_bytes: int = BODY_BYTES
+    starts: str = ""
     while_stopped: bool = False
     delivers_messages: bool = False
 

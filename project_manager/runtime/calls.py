@@ -40,7 +40,8 @@ class Caller:
     """The actor, interface and request id of a call. `secret` is the token of the request.
 
     `ack` are the ids of messages that the call acknowledges. `added` are the names of inputs that the interface has
-    added to those of the client, so that they do not distinguish a request from its repetition.
+    added to those of the client, so that they do not distinguish a request from its repetition. `is_internal` is
+    whether a job of this process calls, which needs no token.
     """
 
     actor: Actor
@@ -51,6 +52,7 @@ class Caller:
     connection: ClientConnection = NO_CONNECTION
     ack: tuple[int, ...] = ()
     added: frozenset[str] = frozenset()
+    is_internal: bool = False
 
     @property
     def is_agent(self) -> bool:

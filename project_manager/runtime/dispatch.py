@@ -30,11 +30,13 @@ from project_manager.domain.service_errors import Internal, ShuttingDown
 from project_manager.observability.logging import bind_context, log_action
 from project_manager.observability.metrics import Metrics
 from project_manager.operations.definition import Kind, Operation
+from project_manager.operations.demo import DEMO_AGENTS
 from project_manager.runtime import idempotency
 from project_manager.runtime.authentication import IdentityCache
 from project_manager.runtime.authorization import check_role, effective_actor, rate_limit_actor
 from project_manager.runtime.background import BackgroundJobs
 from project_manager.runtime.calls import Call, Caller, OperationResult, task_id_of_input, task_of
+from project_manager.runtime.demo import DemoAgents
 from project_manager.runtime.disk_failure import DiskFailureHandler
 from project_manager.runtime.event_hub import Closed, Event, Hub, Resync, Subscription, Write
 from project_manager.runtime.execution import CallExecutor
@@ -100,6 +102,8 @@ class Runtime:
         self.hub = Hub(self.database.tail, metrics.subscriber_dropped)
         self._executor = CallExecutor(self.database, self._identities)
         self.long_polls = LongPolls(self.hub, self.database, self._executor, self.jobs)
+        self.demo = DemoAgents(self)
+        self._starters = {DEMO_AGENTS: self.demo.start}
         self.revocation_watch = RevocationWatch(self.read, self.jobs, required=settings.auth_required)
 
     async def run(self, operation: Operation, raw: Mapping[str, object], caller: Caller) -> OperationResult:
@@ -131,6 +135,8 @@ class Runtime:
             result = await self._execute(Call(operation, command, caller, actor, self.now()))
             if identity.is_shown:
                 result.issued_id = agent.id
+            if operation.starts:
+                self._starters[operation.starts](result.view)
             outcome = "ok"
         except ProjectManagerError as error:
             outcome = error.code
@@ -252,7 +258,8 @@ class Runtime:
         operation = call.operation
         if operation.waits is not None:
             result = self.long_polls.run(call)
-            return await (self._until_revoked(call.caller, result) if call.wait_seconds else result)
+            is_revocable = call.wait_seconds and not call.caller.is_internal
+            return await (self._until_revoked(call.caller, result) if is_revocable else result)
         if operation.snapshot is not None:
             return await self._snapshot(call, operation.snapshot)
         if operation.kind is Kind.READ:

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from project_manager.config.settings import TRANSPORTS_WITH_PORT
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import Invalid, ProjectManagerError, Unauthorized
 from project_manager.runtime.dispatch import Runtime
@@ -73,10 +74,16 @@ class SessionEndpoint:
         return response
 
     def _described(self, actor: Actor | None, *, auth_required: bool) -> Response:
-        """Return the session as JSON. Without an actor, it contains no settings."""
+        """Return the session as JSON. Without an actor, it contains no settings.
+
+        `mcp` has the ports of the server, or is None without MCP over HTTP.
+        """
         body: dict[str, object] = {"actor": _shown(actor), "auth_required": auth_required}
         if actor is not None:
-            body["max_attempts"] = self._runtime.settings.max_attempts
+            settings = self._runtime.settings
+            body["max_attempts"] = settings.max_attempts
+            has_port = settings.mcp_transport in TRANSPORTS_WITH_PORT
+            body["mcp"] = {"port": settings.mcp_port, "api_port": settings.default_port} if has_port else None
         return JSONResponse(body)
 
     async def _auth_required(self) -> bool:

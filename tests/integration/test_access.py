@@ -21,6 +21,9 @@ pytestmark = pytest.mark.slow
 ELSEWHERE = ["http://evil.example", "null", "http://localhost:1", "https://localhost.evil.example", "file://", "x"]
 MALFORMED = ["http://[", "http://[::1", "http://]", "http://[v1.x]:1", "http://\u00bd.example", ""]
 
+SESSION_SETTINGS = {"max_attempts": 5, "mcp": {"port": 8081, "api_port": 8080}}
+"""The settings that a session names to its actor."""
+
 
 async def token(api: OperationsClient, role: str, agent_id: str | None = None) -> str:
     """Create a token and return its secret. Clear the cache of authenticated callers."""
@@ -195,7 +198,7 @@ async def test_clearing_all_tokens_at_the_command_line_opens_access_again(
     clear_identities(api.runtime)
     session = await service.send("GET", "/api/session")
     local = {"id": "local", "kind": "human", "role": "operator"}
-    assert session.json() == {"actor": local, "auth_required": False, "max_attempts": 5}
+    assert session.json() == {"actor": local, "auth_required": False, **SESSION_SETTINGS}
     assert not service.client.cookies
     await service.ok("GET", "/api/tasks")
     await service.error(401, "GET", "/api/tasks", **bearer(secret))
@@ -351,7 +354,7 @@ async def test_signing_in_gives_a_cookie_that_scripts_and_other_sites_cannot_hav
     assert secret not in answer.text
     shown = await service.ok("GET", "/api/session")
     actor = {"id": "operator", "kind": "human", "role": "operator"}
-    assert shown == {"actor": actor, "auth_required": True, "max_attempts": 5}
+    assert shown == {"actor": actor, "auth_required": True, **SESSION_SETTINGS}
     await service.ok("POST", "/api/tasks", {"name": "x"})
     jar = {"Cookie": f"{cookie_of(service)}={secret}"}
     async with service.listen(additional_headers=jar) as socket:

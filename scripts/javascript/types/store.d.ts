@@ -148,6 +148,8 @@ interface Session {
   actor: Actor | null;
   auth_required: boolean;
   max_attempts?: number;
+  /** The ports of the server, or null without MCP over HTTP. */
+  mcp?: { port: number; api_port: number } | null;
 }
 
 /** The view, the filters and the open task, as in the address of the page. */

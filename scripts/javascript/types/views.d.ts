@@ -577,3 +577,25 @@ interface PaneProps {
   change: (part: Partial<ImportOptions>) => void;
   close: () => void;
 }
+
+/** A client of MCP or REST, with its configuration. `token` is empty on a server without tokens. */
+interface McpClient {
+  id: string;
+  name: string;
+  where: string;
+  text: (place: { url: string; origin: string; token: string }) => string;
+  tokenHint?: string;
+  /** Uses REST and reads no prompt. */
+  isProgram?: boolean;
+}
+
+interface StartCardProps {
+  icon: string;
+  title: string;
+  text: string;
+  action: string;
+  onClick: () => void;
+  testid: string;
+  primary?: boolean;
+  busy?: boolean;
+}

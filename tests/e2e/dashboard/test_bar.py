@@ -71,7 +71,7 @@ def test_the_bar_shows_all_labels_in_a_wide_window_and_folds_in_a_narrow_one(
             assert words is not None
             assert words["width"] > 2 or width < 2560
             expect(tab.page.get_by_test_id("active-agents")).to_be_visible(visible=rows == 1)
-            expect(tab.page.get_by_test_id("more")).to_be_visible(visible=rows == 2)
+            expect(tab.page.get_by_test_id("theme")).to_be_visible(visible=rows == 1)
 
 
 def test_the_bar_adapts_when_its_text_grows_or_an_agent_appears(

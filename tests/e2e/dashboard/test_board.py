@@ -11,10 +11,22 @@ from tests.e2e.dashboard.browser import RestClient, dashboard
 from tests.e2e.service import TIMEOUT, Service, sample
 
 
-def test_an_empty_board_explains_how_to_start(service: Service, browser: Browser) -> None:
+def test_an_empty_board_explains_how_to_start(service: Service, browser: Browser, client: RestClient) -> None:
+    """The demo starts by one click, and its end leaves the empty board again."""
     with dashboard(service, browser) as tab:
         tab.open()
         expect(tab.page.get_by_text("No tasks yet")).to_be_visible()
+        expect(tab.page.get_by_role("listitem")).to_have_text([re.compile(t) for t in ("demo", "plan", "agent")])
+        assert tab.violations() == []
+        tab.page.get_by_test_id("start-demo").click()
+        expect(tab.column("IN_PROGRESS").get_by_text("demo-ada")).to_be_visible()
+        expect(tab.page.get_by_test_id("demo")).to_contain_text("Scripted agents work on Bike rental (demo)")
+        assert tab.violations() == []
+        tab.page.get_by_test_id("stop-demo").click()
+        tab.confirm()
+        expect(tab.page.get_by_test_id("start-demo")).to_be_visible()
+        expect(tab.page.get_by_test_id("demo")).to_have_count(0)
+    assert client.send("GET", "/api/projects")["items"] == []
 
 
 def test_a_claim_appears_at_once_with_holder_and_countdown(

@@ -106,7 +106,7 @@ def test_an_export_is_a_download_of_all_or_of_one_project(
 
 
 @pytest.mark.parametrize("role", ["viewer", "agent"])
-def test_only_operators_import(start_service: Start, browser: Browser, cli: CommandLine, role: str) -> None:
+def test_only_operators_can_import_plans(start_service: Start, browser: Browser, cli: CommandLine, role: str) -> None:
     service = start_service()
     secret = cli.says("token", "create", "reader", "--role", role, "--db-path", str(service.database)).strip()
     with dashboard(service, browser) as tab:

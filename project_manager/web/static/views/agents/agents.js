@@ -4,6 +4,7 @@ import { plural } from "../../core/format.js";
 import { html, useEffect, useState } from "../../core/html.js";
 import { canWrite } from "../../core/vocabulary.js";
 import { conditionOf, loadAgents, tasksByHolder } from "../../state/agents.js";
+import { openDialog } from "../../state/dialogs.js";
 import { state, useStore } from "../../state/store.js";
 import { showError } from "../../state/toasts.js";
 import { AgentLink, Avatar, Empty, LockChip, RelativeTime, TaskLink } from "../../ui/chips.js";
@@ -92,7 +93,12 @@ function AgentList() {
     </div>
     ${agents.length === 0
       ? html`<${Empty} title="No agents yet">
-        <p>Point an MCP client at <code>/mcp</code> on this port, or run <code>project-manager mcp</code>.</p>
+        <p>An agent appears here with its first claim or write.</p>
+        ${canWrite(state.session) && html`<button type="button" class="primary"
+            onClick=${() => openDialog("connect", {})} data-testid="connect-agent">
+          <${Icon} name="plug" />
+          Connect an agent
+        </button>`}
       <//>`
       : html`<${Lanes} />
         <ul class="agents" data-testid="agents">

@@ -10,6 +10,7 @@ import { isSelecting, selectRange } from "../../state/selection.js";
 import { dispatchNow, state, useStore } from "../../state/store.js";
 import { Empty } from "../../ui/chips.js";
 import { StatusIcon } from "../../ui/icons.js";
+import { StartCards } from "../setup/start_cards.js";
 import { Column, focusCard } from "./column.js";
 import { Sideways } from "./sideways.js";
 
@@ -25,19 +26,6 @@ function Tabs(/** @type {{ columns: Columns, current: string }} */ { columns, cu
       <span class="count">${count(columns[status].length)}</span>
     </button>`)}
   </div>`;
-}
-
-function Nothing() {
-  const writer = canWrite(state.session);
-  return html`<${Empty} title="No tasks yet">
-    <p>
-      ${writer
-        ? html`Import a plan with <code
-            >project-manager import plan.yaml</code>, let an agent create tasks, or create the first one here.`
-        : "Tasks appear here when they are created."}
-    </p>
-    ${writer && html`<button type="button" class="primary" onClick=${() => openDialog("task", {})}>New task</button>`}
-  <//>`;
 }
 
 /** Shown when no task passes the filters, with a button that clears them. */
@@ -76,7 +64,7 @@ export function Board() {
     saveSetting("folded", [...next]);
     return next;
   }), []);
-  if (state.tasks.size === 0) return html`<${Nothing} />`;
+  if (state.tasks.size === 0) return html`<${StartCards} />`;
   const columns = visibleColumns(state);
   const several = ofSeveralProjects(columns);
   if (STATUSES.every((status) => columns[status].length === 0)) return html`<${NoMatch} route=${route} />`;

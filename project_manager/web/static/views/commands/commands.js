@@ -9,7 +9,6 @@ import {
 } from "../../state/actions.js";
 import { openDialog } from "../../state/dialogs.js";
 import { pauseOf } from "../../state/pauses.js";
-import { download, openImport } from "../../state/plans.js";
 import { FILTERS, closeTask, navigate } from "../../state/route.js";
 import { MAX_EDITED, clearSelection, selectMatching, selectedTasks, toggleSelected } from "../../state/selection.js";
 import { signOut } from "../../state/session.js";
@@ -24,10 +23,10 @@ import { canSelect, selectedCount } from "../selection/bar.js";
 import {
   askAgent, askEpic, askLabels, askMoveMany, askPriority, cancelMany, choose, offerAgain,
 } from "../selection/choices.js";
+import { SETUP_COMMANDS } from "../setup/commands.js";
 import { VIEWS } from "../views.js";
 
 const onBoard = () => state.route.view === "board";
-const shownName = () => state.projects.get(state.route.project ?? 0)?.name ?? "";
 const writer = () => canWrite(state.session);
 
 function askMove(/** @type {Task} */ task) {
@@ -241,18 +240,7 @@ export const COMMANDS = [
     id: "pause-all", name: "Pause all work", icon: "pause", write: true,
     fits: () => isOperator(state.session) && !pauseOf("all"), run: () => askPause({ scope: "all" }, "Pause all work"),
   },
-  {
-    id: "import", name: "Import a plan", icon: "import", fits: () => isOperator(state.session),
-    run: () => openImport(),
-  },
-  {
-    id: "export", name: "Export the project, or all, as YAML", icon: "export",
-    run: () => download("yaml", shownName()),
-  },
-  {
-    id: "export-json", name: "Export the project, or all, as JSON", icon: "export",
-    run: () => download("json", shownName()),
-  },
+  ...SETUP_COMMANDS,
   { id: "sign-out", name: "Sign out", icon: "out", fits: () => state.session?.auth_required, run: signOut },
 ];
 

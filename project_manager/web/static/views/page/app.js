@@ -16,6 +16,8 @@ import { Palette } from "../commands/palette.js";
 import { Drawer } from "../drawer/drawer.js";
 import { EditManyDialog, RefusedDialog } from "../selection/dialogs.js";
 import { SelectionBar } from "../selection/bar.js";
+import { ConnectDialog } from "../setup/connect_dialog.js";
+import { DemoBanner } from "../setup/demo_banner.js";
 import { DropZone } from "../setup/drop_zone.js";
 import { ImportDialog } from "../setup/import_dialog.js";
 import { VIEWS } from "../views.js";
@@ -45,6 +47,7 @@ const DIALOGS = {
   editMany: EditManyDialog,
   refused: RefusedDialog,
   import: ImportDialog,
+  connect: ConnectDialog,
 };
 
 function Dialogs() {
@@ -122,6 +125,7 @@ export function App(/** @type {{ version: string }} */ { version }) {
     <${UpdateBanner} version=${version} />
     <${StaleBanner} />
     <${PauseBanner} />
+    <${DemoBanner} />
     <div class="stage">
       <main id="main" tabindex="-1"><${View} /><${SelectionBar} /></main>
       ${task && loaded && html`<${Drawer} key=${task} id=${task} />`}

@@ -1,7 +1,7 @@
 // The menu of the commands without a button of their own, and of those that do not fit into a small bar.
 import { html, useRef } from "../../core/html.js";
 import { onKeys } from "../../core/keyboard.js";
-import { isOperator } from "../../core/vocabulary.js";
+import { canWrite, isOperator } from "../../core/vocabulary.js";
 import { openDialog } from "../../state/dialogs.js";
 import { pauseOf } from "../../state/pauses.js";
 import { exportHref, openImport } from "../../state/plans.js";
@@ -56,7 +56,9 @@ export function MoreMenu() {
       <${Entry} first folded icon="moon" name="Light, dark, or as the system" onClick=${cycleTheme} />
       <${Entry} icon="bell" name="Notices" onClick=${then(() => openDialog("notices", {}))} />
       <${Entry} folded icon="help" name="Keyboard shortcuts" onClick=${then(() => openDialog("help", {}))} />
-      ${operator && html`<${Entry} first icon="import" name="Import a plan" onClick=${then(() => openImport())} />`}
+      ${canWrite(session) && html`<${Entry} first icon="plug" name="Connect an agent"
+          onClick=${then(() => openDialog("connect", {}))} />`}
+      ${operator && html`<${Entry} icon="import" name="Import a plan" onClick=${then(() => openImport())} />`}
       <${Download} format="yaml" onClick=${then(() => {})} />
       <${Download} format="json" onClick=${then(() => {})} />
       ${operator && !pauseOf("all") && html`<${Entry} icon="pause" name="Pause all work"

@@ -1,0 +1,7 @@
+"""The command that starts the demo."""
+
+from project_manager.schemas.commands import Command
+
+
+class StartDemo(Command):
+    pass
