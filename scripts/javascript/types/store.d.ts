@@ -164,6 +164,8 @@ interface Route {
   q: string | null;
   status: string | null;
   around: string | null;
+  /** The tasks of the graph: "waiting" or "all". */
+  show: string | null;
   lane: string | null;
   /** Id of an agent: its page, its events in Activity, or its flow. */
   agent: string | null;

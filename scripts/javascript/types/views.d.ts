@@ -445,6 +445,11 @@ interface NodeProps {
   y: number;
   longest: boolean;
   far: boolean;
+  /** Matches the search. */
+  found: boolean;
+  /** The number of tasks that it holds back, and the largest such number. */
+  held: number;
+  most: number;
 }
 
 interface NotFoundInProps {
@@ -598,4 +603,18 @@ interface StartCardProps {
   testid: string;
   primary?: boolean;
   busy?: boolean;
+}
+
+interface GraphQuestionsProps {
+  route: Route;
+  waiting: boolean;
+  closed: boolean;
+  onClosed: (closed: boolean) => void;
+}
+
+interface DrawingProps {
+  drawing: GraphLayout;
+  fitKey: string;
+  /** The number of tasks that a task holds back. */
+  held: Map<number, number>;
 }

@@ -3,7 +3,7 @@ import { dispatchNow, state } from "./store.js";
 
 const NUMBERS = ["project", "epic", "task"];
 const WORDS = [
-  "label", "holder", "ready", "q", "status", "around", "lane", "agent", "range", "kind", "text", "worked_by",
+  "label", "holder", "ready", "q", "status", "around", "show", "lane", "agent", "range", "kind", "text", "worked_by",
   "completed_since", "completed_until",
 ];
 /** @type {RouteName[]} */

@@ -25,7 +25,7 @@ export const VIEWS = {
   },
   graph: {
     component: Graph, title: "Dependencies", tab: "Graph", icon: "graph", key: "d",
-    filters: ["project", "epic", "label"],
+    filters: ["project", "epic", "label", "show"],
   },
   flow: { component: Flow, title: "Flow", icon: "flow", key: "f", filters: ["project", "epic", "agent", "range"] },
   projects: { component: Projects, title: "Projects", icon: "projects", key: "p", unfiltered: true },

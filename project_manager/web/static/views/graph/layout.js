@@ -2,7 +2,7 @@
 // medians (Sugiyama, Tagawa, Toda 1981). Long edges bend at placeholders.
 
 const SWEEPS = 6;
-export const BOX = { width: 184, height: 46, gapX: 44, gapY: 14 };
+export const BOX = { width: 228, height: 46, gapX: 44, gapY: 14 };
 
 /** Return a map that has an entry for each key that is looked up. @template Key, Value */
 const total = (/** @type {[Key, Value][]} */ entries) => /** @type {Total<Key, Value>} */ (new Map(entries));
@@ -133,9 +133,9 @@ function longestPath(order, before, layer) {
 }
 
 /**
- * Place tasks and their dependencies. Return {nodes: [{id, x, y}], edges: [{from, to, longest, points}], width, height,
- * beginning, longest}. `beginning` is the vertical middle of the first layer, `longest` the set of ids on one longest
- * chain.
+ * Place the tasks of one connected part and their dependencies. Return {nodes: [{id, x, y}],
+ * edges: [{from, to, longest, points}], width, height, beginning, longest}. `beginning` is the vertical middle of the
+ * first layer, `longest` the set of ids on one longest chain.
  */
 export function layout(/** @type {Task[]} */ tasks) {
   const known = new Set(tasks.map((task) => task.id));

@@ -116,6 +116,27 @@ const onPanZoomKey = (/** @type {PanZoom} */ { move, zoom, fit }) => onKeys((eve
   event.stopPropagation();
 });
 
+/** Whether the key press belongs to a field of text. */
+const isText = (/** @type {any} */ { tagName, type }) =>
+  tagName === "TEXTAREA" || (tagName === "INPUT" && type !== "checkbox");
+
+/** Fit at `0` wherever the focus is on the page, as after the choice of a project. */
+function useFitKey(/** @type {() => void} */ fit) {
+  const latest = useRef(fit);
+  latest.current = fit;
+  useEffect(() => {
+    const onKeyDown = onKeys((event) => {
+      const modified = event.ctrlKey || event.metaKey || event.altKey;
+      if (keyOf(event) !== "0" || modified || event.defaultPrevented || isText(event.target)) return;
+      if (event.target.closest?.("dialog")) return;
+      event.preventDefault();
+      latest.current();
+    });
+    addEventListener("keydown", onKeyDown);
+    return () => removeEventListener("keydown", onKeyDown);
+  }, []);
+}
+
 export function usePanZoom(/** @type {Ref} */ frame, /** @type {GraphLayout} */ drawing, /** @type {string} */ fitKey) {
   const [view, setView] = useState(() => fitted(drawing, null));
   // Once the user has moved the view, a resize keeps its place.
@@ -133,11 +154,19 @@ export function usePanZoom(/** @type {Ref} */ frame, /** @type {GraphLayout} */ 
   const fit = () => move(fitted(drawing, frame.current, false));
   const zoom = (/** @type {number} */ factor, /** @type {[number, number]} */ place = [0.5, 0.5]) =>
     move((old) => (old.width * factor < 200 || old.width * factor > 40_000 ? old : zoomed(old, factor, place)));
+  /** Show a place of the drawing in the middle, large enough to read. */
+  const go = (/** @type {number} */ x, /** @type {number} */ y) => move((old) => {
+    const { clientWidth, clientHeight } = frame.current;
+    const scale = Math.min(old.width / Math.max(1, clientWidth), OPENING);
+    const [width, height] = [clientWidth * scale, clientHeight * scale];
+    return { x: x - width / 2, y: y - height / 2, width, height };
+  });
   useLayoutEffect(() => {
     touched.current = false;
     open();
   }, [fitKey]);
   useResize(frame, (before, after) => (touched.current ? setView((old) => resized(old, before, after)) : open()));
+  useFitKey(fit);
   useWheel(frame, { touch, move, zoom, fit });
   const far = view.width / (frame.current?.clientWidth || 1000) > FARTHEST;
   /** Zoom from an overview to the place of the press. */
@@ -148,5 +177,5 @@ export function usePanZoom(/** @type {Ref} */ frame, /** @type {GraphLayout} */ 
   };
   const onKeyDown = onPanZoomKey({ touch, move, zoom, fit });
   const handlers = { onClick, onKeyDown, ...useDrag(frame, { touch, move }) };
-  return { viewBox: `${view.x} ${view.y} ${view.width} ${view.height}`, handlers, zoom, fit, far };
+  return { viewBox: `${view.x} ${view.y} ${view.width} ${view.height}`, handlers, zoom, fit, go, far };
 }
