@@ -54,7 +54,20 @@ TYPES = {
 ENTRY = "main.js"
 THEME_SCRIPT = "theme_first.js"
 STYLES = (
-    *("tokens", "base", "controls", "shell", "board", "drawer", "views", "selection", "notices", "strip", "agents"),
+    *(
+        "tokens",
+        "base",
+        "controls",
+        "shell",
+        "board",
+        "drawer",
+        "views",
+        "needs",
+        "selection",
+        "notices",
+        "strip",
+        "agents",
+    ),
     *("flow", "setup"),
 )
 IMMUTABLE = "public, max-age=31536000, immutable"

@@ -27,6 +27,8 @@ interface Command {
   /** The shortcut, and further keys with the same effect. */
   keys?: string;
   also?: string[];
+  /** The keys in the help, if they are too many. */
+  caps?: string;
   /** Section of the help. */
   group?: string;
   icon?: string;
@@ -36,8 +38,11 @@ interface Command {
   write?: boolean;
   /** Works on the board only. */
   board?: boolean;
+  /** A held key acts once. */
+  once?: boolean;
   fits?: () => unknown;
-  run?: () => unknown;
+  /** `typed` is the pressed key, for a command with several. */
+  run?: (typed?: string) => unknown;
   /** Does the same for all selected tasks, and its name then. */
   many?: (tasks: Task[]) => unknown;
   /** Needs a current task. */
@@ -48,6 +53,12 @@ interface Command {
 interface Decision {
   name: string;
   primary?: boolean;
+  /** In place of the name, where room is short. */
+  icon?: string;
+  /** The key while the row or the task is chosen. */
+  keys?: string;
+  /** A longer name, for the title of the button. */
+  hint?: string;
   act: (task: Task) => unknown;
 }
 
@@ -78,7 +89,21 @@ interface Row {
   task: Task;
 }
 
-type IsMisclick = (event: MouseEvent) => boolean;
+/** A visible message of the list. */
+interface MessageRow {
+  key: string;
+  message: MessageView;
+  gone: boolean;
+}
+
+/** The tasks and messages that need a person. */
+interface NeedList {
+  groups: Group[];
+  messages: MessageView[];
+}
+
+/** Run an act of the user on a row, unless its click missed the row. */
+type OnAct = (event: MouseEvent, act: () => unknown) => void;
 
 /** A field of a task that people edit, as the server describes it in the page. */
 interface TaskField {
@@ -407,7 +432,7 @@ interface GroupProps {
   group: NeedGroup;
   rows: Row[];
   writer: boolean;
-  isMisclick: IsMisclick;
+  onAct: OnAct;
 }
 
 interface MenuEntryProps {
@@ -436,7 +461,7 @@ interface NeedProps {
   actions: Decision[];
   writer: boolean;
   words: boolean;
-  isMisclick: IsMisclick;
+  onAct: OnAct;
 }
 
 interface NodeProps {
@@ -503,6 +528,12 @@ interface ProjectProps {
   numbers: Tally;
   known: number | undefined;
   writer: boolean;
+}
+
+interface RowButtonProps {
+  action: Decision;
+  label: string;
+  onClick: (event: MouseEvent) => void;
 }
 
 interface TaskFormProps {

@@ -1,6 +1,6 @@
 """The list of tasks that need a person: rows keep their place, and each click acts on its target."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -18,6 +18,17 @@ INSERT_ABOVE = """(row) => {
 """JavaScript that moves a row to the position of the next one."""
 
 
+THUMB = 44
+"""Smallest height in pixels of a button for a thumb."""
+HEIGHTS = "(buttons) => buttons.map((button) => button.getBoundingClientRect().height)"
+COVERED = """() => {
+    const toasts = [...document.querySelectorAll(".toast")].map((toast) => toast.getBoundingClientRect());
+    return [...document.querySelectorAll(".need-actions button")].filter((button) => {
+        const place = button.getBoundingClientRect();
+        return toasts.some((toast) => toast.top < place.bottom && place.top < toast.bottom);
+    }).map((button) => button.getAttribute("aria-label"));
+}"""
+"""JavaScript that returns the buttons of rows that a message covers."""
 UNREAD = '[data-need^="review:"]:nth-child(-n+12):not(:has([data-testid="need-submission"]))'
 
 
@@ -25,6 +36,14 @@ def review(client: RestClient, project: int, name: str, **fields: object) -> int
     task = client.create_task(project, name, **fields)
     client.claim(task, "codex-3")
     client.set_status(task, "REVIEW", agent_id="codex-3", note=f"{name} is done")
+    return task
+
+
+def ask(client: RestClient, project: int, name: str, options: Sequence[str]) -> int:
+    task = client.create_task(project, name)
+    fence = client.claim(task, "codex-3")["fence"]
+    body = {"agent_id": "codex-3", "fence": fence, "text": f"{name}?", "options": [*options]}
+    client.send("POST", f"/api/tasks/{task}/questions", body)
     return task
 
 
@@ -64,12 +83,21 @@ def leave(tab: Dashboard) -> None:
     tab.page.mouse.move(3, 3, steps=2)
 
 
+def expect_work_read(tab: Dashboard) -> None:
+    """Wait until the rows show the submissions: a verdict on others is asked about first."""
+    expect(tab.page.locator(UNREAD)).to_have_count(0)
+
+
+def expect_keys_to_act(tab: Dashboard) -> None:
+    """Wait until keys act again. Shortly after the focus has moved by itself they do not."""
+    expect(tab.page.locator("[data-settling]")).to_have_count(0)
+
+
 @contextmanager
 def needs(service: Service, browser: Browser, **options: object) -> Iterator[Dashboard]:
-    """Open the view, and wait until its rows show the submissions: a verdict on others is asked about first."""
     with dashboard(service, browser, **options) as tab:
         tab.open("/?view=needs")
-        expect(tab.page.locator(UNREAD)).to_have_count(0)
+        expect_work_read(tab)
         yield tab
 
 
@@ -203,11 +231,98 @@ def test_a_tap_acts_on_the_list_as_it_is_shown(service: Service, browser: Browse
         client.create_task(project, "Waits for it", depends_on=[second])
         client.set_status(second, "REVIEW")
         expect(tab.page.get_by_test_id("needs-news")).to_have_text("1 new")
+        heights = tab.page.locator(".need-actions button").evaluate_all(HEIGHTS)
+        assert heights, "no button"
+        assert min(heights) >= THUMB
         button(tab, "Accept", first).tap()
         expect(row(tab, first).get_by_test_id("need-outcome")).to_have_text("Done")
+        expect(tab.toast("Accepted #")).to_be_visible()
         tab.page.get_by_test_id("needs-news").tap()
         expect(row(tab, second)).to_be_visible()
         expect(row(tab, first)).to_have_count(0)
+        tab.settle()
+        assert tab.page.evaluate(COVERED) == []
+
+
+def test_every_review_and_question_is_answered_by_keyboard_alone(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
+    chosen, free = ask(client, project, "Colour", ["red", "green"]), ask(client, project, "Size", [])
+    heavy, light = review(client, project, "Heavy"), review(client, project, "Light")
+    client.create_task(project, "Waits", depends_on=[client.create_task(project, "Between", depends_on=[heavy])])
+    with dashboard(service, browser) as tab:
+        keys = tab.open().page.keyboard
+        keys.press("g")
+        keys.press("n")
+        expect(row(tab, chosen).locator("a")).to_be_focused()
+        expect(row(tab, chosen).get_by_test_id("option")).to_have_count(2)
+        keys.press("2")
+        expect(row(tab, free).locator("a")).to_be_focused()
+        expect_keys_to_act(tab)
+        keys.press("a")
+        expect(row(tab, free).get_by_test_id("answer")).to_be_focused()
+        keys.type("as small as possible")
+        keys.press("Enter")
+        expect(button(tab, "Accept", heavy)).to_be_focused()
+        expect(row(tab, heavy)).to_contain_text("holds back 2")
+        expect_work_read(tab)
+        late = review(client, project, "Late")
+        client.create_task(project, "Waits too", depends_on=[late])
+        expect(tab.page.get_by_test_id("needs-news")).to_be_visible()
+        expect_keys_to_act(tab)
+        keys.press("s")
+        expect(tab.page.get_by_test_id("move-comment")).to_be_focused()
+        keys.type("Two boards are bare")
+        keys.press("Enter")
+        expect(button(tab, "Accept", light)).to_be_focused()
+        tab.page.get_by_test_id("needs-news").focus()
+        keys.press("Enter")
+        expect(tab.page.locator("#page-title")).to_be_focused()
+        expect(row(tab, heavy)).to_have_count(0)
+        expect_keys_to_act(tab)
+        keys.press("a")
+        expect(row(tab, light).locator("a")).to_be_focused()
+        assert [client.get_task(task)["status"] for task in (light, late)] == ["REVIEW", "REVIEW"]
+        expect_work_read(tab)
+        keys.press("Shift+A")
+        expect(tab.page.get_by_test_id("move-comment")).to_be_focused()
+        keys.type("Well done")
+        keys.press("Enter")
+        expect(row(tab, late).locator("a")).to_be_focused()
+        expect_keys_to_act(tab)
+        keys.press("o")
+        expect(tab.drawer).to_be_focused()
+        keys.press("Escape")
+        expect(row(tab, late).locator("a")).to_be_focused()
+        keys.press("a")
+        expect(tab.page.get_by_text("Nothing waits for you")).to_be_visible()
+    answers = [client.send("GET", f"/api/questions?task_id={task}")["items"][0]["answer"] for task in (chosen, free)]
+    assert answers == ["green", "as small as possible"]
+    verdicts = [client.send("GET", f"/api/tasks/{task}/submissions")["items"][0]["review"] for task in (heavy, light)]
+    assert [(one["verdict"], one["body"]) for one in verdicts] == [
+        ("changes_requested", "Two boards are bare"),
+        ("approved", "Well done"),
+    ]
+    assert client.get_task(late)["status"] == "DONE"
+
+
+def test_a_long_list_opens_its_rest_and_the_badge_counts_what_cannot_go_on_without_a_person(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
+    for number in range(51):
+        client.create_task(project, f"Late {number}", due_at="2020-03-04T05:06:00Z")
+    task = review(client, project, "One", acceptance=["even"])
+    with needs(service, browser) as tab:
+        expect(tab.page.get_by_test_id("nav-needs").locator(".badge")).to_have_text("1")
+        rows = tab.page.get_by_test_id("need-overdue").get_by_test_id("need")
+        expect(rows).to_have_count(50)
+        tab.page.get_by_role("button", name="and 1 more").click()
+        expect(rows).to_have_count(51)
+        evidence = row(tab, task).get_by_test_id("need-evidence")
+        evidence.get_by_text("Evidence none · 0 of 1 criteria").click()
+        expect(evidence.get_by_test_id("criteria")).to_contain_text("even")
 
 
 def test_the_keyboard_focus_moves_from_row_to_row(service: Service, browser: Browser, client: RestClient) -> None:
@@ -218,6 +333,7 @@ def test_the_keyboard_focus_moves_from_row_to_row(service: Service, browser: Bro
         tab.page.keyboard.press("g")
         tab.page.keyboard.press("n")
         expect(row(tab, tasks[0]).locator("a")).to_be_focused()
+        expect_work_read(tab)
         tab.page.keyboard.press("Tab")
         expect(button(tab, "Accept", tasks[0])).to_be_focused()
         tab.page.keyboard.press("ArrowDown")
@@ -225,12 +341,14 @@ def test_the_keyboard_focus_moves_from_row_to_row(service: Service, browser: Bro
         tab.page.keyboard.press("Enter")
         expect(button(tab, "Accept", tasks[2])).to_be_focused()
         expect(row(tab, tasks[1]).get_by_test_id("need-outcome")).to_have_text("Done")
+        expect_keys_to_act(tab)
         tab.page.keyboard.press("Tab")
         tab.page.keyboard.press("Enter")
         expect(tab.page.get_by_test_id("move-comment")).to_be_focused()
         tab.page.keyboard.type("Tests are missing")
         tab.page.keyboard.press("Enter")
         expect(button(tab, "Accept", tasks[0])).to_be_focused()
+        expect_keys_to_act(tab)
         tab.page.keyboard.press("Enter")
         expect(tab.page.get_by_text("Nothing waits for you")).to_be_visible()
         expect(tab.page.locator("#page-title")).to_be_focused()
@@ -359,9 +477,9 @@ def test_a_row_shows_project_agent_waiting_time_and_number_of_dependents(
     light, heavy = review(client, project, "Light", priority=0), review(client, project, "Heavy")
     client.create_task(project, "Waits", depends_on=[heavy])
     with needs(service, browser) as tab:
-        for words in ("Checkout", "codex-3", "waiting under a minute", "blocks 1"):
+        for words in ("Checkout", "codex-3", "waiting under a minute", "holds back 1"):
             expect(row(tab, heavy)).to_contain_text(words)
-        expect(row(tab, light)).not_to_contain_text("blocks")
+        expect(row(tab, light)).not_to_contain_text("holds back")
         assert names(tab) == ["Heavy", "Light"]
 
 

@@ -11,9 +11,14 @@ const move = (/** @type {Status} */ status, /** @type {string} */ name, primary 
   ({ name, primary, act: (task) => moveTask(task, status) });
 
 /** @type {Decision} */
-export const ACCEPT = { name: "Accept", primary: true, act: accept };
+export const ACCEPT = { name: "Accept", primary: true, keys: "a", act: (task) => accept(task) };
 /** @type {Decision} */
-export const SEND_BACK = { name: "Send back", act: sendBack };
+export const SEND_BACK = { name: "Send back", keys: "s", act: sendBack };
+/** @type {Decision} */
+export const ACCEPT_WITH_COMMENT = {
+  name: "Comment…", icon: "log", keys: "Shift A", hint: "Accept with a comment",
+  act: (task) => accept(task, { comment: true }),
+};
 export const UNBLOCK = move("TODO", "Unblock", true);
 /** @type {Decision} */
 export const UNBLOCK_UNANSWERED = move("TODO", "Unblock without an answer");
@@ -76,7 +81,7 @@ export const needsVerdictOfPerson = (/** @type {Task} */ task) =>
 
 /** Return the decisions to show in the task panel. */
 export function decisionsOf(/** @type {Task} */ task) {
-  if (task.status === "REVIEW") return [ACCEPT, SEND_BACK];
+  if (task.status === "REVIEW") return [ACCEPT, SEND_BACK, ACCEPT_WITH_COMMENT];
   if (needsVerdictOfPerson(task)) return [UNBLOCK, MARK_DONE, CANCEL];
   if (hasQuestion(task)) return [UNBLOCK_UNANSWERED, CANCEL];
   if (isAtCap(task) && (task.status === "BLOCKED" || task.status === "TODO")) return [REQUEUE, CANCEL];

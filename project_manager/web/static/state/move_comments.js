@@ -2,7 +2,9 @@
 import { draftOf, saveDraft } from "../core/drafts.js";
 import { openDialog } from "./dialogs.js";
 
-/** @type {Partial<Record<Status, { title: string, label: string, required: boolean, error?: string }>>} */
+/** @typedef {{ title: string, label: string, required: boolean, error?: string }} Prompt */
+
+/** @type {Partial<Record<Status, Prompt>>} */
 const COMMENT_PROMPTS = {
   REVIEW: {
     title: "Send back",
@@ -12,6 +14,9 @@ const COMMENT_PROMPTS = {
   },
   BLOCKED: { title: "Unblock", label: "What should the next agent know?", required: false },
 };
+
+/** @type {Prompt} */
+const ACCEPT_PROMPT = { title: "Accept", label: "What should the author know?", required: false };
 
 const draftKey = (/** @type {Task} */ task, /** @type {Status} */ status) => `${task.id}:${status}`;
 
@@ -26,13 +31,14 @@ export const clearComment = (/** @type {Task} */ task, /** @type {Status} */ sta
 /** The use of a comment, by what it is sent with. */
 const USES = {
   move: "It is added to the log with the move.",
+  accept: "It is the text of the review, or an entry of the log without a submission.",
   review: "It is the text of the review. The next claim of the task brings it first.",
 };
 
 /** Ask for the comment of this move. Resolve to "" if the move needs none, and to null if the user cancels. */
 /** @param {Task} task @param {Status} status @param {string | undefined} title @param {keyof typeof USES} use */
 export function askComment(task, status, title, use = "move") {
-  const prompt = status === "TODO" ? COMMENT_PROMPTS[task.status] : undefined;
+  const prompt = use === "accept" ? ACCEPT_PROMPT : status === "TODO" ? COMMENT_PROMPTS[task.status] : undefined;
   if (!prompt) return Promise.resolve("");
   return new Promise((resolve) =>
     openDialog("moveComment", {

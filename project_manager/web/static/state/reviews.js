@@ -99,13 +99,25 @@ async function sendVerdict(task, submission, verdict, body) {
 const confirmReview = async (/** @type {Task} */ task, /** @type {string} */ action, /** @type {string} */ confirm) =>
   !task.lock || confirmTakeOver(task, task.lock, action, confirm);
 
-/** Accept the work: approve its submission, or without one that the user can review, set the task DONE. */
-export async function accept(/** @type {Task} */ task) {
+/** Return the comment with an approval: "" without one, and null if the user cancels. */
+const commentOf = (/** @type {Task} */ task, /** @type {boolean} */ asked) =>
+  (asked ? askComment(task, "DONE", undefined, "accept") : Promise.resolve(""));
+
+/**
+ * Accept the work: approve its submission, or without one that the user can review, set the task DONE. `comment` asks
+ * for a comment first.
+ */
+/** @param {Task} task @param {{ comment?: boolean }} options */
+export async function accept(task, { comment = false } = {}) {
   if (state.pending.has(task.id)) return;
   const submission = await seenSubmission(task, "Accept");
   if (submission === undefined) return;
-  if (submission === null || !isReviewable(submission)) await moveTask(task, "DONE");
-  else if (await confirmReview(task, "Accepting it", "Accept")) await sendVerdict(task, submission, "approved", "");
+  const body = await commentOf(task, comment);
+  if (body === null) return;
+  const done = submission === null || !isReviewable(submission)
+    ? await moveTask(task, "DONE", { note: body })
+    : (await confirmReview(task, "Accepting it", "Accept")) && (await sendVerdict(task, submission, "approved", body));
+  if (done) clearComment(task, "DONE");
 }
 
 /** Send the work back with the reason: request changes, or without a submission to review, set the task TODO. */

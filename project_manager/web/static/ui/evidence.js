@@ -66,13 +66,13 @@ export function Verdict(/** @type {{ review: ReviewView }} */ { review }) {
 }
 
 /** The branch, the commit, the pull request and the evidence of a submission. `missing` is still needed for DONE. */
-/** @param {{ submission: SubmissionView, missing?: string[] }} props */
-export function SubmissionValues({ submission, missing = [] }) {
+/** @param {{ submission: SubmissionView, missing?: string[], inRow?: boolean }} props */
+export function SubmissionValues({ submission, missing = [], inRow = false }) {
   return html`<${Values} rows=${[
     ["Branch", code(submission.branch)],
     ["Commit", code(submission.commit)],
     ["Pull request", submission.pull_request && html`<${WebLink} url=${submission.pull_request} />`],
-    ["Evidence", submission.evidence.length || "none"],
+    ["Evidence", !inRow && (submission.evidence.length || "none")],
     ["Missing", missing.length > 0 ? html`<span dir="auto">${missing.join("; ")}</span>` : null],
   ]} />`;
 }

@@ -160,7 +160,7 @@ const onOneLine = (/** @type {string} */ text) => text.replace(/\s+/g, " ").trim
 const spaced = (/** @type {string} */ text) => text.replace(/\s+/g, " ");
 
 /** Build text and links of the tokens as one line. */
-function lineOf(/** @type {Token[]} */ tokens) {
+function lineOf(/** @type {Token[]} */ tokens, /** @type {Budget} */ budget) {
   const line = [];
   /** @type {{ href: string, words: string[] } | null} */
   let link = null;
@@ -168,19 +168,23 @@ function lineOf(/** @type {Token[]} */ tokens) {
     for (const part of token.children && token.type !== "image" ? token.children : [token]) {
       if (part.type === "link_open") link = { href: part.attrGet("href"), words: [] };
       else if (link && part.type === "link_close") {
-        line.push(externalLink(link.href, link.words.join("")));
+        const words = link.words.join("");
+        line.push(budget.takeLink() ? externalLink(link.href, words) : words);
         link = null;
-      } else (link ? link.words : line).push(spaced(textOf(part)));
+      } else if (link) link.words.push(spaced(textOf(part)));
+      else line.push(part.type === "text" ? linkReferences(spaced(part.content), budget) : spaced(textOf(part)));
     }
     if (token.content) line.push(" ");
   }
   return line;
 }
 
-/** The text on one line, with its links. */
+/** The text on one line, with its links and the tasks that it names. */
 export function PlainWithLinks(/** @type {{ text: string }} */ { text }) {
   const tokens = useTokens(text);
-  return tokens ? lineOf(tokens) : onOneLine(text);
+  const newestId = useStore(newestTask);
+  const line = useMemo(() => tokens && lineOf(tokens, new Budget(newestId)), [tokens, newestId]);
+  return line ?? onOneLine(text);
 }
 
 export function Markdown(/** @type {{ text: string }} */ { text }) {

@@ -1,5 +1,5 @@
 // One message with its receipts, as in the list of messages and in "Needs you".
-import { html } from "../core/html.js";
+import { cx, html } from "../core/html.js";
 import { kindOf } from "../state/actors.js";
 import { addresseeOf } from "../state/messages.js";
 import { Actor, RelativeTime, TaskLink } from "./chips.js";
@@ -23,8 +23,9 @@ export function Receipts(/** @type {{ message: MessageView }} */ { message }) {
   </span>`;
 }
 
-export function Message(/** @type {{ message: MessageView, children?: any }} */ { message, children }) {
-  return html`<li class="message" data-testid="message">
+/** @param {{ message: MessageView, need?: string, gone?: boolean, children?: any }} props */
+export function Message({ message, need, gone = false, children }) {
+  return html`<li class=${cx("message", gone && "gone")} data-need=${need} data-testid="message">
     <p class="message-head">
       <${Actor} id=${message.sender} kind=${kindOf(message.sender)} />
       <span>to ${addresseeOf(message)}</span>

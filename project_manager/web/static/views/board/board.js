@@ -97,10 +97,14 @@ function shownTask(/** @type {HTMLElement | null} */ element) {
   return Number(shown?.dataset.task ?? shown?.dataset.row);
 }
 
-/** Return the task of keyboard commands: the focused card, the open task, or the last one. */
+/**
+ * Return the task of keyboard commands: the focused card or row, the open task, or the last card. In "Needs you" the
+ * last card is out of sight, and a key must not reach it.
+ */
 export function taskAtHand() {
   const focused = shownTask(focusedElement());
-  return state.tasks.get(focused || state.route.task || (state.cursor ?? 0)) ?? null;
+  const last = state.route.view === "needs" ? 0 : state.cursor ?? 0;
+  return state.tasks.get(focused || state.route.task || last) ?? null;
 }
 
 function goTo(/** @type {number} */ id) {

@@ -18,6 +18,7 @@ import { undoLast } from "../../state/undo.js";
 import { startRename } from "../../forms/rename.js";
 import { extendSelection, moveCursor, moveToEnd, taskAtHand } from "../board/board.js";
 import { focusCard } from "../board/column.js";
+import { moveRow, pressInRow } from "../needs/focus.js";
 import { askPause } from "../page/pauses.js";
 import { canSelect, selectedCount } from "../selection/bar.js";
 import {
@@ -27,6 +28,7 @@ import { SETUP_COMMANDS } from "../setup/commands.js";
 import { VIEWS } from "../views.js";
 
 const onBoard = () => state.route.view === "board";
+const onNeeds = () => state.route.view === "needs";
 const writer = () => canWrite(state.session);
 
 function askMove(/** @type {Task} */ task) {
@@ -77,6 +79,22 @@ function search() {
     requestAnimationFrame(selectSearch);
   }
 }
+
+/** Press the control of a key in the open task, else in the focused row of "Needs you". */
+function pressKey(/** @type {string} */ key) {
+  const inTask = /** @type {HTMLElement | null} */ (document.querySelector(`.drawer [data-key="${key}"]`));
+  if (!state.route.task) pressInRow(key);
+  else if (inTask?.matches("input")) inTask.focus();
+  else inTask?.click();
+}
+
+const isDecidable = () => onNeeds() || state.route.task !== null;
+
+/** @type {(id: string, keys: string, name: string, further?: Partial<Command>) => Command} */
+const decision = (id, keys, name, further = {}) => ({
+  id, keys, name, group: "Needs you and task", hidden: true, once: true, fits: isDecidable,
+  run: (typed) => pressKey(typed || keys), ...further,
+});
 
 /** @type {Command[]} */
 export const COMMANDS = [
@@ -156,6 +174,21 @@ export const COMMANDS = [
   },
   { id: "ready", keys: "r", name: "Show only ready tasks, or all", group: "Board", icon: "check", run: toggleReady },
   { id: "clear", keys: "Shift X", name: "Clear all filters", group: "Board", icon: "filter", run: clearFilters },
+  {
+    id: "next-row", keys: "j", name: "Next row", group: "Needs you and task", hidden: true, fits: onNeeds,
+    run: () => moveRow(1),
+  },
+  {
+    id: "previous-row", keys: "k", name: "Previous row", group: "Needs you and task", hidden: true, fits: onNeeds,
+    run: () => moveRow(-1),
+  },
+  decision("accept", "a", "Accept, or the first action; write the answer", { write: true }),
+  decision("accept-comment", "Shift A", "Accept with a comment", { write: true }),
+  decision("send-back", "s", "Send back", { write: true }),
+  decision("option", "1", "Answer with this option", {
+    also: [..."23456789"], caps: "1–9", write: true,
+  }),
+  decision("open-row", "o", "Open the task of the row", { fits: () => onNeeds() && !state.route.task }),
   {
     id: "open",
     keys: "Enter",
@@ -258,8 +291,11 @@ export function available(/** @type {Command} */ command) {
   return !command.board || onBoard();
 }
 
-/** Return the call of the command for the selected tasks, the current task, or none. */
-function bound(/** @type {Command} */ command) {
+/**
+ * Return the call of the command for the selected tasks, the current task, or none.
+ * @param {Command} command @returns {((typed?: string) => unknown) | undefined}
+ */
+function bound(command) {
   const tasks = selectedTasks();
   if (isForMany(command)) return () => changeSelected(command, tasks);
   const task = command.task && taskAtHand();
@@ -273,7 +309,8 @@ function changeSelected(/** @type {Command} */ command, /** @type {Task[]} */ ta
   return tasks.length === 1 ? command.task?.act(task) : command.many?.(tasks);
 }
 
-export const runCommand = (/** @type {Command} */ command) => bound(command)?.();
+/** Run a command. `typed` is the pressed key of a command with several. */
+export const runCommand = (/** @type {Command} */ command, /** @type {string} */ typed = "") => bound(command)?.(typed);
 
 function subject(/** @type {Command} */ command) {
   const task = command.task && taskAtHand();

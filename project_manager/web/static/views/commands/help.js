@@ -5,7 +5,7 @@ import { state } from "../../state/store.js";
 import { Dialog } from "../../ui/dialog.js";
 import { COMMANDS } from "./commands.js";
 
-const GROUPS = ["Everywhere", "Go to", "Board", "Task"];
+const GROUPS = ["Everywhere", "Go to", "Board", "Needs you and task", "Task"];
 /** @type {Record<string, string>} */
 const SIGNS = { ArrowRight: "→", ArrowLeft: "←", ArrowDown: "↓", ArrowUp: "↑" };
 
@@ -15,8 +15,8 @@ const keyCaps = (/** @type {string} */ keys) =>
   </kbd>`);
 
 function Keys(/** @type {{ command: Command }} */ { command }) {
-  const also = command.also?.map((key) => [" or ", keyCaps(key)]);
-  return html`<span class="caps">${keyCaps(command.keys ?? "")}${also}</span>`;
+  const also = !command.caps && command.also?.map((key) => [" or ", keyCaps(key)]);
+  return html`<span class="caps">${keyCaps(command.caps ?? command.keys ?? "")}${also}</span>`;
 }
 
 export function Help(/** @type {{ id: number }} */ { id }) {

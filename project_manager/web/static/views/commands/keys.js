@@ -57,7 +57,8 @@ function runTyped(/** @type {UiEvent} */ event) {
   const command = (sequence && commandFor(sequence)) ?? commandFor(typed);
   if (!command || (!command.run && !command.task)) return;
   event.preventDefault();
-  runCommand(command);
+  // A held key acts once.
+  if (!(command.once && event.repeat)) runCommand(command, typed);
 }
 
 /** Run the command of a letter with Ctrl or Cmd. In text fields, these keys belong to the browser. */

@@ -7,8 +7,14 @@ import { useDetails } from "../../state/task_details.js";
 import { Field } from "../../forms/field.js";
 import { PlainWithLinks } from "../../ui/markdown.js";
 
-/** A button for each suggested answer, and a field for another one. `fixed` only keeps its place. */
-function AnswerForm(/** @type {{ task: Task, question: QuestionView, fixed: boolean }} */ { task, question, fixed }) {
+const KEYS = 9;
+
+/**
+ * A button for each suggested answer, with a digit as its key, and a field for another one. `fixed` only keeps its
+ * place.
+ * @param {{ task: Task, question: QuestionView, fixed: boolean }} props
+ */
+function AnswerForm({ task, question, fixed }) {
   const [text, setText] = useState("");
   const busy = state.pending.has(task.id);
   const send = (/** @type {string} */ answer) => answerQuestion(task, question, answer);
@@ -18,12 +24,15 @@ function AnswerForm(/** @type {{ task: Task, question: QuestionView, fixed: bool
   };
   return html`<form class=${cx("answer", fixed && "ghost")} onSubmit=${onSubmit}>
     ${question.options.length > 0 && html`<div class="row" role="group" aria-label="Suggested answers">
-      ${question.options.map((option) => html`<button key=${option} type="button" class="small" disabled=${busy}
-          onClick=${() => send(option)} data-testid="option"><bdi>${option}</bdi></button>`)}
+      ${question.options.map((option, at) => html`<button key=${option} type="button" class="small option"
+          disabled=${busy} onClick=${() => send(option)} data-key=${at < KEYS ? at + 1 : undefined}
+          data-testid="option">
+        ${at < KEYS && html`<kbd aria-hidden="true">${at + 1}</kbd>`}<bdi>${option}</bdi>
+      </button>`)}
     </div>`}
     <div class="row">
       <${Field} label=${`Answer to #${task.id}`} name="answer" value=${text} onChange=${setText} maxlength="4000"
-          data-testid="answer" />
+          data-key="a" data-testid="answer" />
       <button type="submit" class="small primary" disabled=${busy || !text.trim()}>Answer</button>
     </div>
   </form>`;

@@ -3,12 +3,13 @@ import { serverNow } from "../../core/clock.js";
 import { isPast } from "../../core/due.js";
 import { CLOSED, isWithoutHolder } from "../../core/vocabulary.js";
 import {
-  ACCEPT, BLOCK, CANCEL, DROP_CANCELLED, MARK_DONE, MOVE_TO_TODO, POSTPONE, REQUEUE, RESET_ATTEMPTS, SEND_BACK, UNBLOCK,
-  UNBLOCK_UNANSWERED, isAtCap, needsVerdictOfPerson,
+  ACCEPT, ACCEPT_WITH_COMMENT, BLOCK, CANCEL, DROP_CANCELLED, MARK_DONE, MOVE_TO_TODO, POSTPONE, REQUEUE,
+  RESET_ATTEMPTS, SEND_BACK, UNBLOCK, UNBLOCK_UNANSWERED, isAtCap, needsVerdictOfPerson,
 } from "../../state/decisions.js";
 import { testOf } from "../../state/filters.js";
 import { hasQuestion } from "../../state/questions.js";
 import { state } from "../../state/store.js";
+import { heldBackBy } from "../../state/waiting.js";
 
 export const hasCancelled = (/** @type {Task} */ task) => task.cancelled_dependencies?.length > 0;
 
@@ -29,7 +30,7 @@ export const isOverdue = (/** @type {Task} */ task) =>
   task.due_at !== null && !CLOSED.has(task.status) && isPast(task.due_at, serverNow());
 
 // A task belongs to the first group that fits. `from`: the statuses to search; null means all. `later`: agents continue
-// without a person, so that the title of the page does not count its tasks.
+// without a person, so that the badge and the title of the page do not count its tasks.
 /** @type {NeedGroup[]} */
 const GROUPS = [
   {
@@ -48,7 +49,7 @@ const GROUPS = [
   },
   {
     id: "review", title: "Review", explain: "Finished work that waits for a verdict.",
-    from: ["REVIEW"], test: () => true, actions: [ACCEPT, SEND_BACK],
+    from: ["REVIEW"], test: () => true, actions: [ACCEPT, SEND_BACK, ACCEPT_WITH_COMMENT],
   },
   {
     id: "blocked", title: "Blocked", explain: "Marked as blocked by an agent or a person.",
@@ -60,22 +61,22 @@ const GROUPS = [
     from: ["TODO", "BACKLOG"], test: hasCancelled, actions: [DROP_CANCELLED, CANCEL],
   },
   {
-    id: "paths", title: "Blocked by paths", later: true,
-    explain: "For an hour or longer, another task in progress has reserved paths that overlap those of the task.",
-    from: ["TODO"], test: isBlockedByPaths, actions: [BLOCK, CANCEL],
-  },
-  {
-    id: "lost", title: "Lost leases", later: true,
-    explain: "A lease expired or was released as failed; the task is in To do again.",
-    from: ["TODO"], test: (task) => task.attempts > 0, actions: [RESET_ATTEMPTS, BLOCK],
-  },
-  {
     id: "no-holder", title: "In progress without a holder",
     explain: "In progress without a lease: agents do not claim it.",
     from: ["IN_PROGRESS"], test: isWithoutHolder, actions: [MOVE_TO_TODO, MARK_DONE],
   },
   {
-    id: "overdue", title: "Overdue", later: true, explain: "Past its due date and not done.",
+    id: "paths", later: true, title: "Blocked by paths",
+    explain: "For an hour or longer, another task in progress has reserved paths that overlap those of the task.",
+    from: ["TODO"], test: isBlockedByPaths, actions: [BLOCK, CANCEL],
+  },
+  {
+    id: "lost", later: true, title: "Lost leases",
+    explain: "A lease expired or was released as failed; the task is in To do again.",
+    from: ["TODO"], test: (task) => task.attempts > 0, actions: [RESET_ATTEMPTS, BLOCK],
+  },
+  {
+    id: "overdue", later: true, title: "Overdue", explain: "Past its due date and not done.",
     from: null, test: isOverdue, actions: [POSTPONE],
   },
 ];
@@ -100,39 +101,38 @@ const waitingFrom = new WeakMap();
 /** Return the time from which a listed task waits. */
 export const waitingSince = (/** @type {Task} */ task) => waitingFrom.get(task) ?? lastMoveOf(task);
 
-/** Sort by the number of blocked tasks, then by waiting time. */
-function sortByUrgency(/** @type {Task[]} */ tasks) {
+/** Sort by the number of tasks that a task holds back, then by waiting time. */
+function sortByUrgency(/** @type {State} */ now, /** @type {Task[]} */ tasks) {
   for (const task of tasks) waitingFrom.set(task, lastMoveOf(task));
   const byTime = (/** @type {any} */ a, /** @type {any} */ b) =>
     (waitingFrom.get(a) < waitingFrom.get(b) ? -1 : waitingFrom.get(a) > waitingFrom.get(b) ? 1 : a.id - b.id);
-  return tasks.sort((a, b) => b.unblocks - a.unblocks || byTime(a, b));
+  return tasks.sort((a, b) => heldBackBy(now, b) - heldBackBy(now, a) || byTime(a, b));
 }
 
-/** Return [{ group, tasks }] of the waiting tasks in the chosen project. */
-export function needsOf(/** @type {State} */ now) {
+/** Return [{ group, tasks }] of the chosen project, in no order. Empty groups are left out. */
+function groupsOf(/** @type {State} */ now) {
   const inProject = testOf({ project: now.route.project }) ?? (() => true);
   const placed = new Set();
   return GROUPS.map((group) => {
     const pool = group.from ? group.from.flatMap((status) => now.columns[status]) : [...now.tasks.values()];
     const tasks = pool.filter((task) => !placed.has(task.id) && inProject(task) && group.test(task));
     for (const task of tasks) placed.add(task.id);
-    return { group, tasks: sortByUrgency(tasks) };
+    return { group, tasks };
   }).filter(({ tasks }) => tasks.length);
 }
 
-let memory = { key: "", listed: 0, waiting: 0 };
+/** Return [{ group, tasks }] of the waiting tasks in the chosen project, the most urgent first. */
+export const needsOf = (/** @type {State} */ now) =>
+  groupsOf(now).map(({ group, tasks }) => ({ group, tasks: sortByUrgency(now, tasks) }));
 
-function counted(/** @type {State} */ now) {
+let memory = { key: "", count: 0 };
+
+/** Return the number of tasks and messages that wait until a person acts, for the badge, the title and the icon. */
+export function needsCount(/** @type {State} */ now) {
   const key = `${now.revision.tasks}:${now.revision.plans}:${now.route.project}`;
-  if (memory.key === key) return memory;
-  const groups = needsOf(now);
-  const sum = (/** @type {Group[]} */ some) => some.reduce((total, { tasks }) => total + tasks.length, 0);
-  memory = { key, listed: sum(groups), waiting: sum(groups.filter(({ group }) => !group.later)) };
-  return memory;
+  if (memory.key !== key) {
+    const count = groupsOf(now).reduce((sum, { group, tasks }) => sum + (group.later ? 0 : tasks.length), 0);
+    memory = { key, count };
+  }
+  return memory.count + now.messages.length;
 }
-
-/** Return the number of listed tasks and messages, for the badge. */
-export const needsCount = (/** @type {State} */ now) => counted(now).listed + now.messages.length;
-
-/** Return the number of listed tasks and messages that wait until a person acts, for the title and the icon. */
-export const waitingCount = (/** @type {State} */ now) => counted(now).waiting + now.messages.length;

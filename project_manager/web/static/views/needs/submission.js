@@ -1,20 +1,50 @@
 // The submission of a task in the list of tasks that need a person.
-import { html } from "../../core/html.js";
+import { html, useState } from "../../core/html.js";
 import { needsVerdictOfPerson } from "../../state/decisions.js";
 import { useDetails } from "../../state/task_details.js";
 import { roundsWords } from "../../state/reviews.js";
 import { SubmissionHead, SubmissionValues, Verdict } from "../../ui/evidence.js";
 import { latestOf } from "../../ui/latest_log_entry.js";
-import { PlainWithLinks } from "../../ui/markdown.js";
+import { Markdown, PlainWithLinks } from "../../ui/markdown.js";
+import { Criteria } from "../drawer/review.js";
 
-const LONGEST = 2000;
+/** A longer summary is cut until the reader opens it. */
+const LONGEST = 320;
 
+/** Return the number of criteria with evidence that counts. */
+const metOf = (/** @type {CriterionView[]} */ criteria = []) =>
+  criteria.filter(({ index, evidence }) => index !== null && evidence.some(({ counts }) => counts)).length;
+
+/** The words on the closed evidence. */
+function evidenceWords(/** @type {Task} */ task, /** @type {TaskDetails} */ { submission, criteria }) {
+  const total = task.acceptance.length;
+  const entries = submission?.evidence.length ?? 0;
+  return [`Evidence ${entries || "none"}`, total > 0 && `${metOf(criteria)} of ${total} criteria`]
+    .filter(Boolean).join(" · ");
+}
+
+/** The evidence by criterion, built when it is opened. */
+function Evidence(/** @type {{ task: Task, details: TaskDetails }} */ { task, details }) {
+  const [open, setOpen] = useState(false);
+  return html`<details class="need-evidence" onToggle=${(event) => setOpen(event.target.open)}
+      data-testid="need-evidence">
+    <summary>${evidenceWords(task, details)}</summary>
+    ${open && html`<div class="need-evidence-body"><${Criteria} task=${task} /></div>`}
+  </details>`;
+}
+
+/** The summary, cut if it is long. The row shows the latest log entry too, so a summary in it is left out. */
 function Summary(/** @type {{ text: string, logs: LogView[] }} */ { text, logs }) {
-  // The row shows the latest log entry too.
+  const [open, setOpen] = useState(false);
   if (!text || latestOf(logs)?.body === text) return null;
-  return html`<p class="need-summary" data-testid="need-summary">
-    <${PlainWithLinks} text=${text.slice(0, LONGEST)} />
-  </p>`;
+  const long = text.length > LONGEST;
+  const words = long ? `${text.slice(0, LONGEST).trimEnd()}…` : text;
+  return html`<div class="need-summary" data-testid="need-summary">
+    ${open ? html`<${Markdown} text=${text} />` : html`<p><${PlainWithLinks} text=${words} /></p>`}
+    ${long && html`<button type="button" class="link" aria-expanded=${open} onClick=${() => setOpen(!open)}>
+      ${open ? "Show less" : "Show all"}
+    </button>`}
+  </div>`;
 }
 
 /** The submission of a task in REVIEW: the facts for a verdict. Without a submission it renders nothing. */
@@ -26,7 +56,8 @@ export function NeedSubmission(/** @type {{ task: Task, fixed: boolean }} */ { t
   return html`<div class="need-submission" data-testid="need-submission">
     <${SubmissionHead} submission=${submission} />
     <${Summary} text=${submission.summary} logs=${details.logs} />
-    <${SubmissionValues} submission=${submission} missing=${missing} />
+    <${SubmissionValues} submission=${submission} missing=${missing} inRow />
+    <${Evidence} task=${task} details=${details} />
     ${submission.review && html`<${Verdict} review=${submission.review} />`}
   </div>`;
 }

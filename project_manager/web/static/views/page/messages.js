@@ -2,7 +2,7 @@
 import { html, useEffect, useState } from "../../core/html.js";
 import { canWrite, isOperator } from "../../core/vocabulary.js";
 import { openDialog, closeDialog } from "../../state/dialogs.js";
-import { acknowledgeMessage, readNewestMessages, sendMessage } from "../../state/messages.js";
+import { readNewestMessages, sendMessage } from "../../state/messages.js";
 import { useStore } from "../../state/store.js";
 import { showError } from "../../state/toasts.js";
 import { recordFinal } from "../../state/undo.js";
@@ -92,23 +92,6 @@ export function MessageButton(/** @type {{ target: MessageTarget, name: string }
   const open = () => openDialog("message", { target, title: `Message to ${name}` });
   return html`<button type="button" class="small" onClick=${open} aria-label=${`Message to ${name}`}
       data-testid="write-message"><${Icon} name="log" />Message</button>`;
-}
-
-/** The messages that need a person, at the top of "Needs you". */
-export function WaitingMessages() {
-  const messages = useStore((state) => state.messages);
-  const writer = useStore((state) => canWrite(state.session));
-  if (messages.length === 0) return null;
-  return html`<section class="need-group" aria-labelledby="need-messages" data-testid="need-messages">
-    <h2 id="need-messages">Messages<span class="count">${messages.length}</span></h2>
-    <p class="muted">To you, or not acknowledged by their agents.</p>
-    <ul class="messages">
-      ${messages.map((message) => html`<${Message} key=${message.id} message=${message}>
-        ${writer && html`<button type="button" class="small" onClick=${() => acknowledgeMessage(message.id)}
-            aria-label=${`Close message ${message.id}`} data-testid="close-message">Close</button>`}
-      <//>`)}
-    </ul>
-  </section>`;
 }
 
 /** Return the newest messages, of one agent or of all, read again after each event of a message. */

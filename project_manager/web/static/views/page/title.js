@@ -2,7 +2,7 @@
 import { bidiIsolate, count } from "../../core/format.js";
 import { useEffect } from "../../core/html.js";
 import { useStore, useThrottled } from "../../state/store.js";
-import { waitingCount } from "../needs/groups.js";
+import { needsCount } from "../needs/groups.js";
 import { VIEWS } from "../views.js";
 
 const ICON = /icon(?:_\w+)?\.svg$/;
@@ -21,7 +21,7 @@ const iconFor = (/** @type {number} */ waiting) =>
 
 export function useTitle() {
   const place = useStore(placeOf);
-  const waiting = useThrottled(waitingCount, 1000);
+  const waiting = useThrottled(needsCount, 1000);
   useEffect(() => {
     document.title = `${waiting ? `(${count(waiting)}) ` : ""}${place} · Project Manager`;
   }, [place, waiting]);
