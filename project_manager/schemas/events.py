@@ -15,6 +15,7 @@ EventObject = Annotated[dict[str, Any], WithJsonSchema(EVENT_STUB)]
 
 class ListTaskEvents(Paged):
     task_id: fields.Id
+    types: fields.EventTypes = Field(default_factory=list, description="only these types")
 
 
 class ListEvents(AgentRead):

@@ -56,6 +56,7 @@ class ListMessages(Paged):
     agent_id: fields.AgentId | None = Field(None, description="your agent id")
     attention: fields.Flag = Field(False, description="only messages that need a person, and open ones to you")
     participant: fields.AgentId | None = Field(None, description="only messages from and to this agent or person")
+    to_task: fields.Id | None = Field(None, description="only messages to the holder of this task")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,13 @@ def list_events(tx: Tx, command: ListEvents) -> EventsView:
 
 def list_task_events(tx: Tx, command: ListTaskEvents) -> Page[dict[str, Any]]:
     """Read the history of one task, oldest first, even after deletion."""
-    filters = {"task_id": command.task_id}
+    filters: dict[str, object] = {"task_id": command.task_id}
+    if command.types:
+        filters["types"] = command.types
     after = paging.start_id(command, filters)
-    rows, has_more = events.of_task(tx, command.task_id, after, command.limit)
-    count = partial(events.count_of_task, tx, command.task_id)
-    if not rows and not count(exact=False).number:
+    rows, has_more = events.of_task(tx, command.task_id, after, command.limit, types=command.types)
+    count = partial(events.count_of_task, tx, command.task_id, types=command.types)
+    if not rows and not events.count_of_task(tx, command.task_id, exact=False).number:
         lookup.task(tx, command.task_id)
     traced = _is_traced(tx)
     return paging.page(

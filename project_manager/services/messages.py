@@ -92,10 +92,11 @@ def list_messages(tx: Tx, command: ListMessages) -> Page[MessageView]:
     the caller. Viewers get no bodies.
     """
     own = tx.actor.is_agent or tx.actor.role < Role.OPERATOR
-    chosen = Selection(own=own, attention=command.attention, participant=command.participant)
+    chosen = Selection(own=own, attention=command.attention, participant=command.participant, to_task=command.to_task)
     filters: dict[str, object] = {"messages": tx.actor.id if own else "all", "attention": command.attention}
-    if command.participant is not None:
-        filters["participant"] = command.participant
+    for name in ("participant", "to_task"):
+        if getattr(command, name) is not None:
+            filters[name] = getattr(command, name)
     before = paging.start_id(command, filters, ID_MAXIMUM)
     rows, has_more = messages.page(tx, chosen, before=before, limit=command.limit)
     receipts = messages.receipts(tx, [row.id for row in rows])

@@ -1,6 +1,7 @@
 """The outbox: events, inserted in the transaction of the change and read in the order of commits."""
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -88,13 +89,6 @@ _AFTER = Statement(
     select(*_COLUMNS).where(events.c.seq > bindparam("since")).order_by(events.c.seq).limit(bindparam("limit"))
 )
 _HEAD = Statement(select(func.coalesce(func.max(events.c.seq), select(meta.c.event_floor).scalar_subquery(), 0)))
-_OF_TASK = Statement(
-    select(*_COLUMNS)
-    .where(events.c.task_id == bindparam("task_id"), events.c.seq > bindparam("after"))
-    .order_by(events.c.seq)
-    .limit(bindparam("limit"))
-)
-_COUNT_OF_TASK = pages.counter(select(events).where(events.c.task_id == bindparam("task_id")))
 
 
 def add(
@@ -211,10 +205,30 @@ def selected(
     return pages.page(tx, EventRow._make, _selected(frozenset(values)), {"since": since, **values}, limit)
 
 
-def of_task(tx: Tx, task_id: int, after_seq: int, limit: int) -> tuple[list[EventRow], bool]:
-    """Return up to `limit` events of a task after `after_seq`, fewer when data is long, and whether more follow."""
-    return pages.page(tx, EventRow._make, _OF_TASK, {"task_id": task_id, "after": after_seq}, limit)
+@lru_cache(maxsize=2)
+def _of_task(typed: bool) -> tuple[Statement, Statement]:
+    """Return the page and the counter of the events of a task, of some types if `typed`."""
+    here = [events.c.task_id == bindparam("task_id")]
+    if typed:
+        here.append(events.c.type.in_(elements("types")))
+    page = select(*_COLUMNS).where(*here, events.c.seq > bindparam("after")).order_by(events.c.seq)
+    return Statement(page.limit(bindparam("limit"))), pages.counter(select(events).where(*here))
 
 
-def count_of_task(tx: Tx, task_id: int, *, exact: bool) -> Total:
-    return pages.count(tx, _COUNT_OF_TASK, {"task_id": task_id}, exact=exact)
+def of_task(
+    tx: Tx, task_id: int, after_seq: int, limit: int, *, types: Sequence[str] = ()
+) -> tuple[list[EventRow], bool]:
+    """Return up to `limit` events of a task after `after_seq`, fewer when data is long, and whether more follow.
+
+    An empty `types` selects all types.
+    """
+    values = {**_task_values(task_id, types), "after": after_seq}
+    return pages.page(tx, EventRow._make, _of_task(bool(types))[0], values, limit)
+
+
+def count_of_task(tx: Tx, task_id: int, *, types: Sequence[str] = (), exact: bool) -> Total:
+    return pages.count(tx, _of_task(bool(types))[1], _task_values(task_id, types), exact=exact)
+
+
+def _task_values(task_id: int, types: Sequence[str]) -> dict[str, Any]:
+    return {"task_id": task_id, **({"types": json.dumps([*types])} if types else {})}

@@ -248,8 +248,8 @@ def _with(agent: ColumnElement[Any]) -> ColumnElement[bool]:
     return or_(messages.c.to_agent == agent, messages.c.sender == agent, messages.c.id.in_(got))
 
 
-@lru_cache(maxsize=8)
-def _listed(own: bool, attention: bool, of_participant: bool) -> tuple[Statement, Statement]:
+@lru_cache(maxsize=16)
+def _listed(own: bool, attention: bool, of_participant: bool, to_task: bool) -> tuple[Statement, Statement]:
     """Return the page and the counter of messages: those of the actor, or those that need the attention of a person."""
     agent: Any = bindparam("agent")
 
@@ -258,6 +258,8 @@ def _listed(own: bool, attention: bool, of_participant: bool) -> tuple[Statement
             statement = statement.where(_with(agent))
         if of_participant:
             statement = statement.where(_with(bindparam("participant")))
+        if to_task:
+            statement = statement.where(messages.c.to_task == bindparam("to_task"))
         if attention:
             to_actor = and_(_is_open, messages.c.to_agent == agent)
             statement = statement.where(or_(messages.c.attention == _ONE, to_actor))
@@ -270,20 +272,22 @@ def _listed(own: bool, attention: bool, of_participant: bool) -> tuple[Statement
 class Selection(NamedTuple):
     """The messages of a list.
 
-    `own` selects messages from and to the actor, `participant` those from and to an agent. `attention` selects those
-    that need a person, and open ones to the actor.
+    `own` selects messages from and to the actor, `participant` those from and to an agent, `to_task` those to the
+    holder of a task. `attention` selects those that need a person, and open ones to the actor.
     """
 
     own: bool
     attention: bool
     participant: str | None = None
+    to_task: int | None = None
 
     def statements(self) -> tuple[Statement, Statement]:
-        return _listed(self.own, self.attention, self.participant is not None)
+        return _listed(self.own, self.attention, self.participant is not None, self.to_task is not None)
 
-    def values(self, tx: Tx) -> dict[str, str]:
-        agent = {"agent": tx.actor.id} if self.own or self.attention else {}
-        return agent if self.participant is None else {**agent, "participant": self.participant}
+    def values(self, tx: Tx) -> dict[str, str | int]:
+        agent = tx.actor.id if self.own or self.attention else None
+        values = {"agent": agent, "participant": self.participant, "to_task": self.to_task}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def page(tx: Tx, chosen: Selection, *, before: int, limit: int) -> tuple[list[MessageRow], bool]:

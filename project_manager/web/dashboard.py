@@ -54,21 +54,8 @@ TYPES = {
 ENTRY = "main.js"
 THEME_SCRIPT = "theme_first.js"
 STYLES = (
-    *(
-        "tokens",
-        "base",
-        "controls",
-        "shell",
-        "board",
-        "drawer",
-        "views",
-        "needs",
-        "selection",
-        "notices",
-        "strip",
-        "agents",
-    ),
-    *("flow", "setup"),
+    *("tokens", "base", "controls", "shell", "board", "drawer", "views", "needs", "selection", "notices", "strip"),
+    *("agents", "flow", "setup"),
 )
 IMMUTABLE = "public, max-age=31536000, immutable"
 NO_CACHE = "no-cache"

@@ -85,3 +85,13 @@ async def test_messages_are_selected_by_their_sender_or_addressee(api: Operation
         await api.call("send_message", to_agent=to, body=f"{sender} to {to}", agent_id=sender)
     found = (await api.call("list_messages", participant="ann"))["items"]
     assert [message["body"] for message in found] == ["bob to ann", "ann to bob"]
+
+
+async def test_messages_are_selected_by_the_task_of_their_addressee(api: OperationsClient) -> None:
+    first, second = (await api.create_task())["id"], (await api.create_task())["id"]
+    for task in (first, second, first):
+        await api.call("send_message", to_task=task, body=f"to #{task}", agent_id="ann")
+    page = await api.call("list_messages", to_task=first, limit=1, total="exact")
+    rest = await api.call("list_messages", to_task=first, limit=1, cursor=page["next_cursor"])
+    assert (page["total"], [*page["items"], *rest["items"]][1]["body"]) == (2, f"to #{first}")
+    assert rest["next_cursor"] is None

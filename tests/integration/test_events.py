@@ -190,6 +190,9 @@ async def test_the_history_of_a_task_outlives_it(api: OperationsClient) -> None:
     await api.call("delete_task", task_id=1)
     history = await api.call("list_task_events", task_id=1)
     assert [event["type"] for event in history["items"]] == ["task.created", "task.deleted"]
+    selected = await api.call("list_task_events", task_id=1, types=["task.deleted"], total="exact")
+    assert ([event["type"] for event in selected["items"]], selected["total"]) == (["task.deleted"], 1)
+    assert (await api.call("list_task_events", task_id=1, types=["task.logged"]))["items"] == []
     await api.call_error(TaskNotFound, "list_task_events", task_id=2)
 
 

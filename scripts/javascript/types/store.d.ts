@@ -178,7 +178,18 @@ interface Route {
   /** Instants, as the API takes them. */
   completed_since: string | null;
   completed_until: string | null;
+  /** The open task covers the view. */
+  full: string | null;
 }
+
+/** The events of a task that change its status or content, oldest first. `whole` is whether these are all. */
+interface TaskHistory {
+  events: OutboxEvent[];
+  whole: boolean;
+}
+
+/** The reviewed content of a task. */
+type TaskContent = Pick<Task, "name" | "description" | "acceptance">;
 
 type RouteChanges = Partial<Record<Exclude<RouteName, "view">, string | number | null>> & { view?: string };
 /** Filters of other views, kept until a view uses them again. */

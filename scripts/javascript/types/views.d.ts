@@ -530,6 +530,12 @@ interface ProjectProps {
   writer: boolean;
 }
 
+/** A submission, and the content of the task at that time if it is known. */
+interface Round {
+  submission: SubmissionView;
+  content: TaskContent | null;
+}
+
 interface RowButtonProps {
   action: Decision;
   label: string;

@@ -74,4 +74,6 @@ def test_a_message_to_the_person_is_listed_until_it_is_closed(
         expect(tab.page.get_by_test_id("nav-needs").locator(".badge")).to_have_text("1")
         assert tab.violations() == []
         tab.page.get_by_test_id("close-message").click()
+        expect(waiting.get_by_test_id("need-outcome")).to_have_text("Closed")
+        tab.page.mouse.move(3, 3)
         expect(waiting).to_have_count(0)

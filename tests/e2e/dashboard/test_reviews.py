@@ -201,13 +201,14 @@ def test_a_task_shows_its_evidence_by_criterion_and_its_earlier_rounds(
     service: Service, browser: Browser, client: RestClient, options: dict[str, Any]
 ) -> None:
     task = client.create_task(client.create_project(policy=REVIEWED), "Paint", acceptance=["even", "white"])
-    give_verdict(client, submit(client, task, summary="The first attempt"), "changes_requested")
+    give_verdict(client, submit(client, task, summary="The first attempt", branch="paint-1"), "changes_requested")
+    client.send("PATCH", f"/api/tasks/{task}", {"description": "Two coats", "acceptance": ["quite even", "white"]})
     failed = {"criterion": 1, "command": "colour --check", "exit_code": 2}
     submit(client, task, evidence=[EVIDENCE, failed, {"body": "Looks good"}])
     with opened(service, browser, f"/?task={task}", **options) as tab:
         items = tab.page.get_by_test_id("criteria").get_by_test_id("evidence")
         expect(items).to_have_count(2)
-        for text in ("ann", "counts", "Reported by an agent", "pytest -q"):
+        for text in ("ann", "counts", "Reported by ann", "pytest -q"):
             expect(items.first).to_contain_text(text)
         expect(items.first.get_by_role("link")).to_have_attribute("href", "https://ci.example.org/7")
         expect(items.last).to_contain_text("does not count")
@@ -215,6 +216,14 @@ def test_a_task_shows_its_evidence_by_criterion_and_its_earlier_rounds(
         expect(tab.page.get_by_test_id("evidence-of-task").get_by_test_id("evidence")).to_have_count(1)
         logged = tab.page.get_by_test_id("log-entry").filter(has_text="colour --check")
         expect(logged).to_contain_text("index 1")
+        tab.page.get_by_text("Changed since round 1").press("Enter")
+        changes = tab.page.get_by_test_id("changes")
+        expect(changes).to_contain_text("Two coats")
+        expect(changes).to_contain_text("first attempt")
+        expect(changes).not_to_contain_text("Commit")
+        expect(changes.locator("del").filter(has_text="1")).to_have_count(1)
+        expect(changes.locator("ins").filter(has_text="quite")).to_have_count(1)
+        expect(changes).to_contain_text("1. Reported by ann, pytest -q (exit code 0)")
         tab.page.get_by_test_id("rounds").get_by_text("Earlier rounds").press("Enter")
         rounds = tab.page.get_by_test_id("rounds")
         expect(rounds).to_contain_text("The first attempt")

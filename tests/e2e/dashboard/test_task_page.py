@@ -3,9 +3,29 @@
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.dashboard.browser import RestClient, dashboard
+from tests.e2e.dashboard.layout import resize, wider
 from tests.e2e.service import Service
 
 LOG_PAGE = 50
+# The parts of the difference of two texts, by `core/diff.js`, and the milliseconds that it took.
+DIFFERENCE = """async ([before, after]) => {
+    const page = document.querySelector('script[type="module"]').src;
+    const { differenceOf } = await import(new URL('core/diff.js', page));
+    const since = performance.now();
+    return [differenceOf(before, after), performance.now() - since];
+}"""
+# The times in each state in minutes, by `state/task_history.js`, of a task whose states began at these minutes.
+TIMES = """async ([states, now]) => {
+    const page = document.querySelector('script[type="module"]').src;
+    const { timesOf } = await import(new URL('state/task_history.js', page));
+    const at = (minute) => new Date(minute * 60_000).toISOString();
+    const events = states.map(([minute, status, ready]) => ({ timestamp: at(minute), task: { status, ready } }));
+    const [, status, ready] = states.at(-1);
+    const { times, present } = timesOf(events, { status, ready, created_at: at(states[0][0]) }, now * 60_000);
+    return [Object.fromEntries(times.map(([name, ms]) => [name, ms / 60_000])), present];
+}"""
+SLOW_MS = 3000
+"""A difference that is quadratic in these texts takes minutes."""
 
 
 def test_the_log_comes_before_a_description_that_is_folded(
@@ -99,3 +119,63 @@ def test_the_log_has_no_gap_after_more_entries_than_one_page_arrived_offline(
             tab.page.get_by_role("button", name="Older entries").click()
             expect(shown).to_have_count(count)
         expect(shown.last).to_contain_text(entries[0])
+
+
+def test_the_clicked_card_stays_where_it_is_and_the_task_opens_as_a_page(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Paint " + "the long fence " * 6, acceptance=["even"])
+    client.claim(task, "codex")
+    client.add_log(task, "Half of it is done", agent_id="codex")
+    sent = client.send("POST", "/api/messages", {"to_task": task, "kind": "steer", "body": "Use less paint"})
+    client.send("GET", "/api/context?agent_id=codex")
+    with dashboard(service, browser) as tab:
+        tab.open()
+        before = tab.card(task).bounding_box()
+        tab.card(task).click()
+        expect(tab.page.get_by_test_id("task-messages")).to_contain_text("delivered to codex")
+        assert tab.card(task).bounding_box() == before
+        client.send("POST", "/api/messages/acknowledge", {"ids": [sent["id"]], "agent_id": "codex"})
+        expect(tab.page.get_by_test_id("task-messages")).to_contain_text("read by codex just now")
+        expect(tab.drawer.get_by_test_id("latest-log-entry")).to_contain_text("Half of it is done")
+        expect(tab.page.get_by_test_id("times")).to_contain_text("In progress")
+        expect(tab.page.get_by_test_id("times")).to_contain_text("First claim after")
+        tab.page.keyboard.press("f")
+        expect(tab.page.get_by_test_id("board")).to_be_hidden()
+        columns = [tab.page.locator(part).bounding_box() for part in (".drawer-main", ".drawer-side")]
+        assert columns[0] is not None
+        assert columns[1] is not None
+        assert columns[0]["x"] + columns[0]["width"] < columns[1]["x"]
+        tab.open(tab.page.evaluate("location.pathname + location.search"))
+        expect(tab.page.get_by_test_id("full")).to_have_attribute("aria-pressed", "true")
+        expect(tab.page.get_by_test_id("task-messages")).to_be_visible()
+        assert tab.violations() == []
+        resize(tab, 320)
+        assert wider(tab) == []
+        tab.page.keyboard.press("f")
+        expect(tab.page.get_by_test_id("full")).to_have_attribute("aria-pressed", "false")
+        tab.page.keyboard.press("Escape")
+        expect(tab.drawer).to_have_count(0)
+
+
+def test_differences_and_times_follow_from_the_texts_and_events(shared: Service, browser: Browser) -> None:
+    with dashboard(shared, browser) as tab:
+        tab.open()
+        parts, _ = tab.page.evaluate(DIFFERENCE, ["The quick fox jumps.", "The slow fox jumps high."])
+        assert parts == [
+            ["same", "The "],
+            ["gone", "quick"],
+            ["new", "slow"],
+            ["same", " fox jumps"],
+            ["new", " high"],
+            ["same", "."],
+        ]
+        assert tab.page.evaluate(DIFFERENCE, ["", "all new"])[0] == [["new", "all new"]]
+        for before, after in (("a " * 30_000, "b a " * 15_000), ("x\n" * 30_000, "\nx" * 30_000)):
+            assert tab.page.evaluate(DIFFERENCE, [before, after])[1] < SLOW_MS
+        states = [(0, "TODO", True), (4, "IN_PROGRESS", False), (35, "REVIEW", False), (155, "TODO", False)]
+        assert tab.page.evaluate(TIMES, [states, 160]) == [
+            {"Ready": 4, "In progress": 31, "Review": 120, "Waiting": 5},
+            "Waiting",
+        ]
+        assert tab.page.evaluate(TIMES, [[(0, "TODO", True), (9, "DONE", False)], 60]) == [{"Ready": 9}, "Done"]

@@ -79,7 +79,7 @@ export function isAtCap(/** @type {Task} */ task) {
 export const needsVerdictOfPerson = (/** @type {Task} */ task) =>
   task.status === "BLOCKED" && task.blocked_by === "review_rounds";
 
-/** Return the decisions to show in the task panel. */
+/** Return the decisions to show in the task panel. @returns {Decision[]} */
 export function decisionsOf(/** @type {Task} */ task) {
   if (task.status === "REVIEW") return [ACCEPT, SEND_BACK, ACCEPT_WITH_COMMENT];
   if (needsVerdictOfPerson(task)) return [UNBLOCK, MARK_DONE, CANCEL];

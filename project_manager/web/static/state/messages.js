@@ -16,6 +16,11 @@ export async function loadMessages() {
 export const readNewestMessages = (/** @type {string | undefined} */ participant = undefined) =>
   get("/api/messages", { limit: READ, participant });
 
+const OF_TASK = 10;
+
+/** Read the newest messages to the holder of a task. */
+export const readMessagesOf = (/** @type {number} */ id) => get("/api/messages", { to_task: id, limit: OF_TASK });
+
 /** Return the words for the addressee of a message. */
 /** @param {Pick<MessageView, "to_agent" | "to_task" | "to_project">} to */
 export function addresseeOf(to) {

@@ -4,7 +4,7 @@ import { dispatchNow, state } from "./store.js";
 const NUMBERS = ["project", "epic", "task"];
 const WORDS = [
   "label", "holder", "ready", "q", "status", "around", "show", "lane", "agent", "range", "kind", "text", "worked_by",
-  "completed_since", "completed_until",
+  "completed_since", "completed_until", "full",
 ];
 /** @type {RouteName[]} */
 export const FILTERS = [
@@ -44,10 +44,12 @@ function filtersFor(/** @type {RouteChanges} */ changes) {
 /** Return the address of the present view with some parts changed; null removes a part. */
 export function hrefOf(/** @type {RouteChanges} */ changes) {
   const next = { ...state.route, ...filtersFor(changes), ...changes };
+  // Only links between tasks keep the full page: other changes would be out of sight behind it.
+  if (!next.task || Object.keys(changes).some((name) => name !== "task" && name !== "full")) next.full = null;
   const query = new URLSearchParams();
   if (next.view !== "board") query.set("view", next.view);
   /** @type {RouteName[]} */
-  const names = [...filtersOf(next.view), "status", "around", "lane", "task"];
+  const names = [...filtersOf(next.view), "status", "around", "lane", "task", "full"];
   for (const name of names) {
     if (next[name]) query.set(name, String(next[name]));
   }
@@ -95,4 +97,6 @@ export function startRouting(/** @type {Views} */ table) {
 }
 
 export const openTask = (/** @type {number} */ id) => navigate({ task: id });
+/** Show the open task as a full page, or beside the view. */
+export const toggleFull = () => navigate({ full: state.route.full ? null : "1" }, { replace: true });
 export const closeTask = () => navigate({ task: null });

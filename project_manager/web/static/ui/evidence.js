@@ -5,12 +5,12 @@ import { RelativeTime } from "./chips.js";
 import { Icon } from "./icons.js";
 import { Markdown } from "./markdown.js";
 
-/** @type {Record<string, string>} */
-const SOURCES = {
-  reported: "Reported by an agent",
-  observed: "Observed by a runner",
-  ci: "Sent by CI",
-  person: "Given by a person",
+/** The sources of evidence, as words before "by" and the name of the author. @type {Record<string, string>} */
+export const SOURCES = {
+  reported: "Reported",
+  observed: "Observed",
+  ci: "Observed in CI",
+  person: "Confirmed",
 };
 
 /** A link to a page, or only its text if it is not a link of the web. */
@@ -30,12 +30,23 @@ export function Values(/** @type {{ rows: [string, any][] }} */ { rows }) {
 
 const code = (/** @type {string | null} */ text) => text !== null && html`<code dir="ltr">${text}</code>`;
 
-/** The structured fields of evidence. `whole` adds the criterion, which other places show as their heading. */
-export function EvidenceValues(/** @type {{ fields: EvidenceFields, whole?: boolean }} */ { fields, whole = false }) {
+/** Return one piece of evidence as a line of text. */
+export function evidenceLine(/** @type {CriterionEvidence} */ { author, fields }) {
+  const { source, command, exit_code: exitCode, commit, url } = fields;
+  const result = command && exitCode !== null ? `${command} (exit code ${exitCode})` : command;
+  return [`${SOURCES[source] ?? source} by ${author}`, result, commit, url].filter(Boolean).join(", ");
+}
+
+/**
+ * The structured fields of evidence. `whole` adds the criterion, which other places show as their heading. `sourced`
+ * leaves out the source.
+ * @param {{ fields: EvidenceFields, whole?: boolean, sourced?: boolean }} props
+ */
+export function EvidenceValues({ fields, whole = false, sourced = false }) {
   const { source, criterion, command, exit_code: exitCode, commit, url } = fields;
   const failed = exitCode !== null && exitCode !== 0;
   return html`<${Values} rows=${[
-    ["Source", SOURCES[source] ?? source],
+    ["Source", !sourced && (SOURCES[source] ?? source)],
     ["Criterion", whole && criterion !== null ? `index ${criterion}` : null],
     ["Command", code(command)],
     ["Exit code", failed ? html`<span class="bad">${exitCode} (failed)</span>` : exitCode],

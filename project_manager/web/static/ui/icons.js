@@ -53,6 +53,8 @@ const PATHS = {
   export: "M8 9.8v-7M5 5.5l3-3 3 3M2.5 10.5v3h11v-3",
   plug: "M6 2.5v3M10 2.5v3M4.5 5.5h7v2.5a3.5 3.5 0 0 1-7 0zM8 11.5v2.5",
   copy: "M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3",
+  wide: "M9.5 3H13v3.5M13 3 9 7M6.5 13H3V9.5M3 13l4-4",
+  narrow: "M9 3.5V7h3.5M13 3 9 7M7 12.5V9H3.5M3 13l4-4",
   more: "M3.5 8h.1M8 8h.1M12.5 8h.1",
 };
 

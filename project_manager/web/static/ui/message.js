@@ -23,13 +23,13 @@ export function Receipts(/** @type {{ message: MessageView }} */ { message }) {
   </span>`;
 }
 
-/** @param {{ message: MessageView, need?: string, gone?: boolean, children?: any }} props */
-export function Message({ message, need, gone = false, children }) {
+/** @param {{ message: MessageView, need?: string, gone?: boolean, within?: number, children?: any }} props */
+export function Message({ message, need, gone = false, within, children }) {
   return html`<li class=${cx("message", gone && "gone")} data-need=${need} data-testid="message">
     <p class="message-head">
       <${Actor} id=${message.sender} kind=${kindOf(message.sender)} />
-      <span>to ${addresseeOf(message)}</span>
-      ${message.to_task && html`<${TaskLink} id=${message.to_task} bare />`}
+      <span>to ${message.to_task && message.to_task === within ? "the holder" : addresseeOf(message)}</span>
+      ${message.to_task && message.to_task !== within && html`<${TaskLink} id=${message.to_task} bare />`}
       <span class="tag">${message.kind}</span>
       <span class="muted"><${RelativeTime} at=${message.created_at} /></span>
     </p>

@@ -9,7 +9,7 @@ import {
 } from "../../state/actions.js";
 import { openDialog } from "../../state/dialogs.js";
 import { pauseOf } from "../../state/pauses.js";
-import { FILTERS, closeTask, navigate } from "../../state/route.js";
+import { FILTERS, closeTask, navigate, toggleFull } from "../../state/route.js";
 import { MAX_EDITED, clearSelection, selectMatching, selectedTasks, toggleSelected } from "../../state/selection.js";
 import { signOut } from "../../state/session.js";
 import { state } from "../../state/store.js";
@@ -238,6 +238,10 @@ export const COMMANDS = [
   {
     id: "release", keys: "u", name: "Release the task's lease", group: "Task", icon: "out", write: true,
     task: withTask(releaseTask, (task) => Boolean(task.lock)),
+  },
+  {
+    id: "full", keys: "f", name: "Show the open task as a page, or beside the view", group: "Task", icon: "wide",
+    fits: () => state.route.task, run: toggleFull,
   },
   { id: "link", keys: "y", name: "Copy a link to the task", group: "Task", icon: "link", task: withTask(copyLink) },
   {

@@ -7,7 +7,7 @@ import { PRIORITY_NAMES, STATUS_NAMES, canWrite, reasonsOf, statusChoices } from
 import { claimTask, copyLink, deleteTask, editTask, moveTask, setPriority } from "../../state/actions.js";
 import { decisionsOf, needsVerdictOfPerson } from "../../state/decisions.js";
 import { roundsWords } from "../../state/reviews.js";
-import { closeTask, follow, hrefOf } from "../../state/route.js";
+import { closeTask, follow, hrefOf, toggleFull } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
 import { readTask } from "../../state/sync.js";
 import { Attempts } from "../../ui/attempts.js";
@@ -15,6 +15,7 @@ import { RelativeTime, TaskLink } from "../../ui/chips.js";
 import { Collapsible } from "../../ui/collapsible.js";
 import { DueDate } from "../../ui/due.js";
 import { Icon, StatusIcon } from "../../ui/icons.js";
+import { LatestLogEntry } from "../../ui/latest_log_entry.js";
 import { Assumptions, TaskKnowledge } from "../../ui/knowledge.js";
 import { Markdown } from "../../ui/markdown.js";
 import { returnFocus } from "../board/column.js";
@@ -24,9 +25,11 @@ import { History } from "./history.js";
 import { InlineFields, InlineName } from "./inline_fields.js";
 import { Lease } from "./lease.js";
 import { Log } from "./log.js";
+import { TaskMessages } from "./messages.js";
 import { Question } from "./question.js";
 import { Criteria, Offer, Submission } from "./review.js";
 import { ParentLink, Subtasks } from "./subtasks.js";
+import { Times, useHistory } from "./times.js";
 
 function MoveSelect(/** @type {{ task: Task, disabled: boolean }} */ { task, disabled }) {
   const change = (/** @type {UiEvent} */ event) => {
@@ -88,7 +91,8 @@ function Decisions(/** @type {{ task: Task }} */ { task }) {
       <${Icon} name="warn" />${roundsWords(task)}
     </p>`}
   <div class="row" role="group" aria-label="Decision" data-testid="decisions">
-    ${decisions.map(({ name, primary, act }) => html`<button key=${name} type="button" class=${primary ? "primary" : ""}
+    ${decisions.map(({ name, primary, keys, hint, act }) => html`<button key=${name} type="button" data-key=${keys}
+        class=${primary ? "primary" : ""} title=${[hint, keys && `(${keys})`].filter(Boolean).join(" ") || undefined}
         onClick=${() => act(task)}>${name}</button>`)}
   </div>`;
 }
@@ -100,6 +104,9 @@ function Links(/** @type {{ title: string, ids: number[] }} */ { title, ids }) {
     <ul class="links">${ids.map((id) => html`<li key=${id}><${TaskLink} id=${id} /></li>`)}</ul>
   </section>`;
 }
+
+/** Space between the drawer and the card that it would cover. */
+const SPACE = 12;
 
 /** The fields that have a place of their own in the drawer. */
 const ELSEWHERE = new Set([
@@ -185,6 +192,15 @@ function Tabs(/** @type {{ task: Task }} */ { task }) {
   </section>`;
 }
 
+function FullButton() {
+  const full = useStore((now) => Boolean(now.route.full));
+  const name = full ? "Show beside the view" : "Show as a page";
+  return html`<button type="button" class="quiet icon-button full-button" aria-pressed=${full} aria-label="Full page"
+      title=${`${name} (f)`} onClick=${toggleFull} data-testid="full">
+    <${Icon} name=${full ? "narrow" : "wide"} />
+  </button>`;
+}
+
 function Bar(/** @type {{ task: Task, writer: boolean }} */ { task, writer }) {
   return html`<header class="drawer-bar">
     <span class="key">#${task.id}</span>
@@ -204,6 +220,7 @@ function Bar(/** @type {{ task: Task, writer: boolean }} */ { task, writer }) {
         onClick=${async () => (await deleteTask(task)) && closeTask()} data-testid="delete">
       <${Icon} name="trash" />
     </button>`}
+    <${FullButton} />
     <button type="button" class="quiet icon-button close" aria-label="Close task" title="Close (Esc)"
         onClick=${closeTask} data-testid="close-task"><${Icon} name="close" /></button>
   </header>`;
@@ -223,30 +240,44 @@ function Description(/** @type {{ task: Task }} */ { task }) {
     </p>`}`;
 }
 
-function Body(/** @type {{ task: Task }} */ { task }) {
-  const dependents = [...(state.dependents.get(task.id) ?? [])];
-  const conflicts = new Set([...task.conflicts_with, ...(state.conflicts.get(task.id) ?? [])]);
-  return html`<div class="drawer-body" tabindex="-1">
-    <${Breadcrumbs} task=${task} />
+/** The name, the lease or the reasons against work, the last report, and the decisions of a person. */
+function Head(/** @type {{ task: Task, history: TaskHistory | null }} */ { task, history }) {
+  return html`<${Breadcrumbs} task=${task} />
     <${InlineName} task=${task} />
+    <${Times} task=${task} history=${history} />
     <${InlineFields} task=${task} />
     <${ReadinessPanel} task=${task} />
+    <${LatestLogEntry} task=${task} />
+    <${Decisions} task=${task} />
     <div class="row">
       ${task.lock && html`<${MessageButton} target=${{ to_task: task.id }} name=${`the holder of #${task.id}`} />`}
       <${PauseButton} scope="task" id=${task.id} name=${`task #${task.id}`} />
+    </div>`;
+}
+
+/** One column, or two on a page: the work on the left, what belongs to it on the right. */
+function Body(/** @type {{ task: Task }} */ { task }) {
+  const history = useHistory(task);
+  const dependents = [...(state.dependents.get(task.id) ?? [])];
+  const conflicts = new Set([...task.conflicts_with, ...(state.conflicts.get(task.id) ?? [])]);
+  return html`<div class="drawer-body" tabindex="-1">
+    <div class="drawer-main">
+      <${Head} task=${task} history=${history} />
+      <${Submission} task=${task} history=${history} />
+      <${Tabs} task=${task} />
+      <section data-testid="description"><h3>Description</h3><${Description} task=${task} /></section>
+      <${Criteria} task=${task} />
     </div>
-    <${Submission} task=${task} />
-    <${Decisions} task=${task} />
-    <${Tabs} task=${task} />
-    <section data-testid="description"><h3>Description</h3><${Description} task=${task} /></section>
-    <${Criteria} task=${task} />
-    <${Subtasks} task=${task} />
-    <${Links} title="Waits for" ids=${task.depends_on} />
-    <${Links} title="Unblocks" ids=${dependents} />
-    <${Links} title="Never at the same time as" ids=${[...conflicts]} />
-    <${Assumptions} task=${task} />
-    <${TaskKnowledge} task=${task} />
-    <${Facts} task=${task} />
+    <div class="drawer-side">
+      <${TaskMessages} task=${task} />
+      <${Subtasks} task=${task} />
+      <${Links} title="Waits for" ids=${task.depends_on} />
+      <${Links} title="Unblocks" ids=${dependents} />
+      <${Links} title="Never at the same time as" ids=${[...conflicts]} />
+      <${Assumptions} task=${task} />
+      <${TaskKnowledge} task=${task} />
+      <${Facts} task=${task} />
+    </div>
   </div>`;
 }
 
@@ -273,11 +304,19 @@ function Missing(/** @type {{ id: number }} */ { id }) {
     </div>`;
 }
 
+/** Scroll the columns of the board if the drawer covers the card of its task. Other cards stay where they are. */
+function uncoverCard(/** @type {number} */ id, /** @type {HTMLElement} */ drawer) {
+  const card = document.querySelector(`.column-scroll [data-task="${id}"]`);
+  const beyond = card ? card.getBoundingClientRect().right - drawer.getBoundingClientRect().left : 0;
+  if (beyond > 0) card?.closest(".columns")?.scrollBy({ left: beyond + SPACE, behavior: "instant" });
+}
+
 /** Focus the drawer when it opens, and return the focus to the card when it closes. */
 function useFocus(/** @type {number} */ id) {
   const element = useRef(null);
   useEffect(() => {
     element.current.focus({ preventScroll: true });
+    if (!state.route.full) uncoverCard(id, element.current);
     return () => returnFocus(id);
   }, [id]);
   return element;
@@ -286,9 +325,12 @@ function useFocus(/** @type {number} */ id) {
 export function Drawer(/** @type {{ id: number }} */ { id }) {
   useStore((now) => now.revision.tasks + now.revision.plans);
   const writer = useStore((now) => canWrite(now.session));
+  const full = useStore((now) => Boolean(now.route.full));
+  const overBoard = useStore((now) => now.route.view === "board");
   const element = useFocus(id);
   const task = state.tasks.get(id);
-  return html`<aside class=${cx("drawer", task?.lock && "held")} ref=${element} tabindex="-1"
+  const kind = cx("drawer", full && "full", overBoard && "above-board", task?.lock && "held");
+  return html`<aside class=${kind} ref=${element} tabindex="-1"
       aria-label=${`Task ${id}${task ? `: ${task.name}` : ""}`} data-testid="drawer">
     ${task ? html`<${Bar} task=${task} writer=${writer} /><${Body} task=${task} />` : html`<${Missing} id=${id} />`}
   </aside>`;

@@ -1,13 +1,12 @@
 // The review of a task: its submission with the earlier rounds, the missing parts, its criteria and their evidence.
-import { cx, html, useState } from "../../core/html.js";
+import { cx, html } from "../../core/html.js";
 import { fullTime } from "../../core/format.js";
 import { CLOSED } from "../../core/vocabulary.js";
 import { useDetails } from "../../state/task_details.js";
-import { readRounds } from "../../state/reviews.js";
-import { showError } from "../../state/toasts.js";
-import { EvidenceValues, SubmissionBody } from "../../ui/evidence.js";
+import { EvidenceValues, SOURCES, SubmissionBody } from "../../ui/evidence.js";
 import { Icon } from "../../ui/icons.js";
 import { Markdown } from "../../ui/markdown.js";
+import { Rounds } from "./rounds.js";
 
 /** @type {Record<string, string>} */
 const OFFER_REASONS = {
@@ -24,23 +23,6 @@ export function Offer(/** @type {{ task: Task }} */ { task }) {
   return html`<div data-testid="offer">
     Offered to <bdi>${offer.agent}</bdi> until <time datetime=${offer.until}>${fullTime(offer.until)}</time>: ${reason}.
   </div>`;
-}
-
-/** The earlier submissions of the task, read when they are opened. */
-function Rounds(/** @type {{ task: Task, newest: SubmissionView }} */ { task, newest }) {
-  const [rounds, setRounds] = useState(/** @type {SubmissionView[] | null} */ (null));
-  const onToggle = (/** @type {UiEvent} */ { target }) => {
-    if (target.open) readRounds(task.id).then(setRounds, showError);
-  };
-  const earlier = rounds?.filter(({ id }) => id !== newest.id);
-  return html`<details class="rounds" onToggle=${onToggle} data-testid="rounds">
-    <summary>Earlier rounds</summary>
-    ${earlier ? html`<ol class="submissions">
-      ${earlier.map((submission) => html`<li key=${submission.id}>
-        <${SubmissionBody} submission=${submission} />
-      </li>`)}
-    </ol>` : html`<p class="muted">Reading…</p>`}
-  </details>`;
 }
 
 /** The parts that the policy of the project still demands. */
@@ -60,7 +42,7 @@ function Superseded(/** @type {{ task: Task, submission: SubmissionView }} */ { 
 }
 
 /** The newest submission of the task with its review, the earlier rounds, and the missing parts. */
-export function Submission(/** @type {{ task: Task }} */ { task }) {
+export function Submission(/** @type {{ task: Task, history: TaskHistory | null }} */ { task, history }) {
   const { submission, missing = [] } = useDetails(task) ?? {};
   const isOpen = missing.length > 0 && !CLOSED.has(task.status);
   if (!submission && !isOpen) return null;
@@ -69,7 +51,8 @@ export function Submission(/** @type {{ task: Task }} */ { task }) {
     ${submission && html`<${SubmissionBody} submission=${submission} />
       <${Superseded} task=${task} submission=${submission} />`}
     ${isOpen && html`<${MissingParts} missing=${missing} />`}
-    ${submission && submission.round > 1 && html`<${Rounds} key=${submission.id} task=${task} newest=${submission} />`}
+    ${submission && submission.round > 1 && html`<${Rounds} key=${submission.id} task=${task} newest=${submission}
+        history=${history} />`}
   </section>`;
 }
 
@@ -77,10 +60,10 @@ function EvidenceItem(/** @type {{ entry: CriterionEvidence }} */ { entry }) {
   return html`<li class=${cx("evidence", entry.counts && "counts")} data-testid="evidence">
     <p class="evidence-head">
       <${Icon} name=${entry.counts ? "check" : "warn"} />
-      <bdi>${entry.author}</bdi>
+      <b>${SOURCES[entry.fields.source] ?? entry.fields.source}</b> by <bdi>${entry.author}</bdi>
       <span class="muted">${entry.counts ? "counts" : "does not count for the present work"}</span>
     </p>
-    <${EvidenceValues} fields=${entry.fields} />
+    <${EvidenceValues} fields=${entry.fields} sourced />
   </li>`;
 }
 
