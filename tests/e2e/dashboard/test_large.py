@@ -15,6 +15,17 @@ CRITERIA = ["😀" * 200] * 64
 TASKS = 660
 
 
+WATCH_CARDS = """() => {
+    window.changedCards = new Set();
+    const watch = (changes) => {
+        for (const { target } of changes) if (target.dataset.task) changedCards.add(target.dataset.task);
+    };
+    const options = { subtree: true, attributes: true, attributeFilter: ["class"] };
+    new MutationObserver(watch).observe(document.querySelector(".board"), options);
+}"""
+"""Collect the cards with a changed class."""
+
+
 @pytest.fixture
 def crowd(service: Service, client: RestClient) -> int:
     """Create a project with more than 32 MB of tasks, numbered from 1. The last task has a long description."""
@@ -96,6 +107,15 @@ def test_ten_thousand_tasks_are_rendered_as_a_few_cards(service: Service, browse
         tab.page.keyboard.press("End")
         expect(tab.card(10_000)).to_be_focused()
         assert tab.page.get_by_test_id("card").count() < 40
+        tab.page.keyboard.press("Control+a")
+        expect(tab.page.get_by_test_id("selection-status")).to_have_text("10,000 tasks selected")
+        expect(tab.page.get_by_test_id("too-many")).to_contain_text("At most 500 tasks")
+        tab.page.evaluate(WATCH_CARDS)
+        tab.page.keyboard.press("x")
+        expect(tab.page.get_by_test_id("selection-status")).to_have_text("9,999 tasks selected")
+        assert tab.page.evaluate("[...changedCards]") == ["10000"]
+        tab.page.get_by_role("button", name="Keep 500").click()
+        expect(tab.page.get_by_test_id("selection-status")).to_have_text("500 tasks selected")
         tab.page.get_by_test_id("filter-label").select_option("even")
         expect(tab.page.get_by_test_id("shown")).to_have_text("5,000 of 10,000 tasks")
         tab.page.get_by_test_id("search").fill("task 9998")

@@ -252,7 +252,7 @@ const REDUCERS = {
   connection: (state, { connection }) => Object.assign(state, { connection: { ...state.connection, ...connection } }),
   version: (state, { version }) => Object.assign(state, { serverVersion: version }),
   session: (state, { session, another }) => {
-    if (another) state.dialogs = [];
+    if (another) Object.assign(state, { dialogs: [], selected: new Set() });
     Object.assign(state, { session, signIn: false, whySignIn: null });
   },
   signIn: (state, { why }) => Object.assign(state, { signIn: true, whySignIn: why }),

@@ -44,7 +44,8 @@ export function selectOnClick(event, id, order) {
   const wasLong = press.done;
   press.done = false;
   if (!canWrite(state.session)) return false;
-  const isTap = press.touch && state.selected.size > 0;
+  // A click without a pointer has no detail: Enter opens the task.
+  const isTap = press.touch && event.detail > 0 && state.selected.size > 0;
   if (!wasLong && !isTap && !event.shiftKey && !event.ctrlKey && !event.metaKey) return false;
   event.preventDefault();
   if (wasLong) return true;

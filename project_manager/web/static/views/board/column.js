@@ -5,11 +5,12 @@ import { STATUS_NAMES, allowedTransitions, canWrite } from "../../core/vocabular
 import { moveTask } from "../../state/actions.js";
 import { openDialog } from "../../state/dialogs.js";
 import { FILTERS } from "../../state/route.js";
-import { selectedIds } from "../../state/selection.js";
+import { selectedIds, selectedTasks } from "../../state/selection.js";
 import { state, useStore } from "../../state/store.js";
 import { Rename } from "../../forms/rename.js";
 import { Icon, StatusIcon } from "../../ui/icons.js";
 import { SelectAllBox, SelectBox } from "../../ui/select_box.js";
+import { moveMany } from "../selection/choices.js";
 import { Card, draggedTask, epicShown, projectShown } from "./card.js";
 import { useVirtual } from "./virtual_list.js";
 
@@ -112,7 +113,8 @@ function useDrop(/** @type {Status} */ status) {
       const task = accepted(event);
       if (!task) return;
       event.preventDefault();
-      moveTask(task, status);
+      if (state.selected.size > 1 && state.selected.has(task.id)) moveMany(selectedTasks(), status);
+      else moveTask(task, status);
     },
   }];
 }

@@ -65,9 +65,14 @@ const withTask = (/** @type {(task: Task) =>
 function escape() {
   const focused = focusedElement();
   if (focused?.id === "search" && !state.route.task) focused.blur();
-  else if (selectedCount(state) && !focused?.closest(".drawer")) clearSelection();
+  else if (hasSelection()) clearSelection();
   else if (state.route.task) closeTask();
 }
+
+const inDrawer = () => Boolean(focusedElement()?.closest(".drawer"));
+
+/** Return whether keys change the selected tasks. With the focus in the panel, they belong to its task. */
+const hasSelection = () => selectedCount(state) > 0 && !inDrawer();
 
 const clearFilters = () => navigate(Object.fromEntries(FILTERS.map((name) => [name, null])));
 const toggleReady = () => navigate({ ready: state.route.ready === "ready" ? null : "ready" }, { replace: true });
@@ -138,7 +143,7 @@ export const COMMANDS = [
   },
   {
     id: "labels-selected", keys: "l", name: "Change the labels of the selected tasks", write: true, hidden: true,
-    fits: () => selectedCount(state), run: () => askLabels(selectedTasks()),
+    fits: hasSelection, run: () => askLabels(selectedTasks()),
   },
   {
     id: "left", keys: "h", also: ["ArrowLeft"], name: "Column to the left", group: "Board", board: true, hidden: true,
@@ -166,7 +171,7 @@ export const COMMANDS = [
   },
   {
     id: "select-all", keys: "Ctrl A", name: "Select all tasks that match", group: "Board", icon: "check", write: true,
-    fits: () => canSelect(state), run: selectMatching,
+    fits: () => canSelect(state) && !inDrawer(), run: selectMatching,
   },
   {
     id: "select", keys: "x", name: "Select the task, or not", group: "Task", icon: "check", write: true,
@@ -282,7 +287,7 @@ export const COMMANDS = [
 ];
 
 /** Return whether the command changes the selected tasks instead of the current one. */
-const isForMany = (/** @type {Command} */ command) => Boolean(command.many) && selectedCount(state) > 0;
+const isForMany = (/** @type {Command} */ command) => Boolean(command.many) && hasSelection();
 
 export function available(/** @type {Command} */ command) {
   if (command.write && !(writer() && state.loaded)) return false;
