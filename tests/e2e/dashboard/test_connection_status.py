@@ -53,6 +53,7 @@ def test_the_page_reconnects_within_seconds_after_a_long_outage(service: Service
             with tab.page.expect_websocket():
                 tab.page.clock.fast_forward(2000)
         tab.expect_status("stale")
+        expect(tab.page).to_have_title("(?) Board · Project Manager")
         expect(tab.page.get_by_test_id("stale")).to_contain_text(re.compile(r"Next attempt (now|in [12] s)"))
         service.start()
         tab.page.clock.fast_forward(2000)

@@ -19,15 +19,20 @@ function placeOf(/** @type {State} */ state) {
 const iconFor = (/** @type {number} */ waiting) =>
   (waiting === 0 ? "icon.svg" : waiting > 9 ? "icon_9_plus.svg" : `icon_${waiting}.svg`);
 
+/** Return the number, or null on a stale page, where it is unknown. */
+const knownCount = (/** @type {State} */ state) =>
+  (state.connection.status === "stale" ? null : needsCount(state));
+
 export function useTitle() {
   const place = useStore(placeOf);
-  const waiting = useThrottled(needsCount, 1000);
+  const waiting = useThrottled(knownCount, 1000);
   useEffect(() => {
-    document.title = `${waiting ? `(${count(waiting)}) ` : ""}${place} · Project Manager`;
+    const prefix = waiting === null ? "(?) " : waiting ? `(${count(waiting)}) ` : "";
+    document.title = `${prefix}${place} · Project Manager`;
   }, [place, waiting]);
   useEffect(() => {
     const link = /** @type {HTMLLinkElement} */ (document.querySelector('link[rel="icon"]'));
-    const href = link.href.replace(ICON, iconFor(waiting));
+    const href = link.href.replace(ICON, iconFor(waiting ?? 0));
     if (link.href !== href) link.href = href;
   }, [waiting]);
 }
