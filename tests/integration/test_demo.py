@@ -3,6 +3,7 @@
 from typing import Any
 
 import anyio
+import orjson
 
 from project_manager.demo.plan import DESCRIPTION, PLAN, PROJECT
 from project_manager.demo.runner import BEHAVIORS
@@ -15,14 +16,13 @@ SPEED = 100.0
 
 async def until(api: OperationsClient, **wanted: Any) -> dict[str, Any]:
     """Wait for an event with these fields and return it."""
-    since = 0
     with anyio.fail_after(TIMEOUT):
-        while True:
-            page = await api.call("wait_for_events", since=since, limit=500, wait_seconds=5)
-            for event in page["items"]:
-                if wanted.items() <= event.items():
-                    return dict(event)
-            since = page["next_since"] if "next_since" in page else page["head"]
+        async with api.runtime.follow(0) as subscription:
+            while True:
+                for event in await subscription.next_batch():
+                    fields = orjson.loads(event.text)
+                    if wanted.items() <= fields.items():
+                        return dict(fields)
 
 
 async def test_the_demo_starts_on_an_empty_server_and_ends_with_its_project(api: OperationsClient) -> None:

@@ -1,5 +1,5 @@
 // A request with a large body, and its progress. `fetch` does not report how much of a body is sent.
-import { ApiError, newKey, queryString } from "./api.js";
+import { ApiError, queryString } from "./api.js";
 
 const OFFLINE = {
   code: "offline",
@@ -20,7 +20,6 @@ export function sendPlan(path, query, body, progress) {
     request.responseType = "json";
     request.setRequestHeader("Accept", "application/json");
     request.setRequestHeader("Content-Type", "application/yaml");
-    request.setRequestHeader("Idempotency-Key", newKey());
     request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 1);
     request.onerror = () => fail(OFFLINE);
     request.onload = () =>

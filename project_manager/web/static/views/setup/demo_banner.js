@@ -25,7 +25,7 @@ export function DemoBanner() {
     <span>
       Scripted agents work on <a href=${hrefOf(changes)}
           onClick=${(/** @type {MouseEvent} */ event) => follow(event, changes)}><bdi>${project.name}</bdi></a> for five
-      minutes. You can answer, review, pause and move their tasks.
+      minutes.<span class="demo-more"> You can answer, review, pause and move their tasks.</span>
     </span>
     ${operator && html`<button type="button" class="small" onClick=${() => stopDemo(project)} data-testid="stop-demo">
       Stop and delete the demo
