@@ -134,6 +134,10 @@ def test_undo_goes_back_through_all_changes_of_the_tab_and_says_what_cannot_be_u
         tab.page.keyboard.type("garden")
         tab.page.keyboard.press("Enter")
         expect(tab.toast("Changed the labels")).to_be_visible()
+        tab.context.set_offline(True)
+        undo(tab, "The server cannot be reached")
+        tab.context.set_offline(False)
+        tab.expect_status("live")
         for words in ("former labels", "former epic", "P2 Normal again", "back in To do", "former name"):
             undo(tab, words)
         expect(tab.page.locator("#task-name")).to_have_text("Dig")
