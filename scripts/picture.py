@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Take a picture of the board in each colour scheme while the demonstration runs, and those of the team tutorial."""
+"""Take the pictures of the documentation: the demonstration, the team tutorial, and each view of the dashboard."""
 
 import argparse
 import base64
@@ -12,17 +12,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 from playwright.sync_api import Browser, Page, expect
 
+from project_manager.store.migrations import upgrade
 from tests.e2e import team_tutorial
 from tests.e2e.dashboard import person
 from tests.e2e.dashboard.browser import SETTLED, Dashboard, chromium, dashboard
+from tests.e2e.dashboard.history import AGENTS as HISTORY_AGENTS
+from tests.e2e.dashboard.history import write_history
 from tests.e2e.service import Service
 from tests.e2e.team_tutorial import AGENTS, QUESTION, REASON, Team, blocks
 
 VIEWPORT = {"width": 1200, "height": 720}
 SMALL_VIEWPORT = {"width": 1000, "height": 640}
 QUALITY = 88
+VIEWS_VIEWPORT = {"width": 1200, "height": 760}
+VIEWS = {
+    "board": "/",
+    "needs": "/?view=needs",
+    "table": "/?view=table&group=status",
+    "agents": "/?view=agents",
+    "agent": f"/?view=agents&agent={HISTORY_AGENTS[0]}&range=24h",
+    "activity": "/?view=activity",
+    "graph": "/?view=graph",
+    "flow": "/?view=flow&range=7d",
+    "projects": "/?view=projects",
+    "task": "/?task={task}&full=1",
+}
+"""The addresses of the pictures in docs/dashboard.md."""
 LONGEST_WAIT_MS = 120_000
 ABOUT_TO_END = re.compile(r"\b0:0\d")
 CARDS_IN_PROGRESS = 4
@@ -75,10 +93,13 @@ def take(page: Page, target: Path) -> None:
 
 
 @contextmanager
-def empty_service() -> Iterator[Service]:
-    """Run a server on an empty database."""
+def own_service(*, with_history: bool = False) -> Iterator[Service]:
+    """Run a server on an empty database, or on one with a week of work."""
     with tempfile.TemporaryDirectory() as folder:
         service = Service(Path(folder))
+        if with_history:
+            upgrade(str(service.database))
+            anyio.run(write_history, service.database)
         try:
             yield service.start()
         finally:
@@ -95,7 +116,7 @@ def take_without_messages(tab: Dashboard, target: Path) -> None:
 def take_tutorial(browser: Browser, folder: Path) -> None:
     """Run the tutorial until a question and a review wait for the person. Take a picture of the steer and of these."""
     prepare, start = blocks("6")
-    with empty_service() as service, dashboard(service, browser, viewport=SMALL_VIEWPORT) as tab:
+    with own_service() as service, dashboard(service, browser, viewport=SMALL_VIEWPORT) as tab:
         tab.open()
         *_, secret = team_tutorial.run(service, prepare)
         person.sign_in(tab, secret)
@@ -116,6 +137,19 @@ def take_tutorial(browser: Browser, folder: Path) -> None:
             team.stop()
 
 
+def take_views(browser: Browser, folder: Path) -> None:
+    """Take a picture of each view in each colour scheme, on a server with a week of work."""
+    with own_service(with_history=True) as service:
+        with service.http() as http:
+            task = http.get("/api/tasks", params={"status": "REVIEW", "limit": 1}).json()["items"][0]["id"]
+        for scheme in ("light", "dark"):
+            with dashboard(service, browser, viewport=VIEWS_VIEWPORT, color_scheme=scheme) as tab:
+                for name, address in VIEWS.items():
+                    tab.open(address.format(task=task))
+                    tab.page.wait_for_load_state("networkidle")
+                    take_without_messages(tab, folder / f"view-{name}-{scheme}.webp")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="port of the demonstration")
@@ -129,6 +163,7 @@ def main() -> None:
         for scheme, page in pages.items():
             take(page, given.folder / f"board-{scheme}.webp")
         take_tutorial(browser, given.folder)
+        take_views(browser, given.folder)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import {
   claimTask, copyLink, deleteTask, editTask, moveTask, releaseTask, takeOver,
 } from "../../state/actions.js";
 import { openDialog } from "../../state/dialogs.js";
-import { pauseOf } from "../../state/pauses.js";
+import { endPause, pauseOf } from "../../state/pauses.js";
 import { FILTERS, closeTask, navigate, toggleFull } from "../../state/route.js";
 import { MAX_EDITED, clearSelection, selectMatching, selectedTasks, toggleSelected } from "../../state/selection.js";
 import { signOut } from "../../state/session.js";
@@ -283,6 +283,14 @@ export const COMMANDS = [
     fits: () => isOperator(state.session) && !pauseOf("all"), run: () => askPause({ scope: "all" }, "Pause all work"),
   },
   ...SETUP_COMMANDS,
+  {
+    id: "resume-all", name: "Resume all work", icon: "play", write: true,
+    fits: () => isOperator(state.session) && pauseOf("all"),
+    run: () => {
+      const pause = pauseOf("all");
+      if (pause) endPause(pause);
+    },
+  },
   { id: "sign-out", name: "Sign out", icon: "out", fits: () => state.session?.auth_required, run: signOut },
 ];
 

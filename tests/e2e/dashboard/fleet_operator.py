@@ -1,0 +1,151 @@
+"""A person who runs a fleet of agents from the keyboard: decides in "Needs you", pauses, and changes many tasks."""
+
+import random
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.sync_api import Locator, expect
+
+from tests.e2e.dashboard.browser import Dashboard, RestClient
+
+SENT_BACK = 0.2
+"""Part of the reviews that request changes."""
+MANY = 50
+CHANGED_SINCE = 3
+REASON = "The sandbox is down."
+
+FOCUSED_ROW = "() => document.activeElement?.closest('[data-need]')?.dataset.need ?? null"
+SETTLING = "[data-settling]"
+ACTS = {"task.reviewed": "verdict", "task.question_answered": "answer"}
+"""Events of the decisions that only a person takes, by type."""
+
+
+@dataclass
+class Operator:
+    """The keyboard of one tab. `aimed` counts the decisions by their kind and task, as the person meant them."""
+
+    tab: Dashboard
+    chance: random.Random
+    aimed: Counter[tuple[str, int]] = field(default_factory=Counter)
+    decisions: Counter[str] = field(default_factory=Counter)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.tab.page.keyboard.press(key)
+
+    def go_to_needs(self) -> None:
+        self.press("g", "n")
+        expect(self.tab.page.get_by_role("heading", name="Needs you")).to_be_visible()
+
+    def decide(self) -> bool:
+        """Decide on the row with the focus, or on the first one. Return false if the list is empty."""
+        expect(self.tab.page.locator(SETTLING)).to_have_count(0)
+        if self._focused() is None:
+            self.press("j")
+        key = self._focused()
+        if key is None:
+            return False
+        group, _, number = key.partition(":")
+        row = self.tab.page.locator(f'[data-need="{key}"]:not(.gone)')
+        if group == "review":
+            self._review(row, int(number))
+        elif group == "questions":
+            self._press_in(row, int(number), "answer", "1")
+        else:
+            self._press_in(row, int(number), "unblock", "a")
+            self._send_words("")
+        expect(row.or_(self.tab.dialog)).to_have_count(0)
+        self.decisions[group] += 1
+        return True
+
+    def _focused(self) -> str | None:
+        found: str | None = self.tab.page.evaluate(FOCUSED_ROW)
+        return found
+
+    def _review(self, row: Locator, task: int) -> None:
+        expect(row.get_by_test_id("need-submission")).to_be_visible()
+        if self.chance.random() < SENT_BACK:
+            self._press_in(row, task, "verdict", "s")
+            self._send_words("The export has no header.")
+        else:
+            self._press_in(row, task, "verdict", "a")
+
+    def _press_in(self, row: Locator, task: int, act: str, key: str) -> None:
+        """Press the key of a row. An agent may have claimed a task that does not need a person; then do nothing."""
+        control = row.locator(f'[data-key="{key}"]')
+        expect(control.or_(self.tab.page.locator(".gone:has(:focus)")).first).to_be_visible()
+        if control.count():
+            self.aimed[act, task] += 1
+            self.press(key)
+
+    def _send_words(self, words: str) -> None:
+        """Fill the box that asks for words, if there is one, and send it."""
+        box = self.tab.dialog
+        gone = self.tab.page.locator("[data-need].gone:has(:focus), h1:focus, [data-need]:has(:focus)")
+        expect(box.or_(gone).first).to_be_visible()
+        if box.count():
+            self.tab.page.keyboard.type(words)
+            self.press("Enter")
+
+    def pause(self) -> None:
+        """Pause all work from the palette."""
+        self._run_command("Pause all work")
+        self.tab.page.keyboard.type(REASON)
+        self.press("Enter")
+        expect(self.tab.page.get_by_test_id("pause")).to_contain_text(REASON)
+
+    def resume(self) -> None:
+        self._run_command("Resume all work")
+        expect(self.tab.page.get_by_test_id("pause")).to_have_count(0)
+
+    def _run_command(self, name: str) -> None:
+        self.press("Control+k")
+        expect(self.tab.dialog).to_be_visible()
+        self.tab.page.keyboard.type(name)
+        expect(self.tab.dialog.get_by_role("option", name=re.compile(name)).first).to_be_visible()
+        self.press("Enter")
+
+    def change_many(self, client: RestClient, tasks: list[int]) -> str:
+        """Give many tasks of the first column another priority at once, and undo it after another client's edits.
+
+        Return the message about the undo.
+        """
+        self.press("g", "b")
+        expect(self.tab.card(tasks[0])).to_be_visible()
+        self.tab.card(tasks[0]).focus()
+        self.press("x", *["Shift+ArrowDown"] * (MANY - 1))
+        expect(self.tab.page.get_by_test_id("selected-count")).to_have_text(f"{MANY} selected")
+        self.press("p")
+        expect(self.tab.dialog).to_be_visible()
+        self.press("0")
+        expect(self.tab.page.get_by_test_id("edit-many").locator("button:focus")).to_be_visible()
+        self.press("Enter")
+        expect(self.tab.toast(f"Set {MANY} tasks to P0")).to_be_visible()
+        assert priorities(client, tasks) == {0: MANY}
+        for task in tasks[:CHANGED_SINCE]:
+            client.send("PATCH", f"/api/tasks/{task}", {"description": "Changed meanwhile."})
+        self.press("Escape", "Control+z")
+        undone = self.tab.toast("undone")
+        expect(undone).to_be_visible()
+        assert priorities(client, tasks) == {0: CHANGED_SINCE, 2: MANY - CHANGED_SINCE}
+        return undone.inner_text()
+
+
+def priorities(client: RestClient, tasks: list[int]) -> Counter[int]:
+    return Counter(int(client.get_task(task)["priority"]) for task in tasks)
+
+
+def decided(client: RestClient) -> Counter[tuple[str, int]]:
+    """Return the decisions of people in the events of the service, by their kind and task."""
+    events: list[dict[str, Any]] = []
+    since = 0
+    while True:
+        page = client.send("GET", f"/api/events?since={since}&limit=500&types={','.join(ACTS)}")
+        events += page["items"]
+        if not page["items"]:
+            return Counter(
+                (ACTS[event["type"]], event["task_id"]) for event in events if event["actor"]["kind"] != "agent"
+            )
+        since = page["items"][-1]["seq"]
