@@ -170,7 +170,7 @@ function reportMove(/** @type {Task} */ before, /** @type {Task} */ moved, /** @
   const { status } = moved;
   const name = `Moved ${nameOf(moved)} to ${STATUS_NAMES[status]}`;
   if (forced) {
-    recordFinal(name, "It ended a lease, and the agent has been told to stop.");
+    recordFinal(name, "It ended a lease, and the agent has got the order to stop.");
     toast(name);
     return;
   }
@@ -246,7 +246,7 @@ export async function extendTask(/** @type {Task} */ task, /** @type {number} */
   if (answer) {
     updateTask(answer.task);
     const name = `Lease of ${bidiIsolate(holder)} extended`;
-    recordFinal(name, "The agent has been told the new time.");
+    recordFinal(name, "The agent already knows the new time.");
     toast(`${name}; ${countdown(ttl * 1000)} left`);
   }
 }

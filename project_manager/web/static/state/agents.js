@@ -27,7 +27,7 @@ export async function loadAgent(/** @type {string} */ id) {
   dispatch({ type: "agentsSeen", agents: [agent], all: false });
 }
 
-/** Read the agents that were seen since the last read. No event tells when an agent was last seen, or that it waits. */
+/** Read the agents that were seen since the last read. No event has the time of that, or that an agent waits. */
 async function refreshAgents() {
   const at = serverNow();
   const since = new Date(readAt - OVERLAP_MS).toISOString();

@@ -113,7 +113,7 @@ async function readLeases(known, since, onPage) {
     }
     cursor = page.next_cursor;
     const last = page.items[page.items.length - 1];
-    // Live leases come first. Only the end of an ended one tells how far back the pages reach.
+    // Live leases come first. Only ended ones show how far back the pages reach.
     const reached = last?.ended_at ? Date.parse(last.ended_at) : Infinity;
     if (!onPage(cursor ? reached : since) || !cursor) return;
   }

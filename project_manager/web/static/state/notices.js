@@ -76,7 +76,7 @@ export function isQuiet(/** @type {NoticeSettings} */ settings, /** @type {Date}
 }
 
 /**
- * Return the memory after the events up to `seq`. After `silenced` events, which have no notice, a digest begins anew.
+ * Return the memory after the events up to `seq`. After `silenced` events, which have no notice, a new digest begins.
  * @param {NoticeMemory} memory @param {number} seq @param {boolean} silenced
  */
 export const seen = (memory, seq, silenced) => ({

@@ -15,7 +15,7 @@ import { WaitingMessages } from "./messages.js";
 import { Need } from "./row.js";
 import { usePointerGuard, useStableList } from "./stable_list.js";
 
-/** Rows of a group whose texts are read at once. Those of the others are read when they come near the window. */
+/** Rows of a group with texts that are read at once. Those of other rows are read near the window. */
 const WORDS_SHOWN = 12;
 const SHOWN = 50;
 const MORE = 500;

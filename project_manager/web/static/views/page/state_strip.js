@@ -90,7 +90,7 @@ function Part(/** @type {{ name: string, to: RouteChanges, title?: string, child
       onClick=${(event) => follow(event, changes)}>${children}</a>`;
 }
 
-/** The line. A stale page does not count: nobody knows what the agents do now. */
+/** The line. A stale page does not count, because the present work is unknown. */
 export function StateStrip() {
   useThrottled(revisionOf, 1000);
   useNow(10);
