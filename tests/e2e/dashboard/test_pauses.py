@@ -38,6 +38,10 @@ def test_an_operator_pauses_with_a_reason_and_resumes_in_the_banner(
         expect(banner).to_be_visible()
         tab.page.get_by_test_id("resume").click()
         expect(banner).to_have_count(0)
+        tab.page.keyboard.press("Control+z")
+        expect(banner).to_contain_text("The build is broken")
+        tab.page.keyboard.press("Control+z")
+        expect(banner).to_have_count(0)
     assert client.send("GET", "/api/pauses")["items"] == []
 
 

@@ -13,8 +13,12 @@ import { Icon } from "../../ui/icons.js";
 /** Start a pause that undo ends. Throw ApiError. */
 async function begin(/** @type {PauseTarget} */ target, /** @type {string} */ reason) {
   const started = await startPause(target, reason);
-  recordAct({ name: `Paused: ${targetOf(started)}`, opposite: () => endPause(started) });
+  // An undone resume has started another pause of the same target.
+  const opposite = () => endPause(pauseOf(started.scope, idOf(started)) ?? started);
+  recordAct({ name: `Paused: ${targetOf(started)}`, opposite });
 }
+
+const idOf = (/** @type {PauseView} */ pause) => pause.task_id ?? pause.agent_id ?? pause.project_id;
 
 /** Resume. Undo starts the pause again, with the same reason. */
 async function resume(/** @type {PauseView} */ ended) {
@@ -24,8 +28,7 @@ async function resume(/** @type {PauseView} */ ended) {
     recordFinal(name, "A stop ends the lease of the agent, so it is not repeated.");
     return;
   }
-  const id = ended.task_id ?? ended.agent_id ?? ended.project_id;
-  const target = ended.scope === "all" ? { scope: "all" } : { scope: ended.scope, id: id ?? undefined };
+  const target = ended.scope === "all" ? { scope: "all" } : { scope: ended.scope, id: idOf(ended) ?? undefined };
   recordAct({ name, opposite: () => startPause(target, ended.reason ?? "") });
 }
 
