@@ -2,7 +2,7 @@
 
 from project_manager.domain.errors import AgentNotFound, AttestationRequired, TaskNotFound
 from project_manager.operations.definition import LEASE_ERRORS, WRITES, Operation, Profile, Tool
-from project_manager.schemas.logs import AddTaskLog, ListAgentLogs, ListTaskLogs, LogView
+from project_manager.schemas.logs import AddTaskLog, ListAgentLogs, ListTaskLogs, LogLinesView, LogView, ReadLogLines
 from project_manager.schemas.views import Page
 from project_manager.services import logs
 
@@ -34,6 +34,7 @@ LOGS = (
         http="GET /api/tasks/{task_id}/log",
         raises=(TaskNotFound,),
     ),
+    Operation("read_log_lines", logs.read_lines, ReadLogLines, LogLinesView, http="GET /api/logs"),
     Operation(
         "list_agent_logs",
         logs.list_agent_logs,

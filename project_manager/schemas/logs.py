@@ -1,13 +1,14 @@
 """Commands and views of the logs of tasks."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
+from project_manager.domain import limits
 from project_manager.domain.logs import LogKind, WrittenKind
 from project_manager.schemas import fields
-from project_manager.schemas.commands import Leased, Paged
+from project_manager.schemas.commands import Command, Leased, Paged
 from project_manager.schemas.evidence import EvidenceFields, NewEvidence
 
 _EVIDENCE: dict[str, Any] = {
@@ -33,6 +34,25 @@ class ListTaskLogs(Paged):
 class ListAgentLogs(Paged):
     agent_id: fields.AgentId
     kind: LogKind | None = None
+
+
+class ReadLogLines(Command):
+    ids: Annotated[list[fields.Id], fields.max_items(limits.LOG_LINES_AT_ONCE), BeforeValidator(fields.parse_list)]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLineView:
+    """The first line of a log entry with text, at most 200 characters."""
+
+    id: int
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogLinesView:
+    """The first lines of log entries. Deleted entries are left out."""
+
+    items: list[LogLineView]
 
 
 @dataclass(frozen=True, slots=True)

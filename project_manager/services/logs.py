@@ -3,10 +3,18 @@
 from functools import partial
 
 from project_manager.domain.errors import AgentNotFound, Invalid
-from project_manager.domain.limits import ID_MAXIMUM
+from project_manager.domain.limits import ID_MAXIMUM, LOG_LINE_CHARACTERS
 from project_manager.schemas import cursor
 from project_manager.schemas.evidence import NewEvidence
-from project_manager.schemas.logs import AddTaskLog, ListAgentLogs, ListTaskLogs, LogView
+from project_manager.schemas.logs import (
+    AddTaskLog,
+    ListAgentLogs,
+    ListTaskLogs,
+    LogLinesView,
+    LogLineView,
+    LogView,
+    ReadLogLines,
+)
 from project_manager.schemas.views import Page
 from project_manager.services import evidence, lookup, paging, reviews, serializers, transitions
 from project_manager.services.authorization import check_write, renew_on_write
@@ -77,3 +85,15 @@ def list_agent_logs(tx: Tx, command: ListAgentLogs) -> Page[LogView]:
     counted = 1 if exact else max(1, end - SEARCHED_PER_PAGE)
     total = logs.count_by_author(tx, command.agent_id, command.kind, first=counted, exact=exact)
     return Page([serializers.log(row) for row in rows], following, total.number, total.is_minimum or counted > 1)
+
+
+def read_lines(tx: Tx, command: ReadLogLines) -> LogLinesView:
+    """Read the first line of log entries by their ids, for a list of events."""
+    found = logs.beginnings(tx, command.ids)
+    return LogLinesView([LogLineView(log_id, _first_line(text)) for log_id, text in found])
+
+
+def _first_line(text: str) -> str:
+    """Return the first line with text."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return line if len(line) <= LOG_LINE_CHARACTERS else line[: LOG_LINE_CHARACTERS - 1] + "…"

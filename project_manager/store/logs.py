@@ -1,15 +1,18 @@
 """Entries in the logs of tasks."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy.sql.expression import literal_column
 
+from project_manager.domain.limits import LOG_LINE_CHARACTERS
 from project_manager.store import pages
 from project_manager.store.pages import Total
 from project_manager.store.row_inserts import RowInsert
-from project_manager.store.statement import Statement
+from project_manager.store.statement import Statement, is_among
 from project_manager.store.tables import task_logs
 from project_manager.store.transaction import Tx
 
@@ -29,6 +32,13 @@ class LogRow(NamedTuple):
 _COLUMNS = [task_logs.c[name] for name in LogRow._fields]
 _INSERT = RowInsert(task_logs, LogRow._fields[1:], returns_ids=True)
 _GET = Statement(select(*_COLUMNS).where(task_logs.c.id == bindparam("log_id")))
+_BEGINNINGS = Statement(
+    select(
+        task_logs.c.id, func.substr(task_logs.c.body, literal_column("1"), literal_column(str(2 * LOG_LINE_CHARACTERS)))
+    )
+    .where(is_among(task_logs.c.id, "ids"))
+    .order_by(task_logs.c.id)
+)
 _NEWEST_ID = Statement(select(func.max(task_logs.c.id)))
 
 
@@ -116,6 +126,12 @@ def count_by_author(tx: Tx, author: str, kind: str | None = None, *, first: int,
     """Return the number of entries of an author with ids from `first`."""
     values = {"author": author, "first": first, **({} if kind is None else {"kind": kind})}
     return pages.count(tx, _by_author(kind is not None)[1], values, exact=exact)
+
+
+def beginnings(tx: Tx, ids: Collection[int]) -> list[tuple[int, str]]:
+    """Return (id, beginning of the body) of these entries, ordered by id. It has twice the length of a first line."""
+    rows = _BEGINNINGS.rows(tx, ids=json.dumps([*ids]))
+    return [(row[0], row[1]) for row in rows]
 
 
 def get(tx: Tx, log_id: int) -> LogRow | None:

@@ -95,3 +95,12 @@ async def test_messages_are_selected_by_the_task_of_their_addressee(api: Operati
     rest = await api.call("list_messages", to_task=first, limit=1, cursor=page["next_cursor"])
     assert (page["total"], [*page["items"], *rest["items"]][1]["body"]) == (2, f"to #{first}")
     assert rest["next_cursor"] is None
+
+
+async def test_the_first_lines_of_log_entries_are_read_by_their_ids(api: OperationsClient) -> None:
+    task = (await api.create_task())["id"]
+    bodies = ["\n\n  Found it  \nIn the cart.", "x" * 300, "\N{GRINNING FACE} done"]
+    ids = [(await api.call("add_task_log", task_id=task, body=body))["id"] for body in bodies]
+    found = (await api.call("read_log_lines", ids=[*ids, 999]))["items"]
+    assert [item["id"] for item in found] == ids
+    assert [item["line"] for item in found] == ["Found it", "x" * 199 + "\N{HORIZONTAL ELLIPSIS}", bodies[2]]

@@ -280,6 +280,11 @@ interface LockView {
   kind?: string;
 }
 
+interface LogLineView {
+  id: number;
+  line: string;
+}
+
 interface LogView {
   id: number;
   task_id: number;
@@ -586,6 +591,7 @@ interface GetAnswers {
   [path: `/api/tasks/${number}`]: TaskView;
   [path: `/api/tasks/${number}/details`]: { task_id: number; task: TaskView; project: NamedView; epic: NamedView | null; dependencies: Array<LinkView>; dependents: Array<LinkView>; parent: LinkView | null; subtasks: Array<LinkView>; progress: ProgressView | null; assumptions: Array<AssumptionView>; assumptions_total: number; logs: Array<LogView>; logs_before: number | null; criteria?: Array<CriterionView>; submission?: SubmissionView | null; missing?: Array<string>; question?: QuestionView | null };
   [path: `/api/tasks/${number}/log`]: { items: Array<LogView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
+  "/api/logs": { items: Array<LogLineView> };
   "/api/messages": { items: Array<MessageView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   "/api/pauses": { items: Array<PauseView>; next_cursor: string | null; total: number; total_is_minimum: boolean };
   [path: `/api/tasks/${number}/questions`]: { items: Array<QuestionView>; next_cursor: string | null; total: number; total_is_minimum: boolean };

@@ -72,6 +72,13 @@ export function relative(/** @type {string | number} */ text, /** @type {number}
   return shortDate(at, new Date(now).getFullYear());
 }
 
+/** Like relative, with seconds under a minute: "12 s ago". */
+export function relativeSeconds(/** @type {string} */ text, /** @type {number} */ now) {
+  const size = now - Date.parse(text);
+  if (size < 1000 || size >= MINUTE) return relative(text, now);
+  return `${Math.floor(size / 1000)} s ago`;
+}
+
 /** Return a duration: "under a minute", "5 min", "2 h" or "12 d". */
 export function duration(/** @type {number} */ ms) {
   if (ms < MINUTE) return "under a minute";

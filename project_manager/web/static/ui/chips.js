@@ -1,6 +1,8 @@
 // Small components shared by cards, drawer and lists.
 import { serverNow, useNow } from "../core/clock.js";
-import { bidiIsolate, countdown, fullTime, hueOf, huesOf, initials, relative } from "../core/format.js";
+import {
+  bidiIsolate, countdown, fullTime, hueOf, huesOf, initials, relative, relativeSeconds,
+} from "../core/format.js";
 import { cx, html } from "../core/html.js";
 import { PRIORITY_NAMES, STATUS_NAMES, reasonsOf } from "../core/vocabulary.js";
 import { follow, hrefOf } from "../state/route.js";
@@ -100,6 +102,15 @@ export function RelativeTime(/** @type {{ at: string | null, prefix?: string }} 
   return html`<time datetime=${at} title=${fullTime(at)}>
     ${prefix}
     ${relative(at, Math.max(now, serverNow() - 1000))}
+  </time>`;
+}
+
+/** A relative time with seconds under a minute: "12 s ago". */
+export function PreciseTime(/** @type {{ at: string }} */ { at }) {
+  const isYoung = serverNow() - Date.parse(at) < 75_000;
+  const now = useNow(isYoung ? 1 : 15);
+  return html`<time datetime=${at} title=${fullTime(at)}>
+    ${relativeSeconds(at, Math.max(now, serverNow() - 1000))}
   </time>`;
 }
 

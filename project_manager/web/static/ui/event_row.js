@@ -4,8 +4,10 @@ import { bidiIsolate, momentOr } from "../core/format.js";
 import { html, useState } from "../core/html.js";
 import { STATUS_NAMES } from "../core/vocabulary.js";
 import { kindOf } from "../state/actors.js";
-import { Actor, RelativeTime, TaskLink } from "./chips.js";
+import { lineOf } from "../state/log_lines.js";
+import { Actor, PreciseTime, TaskLink } from "./chips.js";
 import { Icon } from "./icons.js";
+import { PlainWithLinks } from "./markdown.js";
 
 // The other fields are the payload. `task` is the task as it was then, which the board shows as it is now.
 const ENVELOPE = new Set(["seq", "type", "timestamp", "actor", "project_id", "epic_id", "task_id", "task"]);
@@ -125,12 +127,22 @@ const TASK_FIRST = new Set(["task.ready", "task.not_ready"]);
 
 const AUTHORED = new Set(["task.logged", "task.submitted"]);
 
-/** Return the subject of the sentence: lease holder, author or reviewer, else the actor. */
-function Subject(/** @type {{ event: OutboxEvent }} */ { event }) {
-  if (TASK_FIRST.has(event.type)) return null;
+/** Return the id of the subject of the sentence: lease holder, author or reviewer, else the actor. */
+export function subjectOf(/** @type {OutboxEvent} */ event) {
   const lease = event.type === "task.unlocked" || event.type === "task.locked";
   const author = AUTHORED.has(event.type) ? event.author : event.reviewer;
-  const id = (lease ? event.agent_id : author) ?? event.actor.id;
+  return (lease ? event.agent_id : author) ?? event.actor.id;
+}
+
+/** Return the sentence about the event as text, without its subject. */
+export function phraseOf(/** @type {OutboxEvent} */ event) {
+  const [before, after] = sentence(event);
+  return [before, event.task_id && `#${event.task_id}`, after].filter(Boolean).join(" ");
+}
+
+function Subject(/** @type {{ event: OutboxEvent }} */ { event }) {
+  if (TASK_FIRST.has(event.type)) return null;
+  const id = subjectOf(event);
   const kind = id === event.actor.id ? event.actor.kind : event.kind === "system" ? "system" : kindOf(id);
   return html`<${Actor} id=${id} kind=${kind} /> `;
 }
@@ -163,6 +175,7 @@ function Fields(/** @type {{ event: OutboxEvent }} */ { event }) {
 export function EventRow(/** @type {{ event: OutboxEvent, within?: number }} */ { event, within }) {
   const [open, setOpen] = useState(false);
   const [before, after] = sentence(event);
+  const line = lineOf(event);
   const about = event.task_id && event.task_id !== within
     ? html`<${TaskLink} id=${event.task_id} name=${event.name} bare />`
     : event.task_id && (TASK_FIRST.has(event.type) ? "It" : "it");
@@ -175,9 +188,12 @@ export function EventRow(/** @type {{ event: OutboxEvent, within?: number }} */ 
         ${about}
         ${after && html`<span>${after}</span>`}
       </p>
+      ${line && html`<p class="event-line" dir="auto" data-testid="event-line">
+        <${PlainWithLinks} text=${line} />
+      </p>`}
       ${open && html`<${Fields} event=${event} />`}
     </div>
-    <span class="muted event-time"><${RelativeTime} at=${event.timestamp} /></span>
+    <span class="muted event-time"><${PreciseTime} at=${event.timestamp} /></span>
     <button type="button" class="quiet icon-button" aria-label="Fields of this event" aria-expanded=${open}
         onClick=${() => setOpen(!open)}><${Icon} name="more" /></button>
   </li>`;

@@ -2,7 +2,7 @@
 import { cx, html } from "../core/html.js";
 import { kindOf } from "../state/actors.js";
 import { addresseeOf } from "../state/messages.js";
-import { Actor, RelativeTime, TaskLink } from "./chips.js";
+import { Actor, PreciseTime, RelativeTime, TaskLink } from "./chips.js";
 
 /** @type {Record<string, string>} */
 const STATES = { sent: "not delivered yet", delivered: "not acknowledged", expired: "expired unread" };
@@ -14,10 +14,10 @@ export function Receipts(/** @type {{ message: MessageView }} */ { message }) {
   if (!read.length && !open.length) return html`<span class="muted">${STATES[message.state] ?? message.state}</span>`;
   return html`<span class="muted" data-testid="receipts">
     ${read.map((receipt) => html`<span key=${receipt.agent_id}>
-      read by <bdi>${receipt.agent_id}</bdi> <${RelativeTime} at=${receipt.acknowledged_at} />${" "}
+      read by <bdi>${receipt.agent_id}</bdi> <${PreciseTime} at=${receipt.acknowledged_at} />${" "}
     </span>`)}
     ${open.map((receipt) => html`<span key=${receipt.agent_id}>
-      delivered to <bdi>${receipt.agent_id}</bdi> <${RelativeTime} at=${receipt.delivered_at} />${" "}
+      delivered to <bdi>${receipt.agent_id}</bdi> <${PreciseTime} at=${receipt.delivered_at} />${" "}
     </span>`)}
     ${message.state === "expired" && "expired"}
   </span>`;

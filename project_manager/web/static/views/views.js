@@ -1,6 +1,6 @@
 // The views of the page: one table for the address, the bar, the commands and the title.
 import { FILTERS } from "../state/route.js";
-import { Activity } from "./activity.js";
+import { Activity } from "./activity/activity.js";
 import { Agents } from "./agents/agents.js";
 import { Board } from "./board/board.js";
 import { Flow } from "./flow/flow.js";
