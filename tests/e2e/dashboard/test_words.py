@@ -89,7 +89,7 @@ def back_up_and_restore(service: Service, folder: Path) -> None:
     service.start()
 
 
-def test_the_badge_shows_the_number_of_tasks_in_the_list(
+def test_the_badge_shows_the_number_of_tasks_that_cannot_continue_without_a_person(
     service: Service, browser: Browser, client: RestClient
 ) -> None:
     project = client.create_project()
@@ -101,7 +101,7 @@ def test_the_badge_shows_the_number_of_tasks_in_the_list(
     with dashboard(service, browser) as tab:
         tab.open("/?view=needs")
         expect(tab.page.get_by_test_id("need")).to_have_count(4)
-        expect(tab.page.get_by_test_id("nav-needs").locator(".badge")).to_have_text("4")
+        expect(tab.page.get_by_test_id("nav-needs").locator(".badge")).to_have_text("3")
 
 
 def test_a_task_that_needs_a_person_shows_its_last_log_entry_in_plain_text(

@@ -6,7 +6,6 @@ import { canWrite } from "../../core/vocabulary.js";
 import { follow, hrefOf } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
 import { toast } from "../../state/toasts.js";
-import { Empty } from "../../ui/chips.js";
 import { Icon } from "../../ui/icons.js";
 import { NoticesButton } from "../page/notices.js";
 import { onListKey, useFirstFocus, useFocusOnNext } from "./focus.js";
@@ -47,14 +46,13 @@ function KeyLegend() {
 }
 
 function Nothing() {
-  const working = [...state.columns.IN_PROGRESS].filter((task) => task.lock).length;
   const board = { view: "board" };
-  return html`<${Empty} title="Nothing waits for you">
-    <p class="all-clear"><${Icon} name="check" /></p>
-    <p>${working ? `${plural(working, "task is", "tasks are")} in progress.` : "No agent is at work."}
-      Reviews, questions and blocked tasks will appear here.</p>
-    <p><a class="button" href=${hrefOf(board)} onClick=${(event) => follow(event, board)}>Go to the board</a></p>
-  <//>`;
+  return html`<div class="empty all-clear">
+    <p><${Icon} name="check" /></p>
+    <p class="empty-title">Nothing waits for you</p>
+    <p>Reviews, questions and blocked tasks will appear here.</p>
+    <a class="button" href=${hrefOf(board)} onClick=${(event) => follow(event, board)}>Go to the board</a>
+  </div>`;
 }
 
 const all = (/** @type {Array<(event: any) =>
