@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
@@ -74,18 +75,10 @@ class TaskEdit(TaskChanges):
     completed_at: fields.Instant | None = Field(None, description="with status DONE: former time, from people only")
 
 
-def _selection(name: str, *absent: str, needs_changes: bool) -> dict[str, Any]:
-    required = fields.required_fields(name, *(["changes"] if needs_changes else []))
-    nulls = {other: {"type": "null"} for other in (*absent, *([] if needs_changes else ["changes"]))}
-    return {**required, "properties": {**required["properties"], **nulls}}
-
-
 _SELECTIONS: dict[str, Any] = {
-    "oneOf": [
-        _selection("ids", "filter", "tasks", needs_changes=True),
-        _selection("filter", "ids", "tasks", needs_changes=True),
-        _selection("tasks", "ids", "filter", needs_changes=False),
-    ]
+    "oneOf": [{"required": [name]} for name in ("ids", "filter", "tasks")],
+    "dependentRequired": {"ids": ["changes"], "filter": ["changes"]},
+    "not": {"required": ["tasks", "changes"]},
 }
 """JSON Schema of an edit: it selects tasks in one way, and has `changes` unless `tasks` has them."""
 
@@ -93,12 +86,17 @@ _SELECTIONS: dict[str, Any] = {
 class EditTasks(IdempotentCommand):
     model_config = ConfigDict(json_schema_extra=_SELECTIONS)
 
-    ids: _TaskIds | None = Field(None, description="the tasks to change")
-    filter: TaskFilters | None = Field(None, description="change the tasks that match, at most 500")
-    tasks: Annotated[list[TaskEdit], fields.max_items(limits.BULK_TASKS)] | None = Field(
-        None, description="other changes for each task, such as the `undo` of an earlier edit"
+    # These fields have no null, so that each of them is either sent or not.
+    ids: _TaskIds = Field(default_factory=list, description="the tasks to change")
+    filter: TaskFilters = Field(
+        default_factory=partial(TaskFilters.model_validate, {}), description="change the tasks that match, at most 500"
     )
-    changes: TaskChanges | None = Field(None, description="the same changes for all tasks")
+    tasks: Annotated[list[TaskEdit], fields.max_items(limits.BULK_TASKS)] = Field(
+        default_factory=list, description="other changes for each task, such as the `undo` of an earlier edit"
+    )
+    changes: TaskChanges = Field(
+        default_factory=partial(TaskChanges.model_validate, {}), description="the same changes for all tasks"
+    )
     note: fields.Text | None = Field(None, description="added to the log of each changed task")
     force: fields.Flag = Field(False, description="operators only: end any lease")
     expected: fields.Integer | None = Field(

@@ -48,7 +48,7 @@ def select_tasks(tx: Tx, command: EditTasks) -> list[int]:
 
     It runs on a reader before the transaction, because a search can take long.
     """
-    if command.filter is None:
+    if "filter" not in command.model_fields_set:
         return []
     try:
         query = task_filters.resolve(tx, listing.filters_of(tx, command.filter))
@@ -59,10 +59,8 @@ def select_tasks(tx: Tx, command: EditTasks) -> list[int]:
 
 def compare_globs(command: EditTasks, prepared: list[int]) -> paths.ReadComparisons | None:
     """Return the read that compares the new paths of a task, or None if it gets none."""
-    ids = prepared if command.filter else command.ids or []
-    edits = [_Edit(item.id, item) for item in command.tasks or ()]
-    if command.changes is not None:
-        edits += [_Edit(task_id, command.changes) for task_id in ids]
+    edits = [_Edit(item.id, item) for item in command.tasks]
+    edits += [_Edit(task_id, command.changes) for task_id in (*command.ids, *prepared)]
     first = edits[0] if len(edits) == 1 else None  # more of them cannot change paths
     return None if first is None or not first.changes.paths else paths.compare_of(first.task_id, first.changes.paths)
 
@@ -134,17 +132,17 @@ def bulk_edit(tx: Tx, command: EditTasks, prepared: list[int]) -> EditedTasksVie
 
 def _edits(tx: Tx, command: EditTasks, prepared: list[int]) -> list[_Edit]:
     """Return the changes of each selected task. Raises Invalid, SelectionChanged, EpicNotFound."""
-    sent = [name for name in ("ids", "filter", "tasks") if getattr(command, name) is not None]
+    sent = [name for name in ("ids", "filter", "tasks") if name in command.model_fields_set]
     if len(sent) != 1:
         hint = "Send one of `ids`, `filter` and `tasks`."
         raise Invalid.of(sent[1] if sent else "ids", "one selection of tasks is required", hint)
-    if command.tasks is not None:
+    if sent == ["tasks"]:
         edits = _own_changes(command)
     else:
-        if command.changes is None:
+        if "changes" not in command.model_fields_set:
             raise Invalid.of("changes", "`changes` is missing", "Send the fields to change in `changes`.")
-        ids = command.ids if command.filter is None else _matching(tx, command.filter, prepared)
-        edits = [_Edit(task_id, command.changes) for task_id in ids or ()]
+        ids = command.ids if sent == ["ids"] else _matching(tx, command.filter, prepared)
+        edits = [_Edit(task_id, command.changes) for task_id in ids]
     if command.expected is not None and command.expected != len(edits):
         message = f"the request selects {len(edits)} tasks, not {command.expected}"
         raise SelectionChanged(message, matched=len(edits), expected=command.expected)
@@ -153,11 +151,11 @@ def _edits(tx: Tx, command: EditTasks, prepared: list[int]) -> list[_Edit]:
 
 
 def _own_changes(command: EditTasks) -> list[_Edit]:
-    if command.changes is not None:
+    if "changes" in command.model_fields_set:
         hint = "Put the changes into each entry of `tasks`."
         raise Invalid.of("changes", "`changes` cannot be sent with `tasks`", hint)
-    edits = {item.id: _Edit(item.id, item) for item in command.tasks or ()}
-    if len(edits) < len(command.tasks or ()):
+    edits = {item.id: _Edit(item.id, item) for item in command.tasks}
+    if len(edits) < len(command.tasks):
         raise Invalid.of("tasks", "`tasks` contains a task twice", "Send each task once.")
     return [*edits.values()]
 
@@ -177,12 +175,12 @@ def _matching(tx: Tx, filters: TaskFilters, prepared: list[int]) -> list[int]:
 
 def _check_changes(tx: Tx, command: EditTasks, edits: list[_Edit]) -> None:
     """Check the changes that no task can take. Raises Invalid, EpicNotFound, RoleRequired."""
-    if command.tasks is None and command.changes is not None:
+    if "tasks" not in command.model_fields_set:
         _check(tx, "changes", command.changes, len(edits))
         _check_size("changes", len(command.changes.model_dump_json(exclude_unset=True)), len(edits))
         if command.changes.epic_id is not None:
             lookup.epic(tx, command.changes.epic_id)
-    for place, item in enumerate(command.tasks or ()):
+    for place, item in enumerate(command.tasks):
         _check(tx, f"tasks.{place}", item, len(edits))
     _check_size("note", len(command.note or ""), len(edits))
 

@@ -180,6 +180,7 @@ async def test_a_dry_run_counts_refusals_and_leaves_no_trace(api: OperationsClie
     check(api)
 
 
+@pytest.mark.sqlite_only  # the limits are the same, and a server takes long to create so many tasks
 async def test_a_request_selects_at_most_500_tasks_in_one_way(api: OperationsClient) -> None:
     await create(api, 500)
     (more,) = await create(api, 1)
