@@ -12,15 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import anyio
 from playwright.sync_api import Browser, Page, expect
 
-from project_manager.store.migrations import upgrade
 from tests.e2e import team_tutorial
 from tests.e2e.dashboard import person
 from tests.e2e.dashboard.browser import SETTLED, Dashboard, chromium, dashboard
 from tests.e2e.dashboard.history import AGENTS as HISTORY_AGENTS
-from tests.e2e.dashboard.history import write_history
 from tests.e2e.service import Service
 from tests.e2e.team_tutorial import AGENTS, QUESTION, REASON, Team, blocks
 
@@ -98,8 +95,7 @@ def own_service(*, with_history: bool = False) -> Iterator[Service]:
     with tempfile.TemporaryDirectory() as folder:
         service = Service(Path(folder))
         if with_history:
-            upgrade(str(service.database))
-            anyio.run(write_history, service.database)
+            subprocess.run([sys.executable, "-m", "tests.e2e.dashboard.history", str(service.database)], check=True)
         try:
             yield service.start()
         finally:

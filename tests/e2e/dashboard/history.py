@@ -1,7 +1,11 @@
-"""A database with some days of work of a fleet, written by the operations of the service on a clock that is moved."""
+"""A database with a week of work of a fleet, written by the operations of the service on a clock that is moved.
+
+`python -m tests.e2e.dashboard.history FILE` creates one.
+"""
 
 import heapq
 import random
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,11 +13,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from project_manager.clock import SystemClock
 from project_manager.domain.actors import Actor
 from project_manager.domain.errors import LockRequired, NotHeld, StaleFence
 from project_manager.runtime.flow import fold
 from project_manager.runtime.open import open_runtime
+from project_manager.store.migrations import upgrade
 from tests.operations_client import MovableClock, OperationsClient
 from tests.stored_rows import settings_of
 
@@ -193,3 +200,8 @@ class _History:
 
     def _is_present(self) -> bool:
         return self._is_working_day() and self.end - self.api.clock.instant > LAST_REVIEWS_SECONDS * 1000
+
+
+if __name__ == "__main__":
+    upgrade(sys.argv[1])
+    anyio.run(write_history, Path(sys.argv[1]))
