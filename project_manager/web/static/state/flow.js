@@ -43,7 +43,9 @@ async function readFlow(/** @type {FlowScope} */ scope) {
   const flow = await get("/api/flow", query);
   const until = new Date(Date.parse(flow.since) - 1).toISOString();
   const before = await get("/api/flow", { ...query, until, step_hours: 24 });
-  return { flow, before: before.totals };
+  // A range that is known in part would compare a week with some hours.
+  const isKnown = before.known_since !== null && before.known_since <= before.since;
+  return { flow, before: isKnown ? before.totals : null };
 }
 
 const lastEventAt = () => state.events[state.events.length - 1]?.timestamp ?? "";
