@@ -3,8 +3,8 @@
 from urllib.parse import parse_qsl, urlencode
 
 PARAMETERS = (
-    *("view", "project", "epic", "label", "priority", "holder", "worked_by", "created_by", "changed", "ready", "q"),
-    *("sort", "group"),
+    *("view", "project", "epic", "label", "priority", "holder", "worked_by", "created_by", "changed"),
+    *("completed_since", "completed_until", "ready", "q", "sort", "group"),
 )
 """The parameters of the address of the dashboard that choose a view, its filters, its order and its groups.
 

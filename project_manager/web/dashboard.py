@@ -55,7 +55,7 @@ ENTRY = "main.js"
 THEME_SCRIPT = "theme_first.js"
 STYLES = (
     *("tokens", "base", "controls", "shell", "board", "drawer", "views", "needs", "selection", "notices", "strip"),
-    *("agents", "flow", "setup", "activity"),
+    *("agents", "flow", "setup", "activity", "table"),
 )
 IMMUTABLE = "public, max-age=31536000, immutable"
 NO_CACHE = "no-cache"

@@ -1,5 +1,6 @@
 """Saved views of the dashboard: their names, their queries, their limits, and their events."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from project_manager.domain import limits
 from project_manager.domain.actors import Actor, Role
 from project_manager.domain.errors import Invalid, NameTaken, RoleRequired, TooManyViews, ViewNotFound
+from project_manager.domain.saved_views import PARAMETERS
+from tests.architecture.tree import files
 from tests.operations_client import Json, OperationsClient, invalid_fields
 
 OPERATOR = Actor("olga", "human", Role.OPERATOR)
@@ -82,3 +85,10 @@ async def test_agents_read_the_views_of_people_and_change_none(actor: Actor, api
     assert (await agent.call("list_views"))["items"] == [saved]
     await agent.call_error(RoleRequired, "save_view", name="Mine", query="")
     await agent.call_error(RoleRequired, "delete_view", view_id=saved["id"])
+
+
+def test_a_view_has_the_parameters_of_the_address_of_the_dashboard() -> None:
+    (route,) = files("project_manager/web/static/state/route.js")
+    lists = re.findall(r"export const (FILTERS\w*) = \[(.*?)\];", route.read_text(), re.DOTALL)
+    names = [name for _, items in lists for name in re.findall(r'"(\w+)"', items)]
+    assert ["view", *names] == [*PARAMETERS]

@@ -158,8 +158,14 @@ interface Route {
   project: number | null;
   epic: number | null;
   task: number | null;
-  label: string | null;
+  label: string[] | null;
+  /** Digits. */
+  priority: string[] | null;
   holder: string | null;
+  worked_by: string | null;
+  created_by: string | null;
+  /** One of CHANGED_NAMES, or a date. */
+  changed: string | null;
   ready: string | null;
   q: string | null;
   status: string | null;
@@ -174,10 +180,12 @@ interface Route {
   /** Kind of the events in Activity, and words in them. */
   kind: string | null;
   text: string | null;
-  worked_by: string | null;
   /** Instants, as the API takes them. */
   completed_since: string | null;
   completed_until: string | null;
+  /** Column by which a table is sorted, after "-" for the reverse order, and the property by which it is grouped. */
+  sort: string | null;
+  group: string | null;
   /** The open task covers the view. */
   full: string | null;
 }
@@ -191,7 +199,7 @@ interface TaskHistory {
 /** The reviewed content of a task. */
 type TaskContent = Pick<Task, "name" | "description" | "acceptance">;
 
-type RouteChanges = Partial<Record<Exclude<RouteName, "view">, string | number | null>> & { view?: string };
+type RouteChanges = Partial<Record<Exclude<RouteName, "view">, string | number | string[] | null>> & { view?: string };
 /** Filters of other views, kept until a view uses them again. */
 type KeptFilters = Partial<Record<RouteName, any>>;
 type RouteName = keyof Route;
@@ -212,6 +220,8 @@ type Views = Record<string, {
   filters?: RouteName[];
   /** Tasks can be selected in the view. */
   selects?: boolean;
+  /** The view has the bar of filters. */
+  filterable?: boolean;
   /** The view shows all projects, with or without filters. */
   unfiltered?: boolean;
 }>;
@@ -272,6 +282,9 @@ interface State {
   /** The messages that need a person, at most 100, and a counter of their reads. */
   messages: MessageView[];
   messageRevision: number;
+  savedViews: SavedView[];
+  /** Id of the saved view that was opened last. */
+  openedView: number | null;
   events: OutboxEvent[];
   seq: number;
   epoch: string | null;
@@ -321,6 +334,8 @@ interface Actions {
   agentsSeen: { agents: AgentView[]; all: boolean };
   pauses: { pauses: PauseView[] };
   messages: { messages: MessageView[] };
+  savedViews: { views: SavedView[] };
+  openedView: { id: number | null };
   connection: { connection: Partial<Connection> };
   version: { version: string };
   session: { session: Session; another: boolean };

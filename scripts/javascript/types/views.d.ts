@@ -655,3 +655,88 @@ interface DrawingProps {
   /** The number of tasks that a task holds back. */
   held: Map<number, number>;
 }
+
+interface PopoverProps {
+  id: string;
+  icon: string;
+  /** Text of the button. */
+  name: string;
+  /** Name for screen readers. */
+  label: string;
+  active?: boolean;
+  count?: number;
+  /** Muted text after the name. */
+  mark?: string;
+  testid: string;
+  children: (close: () => void) => any;
+}
+
+interface NameFormProps {
+  label: string;
+  initial?: string;
+  confirm: string;
+  send: (name: string) => Promise<unknown>;
+  then: () => void;
+  testid: string;
+}
+
+interface SavedViewLineProps {
+  view: SavedView;
+  present: boolean;
+  operator: boolean;
+  close: () => void;
+}
+
+/** A row of the table: a task, or the head of a group. */
+interface TableRow {
+  id: number;
+  task?: Task;
+  key?: string;
+  name?: string;
+  /** Number of tasks of the group. */
+  count?: number;
+  folded?: boolean;
+}
+
+interface TableColumn {
+  id: string;
+  title: string;
+  value: (now: State, task: Task) => string | number | null;
+}
+
+interface TableGrouping {
+  title: string;
+  keys: (now: State, task: Task) => string[];
+  name: (now: State, key: string) => string;
+  order?: (key: string) => number;
+}
+
+interface TableTaskProps {
+  id: number;
+  task: Task;
+  index: number;
+  project: string;
+  epic: string;
+  focusable: boolean;
+  open: boolean;
+  pending: boolean;
+  selected: boolean;
+  selects: boolean;
+  renaming: boolean;
+  order: () => number[];
+}
+
+interface EditableProps {
+  task: Task;
+  name: string;
+  able: boolean;
+  focusable: boolean;
+  ask: (tasks: Task[]) => unknown;
+  children?: any;
+}
+
+interface FilterChip {
+  name: string;
+  text: string;
+  without: RouteChanges;
+}

@@ -92,6 +92,17 @@ class Dashboard:
     def dialog(self) -> Locator:
         return self.page.get_by_test_id("dialog")
 
+    def filter_by(self, name: str, value: str) -> None:
+        """Choose the value of a filter in its panel, by its text or its key."""
+        self.page.get_by_test_id("filters").click()
+        self.page.get_by_test_id(f"filter-{name}").select_option(value)
+        self.page.keyboard.press("Escape")
+        expect(self.page.get_by_test_id(f"filter-{name}")).to_have_count(0)
+
+    def chip(self, text: str) -> Locator:
+        """Return a filter in use by its text."""
+        return self.page.get_by_test_id("filter-chip").filter(has_text=text)
+
     def toast(self, text: str) -> Locator:
         return self.page.get_by_test_id("toast").filter(has_text=text)
 

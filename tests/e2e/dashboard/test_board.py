@@ -1,6 +1,7 @@
 """The board in a real browser against a real server."""
 
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -128,8 +129,8 @@ def test_filters_and_search_are_part_of_the_address(service: Service, browser: B
         tab.open()
         tab.page.get_by_test_id("filter-project").select_option(label="Checkout")
         expect(tab.card(elsewhere)).to_have_count(0)
-        tab.page.get_by_test_id("filter-epic").select_option(label="Payments")
-        tab.page.get_by_test_id("filter-label").select_option("backend")
+        tab.filter_by("epic", "Payments")
+        tab.filter_by("label", "backend")
         tab.page.get_by_test_id("search").fill("refund card")
         expect(tab.page.get_by_test_id("shown")).to_have_text("1 of 3 tasks")
         expect(tab.page).to_have_url(re.compile(rf"project={project}&epic={epic}&label=backend&q=refund\+card"))
@@ -341,11 +342,12 @@ def test_a_change_of_filter_scrolls_every_column_to_the_top(
         tab.open()
         for status in ("TODO", "BACKLOG"):
             expect(tab.column(status).get_by_test_id("count")).to_have_text("200")
-        for change in (
-            lambda: tab.page.get_by_test_id("filter-label").select_option("even"),
+        changes: tuple[Callable[[], None], ...] = (
+            lambda: tab.filter_by("label", "even"),
             lambda: tab.page.get_by_test_id("search").fill("task 1"),
             lambda: tab.page.get_by_role("button", name="Clear").click(),
-        ):
+        )
+        for change in changes:
             for status in ("TODO", "BACKLOG"):
                 scroller = tab.column(status).locator(".column-scroll")
                 scroller.evaluate("(list) => list.scrollTo(0, 3000)")

@@ -77,7 +77,7 @@ def test_a_filter_by_any_label_survives_in_the_address(
     labelled, other = client.create_task(project, "Labelled", labels=[label]), client.create_task(project, "Other")
     with dashboard(service, browser) as tab:
         tab.open()
-        tab.page.get_by_test_id("filter-label").select_option(label)
+        tab.filter_by("label", label)
         expect(tab.card(other)).to_have_count(0)
         expect_query(tab, {"label": [label]})
         tab.page.reload()

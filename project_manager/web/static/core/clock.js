@@ -34,6 +34,13 @@ export function everySecond(/** @type {() => void} */ listener) {
   };
 }
 
+/** Return the server time, updated when its minute changes: in all components at once. */
+export function useMinute() {
+  const [, setMinute] = useState(() => Math.floor(serverNow() / 60_000));
+  useEffect(() => everySecond(() => setMinute(Math.floor(serverNow() / 60_000))), []);
+  return serverNow();
+}
+
 /** Return the server time, updated every `seconds`. */
 export function useNow(seconds = 1) {
   const [now, setNow] = useState(serverNow);

@@ -95,6 +95,9 @@ const weekdayOnly = new Intl.DateTimeFormat(undefined, { weekday: "short", day: 
 /** Return "Mon 30". */
 export const weekday = (/** @type {number} */ ms) => weekdayOnly.format(ms);
 
+/** Return a duration of few letters: "<1 min", "5 min", "2 h" or "12 d". */
+export const shortDuration = (/** @type {number} */ ms) => (ms < MINUTE ? "<1 min" : duration(ms));
+
 /** Return 90 as "1 h 30 min". */
 export function minutes(/** @type {number} */ total) {
   const hours = Math.floor(total / 60);

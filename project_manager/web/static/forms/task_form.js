@@ -52,7 +52,7 @@ function blank(/** @type {Status} */ status, /** @type {number | undefined} */ p
     project_id: project ?? existing(state.route.project) ?? fallback ?? "",
     epic_id: state.route.epic,
     status,
-    labels: state.route.label ? [state.route.label] : [],
+    labels: state.route.label ?? [],
   };
 }
 

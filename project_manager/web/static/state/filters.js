@@ -1,4 +1,6 @@
 // Filters of the visible tasks. A filter is part of the address; null means no filter.
+import { serverNow } from "../core/clock.js";
+import { DAY } from "../core/format.js";
 import { STATUSES } from "../core/vocabulary.js";
 import { emptyColumns } from "./order.js";
 import { FILTERS } from "./route.js";
@@ -25,12 +27,32 @@ const READY = {
 };
 export const READY_NAMES = { ready: "Ready now", waiting: "Waiting", held: "Locked" };
 
+export const CHANGED_NAMES = { "1h": "Last hour", today: "Today", "24h": "Last 24 hours", "7d": "Last 7 days" };
+/** @type {Record<string, number>} */
+const LENGTHS = { "1h": DAY / 24, "24h": DAY, "7d": 7 * DAY };
+
+/** Return the time from which on a task must have changed. `kind` is one of CHANGED_NAMES, or a date. */
+function changedSince(/** @type {string} */ kind) {
+  const now = serverNow();
+  if (LENGTHS[kind]) return now - LENGTHS[kind];
+  const day = kind === "today" ? new Date(now).setHours(0, 0, 0, 0) : Date.parse(`${kind}T00:00`);
+  return Number.isNaN(day) ? 0 : day;
+}
+
+/** Return a test for the time of the last change. */
+function changedTest(/** @type {string} */ kind) {
+  const since = new Date(changedSince(kind)).toISOString();
+  return (/** @type {Task} */ task) => task.updated_at >= since;
+}
+
 /** @type {[name: RouteName, test: (task: Task, value: any) => boolean][]} */
 const TESTS = [
   ["project", (task, id) => task.project_id === id],
   ["epic", (task, id) => task.epic_id === id],
-  ["label", (task, label) => task.labels.includes(label)],
+  ["label", (task, labels) => labels.every((/** @type {string} */ label) => task.labels.includes(label))],
+  ["priority", (task, priorities) => priorities.includes(String(task.priority))],
   ["holder", (task, holder) => task.lock?.holder === holder],
+  ["created_by", (task, author) => task.created_by === author],
   ["ready", (task, kind) => READY[kind]?.(task) ?? true],
   ["worked_by", (task, agent) => task.worked_by === agent],
   ["completed_since", (task, since) => task.completed_at !== null && task.completed_at >= since],
@@ -53,6 +75,7 @@ export function testOf(/** @type {Partial<Route>} */ route) {
   const tests = chosen.map(([name, test]) => (task) => test(task, route[name]));
   const archived = new Set([...store.projects.values()].filter((item) => item.archived_at).map((item) => item.id));
   if (archived.size && !route.project) tests.push((task) => !archived.has(task.project_id));
+  if (route.changed) tests.push(changedTest(route.changed));
   if (route.q?.trim()) tests.push(searchOf(route.q));
   return tests.length ? (/** @type {Task} */ task) => tests.every((test) => test(task)) : null;
 }
@@ -65,9 +88,13 @@ function settled(/** @type {Task[]} */ before, /** @type {Task[]} */ after) {
   return same ? before : after;
 }
 
+/** Return a text that changes with the filters, and each minute with a filter that depends on the time. */
+export const keyOfFilters = (/** @type {Route} */ route) =>
+  JSON.stringify([FILTERS.map((name) => route[name]), route.changed && Math.floor(serverNow() / 60_000)]);
+
 /** Return the filtered columns of the board. The object is the same until something changes. */
 export function visibleColumns(/** @type {State} */ state) {
-  const key = JSON.stringify([state.revision.plans, ...FILTERS.map((name) => state.route[name])]);
+  const key = `${state.revision.plans} ${keyOfFilters(state.route)}`;
   if (memory.revision === state.revision.tasks && memory.key === key) return memory.columns;
   const test = testOf(state.route);
   const columns = emptyColumns();
@@ -85,16 +112,22 @@ export function ofSeveralProjects(/** @type {Columns} */ columns) {
   return Object.values(columns).some((tasks) => tasks.some((task) => task.project_id !== first));
 }
 
-/** Return all labels and holders in use, most used first. */
+const increase = (/** @type {Map<string, number>} */ counts, /** @type {string | null | undefined} */ name) =>
+  name && counts.set(name, (counts.get(name) ?? 0) + 1);
+
+/** Return all labels, holders, agents and authors in use, most used first. */
 export function inUse(/** @type {State} */ state) {
-  const labels = new Map();
-  const holders = new Map();
+  /** @type {Record<"labels" | "holders" | "workers" | "authors", Map<string, number>>} */
+  const counts = { labels: new Map(), holders: new Map(), workers: new Map(), authors: new Map() };
   for (const task of state.tasks.values()) {
     if (state.route.project && task.project_id !== state.route.project) continue;
-    for (const label of task.labels) labels.set(label, (labels.get(label) ?? 0) + 1);
-    if (task.lock) holders.set(task.lock.holder, (holders.get(task.lock.holder) ?? 0) + 1);
+    for (const label of task.labels) increase(counts.labels, label);
+    increase(counts.holders, task.lock?.holder);
+    increase(counts.workers, task.worked_by);
+    increase(counts.authors, task.created_by);
   }
-  const names = (/** @type {Map<string, number>} */ counts) =>
-    [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).map(([name]) => name);
-  return { labels: names(labels), holders: names(holders) };
+  const names = (/** @type {Map<string, number>} */ found) =>
+    [...found].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).map(([name]) => name);
+  const { labels, holders, workers, authors } = counts;
+  return { labels: names(labels), holders: names(holders), workers: names(workers), authors: names(authors) };
 }

@@ -3,13 +3,19 @@ import { dispatchNow, state } from "./store.js";
 
 const NUMBERS = ["project", "epic", "task"];
 const WORDS = [
-  "label", "holder", "ready", "q", "status", "around", "show", "lane", "agent", "range", "kind", "text", "worked_by",
-  "completed_since", "completed_until", "full",
+  "holder", "worked_by", "created_by", "changed", "completed_since", "completed_until", "ready", "q", "status",
+  "around", "show", "lane", "full", "agent", "range", "kind", "text", "sort", "group",
 ];
+/** Parameters that the address may have several times. Without any, their value is null. */
+const LISTS = ["label", "priority"];
 /** @type {RouteName[]} */
 export const FILTERS = [
-  "project", "epic", "label", "holder", "ready", "q", "worked_by", "completed_since", "completed_until",
+  "project", "epic", "label", "priority", "holder", "worked_by", "created_by", "changed", "completed_since",
+  "completed_until", "ready", "q",
 ];
+/** The filters, and the order and the groups of a table. */
+/** @type {RouteName[]} */
+export const FILTERS_AND_ORDER = [...FILTERS, "sort", "group"];
 
 /** The views with their filters. Other filters are kept for later and are not in the address of a view. */
 /** @type {Views} */
@@ -25,6 +31,10 @@ function parse(/** @type {string} */ search) {
     route[name] = Number.isSafeInteger(number) && number > 0 ? number : null;
   }
   for (const name of WORDS) route[name] = query.get(name) || null;
+  for (const name of LISTS) {
+    const values = [...new Set(query.getAll(name).filter(Boolean))];
+    route[name] = values.length ? values : null;
+  }
   return /** @type {Route} */ (route);
 }
 
@@ -37,8 +47,20 @@ function filtersFor(/** @type {RouteChanges} */ changes) {
   const fresh = FILTERS.some((name) => changes[name]);
   const taken = filtersOf(state.route.view);
   return Object.fromEntries(
-    FILTERS.filter((name) => !taken.includes(name)).map((name) => [name, fresh ? null : kept[name]])
+    FILTERS_AND_ORDER.filter((name) => !taken.includes(name)).map((name) => [name, fresh ? null : kept[name]])
   );
+}
+
+/** Return the query of an address with these parts. */
+/** @param {{ view: string } & RouteChanges} route @param {RouteName[]} names */
+function queryOf(route, names) {
+  const query = new URLSearchParams();
+  if (route.view !== "board") query.set("view", route.view);
+  for (const name of names) {
+    const value = route[/** @type {keyof RouteChanges} */ (name)];
+    for (const one of [value ?? []].flat()) if (one) query.append(name, String(one));
+  }
+  return query.toString();
 }
 
 /** Return the address of the present view with some parts changed; null removes a part. */
@@ -46,30 +68,29 @@ export function hrefOf(/** @type {RouteChanges} */ changes) {
   const next = { ...state.route, ...filtersFor(changes), ...changes };
   // Only links between tasks keep the full page: other changes would be out of sight behind it.
   if (!next.task || Object.keys(changes).some((name) => name !== "task" && name !== "full")) next.full = null;
-  const query = new URLSearchParams();
-  if (next.view !== "board") query.set("view", next.view);
-  /** @type {RouteName[]} */
-  const names = [...filtersOf(next.view), "status", "around", "lane", "task", "full"];
-  for (const name of names) {
-    if (next[name]) query.set(name, String(next[name]));
-  }
-  const text = query.toString();
+  const text = queryOf(next, [...filtersOf(next.view), "status", "around", "lane", "task", "full"]);
   return text ? `/?${text}` : "/";
 }
+
+/** Return the part of a route that a saved view keeps: the view, its filters and its order, as a query. */
+export const savedQueryOf = (/** @type {Route} */ route) => queryOf(route, filtersOf(route.view));
+
+/** Return the route of the query of a saved view. */
+export const routeOf = (/** @type {string} */ query) => parse(query);
 
 function read() {
   const route = parse(location.search);
   const taken = filtersOf(route.view);
   // An epic of another project would match no task.
   if (route.project !== kept.project) kept.epic = null;
-  for (const name of FILTERS) if (taken.includes(name) || route[name]) kept[name] = route[name];
+  for (const name of FILTERS_AND_ORDER) if (taken.includes(name) || route[name]) kept[name] = route[name];
   dispatchNow({ type: "route", route });
 }
 
 /** @param {RouteChanges} changes @param {{ replace?: boolean }} options */
 export function navigate(changes, { replace = false } = {}) {
   const href = hrefOf(changes);
-  for (const name of FILTERS) if (name in changes) kept[name] = changes[name];
+  for (const name of FILTERS_AND_ORDER) if (name in changes) kept[name] = changes[name];
   if (replace) history.replaceState(null, "", href);
   else history.pushState(null, "", href);
   read();
@@ -79,6 +100,12 @@ export function navigate(changes, { replace = false } = {}) {
 const NARROWING_FILTERS = FILTERS.filter((name) => name !== "project");
 
 export const isFiltered = (/** @type {Route} */ route) => NARROWING_FILTERS.some((name) => route[name]);
+/** Open a saved view: replace the view, its filters and its order. */
+export function openSaved(/** @type {string} */ query) {
+  const { view, ...route } = parse(query);
+  navigate({ view, ...Object.fromEntries(FILTERS_AND_ORDER.map((name) => [name, route[/** @type {"q"} */ (name)]])) });
+}
+
 export const clearFilters = () => navigate(Object.fromEntries(NARROWING_FILTERS.map((name) => [name, null])));
 
 /** Follow an internal link without leaving the page, unless the click opens a new tab. */

@@ -4,6 +4,7 @@ import { everySecond, serverNow } from "../core/clock.js";
 import { loadAgents } from "./agents.js";
 import { loadMessages } from "./messages.js";
 import { loadPauses } from "./pauses.js";
+import { loadSavedViews } from "./saved_views.js";
 import { PER_CALL, fetchAll, pagedBoard } from "./pages.js";
 import { changesArchived } from "./reduce.js";
 import { dispatch, state, watch } from "./store.js";
@@ -38,6 +39,7 @@ export async function loadBoard() {
   dispatch({ type: "board", board });
   refreshPauses();
   refreshMessages();
+  refreshSavedViews();
   loadAgents().catch(() => {}); // read again in some seconds
 }
 
@@ -48,6 +50,10 @@ function refreshPauses() {
 
 function refreshMessages() {
   loadMessages().catch(() => {});
+}
+
+function refreshSavedViews() {
+  loadSavedViews().catch(() => {});
 }
 
 function schedule(ms = GATHER_MS) {
@@ -205,6 +211,7 @@ export function applyEvents(/** @type {OutboxEvent[]} */ events) {
   const pauses = unseen.filter((event) => event.type.startsWith("pause."));
   if (pauses.length) refreshPauses();
   unread.push(...parents.filter((id) => state.tasks.has(id)));
+  if (unseen.some((event) => event.type.startsWith("view."))) refreshSavedViews();
   if (unseen.some((event) => event.type.startsWith("message."))) refreshMessages();
   markDirty([...unread, ...pauses.map((event) => event.task_id).filter(Boolean)]);
   return needsReload;

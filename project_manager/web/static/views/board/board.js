@@ -1,17 +1,16 @@
 // The board: columns by status, keyboard movement between cards.
-import { count, plural } from "../../core/format.js";
+import { useMinute } from "../../core/clock.js";
+import { count } from "../../core/format.js";
 import { cx, focusedElement, html, useCallback, useState } from "../../core/html.js";
 import { loadSetting, saveSetting } from "../../core/local_storage.js";
-import { STATUSES, STATUS_NAMES, canWrite } from "../../core/vocabulary.js";
-import { openDialog } from "../../state/dialogs.js";
+import { STATUSES, STATUS_NAMES } from "../../core/vocabulary.js";
 import { ofSeveralProjects, visibleColumns } from "../../state/filters.js";
-import { clearFilters, isFiltered, navigate } from "../../state/route.js";
+import { navigate } from "../../state/route.js";
 import { isSelecting, selectRange } from "../../state/selection.js";
 import { dispatchNow, state, useStore } from "../../state/store.js";
-import { Empty } from "../../ui/chips.js";
 import { StatusIcon } from "../../ui/icons.js";
-import { StartCards } from "../setup/start_cards.js";
 import { Column, focusCard } from "./column.js";
+import { NoTasks } from "./no_tasks.js";
 import { Sideways } from "./sideways.js";
 
 const FOLDED_AT_FIRST = ["CANCELLED"];
@@ -28,31 +27,6 @@ function Tabs(/** @type {{ columns: Columns, current: string }} */ { columns, cu
   </div>`;
 }
 
-/** Shown when no task passes the filters, with a button that clears them. */
-function NoMatch(/** @type {{ route: Route }} */ { route }) {
-  const search = () => document.getElementById("search")?.focus();
-  const clear = () => {
-    clearFilters();
-    search();
-  };
-  if (isFiltered(route)) {
-    return html`<${Empty} title="No task matches">
-      <p>${plural(state.tasks.size, "task")} in all.</p>
-      <button type="button" class="primary" onClick=${clear} data-testid="clear-filters">Clear the filters</button>
-    <//>`;
-  }
-  if (!route.project) {
-    return html`<${Empty} title="No open project has a task">
-      <p>Choose an archived project above to see its tasks.</p>
-    <//>`;
-  }
-  return html`<${Empty} title="No task in this project">
-    ${canWrite(state.session) && html`<button type="button" class="primary" onClick=${() => openDialog("task", {})}>
-      New task
-    </button>`}
-  <//>`;
-}
-
 export function Board() {
   useStore((now) => now.revision.tasks + now.revision.plans);
   const route = useStore((now) => now.route);
@@ -64,10 +38,10 @@ export function Board() {
     saveSetting("folded", [...next]);
     return next;
   }), []);
-  if (state.tasks.size === 0) return html`<${StartCards} />`;
+  useMinute();
   const columns = visibleColumns(state);
   const several = ofSeveralProjects(columns);
-  if (STATUSES.every((status) => columns[status].length === 0)) return html`<${NoMatch} route=${route} />`;
+  if (STATUSES.every((status) => columns[status].length === 0)) return html`<${NoTasks} />`;
   const current = STATUSES.find((status) => status === route.status) ?? "TODO";
   const onFocus = (/** @type {UiEvent} */ event) => {
     const id = shownTask(event.target);

@@ -9,12 +9,14 @@ import { Attempts } from "../../ui/attempts.js";
 import { Avatar, Label, LockChip, Priority, ReadyChip, RelativeTime } from "../../ui/chips.js";
 import { Due } from "../../ui/due.js";
 import { Icon } from "../../ui/icons.js";
+import { Since } from "../../ui/since.js";
 import { isTouch, longPress, selectOnClick } from "../../ui/select_box.js";
 
 const LABELS_SHOWN = 3;
 const FRESH_MS = 2500;
 
-const WORKED = new Set(["REVIEW", "DONE"]);
+const WORKED = new Set(["REVIEW", "BLOCKED", "DONE"]);
+const WAITS = new Set(["REVIEW", "BLOCKED"]);
 
 /** The agent of the last lease, on submitted work. */
 function Worker(/** @type {{ task: Task }} */ { task }) {
@@ -26,15 +28,30 @@ function Worker(/** @type {{ task: Task }} */ { task }) {
   </span>`;
 }
 
+/** How long the task waits, or when it was finished. Work to do has no time: its order says more. */
+function Time(/** @type {{ task: Task }} */ { task }) {
+  if (CLOSED.has(task.status)) {
+    return html`<span class="muted card-time"><${RelativeTime} at=${task.completed_at ?? task.updated_at} /></span>`;
+  }
+  if (!WAITS.has(task.status)) return null;
+  return html`<span class="muted card-time"><${Since} task=${task} /></span>`;
+}
+
+/** The state of the task in one line: its readiness or its agent, and how long it has been so. */
+function StateLine(/** @type {{ task: Task }} */ { task }) {
+  return html`<span class="card-state">
+    ${!CLOSED.has(task.status) && !task.lock && html`<${ReadyChip} task=${task} />`}
+    ${!task.lock && html`<${Worker} task=${task} />`}
+    ${!task.lock && html`<${Time} task=${task} />`}
+  </span>`;
+}
+
 function Foot(/** @type {{ task: Task, project: string | null }} */ { task, project }) {
   const more = task.labels.length - LABELS_SHOWN;
-  const closed = CLOSED.has(task.status);
   return html`<span class="card-foot">
-    ${!closed && !task.lock && html`<${ReadyChip} task=${task} />`}
-    <${Worker} task=${task} />
+    ${task.lock && html`<span class="muted"><${Since} task=${task} /></span>`}
     <${Due} task=${task} />
-    ${!closed && html`<${Attempts} task=${task} />`}
-    ${closed && html`<span class="muted"><${RelativeTime} at=${task.completed_at ?? task.updated_at} /></span>`}
+    ${!CLOSED.has(task.status) && html`<${Attempts} task=${task} />`}
     ${project && html`<span class="card-project" title=${`Project ${bidiIsolate(project)}`} data-testid="card-project">
       <${Icon} name="projects" />
       <span class="sr">Project </span>
@@ -80,6 +97,7 @@ export const Card = memo((/** @type {CardProps} */ props) => {
     </span>
     <span class="card-name" dir="auto">${task.name}</span>
     ${task.lock && html`<${LockChip} lock=${task.lock} />`}
+    <${StateLine} task=${task} />
     <${Foot} task=${task} project=${project} />
   </a>`;
 });

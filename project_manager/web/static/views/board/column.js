@@ -4,7 +4,7 @@ import { cx, focusedElement, html, memo, useCallback, useLayoutEffect, useRef, u
 import { STATUS_NAMES, allowedTransitions, canWrite } from "../../core/vocabulary.js";
 import { moveTask } from "../../state/actions.js";
 import { openDialog } from "../../state/dialogs.js";
-import { FILTERS } from "../../state/route.js";
+import { FILTERS_AND_ORDER } from "../../state/route.js";
 import { selectedIds, selectedTasks } from "../../state/selection.js";
 import { state, useStore } from "../../state/store.js";
 import { Rename } from "../../forms/rename.js";
@@ -55,7 +55,7 @@ function keepFocus(/** @type {number} */ id, frames = 60) {
   if (frames > 0) requestAnimationFrame(() => keepFocus(id, frames - 1));
 }
 
-function Spacer(/** @type {{ height: number }} */ { height }) {
+export function Spacer(/** @type {{ height: number }} */ { height }) {
   const element = useRef(null);
   useLayoutEffect(() => {
     element.current.style.blockSize = `${height}px`;
@@ -80,8 +80,8 @@ function useWantedFocus(scroller, status, tasks, sums) {
 }
 
 /** Scroll to the top when the filters change. */
-function useTopForFilters(/** @type {Ref} */ scroller) {
-  const filters = useStore((now) => FILTERS.map((name) => now.route[name] ?? "").join("\n"));
+export function useTopForFilters(/** @type {Ref} */ scroller) {
+  const filters = useStore((now) => FILTERS_AND_ORDER.map((name) => now.route[name] ?? "").join("\n"));
   const before = useRef(filters);
   useLayoutEffect(() => {
     if (before.current === filters) return;

@@ -1,12 +1,14 @@
-// Search and filters. The address has all of their values.
-import { bidiIsolate, count, hourAndMinute, plural, weekday } from "../../core/format.js";
-import { html, useEffect, useMemo, useRef, useState } from "../../core/html.js";
+// The bar of the board and the table: search, filters and saved views. The address has all of their values.
+import { count, hourAndMinute, plural, weekday } from "../../core/format.js";
+import { html, useEffect, useRef, useState } from "../../core/html.js";
 import { STATUSES } from "../../core/vocabulary.js";
-import { READY_NAMES, inUse, visibleColumns } from "../../state/filters.js";
-import { epicOptions } from "../../state/options.js";
+import { CHANGED_NAMES, READY_NAMES, visibleColumns } from "../../state/filters.js";
 import { clearFilters, isFiltered, navigate } from "../../state/route.js";
-import { state, useStore, useThrottled } from "../../state/store.js";
+import { state, useStore } from "../../state/store.js";
 import { Icon } from "../../ui/icons.js";
+import { Popover } from "../../ui/popover.js";
+import { FilterPanel } from "./filter_panel.js";
+import { SavedViews } from "./saved_views.js";
 
 const TYPING_MS = 120;
 
@@ -52,19 +54,12 @@ export function Choice(/** @type {ChoiceProps} */ { label, name, value, options,
 /** Return the words for the time in which tasks became Done. */
 function doneWords(/** @type {string | null} */ since, /** @type {string | null} */ until) {
   const words = (/** @type {string} */ at) => `${weekday(Date.parse(at))}, ${hourAndMinute(Date.parse(at))}`;
-  return ["Done", since && `from ${words(since)}`, until && `until ${words(until)}`].filter(Boolean).join(" ");
-}
-
-/** A filter of a link, which has no choice of its own in the bar. A press removes it. */
-function Chosen(/** @type {{ text: string, names: RouteName[] }} */ { text, names }) {
-  return html`<button type="button" class="small" aria-pressed="true" data-testid=${`chosen-${names[0]}`}
-      title="Remove this filter" onClick=${() => navigate(Object.fromEntries(names.map((name) => [name, null])))}>
-    ${text}<${Icon} name="close" />
-  </button>`;
+  return [since && `from ${words(since)}`, until && `until ${words(until)}`].filter(Boolean).join(" ");
 }
 
 function Shown() {
   useStore((now) => now.revision.tasks);
+  useStore((now) => now.route);
   const columns = visibleColumns(state);
   const shown = STATUSES.reduce((sum, status) => sum + columns[status].length, 0);
   const all = state.tasks.size;
@@ -73,32 +68,62 @@ function Shown() {
   </span>`;
 }
 
-const revisionOfTasks = (/** @type {State} */ now) => now.revision.tasks;
+const words = (/** @type {Record<string, string>} */ names, /** @type {string} */ value) => names[value] ?? value;
 
-export function FilterBar() {
-  const route = useStore((now) => now.route);
-  const revision = useThrottled(revisionOfTasks);
-  const plans = useStore((now) => now.revision.plans);
-  const { labels, holders } = useMemo(() => inUse(state), [revision, route.project]);
-  const epics = useMemo(() => epicOptions(route.project), [plans, route.project]);
+/** The filters of one value, except the project and the search: their names, and the texts of their values. */
+/** @type {[filter: "epic" | keyof RouteChanges, name: string, text: (value: any) => string][]} */
+const CHIPS = [
+  ["epic", "Epic", (id) => state.epics.get(id)?.name ?? String(id)],
+  ["priority", "Priority", (values) => values.map((/** @type {string} */ value) => `P${value}`).join(", ")],
+  ["ready", "", (kind) => words(READY_NAMES, kind)],
+  ["holder", "Locked by", String],
+  ["worked_by", "Worked by", String],
+  ["created_by", "Created by", String],
+  ["changed", "Changed", (kind) => words(CHANGED_NAMES, kind)],
+];
+
+const NO_TIMES = { completed_since: null, completed_until: null };
+
+/** Return the filters in use: the name, the value, and the change of the address that removes it. */
+/** @param {Route} route @returns {FilterChip[]} */
+function chipsOf(route) {
   const { completed_since: since, completed_until: until } = route;
-  const same = (/** @type {string[]} */ names) => names.map((name) => [name, name]);
+  const labels = route.label ?? [];
+  return [
+    ...labels.map((one) => ({ name: "Label", text: one, without: { label: labels.filter((other) => other !== one) } })),
+    ...CHIPS.filter(([filter]) => route[filter]).map(([filter, name, text]) =>
+      ({ name, text: text(route[filter]), without: { [filter]: null } })),
+    ...(since || until ? [{ name: "Done", text: doneWords(since, until), without: NO_TIMES }] : []),
+  ];
+}
+
+function Chips(/** @type {{ chips: FilterChip[] }} */ { chips }) {
+  return html`<ul class="filter-chips" aria-label="Filters in use">
+    ${chips.map(({ name, text, without }) => html`<li key=${`${name} ${text}`} class="filter-chip"
+        data-testid="filter-chip">
+      ${name && html`<span class="muted">${name}</span>`}
+      <bdi class="clip">${text}</bdi>
+      <button type="button" class="quiet" aria-label=${`Remove the filter ${name} ${text}`}
+          onClick=${() => navigate(without)}><${Icon} name="close" /></button>
+    </li>`)}
+  </ul>`;
+}
+
+/** `children` are further controls of the view. */
+export function FilterBar(/** @type {{ children?: any }} */ { children }) {
+  const route = useStore((now) => now.route);
+  useStore((now) => now.revision.plans);
+  const chips = chipsOf(route);
   return html`<div class="filterbar" role="search" aria-label="Filters">
     <${Search} value=${route.q} />
-    <${Choice} label="Epic" name="epic" value=${route.epic} options=${epics} any="All epics" />
-    <${Choice} label="Label" name="label" value=${route.label} options=${same(labels)} any="Any label" />
-    <${Choice} label="Holder" name="holder" value=${route.holder} options=${same(holders)} any="Any holder" />
-    <${Choice} label="Readiness" name="ready" value=${route.ready} options=${Object.entries(READY_NAMES)}
-        any="Ready or not" />
-    ${route.worked_by && html`<${Chosen} names=${["worked_by"]}
-        text=${`Worked on by ${bidiIsolate(route.worked_by)}`} />`}
-    ${(since || until) && html`<${Chosen} names=${["completed_since", "completed_until"]}
-        text=${doneWords(since, until)} />`}
-    ${isFiltered(route) && html`<button type="button" class="quiet small" onClick=${clearFilters}>
-      <${Icon} name="close" />
-      Clear
-    </button>`}
+    <${Popover} id="filter-panel" icon="filter" name="Filter" label="Filters" active=${chips.length > 0}
+        count=${chips.length} testid="filters">${() => html`<${FilterPanel} />`}<//>
+    <${SavedViews} />
+    ${chips.length > 0 && html`<${Chips} chips=${chips} />`}
+    ${isFiltered(route) && html`<button type="button" class="quiet small" onClick=${clearFilters}
+        data-testid="clear"><${Icon} name="close" />Clear</button>`}
     <span class="push"></span>
     <${Shown} />
+    ${children}
   </div>`;
 }

@@ -6,10 +6,11 @@ const AHEAD = 400;
 const ESTIMATE = 92;
 
 /** Return the sums of heights: row i begins at sums[i]. */
-function offsets(/** @type {{ id: number }[]} */ items, /** @type {Map<number, number>} */ heights) {
+/** @param {{ id: number }[]} items @param {Map<number, number>} heights @param {number} estimate */
+function offsets(items, heights, estimate) {
   const sums = new Float64Array(items.length + 1);
   items.forEach((item, index) => {
-    sums[index + 1] = sums[index] + (heights.get(item.id) ?? ESTIMATE);
+    sums[index + 1] = sums[index] + (heights.get(item.id) ?? estimate);
   });
   return sums;
 }
@@ -61,11 +62,12 @@ function useHeights(/** @type {Ref} */ list, /** @type {Map<number, any>} */ hei
 }
 
 /** Return the rows to render and the heights of the rows before and after them. */
-export function useVirtual(/** @type {Ref} */ scroller, /** @type {Ref} */ list, /** @type {Task[]} */ items) {
+/** @param {Ref} scroller @param {Ref} list @param {{ id: number }[]} items @param {number} estimate */
+export function useVirtual(scroller, list, items, estimate = ESTIMATE) {
   const heights = useRef(new Map()).current;
   const [measured, setMeasured] = useState(0);
   const [view, setView] = useState({ top: 0, height: 900 });
-  const sums = useMemo(() => offsets(items, heights), [items, measured]);
+  const sums = useMemo(() => offsets(items, heights, estimate), [items, measured]);
   useHeights(list, heights, () => setMeasured((count) => count + 1));
   useSizes(scroller, (element) => setView((old) => {
     const next = { top: element.scrollTop, height: element.clientHeight };

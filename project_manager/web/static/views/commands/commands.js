@@ -25,9 +25,12 @@ import {
   askAgent, askEpic, askLabels, askMoveMany, askPriority, cancelMany, choose, offerAgain,
 } from "../selection/choices.js";
 import { SETUP_COMMANDS } from "../setup/commands.js";
+import { extendRows, moveInTable, moveRowToEnd } from "../table/table.js";
 import { VIEWS } from "../views.js";
 
 const onBoard = () => state.route.view === "board";
+const onTable = () => state.route.view === "table";
+const listsTasks = () => onBoard() || onTable();
 const onNeeds = () => state.route.view === "needs";
 const writer = () => canWrite(state.session);
 
@@ -77,8 +80,12 @@ const hasSelection = () => selectedCount(state) > 0 && !inDrawer();
 const clearFilters = () => navigate(Object.fromEntries(FILTERS.map((name) => [name, null])));
 const toggleReady = () => navigate({ ready: state.route.ready === "ready" ? null : "ready" }, { replace: true });
 const selectSearch = () => /** @type {HTMLInputElement | null} */ (document.getElementById("search"))?.select();
+const openPopover = (/** @type {string} */ name) =>
+  /** @type {HTMLElement | null} */ (document.querySelector(`[popovertarget="${name}"]`))?.click();
+const openFilters = () => openPopover("filter-panel");
+const openSavedViews = () => openPopover("saved-views");
 function search() {
-  if (onBoard()) selectSearch();
+  if (listsTasks()) selectSearch();
   else {
     navigate({ view: "board" });
     requestAnimationFrame(selectSearch);
@@ -135,11 +142,11 @@ export const COMMANDS = [
   })),
   {
     id: "down", keys: "j", also: ["ArrowDown"], name: "Next card", group: "Board", board: true, hidden: true,
-    run: () => moveCursor(0, 1),
+    run: () => (onTable() ? moveInTable(1) : moveCursor(0, 1)),
   },
   {
     id: "up", keys: "k", also: ["ArrowUp"], name: "Previous card", group: "Board", board: true, hidden: true,
-    run: () => moveCursor(0, -1),
+    run: () => (onTable() ? moveInTable(-1) : moveCursor(0, -1)),
   },
   {
     id: "labels-selected", keys: "l", name: "Change the labels of the selected tasks", write: true, hidden: true,
@@ -147,27 +154,28 @@ export const COMMANDS = [
   },
   {
     id: "left", keys: "h", also: ["ArrowLeft"], name: "Column to the left", group: "Board", board: true, hidden: true,
+    fits: onBoard,
     run: () => moveCursor(-1, 0),
   },
   {
     id: "right", keys: "l", also: ["ArrowRight"], name: "Column to the right", group: "Board", board: true,
-    hidden: true, run: () => moveCursor(1, 0),
+    hidden: true, fits: onBoard, run: () => moveCursor(1, 0),
   },
   {
     id: "first", keys: "Home", name: "First card of the column", group: "Board", board: true, hidden: true,
-    run: () => moveToEnd(false),
+    run: () => (onTable() ? moveRowToEnd(false) : moveToEnd(false)),
   },
   {
     id: "last", keys: "End", name: "Last card of the column", group: "Board", board: true, hidden: true,
-    run: () => moveToEnd(true),
+    run: () => (onTable() ? moveRowToEnd(true) : moveToEnd(true)),
   },
   {
     id: "select-down", keys: "Shift ArrowDown", name: "Extend the selection down", group: "Board", board: true,
-    write: true, hidden: true, run: () => extendSelection(1),
+    write: true, hidden: true, run: () => (onTable() ? extendRows(1) : extendSelection(1)),
   },
   {
     id: "select-up", keys: "Shift ArrowUp", name: "Extend the selection up", group: "Board", board: true,
-    write: true, hidden: true, run: () => extendSelection(-1),
+    write: true, hidden: true, run: () => (onTable() ? extendRows(-1) : extendSelection(-1)),
   },
   {
     id: "select-all", keys: "Ctrl A", name: "Select all tasks that match", group: "Board", icon: "check", write: true,
@@ -178,6 +186,14 @@ export const COMMANDS = [
     task: withTask((task) => toggleSelected(task.id), () => canSelect(state)),
   },
   { id: "ready", keys: "r", name: "Show only ready tasks, or all", group: "Board", icon: "check", run: toggleReady },
+  {
+    id: "filter", keys: "f", name: "Filter", group: "Board", icon: "filter",
+    fits: () => listsTasks() && !state.route.task, run: openFilters,
+  },
+  {
+    id: "views", keys: "Shift V", name: "Saved views", group: "Board", icon: "bookmark", fits: listsTasks,
+    run: openSavedViews,
+  },
   { id: "clear", keys: "Shift X", name: "Clear all filters", group: "Board", icon: "filter", run: clearFilters },
   {
     id: "next-row", keys: "j", name: "Next row", group: "Needs you and task", hidden: true, fits: onNeeds,
@@ -200,7 +216,7 @@ export const COMMANDS = [
     name: "Open the task",
     group: "Task",
     hidden: true,
-    task: withTask((task) => navigate({ task: task.id }), onBoard),
+    task: withTask((task) => navigate({ task: task.id }), listsTasks),
   },
   {
     id: "move", keys: "m", name: "Move the task to…", group: "Task", icon: "arrow", write: true,
@@ -217,7 +233,7 @@ export const COMMANDS = [
   { id: "edit", keys: "e", name: "Edit the task", group: "Task", icon: "edit", write: true, task: withTask(editTask) },
   {
     id: "rename", keys: "F2", name: "Rename the task", group: "Task", icon: "edit", write: true,
-    task: withTask((task) => startRename(task.id), (task) => onBoard() || state.route.task === task.id),
+    task: withTask((task) => startRename(task.id), (task) => listsTasks() || state.route.task === task.id),
   },
   {
     id: "priority", keys: "p", name: "Set the priority", group: "Task", icon: "flag", write: true,
@@ -305,7 +321,7 @@ export function available(/** @type {Command} */ command) {
     const task = taskAtHand();
     return Boolean(task && command.task.fits(task));
   }
-  return !command.board || onBoard();
+  return !command.board || listsTasks();
 }
 
 /**

@@ -2,12 +2,15 @@
 import { cx, html, useEffect, useMemo, useRef, useState } from "../../core/html.js";
 import { keyOf, onKeys } from "../../core/keyboard.js";
 import { closeDialog } from "../../state/dialogs.js";
+import { inUse } from "../../state/filters.js";
 import { navigate } from "../../state/route.js";
+import { openView } from "../../state/saved_views.js";
 import { state, useThrottled } from "../../state/store.js";
 import { loadAgents } from "../../state/sync.js";
 import { showError } from "../../state/toasts.js";
 import { Dialog } from "../../ui/dialog.js";
 import { Icon, StatusIcon } from "../../ui/icons.js";
+import { VIEWS } from "../views.js";
 import { commands } from "./commands.js";
 
 const SHOWN = 40;
@@ -26,9 +29,30 @@ function points(/** @type {string} */ text, /** @type {string[]} */ words) {
   return sum + Math.max(0, 3 - text.length / 40);
 }
 
+/** Return the labels as filters that are added to the present ones. */
+function labelEntries() {
+  const { view, label: chosen } = state.route;
+  const listed = VIEWS[view].filterable ? view : "board";
+  return inUse(state).labels.map((label) => ({
+    id: `l${label}`,
+    icon: "filter",
+    name: label,
+    kind: "Label",
+    run: () => navigate({ view: listed, label: [...(chosen ?? []), label] }),
+  }));
+}
+
 function places() {
   const go = (/** @type {RouteChanges} */ changes) => () => navigate(changes);
   return [
+    ...state.savedViews.map((view) => ({
+      id: `v${view.id}`,
+      icon: "bookmark",
+      name: view.name,
+      kind: "View",
+      run: () => openView(view),
+    })),
+    ...labelEntries(),
     ...[...state.projects.values()].map((project) => ({
       id: `p${project.id}`,
       icon: "projects",

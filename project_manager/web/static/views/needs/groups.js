@@ -7,6 +7,7 @@ import {
   RESET_ATTEMPTS, SEND_BACK, UNBLOCK, UNBLOCK_UNANSWERED, isAtCap, needsVerdictOfPerson,
 } from "../../state/decisions.js";
 import { testOf } from "../../state/filters.js";
+import { lastMoveOf } from "../../state/last_moves.js";
 import { hasQuestion } from "../../state/questions.js";
 import { state } from "../../state/store.js";
 import { heldBackBy } from "../../state/waiting.js";
@@ -80,20 +81,6 @@ const GROUPS = [
     from: null, test: isOverdue, actions: [POSTPONE],
   },
 ];
-
-let changes = { revision: -1, times: new Map() };
-
-/** Return the time of the last status change, or of the last change without a known event. */
-function lastMoveOf(/** @type {Task} */ task) {
-  if (changes.revision !== state.revision.events) {
-    const found = state.events.filter((event) => event.type === "task.status_changed");
-    changes = {
-      revision: state.revision.events,
-      times: new Map(found.map((event) => [event.task_id, event.timestamp])),
-    };
-  }
-  return changes.times.get(task.id) ?? task.updated_at;
-}
 
 // By task object: a row that left the list keeps the time of its old task.
 const waitingFrom = new WeakMap();

@@ -20,6 +20,7 @@ import { ConnectDialog } from "../setup/connect_dialog.js";
 import { DemoBanner } from "../setup/demo_banner.js";
 import { DropZone } from "../setup/drop_zone.js";
 import { ImportDialog } from "../setup/import_dialog.js";
+import { TableOrder } from "../table/table.js";
 import { VIEWS } from "../views.js";
 import { StaleBanner, UpdateBanner } from "./connection.js";
 import { NotFound, notFoundIn } from "./not_found.js";
@@ -90,11 +91,12 @@ function View() {
   const loaded = useStore((state) => state.loaded);
   const failure = useStore((state) => state.failure);
   const view = useStore((state) => state.route.view);
-  const { component, unfiltered } = VIEWS[view];
+  const { component, title, unfiltered, filterable } = VIEWS[view];
   const unknown = useStore(notFoundIn);
   if (!loaded) return failure ? html`<${Failure} error=${failure} />` : html`<${Skeleton} />`;
   if (unknown && !unfiltered) return html`<${NotFound} kind=${unknown} />`;
-  return html`${view === "board" && html`<h1 class="sr">Board</h1><${FilterBar} />`}<${component} />`;
+  return html`${filterable && html`<h1 class="sr">${title}</h1>
+    <${FilterBar}>${view === "table" && html`<${TableOrder} />`}<//>`}<${component} />`;
 }
 
 /** Run `act` when the browser is idle. Safari has no idle callbacks. */

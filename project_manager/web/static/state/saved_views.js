@@ -1,0 +1,66 @@
+// The saved views, which all people share: reads, the actions that change them, and the one that is open.
+import { get, put, remove } from "../core/api.js";
+import { bidiIsolate } from "../core/format.js";
+import { openSaved, routeOf, savedQueryOf } from "./route.js";
+import { dispatch, dispatchNow, state } from "./store.js";
+import { showError, toast } from "./toasts.js";
+
+/** @type {WeakMap<SavedView, string>} */
+const queries = new WeakMap();
+
+/** Return the query of a saved view as the page writes it, to compare it with the address. */
+function queryOf(/** @type {SavedView} */ view) {
+  const known = queries.get(view);
+  if (known !== undefined) return known;
+  const query = savedQueryOf(routeOf(view.query));
+  queries.set(view, query);
+  return query;
+}
+
+export async function loadSavedViews() {
+  const { items } = await get("/api/views");
+  dispatch({ type: "savedViews", views: items });
+}
+
+/**
+ * Return the saved view of the address, or the opened one with other filters than it was saved with. A page without a
+ * filter has no view, unless one was saved for it.
+ */
+export function presentView(/** @type {State} */ now) {
+  const query = savedQueryOf(now.route);
+  const same = now.savedViews.filter((view) => queryOf(view) === query);
+  const exact = same.find((view) => view.id === now.openedView) ?? same[0];
+  if (exact) return { view: exact, changed: false };
+  const opened = query ? now.savedViews.find((view) => view.id === now.openedView) : undefined;
+  return opened ? { view: opened, changed: true } : null;
+}
+
+export function openView(/** @type {SavedView} */ view) {
+  dispatchNow({ type: "openedView", id: view.id });
+  openSaved(view.query);
+}
+
+/** Save the view of the address under a name. Throw ApiError. */
+export async function saveView(/** @type {string} */ name, /** @type {number | undefined} */ id = undefined) {
+  const saved = await put("/api/views", { view_id: id, name, query: savedQueryOf(state.route) });
+  await loadSavedViews();
+  dispatchNow({ type: "openedView", id: saved.id });
+  toast(`Saved the view ${bidiIsolate(saved.name)}`);
+}
+
+/** Give a view another name. Throw ApiError. */
+export async function renameView(/** @type {SavedView} */ view, /** @type {string} */ name) {
+  await put("/api/views", { view_id: view.id, name, query: view.query });
+  await loadSavedViews();
+}
+
+export async function deleteView(/** @type {SavedView} */ view) {
+  try {
+    await remove(`/api/views/${view.id}`);
+    const again = () => put("/api/views", { name: view.name, query: view.query, position: view.position });
+    toast(`Deleted the view ${bidiIsolate(view.name)}`, { undo: () => again().then(loadSavedViews).catch(showError) });
+  } catch (error) {
+    if (error.status !== 404) showError(error);
+  }
+  await loadSavedViews().catch(showError);
+}
