@@ -1,8 +1,8 @@
 """The demo within the server: its scripted agents call the operations of this process."""
 
 import logging
-import math
 import secrets
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -67,17 +67,23 @@ class DemoAgents:
 
     def __init__(self, runtime: "Runtime") -> None:
         self._api = InProcessApi(runtime)
-        self._send, self._receive = anyio.create_memory_object_stream[int](math.inf)
+        # Not a stream, which a runtime without background jobs would leave open.
+        self._waiting: deque[int] = deque()
+        self._requested = anyio.Event()
         self._project_id = 0
         self.speed = 1.0
-        runtime.jobs.register(Job(DEMO_AGENTS, self._run, self._due, SERVICE, stop=self._close))
+        runtime.jobs.register(Job(DEMO_AGENTS, self._run, self._due, SERVICE))
 
     def start(self, project: Any) -> None:
         """Run the agents on this project. One demo runs at a time, because a second one needs an empty server."""
-        self._send.send_nowait(project.id)
+        self._waiting.append(project.id)
+        self._requested.set()
 
     async def _due(self) -> None:
-        self._project_id = await self._receive.receive()
+        while not self._waiting:
+            self._requested = anyio.Event()
+            await self._requested.wait()
+        self._project_id = self._waiting.popleft()
 
     async def _run(self) -> None:
         """Run the agents until the work is done, five minutes are over, or the project is deleted."""
@@ -92,10 +98,6 @@ class DemoAgents:
                 raise other from group
             reasons = sorted({str(error) for error in _leaves(ended)})
         log_action(log, "demo_ended", project_id=self._project_id, reason="; ".join(reasons) or "finished")
-
-    def _close(self) -> None:
-        self._send.close()
-        self._receive.close()
 
 
 def _leaves(error: BaseException | None) -> Iterator[BaseException]:
