@@ -12,7 +12,9 @@ from project_manager.domain.errors import AgentMismatch, AgentRequired
 from project_manager.observability.logging import ActionRecord
 from project_manager.runtime.calls import Caller
 from project_manager.schemas.agents import GetAgent
+from project_manager.schemas.flow import GetFlow
 from project_manager.schemas.leases import ListLeases
+from project_manager.schemas.logs import ListAgentLogs
 from project_manager.schemas.tokens import CreateToken
 from project_manager.services import tokens
 from tests.operations_client import TIMEOUT, Json, OperationsClient, clear_identities
@@ -21,10 +23,10 @@ ANNA = Actor("anna", "agent", Role.AGENT, token_id=1)
 VIEWER = Actor("vera", "human", Role.VIEWER, token_id=2)
 OPERATOR = Actor("olga", "human", token_id=3)
 BOUND = Actor("worker", "agent", Role.AGENT, bound=True, token_id=4)
+ABOUT_AN_AGENT = (CreateToken, GetAgent, GetFlow, ListAgentLogs, ListLeases)
+"""Commands with the id of an agent as a filter or a subject. Each caller may name any agent."""
 NAMING_AN_AGENT = [
-    row
-    for row in OPERATIONS
-    if "agent_id" in row.command.model_fields and row.command not in (CreateToken, GetAgent, ListLeases)
+    row for row in OPERATIONS if "agent_id" in row.command.model_fields and row.command not in ABOUT_AN_AGENT
 ]
 NEEDED: Json = {
     "task_id": 1,
@@ -67,6 +69,8 @@ async def test_no_other_token_acts_as_an_agent_that_has_one(
     raw = {name: value for name, value in NEEDED.items() if name in operation.command.model_fields}
     if operation.name == "review_task":
         raw["verdict"] = "approved"
+    if operation.name == "edit_tasks":
+        raw = {"ids": [1], "changes": {"priority": 1}}
     for caller in (ANNA, VIEWER):
         if caller.role >= operation.role:
             with pytest.raises(AgentMismatch, match="'worker' is bound to another token"):
