@@ -3,6 +3,7 @@
 Every instance runs it. Each step is stored only if no other instance has stored one since, so each event counts once.
 """
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -13,7 +14,11 @@ from project_manager.store.database import Database
 from project_manager.store.flow_steps import Step
 from project_manager.store.transaction import Tx
 
+log = logging.getLogger(__name__)
+
 INTERVAL_SECONDS = 15
+MANY_STEPS = 10
+"""Steps of one run from which on the run is logged: a first start, or a rebuild."""
 
 
 def register_jobs(jobs: BackgroundJobs, database: Database) -> None:
@@ -23,7 +28,9 @@ def register_jobs(jobs: BackgroundJobs, database: Database) -> None:
 
 async def fold(database: Database) -> None:
     """Fold all new events, some at a time."""
-    await _repeat(database, "flow_step", flow_steps.next_step)
+    steps = await _repeat(database, "flow_step", flow_steps.next_step)
+    if steps >= MANY_STEPS:
+        log.info("the flow has all events again, after %d steps", steps, extra={"action": "flow_folded"})
 
 
 async def move_base(database: Database, age: int) -> None:
@@ -39,7 +46,10 @@ async def move_base(database: Database, age: int) -> None:
     await _repeat(database, "flow_base_step", step)
 
 
-async def _repeat(database: Database, name: str, compute: Callable[[Tx], Step | None]) -> None:
-    """Compute a step on a reader and store it, until none is left."""
+async def _repeat(database: Database, name: str, compute: Callable[[Tx], Step | None]) -> int:
+    """Compute a step on a reader and store it, until none is left. Return the number of steps."""
+    steps = 0
     while (step := await database.readers.run(name, compute, SYSTEM, "")) is not None:
         await database.writer.run("store_flow", partial(flow_steps.store, step=step), SYSTEM, "")
+        steps += 1
+    return steps

@@ -80,14 +80,14 @@ async def delete_expired(database: Database, *, event_days: int) -> None:
         while await database.writer.run(name, work, SYSTEM, "") >= size:
             pass
 
-    await flow_jobs.move_base(database, event_age)
-    await delete("maintain", _delete_old_events, event_age, retention.AT_ONCE)
     await delete("delete_idempotency_keys", idempotency.delete_older, IDEMPOTENCY_HOURS * HOUR_MS, DELETE_BATCH_SIZE)
     await delete("delete_identities", identities.delete_older, IDENTITY_DAYS * 24 * HOUR_MS, DELETE_BATCH_SIZE)
     delete_messages = partial(messages.delete_older, limit=DELETE_BATCH_SIZE)
     await delete("delete_messages", delete_messages, event_age, DELETE_BATCH_SIZE)
     await delete("delete_lease_history", lease_history.delete_older, event_age, DELETE_BATCH_SIZE)
     await delete("delete_flow", flow.delete_older, FLOW_DAYS * 24 * HOUR_MS, DELETE_BATCH_SIZE)
+    await flow_jobs.move_base(database, event_age)
+    await delete("maintain", _delete_old_events, event_age, retention.AT_ONCE)
 
 
 def _delete_old_events(tx: Tx, before: int) -> int:

@@ -6,6 +6,7 @@ counts once, also with several instances, and the writer only writes rows.
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +67,8 @@ class Step:
 
 
 _NO_END = 2**62
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+"""Errors of an event without a required part. It is left out, so that it does not stop the fold and the retention."""
 _state = flow_states.c
 _FIRST_POSITION = Statement(
     upsert(flow_position).values(id=literal_column("1"), **bindparams(*Position._fields)).on_conflict_do_nothing()
@@ -191,7 +194,7 @@ def _events_after(tx: Tx, since: int, *, last: int = _NO_END) -> list[EventRow]:
 
 def _fold(tx: Tx, side: int, rows: list[EventRow]) -> FlowState:
     """Return the state after these events. Its roll-ups are those of these events alone."""
-    found = [_folded(row) for row in rows if row.type not in IGNORED]
+    found = [event for row in rows if row.type not in IGNORED and (event := _readable(row)) is not None]
     state = FlowState()
     _load(tx, side, state, keys_of(found))
     known = [task for task in state.tasks.values() if task is not None]
@@ -200,8 +203,18 @@ def _fold(tx: Tx, side: int, rows: list[EventRow]) -> FlowState:
     _load(tx, side, state, holders | scopes | _scope_keys(known))
     fold = Fold(state)
     for event in found:
-        fold.apply(event)
+        with suppress(*_UNREADABLE):
+            fold.apply(event)
     return state
+
+
+def _readable(row: EventRow) -> FoldedEvent | None:
+    """Return the event, or None if another program has damaged it. The check of the history reports it."""
+    try:
+        found = _folded(row)
+    except _UNREADABLE:
+        return None
+    return found if isinstance(found.data, dict) else None
 
 
 def _folded(row: EventRow) -> FoldedEvent:

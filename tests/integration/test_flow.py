@@ -335,6 +335,19 @@ async def test_a_database_with_removed_events_starts_with_the_tasks_that_it_has(
     assert numbers(found, "created", "completed", "cycle_p50_seconds", "ready_p50_seconds") == [1, 1, None, None]
 
 
+async def test_an_event_that_cannot_be_read_stops_neither_the_fold_nor_the_retention(api: OperationsClient) -> None:
+    for name in ("Paint", "Saw", "Nail"):
+        await api.create_task(name)
+    await change(
+        api, lambda tx: execute(tx, "UPDATE events SET data = 'x' WHERE type = 'task.created' AND task_id = 1")
+    )
+    await change(api, lambda tx: execute(tx, "UPDATE events SET data = '{}' WHERE task_id = 2"))
+    assert (await present_hour(api))["created"] == 1
+    await api.advance(2 * DAY)
+    await delete_events(api.runtime, days=1)
+    assert await api.events() == []
+
+
 async def test_the_previous_release_may_remove_events_that_a_rebuild_would_need(api: OperationsClient) -> None:
     await api.create_task()
     await flow_jobs.fold(api.runtime.database)
