@@ -98,7 +98,7 @@ _SET_HOUR = Statement(
 
 
 def _is_within(name: ColumnElement[str]) -> ColumnElement[bool]:
-    return (name == bindparam("scope")) | ((name >= bindparam("first")) & (name <= bindparam("last")))
+    return (name == bindparam("scope")) | ((name >= bindparam("lowest")) & (name <= bindparam("highest")))
 
 
 _DROP_HOURS = Statement(delete(flow_hours).where(_is_within(flow_hours.c.scope)))
@@ -312,7 +312,7 @@ def _drop(tx: Tx, step: Step, scope: str) -> None:
 
 def _range(scope: str) -> dict[str, str]:
     """Return bounds of the names of the epics in a project."""
-    return {"first": f"{scope}/", "last": f"{scope}/~"}
+    return {"lowest": f"{scope}/", "highest": f"{scope}/~"}
 
 
 def _columns(hour: FlowHour) -> dict[str, Any]:

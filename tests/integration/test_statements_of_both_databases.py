@@ -29,7 +29,8 @@ TEXTS = {"bytea", "json", "text", "tsquery", "tsvector", "varchar"}
 TEXT_PARAMETERS = {
     "globs",
     "read_verdict",
-    *("agent", "asked", "changed", "facts", "holder", "ids", "instance", "label_merged", "lock_from", "new_epoch"),
+    *("agent", "asked", "changed", "facts", "highest", "holder", "ids", "instance", "keys", "label_merged"),
+    *("lock_from", "lowest", "new_epoch", "scopes", "states"),
     *(
         "phrases",
         "priorities",
