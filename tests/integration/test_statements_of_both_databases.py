@@ -30,7 +30,7 @@ TEXT_PARAMETERS = {
     "globs",
     "read_verdict",
     *("agent", "asked", "changed", "facts", "highest", "holder", "ids", "instance", "keys", "label_merged"),
-    *("lock_from", "lowest", "new_epoch", "scopes", "states"),
+    *("lock_from", "lowest", "new_epoch", "participant", "scopes", "states"),
     *(
         "phrases",
         "priorities",
