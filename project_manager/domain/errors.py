@@ -11,13 +11,14 @@ ProjectManagerError
 │                        OriginNotAllowed, OwnReview, BoundTokenRequired, AttestationRequired,
 │                        PersonRequired, OwnQuestion
 ├── NotFound             ProjectNotFound, EpicNotFound, TaskNotFound, TokenNotFound, AgentNotFound,
-│                        KnowledgeNotFound, AssumptionNotFound, QuestionNotFound, PauseNotFound, RouteNotFound
+│                        KnowledgeNotFound, AssumptionNotFound, QuestionNotFound, PauseNotFound, RouteNotFound,
+│                        ViewNotFound
 ├── MethodNotAllowed     the path exists, the method does not
 ├── Conflict             LockHeld, StaleFence, FenceRequired, LockRequired, NotHeld, NotReady, InvalidTransition,
 │                        OpenSubtasks, ParentDone, DependencyCycle, NameTaken, ExternalKeyTaken, HasDependents,
 │                        ProjectArchived, NotEmpty, OperatorTokenRequired, Paused, PolicyUnmet, NotInReview,
 │                        StaleSubmission, AlreadyReviewed, LeaseForReview, QuestionOpen, QuestionClosed,
-│                        PathsReserved, Stopped, MailboxFull, OfferRefused, PreviewOutdated
+│                        PathsReserved, Stopped, MailboxFull, OfferRefused, PreviewOutdated, TooManyViews
 ├── PreconditionFailed   VersionMismatch, SelectionChanged
 ├── RequestTimeout       the request did not arrive in time
 ├── TooLarge             BodyTooLarge, HeadersTooLarge, ResponseTooLarge

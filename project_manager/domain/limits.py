@@ -5,7 +5,7 @@ REASON_CHARACTERS = 500
 CLIENT_NAME_CHARACTERS = 128
 MESSAGE_CHARACTERS = 4000
 LOG_LINES_AT_ONCE = 200
-"""Maximum number of log entries whose first lines are read in one call."""
+"""Maximum number of log entries with first lines that one call reads."""
 LOG_LINE_CHARACTERS = 200
 """Maximum length of the first line of a log entry."""
 ACKNOWLEDGED_AT_ONCE = 100

@@ -56,6 +56,8 @@ async def everything(api: OperationsClient) -> None:
     await api.call("update_project", project_id=1, archived=True)
     await api.call("delete_project", project_id=1, force=True)
     await api.call("import_plan", document="projects: [{name: Shed, tasks: [{name: Sort}]}]")
+    saved = await api.call("save_view", name="Today", query="view=table")
+    await api.call("delete_view", view_id=saved["id"])
     await api.call("create_token", name="olga", role="operator")
     await api.call("revoke_token", token_id=1)
     await api.call("clear_tokens")

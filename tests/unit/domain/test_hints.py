@@ -87,7 +87,7 @@ def test_no_misspelt_open_status_is_guessed_to_be_closed_nor_the_reverse() -> No
         (CreateTask, "blocked_by", "depends_on"),
         (CreateTask, "dependecies", "depends_on"),
         (CreateTask, "ra_tag", "assumptions"),
-        (ListTasks, "tags", "label"),
+        (ListTasks, "tags", "labels"),
         (ListTasks, "assignee", "holder"),
         (ListTasks, "lable", "label"),
         (ListTasks, "search", "q"),
