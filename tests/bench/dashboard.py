@@ -87,7 +87,7 @@ def _page(server: Server, browser: Browser) -> Iterator[Page]:
         page = context.new_page()
         page.add_init_script(f"({FIRST_CARD})()")
         page.goto(f"http://127.0.0.1:{server.port}/")
-        page.wait_for_function("window.firstCard")
+        page.get_by_test_id("card").first.wait_for()
         page.wait_for_selector('[data-testid="connection"][data-status="live"]')
         yield page
     finally:

@@ -60,7 +60,7 @@ export function useStore(select) {
 }
 
 /**
- * Like useStore, for values that change in bursts: update at once, then at most every `ms` milliseconds.
+ * Like useStore, for values that change in bursts or cost much: select at once, then at most every `ms` milliseconds.
  * @template Part @param {(state: State) => Part} select
  */
 export function useThrottled(select, ms = 1000) {
@@ -69,15 +69,23 @@ export function useThrottled(select, ms = 1000) {
     /** @type {Timer} */
     let timer;
     let last = value;
+    let changed = false;
     const take = () => {
-      timer = undefined;
+      changed = false;
+      timer = setTimeout(end, ms);
       const next = select(state);
       if (Object.is(next, last)) return;
       last = next;
       setValue(next);
-      timer = setTimeout(take, ms);
     };
-    const check = () => void (timer || take());
+    const end = () => {
+      timer = undefined;
+      if (changed) take();
+    };
+    const check = () => {
+      if (timer) changed = true;
+      else take();
+    };
     check();
     const stop = watch(check);
     return () => {

@@ -96,11 +96,11 @@ function sortByUrgency(/** @type {State} */ now, /** @type {Task[]} */ tasks) {
   return tasks.sort((a, b) => heldBackBy(now, b) - heldBackBy(now, a) || byTime(a, b));
 }
 
-/** Return [{ group, tasks }] of the chosen project, in no order. Empty groups are left out. */
-function groupsOf(/** @type {State} */ now) {
+/** Return [{ group, tasks }] of the chosen project for the first groups, in no order. Empty groups are left out. */
+function groupsOf(/** @type {State} */ now, /** @type {NeedGroup[]} */ groups) {
   const inProject = testOf({ project: now.route.project }) ?? (() => true);
   const placed = new Set();
-  return GROUPS.map((group) => {
+  return groups.map((group) => {
     const pool = group.from ? group.from.flatMap((status) => now.columns[status]) : [...now.tasks.values()];
     const tasks = pool.filter((task) => !placed.has(task.id) && inProject(task) && group.test(task));
     for (const task of tasks) placed.add(task.id);
@@ -110,15 +110,17 @@ function groupsOf(/** @type {State} */ now) {
 
 /** Return [{ group, tasks }] of the waiting tasks in the chosen project, the most urgent first. */
 export const needsOf = (/** @type {State} */ now) =>
-  groupsOf(now).map(({ group, tasks }) => ({ group, tasks: sortByUrgency(now, tasks) }));
+  groupsOf(now, GROUPS).map(({ group, tasks }) => ({ group, tasks: sortByUrgency(now, tasks) }));
 
+// The later groups are the last ones, so that the count needs no walk over all tasks for them.
+const URGENT = GROUPS.filter((group) => !group.later);
 let memory = { key: "", count: 0 };
 
 /** Return the number of tasks and messages that wait until a person acts, for the badge, the title and the icon. */
 export function needsCount(/** @type {State} */ now) {
   const key = `${now.revision.tasks}:${now.revision.plans}:${now.route.project}`;
   if (memory.key !== key) {
-    const count = groupsOf(now).reduce((sum, { group, tasks }) => sum + (group.later ? 0 : tasks.length), 0);
+    const count = groupsOf(now, URGENT).reduce((sum, { tasks }) => sum + tasks.length, 0);
     memory = { key, count };
   }
   return memory.count + now.messages.length;
