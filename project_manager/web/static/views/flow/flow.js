@@ -169,7 +169,7 @@ function Scope(/** @type {{ scope: FlowScope }} */ { scope }) {
 
 /** Return the address of the tasks of a period: those that became Done in it. */
 const targetIn = (/** @type {FlowScope} */ scope) => (/** @type {FlowPeriod} */ { from, until }) => ({
-  view: "board", status: "DONE", project: scope.project, epic: scope.epic, worked_by: scope.agent,
+  view: "table", status: "DONE", project: scope.project, epic: scope.epic, worked_by: scope.agent,
   completed_since: new Date(from).toISOString(), completed_until: new Date(until).toISOString(),
 });
 
