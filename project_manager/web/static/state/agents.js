@@ -1,16 +1,20 @@
 // The agents: the tasks that each holds, its condition, and the reads that keep the list up to date.
 import { get } from "../core/api.js";
 import { everySecond, serverNow } from "../core/clock.js";
+import { MINUTE } from "../core/format.js";
 import { PER_CALL } from "./pages.js";
 import { pauseOf } from "./pauses.js";
 import { dispatch, state } from "./store.js";
 
 const REFRESH_SECONDS = 10;
 /** A waiting call is at most a minute old. So every waiting agent was seen within this time. */
-const OVERLAP_MS = 2 * 60_000;
+const OVERLAP_MS = 2 * MINUTE;
 /** Without a call for this time, an agent is silent. */
-export const SEEN_MS = 2 * 60_000;
-const AWAY_MS = 30 * 60_000;
+const SEEN_MS = 2 * MINUTE;
+const AWAY_MS = 30 * MINUTE;
+
+/** Return the change of the address that opens the page of an agent. */
+export const pageOf = (/** @type {string} */ id) => ({ view: "agents", agent: id, task: null, around: null });
 
 let readAt = 0;
 

@@ -1,10 +1,11 @@
 // The decisions of the user about a waiting task, for the list of tasks that need attention and the task panel.
+import { DAY } from "../core/format.js";
 import { changeTask, moveTask, nameOf, reportChange } from "./actions.js";
 import { hasQuestion } from "./questions.js";
 import { accept, sendBack } from "./reviews.js";
 import { state } from "./store.js";
 
-const WEEK_MS = 7 * 24 * 3_600_000;
+const WEEK = 7 * DAY;
 
 /** @returns {Decision} */
 const move = (/** @type {Status} */ status, /** @type {string} */ name, primary = false) =>
@@ -65,7 +66,7 @@ function dropCancelled(/** @type {Task} */ task) {
 }
 
 function postpone(/** @type {Task} */ task) {
-  const due = new Date(Date.parse(task.due_at ?? "") + WEEK_MS).toISOString();
+  const due = new Date(Date.parse(task.due_at ?? "") + WEEK).toISOString();
   return change(task, { due_at: due }, `${nameOf(task)} is due a week later`, `${nameOf(task)} is due as before`);
 }
 

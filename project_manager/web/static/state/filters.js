@@ -1,6 +1,6 @@
 // Filters of the visible tasks. A filter is part of the address; null means no filter.
 import { serverNow } from "../core/clock.js";
-import { DAY } from "../core/format.js";
+import { DAY, HOUR, MINUTE } from "../core/format.js";
 import { STATUSES } from "../core/vocabulary.js";
 import { emptyColumns } from "./order.js";
 import { FILTERS } from "./route.js";
@@ -29,7 +29,7 @@ export const READY_NAMES = { ready: "Ready now", waiting: "Waiting", held: "Lock
 
 export const CHANGED_NAMES = { "1h": "Last hour", today: "Today", "24h": "Last 24 hours", "7d": "Last 7 days" };
 /** @type {Record<string, number>} */
-const LENGTHS = { "1h": DAY / 24, "24h": DAY, "7d": 7 * DAY };
+const LENGTHS = { "1h": HOUR, "24h": DAY, "7d": 7 * DAY };
 
 /** Return the time from which on a task must have changed. `kind` is one of CHANGED_NAMES, or a date. */
 function changedSince(/** @type {string} */ kind) {
@@ -90,7 +90,7 @@ function settled(/** @type {Task[]} */ before, /** @type {Task[]} */ after) {
 
 /** Return a text that changes with the filters, and each minute with a filter that depends on the time. */
 export const keyOfFilters = (/** @type {Route} */ route) =>
-  JSON.stringify([FILTERS.map((name) => route[name]), route.changed && Math.floor(serverNow() / 60_000)]);
+  JSON.stringify([FILTERS.map((name) => route[name]), route.changed && Math.floor(serverNow() / MINUTE)]);
 
 /** Return the filtered columns of the board. The object is the same until something changes. */
 export function visibleColumns(/** @type {State} */ state) {

@@ -1,9 +1,8 @@
 // The state of the fleet in one line: agents, ready tasks, what waits on a person, and the pace.
+import { HOUR } from "../core/format.js";
 import { tasksByHolder, activityOf } from "./agents.js";
 import { pauseOf } from "./pauses.js";
-import { waitingOnPerson } from "./waiting.js";
-
-const HOUR_MS = 3_600_000;
+import { isCountedIn, waitingOnPerson } from "./waiting.js";
 
 /**
  * Return the number of tasks at the start of a sorted column for which `fits` is true, without those that `counts`
@@ -39,9 +38,8 @@ function agentsOf(/** @type {State} */ state, /** @type {TaskTest} */ isCounted,
 /** Return the numbers of the state strip in the chosen project. `now` is the server time in milliseconds. */
 export function fleetOf(/** @type {State} */ state, /** @type {number} */ now) {
   const { project } = state.route;
-  const isCounted = (/** @type {Task} */ task) =>
-    (project ? task.project_id === project : !state.archived.has(task.project_id));
-  const anHourAgo = new Date(now - HOUR_MS).toISOString();
+  const isCounted = isCountedIn(state, project);
+  const anHourAgo = new Date(now - HOUR).toISOString();
   const isRecent = (/** @type {Task} */ task) => (task.completed_at ?? "") >= anHourAgo;
   return {
     ...agentsOf(state, isCounted, now),

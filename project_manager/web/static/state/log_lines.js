@@ -15,6 +15,7 @@ const wanted = new Set();
 let reading = false;
 
 async function readWanted() {
+  let answered = false;
   reading = true;
   await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
   while (wanted.size) {
@@ -25,12 +26,14 @@ async function readWanted() {
       if (lines.size > KEPT) lines.clear();
       for (const id of ids) lines.set(id, "");
       for (const { id, line } of items) lines.set(id, line);
+      answered = true;
     } catch {
       break; // the next event reads them again
     }
   }
   reading = false;
-  for (const listener of [...listeners]) listener();
+  // A listener asks for its lines again. After a failed read, it would repeat the request without a pause.
+  if (answered) for (const listener of [...listeners]) listener();
 }
 
 /** Return the first line of the log entry of an event, or an empty text before it is read. */

@@ -1,5 +1,5 @@
 // The rules of desktop notices: which events have one, quiet hours, and the digest of many.
-import { bidiIsolate, count, plural, truncate } from "../core/format.js";
+import { MINUTE, bidiIsolate, count, plural, truncate } from "../core/format.js";
 
 /** @type {Record<NoticeKind, { name: string, one: string, many: string }>} */
 export const NOTICE_KINDS = {
@@ -11,7 +11,7 @@ export const NOTICE_KINDS = {
 const KINDS = /** @type {NoticeKind[]} */ (Object.keys(NOTICE_KINDS));
 
 /** @type {NoticeSettings} */
-export const DEFAULTS = {
+const DEFAULTS = {
   on: false,
   kinds: { question: true, review: true, attempts: true, silent: true },
   quiet: false,
@@ -19,7 +19,6 @@ export const DEFAULTS = {
   until: "07:00",
 };
 
-const MINUTE_MS = 60_000;
 const SINGLE_NOTICES = 3;
 const NAME_LENGTH = 100;
 
@@ -96,9 +95,9 @@ function countsOf(/** @type {NoticeKind[]} */ kinds, /** @type {Partial<Record<N
  * @param {NoticeMemory} memory @param {Notice[]} notices @param {number} now
  */
 export function gather(memory, notices, now) {
-  const recent = memory.recent.filter(({ at }) => now - at < MINUTE_MS);
+  const recent = memory.recent.filter(({ at }) => now - at < MINUTE);
   const all = [...recent, ...notices.map(({ kind }) => ({ kind, at: now }))];
-  const running = memory.digest && now - memory.digest.at < MINUTE_MS ? memory.digest.counts : null;
+  const running = memory.digest && now - memory.digest.at < MINUTE ? memory.digest.counts : null;
   if (notices.length === 0 || (!running && all.length <= SINGLE_NOTICES)) {
     return { single: notices, digest: null, memory: { ...memory, recent: all } };
   }

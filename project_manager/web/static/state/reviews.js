@@ -20,11 +20,11 @@ export const readRounds = async (/** @type {number} */ id) =>
 const isOwn = (/** @type {SubmissionView} */ submission) => submission.author === state.session?.actor?.id;
 
 /** Return whether the user can give a verdict on the submission. Its author cannot. */
-export const isReviewable = (/** @type {SubmissionView | null | undefined} */ submission) =>
+const isReviewable = (/** @type {SubmissionView | null | undefined} */ submission) =>
   Boolean(submission?.is_current && !submission.review && !isOwn(submission));
 
 /** Return the words for a submission: its round, author and commit. */
-export function submissionWords(/** @type {SubmissionView} */ submission) {
+function submissionWords(/** @type {SubmissionView} */ submission) {
   const commit = submission.commit ? `, commit ${submission.commit.slice(0, 12)}` : "";
   return `round ${submission.round} by ${bidiIsolate(submission.author)}${commit}`;
 }

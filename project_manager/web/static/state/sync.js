@@ -10,8 +10,6 @@ import { changesArchived } from "./reduce.js";
 import { dispatch, state, watch } from "./store.js";
 import { changesTask, othersToRead } from "./task_events.js";
 
-export { loadAgents };
-
 const GATHER_MS = 40;
 const SEARCH_MS = 250;
 const RETRY_MS = 2000;

@@ -31,7 +31,7 @@ export function clearActs() {
   groups.clear();
 }
 
-export const lastAct = () => acts[acts.length - 1] ?? null;
+const lastAct = () => acts[acts.length - 1] ?? null;
 
 export function recordAct(/** @type {Act} */ act) {
   acts = [...acts, act].slice(-KEPT);

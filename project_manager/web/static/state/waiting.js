@@ -58,13 +58,17 @@ export function heldBackBy(/** @type {State} */ state, /** @type {Task} */ task)
 /** Return the words for a number of heldBackBy, such as "14" or "1000+". */
 export const heldBackWords = (/** @type {number} */ held) => (held < MOST_HELD_BACK ? String(held) : `${held}+`);
 
+/** Return the test for the tasks of the project, or of all projects that are not archived. */
+export const isCountedIn = (/** @type {State} */ state, /** @type {number | null} */ project) =>
+  (/** @type {Task} */ task) =>
+    (project ? task.project_id === project : !state.archived.has(task.project_id));
+
 /**
  * Return what waits on a person in the project, or in all projects that are not archived: the numbers of reviews,
  * questions and other blocked tasks, and the number of distinct tasks that they hold back together.
  */
 export function waitingOnPerson(/** @type {State} */ state, /** @type {number | null} */ project) {
-  const isCounted = (/** @type {Task} */ task) =>
-    (project ? task.project_id === project : !state.archived.has(task.project_id));
+  const isCounted = isCountedIn(state, project);
   const reviews = state.columns.REVIEW.filter(isCounted);
   const stopped = state.columns.BLOCKED.filter(isCounted);
   const questions = stopped.filter(hasQuestion).length;

@@ -5,6 +5,7 @@ import {
 } from "../core/format.js";
 import { cx, html } from "../core/html.js";
 import { PRIORITY_NAMES, STATUS_NAMES, reasonsOf } from "../core/vocabulary.js";
+import { pageOf } from "../state/agents.js";
 import { follow, hrefOf } from "../state/route.js";
 import { useStore } from "../state/store.js";
 import { Icon, StatusIcon } from "./icons.js";
@@ -35,7 +36,7 @@ export function Avatar(/** @type {{ id: string, kind?: string }} */ { id, kind =
 
 /** The name of an agent as a link to its page. */
 export function AgentLink(/** @type {{ id: string }} */ { id }) {
-  const changes = { view: "agents", agent: id, task: null, around: null };
+  const changes = pageOf(id);
   return html`<a class="agent-link" href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}
       data-testid="agent-link"><bdi>${id}</bdi></a>`;
 }

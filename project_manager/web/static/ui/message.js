@@ -8,7 +8,7 @@ import { Actor, PreciseTime, RelativeTime, TaskLink } from "./chips.js";
 const STATES = { sent: "not delivered yet", delivered: "not acknowledged", expired: "expired unread" };
 
 /** "read by codex 12 s ago", or the state if no addressee has acknowledged it. */
-export function Receipts(/** @type {{ message: MessageView }} */ { message }) {
+function Receipts(/** @type {{ message: MessageView }} */ { message }) {
   const read = message.receipts.filter((receipt) => receipt.acknowledged_at);
   const open = message.receipts.filter((receipt) => !receipt.acknowledged_at);
   if (!read.length && !open.length) return html`<span class="muted">${STATES[message.state] ?? message.state}</span>`;

@@ -2,11 +2,12 @@
 import { bidiIsolate, plural } from "../../core/format.js";
 import { html, useEffect, useMemo, useState } from "../../core/html.js";
 import { kindOf } from "../../state/actors.js";
+import { loadAgents } from "../../state/agents.js";
 import { lineOf, useLogLines } from "../../state/log_lines.js";
 import { projectOptions } from "../../state/options.js";
 import { navigate } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
-import { loadAgents, loadHistory } from "../../state/sync.js";
+import { loadHistory } from "../../state/sync.js";
 import { showError } from "../../state/toasts.js";
 import { Actor, Empty, PreciseTime } from "../../ui/chips.js";
 import { EventRow, subjectOf } from "../../ui/event_row.js";

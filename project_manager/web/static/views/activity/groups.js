@@ -1,4 +1,5 @@
 // The rows of Activity: events that pass the filters, and one row for an agent's many events of a minute.
+import { MINUTE } from "../../core/format.js";
 import { lineOf } from "../../state/log_lines.js";
 import { state } from "../../state/store.js";
 import { isRedundant, phraseOf, subjectOf } from "../../ui/event_row.js";
@@ -6,7 +7,6 @@ import { isRedundant, phraseOf, subjectOf } from "../../ui/event_row.js";
 const SHOWN = 150;
 // Fewer events of one agent in a minute have a row each.
 const MANY = 5;
-const MINUTE = 60_000;
 
 /** @type {[kind: string, name: string][]} */
 export const KINDS = [

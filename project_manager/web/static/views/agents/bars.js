@@ -1,11 +1,9 @@
 // Leases as bars: their ends, colours, patterns, legend and list. The lanes and the timeline of an agent share them.
-import { hourAndMinute, span, weekdayTime } from "../../core/format.js";
+import { DAY, hourAndMinute, span, weekdayTime } from "../../core/format.js";
 import { html, useSizes, useState } from "../../core/html.js";
 import { OUTCOME_NAMES, endOf } from "../../state/leases.js";
 import { TaskLink } from "../../ui/chips.js";
 
-export const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
 const ROWS_LISTED = 200;
 
 // Outcomes that the agent did not choose are hatched, because colour must not be the only difference.

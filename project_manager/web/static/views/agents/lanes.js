@@ -1,12 +1,13 @@
 // The leases of the last hour, one lane for each agent, with the outcome of each lease.
 import { serverNow, useNow } from "../../core/clock.js";
-import { bidiIsolate, hourAndMinute, truncate } from "../../core/format.js";
+import { HOUR, MINUTE, bidiIsolate, hourAndMinute, truncate } from "../../core/format.js";
 import { html, useRef } from "../../core/html.js";
+import { pageOf } from "../../state/agents.js";
 import { useLeases } from "../../state/leases.js";
 import { follow, hrefOf } from "../../state/route.js";
 import { state } from "../../state/store.js";
 import {
-  AsList, BEFORE, Blank, HOUR, Hatches, Legend, NAMES, UNKNOWN, barOf, fillOf, spanOf, useWidth,
+  AsList, BEFORE, Blank, Hatches, Legend, NAMES, UNKNOWN, barOf, fillOf, spanOf, useWidth,
 } from "./bars.js";
 import { MIN_BAR_WIDTH } from "./spans.js";
 
@@ -61,14 +62,14 @@ function Times(/** @type {{ from: number, height: number, scale: LaneScale }} */
     <line class="lane-grid" x1=${scale.x(minute / 60)} x2=${scale.x(minute / 60)} y1="0" y2=${height - 18} />
     <text class="lane-time" x=${scale.x(minute / 60)} y=${height - 5}
         text-anchor=${minute === 60 ? "end" : minute ? "middle" : "start"}>
-      ${minute === 60 ? "now" : hourAndMinute(from + minute * 60_000)}
+      ${minute === 60 ? "now" : hourAndMinute(from + minute * MINUTE)}
     </text>
   </g>`);
 }
 
 /** The name of a lane, as a link to the page of the agent. Its card below has the same link for the keyboard. */
 function Name(/** @type {{ agent: string, y: number, letters: number }} */ { agent, y, letters }) {
-  const changes = { view: "agents", agent };
+  const changes = pageOf(agent);
   return html`<a href=${hrefOf(changes)} tabindex="-1" onClick=${(event) => follow(event, changes)}>
     <text class="lane-name" x="0" y=${y + 15}><title>${agent}</title>${truncate(agent, letters)}</text>
   </a>`;

@@ -1,17 +1,18 @@
 // The leases of one agent over an hour, a day or a week, with the figures of that time.
 import { useNow } from "../../core/clock.js";
-import { bidiIsolate, count, hourAndMinute, plural, span, weekday } from "../../core/format.js";
+import {
+  DAY, HOUR, MINUTE, bidiIsolate, count, hourAndMinute, plural, span, weekday,
+} from "../../core/format.js";
 import { cx, html, useMemo, useRef, useState } from "../../core/html.js";
 import { onKeys } from "../../core/keyboard.js";
 import { useAgentLeases, useHistoryStart } from "../../state/leases.js";
 import { follow, hrefOf } from "../../state/route.js";
 import { useStore } from "../../state/store.js";
 import {
-  AsList, BEFORE, Blank, HOUR, Hatches, Legend, NAMES, UNKNOWN, barOf, fillOf, lengthOf, spanOf, timeFormat, useWidth,
+  AsList, BEFORE, Blank, Hatches, Legend, NAMES, UNKNOWN, barOf, fillOf, lengthOf, spanOf, timeFormat, useWidth,
 } from "./bars.js";
 import { endsOf, figuresOf, groupsOf, rowsOf } from "./spans.js";
 
-const DAY = 24 * HOUR;
 const ROW = 26;
 const AXIS = 20;
 const NARROW = 480;
@@ -36,8 +37,8 @@ function RangeChoice(/** @type {{ range: string }} */ { range }) {
 
 /** Return the marks of the axis: [time, text]. Days begin at midnight, hours at the hour. */
 function marksOf(/** @type {number} */ from, /** @type {number} */ length, /** @type {boolean} */ narrow) {
-  const step = length <= HOUR ? (narrow ? 2 : 1) * 15 * 60_000 : length <= DAY ? (narrow ? 6 : 3) * HOUR : DAY;
-  const zone = new Date(from).getTimezoneOffset() * 60_000;
+  const step = length <= HOUR ? (narrow ? 2 : 1) * 15 * MINUTE : length <= DAY ? (narrow ? 6 : 3) * HOUR : DAY;
+  const zone = new Date(from).getTimezoneOffset() * MINUTE;
   const first = Math.ceil((from - zone) / step) * step + zone;
   const format = step === DAY ? weekday : hourAndMinute;
   /** @type {[at: number, text: string][]} */

@@ -6,7 +6,7 @@ import { inUse } from "../../state/filters.js";
 import { navigate } from "../../state/route.js";
 import { openView } from "../../state/saved_views.js";
 import { state, useThrottled } from "../../state/store.js";
-import { loadAgents } from "../../state/sync.js";
+import { loadAgents, pageOf } from "../../state/agents.js";
 import { showError } from "../../state/toasts.js";
 import { Dialog } from "../../ui/dialog.js";
 import { Icon, StatusIcon } from "../../ui/icons.js";
@@ -72,7 +72,7 @@ function places() {
       icon: "agents",
       name: agent.id,
       kind: "Agent",
-      run: go({ view: "agents", agent: agent.id }),
+      run: go(pageOf(agent.id)),
     })),
   ];
 }

@@ -2,7 +2,7 @@
 import { html, useEffect, useState } from "../../core/html.js";
 import { readEvents } from "../../state/actions.js";
 import { useStore } from "../../state/store.js";
-import { loadAgents } from "../../state/sync.js";
+import { loadAgents } from "../../state/agents.js";
 import { showError } from "../../state/toasts.js";
 import { EventRow, isRedundant } from "../../ui/event_row.js";
 

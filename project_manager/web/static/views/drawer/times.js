@@ -1,6 +1,6 @@
 // The time of a task in each status, and the time until it was claimed and reviewed.
 import { serverNow, useNow } from "../../core/clock.js";
-import { duration } from "../../core/format.js";
+import { MINUTE, duration } from "../../core/format.js";
 import { html, useEffect, useState } from "../../core/html.js";
 import { useStore } from "../../state/store.js";
 import { belongsToHistory, readHistory, responsesOf, timesOf } from "../../state/task_history.js";
@@ -20,7 +20,7 @@ export function useHistory(/** @type {Task} */ task) {
   return history;
 }
 
-const short = (/** @type {number} */ ms) => (ms < 60_000 ? `${Math.floor(ms / 1000)} s` : duration(ms));
+const short = (/** @type {number} */ ms) => (ms < MINUTE ? `${Math.floor(ms / 1000)} s` : duration(ms));
 
 function Response(/** @type {{ name: string, ms: number | null }} */ { name, ms }) {
   return ms !== null && html`<span class="response">${name} after <b>${short(ms)}</b></span>`;

@@ -6,7 +6,7 @@ import { DEFAULT_RANGE, RANGES, compared, idleShare, periodsOf, rangeOf, useFlow
 import { epicOptions } from "../../state/options.js";
 import { follow, hrefOf, navigate } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
-import { loadAgents } from "../../state/sync.js";
+import { loadAgents } from "../../state/agents.js";
 import { Empty } from "../../ui/chips.js";
 import { Icon } from "../../ui/icons.js";
 import { BANDS, Patterns } from "./charts.js";

@@ -5,6 +5,7 @@ import { CLOSED, STATUS_NAMES, canWrite } from "../../core/vocabulary.js";
 import { epicOptions } from "../../state/options.js";
 import { follow, hrefOf, navigate } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
+import { heldBackWords } from "../../state/waiting.js";
 import { Empty } from "../../ui/chips.js";
 import { Icon, Shape } from "../../ui/icons.js";
 import { Choice } from "../board/filter_bar.js";
@@ -21,7 +22,7 @@ const isClosed = (/** @type {number} */ id) => CLOSED.has(state.tasks.get(id)?.s
 
 /** Return the state of a task: the number of tasks that it holds back, its holder, or its status. */
 function stateWords(/** @type {Task} */ task, /** @type {number} */ held) {
-  if (held > 0) return `holds back ${count(held)}`;
+  if (held > 0) return `holds back ${heldBackWords(held)}`;
   if (task.lock) return bidiIsolate(task.lock.holder);
   return task.ready ? "ready" : STATUS_NAMES[task.status];
 }

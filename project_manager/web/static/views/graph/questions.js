@@ -4,6 +4,7 @@ import { CLOSED } from "../../core/vocabulary.js";
 import { isAtCap } from "../../state/decisions.js";
 import { testOf } from "../../state/filters.js";
 import { state } from "../../state/store.js";
+import { heldBackBy } from "../../state/waiting.js";
 
 export const MAX_NODES = 400;
 
@@ -33,7 +34,7 @@ export function around(/** @type {number} */ id) {
 const testOfRoute = (/** @type {Route} */ { project, epic, label }) => testOf({ project, epic, label }) ?? (() => true);
 
 /** Whether a task waits for a review, an answer or another decision of a person. */
-export const waitsOnPerson = (/** @type {Task} */ task) =>
+const waitsOnPerson = (/** @type {Task} */ task) =>
   task.status === "REVIEW" || task.status === "BLOCKED" || (task.status === "TODO" && isAtCap(task));
 
 const openDependents = (/** @type {number} */ id) =>
@@ -53,11 +54,9 @@ export function heldBack(/** @type {Route} */ route) {
   return { tasks, alone: waiting.length - sources.length };
 }
 
-/** Return the number of open tasks that each task waiting on a person holds back, directly or not. */
-export function numbersHeldBack(/** @type {Task[]} */ tasks) {
-  const sources = tasks.filter(waitsOnPerson);
-  return new Map(sources.map(({ id }) => [id, reached([id], openDependents).size - 1]));
-}
+/** Return the number of tasks that each task waiting on a person holds back, as in "Needs you". */
+export const numbersHeldBack = (/** @type {Task[]} */ tasks) =>
+  new Map(tasks.filter(waitsOnPerson).map((task) => [task.id, heldBackBy(state, task)]));
 
 /** Return the tasks with dependencies. Closed tasks are included only on request or if open tasks depend on them. */
 export function withDependencies(/** @type {Route} */ route, /** @type {boolean} */ closed) {

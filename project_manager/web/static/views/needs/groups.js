@@ -1,6 +1,7 @@
 // The groups of tasks that need a person.
 import { serverNow } from "../../core/clock.js";
 import { isPast } from "../../core/due.js";
+import { HOUR } from "../../core/format.js";
 import { CLOSED, isWithoutHolder } from "../../core/vocabulary.js";
 import {
   ACCEPT, ACCEPT_WITH_COMMENT, BLOCK, CANCEL, DROP_CANCELLED, MARK_DONE, MOVE_TO_TODO, POSTPONE, REQUEUE,
@@ -14,17 +15,15 @@ import { heldBackBy } from "../../state/waiting.js";
 
 export const hasCancelled = (/** @type {Task} */ task) => task.cancelled_dependencies?.length > 0;
 
-const LONG_MS = 3_600_000;
-
 /** Return the time since which leases block the task by paths, or null. */
-export function pathsBlockedSince(/** @type {Task} */ task) {
+function pathsBlockedSince(/** @type {Task} */ task) {
   const locks = (task.path_conflicts ?? []).flatMap((id) => state.tasks.get(id)?.lock ?? []);
   return locks.length ? Math.min(...locks.map((lock) => Date.parse(lock.acquired_at))) : null;
 }
 
 const isBlockedByPaths = (/** @type {Task} */ task) => {
   const since = pathsBlockedSince(task);
-  return since !== null && serverNow() - since >= LONG_MS;
+  return since !== null && serverNow() - since >= HOUR;
 };
 
 export const isOverdue = (/** @type {Task} */ task) =>

@@ -8,7 +8,7 @@ import { editMany } from "../../state/edit_many.js";
 import { inUse } from "../../state/filters.js";
 import { epicOptions } from "../../state/options.js";
 import { state } from "../../state/store.js";
-import { loadAgents } from "../../state/sync.js";
+import { loadAgents } from "../../state/agents.js";
 import { showError, toast } from "../../state/toasts.js";
 
 /** The largest number of tasks that change without a question. */
