@@ -34,7 +34,6 @@ VIEWS = {
     "activity": "/?view=activity",
     "graph": "/?view=graph",
     "flow": "/?view=flow&range=7d",
-    "projects": "/?view=projects",
     "task": "/?task={task}&full=1",
 }
 """The addresses of the pictures in docs/dashboard.md."""

@@ -68,6 +68,7 @@ ENDS = {"submit": 58, "done": 20, "ask": 6, "fail": 8, "expire": 5, "block": 3}
 QUESTIONS = ("May guests use this without an account?", "Which currency is the default?", "Shall old links still work?")
 WORDS = ("Read the code around it.", "The new test fails, as it should.", "The new test passes.", "Removed dead code.")
 APPROVED = 0.85
+LAST_REPORTS_SECONDS = 60
 LAST_REVIEWS_SECONDS = 40 * 60
 """The person is away at the end, so that work waits."""
 
@@ -95,6 +96,7 @@ class _History:
     _numbers: Any = field(default_factory=count)
     _names: Any = field(default_factory=count)
     _epics: list[tuple[str, str]] = field(default_factory=list)
+    _held: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     async def write(self) -> None:
         self._epics = [(project, epic) for project, epics in PROJECTS.items() for epic in epics]
@@ -102,14 +104,17 @@ class _History:
             self._after(self.chance.uniform(0, 600), partial(self._claim, agent))
         while self._acts:
             instant, _, act = heapq.heappop(self._acts)
-            if instant >= self.end:
+            if instant >= self.end - LAST_REPORTS_SECONDS * 1000:
                 break
             await self.api.advance((instant - self.api.clock.instant) / 1000)
             try:
                 await act()
             except (LockRequired, StaleFence, NotHeld):  # the lease has ended
                 continue
-        await self.api.advance((self.end - self.api.clock.instant) / 1000)
+        await self.api.advance((self.end - LAST_REPORTS_SECONDS * 1000 - self.api.clock.instant) / 1000)
+        for agent, (task, fence) in self._held.items():
+            await self.api.advance(LAST_REPORTS_SECONDS / len(AGENTS))
+            await self._report(agent, task, fence)
 
     def _after(self, seconds: float, act: Act) -> None:
         heapq.heappush(self._acts, (self.api.clock.instant + int(seconds * 1000), next(self._numbers), act))
@@ -144,6 +149,7 @@ class _History:
             self._after(self.chance.uniform(120, 900), lambda: self._claim(agent))
             return
         task, fence = claimed["task"]["id"], claimed["lock"]["fence"]
+        self._held[agent] = (task, fence)
         seconds = self.chance.uniform(*MINUTES_OF_WORK) * 60
         self._after(seconds / 2, lambda: self._report(agent, task, fence))
         self._after(seconds, lambda: self._finish(agent, task, fence))
@@ -154,6 +160,7 @@ class _History:
 
     async def _finish(self, agent: str, task: int, fence: int) -> None:
         [end] = self.chance.choices([*ENDS], [*ENDS.values()])
+        del self._held[agent]
         pause = self.chance.uniform(5, 240) if end != "expire" else 3700
         self._after(pause, lambda: self._claim(agent))
         given: dict[str, Any] = {"task_id": task, "agent_id": agent, "fence": fence}
