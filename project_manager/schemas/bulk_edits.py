@@ -1,6 +1,5 @@
 """Commands and views of edits of many tasks."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -20,28 +19,19 @@ _TaskIds = Annotated[
 ]
 
 
-def _partial(*names: str) -> Callable[[dict[str, Any]], None]:
-    """Return the change to the JSON Schema of changes, which need a field besides these ones.
-
-    It has no defaults. A client that fills them in would overwrite fields.
-    """
-
-    def extend(schema: dict[str, Any]) -> None:
-        schema["not"] = {"propertyNames": {"enum": [*names]}}
-        for described in schema["properties"].values():
-            described.pop("default", None)
-
-    return extend
-
-
-ALONE_NO_CHANGE = ("id", "version", "former_version", "reopen", "submission_id", "completed_at")
-"""The fields of `TaskEdit` that change nothing without others."""
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """Remove the defaults from the JSON Schema of changes. A client that fills them in would overwrite fields."""
+    for described in schema["properties"].values():
+        described.pop("default", None)
 
 
 class TaskChanges(PlainFields):
-    """Changes of a task. Fields that are absent stay as they are, and lists are replaced whole."""
+    """Changes of a task. Fields that are absent stay as they are, and lists are replaced whole.
 
-    model_config = ConfigDict(json_schema_extra=_partial("reopen"))
+    `depends_on`, `conflicts_with`, `parent_id` and `paths` are accepted only in a request for a single task.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     name: fields.Name = ""
     epic_id: fields.Id | None = Field(None, description="null removes the task from its epic")
@@ -60,8 +50,6 @@ class TaskChanges(PlainFields):
 
 class TaskEdit(TaskChanges):
     """Changes of one task. They apply only at this version of the task."""
-
-    model_config = ConfigDict(json_schema_extra=_partial(*ALONE_NO_CHANGE))
 
     id: fields.Id
     version: fields.Version | None = Field(None, description="leave the task alone unless it is at this version")
@@ -92,7 +80,8 @@ class EditTasks(IdempotentCommand):
         default_factory=partial(TaskFilters.model_validate, {}), description="change the tasks that match, at most 500"
     )
     tasks: Annotated[list[TaskEdit], fields.max_items(limits.BULK_TASKS)] = Field(
-        default_factory=list, description="other changes for each task, such as the `undo` of an earlier edit"
+        default_factory=list,
+        description="other changes for each task, with each id once, such as the `undo` of an earlier edit",
     )
     changes: TaskChanges = Field(
         default_factory=partial(TaskChanges.model_validate, {}), description="the same changes for all tasks"

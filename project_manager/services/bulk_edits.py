@@ -19,14 +19,7 @@ from project_manager.domain.errors import (
 )
 from project_manager.domain.limits import BODY_BYTES, BULK_TASKS, REFUSED_SHOWN
 from project_manager.domain.statuses import CLOSED
-from project_manager.schemas.bulk_edits import (
-    ALONE_NO_CHANGE,
-    EditedTasksView,
-    EditTasks,
-    RefusedTaskView,
-    TaskChanges,
-    TaskEdit,
-)
+from project_manager.schemas.bulk_edits import EditedTasksView, EditTasks, RefusedTaskView, TaskChanges, TaskEdit
 from project_manager.schemas.tasks import TaskFilters
 from project_manager.services import listing, lookup, paths, readiness, transitions
 from project_manager.services.task_changes import LINKED, Editor, Former
@@ -118,6 +111,7 @@ def bulk_edit(tx: Tx, command: EditTasks, prepared: list[int]) -> EditedTasksVie
     At most 500 tasks. Each task takes the change by the rules of an edit of this task alone. A task that cannot take it
     is refused with its reason, and the others change. `undo` in the response is the body of the request that restores
     the former values. It leaves tasks alone that have changed since. `dry_run` counts, and changes nothing.
+    Dependencies, conflicts, parents and paths are changed in a request for a single task.
     """
     lookup.check_force(tx, command.force)
     edits = _edits(tx, command, prepared)
@@ -194,10 +188,7 @@ def _check_size(field: str, size: int, number: int) -> None:
 
 def _check(tx: Tx, where: str, changes: TaskChanges, number: int) -> None:
     """Check the changes at this place of the request, for this number of tasks. Raises Invalid."""
-    given = changes.model_fields_set.difference(ALONE_NO_CHANGE)
-    if not given:
-        hint = f"The fields are {', '.join(name for name in TaskChanges.model_fields if name != 'reopen')}."
-        raise Invalid.of(where, f"`{where}` has nothing to change: send at least one field", hint)
+    given = changes.model_fields_set
     linked = next((name for name in LINKED if name in given), None)
     if linked is not None and number > 1:
         hint = "Send one task for each change of dependencies, conflicts, parents and paths."

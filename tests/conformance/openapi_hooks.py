@@ -30,13 +30,16 @@ STATE_HINTS = {
     "Send the id of a task of the same project.",
     "Send the id of the agent.",
     "Send a later time, or omit it.",
+    "Send each task once.",
+    "Send one task for each change of dependencies, conflicts, parents and paths.",
     "Send project_id or project_name too.",
     "Send the id of a task, or the ref of another task of this request.",
     "Send unique refs.",
 }
 """Hints of rejections because of other data.
 
-Examples are a missing task or ref, a reference to itself, a project without the item or epic, and an ambiguous name.
+Examples are a missing task or ref, a reference to itself, a project without the item or epic, an ambiguous name, two
+changes of one task, and links of as many tasks as a filter matches.
 """
 BEYOND_A_PATTERN = ("invisible", "not printable", "no visible character")
 """Patterns of the description have no escapes for characters beyond U+FFFF, some of which are invisible."""
