@@ -309,14 +309,6 @@ interface ChartProps {
 
 type AsTableProps = Pick<ChartProps, "chart" | "periods" | "step" | "targetOf">;
 
-interface FlowChoiceProps extends Record<string, unknown> {
-  label: string;
-  value: string | number | null;
-  options: Choice[];
-  any: string;
-  onChange: (value: string | null) => void;
-}
-
 interface CardProps {
   task: Task;
   epic: string | null;
@@ -349,6 +341,8 @@ interface ChoiceProps {
   value: string | number | null;
   options: Choice[];
   any: string;
+  onChange?: (value: string | null) => void;
+  testid?: string;
 }
 
 interface ColumnProps {

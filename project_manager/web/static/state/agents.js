@@ -79,7 +79,7 @@ function isSeen(/** @type {AgentView} */ agent, /** @type {Task[]} */ tasks, /**
   return now - Date.parse(agent.last_seen) < Math.max(SEEN_MS, ...halves);
 }
 
-/** Return what the agent does, as a key of CONDITIONS without its pause. */
+/** Return the activity of the agent, as a key of CONDITIONS without its pause. */
 export function activityOf(/** @type {AgentView} */ agent, /** @type {Task[]} */ tasks, /** @type {number} */ now) {
   if (isSeen(agent, tasks, now)) return tasks.length ? "working" : agent.waiting ? "waiting" : "idle";
   return tasks.length || now - Date.parse(agent.last_seen) < AWAY_MS ? "silent" : "away";

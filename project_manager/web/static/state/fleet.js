@@ -1,4 +1,4 @@
-// The state of the fleet in one line: agents, ready tasks, what waits on a person, and the pace.
+// The state of the fleet in one line: agents, ready tasks, work that waits on a person, and the pace.
 import { HOUR } from "../core/format.js";
 import { tasksByHolder, activityOf } from "./agents.js";
 import { pauseOf } from "./pauses.js";
@@ -18,7 +18,7 @@ function numberAtStart(column, fits, counts) {
   return number;
 }
 
-/** Return the numbers of agents by what they do. Paused ones are left out: they shall not work. */
+/** Return the numbers of agents by activity. Paused ones are left out, because they get no work. */
 function agentsOf(/** @type {State} */ state, /** @type {TaskTest} */ isCounted, /** @type {number} */ now) {
   const held = tasksByHolder(state);
   const found = { working: 0, silent: 0, idle: 0 };

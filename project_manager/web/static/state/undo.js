@@ -2,13 +2,12 @@
 // that changed since stay as they are.
 import { request } from "../core/api.js";
 import { plural } from "../core/format.js";
+import { MAX_EDITED } from "./selection.js";
 import { state } from "./store.js";
 import { markDirty } from "./sync.js";
 import { dismissToast, showError, toast } from "./toasts.js";
 
 const KEPT = 20;
-/** The largest number of tasks in one request. */
-const PER_REQUEST = 500;
 
 /** @type {Act[]} The last acts, oldest first. */
 let acts = [];
@@ -92,7 +91,7 @@ function outcome(/** @type {EditedTasks} */ { changed, changed_since: since, ref
   return parts.join(", ");
 }
 
-/** Show what the undo did. One task has a sentence of its own. */
+/** Show the result of the undo. One task has a sentence of its own. */
 function report(/** @type {Act[]} */ chosen, /** @type {number} */ size, /** @type {EditedTasks} */ answer) {
   const { changed, changed_since: since, refused } = answer;
   const undone = chosen[chosen.length - 1].undone;
@@ -106,7 +105,7 @@ function report(/** @type {Act[]} */ chosen, /** @type {number} */ size, /** @ty
 /** Undo the acts, newest first, with one request. Throw ApiError. */
 async function send(/** @type {Act[]} */ chosen) {
   const found = merged(chosen);
-  const tasks = [...found.values()].map(({ item }) => item).slice(0, PER_REQUEST);
+  const tasks = [...found.values()].map(({ item }) => item).slice(0, MAX_EDITED);
   /** @type {EditedTasks} */
   const answer = await request("PATCH", "/api/tasks", { body: { tasks } });
   acts = acts.filter((act) => !chosen.includes(act));

@@ -43,7 +43,7 @@ function remembered(/** @type {State} */ state) {
 }
 
 /**
- * Return the number of tasks that wait for this task, directly or through others: what it holds back. It is at most
+ * Return the number of tasks that wait for this task, directly or through others. It is at most
  * MOST_HELD_BACK, which means that many or more.
  */
 export function heldBackBy(/** @type {State} */ state, /** @type {Task} */ task) {
@@ -64,8 +64,8 @@ export const isCountedIn = (/** @type {State} */ state, /** @type {number | null
     (project ? task.project_id === project : !state.archived.has(task.project_id));
 
 /**
- * Return what waits on a person in the project, or in all projects that are not archived: the numbers of reviews,
- * questions and other blocked tasks, and the number of distinct tasks that they hold back together.
+ * Return the work that waits on a person in the project, or in all projects that are not archived: the numbers of
+ * reviews, questions and other blocked tasks, and the number of distinct tasks that they hold back together.
  */
 export function waitingOnPerson(/** @type {State} */ state, /** @type {number | null} */ project) {
   const isCounted = isCountedIn(state, project);

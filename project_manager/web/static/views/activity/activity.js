@@ -10,10 +10,10 @@ import { state, useStore } from "../../state/store.js";
 import { loadHistory } from "../../state/sync.js";
 import { showError } from "../../state/toasts.js";
 import { Actor, Empty, PreciseTime } from "../../ui/chips.js";
+import { Choice } from "../../ui/choice.js";
 import { EventRow, subjectOf } from "../../ui/event_row.js";
 import { Icon } from "../../ui/icons.js";
 import { PlainWithLinks } from "../../ui/markdown.js";
-import { Choice } from "../board/filter_bar.js";
 import { KINDS, chosen, rowsOf, summaryOf } from "./groups.js";
 
 const PHRASES_SHOWN = 4;

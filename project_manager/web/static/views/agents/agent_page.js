@@ -27,7 +27,7 @@ export function Condition(/** @type {{ condition: string }} */ { condition }) {
 const taskLinks = (/** @type {Task[]} */ tasks) =>
   tasks.map((task, index) => html`${index > 0 && ", "}<${TaskLink} key=${task.id} id=${task.id} short bare />`);
 
-/** The sentence about what the agent does. */
+/** The sentence about the activity of the agent. */
 function Doing(/** @type {{ agent: AgentView, tasks: Task[], now: number }} */ { agent, tasks, now }) {
   const since = html`<${RelativeTime} at=${agent.last_seen} />`;
   switch (activityOf(agent, tasks, now)) {
@@ -43,7 +43,7 @@ function Doing(/** @type {{ agent: AgentView, tasks: Task[], now: number }} */ {
   }
 }
 
-/** What a pause or a stop means for this agent. */
+/** The effect of a pause or a stop on this agent. */
 function PauseNote(/** @type {{ pause: PauseView, tasks: Task[] }} */ { pause, tasks }) {
   const effect = pause.stopped
     ? "Its leases have ended, and the server refuses its writes."

@@ -8,6 +8,7 @@ import { onKeys } from "../../core/keyboard.js";
 import { useAgentLeases, useHistoryStart } from "../../state/leases.js";
 import { follow, hrefOf } from "../../state/route.js";
 import { useStore } from "../../state/store.js";
+import { RangeLinks } from "../../ui/range_links.js";
 import {
   AsList, BEFORE, Blank, Hatches, Legend, NAMES, UNKNOWN, barOf, fillOf, lengthOf, spanOf, timeFormat, useWidth,
 } from "./bars.js";
@@ -21,19 +22,11 @@ const SLACK_MS = 15_000;
 
 /** @type {Record<string, { name: string, words: string, length: number }>} The keys are values of `range`. */
 export const RANGES = {
-  "1h": { name: "1 h", words: "the last hour", length: HOUR },
-  "24h": { name: "24 h", words: "the last 24 hours", length: DAY },
-  "7d": { name: "7 d", words: "the last 7 days", length: 7 * DAY },
+  "1h": { name: "1 h", words: "hour", length: HOUR },
+  "24h": { name: "24 h", words: "24 hours", length: DAY },
+  "7d": { name: "7 d", words: "7 days", length: 7 * DAY },
 };
 export const DEFAULT_RANGE = "24h";
-
-function RangeChoice(/** @type {{ range: string }} */ { range }) {
-  return html`<div class="ranges" role="group" aria-label="Time range">
-    ${Object.entries(RANGES).map(([key, { name, words }]) => html`<a key=${key} class="range" title=${words}
-        href=${hrefOf({ range: key })} aria-current=${key === range ? "true" : undefined}
-        onClick=${(event) => follow(event, { range: key })} data-testid=${`range-${key}`}>${name}</a>`)}
-  </div>`;
-}
 
 /** Return the marks of the axis: [time, text]. Days begin at midnight, hours at the hour. */
 function marksOf(/** @type {number} */ from, /** @type {number} */ length, /** @type {boolean} */ narrow) {
@@ -190,13 +183,13 @@ export function Timeline(/** @type {{ agent: AgentView }} */ { agent }) {
     <div class="part-head">
       <h2 id="agent-timeline">Timeline</h2>
       <span class="push"></span>
-      <${RangeChoice} range=${range ?? DEFAULT_RANGE} />
+      <${RangeLinks} ranges=${RANGES} range=${range ?? DEFAULT_RANGE} usual=${DEFAULT_RANGE} />
     </div>
     <${Figures} bars=${bars} from=${Math.max(from, first)} known=${known} now=${now} />
     ${until !== null && !whole && html`<p class="muted" data-testid="part-read">
       These figures are of the newest ${plural(leases.length, "lease")} only.
     </p>`}
     <${Drawing} agent=${agent.id} bars=${bars} from=${from} length=${length} known=${known} until=${until}
-        first=${first} words=${words} />
+        first=${first} words=${`the last ${words}`} />
   </section>`;
 }

@@ -38,19 +38,6 @@ function Search(/** @type {{ value: string | null }} */ { value }) {
   </label>`;
 }
 
-/** A filter. Its first choice removes the filter. */
-export function Choice(/** @type {ChoiceProps} */ { label, name, value, options, any }) {
-  const change = (/** @type {UiEvent} */ event) =>
-    navigate({ [name]: event.target.value || null, ...(name === "project" ? { epic: null } : {}) });
-  const missing = value && !options.some(([option]) => String(option) === String(value));
-  return html`<label class="choice ${value ? "active" : ""}"><span class="sr">${label}</span>
-    <select value=${value ?? ""} onChange=${change} data-testid=${`filter-${name}`}>
-      <option value="">${any}</option>
-      ${options.map(([option, text]) => html`<option key=${option} value=${option}>${text}</option>`)}
-      ${missing && html`<option value=${value}>${value}</option>`}
-    </select></label>`;
-}
-
 /** Return the words for the time in which tasks became Done. */
 function doneWords(/** @type {string | null} */ since, /** @type {string | null} */ until) {
   const words = (/** @type {string} */ at) => `${weekday(Date.parse(at))}, ${hourAndMinute(Date.parse(at))}`;

@@ -1,4 +1,4 @@
-// What changed between two submissions of a task.
+// The changes between two submissions of a task.
 import { differenceOf } from "../../core/diff.js";
 import { html, useMemo } from "../../core/html.js";
 
@@ -28,7 +28,7 @@ const contentTexts = (/** @type {TaskContent | null} */ content) => (content
   : {});
 
 /**
- * Return [title, before, after] of what differs between a submission and the one before it.
+ * Return [title, before, after] of the differences between a submission and the one before it.
  * @param {Round} before @param {Round} after @param {Map<number, string>} entries
  * @returns {[title: string, before: string, after: string][]}
  */

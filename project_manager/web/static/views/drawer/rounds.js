@@ -1,4 +1,4 @@
-// The submissions of a task with their reviews as rounds, newest first, and what changed between them.
+// The submissions of a task with their reviews as rounds, newest first, and the changes between them.
 import { html, useState } from "../../core/html.js";
 import { useDetails } from "../../state/task_details.js";
 import { readRounds } from "../../state/reviews.js";
@@ -23,7 +23,7 @@ function evidenceEntries(/** @type {TaskDetails | null} */ details) {
   return found;
 }
 
-/** What changed since the round before, built when it is opened. */
+/** The changes since the round before, built when they are opened. */
 /** @param {{ after: Round, before: Round | null, entries: Map<number, string>, onOpen?: () => void }} props */
 function Since({ after, before, entries, onOpen }) {
   const [open, setOpen] = useState(false);
@@ -39,7 +39,7 @@ function Since({ after, before, entries, onOpen }) {
   </details>`;
 }
 
-/** The rounds before `newest`, and what changed in each. Reading starts when a part is opened. */
+/** The rounds before `newest`, and the changes in each. Reading starts when a part is opened. */
 /** @param {{ task: Task, newest: SubmissionView, history: TaskHistory | null }} props */
 export function Rounds({ task, newest, history }) {
   const { rounds, read } = useRounds(task);

@@ -4,11 +4,13 @@ import { html, useEffect, useMemo, useState } from "../../core/html.js";
 import { STATUSES, STATUS_NAMES } from "../../core/vocabulary.js";
 import { DEFAULT_RANGE, RANGES, compared, idleShare, periodsOf, rangeOf, useFlow } from "../../state/flow.js";
 import { epicOptions } from "../../state/options.js";
-import { follow, hrefOf, navigate } from "../../state/route.js";
+import { navigate } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
 import { loadAgents } from "../../state/agents.js";
 import { Empty } from "../../ui/chips.js";
+import { Choice } from "../../ui/choice.js";
 import { Icon } from "../../ui/icons.js";
+import { RangeLinks } from "../../ui/range_links.js";
 import { BANDS, Patterns } from "./charts.js";
 import { Chart } from "./chart.js";
 
@@ -131,25 +133,6 @@ function Figure(/** @type {{ figure: FlowFigure, words: string }} */ { figure, w
   </li>`;
 }
 
-function Ranges(/** @type {{ range: string }} */ { range }) {
-  const target = (/** @type {string} */ id) => ({ range: id === DEFAULT_RANGE ? null : id });
-  return html`<div class="ranges" role="group" aria-label="Time range">
-    ${Object.entries(RANGES).map(([id, { name, words }]) => html`<a key=${id} class="range" title=${`The last ${words}`}
-        href=${hrefOf(target(id))} aria-current=${id === range ? "true" : undefined}
-        onClick=${(event) => follow(event, target(id))} data-testid=${`range-${id}`}>${name}</a>`)}
-  </div>`;
-}
-
-function Choice(/** @type {FlowChoiceProps} */ { label, value, options, any, onChange, ...rest }) {
-  const missing = value !== null && !options.some(([option]) => String(option) === String(value));
-  return html`<label class=${`choice ${value ? "active" : ""}`}><span class="sr">${label}</span>
-    <select value=${value ?? ""} onChange=${(event) => onChange(event.target.value || null)} ...${rest}>
-      <option value="">${any}</option>
-      ${options.map(([option, text]) => html`<option key=${option} value=${option}>${text}</option>`)}
-      ${missing && html`<option value=${value}>${value}</option>`}
-    </select></label>`;
-}
-
 /** The choice of an epic or an agent. An agent works in all projects, so that its flow has no project. */
 function Scope(/** @type {{ scope: FlowScope }} */ { scope }) {
   const plans = useStore((now) => now.revision.plans);
@@ -161,9 +144,10 @@ function Scope(/** @type {{ scope: FlowScope }} */ { scope }) {
   /** @type {Choice[]} */
   const agents = useMemo(() => [...state.agents.values()].filter(({ kind }) => kind === "agent")
     .map(({ id }) => /** @type {const} */ ([id, id])).sort(([a], [b]) => (a < b ? -1 : 1)), [known]);
-  return html`<${Choice} label="Epic" value=${scope.epic} options=${epics} any="All epics" data-testid="flow-epic"
-        onChange=${(/** @type {string | null} */ epic) => navigate({ epic, agent: null })} />
-    <${Choice} label="Agent" value=${scope.agent} options=${agents} any="All agents" data-testid="flow-agent"
+  return html`<${Choice} label="Epic" name="epic" value=${scope.epic} options=${epics} any="All epics"
+        testid="flow-epic" onChange=${(/** @type {string | null} */ epic) => navigate({ epic, agent: null })} />
+    <${Choice} label="Agent" name="agent" value=${scope.agent} options=${agents} any="All agents"
+        testid="flow-agent"
         onChange=${(/** @type {string | null} */ agent) => navigate({ agent, project: null, epic: null })} />`;
 }
 
@@ -222,7 +206,7 @@ export function Flow() {
   return html`<section class="page flow" aria-labelledby="page-title">
     <div class="page-head">
       <h1 id="page-title">Flow</h1>
-      <${Ranges} range=${scope.range} />
+      <${RangeLinks} ranges=${RANGES} range=${scope.range} usual=${DEFAULT_RANGE} />
       <${Scope} scope=${scope} />
       <span class="push"></span>
       ${asOf && html`<span class="muted" data-testid="flow-as-of">

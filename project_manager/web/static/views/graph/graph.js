@@ -7,8 +7,8 @@ import { follow, hrefOf, navigate } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
 import { heldBackWords } from "../../state/waiting.js";
 import { Empty } from "../../ui/chips.js";
+import { Choice } from "../../ui/choice.js";
 import { Icon, Shape } from "../../ui/icons.js";
-import { Choice } from "../board/filter_bar.js";
 import { BOX, pathOf } from "./layout.js";
 import { packedLayout } from "./pack.js";
 import { usePanZoom } from "./pan_zoom.js";
@@ -172,7 +172,7 @@ function Questions(/** @type {GraphQuestionsProps} */ { route, waiting, closed, 
       Around #${route.around}
     </button>`;
   }
-  const show = (/** @type {string} */ what) => () => navigate({ show: what });
+  const show = (/** @type {string} */ tasks) => () => navigate({ show: tasks });
   return html`<div class="segments" role="group" aria-label="Tasks to draw">
       <button type="button" aria-pressed=${waiting} onClick=${show("waiting")} data-testid="graph-waiting">
         Held back by people

@@ -25,8 +25,8 @@ function Download(/** @type {{ format: "yaml" | "json", onClick: () => void }} *
   </li>`;
 }
 
-function Who(/** @type {{ actor: Actor }} */ { actor }) {
-  return html`<li class="menu-who folded-only">
+function Account(/** @type {{ actor: Actor }} */ { actor }) {
+  return html`<li class="menu-account folded-only">
     <${Avatar} id=${actor.id} kind=${actor.kind} />
     <span><b><bdi>${actor.id}</bdi></b><br /><span class="muted">signed in, ${actor.role}</span></span>
   </li>`;
@@ -52,7 +52,7 @@ export function MoreMenu() {
     <button type="button" class="quiet icon-button" popovertarget="more-menu" aria-label="More" title="More"
         data-testid="more"><${Icon} name="more" /></button>
     <ul id="more-menu" class="menu" popover="auto" ref=${menu}>
-      ${session?.auth_required && html`<${Who} actor=${session.actor} />`}
+      ${session?.auth_required && html`<${Account} actor=${session.actor} />`}
       <${Entry} first folded icon="moon" name="Light, dark, or as the system" onClick=${cycleTheme} />
       <${Entry} icon="bell" name="Notices" onClick=${then(() => openDialog("notices", {}))} />
       <${Entry} folded icon="help" name="Keyboard shortcuts" onClick=${then(() => openDialog("help", {}))} />

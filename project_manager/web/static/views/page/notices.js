@@ -21,7 +21,7 @@ const OBSTACLES = {
 
 const TEST = { title: "Notices work", body: "A click on a notice opens its task." };
 
-/** What the page says about notices now, and the button that changes it. */
+/** The state of the notices, and the button that changes it. */
 function Switch(/** @type {NoticeSwitchProps} */ { settings, change }) {
   const [, again] = useState(0);
   const [refused, setRefused] = useState(false);

@@ -16,7 +16,7 @@ const NOWHERE = { around: null, task: null };
 const revisionOf = (/** @type {State} */ { revision, route, pauses }) =>
   `${revision.tasks} ${revision.agents} ${revision.plans} ${route.project} ${pauses.length}`;
 
-/** Return the parts of what waits on a person, such as ["31 reviews", "2 questions"]. */
+/** Return the kinds of work that wait on a person, such as ["31 reviews", "2 questions"]. */
 function kindsOf(/** @type {Fleet} */ { reviews, questions, blocked }, short = false) {
   return [
     reviews && plural(reviews, "review"),
@@ -37,14 +37,14 @@ function effectOf(/** @type {Fleet} */ fleet, /** @type {string} */ otherwise) {
 const inShort = (/** @type {Fleet} */ fleet) =>
   (kindsOf(fleet).length === 1 ? kindsOf(fleet)[0] : plural(numberWaiting(fleet), "decision"));
 
-/** Return the words of the part about what waits on a person, long and short. */
+/** Return the words of the part about the work that waits on a person, long and short. */
 function waitingWords(/** @type {Fleet} */ fleet) {
   if (numberWaiting(fleet) === 0) return ["nothing to decide"];
   const effect = effectOf(fleet, "to decide");
   return [`${kindsOf(fleet, true).join(", ")} ${effect}`, `${inShort(fleet)} ${effect}`];
 }
 
-/** Return what the person can do, as a verb. */
+/** Return the action of the person, as a verb. */
 function actOn(/** @type {Fleet} */ { reviews, questions, blocked }) {
   const one = reviews + questions + blocked === 1 ? "it" : "them";
   const verbs = [reviews && "review", questions && "answer", blocked && "unblock"].filter(Boolean);

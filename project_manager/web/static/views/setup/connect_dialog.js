@@ -3,7 +3,7 @@ import { post } from "../../core/api.js";
 import { copyText } from "../../core/clipboard.js";
 import { html, useState } from "../../core/html.js";
 import { isOperator } from "../../core/vocabulary.js";
-import { useNewAgents } from "../../state/agents_joining.js";
+import { useNewAgents } from "../../state/new_agents.js";
 import { closeDialog } from "../../state/dialogs.js";
 import { state, useStore } from "../../state/store.js";
 import { Field, FormError, useForm } from "../../forms/field.js";

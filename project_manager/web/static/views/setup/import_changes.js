@@ -88,7 +88,7 @@ function Group(/** @type {{ group: ChangeGroup, level: number, open: boolean }} 
 
 export function Changes(/** @type {{ view: ImportResult }} */ { view }) {
   const groups = foldChanges(view.changes);
-  return html`<div class="changes" data-testid="changes">
+  return html`<div class="plan-changes" data-testid="changes">
     ${groups.slice(0, GROUPS).map((group) => html`<${Group} key=${group.name} group=${group} level=${0}
         open=${groups.length <= 3} />`)}
     <${More} number=${groups.length - GROUPS} noun="projects" />

@@ -22,10 +22,10 @@ export function useNewAgents() {
       if (fresh.length) setFound((old) => [...old, ...fresh]);
       for (const id of fresh) known.current.add(id);
     };
-    const read = () => loadAgents().catch(() => {});
-    loadAgents().then(() => {
-      known.current = new Set(state.agents.keys());
-    }, () => {});
+    const read = () => loadAgents().then(() => {
+      known.current ??= new Set(state.agents.keys());
+    }, () => {}); // read again in some seconds
+    read();
     let count = 0;
     const stopReading = everySecond(() => {
       count += 1;
