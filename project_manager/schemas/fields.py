@@ -293,7 +293,7 @@ Text = Annotated[str, _AT_MOST, AfterValidator(_within_description)]
 NonEmptyText = Annotated[str, Field(min_length=1), _AT_MOST, AfterValidator(_within_description)]
 QuestionText = Annotated[
     str,
-    Field(min_length=1, max_length=limits.QUESTION_CHARACTERS, json_schema_extra={"pattern": patterns.NON_EMPTY_TEXT}),
+    Field(min_length=1, max_length=limits.QUESTION_CHARACTERS, json_schema_extra={"pattern": patterns.VISIBLE}),
     AfterValidator(without_controls),
     AfterValidator(not_blank),
 ]

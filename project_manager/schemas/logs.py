@@ -37,7 +37,12 @@ class ListAgentLogs(Paged):
 
 
 class ReadLogLines(Command):
-    ids: Annotated[list[fields.Id], fields.max_items(limits.LOG_LINES_AT_ONCE), BeforeValidator(fields.parse_list)]
+    ids: Annotated[
+        list[fields.Id],
+        fields.max_items(limits.LOG_LINES_AT_ONCE),
+        BeforeValidator(fields.parse_list),
+        Field(min_length=1),  # an empty list in a query is the same as none
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJso
 
 from project_manager.domain import limits
 from project_manager.domain.messages import MessageKind
-from project_manager.schemas import fields
+from project_manager.schemas import fields, patterns
 from project_manager.schemas.commands import Command, IdempotentCommand, Paged
 
 _KINDS: dict[str, Any] = {kind.value.upper(): kind for kind in MessageKind}
@@ -20,7 +20,7 @@ Kind = Annotated[
 
 Body = Annotated[
     str,
-    Field(min_length=1, max_length=limits.MESSAGE_CHARACTERS),
+    Field(min_length=1, max_length=limits.MESSAGE_CHARACTERS, json_schema_extra={"pattern": patterns.VISIBLE}),
     AfterValidator(fields.without_controls),
     AfterValidator(fields.not_blank),
 ]

@@ -31,6 +31,9 @@ TAG = r"^\s*#\s*[A-Za-z][A-Za-z0-9_-]{0,63}\s*:\s*[^\s\x00][^\x00]*$"
 NON_EMPTY_TEXT = r"^[^\x00]*[^\s\x00#][^\x00]*$"
 """A text with a character other than whitespace and `#`."""
 
+VISIBLE = rf"^[^\x00]*[^{_INVISIBLE}][^\x00]*$"
+"""A text with a visible character."""
+
 URL = rf"^https?://[^\s{_NOT_OF_A_LINE}]+$"
 
 NOT_BLANK = r"\S"

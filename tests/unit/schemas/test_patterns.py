@@ -11,6 +11,7 @@ from project_manager.schemas import patterns, validation
 from project_manager.schemas.agents import GetContext
 from project_manager.schemas.assumptions import AddRaTag
 from project_manager.schemas.commands import Command
+from project_manager.schemas.messages import SendMessage
 from project_manager.schemas.tasks import GetTask
 
 EDGES = [0x20, 0x7F, 0xA0, 0xAD, 0x34F, 0x61C, 0x200D, 0x202E, 0x2065, 0x2069, 0x2800, 0x3164, 0xE000, 0xFEFF, 0xFFFB]
@@ -19,6 +20,7 @@ texts = st.text(letters, min_size=1, max_size=4)
 FIELDS: list[tuple[str, type[Command], str]] = [
     (patterns.LINE, GetContext, "project_name"),
     (patterns.PRINTABLE, GetContext, "agent_id"),
+    (patterns.VISIBLE, SendMessage, "body"),
 ]
 
 
