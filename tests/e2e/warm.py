@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.service import CHECKOUT, START_SECONDS, TIMEOUT, Service, environment
+from tests.e2e.service import CHECKOUT, TIMEOUT, Service, environment
+
+FORK_SECONDS = 60.0
+"""The import of the service takes a second, and many times as long on a busy machine."""
 
 FORKS = """
 import json, os, signal, sys
@@ -78,7 +81,7 @@ class Forks:
 
     def line(self) -> str:
         assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], START_SECONDS)
+        ready, _, _ = select.select([self._process.stdout], [], [], FORK_SECONDS)
         assert ready, "the process that forks does not answer"
         return self._process.stdout.readline()
 
