@@ -17,7 +17,7 @@ function useBeyond(/** @type {Ref} */ scroller) {
 
 /** The button stays in the page when hidden: removing it could take the focus from the row. */
 function Edge(/** @type {{ side: "start" | "end", shown: boolean, onClick: () => void }} */ { side, shown, onClick }) {
-  return html`<div class=${`edge ${side}`} hidden=${!shown}>
+  return html`<div class=${`board-edge ${side}`} hidden=${!shown}>
     <button type="button" class="icon-button"
         aria-label=${side === "end" ? "Columns further right" : "Columns further left"} onClick=${onClick}
         data-testid=${`edge-${side}`}><${Icon} name="chevron" /></button>
