@@ -10,7 +10,7 @@ PARAMETERS = (
 
 `state/route.js` has the same ones.
 """
-_FIELDS = 128
+VALUES = 128
 """Maximum number of values in a query."""
 
 
@@ -18,7 +18,7 @@ def normalized(query: str) -> str:
     """Return the query of an address in one form for equal ones. Raises ValueError for another parameter."""
     text = query.strip().removeprefix("/").removeprefix("?")
     try:
-        pairs = parse_qsl(text, strict_parsing=bool(text), max_num_fields=_FIELDS, errors="strict")
+        pairs = parse_qsl(text, strict_parsing=bool(text), max_num_fields=VALUES, errors="strict")
     except ValueError as error:
         raise ValueError("is not the query of an address, such as view=table&label=api") from error
     unknown = next((name for name, _ in pairs if name not in PARAMETERS), None)

@@ -12,6 +12,7 @@ from project_manager.schemas.agents import GetContext
 from project_manager.schemas.assumptions import AddRaTag
 from project_manager.schemas.commands import Command
 from project_manager.schemas.messages import SendMessage
+from project_manager.schemas.saved_views import QUERY_PATTERN, SaveViewAs
 from project_manager.schemas.tasks import GetTask
 
 EDGES = [0x20, 0x7F, 0xA0, 0xAD, 0x34F, 0x61C, 0x200D, 0x202E, 0x2065, 0x2069, 0x2800, 0x3164, 0xE000, 0xFEFF, 0xFFFB]
@@ -58,6 +59,17 @@ def test_an_id_of_the_pattern_is_taken(text: str) -> None:
 )
 def test_a_tag_matches_its_pattern_if_it_is_taken(text: str) -> None:
     assert bool(re.search(patterns.TAG, text)) is is_taken(AddRaTag, task_id=1, text=text)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("", " ", "?", "/?view=table", " view=table&label=a&label=b%2C ", "q==", "label=", "&".join(["q=a"] * 128)),
+        *("]T", "view", "size=1", "&", "view=table&", "?/view=table", "View=table", "&".join(["q=a"] * 129)),
+    ],
+)
+def test_the_query_of_a_view_matches_its_pattern_if_it_is_taken(query: str) -> None:
+    assert bool(re.search(QUERY_PATTERN, query)) is is_taken(SaveViewAs, name="x", query=query)
 
 
 @pytest.mark.parametrize(
