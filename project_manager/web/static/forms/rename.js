@@ -2,8 +2,9 @@
 import { get } from "../core/api.js";
 import { html, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { onKeys } from "../core/keyboard.js";
-import { renameTask, updateTask } from "../state/actions.js";
 import { dispatchNow } from "../state/store.js";
+import { renameTask } from "../state/task_edits.js";
+import { updateTask } from "../state/task_writes.js";
 import { Icon } from "../ui/icons.js";
 
 export const startRename = (/** @type {number} */ id) => dispatchNow({ type: "renaming", id });

@@ -1,9 +1,11 @@
 // The decisions of the user about a waiting task, for the list of tasks that need attention and the task panel.
 import { DAY } from "../core/format.js";
-import { changeTask, moveTask, nameOf, reportChange } from "./actions.js";
 import { hasQuestion } from "./questions.js";
 import { accept, sendBack } from "./reviews.js";
 import { state } from "./store.js";
+import { changeTask, reportChange } from "./task_edits.js";
+import { moveTask } from "./task_moves.js";
+import { nameOf } from "./task_writes.js";
 
 const WEEK = 7 * DAY;
 

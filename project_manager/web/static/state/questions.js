@@ -1,9 +1,9 @@
 // Answers of the user to the questions of agents.
 import { post } from "../core/api.js";
 import { bidiIsolate } from "../core/format.js";
-import { nameOf, updateTask, write } from "./actions.js";
 import { state } from "./store.js";
 import { refreshDetails } from "./task_details.js";
+import { nameOf, updateTask, write } from "./task_writes.js";
 import { toast } from "./toasts.js";
 import { recordFinal } from "./undo.js";
 

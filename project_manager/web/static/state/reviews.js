@@ -2,12 +2,13 @@
 import { get, post } from "../core/api.js";
 import { bidiIsolate, times } from "../core/format.js";
 import { STATUS_NAMES } from "../core/vocabulary.js";
-import { confirmTakeOver, moveTask, nameOf, updateTask, write } from "./actions.js";
-import { refreshDetails, shownDetails } from "./task_details.js";
 import { confirmDialog } from "./dialogs.js";
 import { askComment, clearComment } from "./move_comments.js";
 import { state } from "./store.js";
 import { readTask } from "./sync.js";
+import { refreshDetails, shownDetails } from "./task_details.js";
+import { moveTask } from "./task_moves.js";
+import { confirmTakeOver, nameOf, updateTask, write } from "./task_writes.js";
 import { showError, toast } from "./toasts.js";
 import { recordFinal } from "./undo.js";
 

@@ -1,6 +1,6 @@
 // The details of tasks that lists and the task panel show: log, evidence, submission, and what a policy still demands.
+import { get } from "../core/api.js";
 import { useEffect, useState } from "../core/html.js";
-import { readDetails } from "./actions.js";
 import { useStore } from "./store.js";
 
 const KEPT = 300;
@@ -24,6 +24,9 @@ function newestEvent(/** @type {State} */ state, /** @type {number} */ id) {
 
 /** Return the details as the page shows them, or undefined. */
 export const shownDetails = (/** @type {number} */ id) => known.get(id)?.details;
+
+export const readDetails = (/** @type {number} */ id, /** @type {number | undefined} */ before = undefined) =>
+  get(`/api/tasks/${id}/details`, { log_limit: 50, before });
 
 /** Read the details and show them wherever the task is shown. `moment` identifies the state of the task. */
 export async function refreshDetails(/** @type {number} */ id, moment = "") {

@@ -2,7 +2,7 @@
 // the time of each submission.
 import { get } from "../core/api.js";
 import { STATUS_NAMES } from "../core/vocabulary.js";
-import { PER_CALL } from "./pages.js";
+import { PER_CALL, fetchAll } from "./pages.js";
 
 /** Events without log entries and other events that change neither status nor content. */
 const TYPES = [
@@ -15,6 +15,9 @@ const CONTENT = /** @type {const} */ (["name", "description", "acceptance"]);
 
 export const belongsToHistory = (/** @type {OutboxEvent} */ event, /** @type {number} */ id) =>
   event.task_id === id && SET.has(event.type);
+
+/** Read all events of the task, oldest first. */
+export const readEvents = (/** @type {number} */ id) => fetchAll(`/api/tasks/${id}/events`);
 
 /** Read the history, oldest first: at most PAGES pages. `whole` is whether that is all of it. */
 export async function readHistory(/** @type {number} */ id) {

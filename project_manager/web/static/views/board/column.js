@@ -2,11 +2,11 @@
 import { count, plural } from "../../core/format.js";
 import { cx, focusedElement, html, memo, useCallback, useLayoutEffect, useRef, useState } from "../../core/html.js";
 import { STATUS_NAMES, allowedTransitions, canWrite } from "../../core/vocabulary.js";
-import { moveTask } from "../../state/actions.js";
 import { openDialog } from "../../state/dialogs.js";
 import { FILTERS_AND_ORDER } from "../../state/route.js";
 import { selectedIds, selectedTasks } from "../../state/selection.js";
 import { state, useStore } from "../../state/store.js";
+import { moveTask } from "../../state/task_moves.js";
 import { Rename } from "../../forms/rename.js";
 import { Icon, StatusIcon } from "../../ui/icons.js";
 import { SelectAllBox, SelectBox } from "../../ui/select_box.js";

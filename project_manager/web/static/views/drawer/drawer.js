@@ -1,101 +1,25 @@
 // The panel of one task, beside the board.
-import { minutes } from "../../core/format.js";
 import { cx, html, useEffect, useRef, useState } from "../../core/html.js";
 import { onKeys } from "../../core/keyboard.js";
-import { TASK_FIELDS } from "../../core/task_fields.js";
-import { PRIORITY_NAMES, STATUS_NAMES, canWrite, reasonsOf, statusChoices } from "../../core/vocabulary.js";
-import { claimTask, copyLink, deleteTask, editTask, moveTask, setPriority } from "../../state/actions.js";
-import { decisionsOf, needsVerdictOfPerson } from "../../state/decisions.js";
-import { roundsWords } from "../../state/reviews.js";
-import { closeTask, follow, hrefOf, toggleFull } from "../../state/route.js";
+import { canWrite } from "../../core/vocabulary.js";
+import { closeTask } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
 import { readTask } from "../../state/sync.js";
-import { Attempts } from "../../ui/attempts.js";
-import { RelativeTime, TaskLink } from "../../ui/chips.js";
+import { TaskLink } from "../../ui/chips.js";
 import { Collapsible } from "../../ui/collapsible.js";
-import { DueDate } from "../../ui/due.js";
-import { Icon, StatusIcon } from "../../ui/icons.js";
-import { LatestLogEntry } from "../../ui/latest_log_entry.js";
+import { Icon } from "../../ui/icons.js";
 import { Assumptions, TaskKnowledge } from "../../ui/knowledge.js";
 import { Markdown } from "../../ui/markdown.js";
 import { returnFocus } from "../board/column.js";
-import { MessageButton } from "../page/messages.js";
-import { PauseButton } from "../page/pauses.js";
+import { Bar } from "./bar.js";
+import { Facts } from "./facts.js";
+import { Head } from "./head.js";
 import { History } from "./history.js";
-import { InlineFields, InlineName } from "./inline_fields.js";
-import { Lease } from "./lease.js";
 import { Log } from "./log.js";
 import { TaskMessages } from "./messages.js";
-import { Question } from "./question.js";
-import { Criteria, Offer, Submission } from "./review.js";
-import { ParentLink, Subtasks } from "./subtasks.js";
-import { Times, useHistory } from "./times.js";
-
-function MoveSelect(/** @type {{ task: Task, disabled: boolean }} */ { task, disabled }) {
-  const change = (/** @type {UiEvent} */ event) => {
-    const status = event.target.value;
-    event.target.value = task.status;
-    moveTask(task, status);
-  };
-  return html`<label class="choice status-choice"><span class="sr">Status</span><${StatusIcon} status=${task.status} />
-    <select value=${task.status} onChange=${change} disabled=${disabled} data-testid="move">
-      ${statusChoices(task.status).map((status) => html`<option key=${status} value=${status}>
-        ${STATUS_NAMES[status]}
-      </option>`)}
-    </select></label>`;
-}
-
-function PrioritySelect(/** @type {{ task: Task, disabled: boolean }} */ { task, disabled }) {
-  const change = (/** @type {UiEvent} */ event) => setPriority(task, Number(event.target.value));
-  return html`<label class="choice"><span class="sr">Priority</span>
-    <select value=${task.priority} onChange=${change} disabled=${disabled} data-testid="priority">
-      ${PRIORITY_NAMES.map((name, value) => html`<option key=${value} value=${value}>P${value} ${name}</option>`)}
-    </select></label>`;
-}
-
-function ReadinessPanel(/** @type {{ task: Task }} */ { task }) {
-  const writer = useStore((now) => canWrite(now.session));
-  const reasons = reasonsOf(task);
-  if (task.lock) return html`<${Lease} task=${task} lock=${task.lock} writer=${writer} />`;
-  const claim = writer && html`<button type="button" onClick=${() => claimTask(task)} data-testid="claim">
-    <${Icon} name="hand" />
-    Lock it
-  </button>`;
-  if (task.ready) {
-    return html`<div class="readiness ready">
-      <p><${Icon} name="check" /><b>Ready.</b> The next agent can claim it.</p>
-      ${claim}
-    </div>`;
-  }
-  if (task.status === "IN_PROGRESS") {
-    return html`<div class="readiness warn">
-      <p><${Icon} name="warn" /><b>No holder.</b> It was set in progress without a lease.</p>
-      ${claim}
-    </div>`;
-  }
-  if (reasons.length === 0) return null;
-  return html`<div class="readiness no">
-    <p><${Icon} name="clock" /><b>Not ready:</b></p>
-    <ul>${reasons.map((reason) => html`<li key=${reason}><${Markdown} text=${reason} /></li>`)}</ul>
-    <${Offer} task=${task} />
-  </div>`;
-}
-
-/** The decisions about a waiting task. */
-function Decisions(/** @type {{ task: Task }} */ { task }) {
-  const writer = useStore((now) => canWrite(now.session));
-  const decisions = writer ? decisionsOf(task) : [];
-  if (decisions.length === 0) return html`<${Question} task=${task} />`;
-  return html`<${Question} task=${task} />
-  ${needsVerdictOfPerson(task) && html`<p class="warn-line" data-testid="rounds-reached">
-      <${Icon} name="warn" />${roundsWords(task)}
-    </p>`}
-  <div class="row" role="group" aria-label="Decision" data-testid="decisions">
-    ${decisions.map(({ name, primary, keys, hint, act }) => html`<button key=${name} type="button" data-key=${keys}
-        class=${primary ? "primary" : ""} title=${[hint, keys && `(${keys})`].filter(Boolean).join(" ") || undefined}
-        onClick=${() => act(task)}>${name}</button>`)}
-  </div>`;
-}
+import { Criteria, Submission } from "./review.js";
+import { Subtasks } from "./subtasks.js";
+import { useHistory } from "./times.js";
 
 function Links(/** @type {{ title: string, ids: number[] }} */ { title, ids }) {
   if (ids.length === 0) return null;
@@ -107,68 +31,6 @@ function Links(/** @type {{ title: string, ids: number[] }} */ { title, ids }) {
 
 /** Space between the drawer and the card that it would cover. */
 const SPACE = 12;
-
-/** The fields that have a place of their own in the drawer. */
-const ELSEWHERE = new Set([
-  "name", "description", "epic_id", "priority", "labels", "acceptance", "depends_on", "conflicts_with",
-]);
-
-/** @type {Record<string, (value: any) => any>} */
-const AS_FACT = {
-  lines: (texts) => texts.length > 0 && html`<span class="paths">
-    ${texts.map((/** @type {string} */ text) => html`<code key=${text}>${text}</code>`)}
-  </span>`,
-  minutes,
-  due: (at) => html`<${DueDate} at=${at} />`,
-  instant: (at) => html`<${RelativeTime} at=${at} />`,
-};
-
-/** @returns {[string, any]} */
-function factOf(/** @type {TaskField} */ { name, kind, title }, /** @type {Record<string, any>} */ task) {
-  const value = task[name];
-  return [title, value !== null && (AS_FACT[kind] ?? String)(value)];
-}
-
-/** @type {Record<string, string>} */
-const COMPLETED_BY = {
-  review: "by a review",
-  evidence: "by evidence",
-  force: "not verified: set by an operator",
-  import: "not verified: imported",
-};
-
-function Facts(/** @type {{ task: Task }} */ { task }) {
-  const rows = [
-    ...TASK_FIELDS.filter(({ name }) => !ELSEWHERE.has(name)).map((field) => factOf(field, task)),
-    ["Attempts", task.attempts > 0 && html`<${Attempts} task=${task} />`],
-    ["Created", html`<${RelativeTime} at=${task.created_at} /> by <bdi>${task.created_by}</bdi>`],
-    ["Changed", html`<${RelativeTime} at=${task.updated_at} />, version ${task.version}`],
-    ["Done", task.completed_at && html`<${RelativeTime} at=${task.completed_at} />`],
-    ["Verified", task.completed_by && html`<span data-testid="verified">
-      ${COMPLETED_BY[task.completed_by] ?? task.completed_by}
-    </span>`],
-  ];
-  return html`<dl class="facts">
-    ${rows.filter(([, value]) => value).map(([name, value]) => html`<div key=${name}>
-      <dt>${name}</dt>
-      <dd>${value}</dd>
-    </div>`)}
-  </dl>`;
-}
-
-function Breadcrumbs(/** @type {{ task: Task }} */ { task }) {
-  const project = state.projects.get(task.project_id);
-  const epic = state.epics.get(task.epic_id ?? 0);
-  const link = (/** @type {string} */ name, /** @type {RouteChanges} */ changes) =>
-    html`<a href=${hrefOf(changes)} onClick=${(event) => follow(event, changes)}>
-    ${name}
-  </a>`;
-  return html`<nav class="breadcrumbs" aria-label="Project and epic">
-    ${project && link(project.name, { project: project.id, epic: null })}
-    ${epic && html`<${Icon} name="chevron" />${link(epic.name, { project: epic.project_id, epic: epic.id })}`}
-    <${ParentLink} task=${task} />
-  </nav>`;
-}
 
 const TABS = [["log", "Log", "log"], ["history", "History", "history"]];
 
@@ -192,40 +54,6 @@ function Tabs(/** @type {{ task: Task }} */ { task }) {
   </section>`;
 }
 
-function FullButton() {
-  const full = useStore((now) => Boolean(now.route.full));
-  const name = full ? "Show beside the view" : "Show as a page";
-  return html`<button type="button" class="quiet icon-button full-button" aria-pressed=${full} aria-label="Full page"
-      title=${`${name} (f)`} onClick=${toggleFull} data-testid="full">
-    <${Icon} name=${full ? "narrow" : "wide"} />
-  </button>`;
-}
-
-function Bar(/** @type {{ task: Task, writer: boolean }} */ { task, writer }) {
-  return html`<header class="drawer-bar">
-    <span class="key">#${task.id}</span>
-    <${MoveSelect} task=${task} disabled=${!writer} />
-    <${PrioritySelect} task=${task} disabled=${!writer} />
-    <span class="push"></span>
-    ${writer && html`<button type="button" class="quiet icon-button tool" aria-label="Edit task" title="Edit (e)"
-        onClick=${() => editTask(task)} data-testid="edit"><${Icon} name="edit" /></button>`}
-    <a class="button quiet icon-button" aria-label="Show in the graph" title="Show in the graph"
-        href=${hrefOf({ view: "graph", around: task.id })}
-        onClick=${(event) => follow(event, { view: "graph", around: task.id })}><${Icon} name="graph" /></a>
-    <button type="button" class="quiet icon-button tool" aria-label="Copy link" title="Copy link"
-        onClick=${() => copyLink(task)}>
-      <${Icon} name="link" />
-    </button>
-    ${writer && html`<button type="button" class="quiet icon-button tool" aria-label="Delete task" title="Delete"
-        onClick=${async () => (await deleteTask(task)) && closeTask()} data-testid="delete">
-      <${Icon} name="trash" />
-    </button>`}
-    <${FullButton} />
-    <button type="button" class="quiet icon-button close" aria-label="Close task" title="Close (Esc)"
-        onClick=${closeTask} data-testid="close-task"><${Icon} name="close" /></button>
-  </header>`;
-}
-
 function Description(/** @type {{ task: Task }} */ { task }) {
   const [failure, setFailure] = useState(/** @type {ApiFailure | null} */ (null));
   const shortened = Boolean(task.description_truncated);
@@ -238,21 +66,6 @@ function Description(/** @type {{ task: Task }} */ { task }) {
     ${shortened && html`<p class="muted">
       ${failure ? `The rest could not be read. ${failure.message}` : "Reading the rest…"}
     </p>`}`;
-}
-
-/** The name, the lease or the reasons against work, the last report, and the decisions of a person. */
-function Head(/** @type {{ task: Task, history: TaskHistory | null }} */ { task, history }) {
-  return html`<${Breadcrumbs} task=${task} />
-    <${InlineName} task=${task} />
-    <${Times} task=${task} history=${history} />
-    <${InlineFields} task=${task} />
-    <${ReadinessPanel} task=${task} />
-    <${LatestLogEntry} task=${task} />
-    <${Decisions} task=${task} />
-    <div class="row">
-      ${task.lock && html`<${MessageButton} target=${{ to_task: task.id }} name=${`the holder of #${task.id}`} />`}
-      <${PauseButton} scope="task" id=${task.id} name=${`task #${task.id}`} />
-    </div>`;
 }
 
 /** One column, or two on a page: the work on the left, what belongs to it on the right. */

@@ -1,8 +1,8 @@
 // All events of a task, newest first.
 import { html, useEffect, useState } from "../../core/html.js";
-import { readEvents } from "../../state/actions.js";
-import { useStore } from "../../state/store.js";
 import { loadAgents } from "../../state/agents.js";
+import { useStore } from "../../state/store.js";
+import { readEvents } from "../../state/task_history.js";
 import { showError } from "../../state/toasts.js";
 import { EventRow, isRedundant } from "../../ui/event_row.js";
 

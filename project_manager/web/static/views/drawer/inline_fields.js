@@ -2,9 +2,9 @@
 import { html, useRef } from "../../core/html.js";
 import { onKeys } from "../../core/keyboard.js";
 import { canWrite } from "../../core/vocabulary.js";
-import { setEpic, setLabels } from "../../state/actions.js";
 import { epicOptions } from "../../state/options.js";
 import { useStore } from "../../state/store.js";
+import { setEpic, setLabels } from "../../state/task_edits.js";
 import { Rename, startRename } from "../../forms/rename.js";
 import { Label } from "../../ui/chips.js";
 import { Icon } from "../../ui/icons.js";

@@ -1,9 +1,9 @@
 // The lease of a locked task: holder, time left and the actions of the user.
 import { fullTime, seconds } from "../../core/format.js";
 import { html } from "../../core/html.js";
-import { extendTask, releaseTask, takeOver } from "../../state/actions.js";
 import { kindOf } from "../../state/actors.js";
 import { useStore } from "../../state/store.js";
+import { extendTask, releaseTask, takeOver } from "../../state/task_leases.js";
 import { AgentLink, Avatar, RelativeTime, useLease } from "../../ui/chips.js";
 import { Icon } from "../../ui/icons.js";
 

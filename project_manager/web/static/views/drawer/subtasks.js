@@ -1,9 +1,9 @@
 // The subtasks of a task with their progress, and the link to its parent.
 import { html } from "../../core/html.js";
 import { CLOSED, canWrite } from "../../core/vocabulary.js";
-import { changeTask } from "../../state/actions.js";
 import { openDialog } from "../../state/dialogs.js";
 import { state, useStore } from "../../state/store.js";
+import { changeTask } from "../../state/task_edits.js";
 import { TaskLink } from "../../ui/chips.js";
 import { Icon } from "../../ui/icons.js";
 

@@ -2,13 +2,13 @@
 import { serverNow } from "../../core/clock.js";
 import { bidiIsolate, count, plural, relative } from "../../core/format.js";
 import { CLOSED, PRIORITY_NAMES, STATUSES, STATUS_NAMES } from "../../core/vocabulary.js";
-import { setEpic, setLabels, setPriority } from "../../state/actions.js";
+import { loadAgents } from "../../state/agents.js";
 import { openDialog } from "../../state/dialogs.js";
 import { editMany } from "../../state/edit_many.js";
 import { inUse } from "../../state/filters.js";
 import { epicOptions } from "../../state/options.js";
 import { state } from "../../state/store.js";
-import { loadAgents } from "../../state/agents.js";
+import { setEpic, setLabels, setPriority } from "../../state/task_edits.js";
 import { showError, toast } from "../../state/toasts.js";
 
 /** The largest number of tasks that change without a question. */
