@@ -57,6 +57,8 @@ EVENTS: list[tuple[str, dict[str, object], str]] = [
     ("assumption.validated", {**TASK, "verdict": "rejected"}, "ada rejected an assumption about #7"),
     ("pause.started", {"scope": "all", "reason": "Broken"}, "ada paused all work (Broken)"),
     ("pause.ended", {**TASK, "scope": "task"}, "ada resumed #7"),
+    ("view.saved", {"view_id": 3, "name": "Overdue"}, "ada saved the view Overdue"),
+    ("view.deleted", {"view_id": 3, "name": "Overdue"}, "ada deleted the saved view Overdue"),
     ("import.finished", {**PLAN, "source": "plan.yaml"}, "ada imported a plan"),
     ("database.restored", {}, "ada restored the database to an earlier state"),
     ("token.created", {"token": TOKEN}, "ada created the token ci (agent bound to ada)"),

@@ -102,6 +102,8 @@ const SENTENCES = {
   "message.expired": (event) => [`found a ${event.kind} to ${addresseeOf(event)} expired`, ""],
   "pause.started": (event) => [`paused ${targetOf(event)}`, reasonOf(event)],
   "pause.ended": (event) => [`resumed ${targetOf(event)}`, ""],
+  "view.saved": named("saved the view"),
+  "view.deleted": named("deleted the saved view"),
   "import.finished": () => ["imported a plan", ""],
   "database.restored": () => ["restored the database to an earlier state", ""],
   "token.created": (event) => [`created ${tokenOf(event)}`, ""],
