@@ -1,6 +1,7 @@
 // The graph of dependencies. It opens on the work that waits on a person and the tasks that this holds back.
 import { bidiIsolate, count, plural, truncate } from "../../core/format.js";
 import { cx, html, useEffect, useMemo, useRef, useState } from "../../core/html.js";
+import { onKeys } from "../../core/keyboard.js";
 import { CLOSED, STATUS_NAMES, canWrite } from "../../core/vocabulary.js";
 import { epicOptions } from "../../state/options.js";
 import { follow, hrefOf, navigate } from "../../state/route.js";
@@ -77,7 +78,7 @@ function useFinder(/** @type {GraphLayout} */ drawing, /** @type {(x: number, y:
 
 function Finder(/** @type {{ finder: ReturnType<typeof useFinder> }} */ { finder }) {
   const { words, setWords, matches, at, jump } = finder;
-  const onKeyDown = (/** @type {UiEvent} */ event) => {
+  const onKeyDown = onKeys((event) => {
     if (event.key === "Enter") {
       event.preventDefault();
       jump(event.shiftKey ? at - 1 : words && matches.length > 1 && event.currentTarget.dataset.jumped ? at + 1 : at);
@@ -87,7 +88,7 @@ function Finder(/** @type {{ finder: ReturnType<typeof useFinder> }} */ { finder
       event.stopPropagation();
       setWords("");
     }
-  };
+  });
   const onInput = (/** @type {UiEvent} */ event) => {
     delete event.currentTarget.dataset.jumped;
     setWords(event.currentTarget.value);
