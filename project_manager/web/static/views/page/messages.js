@@ -99,8 +99,12 @@ function useNewestMessages(/** @type {string | undefined} */ participant = undef
   const revision = useStore((state) => state.messageRevision);
   const [messages, setMessages] = useState(/** @type {MessageView[]} */ ([]));
   useEffect(() => {
-    readNewestMessages(participant).then((page) => setMessages(page.items.slice(0, SHOWN)))
-      .catch((error) => error.status !== 0 && showError(error));
+    let current = true;
+    readNewestMessages(participant).then((page) => current && setMessages(page.items.slice(0, SHOWN)))
+      .catch((error) => current && error.status !== 0 && showError(error));
+    return () => {
+      current = false;
+    };
   }, [revision, participant]);
   return messages;
 }
