@@ -6,9 +6,12 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
+from tests.e2e.dashboard.flow_server import FlowServer
+from tests.e2e.dashboard.layout import resize
+from tests.e2e.dashboard.pages import views_with
 from tests.e2e.service import Service
 
-VIEWS = ("board", "needs", "agents", "activity", "graph", "flow", "projects")
+HOLDER = "claude-7"
 PHONE = {"viewport": {"width": 320, "height": 640}}
 
 
@@ -25,8 +28,8 @@ def create_plan(client: RestClient) -> int:
         acceptance=["Tests pass"],
         description="# Plan\n\n- [x] sandbox\n- [ ] `webhooks`\n\n```\ncode\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |",
     )
-    client.claim(held, "claude-7", 3000)
-    client.add_log(held, "Half **done**", agent_id="claude-7")
+    client.claim(held, HOLDER, 3000)
+    client.add_log(held, "Half **done**", agent_id=HOLDER)
     client.create_task(project, "Refunds", depends_on=[held], epic_id=epic)
     ready = client.create_task(project, "Ready one", due_at="2020-01-01T00:00:00Z")
     client.create_task(project, "Later", defer_until="2099-01-01T00:00:00Z", conflicts_with=[ready])
@@ -51,22 +54,19 @@ def sideways(tab: Dashboard) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 320])
+@pytest.mark.parametrize(("scheme", "widths"), [("light", (1440, 768)), ("light", (320,)), ("dark", (320, 1440))])
 def test_every_view_meets_wcag_and_fits_its_screen(
-    shared: Service, browser: Browser, plan: int, scheme: str, width: int
+    shared: Service, browser: Browser, plan: int, scheme: str, widths: tuple[int, ...]
 ) -> None:
-    size = {"width": width, "height": 800}
+    size = {"width": widths[0], "height": 800}
     with dashboard(shared, browser, color_scheme=scheme, viewport=size, reduced_motion="reduce") as tab:
-        for view in VIEWS:
-            tab.open(f"/?view={view}")
-            expect(
-                tab.page.locator("main").get_by_text("Checkout").or_(tab.page.locator("main h1, .card").first)
-            ).not_to_have_count(0)
-            assert (view, tab.violations(), sideways(tab)) == (view, [], [])
-        tab.open(f"/?task={plan}")
-        expect(tab.page.get_by_test_id("log-entry")).to_be_visible()
-        assert (tab.violations(), sideways(tab)) == ([], [])
+        FlowServer().attach(tab.page)
+        for view in views_with(plan, HOLDER):
+            resize(tab, widths[0])
+            view.open(tab)
+            for width in widths:
+                resize(tab, width)
+                assert (view.name, width, tab.violations(), sideways(tab)) == (view.name, width, [], [])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -291,16 +291,16 @@ def test_an_unknown_address_links_a_browser_to_the_dashboard_and_returns_json_to
 
 
 def test_every_view_has_one_main_heading(shared: Service, browser: Browser, plan: int) -> None:
-    names = {
-        **{f"/?view={view}": view for view in VIEWS if view != "graph"},
-        "/?view=graph": "dependencies",
-        f"/?task={plan}": "board",
-        "/?epic=777": "epic not found",
-    }
+    views = views_with(plan, HOLDER)
     with dashboard(shared, browser) as tab:
-        for address, name in names.items():
-            tab.open(address)
-            expect(tab.page.get_by_role("heading", level=1)).to_have_text(re.compile(f"^{name}", re.IGNORECASE))
+        FlowServer().attach(tab.page)
+        for view in views:
+            view.open(tab)
+            expect(tab.page.get_by_role("heading", level=1)).to_have_text(re.compile(f"^{view.heading}"))
+        listed = tab.page.locator(".nav a").evaluate_all("(links) => links.map((link) => link.dataset.testid)")
+        assert {*listed} <= {f"nav-{view.name}" for view in views}
+        tab.open("/?epic=777")
+        expect(tab.page.get_by_role("heading", level=1)).to_have_text("Epic not found")
 
 
 def test_the_graph_is_navigable_by_keyboard(shared: Service, browser: Browser, plan: int) -> None:

@@ -143,8 +143,9 @@ export function Drawer(/** @type {{ id: number }} */ { id }) {
   const element = useFocus(id);
   const task = state.tasks.get(id);
   const kind = cx("drawer", full && "full", overBoard && "above-board", task?.lock && "held");
-  return html`<aside class=${kind} ref=${element} tabindex="-1"
+  return html`<aside id="task" class=${kind} ref=${element} tabindex="-1"
       aria-label=${`Task ${id}${task ? `: ${task.name}` : ""}`} data-testid="drawer">
+    ${full && html`<h1 class="sr">Task ${id}</h1>`}
     ${task ? html`<${Bar} task=${task} writer=${writer} /><${Body} task=${task} />` : html`<${Missing} id=${id} />`}
   </aside>`;
 }

@@ -108,6 +108,7 @@ export function App(/** @type {{ version: string }} */ { version }) {
   const [crash, restart] = useErrorBoundary();
   const signIn = useStore((state) => state.signIn);
   const task = useStore((state) => state.route.task);
+  const full = useStore((state) => Boolean(state.route.full));
   const loaded = useStore((state) => state.loaded);
   useEffect(() => {
     if (loaded) whenIdle(() => loadParser().catch(() => {}));
@@ -121,7 +122,7 @@ export function App(/** @type {{ version: string }} */ { version }) {
   }
   if (signIn && !loaded) return html`<${SignIn} /><${Toasts} />`;
   return html`<div class="frame" hidden=${signIn}>
-    <a class="skip" href="#main">Skip to the content</a>
+    <a class="skip" href=${task && full ? "#task" : "#main"}>Skip to the content</a>
     <${TopBar} />
     <${StateStrip} />
     <${UpdateBanner} version=${version} />
