@@ -30,6 +30,7 @@ STATE_HINTS = {
     "Send the id of a task of the same project.",
     "Send the id of the agent.",
     "Send a later time, or omit it.",
+    "Send agent_id alone.",
     "Send each task once.",
     "Send one task for each change of dependencies, conflicts, parents and paths.",
     "Send project_id or project_name too.",
@@ -39,7 +40,7 @@ STATE_HINTS = {
 """Hints of rejections because of other data.
 
 Examples are a missing task or ref, a reference to itself, a project without the item or epic, an ambiguous name, two
-changes of one task, and links of as many tasks as a filter matches.
+changes of one task, links of as many tasks as a filter matches, and parameters of a query that exclude each other.
 """
 BEYOND_A_PATTERN = ("invisible", "not printable", "no visible character")
 """Patterns of the description have no escapes for characters beyond U+FFFF, some of which are invisible."""
