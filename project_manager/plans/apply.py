@@ -91,7 +91,7 @@ def import_plan(tx: Tx, command: ImportPlan, prepared: reader.Plan) -> ImportVie
             command.source, comparison, [*prepared.diagnostics, *comparison.diagnostics, *knowledge.diagnostics]
         )
     difference = comparison.difference
-    found = preview.Preview(tx, difference, knowledge.changes, comparison.references.by_id)
+    found = preview.Preview(tx, prepared.digest, difference, knowledge.changes, comparison.references.by_id)
     if command.expected not in (None, found.digest):
         raise PreviewOutdated("the import would now make other changes than its dry run; nothing was written")
     numbers = Counter(change.change for change in tx.keeping_alive(found.changes))

@@ -24,18 +24,19 @@ _FIELDS = {field.name: field for field in TASK_FIELDS}
 class Preview:
     """The changes of an import in order: by kind, then as in the plan. Deletions come last.
 
-    `digest` covers all of them with their complete old and new values, so it differs if the import would write
-    anything else. `known` are the tasks that the plan can refer to, by id.
+    `digest` covers the document, and all changes with their complete old and new values, so it differs if the import
+    would write anything else. `document` is the digest of the document. `known` are the tasks that the plan can refer
+    to, by id.
     """
 
     def __init__(
-        self, tx: Tx, difference: PlanDiff, knowledge: list[KnowledgeChange], known: dict[int, TaskRef]
+        self, tx: Tx, document: str, difference: PlanDiff, knowledge: list[KnowledgeChange], known: dict[int, TaskRef]
     ) -> None:
         self._tx = tx
         self._known = known
         self._epic_names: dict[int, str] = {}
         self._with_values = 0
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256(document.encode())
         self.changes = [*tx.keeping_alive(self._all(difference, knowledge))]
         self.digest = self._hash.hexdigest()
 

@@ -1,5 +1,6 @@
 """Parser from a document to the values of a plan, with positions. It collects all errors of a document."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -101,7 +102,10 @@ class PlannedProject:
 
 @dataclass(slots=True)
 class Plan:
-    """The content of a document as flat lists in document order. A plan with `diagnostics` is not imported."""
+    """The content of a document as flat lists in document order. A plan with `diagnostics` is not imported.
+
+    `digest` is the SHA-256 of the document.
+    """
 
     source: str
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -109,6 +113,7 @@ class Plan:
     epics: list[PlannedEpic] = field(default_factory=list)
     tasks: list[PlannedTask] = field(default_factory=list)
     knowledge: list[PlannedKnowledge] = field(default_factory=list)
+    digest: str = ""
 
 
 def read(document: str, source: str, report: Callable[[int], None] = lambda line: None) -> Plan:
@@ -119,7 +124,7 @@ def read(document: str, source: str, report: Callable[[int], None] = lambda line
         root = compose(document, report, _EarlyTasks(), is_json=is_json, strict_json=name.endswith(".json"))
     except SyntaxProblem as error:
         return Plan(source, [Diagnostic(error.position, "(document)", error.message, error.hint)])
-    reader = _Reader(Plan(source))
+    reader = _Reader(Plan(source, digest=hashlib.sha256(document.encode(errors="surrogatepass")).hexdigest()))
     try:
         reader.document(root)
         reader.find_duplicates()

@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from project_manager.domain.names import name_key
 from project_manager.store.statement import Statement, bindparams
-from project_manager.store.tables_views import saved_views
+from project_manager.store.tables_saved_views import saved_views
 from project_manager.store.transaction import Tx
 
 

@@ -18,7 +18,7 @@ from project_manager.store import (
     tables_pauses,
     tables_questions,
     tables_reviews,
-    tables_views,
+    tables_saved_views,
 )
 from project_manager.store.functions import Number, OrderedText
 from project_manager.store.tables_base import PartialIndex, integers, metadata, texts
@@ -33,7 +33,7 @@ __all__ = [
     "tables_pauses",
     "tables_questions",
     "tables_reviews",
-    "tables_views",
+    "tables_saved_views",
 ]
 """`metadata` contains the tables of the other modules too, because this module imports them."""
 

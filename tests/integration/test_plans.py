@@ -358,5 +358,9 @@ async def test_a_confirmed_import_writes_exactly_what_its_dry_run_showed(api: Op
     await api.call_error(PreviewOutdated, "import_plan", document=changed, source="plan.yaml", expected=shown["digest"])
     assert await seq(api) == since
     again = await import_plan(api, changed, dry_run=True)
+    other = changed.replace("name: Garden", "name: Park")
+    new = await import_plan(api, other, dry_run=True)
+    refused = other.replace("Green.", "Red.")
+    await api.call_error(PreviewOutdated, "import_plan", document=refused, source="plan.yaml", expected=new["digest"])
     assert (await import_plan(api, changed, expected=again["digest"]))["changed"] == 1
     assert (await task_by_name(api, "Paint"))["description"] == "Green."

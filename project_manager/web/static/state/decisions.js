@@ -1,5 +1,6 @@
 // The decisions of the user about a waiting task, for the list of tasks that need attention and the task panel.
-import { DAY } from "../core/format.js";
+import { serverNow } from "../core/clock.js";
+import { DAY, plural } from "../core/format.js";
 import { hasQuestion } from "./questions.js";
 import { accept, sendBack } from "./reviews.js";
 import { state } from "./store.js";
@@ -67,9 +68,12 @@ function dropCancelled(/** @type {Task} */ task) {
   );
 }
 
+/** Postpone the task by a week, or by as many weeks as bring its due date into the future. */
 function postpone(/** @type {Task} */ task) {
-  const due = new Date(Date.parse(task.due_at ?? "") + WEEK).toISOString();
-  return change(task, { due_at: due }, `${nameOf(task)} is due a week later`, `${nameOf(task)} is due as before`);
+  const before = Date.parse(task.due_at ?? "");
+  const weeks = Math.max(1, Math.floor((serverNow() - before) / WEEK) + 1);
+  const due = new Date(before + weeks * WEEK).toISOString();
+  return change(task, { due_at: due }, `${nameOf(task)} is due ${weeks === 1 ? "a week" : plural(weeks, "week")} later`, `${nameOf(task)} is due as before`);
 }
 
 /** Return whether the failed attempts of the task have reached the limit. A limit of 0 means no limit. */

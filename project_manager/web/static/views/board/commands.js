@@ -8,7 +8,7 @@ import { askLabels } from "../selection/choices.js";
 import { extendRows, moveInTable, moveRowToEnd } from "../table/table.js";
 import { extendSelection, moveCursor, moveToEnd } from "./board.js";
 
-const clearFilters = () => navigate(Object.fromEntries(FILTERS.map((name) => [name, null])));
+const showAll = () => navigate(Object.fromEntries(FILTERS.map((name) => [name, null])));
 const toggleReady = () => navigate({ ready: state.route.ready === "ready" ? null : "ready" }, { replace: true });
 const openPopover = (/** @type {string} */ name) =>
   /** @type {HTMLElement | null} */ (document.querySelector(`[popovertarget="${name}"]`))?.click();
@@ -71,5 +71,5 @@ export const BOARD_COMMANDS = [
     id: "views", keys: "Shift V", name: "Saved views", group: "Board", icon: "bookmark", fits: listsTasks,
     run: openSavedViews,
   },
-  { id: "clear", keys: "Shift X", name: "Clear all filters", group: "Board", icon: "filter", run: clearFilters },
+  { id: "clear", keys: "Shift X", name: "Clear all filters", group: "Board", icon: "filter", run: showAll },
 ];
