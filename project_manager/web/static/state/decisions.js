@@ -73,7 +73,8 @@ function postpone(/** @type {Task} */ task) {
   const before = Date.parse(task.due_at ?? "");
   const weeks = Math.max(1, Math.floor((serverNow() - before) / WEEK) + 1);
   const due = new Date(before + weeks * WEEK).toISOString();
-  return change(task, { due_at: due }, `${nameOf(task)} is due ${weeks === 1 ? "a week" : plural(weeks, "week")} later`, `${nameOf(task)} is due as before`);
+  const words = weeks === 1 ? "a week" : plural(weeks, "week");
+  return change(task, { due_at: due }, `${nameOf(task)} is due ${words} later`, `${nameOf(task)} is due as before`);
 }
 
 /** Return whether the failed attempts of the task have reached the limit. A limit of 0 means no limit. */
