@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from project_manager.clock import rfc3339
+from project_manager.clock import parse_rfc3339, rfc3339
 from project_manager.domain import durations
 from project_manager.domain.errors import AgentNotFound, Invalid
 from project_manager.domain.flow import ALL, HOUR_MS, Counts, FlowHour, agent_scope, epic_scope, project_scope
@@ -14,6 +14,8 @@ from project_manager.store.flow import Position
 from project_manager.store.tables_flow import COUNTERS, HISTOGRAMS
 from project_manager.store.transaction import Tx
 
+_LAST_HOUR = parse_rfc3339("9999-12-31T22:00:00Z") // HOUR_MS
+"""The last hour with an end that a time of the API can have."""
 _EVENTS = tuple(name for name in COUNTERS if not name.endswith("_ms"))
 
 
@@ -23,7 +25,7 @@ def get(tx: Tx, command: schemas.GetFlow) -> schemas.FlowView:
     The flow of all tasks, of a project, of an epic or of an agent. Hourly roll-ups follow the events within 30 seconds.
     """
     scope = _scope(tx, command)
-    last = (tx.now if command.until is None else command.until) // HOUR_MS
+    last = min((tx.now if command.until is None else command.until) // HOUR_MS, _LAST_HOUR)
     first = max(0, last - command.hours + 1)
     position = flow.position(tx)
     known = _Known(tx, position)

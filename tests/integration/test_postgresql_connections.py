@@ -304,6 +304,7 @@ async def test_writes_are_refused_while_another_session_holds_a_lock(
         work.check(api)
 
 
+@pytest.mark.usefixtures("without_background_jobs")
 @pytest.mark.parametrize("cut", Cut)
 async def test_a_write_is_unconfirmed_when_the_server_stays_away_after_its_commit(
     cut: Cut, postgresql_url: str, proxy: Proxy, short_failover: None

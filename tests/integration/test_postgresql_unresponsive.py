@@ -116,6 +116,7 @@ async def test_a_statement_that_the_server_still_runs_is_awaited(
         assert [row["name"] for row in read(postgresql_url, "SELECT name FROM tasks")] == ["delayed"]
 
 
+@pytest.mark.usefixtures("without_background_jobs")
 async def test_a_write_is_unconfirmed_while_the_standby_is_away(own_server: PostgresServer) -> None:
     url = own_server.url("postgres")
     async with instance(url) as api, run_http_service(api.runtime) as service:
@@ -157,6 +158,7 @@ async def test_a_lost_batch_is_found_out_after_another_session_has_held_the_lock
     assert names == ["attempt 1" if cut is Cut.AFTER else "attempt 2"]
 
 
+@pytest.mark.usefixtures("without_background_jobs")
 @pytest.mark.parametrize("cut", Cut)
 async def test_a_lost_batch_is_unconfirmed_while_another_session_holds_the_lock(
     cut: Cut, postgresql_server: PostgresServer, postgresql_url: str

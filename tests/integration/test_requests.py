@@ -338,7 +338,7 @@ async def test_a_path_that_does_not_exist_is_refused_in_the_one_error_body(servi
 async def test_a_method_that_a_path_does_not_have_is_refused_with_those_that_it_has(service: HttpService) -> None:
     response = await service.send("PUT", "/api/tasks")
     assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
-    assert response.headers["allow"] == "GET, HEAD, POST"
+    assert response.headers["allow"] == "GET, HEAD, PATCH, POST"
     for method, path in [("DELETE", "/healthz"), ("POST", "/api/metrics"), ("PUT", "/api/session"), ("POST", "/")]:
         error = await service.error(405, method, path)
         assert error["code"] == "method_not_allowed"
