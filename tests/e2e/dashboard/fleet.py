@@ -140,7 +140,8 @@ class _Agent:
     def fall_silent(self, path: str, fence: int) -> None:
         """Let the lease expire, then write with the old fence."""
         self.send("PUT", f"{path}/lock", agent_id=self.name, fence=fence, ttl_seconds=SILENT_LEASE_SECONDS)
-        self.fleet._stopping.wait(SILENT_LEASE_SECONDS + 1)
+        if self.fleet._stopping.wait(SILENT_LEASE_SECONDS + 1):
+            return
         answer = self.http.post(f"{path}/status", json={"agent_id": self.name, "fence": fence, "status": "DONE"})
         if answer.is_success:
             self.fleet.problems.append(f"{self.name}: a write with an expired lease was accepted: {answer.text}")

@@ -18,6 +18,8 @@ REASON = "The sandbox is down."
 
 FOCUSED_ROW = "() => document.activeElement?.closest('[data-need]')?.dataset.need ?? null"
 SETTLING = "[data-settling]"
+LATER = ("lost", "paths", "overdue")
+"""Groups of work that continues without a person."""
 ACTS = {"task.reviewed": "verdict", "task.question_answered": "answer"}
 """Events of the decisions that only a person takes, by type."""
 
@@ -40,12 +42,13 @@ class Operator:
         expect(self.tab.page.get_by_role("heading", name="Needs you")).to_be_visible()
 
     def decide(self) -> bool:
-        """Decide on the row with the focus, or on the first one. Return false if the list is empty."""
-        expect(self.tab.page.locator(SETTLING)).to_have_count(0)
-        if self._focused() is None:
-            self.press("j")
-        key = self._focused()
-        if key is None:
+        """Decide on the row with the focus, or on the first one. Return false if nothing needs a decision."""
+        key = self._row()
+        if key is None or key.startswith(LATER):
+            self.press("g", "b")  # new rows wait while the focus is in the list
+            self.go_to_needs()
+            key = self._row()
+        if key is None or key.startswith(LATER):
             return False
         group, _, number = key.partition(":")
         row = self.tab.page.locator(f'[data-need="{key}"]:not(.gone)')
@@ -60,6 +63,13 @@ class Operator:
         self.decisions[group] += 1
         return True
 
+    def _row(self) -> str | None:
+        """Return the key of the focused row. Without one, go to the first row."""
+        expect(self.tab.page.locator(SETTLING)).to_have_count(0)
+        if self._focused() is None:
+            self.press("j")
+        return self._focused()
+
     def _focused(self) -> str | None:
         found: str | None = self.tab.page.evaluate(FOCUSED_ROW)
         return found
@@ -73,17 +83,18 @@ class Operator:
             self._press_in(row, task, "verdict", "a")
 
     def _press_in(self, row: Locator, task: int, act: str, key: str) -> None:
-        """Press the key of a row. An agent may have claimed a task that does not need a person; then do nothing."""
+        """Press the key of the focused row. If an agent has just claimed the task, the row has no focus any more."""
         control = row.locator(f'[data-key="{key}"]')
-        expect(control.or_(self.tab.page.locator(".gone:has(:focus)")).first).to_be_visible()
-        if control.count():
+        elsewhere = self.tab.page.locator(f'body:not(:has([data-row="{task}"]:not(.gone) :focus))')
+        expect(control.or_(elsewhere).first).to_be_visible()
+        if elsewhere.count() == 0:
             self.aimed[act, task] += 1
             self.press(key)
 
     def _send_words(self, words: str) -> None:
         """Fill the box that asks for words, if there is one, and send it."""
         box = self.tab.dialog
-        gone = self.tab.page.locator("[data-need].gone:has(:focus), h1:focus, [data-need]:has(:focus)")
+        gone = self.tab.page.locator("h1:focus, [data-need]:has(:focus)")
         expect(box.or_(gone).first).to_be_visible()
         if box.count():
             self.tab.page.keyboard.type(words)
@@ -115,8 +126,10 @@ class Operator:
         self.press("g", "b")
         expect(self.tab.card(tasks[0])).to_be_visible()
         self.tab.card(tasks[0]).focus()
-        self.press("x", *["Shift+ArrowDown"] * (MANY - 1))
-        expect(self.tab.page.get_by_test_id("selected-count")).to_have_text(f"{MANY} selected")
+        self.press("x")
+        for number in range(2, MANY + 1):
+            self.press("Shift+ArrowDown")
+            expect(self.tab.page.get_by_test_id("selected-count")).to_have_text(f"{number} selected")
         self.press("p")
         expect(self.tab.dialog).to_be_visible()
         self.press("0")

@@ -3,6 +3,7 @@
 import random
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from playwright.sync_api import Browser
 
@@ -12,6 +13,7 @@ from tests.e2e.dashboard.fleet_operator import CHANGED_SINCE, MANY, Operator, de
 from tests.e2e.service import Service
 
 TASKS, SECONDS, SEED = 60, 12.0, 7
+WAITING = "/api/tasks?status=REVIEW,BLOCKED&limit=1"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def run_shift(
         operator = Operator(tab, random.Random(seed))
         fleet.start()
         try:
-            _decide_until(operator, service, seconds / 2)
+            _decide_until(operator, client, seconds / 2)
             operator.pause()
             already = fleet.empty_claims
             service.wait_until(lambda: fleet.empty_claims >= already + fleet.agents, seconds=work[1] + 60)
@@ -46,7 +48,7 @@ def run_shift(
             assert claims_during_the_pause(client) == []
             undone = operator.change_many(client, later[:MANY])
             assert f"{MANY - CHANGED_SINCE} undone, {CHANGED_SINCE} changed since" in undone
-            _decide_until(operator, service, seconds / 2)
+            _decide_until(operator, client, seconds / 2)
         finally:
             fleet.stop()
         operator.go_to_needs()
@@ -61,19 +63,25 @@ def run_shift(
     return Shift(fleet, operator, missed, open_now + questions)
 
 
-def claims_during_the_pause(client: RestClient) -> list[int]:
-    """Return the tasks that were claimed between the start and the end of the pause."""
+def is_claim(event: dict[str, Any]) -> bool:
+    return not event["data"]["renewed"]
+
+
+def claims_during_the_pause(client: RestClient) -> list[str]:
+    """Return the tasks that were claimed between the start and the end of the pause, with their holders."""
     [start, end] = client.send("GET", "/api/events?types=pause.started,pause.ended")["items"]
     events = client.send("GET", f"/api/events?since={start['seq']}&limit=500&types=task.locked")["items"]
-    return [event["task_id"] for event in events if event["seq"] < end["seq"]]
+    return [
+        f"#{event['task_id']}: {event['actor']}" for event in events if is_claim(event) and event["seq"] < end["seq"]
+    ]
 
 
-def _decide_until(operator: Operator, service: Service, seconds: float) -> None:
+def _decide_until(operator: Operator, client: RestClient, seconds: float) -> None:
     operator.go_to_needs()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if not operator.decide():
-            service.wait_until(lambda: operator.tab.page.locator("[data-need]").count() or time.monotonic() > end)
+            operator.tab.service.wait_until(lambda: client.send("GET", WAITING)["items"] or time.monotonic() > end)
 
 
 def test_a_person_runs_twelve_agents_by_keyboard(service: Service, browser: Browser) -> None:
