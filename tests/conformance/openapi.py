@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.service import CHECKOUT, Service, environment
 
 HERE = Path(__file__).parent
-SECONDS = 240
+SECONDS = 600
 SEED = "20261128"
 ROLES = ("operator", "agent", "viewer")
 WITHOUT_TOKENS = ("--exclude-path-regex", "^/api/tokens")
