@@ -21,7 +21,12 @@ _SUBJECT: dict[str, Any] = {
             "required": ["id"],
             "properties": {
                 "scope": {"enum": [PauseScope.PROJECT, PauseScope.TASK]},
-                "id": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": patterns.ID}]},
+                "id": {
+                    "anyOf": [
+                        {"type": "integer", "minimum": 1, "maximum": limits.ID_MAXIMUM},
+                        {"type": "string", "pattern": patterns.ID},
+                    ]
+                },
             },
         },
     ]

@@ -148,7 +148,9 @@ def _use_keywords_of_json_schema(node: Any) -> None:
 
 
 def _entry(operation: Operation, method: str, path: str, view: dict[str, Any]) -> dict[str, Any]:
-    fields = operation.command.model_json_schema(ref_template=REFERENCE).get("properties", {})
+    schema = operation.command.model_json_schema(ref_template=REFERENCE)
+    fields = schema.get("properties", {})
+    required = {name: {"required": True} for name in schema.get("required", ())}
     in_path = re.findall(r"{(\w+)}", path)
     in_query = [name for name in fields if name not in in_path] if method == "GET" else []
     entry: dict[str, Any] = {
@@ -161,7 +163,7 @@ def _entry(operation: Operation, method: str, path: str, view: dict[str, Any]) -
                 {"name": name, "in": "path", "required": True, "schema": _not_null(fields.get(name, {}))}
                 for name in in_path
             ),
-            *({"name": name, "in": "query", "schema": fields[name]} for name in in_query),
+            *({"name": name, "in": "query", **required.get(name, {}), "schema": fields[name]} for name in in_query),
             *_headers(operation),
         ],
         "responses": {

@@ -21,6 +21,7 @@ KEY = "Idempotency-Key"
 TOKENS_OF_THE_RUN = {"1", "2", "3"}
 NO_TOKEN = "999999"
 STATE_HINTS = {
+    "Add filters, such as a status or an epic, or change the tasks in parts with `ids`.",
     "Choose another parent.",
     "Create them first.",
     "Epic, task and parent must be in the item's project.",
