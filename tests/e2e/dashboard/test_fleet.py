@@ -64,7 +64,7 @@ def run_shift(
 
 
 def is_claim(event: dict[str, Any]) -> bool:
-    return not event["data"]["renewed"]
+    return not event.get("renewed", False)
 
 
 def claims_during_the_pause(client: RestClient) -> list[str]:
