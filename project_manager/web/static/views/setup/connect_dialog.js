@@ -81,7 +81,7 @@ function Token(/** @type {{ client: McpClient, token: string, onCreated: (secret
   </div>`;
 }
 
-/** Return the newest event of an agent, or undefined. A claim in vain has none. */
+/** Return the newest event of an agent, or undefined. A claim that gets no task has none. */
 const newestEventOf = (/** @type {string} */ agent) =>
   state.events.findLast((event, at, all) =>
     (event.actor.id === agent || event.agent_id === agent) && !isRedundant(event, all[at - 1], all[at + 1]));
