@@ -116,8 +116,7 @@ class _Agent:
 
     def choose(self, task: dict[str, Any]) -> str:
         if fence_is_first(task):
-            [behavior] = self.chance.choices([*BEHAVIORS], [*BEHAVIORS.values()])
-            return behavior
+            return first_behavior(self.fleet.seed, task["name"])
         return self.chance.choice(["submit", "complete"])
 
     def submit(self, path: str, fence: int) -> None:
@@ -160,3 +159,9 @@ class _Agent:
 
 def fence_is_first(task: dict[str, Any]) -> bool:
     return task["fence"] <= 1 and not task["attempts"]
+
+
+def first_behavior(seed: int, name: str) -> str:
+    """Return the end of the first lease of a task. It depends on the seed and the name only, not on the agent."""
+    [behavior] = random.Random(f"{seed} {name}").choices([*BEHAVIORS], [*BEHAVIORS.values()])
+    return behavior

@@ -16,7 +16,7 @@ MANY = 50
 CHANGED_SINCE = 3
 REASON = "The sandbox is down."
 
-FOCUSED_ROW = "() => document.activeElement?.closest('[data-need]')?.dataset.need ?? null"
+FOCUSED_ROW = "() => document.activeElement?.closest('[data-need]:not(.gone)')?.dataset.need ?? null"
 SETTLING = "[data-settling]"
 LATER = ("lost", "paths", "overdue")
 """Groups of work that continues without a person."""
@@ -50,18 +50,21 @@ class Operator:
             key = self._row()
         if key is None or key.startswith(LATER):
             return False
-        group, _, number = key.partition(":")
-        row = self.tab.page.locator(f'[data-need="{key}"]:not(.gone)')
+        group = key.partition(":")[0]
+        row = self._present(key)
         if group == "review":
-            self._review(row, int(number))
+            self._review(key)
         elif group == "questions":
-            self._press_in(row, int(number), "answer", "1")
+            self._press_in(key, "answer", "1")
         else:
-            self._press_in(row, int(number), "unblock", "a")
+            self._press_in(key, "unblock", "a")
             self._send_words("")
         expect(row.or_(self.tab.dialog)).to_have_count(0)
         self.decisions[group] += 1
         return True
+
+    def _present(self, key: str) -> Locator:
+        return self.tab.page.locator(f'[data-need="{key}"]:not(.gone)')
 
     def _row(self) -> str | None:
         """Return the key of the focused row. Without one, go to the first row."""
@@ -74,22 +77,22 @@ class Operator:
         found: str | None = self.tab.page.evaluate(FOCUSED_ROW)
         return found
 
-    def _review(self, row: Locator, task: int) -> None:
-        expect(row.get_by_test_id("need-submission")).to_be_visible()
+    def _review(self, key: str) -> None:
+        expect(self._present(key).get_by_test_id("need-submission")).to_be_visible()
         if self.chance.random() < SENT_BACK:
-            self._press_in(row, task, "verdict", "s")
+            self._press_in(key, "verdict", "s")
             self._send_words("The export has no header.")
         else:
-            self._press_in(row, task, "verdict", "a")
+            self._press_in(key, "verdict", "a")
 
-    def _press_in(self, row: Locator, task: int, act: str, key: str) -> None:
-        """Press the key of the focused row. If an agent has just claimed the task, the row has no focus any more."""
-        control = row.locator(f'[data-key="{key}"]')
-        elsewhere = self.tab.page.locator(f'body:not(:has([data-row="{task}"]:not(.gone) :focus))')
+    def _press_in(self, key: str, act: str, pressed: str) -> None:
+        """Press a key in the focused row `key`. If an agent has just claimed its task, the row has left."""
+        control = self._present(key).locator(f'[data-key="{pressed}"]')
+        elsewhere = self.tab.page.locator(f'body:not(:has([data-need="{key}"]:not(.gone) :focus))')
         expect(control.or_(elsewhere).first).to_be_visible()
         if elsewhere.count() == 0:
-            self.aimed[act, task] += 1
-            self.press(key)
+            self.aimed[act, int(key.partition(":")[2])] += 1
+            self.press(pressed)
 
     def _send_words(self, words: str) -> None:
         """Fill the box that asks for words, if there is one, and send it."""

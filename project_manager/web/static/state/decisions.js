@@ -11,11 +11,14 @@ import { nameOf } from "./task_writes.js";
 const WEEK = 7 * DAY;
 
 /** @returns {Decision} */
-const move = (/** @type {Status} */ status, /** @type {string} */ name, primary = false) =>
-  ({ name, primary, act: (task) => moveTask(task, status) });
+const move = (/** @type {Status} */ status, /** @type {string} */ name, main = {}) =>
+  ({ name, ...main, act: (task) => moveTask(task, status) });
+
+/** The main decision has the key `a`. */
+const MAIN = { primary: true, keys: "a" };
 
 /** @type {Decision} */
-export const ACCEPT = { name: "Accept", primary: true, keys: "a", act: (task) => accept(task) };
+export const ACCEPT = { name: "Accept", ...MAIN, act: (task) => accept(task) };
 /** @type {Decision} */
 export const SEND_BACK = { name: "Send back", keys: "s", act: sendBack };
 /** @type {Decision} */
@@ -23,17 +26,19 @@ export const ACCEPT_WITH_COMMENT = {
   name: "Comment…", icon: "log", keys: "Shift A", hint: "Accept with a comment",
   act: (task) => accept(task, { comment: true }),
 };
-export const UNBLOCK = move("TODO", "Unblock", true);
+export const UNBLOCK = move("TODO", "Unblock", MAIN);
 /** @type {Decision} */
 export const UNBLOCK_UNANSWERED = move("TODO", "Unblock without an answer");
-export const REQUEUE = { name: "Requeue", primary: true, act: requeue };
+export const REQUEUE = { name: "Requeue", ...MAIN, act: requeue };
 export const CANCEL = move("CANCELLED", "Cancel task");
 export const BLOCK = move("BLOCKED", "Block");
-export const MOVE_TO_TODO = move("TODO", "Move to To do", true);
+export const MOVE_TO_TODO = move("TODO", "Move to To do", MAIN);
 export const MARK_DONE = move("DONE", "Mark done");
-export const RESET_ATTEMPTS = { name: "Reset attempts", act: (/** @type {Task} */ task) => resetAttempts(task) };
-export const DROP_CANCELLED = { name: "Remove dependency", primary: true, act: dropCancelled };
-export const POSTPONE = { name: "Postpone by a week", act: postpone };
+export const RESET_ATTEMPTS = {
+  name: "Reset attempts", keys: "a", act: (/** @type {Task} */ task) => resetAttempts(task),
+};
+export const DROP_CANCELLED = { name: "Remove dependency", ...MAIN, act: dropCancelled };
+export const POSTPONE = { name: "Postpone by a week", keys: "a", act: postpone };
 
 async function change(
   /** @type {Task} */ task,

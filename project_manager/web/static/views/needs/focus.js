@@ -107,14 +107,20 @@ export function useFocusOnNext(/** @type {Ref} */ frame) {
     frame.current.dataset.settling = "";
     setTimeout(() => delete frame.current?.dataset.settling, SETTLE_MS);
   };
-  useLayoutEffect(() => {
+  const moveOn = () => {
     const left = focused.current;
-    if (!left || state.dialogs.length > 0 || !hasLost(frame.current, left.key, acts.current.has(left.key))) return;
+    const page = frame.current;
+    if (!left || !page || state.dialogs.length > 0 || !hasLost(page, left.key, acts.current.has(left.key))) return;
     acts.current.delete(left.key);
-    const next = neighbourOf(frame.current, left.key, left.order);
+    const next = neighbourOf(page, left.key, left.order);
     const control = next && ((left.named && nameOf(next)) || firstControl(next));
-    (control ?? frame.current.querySelector("h1")).focus();
+    (control ?? page.querySelector("h1")).focus();
     settle();
+  };
+  useLayoutEffect(() => {
+    // A closed dialog can still be in the document here. Until it is removed, the page behind it takes no focus.
+    if (document.querySelector("dialog:modal")) queueMicrotask(moveOn);
+    else moveOn();
   });
   const onAct = (/** @type {UiEvent} */ { type, target }) => {
     const key = target.closest(ROWS)?.dataset.need;

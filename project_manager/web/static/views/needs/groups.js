@@ -68,7 +68,7 @@ const GROUPS = [
   {
     id: "paths", later: true, title: "Blocked by paths",
     explain: "For an hour or longer, another task in progress has reserved paths that overlap those of the task.",
-    from: ["TODO"], test: isBlockedByPaths, actions: [BLOCK, CANCEL],
+    from: ["TODO"], test: isBlockedByPaths, actions: [{ ...BLOCK, keys: "a" }, CANCEL],
   },
   {
     id: "lost", later: true, title: "Lost leases",

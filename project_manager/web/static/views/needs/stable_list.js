@@ -73,7 +73,8 @@ export function useStableList(/** @type {NeedList} */ live) {
   };
   const settle = () => frame.current && !isBusy() && renew();
   useEffect(() => {
-    settle();
+    // A closed dialog returns the focus to the list in a microtask. Look at the focus after it.
+    setTimeout(settle);
   }, [dialogs]);
   const keys = keysOf(live);
   useLayoutEffect(() => {

@@ -12,6 +12,7 @@ from tests.e2e.dashboard.fleet import Fleet
 from tests.e2e.dashboard.fleet_operator import CHANGED_SINCE, MANY, Operator, decided
 from tests.e2e.service import Service
 
+TASKS, SECONDS, SEED = 30, 6.0, 10
 WAITING = "/api/tasks?status=REVIEW,BLOCKED&limit=1"
 
 
@@ -81,3 +82,10 @@ def _decide_until(operator: Operator, client: RestClient, seconds: float) -> Non
     while time.monotonic() < end:
         if not operator.decide():
             operator.tab.service.wait_until(lambda: client.send("GET", WAITING)["items"] or time.monotonic() > end)
+
+
+def test_a_person_runs_twelve_agents_by_keyboard(service: Service, browser: Browser) -> None:
+    shift = run_shift(service, browser, SEED, TASKS, SECONDS, (0.2, 1.0))
+    assert shift.fleet.problems == []
+    assert (shift.missed, shift.left) == (0, 0)
+    assert {"review", "questions", "blocked"} <= set(shift.operator.decisions)
