@@ -182,7 +182,7 @@ class Stack:
             self.compose("up", "-d", "--wait", "--no-deps", "--scale", f"{SERVICE}={instances}", SERVICE)
             wait_until("the load balancer is healthy", lambda: not self.unhealthy("lb"), 20)
         self.up(instances)
-        wait_until("the load balancer answers", lambda: reachable() == instances, 20)
+        wait_until("the load balancer answers", lambda: reach_both_ports(instances), 20)
 
     def _is_complete(self, instances: int) -> bool:
         present = [*self.instances, *self.containers("lb")]
@@ -190,13 +190,18 @@ class Stack:
             return False
         ids = [container.id for container in present]
         healths = docker("inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", *ids)
-        return set(healths.splitlines()) == {"running healthy"} and reachable() == instances
+        return set(healths.splitlines()) == {"running healthy"} and reach_both_ports(instances)
 
 
-def reachable(requests: int = 24) -> int:
+def reach_both_ports(instances: int) -> bool:
+    """Return whether so many instances answer on each port. The load balancer checks each port on its own."""
+    return all(reachable(port=port) == instances for port in (API, MCP))
+
+
+def reachable(requests: int = 24, port: str = API) -> int:
     """Return the number of instances that answer this number of requests through the load balancer."""
     seen = set()
-    with httpx.Client(base_url=API, timeout=2) as client:
+    with httpx.Client(base_url=port, timeout=2) as client:
         for _ in range(requests):
             try:
                 answer = client.get("/healthz", headers={"Connection": "close"})

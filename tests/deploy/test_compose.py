@@ -1,9 +1,8 @@
 from pathlib import Path
 
-import httpx
 import yaml
 
-from tests.deploy.stack import API, MCP, Container, Stack, docker, run
+from tests.deploy.stack import Container, Stack, docker, reach_both_ports, run, wait_until
 
 
 def status_of(container: Container) -> dict[str, str]:
@@ -79,11 +78,8 @@ def test_the_volume_has_the_name_that_the_documents_use(stack: Stack) -> None:
 
 
 def test_all_three_instances_serve_both_ports(stack: Stack) -> None:
-    for base in (API, MCP):
-        with httpx.Client(base_url=base, timeout=5) as client:
-            answers = [client.get("/healthz", headers={"Connection": "close"}) for _ in range(12)]
-        assert {answer.status_code for answer in answers} == {200}
-        assert len({answer.headers["x-served-by"] for answer in answers}) == 3
+    # On a busy machine a check of an instance can time out, which takes it out of the rotation for a second or two.
+    wait_until("all instances answer on both ports", lambda: reach_both_ports(3), 20)
 
 
 def test_an_operator_can_verify_the_whole_stack_from_outside(stack: Stack) -> None:
