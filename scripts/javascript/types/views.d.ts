@@ -62,15 +62,17 @@ interface Decision {
   act: (task: Task) => unknown;
 }
 
-/** A group of the tasks that need a person. `from` null means all statuses. */
+/** The kinds of work that waits on a person. */
+type WaitingKind = "rounds" | "questions" | "attempts" | "review" | "blocked" | "cancelled" | "no-holder";
+
+/** The numbers of tasks that wait on a person. `stuck` are those that are neither in review nor blocked. */
+type WaitingNumbers = Record<"reviews" | "questions" | "blocked" | "stuck", number>;
+
+/** A group of the tasks that need a person. */
 interface NeedGroup {
   id: string;
   title: string;
   explain: string;
-  from: Status[] | null;
-  /** Agents continue without a person. */
-  later?: boolean;
-  test: (task: Task) => unknown;
   actions: Decision[];
 }
 

@@ -55,6 +55,33 @@ def test_the_strip_counts_live_and_says_what_a_starved_fleet_waits_for(
         expect_parts(tab, working="0 working", idle="1 idle", ready="0 ready", pace="0/h")
 
 
+def test_the_strip_the_graph_and_the_list_count_the_same_tasks_that_wait_on_a_person(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
+    given_up = client.create_task(project, "Given up")
+    review, blocked, failed, unheld = (client.create_task(project, name) for name in ("Parse", "Buy", "Fail", "Hold"))
+    cancelled = client.create_task(project, "Stuck", depends_on=[given_up])
+    for task in (review, blocked, failed, unheld, cancelled):
+        client.create_task(project, f"After #{task}", depends_on=[task])
+    for task, status in ((review, "REVIEW"), (blocked, "BLOCKED"), (unheld, "IN_PROGRESS"), (given_up, "CANCELLED")):
+        client.set_status(task, status)
+    client.send("PATCH", "/api/tasks", {"tasks": [{"id": failed, "attempts": 5}]})
+    with dashboard(service, browser) as tab:
+        tab.open("/?view=graph")
+        nodes = tab.page.get_by_test_id("node")
+        expect(nodes.filter(has_text="holds back 1")).to_have_count(5)
+        expect(nodes).to_have_count(10)
+        expect_parts(tab, waiting="1 review, 1 blocked, 3 stuck hold back 5 tasks")
+        expect(tab.page.locator(".badge")).to_have_text("5")
+        tab.page.get_by_test_id("strip-waiting").click()
+        for group in ("review", "blocked", "attempts", "cancelled", "no-holder"):
+            expect(tab.page.get_by_test_id(f"need-{group}").locator("[data-testid=need]")).to_have_count(1)
+        client.set_status(unheld, "TODO")
+        expect_parts(tab, waiting="1 review, 1 blocked, 2 stuck hold back 4 tasks")
+        expect(tab.page.locator(".badge")).to_have_text("4")
+
+
 def test_the_strip_fits_a_phone(service: Service, browser: Browser, client: RestClient) -> None:
     starved_fleet(client)
     with dashboard(service, browser, color_scheme="dark") as tab:

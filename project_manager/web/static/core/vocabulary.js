@@ -67,6 +67,10 @@ export const reasonsOf = (/** @type {Task} */ task) =>
 /** Return the text of a log entry. Only system entries are formatted. */
 export const logText = (/** @type {LogView} */ entry) => (entry.kind === "system" ? readable(entry.body) : entry.body);
 
+/** Return whether failed attempts have reached the limit. A limit of 0 means no limit. */
+export const reachesLimit = (/** @type {number} */ attempts, /** @type {number} */ limit) =>
+  limit > 0 && attempts >= limit;
+
 export const isWithoutHolder = (/** @type {Task} */ task) => task.status === "IN_PROGRESS" && !task.lock;
 
 /** Return whether the actor of the session is an operator. Roles are names or ranks. */

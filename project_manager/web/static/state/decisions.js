@@ -1,12 +1,11 @@
 // The decisions of the user about a waiting task, for the list of tasks that need attention and the task panel.
 import { serverNow } from "../core/clock.js";
 import { DAY, plural } from "../core/format.js";
-import { hasQuestion } from "./questions.js";
 import { accept, sendBack } from "./reviews.js";
-import { state } from "./store.js";
 import { changeTask, reportChange } from "./task_edits.js";
 import { moveTask } from "./task_moves.js";
 import { nameOf } from "./task_writes.js";
+import { waitingKindOf } from "./waiting.js";
 
 const WEEK = 7 * DAY;
 
@@ -82,22 +81,22 @@ function postpone(/** @type {Task} */ task) {
   return change(task, { due_at: due }, `${nameOf(task)} is due ${words} later`, `${nameOf(task)} is due as before`);
 }
 
-/** Return whether the failed attempts of the task have reached the limit. A limit of 0 means no limit. */
-export function isAtCap(/** @type {Task} */ task) {
-  const cap = state.session?.max_attempts ?? 0;
-  return cap > 0 && task.attempts >= cap;
-}
+/** The decisions about each kind of work that waits on a person. @type {Record<WaitingKind, Decision[]>} */
+export const DECISIONS = {
+  rounds: [UNBLOCK, MARK_DONE, CANCEL],
+  questions: [UNBLOCK_UNANSWERED, CANCEL],
+  attempts: [REQUEUE, CANCEL],
+  review: [ACCEPT, SEND_BACK, ACCEPT_WITH_COMMENT],
+  blocked: [UNBLOCK, CANCEL],
+  cancelled: [DROP_CANCELLED, CANCEL],
+  "no-holder": [MOVE_TO_TODO, MARK_DONE],
+};
 
-/** Return whether reviewers requested changes so often that a person has to decide. */
-export const needsVerdictOfPerson = (/** @type {Task} */ task) =>
-  task.status === "BLOCKED" && task.blocked_by === "review_rounds";
+// The task panel shows the other kinds with their own fields and buttons.
+const IN_PANEL = new Set(["rounds", "questions", "attempts", "review", "blocked"]);
 
 /** Return the decisions to show in the task panel. @returns {Decision[]} */
 export function decisionsOf(/** @type {Task} */ task) {
-  if (task.status === "REVIEW") return [ACCEPT, SEND_BACK, ACCEPT_WITH_COMMENT];
-  if (needsVerdictOfPerson(task)) return [UNBLOCK, MARK_DONE, CANCEL];
-  if (hasQuestion(task)) return [UNBLOCK_UNANSWERED, CANCEL];
-  if (isAtCap(task) && (task.status === "BLOCKED" || task.status === "TODO")) return [REQUEUE, CANCEL];
-  if (task.status === "BLOCKED") return [UNBLOCK, CANCEL];
-  return [];
+  const kind = waitingKindOf(task);
+  return kind && IN_PANEL.has(kind) ? DECISIONS[kind] : [];
 }

@@ -2,7 +2,7 @@
 import { HOUR } from "../core/format.js";
 import { tasksByHolder, activityOf } from "./agents.js";
 import { pauseOf } from "./pauses.js";
-import { isCountedIn, waitingOnPerson } from "./waiting.js";
+import { isCountedIn, numberWaiting, waitingOnPerson } from "./waiting.js";
 
 /**
  * Return the number of tasks at the start of a sorted column for which `fits` is true, without those that `counts`
@@ -51,4 +51,4 @@ export function fleetOf(/** @type {State} */ state, /** @type {number} */ now) {
 
 /** Return whether agents have nothing to do while work waits on a person. */
 export const isStarved = (/** @type {ReturnType<typeof fleetOf>} */ fleet) =>
-  fleet.idle > 0 && fleet.ready === 0 && fleet.reviews + fleet.questions + fleet.blocked > 0 && !pauseOf("all");
+  fleet.idle > 0 && fleet.ready === 0 && numberWaiting(fleet) > 0 && !pauseOf("all");

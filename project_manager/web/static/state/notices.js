@@ -1,5 +1,6 @@
 // The rules of desktop notices: which events have one, quiet hours, and the digest of many.
 import { MINUTE, bidiIsolate, count, plural, truncate } from "../core/format.js";
+import { reachesLimit } from "../core/vocabulary.js";
 
 /** @type {Record<NoticeKind, { name: string, one: string, many: string }>} */
 export const NOTICE_KINDS = {
@@ -40,7 +41,7 @@ export function settingsOf(/** @type {any} */ stored) {
 
 /** Return whether the failed attempts reached their limit with the end of this lease. */
 const reachesCap = (/** @type {OutboxEvent} */ event, /** @type {number} */ maxAttempts) =>
-  event.status === "BLOCKED" && maxAttempts > 0 && event.attempts >= maxAttempts
+  event.status === "BLOCKED" && reachesLimit(event.attempts, maxAttempts)
   && (event.reason === "lock_expired" || event.reason === "explicit_release");
 
 /** @returns {NoticeKind | null} */

@@ -1,5 +1,35 @@
 // Work that waits on a person, and the tasks that it holds back, for the state strip, "Needs you" and the graph.
+import { isWithoutHolder, reachesLimit } from "../core/vocabulary.js";
 import { hasQuestion } from "./questions.js";
+import { state as store } from "./store.js";
+
+export const hasCancelled = (/** @type {Task} */ task) => task.cancelled_dependencies?.length > 0;
+
+/**
+ * The kinds of work that waits on a person: agents cannot continue it. A task is of the first kind that fits.
+ * @type {[kind: WaitingKind, statuses: Status[], test: (task: Task) => unknown][]}
+ */
+const KINDS = [
+  ["rounds", ["BLOCKED"], (task) => task.blocked_by === "review_rounds"],
+  ["questions", ["BLOCKED"], hasQuestion],
+  ["attempts", ["BLOCKED", "TODO"], (task) => reachesLimit(task.attempts, store.session?.max_attempts ?? 0)],
+  ["review", ["REVIEW"], () => true],
+  ["blocked", ["BLOCKED"], () => true],
+  ["cancelled", ["TODO", "BACKLOG"], hasCancelled],
+  ["no-holder", ["IN_PROGRESS"], isWithoutHolder],
+];
+/** @type {Map<Status, typeof KINDS>} */
+const KINDS_OF_STATUS = new Map(
+  KINDS.flatMap(([, statuses]) => statuses).map((status) => [status, KINDS.filter((kind) => kind[1].includes(status))]),
+);
+
+/** Return why the task waits on a person, or null. The only place that decides it. @returns {WaitingKind | null} */
+export const waitingKindOf = (/** @type {Task} */ task) =>
+  KINDS_OF_STATUS.get(task.status)?.find(([, , test]) => test(task))?.[0] ?? null;
+
+/** Return the tasks that wait on a person, in all projects. @returns {Task[]} */
+export const tasksWaiting = (/** @type {State} */ state) =>
+  [...KINDS_OF_STATUS.keys()].flatMap((status) => state.columns[status]).filter(waitingKindOf);
 
 /** Largest exact number of one task. A page of large graphs would otherwise take seconds. */
 export const MOST_HELD_BACK = 1000;
@@ -65,17 +95,24 @@ export const isCountedIn = (/** @type {State} */ state, /** @type {number | null
 
 /**
  * Return the work that waits on a person in the project, or in all projects that are not archived: the numbers of
- * reviews, questions and other blocked tasks, and the number of distinct tasks that they hold back together.
+ * reviews, questions, other blocked tasks and tasks of other statuses, and the number of distinct tasks that they hold
+ * back together.
  */
 export function waitingOnPerson(/** @type {State} */ state, /** @type {number | null} */ project) {
-  const isCounted = isCountedIn(state, project);
-  const reviews = state.columns.REVIEW.filter(isCounted);
-  const stopped = state.columns.BLOCKED.filter(isCounted);
-  const questions = stopped.filter(hasQuestion).length;
-  const known = remembered(state);
-  const key = `${project ?? ""}:${state.archived.size}`;
-  if (known.total?.key !== key) {
-    known.total = { key, held: reach(state, [...reviews, ...stopped].map((task) => task.id)) };
+  const tasks = tasksWaiting(state).filter(isCountedIn(state, project));
+  const number = { reviews: 0, questions: 0, blocked: 0, stuck: 0 };
+  for (const task of tasks) {
+    if (task.status === "REVIEW") number.reviews += 1;
+    else if (hasQuestion(task)) number.questions += 1;
+    else number[task.status === "BLOCKED" ? "blocked" : "stuck"] += 1;
   }
-  return { reviews: reviews.length, questions, blocked: stopped.length - questions, held: known.total.held };
+  const known = remembered(state);
+  const ids = tasks.map(({ id }) => id);
+  const key = ids.join();
+  if (known.total?.key !== key) known.total = { key, held: reach(state, ids) };
+  return { ...number, held: known.total.held };
 }
+
+/** Return the number of tasks that wait on a person. */
+export const numberWaiting = (/** @type {WaitingNumbers} */ { reviews, questions, blocked, stuck }) =>
+  reviews + questions + blocked + stuck;

@@ -1,11 +1,12 @@
 // The head of a task: its place, name and times, its lease or the reasons against work, and the decisions of a person.
 import { html } from "../../core/html.js";
 import { canWrite, reasonsOf } from "../../core/vocabulary.js";
-import { decisionsOf, needsVerdictOfPerson } from "../../state/decisions.js";
+import { decisionsOf } from "../../state/decisions.js";
 import { roundsWords } from "../../state/reviews.js";
 import { follow, hrefOf } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
 import { claimTask } from "../../state/task_leases.js";
+import { waitingKindOf } from "../../state/waiting.js";
 import { Icon } from "../../ui/icons.js";
 import { LatestLogEntry } from "../../ui/latest_log_entry.js";
 import { Markdown } from "../../ui/markdown.js";
@@ -66,7 +67,7 @@ function Decisions(/** @type {{ task: Task }} */ { task }) {
   const decisions = writer ? decisionsOf(task) : [];
   if (decisions.length === 0) return html`<${Question} task=${task} />`;
   return html`<${Question} task=${task} />
-  ${needsVerdictOfPerson(task) && html`<p class="warn-line" data-testid="rounds-reached">
+  ${waitingKindOf(task) === "rounds" && html`<p class="warn-line" data-testid="rounds-reached">
       <${Icon} name="warn" />${roundsWords(task)}
     </p>`}
   <div class="row" role="group" aria-label="Decision" data-testid="decisions">

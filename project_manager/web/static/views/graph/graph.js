@@ -214,7 +214,7 @@ export function Graph() {
     <div class="page-head">
       <h1 id="page-title">Dependencies</h1>
       <span class="muted" data-testid="graph-count">
-        ${plural(shown.length, "task")}${more}${alone > 0 && `, and ${count(alone)} more that hold nothing back`}
+        ${plural(shown.length, "task")}${more}${alone > 0 && `, and ${count(alone)} more without an open dependent`}
       </span>
       <span class="push"></span>
       <${Questions} route=${route} waiting=${waiting} closed=${closed} onClosed=${setClosed} />

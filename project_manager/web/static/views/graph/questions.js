@@ -1,10 +1,9 @@
 // The tasks that the graph shows: those held back by work that waits on a person, all with dependencies, or those
 // around one task.
 import { CLOSED } from "../../core/vocabulary.js";
-import { isAtCap } from "../../state/decisions.js";
 import { testOf } from "../../state/filters.js";
 import { state } from "../../state/store.js";
-import { heldBackBy } from "../../state/waiting.js";
+import { heldBackBy, tasksWaiting, waitingKindOf } from "../../state/waiting.js";
 
 export const MAX_NODES = 400;
 
@@ -33,22 +32,15 @@ export function around(/** @type {number} */ id) {
 
 const testOfRoute = (/** @type {Route} */ { project, epic, label }) => testOf({ project, epic, label }) ?? (() => true);
 
-/** Whether a task waits for a review, an answer or another decision of a person. */
-const waitsOnPerson = (/** @type {Task} */ task) =>
-  task.status === "REVIEW" || task.status === "BLOCKED" || (task.status === "TODO" && isAtCap(task));
-
 const openDependents = (/** @type {number} */ id) =>
   [...(state.dependents.get(id) ?? [])].filter((other) => !CLOSED.has(state.tasks.get(other)?.status ?? "DONE"));
 
 /**
- * Return the tasks that wait on a person, the open tasks that they hold back, directly or not, and the number of tasks
- * that wait on a person and hold nothing back, which are left out.
+ * Return the tasks that wait on a person, the open tasks that depend on them, directly or not, and the number of tasks
+ * that wait on a person without an open dependent, which are left out.
  */
 export function heldBack(/** @type {Route} */ route) {
-  const test = testOfRoute(route);
-  const waiting = ["REVIEW", "BLOCKED", "TODO"]
-    .flatMap((status) => state.columns[/** @type {Status} */ (status)])
-    .filter((task) => waitsOnPerson(task) && test(task));
+  const waiting = tasksWaiting(state).filter(testOfRoute(route));
   const sources = waiting.filter((task) => openDependents(task.id).length > 0);
   const tasks = tasksOf(reached(sources.map(({ id }) => id), openDependents));
   return { tasks, alone: waiting.length - sources.length };
@@ -56,7 +48,7 @@ export function heldBack(/** @type {Route} */ route) {
 
 /** Return the number of tasks that each task waiting on a person holds back, as in "Needs you". */
 export const numbersHeldBack = (/** @type {Task[]} */ tasks) =>
-  new Map(tasks.filter(waitsOnPerson).map((task) => [task.id, heldBackBy(state, task)]));
+  new Map(tasks.filter(waitingKindOf).map((task) => [task.id, heldBackBy(state, task)]));
 
 /** Return the tasks with dependencies. Closed tasks are included only on request or if open tasks depend on them. */
 export function withDependencies(/** @type {Route} */ route, /** @type {boolean} */ closed) {

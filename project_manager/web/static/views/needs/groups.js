@@ -2,18 +2,11 @@
 import { serverNow } from "../../core/clock.js";
 import { isPast } from "../../core/due.js";
 import { HOUR } from "../../core/format.js";
-import { CLOSED, isWithoutHolder } from "../../core/vocabulary.js";
-import {
-  ACCEPT, ACCEPT_WITH_COMMENT, BLOCK, CANCEL, DROP_CANCELLED, MARK_DONE, MOVE_TO_TODO, POSTPONE, REQUEUE,
-  RESET_ATTEMPTS, SEND_BACK, UNBLOCK, UNBLOCK_UNANSWERED, isAtCap, needsVerdictOfPerson,
-} from "../../state/decisions.js";
-import { testOf } from "../../state/filters.js";
+import { CLOSED } from "../../core/vocabulary.js";
+import { BLOCK, CANCEL, DECISIONS, POSTPONE, RESET_ATTEMPTS } from "../../state/decisions.js";
 import { lastMoveOf } from "../../state/last_moves.js";
-import { hasQuestion } from "../../state/questions.js";
 import { state } from "../../state/store.js";
-import { heldBackBy } from "../../state/waiting.js";
-
-export const hasCancelled = (/** @type {Task} */ task) => task.cancelled_dependencies?.length > 0;
+import { heldBackBy, isCountedIn, tasksWaiting, waitingKindOf } from "../../state/waiting.js";
 
 /** Return the time since which leases block the task by paths, or null. */
 function pathsBlockedSince(/** @type {Task} */ task) {
@@ -29,55 +22,53 @@ const isBlockedByPaths = (/** @type {Task} */ task) => {
 export const isOverdue = (/** @type {Task} */ task) =>
   task.due_at !== null && !CLOSED.has(task.status) && isPast(task.due_at, serverNow());
 
-// A task belongs to the first group that fits. `from`: the statuses to search; null means all. `later`: agents continue
-// without a person, so that the badge and the title of the page do not count its tasks.
-/** @type {NeedGroup[]} */
-const GROUPS = [
+/** Groups of work that waits on a person, one for each kind. @type {NeedGroup[]} */
+const URGENT = [
   {
-    id: "rounds", title: "Changes requested too often",
+    id: "rounds", title: "Changes requested too often", actions: DECISIONS.rounds,
     explain: "Reviewers requested changes as often as the policy allows. Unblock it for another round, or end it.",
-    from: ["BLOCKED"], test: needsVerdictOfPerson, actions: [UNBLOCK, MARK_DONE, CANCEL],
   },
   {
-    id: "questions", title: "Questions", explain: "Agents that wait for an answer. The first answer counts.",
-    from: ["BLOCKED"], test: hasQuestion, actions: [UNBLOCK_UNANSWERED, CANCEL],
+    id: "questions", title: "Questions", actions: DECISIONS.questions,
+    explain: "Agents that wait for an answer. The first answer counts.",
   },
   {
-    id: "attempts", title: "Failed too often",
+    id: "attempts", title: "Failed too often", actions: DECISIONS.attempts,
     explain: "The attempt limit is reached. Read the log, then requeue the task.",
-    from: ["BLOCKED", "TODO"], test: isAtCap, actions: [REQUEUE, CANCEL],
   },
   {
-    id: "review", title: "Review", explain: "Finished work that waits for a verdict.",
-    from: ["REVIEW"], test: () => true, actions: [ACCEPT, SEND_BACK, ACCEPT_WITH_COMMENT],
+    id: "review", title: "Review", actions: DECISIONS.review, explain: "Finished work that waits for a verdict.",
   },
   {
-    id: "blocked", title: "Blocked", explain: "Marked as blocked by an agent or a person.",
-    from: ["BLOCKED"], test: () => true, actions: [UNBLOCK, CANCEL],
+    id: "blocked", title: "Blocked", actions: DECISIONS.blocked, explain: "Marked as blocked by an agent or a person.",
   },
   {
-    id: "cancelled", title: "Waiting for cancelled work",
+    id: "cancelled", title: "Waiting for cancelled work", actions: DECISIONS.cancelled,
     explain: "Depends on a cancelled task: not ready until the dependency is removed or the task is reopened.",
-    from: ["TODO", "BACKLOG"], test: hasCancelled, actions: [DROP_CANCELLED, CANCEL],
   },
   {
-    id: "no-holder", title: "In progress without a holder",
+    id: "no-holder", title: "In progress without a holder", actions: DECISIONS["no-holder"],
     explain: "In progress without a lease: agents do not claim it.",
-    from: ["IN_PROGRESS"], test: isWithoutHolder, actions: [MOVE_TO_TODO, MARK_DONE],
   },
+];
+
+// Agents continue these tasks without a person, so that the badge and the title of the page do not count them. A task
+// belongs to the first group that fits. `from`: the statuses to search; null means all.
+/** @type {(NeedGroup & { from: Status[] | null, test: (task: Task) => unknown })[]} */
+const LATER = [
   {
-    id: "paths", later: true, title: "Blocked by paths",
+    id: "paths", title: "Blocked by paths", actions: [{ ...BLOCK, keys: "a" }, CANCEL],
     explain: "For an hour or longer, another task in progress has reserved paths that overlap those of the task.",
-    from: ["TODO"], test: isBlockedByPaths, actions: [{ ...BLOCK, keys: "a" }, CANCEL],
+    from: ["TODO"], test: isBlockedByPaths,
   },
   {
-    id: "lost", later: true, title: "Lost leases",
+    id: "lost", title: "Lost leases", actions: [RESET_ATTEMPTS, BLOCK],
     explain: "A lease expired or was released as failed; the task is in To do again.",
-    from: ["TODO"], test: (task) => task.attempts > 0, actions: [RESET_ATTEMPTS, BLOCK],
+    from: ["TODO"], test: (task) => task.attempts > 0,
   },
   {
-    id: "overdue", later: true, title: "Overdue", explain: "Past its due date and not done.",
-    from: null, test: isOverdue, actions: [POSTPONE],
+    id: "overdue", title: "Overdue", actions: [POSTPONE], explain: "Past its due date and not done.",
+    from: null, test: isOverdue,
   },
 ];
 
@@ -95,13 +86,25 @@ function sortByUrgency(/** @type {State} */ now, /** @type {Task[]} */ tasks) {
   return tasks.sort((a, b) => heldBackBy(now, b) - heldBackBy(now, a) || byTime(a, b));
 }
 
-/** Return [{ group, tasks }] of the chosen project for the first groups, in no order. Empty groups are left out. */
-function groupsOf(/** @type {State} */ now, /** @type {NeedGroup[]} */ groups) {
-  const inProject = testOf({ project: now.route.project }) ?? (() => true);
+/** Return the groups of work that waits on a person in the chosen project, in no order. Empty ones are left out. */
+function urgentGroups(/** @type {State} */ now) {
+  /** @type {Map<WaitingKind | null, Task[]>} */
+  const found = new Map(URGENT.map(({ id }) => [/** @type {WaitingKind} */ (id), []]));
+  for (const task of tasksWaiting(now).filter(isCountedIn(now, now.route.project))) {
+    found.get(waitingKindOf(task))?.push(task);
+  }
+  return URGENT.map((group) => ({ group, tasks: found.get(/** @type {WaitingKind} */ (group.id)) ?? [] }))
+    .filter(({ tasks }) => tasks.length);
+}
+
+/** Return the groups of other tasks in the chosen project, in no order. Empty ones are left out. */
+function laterGroups(/** @type {State} */ now) {
+  const isCounted = isCountedIn(now, now.route.project);
   const placed = new Set();
-  return groups.map((group) => {
+  return LATER.map((group) => {
     const pool = group.from ? group.from.flatMap((status) => now.columns[status]) : [...now.tasks.values()];
-    const tasks = pool.filter((task) => !placed.has(task.id) && inProject(task) && group.test(task));
+    const tasks = pool.filter((task) => !placed.has(task.id) && isCounted(task) && group.test(task)
+      && waitingKindOf(task) === null);
     for (const task of tasks) placed.add(task.id);
     return { group, tasks };
   }).filter(({ tasks }) => tasks.length);
@@ -109,18 +112,15 @@ function groupsOf(/** @type {State} */ now, /** @type {NeedGroup[]} */ groups) {
 
 /** Return [{ group, tasks }] of the waiting tasks in the chosen project, the most urgent first. */
 export const needsOf = (/** @type {State} */ now) =>
-  groupsOf(now, GROUPS).map(({ group, tasks }) => ({ group, tasks: sortByUrgency(now, tasks) }));
+  [...urgentGroups(now), ...laterGroups(now)].map(({ group, tasks }) => ({ group, tasks: sortByUrgency(now, tasks) }));
 
-// The later groups are the last ones, so that the count needs no walk over all tasks for them.
-const URGENT = GROUPS.filter((group) => !group.later);
 let memory = { key: "", count: 0 };
 
 /** Return the number of tasks and messages that wait until a person acts, for the badge, the title and the icon. */
 export function needsCount(/** @type {State} */ now) {
   const key = `${now.revision.tasks}:${now.revision.plans}:${now.route.project}`;
   if (memory.key !== key) {
-    const count = groupsOf(now, URGENT).reduce((sum, { tasks }) => sum + tasks.length, 0);
-    memory = { key, count };
+    memory = { key, count: tasksWaiting(now).filter(isCountedIn(now, now.route.project)).length };
   }
   return memory.count + now.messages.length;
 }

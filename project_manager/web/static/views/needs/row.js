@@ -7,13 +7,13 @@ import { STATUS_NAMES } from "../../core/vocabulary.js";
 import { hasQuestion } from "../../state/questions.js";
 import { follow, hrefOf } from "../../state/route.js";
 import { state } from "../../state/store.js";
-import { heldBackBy, heldBackWords } from "../../state/waiting.js";
+import { hasCancelled, heldBackBy, heldBackWords } from "../../state/waiting.js";
 import { Attempts } from "../../ui/attempts.js";
 import { LockChip, Priority, TaskLink } from "../../ui/chips.js";
 import { Icon, StatusIcon } from "../../ui/icons.js";
 import { LatestLogEntry } from "../../ui/latest_log_entry.js";
 import { Question } from "../drawer/question.js";
-import { hasCancelled, isOverdue, waitingSince } from "./groups.js";
+import { isOverdue, waitingSince } from "./groups.js";
 import { NeedRounds, NeedSubmission } from "./submission.js";
 
 const IDS_SHOWN = 10;

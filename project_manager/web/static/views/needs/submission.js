@@ -1,8 +1,8 @@
 // The submission of a task in the list of tasks that need a person.
 import { html, useState } from "../../core/html.js";
-import { needsVerdictOfPerson } from "../../state/decisions.js";
 import { useDetails } from "../../state/task_details.js";
 import { roundsWords } from "../../state/reviews.js";
+import { waitingKindOf } from "../../state/waiting.js";
 import { SubmissionHead, SubmissionValues, Verdict } from "../../ui/evidence.js";
 import { latestOf } from "../../ui/latest_log_entry.js";
 import { Markdown, PlainWithLinks } from "../../ui/markdown.js";
@@ -64,6 +64,6 @@ export function NeedSubmission(/** @type {{ task: Task, fixed: boolean }} */ { t
 
 /** The sentence about a task that became BLOCKED after too many requests for changes. */
 export function NeedRounds(/** @type {{ task: Task }} */ { task }) {
-  if (!needsVerdictOfPerson(task)) return null;
+  if (waitingKindOf(task) !== "rounds") return null;
   return html`<span data-testid="rounds-reached">${roundsWords(task)}</span>`;
 }

@@ -5,6 +5,7 @@ import { cx, html } from "../../core/html.js";
 import { fleetOf, isStarved } from "../../state/fleet.js";
 import { follow, hrefOf } from "../../state/route.js";
 import { state, useStore, useThrottled } from "../../state/store.js";
+import { numberWaiting } from "../../state/waiting.js";
 import { Icon } from "../../ui/icons.js";
 import { VIEWS } from "../views.js";
 
@@ -17,15 +18,14 @@ const revisionOf = (/** @type {State} */ { revision, route, pauses }) =>
   `${revision.tasks} ${revision.agents} ${revision.plans} ${route.project} ${pauses.length}`;
 
 /** Return the kinds of work that wait on a person, such as ["31 reviews", "2 questions"]. */
-function kindsOf(/** @type {Fleet} */ { reviews, questions, blocked }, short = false) {
+function kindsOf(/** @type {Fleet} */ { reviews, questions, blocked, stuck }, short = false) {
   return [
     reviews && plural(reviews, "review"),
     questions && plural(questions, "question"),
     blocked && (short ? `${count(blocked)} blocked` : plural(blocked, "blocked task")),
+    stuck && (short ? `${count(stuck)} stuck` : plural(stuck, "stuck task")),
   ].filter(Boolean);
 }
-
-const numberWaiting = (/** @type {Fleet} */ { reviews, questions, blocked }) => reviews + questions + blocked;
 
 /** Return "hold back 98 tasks", or `otherwise` if they hold back nothing. */
 function effectOf(/** @type {Fleet} */ fleet, /** @type {string} */ otherwise) {
@@ -45,9 +45,10 @@ function waitingWords(/** @type {Fleet} */ fleet) {
 }
 
 /** Return the action of the person, as a verb. */
-function actOn(/** @type {Fleet} */ { reviews, questions, blocked }) {
-  const one = reviews + questions + blocked === 1 ? "it" : "them";
-  const verbs = [reviews && "review", questions && "answer", blocked && "unblock"].filter(Boolean);
+function actOn(/** @type {Fleet} */ fleet) {
+  const { reviews, questions, blocked, stuck } = fleet;
+  const one = numberWaiting(fleet) === 1 ? "it" : "them";
+  const verbs = [reviews && "review", questions && "answer", blocked && "unblock", stuck && "move"].filter(Boolean);
   return verbs.length === 1 ? `${verbs[0]} ${one}` : "decide";
 }
 
