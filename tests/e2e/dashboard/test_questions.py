@@ -9,6 +9,7 @@ from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.dashboard.layout import wider
 from tests.e2e.service import Service
 
+DETAILS, RETRY_MS = "**/api/tasks/*/details*", 5_000
 LOOKS = [{}, {"color_scheme": "dark"}, {"viewport": {"width": 320, "height": 700}}]
 
 
@@ -96,3 +97,25 @@ def test_an_answer_that_comes_too_late_is_refused_in_words(
         tab.page.get_by_role("button", name="Answer", exact=True).click()
         expect(tab.toast("was answered by bob")).to_be_visible()
     assert answered(client, task)["answer"] == "green"
+
+
+def test_a_question_whose_read_fails_is_read_again(service: Service, browser: Browser, client: RestClient) -> None:
+    task = client.create_task(client.create_project(), "Paint")
+    ask(client, task)
+    refused: list[Route] = []
+
+    def refuse_once(route: Route) -> None:
+        if refused:
+            route.continue_()
+        else:
+            refused.append(route)
+            route.abort()
+
+    with dashboard(service, browser) as tab:
+        tab.page.clock.install()
+        tab.page.route(DETAILS, refuse_once)
+        tab.open("/?view=needs")
+        service.wait_until(lambda: tab.page.evaluate("1") and refused)
+        expect(row(tab, task).get_by_test_id("option")).to_have_count(0)
+        tab.page.clock.run_for(RETRY_MS)
+        expect(row(tab, task).get_by_test_id("option")).to_have_count(2)

@@ -46,6 +46,7 @@ export function useLogLines(/** @type {OutboxEvent[]} */ events) {
   useEffect(() => {
     const listener = () => setNumber((old) => old + 1);
     listeners.add(listener);
+    listener(); // lines can arrive between the rendering and this effect
     return () => listeners.delete(listener);
   }, []);
   useEffect(() => {

@@ -1,12 +1,14 @@
 // The details of tasks that lists and the task panel show: log, evidence, submission, and what a policy still demands.
-import { get } from "../core/api.js";
+import { ApiError, get } from "../core/api.js";
 import { useEffect, useState } from "../core/html.js";
 import { useStore } from "./store.js";
 
 const KEPT = 300;
+const RETRY_MS = 5_000;
 
-/** @type {Map<number, { moment: string, details: TaskDetails }>} */
+/** @type {Map<number, { moment: string, details: TaskDetails, read: number }>} */
 const known = new Map();
+let reads = 0;
 /** @type {Set<(id: number) => void>} */
 const listeners = new Set();
 let newest = { revision: -1, seqs: new Map() };
@@ -30,32 +32,48 @@ export const readDetails = (/** @type {number} */ id, /** @type {number | undefi
 
 /** Read the details and show them wherever the task is shown. `moment` identifies the state of the task. */
 export async function refreshDetails(/** @type {number} */ id, moment = "") {
+  reads += 1;
+  const read = reads;
   const details = await readDetails(id);
+  // The answer to an earlier request can arrive after that to a later one.
+  if ((known.get(id)?.read ?? 0) > read) return details;
   if (known.size > KEPT) known.clear();
-  known.set(id, { moment, details });
+  known.set(id, { moment, details, read });
   for (const listener of [...listeners]) listener(id);
   return details;
 }
+
+/** Return whether the same request can succeed later: the server cannot be reached, or has failed. */
+const isPassing = (/** @type {unknown} */ error) =>
+  error instanceof ApiError && (error.status === 0 || error.status >= 500);
 
 /** Return the details of the task, or null before they are read or if reading fails. `fixed` keeps the present ones. */
 export function useDetails(/** @type {Task} */ task, fixed = false) {
   const latestSeq = useStore((state) => newestEvent(state, task.id));
   const moment = `${task.version} ${latestSeq}`;
   const [details, setDetails] = useState(known.get(task.id)?.details ?? null);
+  const [failures, setFailures] = useState(0);
   useEffect(() => {
     if (fixed) return undefined;
-    const listener = (/** @type {number} */ id) => id === task.id && setDetails(known.get(id)?.details ?? null);
+    const show = () => setDetails(known.get(task.id)?.details ?? null);
+    const listener = (/** @type {number} */ id) => id === task.id && show();
     listeners.add(listener);
+    if (known.has(task.id)) show(); // they can arrive between the rendering and this effect
     return () => listeners.delete(listener);
   }, [task.id, fixed]);
   useEffect(() => {
     let current = true;
-    if (!fixed && known.get(task.id)?.moment !== moment) {
-      refreshDetails(task.id, moment).catch(() => current && setDetails(null));
-    }
+    let timer = 0;
+    const fail = (/** @type {unknown} */ error) => {
+      if (!current) return;
+      setDetails(null);
+      if (isPassing(error)) timer = window.setTimeout(() => setFailures((number) => number + 1), RETRY_MS);
+    };
+    if (!fixed && known.get(task.id)?.moment !== moment) refreshDetails(task.id, moment).catch(fail);
     return () => {
       current = false;
+      clearTimeout(timer);
     };
-  }, [task.id, moment, fixed]);
+  }, [task.id, moment, fixed, failures]);
   return details;
 }
