@@ -126,6 +126,7 @@ TASK_FIELDS = (
     Field("holder", Kind.LINE, column=False, compact=True),
     Field("expires_at", Kind.INSTANT, column=False),
     Field("worked_by", Kind.LINE, compact=True),
+    Field("worked_seconds", Kind.INTEGER, default=0),
     Field("cancelled_dependencies", Kind.TASKS, column=False),
     Field("path_conflicts", Kind.TASKS, column=False),
     Field("unblocks", Kind.INTEGER),

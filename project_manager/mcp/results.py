@@ -34,6 +34,7 @@ _DEFAULTS: Mapping[str, object] = {
     "attempts": 0,
     "unblocks": 0,
     "log_entries": 0,
+    "worked_seconds": 0,
     "success": True,
     "stopped": False,
     "body_cut": False,
@@ -51,6 +52,7 @@ _WRITE_FIELDS = (
     "created",
 )
 _LEASE = ("fence", "expires_at")
+_WORKED = ("worked_by", "worked_seconds")
 
 
 def shorten(tool: str, body: bytes) -> Json:
@@ -124,7 +126,7 @@ def _claimed(result: Json) -> Json:
         lock["kind"] = "review"
     if result.get("renewed"):
         return {"task_id": result["task_id"], "lock": lock, "renewed": True, **_claim_extras(result)}
-    task = _task(result["task"], "lock", "worked_by", "ready", "why_not_ready", "updated_at")
+    task = _task(result["task"], "lock", *_WORKED, "ready", "why_not_ready", "updated_at")
     review = _only(result, ("review", "answer"))
     return {**review, "task": task, "lock": lock, **_claim_extras(result)}
 
@@ -183,7 +185,7 @@ def _created_tasks(result: Json) -> Json:
 
 def _details(result: Json) -> Json:
     """Return a task with its related tasks. They make some of its ids redundant."""
-    task = _task(result["task"], "depends_on", "project_id", "epic_id")
+    task = _task(result["task"], "depends_on", "project_id", "epic_id", "worked_seconds")
     parts = {name: [_without(part, "task_id") for part in result[name]] for name in ("assumptions", "logs")}
     # The texts of the criteria are in the task.
     parts["criteria"] = [_without(criterion, "text") for criterion in result["criteria"] if criterion["evidence"]]
@@ -195,7 +197,7 @@ def _context(result: Json) -> Json:
     holding = [
         {
             **held,
-            "task": _task(held["task"], "lock", "worked_by", "ready", "why_not_ready"),
+            "task": _task(held["task"], "lock", *_WORKED, "ready", "why_not_ready"),
             "lock": _only(held["lock"], (*_LEASE, "ttl_seconds")),
             "logs": [_without(entry, "task_id") for entry in held["logs"]],
         }
@@ -206,6 +208,10 @@ def _context(result: Json) -> Json:
 
 def _rows(result: Json) -> Json:
     return {**result, "items": [_row(row) for row in result["items"]]}
+
+
+def _available_rows(result: Json) -> Json:
+    return _rows({**result, "items": [_without(row, "worked_seconds") for row in result["items"]]})
 
 
 def _row(row: Json) -> Json:
@@ -262,7 +268,7 @@ _SHAPES: Mapping[str, Shape] = {
     "get_task_details": _details,
     "get_context": _context,
     "list_tasks": _rows,
-    "get_available_tasks": _rows,
+    "get_available_tasks": _available_rows,
     "list_projects": _described_rows,
     "list_epics": _described_rows,
     "wait_for_events": _events,

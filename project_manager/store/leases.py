@@ -27,7 +27,10 @@ _LEASE = (
     *("lock_kind", "blocked_by", "submission_id"),
 )
 _RENEWAL = ("lock_expires_at", "lock_ttl", "lock_fenced", "unconfirmed_fence")
-_STATUS = (*_LEASE, "attempts", "worked_by", "withheld", "offered_to", "rework_id", "answer_id", "completed_by")
+_STATUS = (
+    *(*_LEASE, "attempts", "worked_by", "worked_seconds", "withheld", "offered_to"),
+    *("rework_id", "answer_id", "completed_by"),
+)
 
 
 def _update(columns: tuple[str, ...], *guards: ColumnElement[bool]) -> Statement:
@@ -196,11 +199,23 @@ def set_status(
         "withheld": int(current.withheld & ~Withheld.OFFERED),
         "attempts": attempts,
         "worked_by": records_lease_of or current.lock_holder or current.worked_by,
+        "worked_seconds": current.worked_seconds + _worked_seconds(current, tx.now),
         "rework_id": None if is_finished else reasons.rework_id or current.rework_id,
         "answer_id": None if is_finished else current.answer_id,
         "completed_by": reasons.completed_by,
     }
     return _write(tx, _SET_STATUS, current, values, read_holder=current.lock_holder)
+
+
+def _worked_seconds(before: TaskRow, now: int) -> int:
+    """Return the length of the lease that ends, or 0 without a lease or for one for a review.
+
+    The service may end a lease long after its expiry. The time in between is not counted.
+    """
+    if before.lock_holder is None or before.lock_kind is not None:
+        return 0
+    end = min(now, before.lock_expires_at or now)
+    return max(0, end - (before.lock_acquired_at or end) + 500) // 1000
 
 
 def _write(tx: Tx, update: Statement, current: TaskRow, values: dict[str, Any], **guards: Any) -> TaskRow | None:

@@ -8,7 +8,7 @@ import json
 import secrets
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, literal_column, select, update
+from sqlalchemy import bindparam, case, func, literal_column, select, update
 
 from project_manager.domain.events.database import DatabaseRestored, HeadFields
 from project_manager.domain.events.tasks import TaskStatusChanged, TaskUnlocked
@@ -56,6 +56,13 @@ _RESERVED = Statement(
     select(tasks.c.id, tasks.c.paths).where(tasks.c.lock_holder.is_not(None), tasks.c.lock_kind.is_(None))
 )
 _END_KINDS = Statement(update(tasks).where(tasks.c.lock_kind.is_not(None)).values(lock_kind=literal_column("NULL")))
+_WITH_WORKED_SECONDS = "0024"
+_ended_at = case((tasks.c.lock_expires_at < bindparam("now"), tasks.c.lock_expires_at), else_=bindparam("now"))
+_COUNT_WORK = Statement(
+    update(tasks)
+    .where(tasks.c.lock_holder.is_not(None), tasks.c.lock_kind.is_(None), _ended_at > tasks.c.lock_acquired_at)
+    .values(worked_seconds=tasks.c.worked_seconds + (_ended_at - tasks.c.lock_acquired_at + 500) // 1000)
+)
 _RELEASE_ALL = Statement(
     update(tasks)
     .where(tasks.c.lock_holder.is_not(None))
@@ -106,7 +113,10 @@ def begin(tx: Tx, least_floor: int, replaced: HeadFields | None) -> NewEpoch:
 def _end_leases(tx: Tx) -> int:
     """End all leases and reset their tasks to the status before the claim. Return the number of leases."""
     leased, reason = _LEASED.all(tx, _LeasedTask._make), UnlockReason.FORCED.value
-    reserved = _end_reservations(tx) if (revisions.current(tx.connection) or "") >= _WITH_PATHS else {}
+    revision = revisions.current(tx.connection) or ""
+    if revision >= _WITH_WORKED_SECONDS:  # an older backup gets the column with its values when it is upgraded
+        _COUNT_WORK.run(tx, now=tx.now)
+    reserved = _end_reservations(tx) if revision >= _WITH_PATHS else {}
     _RELEASE_ALL.run(tx, now=tx.now)
     for row in leased:
         agent, status, version = row.lock_holder, row.lock_from, row.version + 1

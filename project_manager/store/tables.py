@@ -115,6 +115,7 @@ tasks = Table(
     *integers("submission_id", "rework_id", "answer_id", "parent_id", nullable=True),
     Column("completed_by", OrderedText),
     Column("paths", OrderedText, nullable=False, server_default="[]"),
+    Column("worked_seconds", Number, nullable=False, server_default="0"),
     UniqueConstraint("project_id", "external_key"),
     sqlite_autoincrement=True,
 )

@@ -32,10 +32,10 @@ class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
     """A stored task: all columns of its table, its links as JSON arrays of ids, and the policy of its project as JSON.
 
     The annotations are for the type checker. Only columns with rules of their own need one.
-    Times are in ms since the epoch. `worked_by` is the agent of the newest lease that has ended. `unconfirmed_fence`
-    equals `fence` while the lease is unconfirmed, which means until the first call of its holder. `submission_id` is
-    the submission that waits for a verdict or is approved while the task is in REVIEW, and `rework_id` the one with
-    requested changes.
+    Times are in ms since the epoch. `worked_by` is the agent of the newest lease that has ended, and `worked_seconds`
+    the length of all ended leases for work. `unconfirmed_fence` equals `fence` while the lease is unconfirmed, which
+    means until the first call of its holder. `submission_id` is the submission that waits for a verdict or is approved
+    while the task is in REVIEW, and `rework_id` the one with requested changes.
     """
 
     __slots__ = ()
@@ -69,6 +69,7 @@ class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
     deferred: int
     withheld: int
     worked_by: str | None
+    worked_seconds: int
     unconfirmed_fence: int | None
     lock_kind: str | None
     blocked_by: str | None

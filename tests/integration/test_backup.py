@@ -243,8 +243,8 @@ def test_an_agent_with_a_lease_from_before_is_refused_and_the_task_is_offered_ag
     source = backup.back_up(database_file, tmp_path / "copy.db").path
     done = restore(source, database_file, NOW + 1000)
     assert done.released == 1
-    ended = "SELECT worked_by, lock_holder, unconfirmed_fence FROM tasks"
-    assert do(database_file, lambda tx: tx.connection.execute(ended, ()).fetchall()) == [(ADA.id, None, None)]
+    ended = "SELECT worked_by, worked_seconds, lock_holder, unconfirmed_fence FROM tasks"
+    assert do(database_file, lambda tx: tx.connection.execute(ended, ()).fetchall()) == [(ADA.id, 1, None, None)]
     late = UpdateTaskStatus.model_validate({"task_id": task_id, "status": "DONE", "fence": lock.fence})
     with pytest.raises(StaleFence):
         do(database_file, lambda tx: statuses.update_status(tx, late), ADA, NOW + 2000)

@@ -260,6 +260,34 @@ async def test_an_agent_that_sets_a_status_in_a_single_call_worked_on_the_task_a
     assert (await api.get_task(task["id"]))["worked_by"] == "ann"
 
 
+async def test_a_task_counts_the_length_of_its_leases_for_work(api: OperationsClient) -> None:
+    number = (await api.create_task())["id"]
+
+    async def worked() -> int:
+        rows = [*(await api.call("get_board_state"))["tasks"], await api.get_task(number)]
+        (seconds,) = {row["worked_seconds"] for row in rows}
+        return int(seconds)
+
+    await api.claim(number, "ann", ttl_seconds=60)
+    await api.advance(1000)  # the service was down for most of it
+    assert await worked() == 60
+    await api.claim(number, "bob")
+    await api.advance(90.6)
+    assert await worked() == 60
+    await api.call("acquire_task_lock", task_id=number, agent_id="cid", force=True)
+    await api.advance(30)
+    await api.release(number, "cid")
+    assert await worked() == 60 + 91 + 30
+    await api.claim(number, "ann")
+    await api.advance(5)
+    await api.set_status(number, "REVIEW", "ann")
+    await api.claim_next("bob", kind="review")
+    await api.advance(40)
+    await api.release(number, "bob")
+    await api.set_status(number, "DONE")
+    assert await worked() == 60 + 91 + 30 + 5
+
+
 # cost, and databases of earlier releases
 
 

@@ -61,6 +61,21 @@ def test_a_database_of_the_first_schema_keeps_every_row(first: Path) -> None:
     assert any("ix_ended_leases_lost" in row[-1] for row in execute(first, LOST))
 
 
+def test_the_time_of_work_begins_with_the_kept_leases_without_reviews(first: Path) -> None:
+    upgrade(str(first), "0023")
+    columns = "task_id, fence, agent_id, project_id, task_name, acquired_at, expires_at, ended_at, reason, status"
+    execute(
+        first,
+        f"INSERT INTO ended_leases ({columns}) VALUES (7, 1, 'ann', 1, '', 0, 65400, 65400, 'auto_release', 'TODO'), "
+        "(8, 1, 'ann', 1, '', 0, 3000, 9000, 'lock_expired', 'TODO'), (8, 2, 'bob', 1, '', 9, 9, 9, 'failed', 'TODO'), "
+        "(8, 3, 'bob', 1, '', 9000, 99000, 20000, 'auto_release', 'DONE')",
+        "INSERT INTO submissions (task_id, round, author, fence, summary, evidence, digest, created_at, reviewer) "
+        "VALUES (8, 1, 'ann', 1, '', '[]', '', 3000, 'bob')",
+    )
+    upgrade(str(first))
+    assert execute(first, "SELECT id, worked_seconds FROM tasks ORDER BY id") == [(7, 65), (8, 3)]
+
+
 def test_a_migration_copies_the_database_with_the_older_schema(first: Path) -> None:
     before = contents(first)
     prepare(first, auto_migrate=True)

@@ -95,7 +95,7 @@ def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
     """Return all rows of all tables, except for the releases, which each migration adds."""
     tables = execute(url, "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
     present = {row[0] for row in tables} - {"running_releases"}
-    return {name: execute(url, f"TABLE {name}") for name in metadata.tables if name in present}
+    return {name: sorted(execute(url, f"TABLE {name}"), key=repr) for name in metadata.tables if name in present}
 
 
 def definitions(url: str, schema: str) -> set[tuple[Any, ...]]:

@@ -502,6 +502,7 @@ interface TaskRow {
   attempts?: number;
   lock?: LockView | null;
   worked_by?: string | null;
+  worked_seconds?: number;
   ready?: boolean;
   why_not_ready?: Array<string>;
   cancelled_dependencies?: Array<number>;
@@ -542,6 +543,7 @@ interface TaskView {
   attempts: number;
   lock: LockView | null;
   worked_by: string | null;
+  worked_seconds: number;
   ready: boolean;
   why_not_ready: Array<string>;
   cancelled_dependencies: Array<number>;

@@ -1,5 +1,8 @@
 """The page of a task: live information comes first, and a reviewer can accept the work."""
 
+import sqlite3
+from contextlib import closing
+
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.dashboard.browser import RestClient, dashboard
@@ -82,18 +85,33 @@ def test_a_task_in_review_is_accepted_on_its_page(service: Service, browser: Bro
         service.wait_until(lambda: client.get_task(task)["status"] == "DONE")
 
 
-def test_cards_of_review_and_done_name_the_agent(service: Service, browser: Browser, client: RestClient) -> None:
+def test_cards_of_review_and_done_name_the_agent_and_the_time_of_work(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
     project = client.create_project()
     review, done, free = (client.create_task(project, name) for name in ("Handed in", "Finished", "Free"))
-    for task, status in ((review, "REVIEW"), (done, "DONE"), (free, "TODO")):
+    for task in (review, done, free):
         client.claim(task, "codex-3")
-        client.set_status(task, status, agent_id="codex-3")
+    begun = "UPDATE tasks SET lock_acquired_at = lock_acquired_at - 720000 * id"
+    with closing(sqlite3.connect(service.database)) as database:
+        database.execute(begun)
+        database.commit()
     with dashboard(service, browser) as tab:
         tab.open()
-        for status, task in (("REVIEW", review), ("DONE", done)):
-            expect(tab.card_in(status, task).get_by_test_id("worked-by")).to_contain_text("codex-3")
-        expect(tab.card_in("TODO", free)).to_be_visible()
-        expect(tab.card(free).get_by_test_id("worked-by")).to_have_count(0)
+        expect(tab.card_in("IN_PROGRESS", free)).to_be_visible()
+        for task, status in ((review, "REVIEW"), (done, "DONE"), (free, "TODO")):
+            client.set_status(task, status, agent_id="codex-3")
+        for _ in ("from events", "from the board"):
+            for status, task, worked in (("REVIEW", review, "12 min"), ("DONE", done, "24 min")):
+                card = tab.card_in(status, task)
+                expect(card.get_by_test_id("worked-by")).to_contain_text("codex-3")
+                expect(card.get_by_test_id("worked-time")).to_have_text(f"worked {worked}")
+            expect(tab.card_in("TODO", free)).to_be_visible()
+            expect(tab.card(free).get_by_test_id("worked-by")).to_have_count(0)
+            expect(tab.card(free).get_by_test_id("worked-time")).to_have_count(0)
+            tab.page.reload()
+        tab.open("/?view=table&sort=-worked")
+        expect(tab.page.locator(".table-task .cell-worked")).to_have_text(["36 min", "24 min", "12 min"])
 
 
 def test_the_log_has_no_gap_after_more_entries_than_one_page_arrived_offline(

@@ -4,6 +4,7 @@ import { withExcerpt } from "./pages.js";
 
 const COMPLETE = new Set(["task.locked", "task.unlocked", "task.status_changed", "task.ready"]);
 const MAY_CHANGE_BLOCKERS = ["parent_id", "depends_on", "conflicts_with", "paths", "defer_until", "attempts"];
+const EXPIRED = new Set(["lock_expired", "unconfirmed"]);
 const SETTLED = new Set(["DONE", "CANCELLED"]);
 
 /** Return whether the event may change the row of its task. */
@@ -109,19 +110,30 @@ const reasonsAfter = (task, event, status) => ({
   offered_to: status === "TODO" ? offerAfter(task, event) : null,
 });
 
+/** Return the seconds of work on the task after the event, which may end its lease. `lock` is the one after it. */
+/** @param {Task} task @param {Task["lock"]} lock @param {OutboxEvent} event */
+function workedAfter(task, lock, event) {
+  const ended = task.lock;
+  if (!ended || ended.kind === "review" || lock?.fence === ended.fence) return task.worked_seconds;
+  const length = Date.parse(event.timestamp) - Date.parse(ended.acquired_at);
+  return task.worked_seconds + Math.max(0, Math.round(length / 1000));
+}
+
 /** Return the task after the event, or null if the event has no compact row. */
 export function taskAfterEvent(/** @type {Task} */ task, /** @type {OutboxEvent} */ event) {
   if (!event.task) return null;
   const { holder, ...row } = event.task;
   const version = event.version ?? task.version;
-  const lock = event.type === "task.locked" ? event.lock : task.lock;
+  const known = event.type === "task.locked" ? event.lock : task.lock;
+  const lock = known?.holder === holder ? known : null;
   return {
     ...withChanges(task, event.changes),
     ...row,
     status: /** @type {Status} */ (row.status),
     version,
     attempts: event.attempts ?? task.attempts,
-    lock: lock?.holder === holder ? lock : null,
+    lock,
+    worked_seconds: workedAfter(task, lock, event),
     why_not_ready: blockersAfter(task, event.task),
     cancelled_dependencies: row.ready ? [] : task.cancelled_dependencies,
     path_conflicts: row.ready ? [] : task.path_conflicts,
@@ -147,6 +159,8 @@ export const isComplete = (before, task, event) => {
   if (event.type === "task.updated") return !MAY_CHANGE_BLOCKERS.some((name) => name in event.changes);
   // No event has `blocked_by`.
   if (event.type === "task.status_changed" && event.status === "BLOCKED") return false;
+  // Work ends when the lease expires. The service may notice it later.
+  if (event.type === "task.unlocked" && EXPIRED.has(event.reason)) return false;
   return COMPLETE.has(event.type)
     && (task.ready || (task.status !== "TODO" && otherBlockers(task).length === 0))
     && !mayHaveOtherAttempts(before, task, event);

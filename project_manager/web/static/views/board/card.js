@@ -1,6 +1,6 @@
 // A task on the board. It is a link, so that it can be copied, opened in a new tab and reached by keyboard.
 import { serverNow } from "../../core/clock.js";
-import { bidiIsolate } from "../../core/format.js";
+import { bidiIsolate, seconds } from "../../core/format.js";
 import { cx, html, memo } from "../../core/html.js";
 import { CLOSED } from "../../core/vocabulary.js";
 import { follow, hrefOf } from "../../state/route.js";
@@ -16,6 +16,7 @@ const LABELS_SHOWN = 3;
 const FRESH_MS = 2500;
 
 const WORKED = new Set(["REVIEW", "BLOCKED", "DONE"]);
+const FINISHED = new Set(["REVIEW", "DONE"]);
 const WAITS = new Set(["REVIEW", "BLOCKED"]);
 
 /** The agent of the last lease, on submitted work. */
@@ -28,13 +29,24 @@ function Worker(/** @type {{ task: Task }} */ { task }) {
   </span>`;
 }
 
-/** How long the task waits, or when it was finished. Work to do has no time: its order says more. */
-function Time(/** @type {{ task: Task }} */ { task }) {
-  if (CLOSED.has(task.status)) {
-    return html`<span class="muted card-time"><${RelativeTime} at=${task.completed_at ?? task.updated_at} /></span>`;
-  }
-  if (!WAITS.has(task.status)) return null;
-  return html`<span class="muted card-time"><${Since} task=${task} /></span>`;
+/** How long agents worked on the task. */
+function WorkedTime(/** @type {{ task: Task }} */ { task }) {
+  if (!FINISHED.has(task.status) || !task.worked_seconds) return null;
+  return html`<span title="Length of all leases for work" data-testid="worked-time">
+    worked ${seconds(task.worked_seconds)}
+  </span>`;
+}
+
+/** The time of work, and how long the task waits or when it was finished. Work to do has none: its order says more. */
+function Times(/** @type {{ task: Task }} */ { task }) {
+  const isClosed = CLOSED.has(task.status);
+  if (!isClosed && !WAITS.has(task.status)) return null;
+  return html`<span class="card-times">
+    <${WorkedTime} task=${task} />
+    <span class="card-time">${isClosed
+      ? html`<${RelativeTime} at=${task.completed_at ?? task.updated_at} />`
+      : html`<${Since} task=${task} />`}</span>
+  </span>`;
 }
 
 /** The state of the task in one line: its readiness or its agent, and how long it has been so. */
@@ -42,7 +54,7 @@ function StateLine(/** @type {{ task: Task }} */ { task }) {
   return html`<span class="card-state">
     ${!CLOSED.has(task.status) && !task.lock && html`<${ReadyChip} task=${task} />`}
     ${!task.lock && html`<${Worker} task=${task} />`}
-    ${!task.lock && html`<${Time} task=${task} />`}
+    ${!task.lock && html`<${Times} task=${task} />`}
   </span>`;
 }
 

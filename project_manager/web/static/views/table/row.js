@@ -1,4 +1,5 @@
 // A task in the table. Its name is a link, which has the focus of the row.
+import { seconds } from "../../core/format.js";
 import { cx, html, memo } from "../../core/html.js";
 import { STATUS_NAMES, reasonsOf } from "../../core/vocabulary.js";
 import { Rename } from "../../forms/rename.js";
@@ -44,6 +45,13 @@ function ReadyMark(/** @type {{ task: Task }} */ { task }) {
   return html`<span class=${cx("ready-mark", task.ready && "yes")} title=${words}>
     <${Icon} name=${task.ready ? "check" : "clock"} label=${words} />
   </span>`;
+}
+
+function TimeCells(/** @type {{ task: Task }} */ { task }) {
+  return html`<span role="gridcell" class="cell cell-since"><${Since} task=${task} named=${false} /></span>
+    <span role="gridcell" class="cell cell-worked">${task.worked_seconds > 0 && seconds(task.worked_seconds)}</span>
+    <span role="gridcell" class="cell cell-updated"><${RelativeTime} at=${task.updated_at} /></span>
+    <span role="gridcell" class="cell cell-due"><${Due} task=${task} /></span>`;
 }
 
 /** Focus the row again after its field has gone. */
@@ -95,8 +103,6 @@ export const TableTask = memo((/** @type {TableTaskProps} */ props) => {
       <//>
     </span>
     <span role="gridcell" class="cell cell-agent"><${Agent} task=${task} /></span>
-    <span role="gridcell" class="cell cell-since"><${Since} task=${task} named=${false} /></span>
-    <span role="gridcell" class="cell cell-updated"><${RelativeTime} at=${task.updated_at} /></span>
-    <span role="gridcell" class="cell cell-due"><${Due} task=${task} /></span>
+    <${TimeCells} task=${task} />
   </div>`;
 });

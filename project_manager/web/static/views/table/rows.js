@@ -21,6 +21,7 @@ export const COLUMNS = [
   { id: "labels", title: "Labels", value: (now, task) => task.labels.join("\n") },
   { id: "agent", title: "Agent", value: (now, task) => agentOf(task) },
   { id: "since", title: "Time", value: (now, task) => sinceOf(task).at },
+  { id: "worked", title: "Worked", value: (now, task) => task.worked_seconds || null },
   { id: "updated", title: "Updated", value: (now, task) => task.updated_at },
   { id: "due", title: "Due", value: (now, task) => task.due_at },
 ];
