@@ -61,7 +61,7 @@ class TailSession(Protocol):
     def may_have_new_epoch(self) -> bool:
         """Return whether events of this process may belong to another epoch than that of the last `version`."""
 
-    def obstacle(self) -> str | None:
+    def why_unreadable(self) -> str | None:
         """Return why this process may not read, or None."""
 
     def note(self, error: BaseException) -> None:
@@ -193,12 +193,12 @@ class EventReader:
             self._on_epoch(epoch, self.head)
 
     def _may_read(self) -> bool:
-        """Return whether this process may read the database. Log the beginning and the end of an obstacle."""
-        obstacle = self._session.obstacle()
-        if obstacle is None:
+        """Return whether this process may read the database. Log when it no longer may, and when it may again."""
+        reason = self._session.why_unreadable()
+        if reason is None:
             self._moved.recovered()
             return True
-        self._moved.failed(obstacle)
+        self._moved.failed(reason)
         return False
 
     def _was_notified(self) -> bool:

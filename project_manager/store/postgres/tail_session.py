@@ -62,7 +62,7 @@ class PostgresTailSession:
     def may_have_new_epoch(self) -> bool:
         return self._seen_connections != self._timelines.connections
 
-    def obstacle(self) -> str | None:
+    def why_unreadable(self) -> str | None:
         return None
 
     def note(self, error: BaseException) -> None:

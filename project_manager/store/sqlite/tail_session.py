@@ -28,7 +28,7 @@ class SqliteTailSession:
     def may_have_new_epoch(self) -> bool:
         return False
 
-    def obstacle(self) -> str | None:
+    def why_unreadable(self) -> str | None:
         change = self._watch.refresh()
         return None if change is None else f"the {change.message} while this server runs ({self._watch.path})"
 

@@ -155,6 +155,8 @@ interface LiveConnection {
 interface FetchOptions {
   keep?: (item: any) => any;
   progress?: (read: number, total: number) => void;
+  /** No page is read after this number of rows. */
+  most?: number;
 }
 
 /** An import of a plan. Without `expected` it is a dry run. */

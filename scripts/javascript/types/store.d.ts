@@ -331,7 +331,7 @@ interface Actions {
   pending: { id: number; on: boolean };
   plans: { projects?: Project[]; epics?: Epic[] };
   agents: { agents: AgentView[] };
-  agentsSeen: { agents: AgentView[]; all: boolean };
+  agentsSeen: { agents: AgentView[] };
   pauses: { pauses: PauseView[] };
   messages: { messages: MessageView[] };
   savedViews: { views: SavedView[] };

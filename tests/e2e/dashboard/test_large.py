@@ -1,6 +1,8 @@
 """Large boards: one that is too large for one response is read in pages, and only the visible cards are rendered."""
 
+import json
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
@@ -132,3 +134,59 @@ def test_ten_thousand_tasks_are_rendered_as_a_few_cards(service: Service, browse
         expect(tab.page.get_by_test_id("shown")).to_have_text("1 of 10,000 tasks")
         client.claim(9999, "claude-7")
         expect(tab.card_in("IN_PROGRESS", 9999)).to_be_visible()
+
+
+UNDO = """async () => {
+    const page = document.querySelector('script[type=module]').src;
+    const { recordAct, undoLast } = await import(new URL('state/undo.js', page));
+    const items = [...Array(1100).keys()].map((id) => [id + 1, { id: id + 1, version: 2, status: 'TODO' }]);
+    recordAct({ name: 'Moved', items: new Map(items), before: new Map() });
+    await undoLast();
+    await undoLast();
+}"""
+"""Undo an act on 1,100 tasks, twice, because the second request fails."""
+LINES = """async () => {
+    const page = document.querySelector('script[type=module]').src;
+    const { keepLines, lineOf } = await import(new URL('state/log_lines.js', page));
+    keepLines([...Array(5200).keys()].map((id) => ({ id: id + 1, line: `line ${id + 1}` })));
+    return [1, 200, 201, 5200].map((id) => lineOf({ type: 'task.logged', log_id: id }));
+}"""
+
+
+def agent(name: str, now: str, *, waiting: bool = False) -> dict[str, object]:
+    seen = {"first_seen": now, "last_seen": now}
+    return {"id": name, "kind": "agent", **seen, "locks": [], "waiting": waiting}
+
+
+def test_more_agents_lines_and_undone_tasks_than_one_request_takes_are_not_lost(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    client.create_task(client.create_project(), "Paint")
+    undone: list[list[int]] = []
+
+    def list_agents(route: Route) -> None:
+        now = client.send("GET", "/api/tasks/1")["created_at"]
+        first = [agent(f"codex-{number}", now) for number in range(500)]
+        is_second = "cursor=" in route.request.url
+        items = [agent("late", now, waiting=True)] if is_second else first
+        route.fulfill(json={"items": items, "next_cursor": None if is_second else "second", "total": 501})
+
+    def undo(route: Route) -> None:
+        sent: Any = json.loads(route.request.post_data or "")
+        ids = [task["id"] for task in sent["tasks"]]
+        undone.append(ids)
+        if len(undone) == 2:
+            route.fulfill(status=422, json={"code": "invalid", "message": "not now"})
+            return
+        none: dict[str, object] = {"changed_since": [], "refused": [], "refused_total": 0, "undo": None}
+        route.fulfill(json={"changed": len(ids), **none})
+
+    with dashboard(service, browser) as tab:
+        tab.page.route(re.compile(r"/api/agents\?"), list_agents)
+        tab.page.route(re.compile("/api/tasks$"), undo)
+        tab.open()
+        expect(tab.page.get_by_test_id("strip-idle")).to_have_text("501 idle")
+        assert tab.page.evaluate(LINES) == ["", "", "line 201", "line 5200"]
+        tab.page.evaluate(UNDO)
+        expect(tab.toast("600 changes undone")).to_be_visible()
+    assert [(ids[0], len(ids)) for ids in undone] == [(1, 500), (501, 500), (501, 500), (1001, 100)]

@@ -236,7 +236,7 @@ def test_the_settings_say_why_this_page_shows_no_notices(
         tab.open()
         tab.page.get_by_test_id("more").click()
         tab.page.get_by_role("button", name="Notices").click()
-        expect(tab.page.get_by_test_id("notices-obstacle")).to_contain_text(expected)
+        expect(tab.page.get_by_test_id("notices-unavailable")).to_contain_text(expected)
         expect(tab.page.get_by_test_id("notices-on")).to_have_count(0)
         tab.dialog.get_by_label("No notices at certain hours").check()
         tab.dialog.get_by_label("From").fill("20:30")

@@ -187,5 +187,7 @@ def test_a_saved_view_is_shared_marked_changed_renamed_and_deleted(
         expect(other.page.get_by_test_id("table-row")).to_have_count(2)
         tab.page.get_by_role("button", name="Delete the view").click()
         expect(other.page.get_by_test_id("saved-views")).to_have_text("Views")
-        tab.toast("Deleted the view").get_by_role("button", name="Undo").click()
+        expect(tab.toast("Deleted the view").get_by_role("button", name="Undo")).to_be_visible()
+        tab.page.keyboard.press("Control+z")
+        expect(tab.toast("Restored the view")).to_be_visible()
         expect(other.page.get_by_test_id("saved-views")).to_have_text("Everything")

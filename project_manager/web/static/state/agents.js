@@ -2,7 +2,7 @@
 import { get } from "../core/api.js";
 import { everySecond, serverNow } from "../core/clock.js";
 import { MINUTE } from "../core/format.js";
-import { PER_CALL } from "./pages.js";
+import { fetchAll } from "./pages.js";
 import { pauseOf } from "./pauses.js";
 import { dispatch, state } from "./store.js";
 
@@ -12,32 +12,40 @@ const OVERLAP_MS = 2 * MINUTE;
 /** Without a call for this time, an agent is silent. */
 const SEEN_MS = 2 * MINUTE;
 const AWAY_MS = 30 * MINUTE;
+/** Agents to read at once, the last seen first. */
+const MOST = 5000;
 
 /** Return the change of the address that opens the page of an agent. */
 export const pageOf = (/** @type {string} */ id) => ({ view: "agents", agent: id, task: null, around: null });
+
+/** Return the agents, without people and the server. */
+export const knownAgents = () => [...state.agents.values()].filter(({ kind }) => kind === "agent");
 
 let readAt = 0;
 
 export async function loadAgents() {
   const at = serverNow();
-  const page = await get("/api/agents", { limit: PER_CALL });
+  const agents = await fetchAll("/api/agents", {}, { most: MOST });
   readAt = at;
-  dispatch({ type: "agents", agents: page.items });
+  dispatch({ type: "agents", agents });
 }
 
 /** Read one agent, which may be too old for the list. Throw ApiError. */
 export async function loadAgent(/** @type {string} */ id) {
   const agent = await get(`/api/agents/${encodeURIComponent(id)}`);
-  dispatch({ type: "agentsSeen", agents: [agent], all: false });
+  dispatch({ type: "agentsSeen", agents: [agent] });
 }
 
-/** Read the agents that were seen since the last read. No event has the time of that, or that an agent waits. */
+/**
+ * Read the agents that were seen since the last read. No event has the time of that, or that an agent waits. An agent
+ * that is not among them was not seen recently, so that it is not shown as waiting.
+ */
 async function refreshAgents() {
   const at = serverNow();
   const since = new Date(readAt - OVERLAP_MS).toISOString();
-  const page = await get("/api/agents", { limit: PER_CALL, seen_since: since });
+  const agents = await fetchAll("/api/agents", { seen_since: since }, { most: MOST });
   readAt = at;
-  dispatch({ type: "agentsSeen", agents: page.items, all: true });
+  dispatch({ type: "agentsSeen", agents });
 }
 
 export function watchAgents() {

@@ -15,12 +15,12 @@ export const noticeSettings = () => settingsOf(loadSetting(SETTINGS, null));
 export const saveNoticeSettings = (/** @type {NoticeSettings} */ settings) => saveSetting(SETTINGS, settings);
 
 /** Return why this page cannot show notices, or null: browsers offer them on HTTPS and on this computer only. */
-export function obstacle() {
+export function whyUnavailable() {
   if (!isSecureContext) return "insecure";
   return "Notification" in window && "locks" in navigator ? null : "unsupported";
 }
 
-export const permission = () => (obstacle() ? "denied" : Notification.permission);
+export const permission = () => (whyUnavailable() ? "denied" : Notification.permission);
 
 /** Ask for the permission, which needs a click of the user. Return whether notices are allowed. */
 export const askPermission = async () => (await Notification.requestPermission()) === "granted";
@@ -108,7 +108,7 @@ function contextOf() {
 
 /** Follow the events of the page. Events from before the board was read have no notice. */
 export function startNotices() {
-  if (obstacle()) return;
+  if (whyUnavailable()) return;
   for (const name of ["focus", "blur"]) addEventListener(name, markFront);
   document.addEventListener("visibilitychange", markFront);
   markFront();

@@ -14,6 +14,12 @@ const listeners = new Set();
 const wanted = new Set();
 let reading = false;
 
+/** Keep these lines, and forget those that were read first if there are more than KEPT. */
+export function keepLines(/** @type {{ id: number, line: string }[]} */ read) {
+  for (const { id, line } of read) lines.set(id, line);
+  for (const id of [...lines.keys()].slice(0, Math.max(0, lines.size - KEPT))) lines.delete(id);
+}
+
 async function readWanted() {
   let answered = false;
   reading = true;
@@ -23,9 +29,7 @@ async function readWanted() {
     for (const id of ids) wanted.delete(id);
     try {
       const { items } = await get("/api/logs", { ids: ids.join(",") });
-      if (lines.size > KEPT) lines.clear();
-      for (const id of ids) lines.set(id, "");
-      for (const { id, line } of items) lines.set(id, line);
+      keepLines([...ids.map((id) => ({ id, line: "" })), ...items]);
       answered = true;
     } catch {
       break; // the next event reads them again

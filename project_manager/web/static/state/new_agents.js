@@ -1,7 +1,7 @@
 // Agents that make their first call while the page waits for one.
 import { everySecond } from "../core/clock.js";
 import { useEffect, useRef, useState } from "../core/html.js";
-import { loadAgents } from "./agents.js";
+import { knownAgents, loadAgents } from "./agents.js";
 import { state, useStore, watch } from "./store.js";
 
 const RELOAD_SECONDS = 3;
@@ -17,7 +17,7 @@ export function useNewAgents() {
   useEffect(() => {
     const check = () => {
       if (!known.current) return;
-      const ids = [...state.agents.values()].filter(({ kind }) => kind === "agent").map(({ id }) => id);
+      const ids = knownAgents().map(({ id }) => id);
       const fresh = ids.filter((id) => !known.current?.has(id));
       if (fresh.length) setFound((old) => [...old, ...fresh]);
       for (const id of fresh) known.current.add(id);

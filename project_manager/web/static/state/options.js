@@ -1,5 +1,6 @@
-// Projects and epics as options of select elements.
+// Projects, epics and agents as options of select elements.
 import { bidiIsolate } from "../core/format.js";
+import { knownAgents } from "./agents.js";
 import { state } from "./store.js";
 
 const byName = (/** @type {Project} */ a, /** @type {Project} */ b) => a.name.localeCompare(b.name);
@@ -21,3 +22,7 @@ export const projectOptions = () =>
     project.id,
     project.archived_at ? `${bidiIsolate(project.name)} (archived)` : project.name,
   ]);
+
+/** Return the ids of the agents, and of further ones, as options, by name. @returns {Choice[]} */
+export const agentOptions = (/** @type {Iterable<string>} */ further = []) =>
+  [...new Set([...knownAgents().map(({ id }) => id), ...further])].sort().map((id) => [id, bidiIsolate(id)]);

@@ -5,11 +5,11 @@ export const PER_CALL = 500;
 const EXCERPT_CHARACTERS = 280;
 
 /**
- * Return all rows of a list, each changed by `keep`. `progress(read, total)` runs after each page; only the first page
- * counts the total. A page with long texts is shorter, so a short page is not always the last one.
+ * Return all rows of a list, each changed by `keep`, up to about `most`. `progress(read, total)` runs after each page;
+ * only the first page counts the total. A page with long texts is shorter, so a short page is not always the last one.
  */
 /** @param {string} path @param {Query} [query] @param {FetchOptions} options */
-export async function fetchAll(path, query = {}, { keep = (item) => item, progress } = {}) {
+export async function fetchAll(path, query = {}, { keep = (item) => item, progress, most = Infinity } = {}) {
   const items = [];
   let cursor;
   let total;
@@ -21,7 +21,7 @@ export async function fetchAll(path, query = {}, { keep = (item) => item, progre
     total ??= page.total;
     progress?.(items.length, total);
     cursor = page.next_cursor;
-  } while (cursor);
+  } while (cursor && items.length < most);
   return items;
 }
 

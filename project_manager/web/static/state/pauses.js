@@ -1,14 +1,14 @@
 // The active pauses: reads, and the actions that start and end one.
-import { get, post, remove } from "../core/api.js";
+import { post, remove } from "../core/api.js";
 import { bidiIsolate } from "../core/format.js";
+import { fetchAll } from "./pages.js";
 import { dispatch, state } from "./store.js";
 import { showError, toast } from "./toasts.js";
 
-const READ = 100;
+const MOST = 2000;
 
 export async function loadPauses() {
-  const page = await get("/api/pauses", { limit: READ });
-  dispatch({ type: "pauses", pauses: page.items });
+  dispatch({ type: "pauses", pauses: await fetchAll("/api/pauses", {}, { most: MOST }) });
 }
 
 /** Return the pause of a target, if it is paused. */

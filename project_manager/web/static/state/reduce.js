@@ -179,12 +179,8 @@ function seeAgent(/** @type {State} */ state, /** @type {OutboxEvent} */ event) 
   state.revision.agents += 1;
 }
 
-/** Replace some agents. If they are `all` that were seen recently, the others no longer wait for a task. */
-function seeAgents(/** @type {State} */ state, /** @type {AgentView[]} */ agents, /** @type {boolean} */ all) {
-  const ids = new Set(agents.map((agent) => agent.id));
-  for (const agent of all ? state.agents.values() : []) {
-    if (agent.waiting && !ids.has(agent.id)) state.agents.set(agent.id, { ...agent, waiting: false });
-  }
+/** Replace some agents. */
+function seeAgents(/** @type {State} */ state, /** @type {AgentView[]} */ agents) {
   for (const agent of agents) state.agents.set(agent.id, agent);
   state.revision.agents += 1;
 }
@@ -248,7 +244,7 @@ const REDUCERS = {
     state.agents = new Map(agents.map((agent) => [agent.id, agent]));
     state.revision.agents += 1;
   },
-  agentsSeen: (state, { agents, all }) => seeAgents(state, agents, all),
+  agentsSeen: (state, { agents }) => seeAgents(state, agents),
   messages: (state, { messages }) => Object.assign(state, { messages, messageRevision: state.messageRevision + 1 }),
   savedViews: (state, { views }) => Object.assign(state, { savedViews: views }),
   openedView: (state, { id }) => Object.assign(state, { openedView: id }),

@@ -4,6 +4,7 @@ import { bidiIsolate } from "../core/format.js";
 import { openSaved, routeOf, savedQueryOf } from "./route.js";
 import { dispatch, dispatchNow, state } from "./store.js";
 import { showError, toast } from "./toasts.js";
+import { showUndoable } from "./undo.js";
 
 /** @type {WeakMap<SavedView, string>} */
 const queries = new WeakMap();
@@ -54,11 +55,23 @@ export async function renameView(/** @type {SavedView} */ view, /** @type {strin
   await loadSavedViews();
 }
 
+/** Save a deleted view again. Throw ApiError. A view that has its name by now stays as it is. */
+async function restoreView(/** @type {SavedView} */ { name, query, position }) {
+  await loadSavedViews();
+  if (state.savedViews.some((view) => view.name.toLowerCase() === name.toLowerCase())) {
+    toast(`There is a view ${bidiIsolate(name)} again, so it stays as it is`);
+    return;
+  }
+  await put("/api/views", { name, query, position });
+  await loadSavedViews();
+  toast(`Restored the view ${bidiIsolate(name)}`);
+}
+
 export async function deleteView(/** @type {SavedView} */ view) {
   try {
     await remove(`/api/views/${view.id}`);
-    const again = () => put("/api/views", { name: view.name, query: view.query, position: view.position });
-    toast(`Deleted the view ${bidiIsolate(view.name)}`, { undo: () => again().then(loadSavedViews).catch(showError) });
+    const name = `Deleted the view ${bidiIsolate(view.name)}`;
+    showUndoable("view", { name, opposite: () => restoreView(view) });
   } catch (error) {
     if (error.status !== 404) showError(error);
   }

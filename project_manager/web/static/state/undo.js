@@ -7,6 +7,8 @@ import { state } from "./store.js";
 import { markDirty } from "./sync.js";
 import { dismissToast, showError, toast } from "./toasts.js";
 
+/** @typedef {Pick<EditedTasks, "changed" | "changed_since" | "refused" | "refused_total">} Outcome */
+
 const KEPT = 20;
 
 /** @type {Act[]} The last acts, oldest first. */
@@ -53,7 +55,7 @@ export const actOn = (name, task, changed, former, undone) => ({
 });
 
 /**
- * Return the items of one request that undoes the acts, newest first. The former values of the oldest act count. A task
+ * Return the items that undo the acts, newest first. The former values of the oldest act count. A task
  * that changed between two of the acts keeps the values of the later one.
  */
 function merged(/** @type {Act[]} */ chosen) {
@@ -84,15 +86,23 @@ function rebase(/** @type {Map<number, { before: number }>} */ undone, /** @type
 }
 
 /** Return the sentence about an undo of several tasks. */
-function outcome(/** @type {EditedTasks} */ { changed, changed_since: since, refused_total: refused }) {
+function outcome(/** @type {Outcome} */ { changed, changed_since: since, refused_total: refused }) {
   const parts = [`${changed} undone`];
   if (since.length) parts.push(`${since.length} changed since`);
   if (refused) parts.push(`${refused} refused`);
   return parts.join(", ");
 }
 
+/** Return the numbers and tasks of several answers as one. */
+const sum = (/** @type {Outcome[]} */ answers) => ({
+  changed: answers.reduce((number, answer) => number + answer.changed, 0),
+  changed_since: answers.flatMap((answer) => answer.changed_since),
+  refused: answers.flatMap((answer) => answer.refused),
+  refused_total: answers.reduce((number, answer) => number + answer.refused_total, 0),
+});
+
 /** Show the result of the undo. One task has a sentence of its own. */
-function report(/** @type {Act[]} */ chosen, /** @type {number} */ size, /** @type {EditedTasks} */ answer) {
+function report(/** @type {Act[]} */ chosen, /** @type {number} */ size, /** @type {Outcome} */ answer) {
   const { changed, changed_since: since, refused } = answer;
   const undone = chosen[chosen.length - 1].undone;
   if (changed === size) toast(size === 1 && undone ? undone : `${plural(size, "change")} undone`);
@@ -102,16 +112,24 @@ function report(/** @type {Act[]} */ chosen, /** @type {number} */ size, /** @ty
   else toast("Nothing to undo: the task has its former values");
 }
 
-/** Undo the acts, newest first, with one request. Throw ApiError. */
+/** Undo the acts, newest first, with a request for each MAX_EDITED tasks. Throw ApiError. */
 async function send(/** @type {Act[]} */ chosen) {
   const found = merged(chosen);
-  const tasks = [...found.values()].map(({ item }) => item).slice(0, MAX_EDITED);
-  /** @type {EditedTasks} */
-  const answer = await request("PATCH", "/api/tasks", { body: { tasks } });
+  const tasks = [...found.values()].map(({ item }) => item);
+  /** @type {EditedTasks[]} */
+  const answers = [];
+  for (let from = 0; from < tasks.length; from += MAX_EDITED) {
+    const sent = tasks.slice(from, from + MAX_EDITED);
+    /** @type {EditedTasks} */
+    const answer = await request("PATCH", "/api/tasks", { body: { tasks: sent } });
+    // After an error, another undo of these acts sends only the tasks of the failed request and of later ones.
+    for (const act of chosen) for (const { id } of sent) act.items?.delete(id);
+    rebase(found, answer);
+    markDirty(sent.map(({ id }) => id));
+    answers.push(answer);
+  }
   acts = acts.filter((act) => !chosen.includes(act));
-  rebase(found, answer);
-  markDirty(tasks.map(({ id }) => id));
-  report(chosen, tasks.length, answer);
+  report(chosen, tasks.length, sum(answers));
 }
 
 const STALE = "The page is stale, so it does not know what changed since.";

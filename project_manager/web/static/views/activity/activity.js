@@ -1,10 +1,10 @@
 // The list of events.
-import { bidiIsolate, plural } from "../../core/format.js";
+import { plural } from "../../core/format.js";
 import { html, useEffect, useMemo, useState } from "../../core/html.js";
 import { kindOf } from "../../state/actors.js";
 import { loadAgents } from "../../state/agents.js";
 import { lineOf, useLogLines } from "../../state/log_lines.js";
-import { projectOptions } from "../../state/options.js";
+import { agentOptions, projectOptions } from "../../state/options.js";
 import { navigate } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
 import { loadHistory } from "../../state/sync.js";
@@ -63,12 +63,10 @@ function Words(/** @type {{ value: string | null }} */ { value }) {
   </label>`;
 }
 
-/** Return the agents of the list and of the known events, as options. */
-function agentOptions(/** @type {string | null} */ present) {
-  const ids = new Set(state.events.map(subjectOf));
-  for (const agent of state.agents.values()) if (agent.kind !== "system") ids.add(agent.id);
-  if (present) ids.add(present);
-  return [...ids].sort().map((id) => [id, bidiIsolate(id)]);
+/** Return the agents, the people and the authors of the known events, as options. */
+function subjects(/** @type {string | null} */ present) {
+  const people = [...state.agents.values()].filter(({ kind }) => kind === "human").map(({ id }) => id);
+  return agentOptions([...people, ...state.events.map(subjectOf), ...(present ? [present] : [])]);
 }
 
 export function Activity() {
@@ -91,7 +89,7 @@ export function Activity() {
   useEffect(() => setRead(text ? [...state.events] : events), [events, text]);
   // "Every event" has a row for each.
   const rows = useMemo(() => (kind === "all" ? events.map((event) => [event]) : rowsOf(events)), [events, kind]);
-  const agents = useMemo(() => agentOptions(agent), [known, agent, state.events.length > 0]);
+  const agents = useMemo(() => subjects(agent), [known, agent, state.events.length > 0]);
   const waiting = frozen ? state.seq - frozen : 0;
   return html`<section class="page" aria-labelledby="page-title">
     <div class="page-head activity-head">

@@ -6,7 +6,7 @@ import { inUse } from "../../state/filters.js";
 import { navigate } from "../../state/route.js";
 import { openView } from "../../state/saved_views.js";
 import { state, useThrottled } from "../../state/store.js";
-import { loadAgents, pageOf } from "../../state/agents.js";
+import { knownAgents, loadAgents, pageOf } from "../../state/agents.js";
 import { showError } from "../../state/toasts.js";
 import { Dialog } from "../../ui/dialog.js";
 import { Icon, StatusIcon } from "../../ui/icons.js";
@@ -67,7 +67,7 @@ function places() {
       kind: "Epic",
       run: go({ view: "board", project: epic.project_id, epic: epic.id }),
     })),
-    ...[...state.agents.values()].filter((agent) => agent.kind === "agent").map((agent) => ({
+    ...knownAgents().map((agent) => ({
       id: `a${agent.id}`,
       icon: "agents",
       name: agent.id,

@@ -3,9 +3,9 @@ import { count, hourAndMinute, span } from "../../core/format.js";
 import { html, useEffect, useMemo, useState } from "../../core/html.js";
 import { STATUSES, STATUS_NAMES } from "../../core/vocabulary.js";
 import { DEFAULT_RANGE, RANGES, compared, idleShare, periodsOf, rangeOf, useFlow } from "../../state/flow.js";
-import { epicOptions } from "../../state/options.js";
+import { agentOptions, epicOptions } from "../../state/options.js";
 import { navigate } from "../../state/route.js";
-import { state, useStore } from "../../state/store.js";
+import { useStore } from "../../state/store.js";
 import { loadAgents } from "../../state/agents.js";
 import { Empty } from "../../ui/chips.js";
 import { Choice } from "../../ui/choice.js";
@@ -142,8 +142,7 @@ function Scope(/** @type {{ scope: FlowScope }} */ { scope }) {
   }, []);
   const epics = useMemo(() => epicOptions(scope.project), [plans, scope.project]);
   /** @type {Choice[]} */
-  const agents = useMemo(() => [...state.agents.values()].filter(({ kind }) => kind === "agent")
-    .map(({ id }) => /** @type {const} */ ([id, id])).sort(([a], [b]) => (a < b ? -1 : 1)), [known]);
+  const agents = useMemo(() => agentOptions(), [known]);
   return html`<${Choice} label="Epic" name="epic" value=${scope.epic} options=${epics} any="All epics"
         testid="flow-epic" onChange=${(/** @type {string | null} */ epic) => navigate({ epic, agent: null })} />
     <${Choice} label="Agent" name="agent" value=${scope.agent} options=${agents} any="All agents"

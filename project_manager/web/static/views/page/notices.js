@@ -2,7 +2,7 @@
 import { html, useState } from "../../core/html.js";
 import { openDialog } from "../../state/dialogs.js";
 import {
-  askPermission, noticeSettings, obstacle, permission, saveNoticeSettings, showNotice,
+  askPermission, noticeSettings, permission, saveNoticeSettings, showNotice, whyUnavailable,
 } from "../../state/desktop_notices.js";
 import { NOTICE_KINDS } from "../../state/notices.js";
 import { Field } from "../../forms/field.js";
@@ -11,7 +11,7 @@ import { Icon } from "../../ui/icons.js";
 
 const REFUSED = "This browser shows no notices from a page. The count in the title and in the icon of the tab works.";
 /** @type {Record<string, string>} */
-const OBSTACLES = {
+const UNAVAILABLE = {
   insecure:
     "Browsers offer desktop notices only on HTTPS or on localhost, and this page came over plain HTTP. Open it over "
     + "HTTPS to turn them on. The count in the title and in the icon of the tab works here too.",
@@ -25,11 +25,11 @@ const TEST = { title: "Notices work", body: "A click on a notice opens its task.
 function Switch(/** @type {NoticeSwitchProps} */ { settings, change }) {
   const [, again] = useState(0);
   const [refused, setRefused] = useState(false);
-  const why = obstacle() ?? (permission() === "denied" ? "denied" : null);
+  const why = whyUnavailable() ?? (permission() === "denied" ? "denied" : null);
   if (why || refused) {
-    return html`<p class="notice" data-testid="notices-obstacle">
+    return html`<p class="notice" data-testid="notices-unavailable">
       <${Icon} name="warn" />
-      <span>${OBSTACLES[why ?? ""] ?? REFUSED}</span>
+      <span>${UNAVAILABLE[why ?? ""] ?? REFUSED}</span>
     </p>`;
   }
   const test = () => setRefused(!showNotice(TEST, "project-manager:test", {}));

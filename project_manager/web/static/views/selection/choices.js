@@ -2,7 +2,7 @@
 import { serverNow } from "../../core/clock.js";
 import { bidiIsolate, count, plural, relative } from "../../core/format.js";
 import { CLOSED, PRIORITY_NAMES, STATUSES, STATUS_NAMES } from "../../core/vocabulary.js";
-import { loadAgents } from "../../state/agents.js";
+import { knownAgents, loadAgents } from "../../state/agents.js";
 import { openDialog } from "../../state/dialogs.js";
 import { editMany } from "../../state/edit_many.js";
 import { inUse } from "../../state/filters.js";
@@ -250,8 +250,7 @@ export async function askAgent(/** @type {Task[]} */ tasks) {
     showError(error);
     return;
   }
-  const agents = [...state.agents.values()].filter((agent) => agent.kind === "agent")
-    .sort((a, b) => b.last_seen.localeCompare(a.last_seen));
+  const agents = knownAgents().sort((a, b) => b.last_seen.localeCompare(a.last_seen));
   const size = plural(tasks.length, "task");
   const offer = (/** @type {string | null} */ id, /** @type {string} */ words) =>
     edit(tasks, { assigned_to: id }, `Offer ${size} ${words}`, (offered) => `Offered ${offered} ${words}`);
