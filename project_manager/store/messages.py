@@ -5,16 +5,17 @@ while a steer or a stop is not acknowledged, and after it has expired unread.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, func, insert, or_, select, union, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.messages import DELIVERED_AT_ONCE, REPEAT_MS
 from project_manager.store import pages, rare_states
+from project_manager.store.functions import Number
 from project_manager.store.pages import Total
 from project_manager.store.statement import Statement, bindparams, is_among
 from project_manager.store.tables import tasks
@@ -242,31 +243,61 @@ def open_to(tx: Tx, name: str, target: int | str, most: int) -> int:
     return int(_open_to(name).value(tx, **{name: target}, most=most))
 
 
-def _with(agent: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Return the condition for messages from and to an agent."""
-    got = select(_receipt.message_id).where(_receipt.agent_id == agent)
-    return or_(messages.c.to_agent == agent, messages.c.sender == agent, messages.c.id.in_(got))
+class _Group(NamedTuple):
+    """Messages that fit one of several conditions. `entries` has a query of ids for each, which reads one index.
+
+    Neither database combines these indexes in the order of a page by itself: it would read all of the messages.
+    """
+
+    entries: tuple[Select[Any], ...]
+    condition: ColumnElement[bool]
+
+
+def _of(agent: ColumnElement[Any]) -> _Group:
+    """Return the messages from and to an agent."""
+    ids, got = select(messages.c.id), select(_receipt.message_id.label("id")).where(_receipt.agent_id == agent)
+    entries = (ids.where(messages.c.to_agent == agent), ids.where(messages.c.sender == agent), got)
+    has_got = got.where(_receipt.message_id == messages.c.id).correlate(messages).exists()
+    return _Group(entries, or_(messages.c.to_agent == agent, messages.c.sender == agent, has_got))
+
+
+def _for_person(agent: ColumnElement[Any]) -> _Group:
+    """Return the messages that need the attention of a person, and the open ones to the person."""
+    needs, to_person = messages.c.attention == _ONE, and_(_is_open, messages.c.to_agent == agent)
+    ids = select(messages.c.id)
+    return _Group((ids.where(needs), ids.where(to_person)), or_(needs, to_person))
+
+
+def _ids(group: _Group, narrowed: Callable[[Select[Any]], Select[Any]] = lambda entries: entries) -> Select[Any]:
+    """Return the query of the ids of a group. `narrowed` leaves out entries that the whole does not need."""
+    found = union(*(select(narrowed(entries).subquery().c.id) for entries in group.entries)).subquery()
+    return select(found.c.id)
+
+
+def _newest(entries: Select[Any]) -> Select[Any]:
+    """Return the entries that a page can need."""
+    (key,) = entries.selected_columns
+    return entries.where(key < bindparam("before", type_=Number)).order_by(key.desc()).limit(bindparam("limit"))
 
 
 @lru_cache(maxsize=16)
 def _listed(own: bool, attention: bool, of_participant: bool, to_task: bool) -> tuple[Statement, Statement]:
     """Return the page and the counter of messages: those of the actor, or those that need the attention of a person."""
     agent: Any = bindparam("agent")
-
-    def narrowed(statement: Select[Any]) -> Select[Any]:
-        if own:
-            statement = statement.where(_with(agent))
-        if of_participant:
-            statement = statement.where(_with(bindparam("participant")))
-        if to_task:
-            statement = statement.where(messages.c.to_task == bindparam("to_task"))
-        if attention:
-            to_actor = and_(_is_open, messages.c.to_agent == agent)
-            statement = statement.where(or_(messages.c.attention == _ONE, to_actor))
-        return statement
-
+    groups = [_for_person(agent)] if attention else []  # the smallest one is first
+    groups += [_of(bindparam("participant"))] if of_participant else []
+    groups += [_of(agent)] if own else []
     page = select(*_COLUMNS).where(messages.c.id < bindparam("before")).order_by(messages.c.id.desc())
-    return Statement(narrowed(page.limit(bindparam("limit")))), pages.counter(narrowed(select(messages)))
+    page = page.limit(bindparam("limit"))
+    if len(groups) == 1 and not to_task:
+        counted = _ids(groups[0], lambda entries: entries.limit(bindparam("most")))
+        return Statement(page.where(messages.c.id.in_(_ids(groups[0], _newest)))), pages.counter(counted)
+    if to_task:
+        conditions = [messages.c.to_task == bindparam("to_task"), *(group.condition for group in groups)]
+    else:
+        first = [messages.c.id.in_(_ids(group)) for group in groups[:1]]
+        conditions = [*first, *(group.condition for group in groups[1:])]
+    return Statement(page.where(*conditions)), pages.counter(select(messages).where(*conditions))
 
 
 class Selection(NamedTuple):

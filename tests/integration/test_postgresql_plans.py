@@ -15,7 +15,7 @@ from project_manager.runtime.open import open_runtime
 from project_manager.schemas.leases import ClaimNextTask, ReleaseTaskLock
 from project_manager.schemas.tasks import UpdateTaskStatus
 from project_manager.services import claim_queue, leases, statuses
-from project_manager.store import questions, task_filters
+from project_manager.store import messages, questions, task_filters
 from project_manager.store.postgres import driver, hosts
 from project_manager.store.statement import Statement
 from project_manager.store.transaction import Tx
@@ -40,6 +40,8 @@ VALUES = {
     "now": 1,
     "before": 9,
     "most": 9,
+    "agent": "ann",
+    "participant": "ann",
 }
 
 
@@ -92,6 +94,17 @@ def plan_of(connection: psycopg.Connection[tuple[str]], filters: set[str]) -> st
 def explained(connection: psycopg.Connection[tuple[str]], statement: Statement) -> str:
     sql, values_of = statement.compiled(driver.DIALECT)
     return "\n".join(row[0] for row in connection.execute(f"EXPLAIN {sql}".encode(), values_of(VALUES)))
+
+
+@pytest.mark.parametrize(
+    "flags", [(True, False, False), (False, True, False), (False, False, True), (True, True, True)]
+)
+def test_messages_are_found_in_the_indexes_of_their_agents(
+    flags: tuple[bool, bool, bool], connection: psycopg.Connection[tuple[str]]
+) -> None:
+    page, count = (explained(connection, statement) for statement in messages._listed(*flags, False))
+    assert "Index Cond: ((id = messages_1.id) AND (id < '9'::bigint))" in page, page
+    assert "Seq Scan" not in page + count, page + count
 
 
 async def test_work_on_a_task_reads_no_table_from_its_start(postgresql_url: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from project_manager.domain.actors import SYSTEM
 from project_manager.domain.questions import QuestionState
 from project_manager.services import claim_blockers
-from project_manager.store import claim_search, listing, questions, ready_tasks, task_filters
+from project_manager.store import claim_search, listing, messages, questions, ready_tasks, task_filters
 from project_manager.store.sqlite import driver
 from project_manager.store.transaction import Tx
 from tests.integration.watched_connection import WatchedConnection
@@ -157,3 +157,24 @@ def test_the_tasks_that_were_completed_in_an_hour_are_found_by_their_index(datab
     filters = {"completed_since": 0, "completed_until": 3_600_000}
     plan = plan_of(lambda tx: listing.find(tx, task_filters.resolve(tx, filters)), database_file)
     assert any("INDEX ix_tasks_completed_at" in step for step in plan), plan
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        messages.Selection(own=False, attention=False, participant="ann"),
+        messages.Selection(own=True, attention=False),
+        messages.Selection(own=True, attention=False, participant="ann"),
+        messages.Selection(own=False, attention=True),
+        messages.Selection(own=True, attention=True, participant="ann"),
+    ],
+    ids=str,
+)
+def test_messages_are_found_in_the_indexes_of_their_agents_and_not_among_all(
+    chosen: messages.Selection, database_file: Path
+) -> None:
+    page = plan_of(lambda tx: messages.page(tx, chosen, before=9, limit=5), database_file)
+    assert page[0] == "SEARCH messages USING INTEGER PRIMARY KEY (rowid=?)", page
+    count = plan_of(lambda tx: messages.count(tx, chosen, exact=False), database_file)
+    for plan in (page, count):
+        assert not any(step in ("SCAN messages", "MULTI-INDEX OR") for step in plan), plan
