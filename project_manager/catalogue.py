@@ -7,6 +7,7 @@ from functools import cache
 from project_manager.operations.agents import AGENTS
 from project_manager.operations.assumptions import ASSUMPTIONS
 from project_manager.operations.board import BOARD
+from project_manager.operations.bulk_edits import BULK_EDITS
 from project_manager.operations.definition import Operation
 from project_manager.operations.demo import DEMO
 from project_manager.operations.epics import EPICS
@@ -28,6 +29,7 @@ from project_manager.operations.tokens import TOKENS
 OPERATIONS: tuple[Operation, ...] = (
     *LEASES,
     *TASKS,
+    *BULK_EDITS,
     *LOGS,
     *MESSAGES,
     *PAUSES,

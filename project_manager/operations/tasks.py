@@ -18,15 +18,13 @@ from project_manager.domain.errors import (
     PolicyUnmet,
     ProjectArchived,
     ProjectNotFound,
-    SelectionChanged,
     TaskNotFound,
 )
 from project_manager.domain.task_fields import CLEARABLE
 from project_manager.operations.definition import LEASE_ERRORS, READS, WRITES, Hints, Operation, Profile, Tool
 from project_manager.schemas import tasks as schemas
-from project_manager.schemas.bulk_edits import EditedTasksView, EditTasks
 from project_manager.schemas.views import DeletedView, Page
-from project_manager.services import bulk_edits, listing, paths, statuses, task_details, tasks
+from project_manager.services import listing, paths, statuses, task_details, tasks
 
 TASKS = (
     Operation(
@@ -166,18 +164,6 @@ TASKS = (
             LeaseForReview,
             PathsReserved,
         ),
-    ),
-    Operation(
-        "edit_tasks",
-        bulk_edits.bulk_edit,
-        EditTasks,
-        EditedTasksView,
-        http="PATCH /api/tasks",
-        acts_as="agent_id",
-        reads_first=bulk_edits.select_tasks,
-        compare_globs=bulk_edits.compare_globs,
-        has_effect=lambda view: not view.dry_run,
-        raises=(ProjectNotFound, EpicNotFound, SelectionChanged),
     ),
     Operation(
         "update_task_status",
