@@ -143,7 +143,7 @@ class Operation:
     `http` is method and path, and `aliases` are other routes to it. `status` is the HTTP status of success.
     `body_bytes` limits the body of the HTTP request. `accepts` is another form of that body.
 
-    `starts` names the background job to which each result of the operation is passed, in the same process.
+    `starts` names the background job to which each new result of the operation is passed, in the same process.
 
     `while_stopped` is whether a stopped agent may call it. `delivers_messages` is whether messages come with the
     response of a read over REST. They come with every write and every tool in any case.

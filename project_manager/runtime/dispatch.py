@@ -135,7 +135,7 @@ class Runtime:
             result = await self._execute(Call(operation, command, caller, actor, self.now()))
             if identity.is_shown:
                 result.issued_id = agent.id
-            if operation.starts:
+            if operation.starts and not result.replayed:
                 self._starters[operation.starts](result.view)
             outcome = "ok"
         except ProjectManagerError as error:

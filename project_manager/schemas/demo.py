@@ -1,7 +1,7 @@
 """The command that starts the demo."""
 
-from project_manager.schemas.commands import Command
+from project_manager.schemas.commands import IdempotentCommand
 
 
-class StartDemo(Command):
+class StartDemo(IdempotentCommand):
     pass

@@ -10,9 +10,10 @@ from project_manager.schemas import fields
 from project_manager.schemas.commands import Command
 
 ViewName = Annotated[str, *fields.bounded_text(limits.VIEW_NAME_CHARACTERS), fields.ONE_LINE]
-_PAIR = rf"({'|'.join(saved_views.PARAMETERS)})=[^&\x00]*"
+_VIEW = rf"view=({'|'.join(saved_views.VIEWS)})?"
+_PAIR = rf"({_VIEW}|({'|'.join(saved_views.PARAMETERS[1:])})=[^&\x00]*)"
 QUERY_PATTERN = rf"^\s*/?\??({_PAIR}(&{_PAIR}){{0,{saved_views.VALUES - 1}}})?\s*$"
-"""The query of an address, with parameters of a view only. Validation also accepts escapes in their names."""
+"""The query of an address, with parameters of a view only. Validation also accepts escapes."""
 ViewQuery = Annotated[
     str,
     Field(max_length=limits.VIEW_QUERY_CHARACTERS, json_schema_extra={"pattern": QUERY_PATTERN}),

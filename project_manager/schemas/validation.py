@@ -225,12 +225,16 @@ def _message(entry: Any, *, guessed: bool) -> str:
     return str(entry["msg"]).lower() if template is None else template.format(**(entry.get("ctx") or {}))
 
 
+_DIVISIBLE = frozenset({"ids", "tasks"})
+"""The lists that a client can split over several requests."""
 _LIST_OPERATIONS = {"project": "list_projects (GET /api/projects)", "epic": "list_epics (GET /api/epics)"}
 
 
 def _hint(command: type[BaseModel], entry: Any, field: str) -> str:
     if entry["type"] == "missing":
         return f"Send `{field}`."
+    if entry["type"] == "too_long" and field in _DIVISIBLE:
+        return f"Send several requests with at most {entry['ctx']['max_length']} entries each."
     kind = field.removesuffix("_id")
     if kind in _LIST_OPERATIONS and isinstance(entry["input"], str):
         by_name = f"Send names as `{kind}_name`; ids" if f"{kind}_name" in command.model_fields else "Ids"

@@ -46,6 +46,14 @@ async def test_a_server_with_a_task_starts_no_demo(api: OperationsClient) -> Non
     assert len((await api.call("list_projects"))["items"]) == 1
 
 
+async def test_a_start_that_is_sent_twice_under_one_key_starts_one_demo(api: OperationsClient) -> None:
+    api.runtime.demo.speed = SPEED
+    project = await api.call("start_demo", key="k")
+    assert await api.call("start_demo", key="k") == project
+    await until(api, type="task.status_changed", status="DONE")
+    assert len((await api.call("list_projects"))["items"]) == 1
+
+
 async def test_only_operators_start_the_demo(api: OperationsClient) -> None:
     await api.acting_as(Actor("codex", "agent", Role.AGENT)).call_error(RoleRequired, "start_demo")
 

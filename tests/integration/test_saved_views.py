@@ -8,7 +8,7 @@ import pytest
 from project_manager.domain import limits
 from project_manager.domain.actors import Actor, Role
 from project_manager.domain.errors import Invalid, NameTaken, RoleRequired, TooManyViews, ViewNotFound
-from project_manager.domain.saved_views import PARAMETERS
+from project_manager.domain.saved_views import PARAMETERS, VIEWS
 from tests.architecture.tree import files
 from tests.operations_client import Json, OperationsClient, invalid_fields
 
@@ -66,6 +66,12 @@ async def test_a_view_has_only_parameters_of_the_dashboard(query: str, api: Oper
     assert await names(api) == []
 
 
+async def test_an_unknown_view_is_refused_with_the_known_ones(api: OperationsClient) -> None:
+    error = await api.call_error(Invalid, "save_view", name="Mine", query="view=tabel&q=x")
+    assert invalid_fields(error) == ["query"]
+    assert "`query` has the unknown view 'tabel'; the views are board, table, needs," in error.message
+
+
 async def test_the_number_of_views_and_their_names_are_bounded(
     api: OperationsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,3 +98,5 @@ def test_a_view_has_the_parameters_of_the_address_of_the_dashboard() -> None:
     lists = re.findall(r"export const (FILTERS\w*) = \[(.*?)\];", route.read_text(), re.DOTALL)
     names = [name for _, items in lists for name in re.findall(r'"(\w+)"', items)]
     assert ["view", *names] == [*PARAMETERS]
+    (table,) = files("project_manager/web/static/views/views.js")
+    assert re.findall(r"^  (\w+): {", table.read_text(), re.MULTILINE) == [*VIEWS]

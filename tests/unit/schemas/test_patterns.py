@@ -65,6 +65,7 @@ def test_a_tag_matches_its_pattern_if_it_is_taken(text: str) -> None:
     "query",
     [
         *("", " ", "?", "/?view=table", " view=table&label=a&label=b%2C ", "q==", "label=", "&".join(["q=a"] * 128)),
+        *("view=&q=a", "view=tables", "view=table&view=x", "view=table&view=board"),
         *("]T", "view", "size=1", "&", "view=table&", "?/view=table", "View=table", "&".join(["q=a"] * 129)),
     ],
 )
