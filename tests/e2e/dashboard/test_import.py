@@ -10,19 +10,10 @@ from tests.e2e.command_line import CommandLine
 from tests.e2e.conftest import Start
 from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
+from tests.integration.plan_helpers import PLAN
 
-PLAN = """\
-projects:
-  - name: Garden
-    epics:
-      - name: Fence
-        tasks:
-          - name: Buy paint
-            labels: [shop]
-          - name: Paint
-            description: White.
-            depends_on: Buy paint
-"""
+FIRST_PLAN = PLAN.partition("          - name: Admire")[0]
+"""The plan without its last task."""
 
 
 def plan(text: str) -> FilePayload:
@@ -49,14 +40,14 @@ def test_a_dropped_plan_shows_its_errors_and_then_its_difference_by_name_before_
 ) -> None:
     with dashboard(service, browser) as tab:
         tab.open("/?view=projects")
-        drop(tab, PLAN.replace("labels", "label") + "          - name: Admire\n            depends_on: Pant\n")
+        drop(tab, PLAN.replace("labels", "label").replace("[Paint]", "Pant"))
         errors = tab.page.get_by_test_id("plan-error")
         expect(errors).to_have_count(2)
         expect(errors.first).to_contain_text("Line 7, column 13: unknown field `label`; did you mean `labels`?")
         expect(errors.first.locator("mark")).to_have_text("label")
         expect(errors.last.locator("pre")).to_have_text("12             depends_on: Pant")
         assert tab.violations() == []
-        choose(tab, PLAN)
+        choose(tab, FIRST_PLAN)
         expect(tab.page.get_by_test_id("import-summary")).to_have_text("4 new")
         tab.page.get_by_test_id("import-confirm").click()
         expect(tab.page.get_by_test_id("import-done")).to_contain_text("4 new")
@@ -65,7 +56,7 @@ def test_a_dropped_plan_shows_its_errors_and_then_its_difference_by_name_before_
 
         tab.page.keyboard.press("Control+k")
         tab.page.get_by_role("option", name="Import a plan").click()
-        choose(tab, PLAN.replace("White.", "Green.").replace("[shop]", "[a, b]") + "          - name: Admire\n")
+        choose(tab, PLAN.replace("White.", "Green.").replace("[shop]", "[a, b]"))
         expect(tab.page.get_by_test_id("import-summary")).to_have_text("1 new 2 changed 2 left alone")
         changes = tab.page.get_by_test_id("change")
         expect(changes.filter(has_text="Paint").last).to_contain_text("White. → becomes Green.")
