@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from project_manager import __version__
+from project_manager.domain import limits
 from project_manager.domain.task_fields import FORM, REQUIRED
 from project_manager.web import etag
 
@@ -59,6 +60,13 @@ STYLES = (
 )
 IMMUTABLE = "public, max-age=31536000, immutable"
 NO_CACHE = "no-cache"
+
+LIMITS = (
+    *("BULK_TASKS", "PAGE_MAXIMUM", "LOG_LINES_AT_ONCE", "NAME_CHARACTERS", "REASON_CHARACTERS"),
+    *("VIEW_NAME_CHARACTERS", "REVIEW_ROUNDS_MAXIMUM", "EXCERPT_CHARACTERS"),
+    *("MESSAGE_CHARACTERS", "QUESTION_CHARACTERS"),
+)
+"""The names of the limits that the page obeys."""
 
 ICON = "icon.svg"
 LARGEST_NUMBER = 9
@@ -169,7 +177,8 @@ def _shell() -> tuple[bytes, str]:
 {styles}{preloads}<script type="module" src="{base}{ENTRY}"></script>
 </head>
 <body>
-<div id="app" data-version="{escape(__version__)}" data-task-fields="{escape(_task_fields())}"></div>
+<div id="app" data-version="{escape(__version__)}" data-task-fields="{escape(_task_fields())}" \
+data-limits="{escape(_limits())}"></div>
 <noscript><p>The dashboard requires JavaScript. The <a href="/docs">API</a> does not.</p></noscript>
 </body>
 </html>
@@ -184,6 +193,11 @@ def _task_fields() -> str:
     return json.dumps(
         [{**{name: getattr(field, name) for name in shown}, "required": field.default is REQUIRED} for field in FORM]
     )
+
+
+def _limits() -> str:
+    """Return the limits that the page obeys as JSON. `core/limits.js` reads them."""
+    return json.dumps({name: getattr(limits, name) for name in LIMITS})
 
 
 def _response(request: Request, body: bytes, kind: str, tag: str, caching: str) -> Response:

@@ -225,3 +225,9 @@ interface ImportState {
   error?: ApiFailure | null;
   outdated?: boolean;
 }
+
+/** The limits in the page, as `LIMITS` in web/dashboard.py lists them. */
+type Limits = Record<
+  | "BULK_TASKS" | "PAGE_MAXIMUM" | "LOG_LINES_AT_ONCE" | "NAME_CHARACTERS" | "REASON_CHARACTERS"
+  | "VIEW_NAME_CHARACTERS" | "REVIEW_ROUNDS_MAXIMUM" | "EXCERPT_CHARACTERS"
+  | "MESSAGE_CHARACTERS" | "QUESTION_CHARACTERS", number>;

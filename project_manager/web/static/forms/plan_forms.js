@@ -2,6 +2,7 @@
 import { get, newKey, patch, post } from "../core/api.js";
 import { bidiIsolate } from "../core/format.js";
 import { html, useState } from "../core/html.js";
+import { LIMITS } from "../core/limits.js";
 import { EPIC_STATUSES, EPIC_STATUS_NAMES } from "../core/vocabulary.js";
 import { closeDialog } from "../state/dialogs.js";
 import { projectOptions } from "../state/options.js";
@@ -56,7 +57,7 @@ export function ProjectForm(/** @type {ProjectFormProps} */ { id, project, intro
       <div class="dialog-body">
         ${intro && html`<p>${intro}</p>`}
         <${FormError} error=${form.error} shown=${["name", "description"]} />
-        <${Field} label="Name" ...${form.field("name")} required maxlength="200" autofocus />
+        <${Field} label="Name" ...${form.field("name")} required maxlength=${LIMITS.NAME_CHARACTERS} autofocus />
         <${Field} label="Description" kind="textarea" rows="4" ...${form.field("description")} />
       </div>
       <${FormFoot} onCancel=${close} busy=${form.busy} confirm=${project ? "Save" : confirm} /></form>`}
@@ -79,7 +80,7 @@ export function EpicForm(/** @type {{ id: number, epic?: Epic, project?: number 
         <${FormError} error=${form.error} shown=${["name", "description", "status", "project_id"]} />
         ${!epic && html`<${Field} label="Project" kind="select" options=${projectOptions()}
             ...${form.field("project_id")} />`}
-        <${Field} label="Name" ...${form.field("name")} required maxlength="200" autofocus />
+        <${Field} label="Name" ...${form.field("name")} required maxlength=${LIMITS.NAME_CHARACTERS} autofocus />
         <${Field} label="Description" kind="textarea" rows="3" ...${form.field("description")} />
         <${Field} label="Status" kind="select"
             options=${EPIC_STATUSES.map((status) => [status, EPIC_STATUS_NAMES[status]])} ...${form.field("status")} />

@@ -1,5 +1,6 @@
 // The form of the policy of a project: the rules for DONE.
 import { html } from "../core/html.js";
+import { LIMITS } from "../core/limits.js";
 import { EVIDENCE_RULES, REVIEWERS, REVIEW_RULES } from "../core/policies.js";
 import { Dialog } from "../ui/dialog.js";
 import { Field, FormError, FormFoot } from "./field.js";
@@ -41,7 +42,7 @@ export function PolicyForm(/** @type {{ id: number, project: Project }} */ { id,
         <${Field} label="Review" kind="select" options=${choices(REVIEW_RULES)} ...${form.field("review")} autofocus />
         <${Field} label="Reviewer" kind="select" options=${choices(REVIEWERS)} ...${form.field("reviewer")} />
         <${Field} label="Evidence" kind="select" options=${choices(EVIDENCE_RULES)} ...${form.field("evidence")} />
-        <${Field} label="Requests for changes" kind="number" min="1" max="100" required
+        <${Field} label="Requests for changes" kind="number" min="1" max=${LIMITS.REVIEW_ROUNDS_MAXIMUM} required
             ...${form.field("max_review_rounds")} hint="After so many, the task is blocked until a person decides." />
         <${Field} label="A merge completes the task" kind="select" options=${YES_OR_NO}
             ...${form.field("merge_completes")} hint="It has no effect yet." />

@@ -2,6 +2,7 @@
 import { get } from "../core/api.js";
 import { html, useLayoutEffect, useRef, useState } from "../core/html.js";
 import { onKeys } from "../core/keyboard.js";
+import { LIMITS } from "../core/limits.js";
 import { dispatchNow } from "../state/store.js";
 import { renameTask } from "../state/task_edits.js";
 import { updateTask } from "../state/task_writes.js";
@@ -70,7 +71,8 @@ export function Rename(/** @type {{ task: Task, onEnd: () => void }} */ { task, 
   });
   const words = error && (error.fieldErrors.name ?? [error.message, error.hint].filter(Boolean).join(" "));
   return html`<form class="rename" onSubmit=${submit} onKeyDown=${onKeyDown} data-testid="rename">
-    <textarea ref=${input} rows="2" dir="auto" maxlength="200" aria-label=${`Name of #${task.id}`} value=${name}
+    <textarea ref=${input} rows="2" dir="auto" maxlength=${LIMITS.NAME_CHARACTERS}
+        aria-label=${`Name of #${task.id}`} value=${name}
         aria-invalid=${error ? "true" : undefined} aria-describedby=${error ? "rename-error" : undefined}
         onInput=${(event) => setName(event.target.value.replace(/\s*\n\s*/g, " "))}
         onKeyDown=${onKeys((event) => event.key === "Enter" && submit(event))}></textarea>

@@ -3,6 +3,7 @@ import { get, newKey, patch, post } from "../core/api.js";
 import { fieldValue } from "../core/due.js";
 import { truncate } from "../core/format.js";
 import { html, useRef, useState } from "../core/html.js";
+import { LIMITS } from "../core/limits.js";
 import { loadSetting, saveSetting } from "../core/local_storage.js";
 import { FIELDS_BY_NAME, TASK_FIELDS } from "../core/task_fields.js";
 import { PRIORITY_NAMES, STATUSES, STATUS_NAMES } from "../core/vocabulary.js";
@@ -206,7 +207,7 @@ function Form(/** @type {TaskFormProps} */ props) {
             <${Icon} name="lock" />
             <bdi>${task.lock.holder}</bdi> is working on this task and sees the change with its next read.
           </p>`}
-        <${Input} name="name" form=${form} maxlength="200" autofocus />
+        <${Input} name="name" form=${form} maxlength=${LIMITS.NAME_CHARACTERS} autofocus />
         <${Input} name="description" form=${form} />
         <div class="columns-2">
           ${!task && !parent && html`<${Field} label="Project" kind="select" options=${projects}

@@ -1,6 +1,7 @@
 // The WebSocket connection. It resumes by event number after an interruption and reports how fresh the page is.
 import { get, queryString } from "../core/api.js";
 import { setServerTime } from "../core/clock.js";
+import { PER_CALL } from "./pages.js";
 import { dispatch, state } from "./store.js";
 import { applyEvents, loadBoard, markDirty } from "./sync.js";
 
@@ -115,7 +116,7 @@ function hello(/** @type {Record<string, any>} */ frame) {
   if (state.epoch !== frame.epoch) return resync(OTHER_DATABASE);
   resetFailures();
   connection.target = frame.seq;
-  if (connection.refreshPending) markDirty(state.columns.IN_PROGRESS.map((task) => task.id).slice(0, 500));
+  if (connection.refreshPending) markDirty(state.columns.IN_PROGRESS.map((task) => task.id).slice(0, PER_CALL));
   connection.refreshPending = false;
   return showProgress();
 }
@@ -197,7 +198,7 @@ async function poll() {
       const answer = await get("/api/events", {
         since,
         epoch: state.epoch,
-        limit: 500,
+        limit: PER_CALL,
         wait_seconds: round ? POLL_SECONDS : 0,
       });
       if (connection.polls !== polls) return undefined;

@@ -1,8 +1,8 @@
 // The first lines of log entries. Events have only the ids of the entries.
 import { get } from "../core/api.js";
 import { useEffect, useState } from "../core/html.js";
+import { LIMITS } from "../core/limits.js";
 
-const READ_AT_ONCE = 200;
 const GATHER_MS = 150;
 const KEPT = 5000;
 
@@ -25,7 +25,7 @@ async function readWanted() {
   reading = true;
   await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
   while (wanted.size) {
-    const ids = [...wanted].slice(0, READ_AT_ONCE);
+    const ids = [...wanted].slice(0, LIMITS.LOG_LINES_AT_ONCE);
     for (const id of ids) wanted.delete(id);
     try {
       const { items } = await get("/api/logs", { ids: ids.join(",") });

@@ -1,8 +1,9 @@
 // Paged reads of lists, and of a board that is too large for one answer.
 import { get } from "../core/api.js";
+import { LIMITS } from "../core/limits.js";
 
-export const PER_CALL = 500;
-const EXCERPT_CHARACTERS = 280;
+export const PER_CALL = LIMITS.PAGE_MAXIMUM;
+const { EXCERPT_CHARACTERS } = LIMITS;
 
 /**
  * Return all rows of a list, each changed by `keep`, up to about `most`. `progress(read, total)` runs after each page;

@@ -1,9 +1,10 @@
 // The selected tasks, as ids. Every view that lists tasks shares one selection.
+import { LIMITS } from "../core/limits.js";
 import { testOf } from "./filters.js";
 import { dispatchNow, state } from "./store.js";
 
 /** The largest number of tasks that one request changes. */
-export const MAX_EDITED = 500;
+export const MAX_EDITED = LIMITS.BULK_TASKS;
 
 /** The task at which a range starts, and the selection before the range. */
 let range = { anchor: 0, before: /** @type {Set<number>} */ (new Set()) };

@@ -2,13 +2,13 @@
 import { get } from "../core/api.js";
 import { plural } from "../core/format.js";
 import { html, useEffect, useState } from "../core/html.js";
+import { LIMITS } from "../core/limits.js";
 import { useStore } from "../state/store.js";
 import { showError } from "../state/toasts.js";
 import { Label, RelativeTime } from "./chips.js";
 import { Markdown } from "./markdown.js";
 
 const SHOWN = 50;
-const PAGE = 500;
 const BUDGET = 100_000;
 /** @type {Record<string, string>} */
 const VERDICTS = { validated: "holds", rejected: "does not hold", partial: "holds in part" };
@@ -117,7 +117,7 @@ export function useKnowledgeCounts() {
       let cursor;
       do {
         /** @type {GetAnswers["/api/knowledge"]} */
-        const page = await get("/api/knowledge", { limit: PAGE, budget_tokens: BUDGET, cursor });
+        const page = await get("/api/knowledge", { limit: LIMITS.PAGE_MAXIMUM, budget_tokens: BUDGET, cursor });
         for (const item of page.items) found.set(item.project_id, (found.get(item.project_id) ?? 0) + 1);
         cursor = page.next_cursor;
       } while (cursor && current);

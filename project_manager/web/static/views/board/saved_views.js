@@ -1,5 +1,6 @@
 // The menu of saved views: open, save, rename and delete them.
 import { html, useState } from "../../core/html.js";
+import { LIMITS } from "../../core/limits.js";
 import { isOperator } from "../../core/vocabulary.js";
 import { FormError, useForm } from "../../forms/field.js";
 import { hrefOf, routeOf } from "../../state/route.js";
@@ -8,8 +9,6 @@ import { useStore } from "../../state/store.js";
 import { showError } from "../../state/toasts.js";
 import { Icon } from "../../ui/icons.js";
 import { Popover } from "../../ui/popover.js";
-
-const NAME_CHARACTERS = 80;
 
 /** A form with one name. */
 function NameForm(/** @type {NameFormProps} */ { label, initial = "", confirm, send, then, testid }) {
@@ -21,8 +20,9 @@ function NameForm(/** @type {NameFormProps} */ { label, initial = "", confirm, s
   const { value, onChange, error } = form.field("name");
   return html`<form class="view-form" onSubmit=${submit}>
     <label class="sr" for=${testid}>${label}</label>
-    <input id=${testid} type="text" dir="auto" required maxlength=${NAME_CHARACTERS} placeholder=${label} value=${value}
-        onInput=${(/** @type {UiEvent} */ event) => onChange(event.target.value)} autocomplete="off"
+    <input id=${testid} type="text" dir="auto" required maxlength=${LIMITS.VIEW_NAME_CHARACTERS}
+        placeholder=${label} value=${value} autocomplete="off"
+        onInput=${(/** @type {UiEvent} */ event) => onChange(event.target.value)}
         aria-invalid=${error ? "true" : undefined} data-testid=${testid} />
     <button type="submit" class="small primary" disabled=${form.busy || !value.trim()}>${confirm}</button>
     ${error && html`<p class="field-error" role="alert">${error}</p>`}

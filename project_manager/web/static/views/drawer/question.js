@@ -1,5 +1,6 @@
 // The open question of a task, with the form for its answer.
 import { cx, html, useState } from "../../core/html.js";
+import { LIMITS } from "../../core/limits.js";
 import { canWrite } from "../../core/vocabulary.js";
 import { answerQuestion, hasQuestion } from "../../state/questions.js";
 import { state, useStore } from "../../state/store.js";
@@ -31,8 +32,8 @@ function AnswerForm({ task, question, fixed }) {
       </button>`)}
     </div>`}
     <div class="row">
-      <${Field} label=${`Answer to #${task.id}`} name="answer" value=${text} onChange=${setText} maxlength="4000"
-          data-key="a" data-testid="answer" />
+      <${Field} label=${`Answer to #${task.id}`} name="answer" value=${text} onChange=${setText}
+          maxlength=${LIMITS.QUESTION_CHARACTERS} data-key="a" data-testid="answer" />
       <button type="submit" class="small primary" disabled=${busy || !text.trim()}>Answer</button>
     </div>
   </form>`;

@@ -1,5 +1,6 @@
 // The form that sends a message, and the buttons that open it.
 import { html, useEffect, useState } from "../../core/html.js";
+import { LIMITS } from "../../core/limits.js";
 import { canWrite, isOperator } from "../../core/vocabulary.js";
 import { openDialog, closeDialog } from "../../state/dialogs.js";
 import { readNewestMessages, sendMessage } from "../../state/messages.js";
@@ -30,7 +31,8 @@ export function MessageForm(/** @type {MessageFormProps} */ { id, target, title,
   return html`<${Dialog} id=${id} title=${title} dirty=${dirty}>
     ${(/** @type {() => void} */ close) => html`<form onSubmit=${onSubmit}>
       <div class="dialog-body">
-        <${Field} label="Message" kind="textarea" rows="4" autofocus maxlength="4000" ...${field("body")}
+        <${Field} label="Message" kind="textarea" rows="4" autofocus
+            maxlength=${LIMITS.MESSAGE_CHARACTERS} ...${field("body")}
             hint="It comes with the next response to the agent." data-testid="message-body" />
         <${Field} label="Kind" kind="select" options=${kinds} ...${field("kind")} data-testid="message-kind" />
         <${FormError} error=${error} shown=${["body", "kind"]} />
@@ -64,9 +66,9 @@ export function MessageBox(/** @type {MessageBoxProps} */ { target, name, autofo
   return html`<form class="message-box" onSubmit=${send} data-testid="message-box">
     <label>
       <span class="sr">Message to <bdi>${name}</bdi></span>
-      <textarea rows="2" dir="auto" maxlength="4000" placeholder="It comes with the next response to the agent."
-          value=${body} autofocus=${autofocus} onInput=${(event) => setBody(event.target.value)}
-          data-testid="message-body"></textarea>
+      <textarea rows="2" dir="auto" maxlength=${LIMITS.MESSAGE_CHARACTERS}
+          placeholder="It comes with the next response to the agent." value=${body} autofocus=${autofocus}
+          onInput=${(event) => setBody(event.target.value)} data-testid="message-body"></textarea>
     </label>
     <div class="row">
       <label class="choice">

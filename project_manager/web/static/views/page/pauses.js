@@ -1,5 +1,6 @@
 // Pauses: the banner of every view, the form that starts one, and the button of a target.
 import { html } from "../../core/html.js";
+import { LIMITS } from "../../core/limits.js";
 import { isOperator } from "../../core/vocabulary.js";
 import { closeDialog, openDialog } from "../../state/dialogs.js";
 import { endPause, pauseOf, startPause, targetOf } from "../../state/pauses.js";
@@ -75,7 +76,7 @@ export function PauseForm(/** @type {{ id: number, target: PauseTarget, title: s
             ? "The agent finishes what it holds and claims nothing new until an operator ends the pause."
             : "Nothing new is claimed until an operator ends the pause. Present leases continue."}
         </p>
-        <${Field} label="Reason" autofocus maxlength="500" ...${field("reason")}
+        <${Field} label="Reason" autofocus maxlength=${LIMITS.REASON_CHARACTERS} ...${field("reason")}
             hint="Optional. Agents and people see it." data-testid="pause-reason" />
         <${FormError} error=${error} shown=${["reason"]} />
       </div>
