@@ -99,7 +99,7 @@ def test_an_answer_that_comes_too_late_is_refused_in_words(
     assert answered(client, task)["answer"] == "green"
 
 
-def test_a_question_whose_read_fails_is_read_again(service: Service, browser: Browser, client: RestClient) -> None:
+def test_a_question_is_read_again_after_a_failed_read(service: Service, browser: Browser, client: RestClient) -> None:
     task = client.create_task(client.create_project(), "Paint")
     ask(client, task)
     refused: list[Route] = []
