@@ -8,6 +8,7 @@ from tests.e2e.service import Service
 
 def write(tab: Dashboard, body: str, kind: str) -> None:
     tab.page.get_by_test_id("write-message").first.click()
+    expect(tab.page.get_by_test_id("message-body")).to_be_focused()
     tab.page.get_by_test_id("message-body").fill(body)
     tab.page.get_by_test_id("message-kind").select_option(kind)
     tab.page.get_by_test_id("save").click()

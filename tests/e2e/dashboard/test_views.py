@@ -162,7 +162,8 @@ def test_a_saved_view_is_shared_marked_changed_renamed_and_deleted(
         tab.page.get_by_test_id("save-view").fill("Bugs <b>")
         tab.page.keyboard.press("Enter")
         expect(menu).to_have_text("Bugs <b>")
-        other.page.get_by_test_id("saved-views").click()
+        other.page.keyboard.press("Shift+V")
+        expect(other.page.locator("#saved-views :focus")).to_have_count(1)
         line = other.page.get_by_test_id("saved-view")
         expect(line).to_have_text("Bugs <b>")
         assert other.violations() == []
@@ -170,6 +171,12 @@ def test_a_saved_view_is_shared_marked_changed_renamed_and_deleted(
         expect(other.page).to_have_url(re.compile(r"view=table&label=bug&sort=-name$"))
         expect(other.page.get_by_test_id("table-row")).to_have_count(1)
         tab.chip("bug").get_by_role("button").click()
+        expect(menu).to_have_text(re.compile("Bugs <b>.*changed"))
+        menu.click()
+        tab.page.get_by_test_id("save-view").fill("BUGS <b>")
+        tab.page.keyboard.press("Enter")
+        expect(tab.dialog).to_contain_text("Replace the view Bugs <b>")
+        tab.page.keyboard.press("Escape")
         expect(menu).to_have_text(re.compile("Bugs <b>.*changed"))
         menu.click()
         tab.page.get_by_test_id("update-view").click()
@@ -191,3 +198,25 @@ def test_a_saved_view_is_shared_marked_changed_renamed_and_deleted(
         tab.page.keyboard.press("Control+z")
         expect(tab.toast("Restored the view")).to_be_visible()
         expect(other.page.get_by_test_id("saved-views")).to_have_text("Everything")
+
+
+def test_keys_reach_no_hidden_task_and_a_filter_with_a_wrong_value_is_ignored(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    project = client.create_project()
+    hidden, shown = client.create_task(project, "Refund"), client.create_task(project, "Invoice")
+    with dashboard(service, browser) as tab:
+        tab.open("/?completed_since=foo&changed=2026-99-99&ready=maybe")
+        expect(tab.page.get_by_test_id("shown")).to_have_text("2 tasks")
+        tab.card(hidden).focus()
+        tab.page.keyboard.press("f")
+        expect(tab.page.locator("#filter-panel :focus")).to_have_count(1)
+        tab.page.keyboard.press("Escape")
+        tab.page.keyboard.press("/")
+        tab.page.keyboard.type("invoice")
+        expect(tab.card(hidden)).to_have_count(0)
+        tab.page.keyboard.press("Escape")
+        tab.page.keyboard.press("Shift+Delete")
+        expect(tab.dialog).to_have_count(0)
+        tab.page.keyboard.press("ArrowDown")
+        expect(tab.card(shown)).to_be_focused()

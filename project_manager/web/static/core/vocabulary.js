@@ -40,6 +40,12 @@ export const LOG_KIND_NAMES = {
   system: "System",
 };
 
+/** The values of the filters by readiness and by time of the last change, with their names. */
+/** @type {Record<string, string>} */
+export const READY_NAMES = { ready: "Ready now", waiting: "Waiting", held: "Locked" };
+/** @type {Record<string, string>} */
+export const CHANGED_NAMES = { "1h": "Last hour", today: "Today", "24h": "Last 24 hours", "7d": "Last 7 days" };
+
 const OPEN = STATUSES.filter((status) => !CLOSED.has(status));
 /** @type {Record<Status, Status[]>} */
 const TRANSITIONS = {

@@ -33,11 +33,9 @@ export const CANCEL = move("CANCELLED", "Cancel task");
 export const BLOCK = move("BLOCKED", "Block");
 export const MOVE_TO_TODO = move("TODO", "Move to To do", MAIN);
 export const MARK_DONE = move("DONE", "Mark done");
-export const RESET_ATTEMPTS = {
-  name: "Reset attempts", keys: "a", act: (/** @type {Task} */ task) => resetAttempts(task),
-};
+export const RESET_ATTEMPTS = { name: "Reset attempts", act: (/** @type {Task} */ task) => resetAttempts(task) };
 export const DROP_CANCELLED = { name: "Remove dependency", ...MAIN, act: dropCancelled };
-export const POSTPONE = { name: "Postpone by a week", keys: "a", act: postpone };
+export const POSTPONE = { name: "Postpone by a week", act: postpone };
 
 async function change(
   /** @type {Task} */ task,

@@ -25,9 +25,7 @@ const READY = {
   waiting: (task) => task.status === "TODO" && !task.ready,
   held: (task) => task.lock !== null,
 };
-export const READY_NAMES = { ready: "Ready now", waiting: "Waiting", held: "Locked" };
 
-export const CHANGED_NAMES = { "1h": "Last hour", today: "Today", "24h": "Last 24 hours", "7d": "Last 7 days" };
 /** @type {Record<string, number>} */
 const LENGTHS = { "1h": HOUR, "24h": DAY, "7d": 7 * DAY };
 
@@ -35,8 +33,7 @@ const LENGTHS = { "1h": HOUR, "24h": DAY, "7d": 7 * DAY };
 function changedSince(/** @type {string} */ kind) {
   const now = serverNow();
   if (LENGTHS[kind]) return now - LENGTHS[kind];
-  const day = kind === "today" ? new Date(now).setHours(0, 0, 0, 0) : Date.parse(`${kind}T00:00`);
-  return Number.isNaN(day) ? 0 : day;
+  return kind === "today" ? new Date(now).setHours(0, 0, 0, 0) : Date.parse(`${kind}T00:00`);
 }
 
 /** Return a test for the time of the last change. */
@@ -53,7 +50,7 @@ const TESTS = [
   ["priority", (task, priorities) => priorities.includes(String(task.priority))],
   ["holder", (task, holder) => task.lock?.holder === holder],
   ["created_by", (task, author) => task.created_by === author],
-  ["ready", (task, kind) => READY[kind]?.(task) ?? true],
+  ["ready", (task, kind) => READY[kind](task)],
   ["worked_by", (task, agent) => task.worked_by === agent],
   ["completed_since", (task, since) => task.completed_at !== null && task.completed_at >= since],
   ["completed_until", (task, until) => task.completed_at !== null && task.completed_at < until],

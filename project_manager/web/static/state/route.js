@@ -1,4 +1,5 @@
 // The address of the page: view, filters and open task, so that a link restores them.
+import { CHANGED_NAMES, READY_NAMES } from "../core/vocabulary.js";
 import { dispatchNow, state } from "./store.js";
 
 const NUMBERS = ["project", "epic", "task"];
@@ -6,6 +7,18 @@ const WORDS = [
   "holder", "worked_by", "created_by", "changed", "completed_since", "completed_until", "ready", "q", "status",
   "around", "show", "lane", "full", "agent", "range", "kind", "text", "sort", "group",
 ];
+const isTime = (/** @type {string} */ text) => !Number.isNaN(Date.parse(text));
+/** Tests of the words that a filter takes. With another word, the address has no such filter. */
+/** @type {Record<string, (word: string) => boolean>} */
+const VALID = {
+  ready: (word) => Object.hasOwn(READY_NAMES, word),
+  changed: (word) => Object.hasOwn(CHANGED_NAMES, word) || isTime(`${word}T00:00`),
+  completed_since: isTime,
+  completed_until: isTime,
+};
+const valid = (/** @type {string} */ name, /** @type {string | null} */ word) =>
+  (word && (VALID[name]?.(word) ?? true) ? word : null);
+
 /** Parameters that the address may have several times. Without any, their value is null. */
 const LISTS = ["label", "priority"];
 /** @type {RouteName[]} */
@@ -30,7 +43,7 @@ function parse(/** @type {string} */ search) {
     const number = Number(query.get(name));
     route[name] = Number.isSafeInteger(number) && number > 0 ? number : null;
   }
-  for (const name of WORDS) route[name] = query.get(name) || null;
+  for (const name of WORDS) route[name] = valid(name, query.get(name));
   for (const name of LISTS) {
     const values = [...new Set(query.getAll(name).filter(Boolean))];
     route[name] = values.length ? values : null;

@@ -1,6 +1,7 @@
 // The saved views, which all people share: reads, the actions that change them, and the one that is open.
 import { get, put, remove } from "../core/api.js";
 import { bidiIsolate } from "../core/format.js";
+import { confirmDialog } from "./dialogs.js";
 import { openSaved, routeOf, savedQueryOf } from "./route.js";
 import { dispatch, dispatchNow, state } from "./store.js";
 import { showError, toast } from "./toasts.js";
@@ -41,15 +42,26 @@ export function openView(/** @type {SavedView} */ view) {
   openSaved(view.query);
 }
 
-/** Save the view of the address under a name. Throw ApiError. */
-export async function saveView(/** @type {string} */ name, /** @type {number | undefined} */ id = undefined) {
-  const saved = await put("/api/views", { view_id: id, name, query: savedQueryOf(state.route) });
-  await loadSavedViews();
-  dispatchNow({ type: "openedView", id: saved.id });
-  toast(`Saved the view ${bidiIsolate(saved.name)}`);
+/** Save the view of the address under a new name. Ask before another view is replaced. Throw ApiError. */
+export async function saveView(/** @type {string} */ name) {
+  const taken = state.savedViews.find((view) => view.name.toLowerCase() === name.toLowerCase());
+  const title = `Replace the view ${bidiIsolate(taken?.name ?? "")}`;
+  const body = "All people see this view. It gets the present filters, order and groups.";
+  if (taken && !(await confirmDialog({ title, body, confirm: "Replace" }))) return;
+  await replaceView(taken, name);
 }
 
-/** Give a view another name. Throw ApiError. */
+/** Save the view of the address as `before`, or as a new view without one. Throw ApiError. */
+export async function replaceView(/** @type {SavedView | undefined} */ before, name = before?.name ?? "") {
+  const saved = await put("/api/views", { view_id: before?.id, name, query: savedQueryOf(state.route) });
+  await loadSavedViews();
+  dispatchNow({ type: "openedView", id: saved.id });
+  const act = `Saved the view ${bidiIsolate(saved.name)}`;
+  if (before) showUndoable("view", { name: act, opposite: () => renameView(before, before.name) });
+  else toast(act);
+}
+
+/** Give a view another name, with its query. Throw ApiError. */
 export async function renameView(/** @type {SavedView} */ view, /** @type {string} */ name) {
   await put("/api/views", { view_id: view.id, name, query: view.query });
   await loadSavedViews();

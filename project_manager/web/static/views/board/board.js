@@ -71,14 +71,17 @@ function shownTask(/** @type {HTMLElement | null} */ element) {
   return Number(shown?.dataset.task ?? shown?.dataset.row);
 }
 
-/**
- * Return the task of keyboard commands: the focused card or row, the open task, or the last card. In "Needs you" the
- * last card is out of sight, and a key must not reach it.
- */
+/** Return the task of the last focused card or row while the view lists it: a key must not reach a hidden task. */
+function lastTask() {
+  const task = state.tasks.get(state.cursor ?? 0);
+  const isListed = state.route.view === "board" || state.route.view === "table";
+  return task && isListed && visibleColumns(state)[task.status].includes(task) ? task : null;
+}
+
+/** Return the task of keyboard commands: that of the focused card or row, the open one, or the last one. */
 export function taskAtHand() {
-  const focused = shownTask(focusedElement());
-  const last = state.route.view === "needs" ? 0 : state.cursor ?? 0;
-  return state.tasks.get(focused || state.route.task || last) ?? null;
+  const id = shownTask(focusedElement()) || state.route.task;
+  return id ? state.tasks.get(id) ?? null : lastTask();
 }
 
 function goTo(/** @type {number} */ id) {

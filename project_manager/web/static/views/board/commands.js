@@ -10,8 +10,12 @@ import { extendSelection, moveCursor, moveToEnd } from "./board.js";
 
 const showAll = () => navigate(Object.fromEntries(FILTERS.map((name) => [name, null])));
 const toggleReady = () => navigate({ ready: state.route.ready === "ready" ? null : "ready" }, { replace: true });
-const openPopover = (/** @type {string} */ name) =>
+/** Open a panel, or close it, and go to its first control. Otherwise letters would run commands behind it. */
+function openPopover(/** @type {string} */ name) {
   /** @type {HTMLElement | null} */ (document.querySelector(`[popovertarget="${name}"]`))?.click();
+  const first = document.getElementById(name)?.querySelector("a, button, input, select");
+  /** @type {HTMLElement | null | undefined} */ (first)?.focus();
+}
 const openFilters = () => openPopover("filter-panel");
 const openSavedViews = () => openPopover("saved-views");
 

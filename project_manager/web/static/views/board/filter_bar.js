@@ -1,8 +1,8 @@
 // The bar of the board and the table: search, filters and saved views. The address has all of their values.
 import { count, hourAndMinute, plural, weekday } from "../../core/format.js";
 import { html, useEffect, useRef, useState } from "../../core/html.js";
-import { STATUSES } from "../../core/vocabulary.js";
-import { CHANGED_NAMES, READY_NAMES, visibleColumns } from "../../state/filters.js";
+import { CHANGED_NAMES, READY_NAMES, STATUSES } from "../../core/vocabulary.js";
+import { visibleColumns } from "../../state/filters.js";
 import { clearFilters, isFiltered, navigate } from "../../state/route.js";
 import { state, useStore } from "../../state/store.js";
 import { Icon } from "../../ui/icons.js";

@@ -1,7 +1,7 @@
 // The filters of the board and the table, except the search.
 import { html, useMemo, useState } from "../../core/html.js";
-import { PRIORITY_NAMES } from "../../core/vocabulary.js";
-import { CHANGED_NAMES, READY_NAMES, inUse } from "../../state/filters.js";
+import { CHANGED_NAMES, PRIORITY_NAMES, READY_NAMES } from "../../core/vocabulary.js";
+import { inUse } from "../../state/filters.js";
 import { epicOptions } from "../../state/options.js";
 import { clearFilters, isFiltered, navigate } from "../../state/route.js";
 import { state, useStore, useThrottled } from "../../state/store.js";

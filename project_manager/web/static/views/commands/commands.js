@@ -21,9 +21,15 @@ import { TASK_COMMANDS } from "./task_commands.js";
 
 const writer = () => canWrite(state.session);
 
+/** Go from the field for an answer back to its row or panel, so that the next keys are commands again. */
+const leaveAnswer = (/** @type {HTMLElement} */ place) =>
+  (/** @type {HTMLElement | null} */ (place.querySelector(".need-name")) ?? place).focus();
+
 function escape() {
   const focused = focusedElement();
+  const asked = focused?.matches("input") && focused.closest(".answer")?.closest(".drawer, [data-need]");
   if (focused?.id === "search" && !state.route.task) focused.blur();
+  else if (asked) leaveAnswer(/** @type {HTMLElement} */ (asked));
   else if (hasSelection()) clearSelection();
   else if (state.route.task) closeTask();
 }

@@ -29,7 +29,7 @@ export const NEEDS_COMMANDS = [
     id: "previous-row", keys: "k", name: "Previous row", group: "Needs you and task", hidden: true, fits: onNeeds,
     run: () => moveRow(-1),
   },
-  decision("accept", "a", "Accept, or the first action; write the answer", { write: true }),
+  decision("accept", "a", "Accept, or the main action; write the answer", { write: true }),
   decision("accept-comment", "Shift A", "Accept with a comment", { write: true }),
   decision("send-back", "s", "Send back", { write: true }),
   decision("option", "1", "Answer with this option", {

@@ -57,7 +57,7 @@ const URGENT = [
 /** @type {(NeedGroup & { from: Status[] | null, test: (task: Task) => unknown })[]} */
 const LATER = [
   {
-    id: "paths", title: "Blocked by paths", actions: [{ ...BLOCK, keys: "a" }, CANCEL],
+    id: "paths", title: "Blocked by paths", actions: [BLOCK, CANCEL],
     explain: "For an hour or longer, another task in progress has reserved paths that overlap those of the task.",
     from: ["TODO"], test: isBlockedByPaths,
   },

@@ -35,7 +35,7 @@ function Group(/** @type {GroupProps} */ { group, rows, writer, onAct }) {
   </section>`;
 }
 
-const KEYS = [["j", "k", "move"], ["a", "accept or answer"], ["s", "send back"], ["o", "open"]];
+const KEYS = [["j", "k", "move"], ["a", "accept, answer or main action"], ["s", "send back"], ["o", "open"]];
 
 function KeyLegend() {
   return html`<p class="need-keys muted" aria-hidden="true">

@@ -1,5 +1,5 @@
 // The form that sends a message, and the buttons that open it.
-import { html, useEffect, useState } from "../../core/html.js";
+import { html, useEffect, useRef, useState } from "../../core/html.js";
 import { LIMITS } from "../../core/limits.js";
 import { canWrite, isOperator } from "../../core/vocabulary.js";
 import { openDialog, closeDialog } from "../../state/dialogs.js";
@@ -49,6 +49,10 @@ export function MessageBox(/** @type {MessageBoxProps} */ { target, name, autofo
   const [kind, setKind] = useState("steer");
   const [body, setBody] = useState("");
   const [busy, setBusy] = useState(false);
+  const text = useRef(null);
+  useEffect(() => {
+    if (autofocus) text.current?.focus(); // the attribute works only while a page loads
+  }, []);
   if (!writer) return null;
   const send = async (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -67,7 +71,7 @@ export function MessageBox(/** @type {MessageBoxProps} */ { target, name, autofo
     <label>
       <span class="sr">Message to <bdi>${name}</bdi></span>
       <textarea rows="2" dir="auto" maxlength=${LIMITS.MESSAGE_CHARACTERS}
-          placeholder="It comes with the next response to the agent." value=${body} autofocus=${autofocus}
+          placeholder="It comes with the next response to the agent." value=${body} ref=${text}
           onInput=${(event) => setBody(event.target.value)} data-testid="message-body"></textarea>
     </label>
     <div class="row">
