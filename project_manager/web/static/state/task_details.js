@@ -9,8 +9,9 @@ const RETRY_MS = 5_000;
 /** @type {Map<number, { moment: string, details: TaskDetails, read: number }>} */
 const known = new Map();
 let reads = 0;
-/** @type {Set<(id: number) => void>} */
-const listeners = new Set();
+/** The listeners by task. Each is a part of the page that shows the details of the task. */
+/** @type {Map<number, Set<() => void>>} */
+const listeners = new Map();
 let newest = { revision: -1, seqs: new Map() };
 
 /** Return the number of the newest event of a task. All rows share one pass over the events. */
@@ -30,6 +31,23 @@ export const shownDetails = (/** @type {number} */ id) => known.get(id)?.details
 export const readDetails = (/** @type {number} */ id, /** @type {number | undefined} */ before = undefined) =>
   get(`/api/tasks/${id}/details`, { log_limit: 50, before });
 
+function listen(/** @type {number} */ id, /** @type {() => void} */ listener) {
+  const own = listeners.get(id) ?? new Set();
+  listeners.set(id, own.add(listener));
+  return () => {
+    own.delete(listener);
+    if (own.size === 0) listeners.delete(id);
+  };
+}
+
+/** Forget the oldest details that the page does not show. A verdict on work out of memory asks about it first. */
+function forgetOldest() {
+  for (const id of known.keys()) {
+    if (known.size <= KEPT) return;
+    if (!listeners.has(id)) known.delete(id);
+  }
+}
+
 /** Read the details and show them wherever the task is shown. `moment` identifies the state of the task. */
 export async function refreshDetails(/** @type {number} */ id, moment = "") {
   reads += 1;
@@ -37,9 +55,10 @@ export async function refreshDetails(/** @type {number} */ id, moment = "") {
   const details = await readDetails(id);
   // The answer to an earlier request can arrive after that to a later one.
   if ((known.get(id)?.read ?? 0) > read) return details;
-  if (known.size > KEPT) known.clear();
+  known.delete(id);
   known.set(id, { moment, details, read });
-  for (const listener of [...listeners]) listener(id);
+  forgetOldest();
+  for (const listener of [...listeners.get(id) ?? []]) listener();
   return details;
 }
 
@@ -56,10 +75,8 @@ export function useDetails(/** @type {Task} */ task, fixed = false) {
   useEffect(() => {
     if (fixed) return undefined;
     const show = () => setDetails(known.get(task.id)?.details ?? null);
-    const listener = (/** @type {number} */ id) => id === task.id && show();
-    listeners.add(listener);
     if (known.has(task.id)) show(); // they can arrive between the rendering and this effect
-    return () => listeners.delete(listener);
+    return listen(task.id, show);
   }, [task.id, fixed]);
   useEffect(() => {
     let current = true;
