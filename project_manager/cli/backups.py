@@ -194,7 +194,7 @@ def _check_of_file(file: Path) -> _Check:
         raise MissingTargetError(f"file {file} not found")
     return _Check(
         str(file),
-        lambda published: backup.check_file(file, published=published),
+        lambda published: backup.check_file(file, published=published, with_flow=True),
         PARTS_OF_FILE,
         "Do not restore this backup; use another one.",
         has_checksum=backup.checksum_path(file).exists(),
@@ -215,7 +215,7 @@ def _check_of_database(settings: Settings) -> _Check:
     path = settings.database_path
     return _Check(
         str(path),
-        lambda published: backup.check_file(path, sealed=False, published=published),
+        lambda published: backup.check_file(path, sealed=False, published=published, with_flow=True),
         PARTS_OF_FILE,
         "Restore a backup: project-manager restore FILE",
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from project_manager.store import bulk, history_check, labels, ready_tasks
+from project_manager.store import bulk, flow_check, history_check, labels, ready_tasks
 from project_manager.store.chain import Head
 from project_manager.store.transaction import Tx
 
@@ -27,14 +27,18 @@ class CheckResult:
     unchecked: int = 0
 
 
-def check_contents(tx: Tx, revision: str, published: Iterable[Head] = ()) -> CheckResult:
-    """Check the rows of a database with the schema of this release. Its hash chain must contain `published`."""
+def check_contents(tx: Tx, revision: str, published: Iterable[Head] = (), *, with_flow: bool = False) -> CheckResult:
+    """Check the rows of a database with the schema of this release. Its hash chain must contain `published`.
+
+    With `with_flow`, compare the roll-ups of the flow with the events too, if these are as they were written.
+    """
     problems = [f"task {task_id} has wrong dependency counters" for task_id in bulk.find_wrong_counters(tx, SHOWN)]
     problems += [
         f"task {task_id} is missing from the label index" for task_id in ready_tasks.missing_label_entries(tx, SHOWN)
     ]
     problems += [f"task {task_id} has wrong entries in task_labels" for task_id in labels.find_wrong(tx, SHOWN)]
     found = history_check.check(tx, published)
-    return CheckResult(
-        revision, tuple(problems), differences=found.differences, head=found.head, unchecked=found.unchecked
-    )
+    differences = found.differences
+    if with_flow and not differences:
+        differences = tuple(flow_check.check(tx)[:SHOWN])
+    return CheckResult(revision, tuple(problems), differences=differences, head=found.head, unchecked=found.unchecked)

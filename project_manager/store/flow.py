@@ -55,6 +55,7 @@ _later = select(_hours.hour).where(_hours.scope == bindparam("scope"), _hours.ho
 _present = select(flow_states.c.value).where(
     flow_states.c.side == literal_column(str(PRESENT)), flow_states.c.key == bindparam("key")
 )
+_OF_HOUR = Statement(select(*_ROW).where(_hours.hour == bindparam("hour")))
 _COUNTS_BEFORE = Statement(
     select(
         func.coalesce(_before.scalar_subquery(), case((_later.scalar_subquery().is_(None), _present.scalar_subquery())))
@@ -95,6 +96,11 @@ def move(tx: Tx, was: Position, now: Position) -> bool:
 def hours(tx: Tx, scope: str, first: int, last: int) -> dict[int, FlowHour]:
     """Return the roll-ups of a scope by hour, from `first` to `last`. An hour without events has none."""
     return {row[1]: _hour(row) for row in _IN_RANGE.rows(tx, scope=scope, first=first, last=last)}
+
+
+def of_hour(tx: Tx, hour: int) -> dict[str, FlowHour]:
+    """Return the roll-ups of all scopes in an hour."""
+    return {row[0]: _hour(row) for row in _OF_HOUR.rows(tx, hour=hour)}
 
 
 def among(tx: Tx, scopes: list[str], first: int, last: int) -> dict[tuple[str, int], FlowHour]:
@@ -147,6 +153,12 @@ def copy_states(tx: Tx, source: int, target: int) -> None:
     _COPY_STATES.write(tx, side=source, target=target)
 
 
+def first_whole_hour(tx: Tx, was: Position) -> int | None:
+    """Return the first hour with all of its events, or None without events."""
+    first_at = _NEXT_AT.value(tx, seq=was.base_seq)
+    return None if first_at is None else int(first_at) // HOUR_MS + (1 if was.base_seq else 0)
+
+
 def begin_rebuild(tx: Tx) -> tuple[int, int] | None:
     """Return to the states after which all events are kept, and delete the roll-ups of later hours.
 
@@ -154,10 +166,9 @@ def begin_rebuild(tx: Tx) -> tuple[int, int] | None:
     The hour of the first kept event stays as it is, unless no event was ever removed.
     """
     was = position(tx)
-    first_at = None if was is None else _NEXT_AT.value(tx, seq=was.base_seq)
-    if was is None or first_at is None or was.seed_id or was.base_seq >= was.seq:
+    hour = None if was is None else first_whole_hour(tx, was)
+    if was is None or hour is None or was.seed_id or was.base_seq >= was.seq:
         return None
-    hour = first_at // HOUR_MS + (1 if was.base_seq else 0)
     _DELETE_FROM.write(tx, hour=hour)
     copy_states(tx, BASE, PRESENT)
     kept_seq = max(was.seq, was.kept_seq)

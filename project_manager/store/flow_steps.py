@@ -5,7 +5,7 @@ counts once, also with several instances, and the writer only writes rows.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ from project_manager.domain import durations
 from project_manager.domain.events.tasks import TaskCreated
 from project_manager.domain.flow import (
     ALL,
+    HOUR_MS,
     IGNORED,
     AgentFlow,
     FlowHour,
@@ -87,6 +88,7 @@ _SET_STATES = Statement(
         index_elements=[_state.side, _state.key], set_={"value": _set_states.excluded.value}
     )
 )
+_ALL_STATES = Statement(select(_state.key, _state.value).where(_state.side == bindparam("side")))
 _DELETE_STATES = Statement(
     delete(flow_states).where(_state.side == bindparam("side"), _state.key.in_(elements("keys")))
 )
@@ -208,6 +210,34 @@ def _fold(tx: Tx, side: int, rows: list[EventRow]) -> FlowState:
     return state
 
 
+def hours_of_events(tx: Tx, was: Position) -> Iterator[tuple[int, dict[str, FlowHour]]]:
+    """Fold the kept events again, and yield each hour when it ends, with its roll-ups by scope.
+
+    If the clock was set back, an hour can begin and end more than once.
+    """
+    state, since, hour = FlowState(), was.base_seq, -1
+    _add_states(state, _ALL_STATES.each(tx, side=BASE))
+    fold = Fold(state)
+    while found := _events_after(tx, since, last=was.seq):
+        for row in found:
+            event = None if row.type in IGNORED else _readable(row)
+            if event is None:
+                continue
+            with suppress(*_UNREADABLE):
+                fold.apply(event)
+            if event.at // HOUR_MS != hour:
+                yield from _take_hour(state, hour)
+                hour = event.at // HOUR_MS
+        since = found[-1].seq
+    yield from _take_hour(state, hour)
+
+
+def _take_hour(state: FlowState, hour: int) -> Iterator[tuple[int, dict[str, FlowHour]]]:
+    taken = {key[0]: state.hours.pop(key) for key in [*state.hours] if key[1] == hour}
+    if taken:
+        yield hour, taken
+
+
 def _readable(row: EventRow) -> FoldedEvent | None:
     """Return the event, or None if another program has damaged it. The check of the history reports it."""
     try:
@@ -238,7 +268,11 @@ def _scopes(project_id: int | None, epic_id: int | None) -> list[str]:
 
 def _load(tx: Tx, side: int, state: FlowState, keys: Iterable[str]) -> None:
     """Add the stored states with these keys to `state`."""
-    for key, value in _STATES.rows(tx, side=side, keys=json.dumps(sorted(keys))):
+    _add_states(state, _STATES.rows(tx, side=side, keys=json.dumps(sorted(keys))))
+
+
+def _add_states(state: FlowState, rows: Iterable[Any]) -> None:
+    for key, value in rows:
         kind, _, name = key.partition(":")
         if kind == "task":
             state.tasks.setdefault(int(name), TaskFlow(**orjson.loads(value)))

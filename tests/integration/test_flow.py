@@ -9,15 +9,18 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
+from project_manager.clock import rfc3339
 from project_manager.domain.actors import SYSTEM, Actor, Role
 from project_manager.domain.errors import AgentNotFound, EpicNotFound, Invalid, ProjectManagerError, RoleRequired
+from project_manager.domain.flow import HOUR_MS
 from project_manager.domain.statuses import Status
 from project_manager.runtime import flow as flow_jobs
 from project_manager.runtime.open import open_runtime
 from project_manager.schemas.flow import GetFlow
 from project_manager.services import flow
 from project_manager.store import flow as rows
-from project_manager.store import flow_steps
+from project_manager.store import flow_check, flow_steps
+from project_manager.store.checks import check_contents
 from project_manager.store.transaction import Tx
 from tests.integration.test_query_plans import plan_of
 from tests.integration.test_reviews import REQUIRED, project, review, submit
@@ -257,6 +260,7 @@ async def test_a_rebuild_gives_the_same_roll_ups_also_after_old_events_were_remo
         await flow_jobs.fold(api.runtime.database)
     kept = await roll_ups(api)
     await check_counts(api)
+    assert await change(api, flow_check.check) == []
     rebuilt = await api.call("rebuild_flow")
     assert rebuilt["events"] > 100
     await flow_jobs.fold(api.runtime.database)
@@ -268,7 +272,9 @@ async def test_a_rebuild_gives_the_same_roll_ups_also_after_old_events_were_remo
     await history.run(30)
     await flow_jobs.fold(api.runtime.database)
     kept = await roll_ups(api)
+    assert await change(api, flow_check.check) == []
     assert (await api.call("rebuild_flow"))["events"] > 0
+    assert await change(api, flow_check.check) == []
     await history.run(10)  # the rebuild does not stop the service
     await flow_jobs.fold(api.runtime.database)
     again = await roll_ups(api)
@@ -278,6 +284,29 @@ async def test_a_rebuild_gives_the_same_roll_ups_also_after_old_events_were_remo
     assert await roll_ups(api) == again
     hour = min(row["hour"] for row in kept[0])
     assert [row for row in again[0] if row["hour"] == hour] == [row for row in kept[0] if row["hour"] == hour]
+
+
+async def test_the_check_of_the_database_names_the_hours_that_differ_from_their_events(api: OperationsClient) -> None:
+    for name in ("first", "second", "third"):
+        await api.create_task(name)
+        await api.advance(HOUR)
+    await flow_jobs.fold(api.runtime.database)
+    hours = sorted({row["hour"] for row in (await roll_ups(api))[0]})
+    assert await change(api, flow_check.check) == []
+    await change(api, lambda tx: execute(tx, "UPDATE flow_hours SET created = 2 WHERE hour = ?", hours[1]))
+    await change(api, lambda tx: execute(tx, "DELETE FROM flow_hours WHERE hour = ? AND scope = 'all'", hours[2]))
+    found = await change(api, flow_check.check)
+    assert [text.split("; ")[0] for text in found] == [
+        f"the flow of the hour {rfc3339(hours[1] * HOUR_MS)} differs from its events in agent:local, all, project:1",
+        f"the flow of the hour {rfc3339(hours[2] * HOUR_MS)} differs from its events in all",
+    ]
+    assert (await change(api, lambda tx: check_contents(tx, "", with_flow=True))).differences == tuple(found)
+    await change(api, lambda tx: execute(tx, "UPDATE flow_hours SET cycle = 'x'"))
+    (unreadable,) = await change(api, flow_check.check)
+    assert unreadable.startswith("the flow cannot be read")
+    await api.call("rebuild_flow")
+    await flow_jobs.fold(api.runtime.database)
+    assert await change(api, flow_check.check) == []
 
 
 async def check_counts(api: OperationsClient) -> None:

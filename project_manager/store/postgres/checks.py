@@ -37,4 +37,4 @@ def check(url: str, published: Iterable[Head] = ()) -> CheckResult:
                 f"the database {name} has schema {revision}, and this release checks schema {revisions.head()}: run "
                 "`project-manager migrate`"
             )
-        return checks.check_contents(Tx(connection, 0, SYSTEM, "", 0), revision, published)
+        return checks.check_contents(Tx(connection, 0, SYSTEM, "", 0), revision, published, with_flow=True)

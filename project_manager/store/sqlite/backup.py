@@ -121,12 +121,14 @@ def disk_full(subject: str, folder: Path) -> TemporaryBackupError:
     return TemporaryBackupError(f"{subject} cannot be written to the folder {folder}: the disk is full")
 
 
-def check_file(path: Path, *, sealed: bool = True, published: Iterable[Head] = ()) -> CheckResult:
+def check_file(
+    path: Path, *, sealed: bool = True, published: Iterable[Head] = (), with_flow: bool = False
+) -> CheckResult:
     """Check a database file from end to end without changes and return the result.
 
     `sealed` marks the file as a backup, so the checksum file next to it is compared. The hash chain must contain the
-    heads in `published`. Raises CheckNotPossible when a check could not run. Raises OtherRelease when a database of
-    another release has no fault.
+    heads in `published`. With `with_flow`, the roll-ups of the flow are compared with the events. Raises
+    CheckNotPossible when a check could not run. Raises OtherRelease when a database of another release has no fault.
     """
     try:
         if not files.is_database(path):
@@ -134,7 +136,7 @@ def check_file(path: Path, *, sealed: bool = True, published: Iterable[Head] = (
         if mixed := files.foreign_logs(path):
             return CheckResult(None, (f"{mixed[0].name} next to it belongs to another database; move it",))
         problems = _checksum_faults(path) if sealed else ()
-        found = _examine_contents(path, published)
+        found = _examine_contents(path, published, with_flow)
         if found.problems:
             _read_through(path)  # SQLite reports an unreadable disk page as a fault of the database
     except OSError as error:
@@ -244,14 +246,14 @@ def _checksum_faults(path: Path) -> tuple[str, ...]:
     return ()
 
 
-def _examine_contents(path: Path, published: Iterable[Head]) -> CheckResult:
+def _examine_contents(path: Path, published: Iterable[Head], with_flow: bool) -> CheckResult:
     """Check the contents of the file and return the result. Raises DriverError when a check could not run."""
     was_immutable = _cannot_change(path)
     connection = open_read_only(path)
     connection.text_factory = _text
     try:
         connection.execute("BEGIN")
-        found = checks.check_contents(connection, published)
+        found = checks.check_contents(connection, published, with_flow=with_flow)
         if found.problems and was_immutable and not _cannot_change(path):
             raise CheckNotPossible(f"{path} cannot be checked now: another process opened it during the check")
         return found

@@ -12,7 +12,7 @@ from project_manager.store.sqlite import schema_check
 from project_manager.store.transaction import Tx
 
 
-def check_contents(connection: Any, published: Iterable[Head] = ()) -> CheckResult:
+def check_contents(connection: Any, published: Iterable[Head] = (), *, with_flow: bool = False) -> CheckResult:
     """Check an open database and return the result. Its hash chain must contain `published`. Raises DriverError."""
     execute: Callable[..., Any] = connection.execute
     problems = [row[0] for row in execute(f"PRAGMA integrity_check({SHOWN})") if row[0] != "ok"]
@@ -30,5 +30,5 @@ def check_contents(connection: Any, published: Iterable[Head] = ()) -> CheckResu
     # The checks below use the tables and columns of the present schema.
     if revision != revisions.head():
         return CheckResult(revision, tuple(problems), differences=differences)
-    found = checks.check_contents(Tx(connection, 0, SYSTEM, "", 0), revision, published)
+    found = checks.check_contents(Tx(connection, 0, SYSTEM, "", 0), revision, published, with_flow=with_flow)
     return replace(found, problems=(*problems, *found.problems), differences=(*differences, *found.differences))

@@ -1,0 +1,81 @@
+"""Comparison of the hourly roll-ups of the flow with the events that are kept."""
+
+from typing import Any
+
+import orjson
+from sqlalchemy import bindparam, func, select
+
+from project_manager.clock import rfc3339
+from project_manager.domain.flow import HOUR_MS, FlowHour
+from project_manager.store import chain, flow, flow_steps
+from project_manager.store.flow import PRESENT, Position
+from project_manager.store.statement import Statement
+from project_manager.store.tables_flow import flow_hours, flow_states
+from project_manager.store.transaction import Tx
+
+SCOPES_SHOWN = 5
+_REMEDY = "rebuild it with POST /api/flow/rebuild"
+_FIRST_HOUR = Statement(select(func.min(flow_hours.c.hour)))
+_HOURS = Statement(select(flow_hours.c.hour).where(flow_hours.c.hour >= bindparam("first")).distinct())
+_SCOPES = Statement(
+    select(flow_states.c.key).where(flow_states.c.side == bindparam("side"), flow_states.c.key.like("scope:%"))
+)
+
+
+def check(tx: Tx) -> list[str]:
+    """Return a text for each hour with roll-ups that differ from the kept events.
+
+    Fold the events again, as a rebuild does, without a write. Memory use grows with the number of tasks. Hours without
+    all of their events are not compared, and neither are hours during a rebuild or before the first fold has ended.
+    """
+    try:
+        return _differences(tx)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return [f"the flow cannot be read; {_REMEDY}"]
+
+
+def _differences(tx: Tx) -> list[str]:
+    was = flow.position(tx)
+    if was is None or was.seed_id or was.seq < was.kept_seq or chain.floor(tx).seq > was.base_seq:
+        return []
+    first = _first_hour(tx, was)
+    if first is None:
+        return []
+    scopes = {key.removeprefix("scope:") for (key,) in _SCOPES.rows(tx, side=PRESENT)}
+    found: dict[int, str | None] = {}
+    for hour, expected in flow_steps.hours_of_events(tx, was):
+        if hour in found:
+            found[hour] = None  # the clock was set back, so this hour began twice
+        elif hour >= first:
+            # The roll-ups of a deleted project or epic are deleted with it.
+            kept = {name: row for name, row in expected.items() if name.startswith("agent:") or name in scopes}
+            found[hour] = _difference(hour, kept, flow.of_hour(tx, hour))
+    for (hour,) in _HOURS.rows(tx, first=first):
+        if hour not in found:
+            found[hour] = _difference(hour, {}, flow.of_hour(tx, hour))
+    return [text for _, text in sorted(found.items()) if text is not None]
+
+
+def _first_hour(tx: Tx, was: Position) -> int | None:
+    """Return the first hour with all of its events and roll-ups, or None without any."""
+    first, stored = flow.first_whole_hour(tx, was), _FIRST_HOUR.value(tx)
+    if first is None or stored is None or stored <= first:
+        return first
+    return int(stored) + 1  # retention removes the roll-ups of an hour some at a time
+
+
+def _difference(hour: int, expected: dict[str, FlowHour], stored: dict[str, FlowHour]) -> str | None:
+    names = expected.keys() | stored.keys()
+    wrong = sorted(name for name in names if _values(expected.get(name)) != _values(stored.get(name)))
+    if not wrong:
+        return None
+    more = f" and {len(wrong) - SCOPES_SHOWN} more" if len(wrong) > SCOPES_SHOWN else ""
+    return (
+        f"the flow of the hour {rfc3339(hour * HOUR_MS)} differs from its events in {', '.join(wrong[:SCOPES_SHOWN])}"
+        f"{more}; {_REMEDY}"
+    )
+
+
+def _values(hour: FlowHour | None) -> Any:
+    """Return the values in the form of the store, in which keys are texts."""
+    return None if hour is None else orjson.dumps(hour, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS)
