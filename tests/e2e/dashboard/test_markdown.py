@@ -91,6 +91,9 @@ CASES = {
     "[x](/local) [y](#frag) [z](//e.org)": "<p>[x](/local) [y](#frag) [z](//e.org)</p>",
     "ftp://e.org //e.org e.org ada@e.org": "<p>ftp://e.org //e.org e.org ada@e.org</p>",
     "[m](mailto:ada@e.org)": "<p><a mailto:ada@e.org>m</a></p>",
+    # Overrides of direction are shown, because they would reverse what follows. Marks and isolates stay.
+    "a \u202eb\u202c `\u202dc`": "<p>a [U+202E]b <code>[U+202D]c</code></p>",
+    "\u202ba\u202c \u2067b\u2069\u200f": "<p>a \u2067b\u2069\u200f</p>",
     # References to tasks.
     "see #1, #2.": "<p>see [#1], [#2].</p>",
     "**#1** and `#1`": "<p><strong>[#1]</strong> and <code>#1</code></p>",
@@ -133,6 +136,7 @@ def test_a_single_line_preview_is_plain_text_without_markup(tab: Dashboard) -> N
         "| a | b |\n|---|---|\n| c | d |": "a b c d",
         "```\ncode\n```\nafter\nline": "code after line",
         "f(*args) &amp; \\*": "f(*args) & *",
+        "sum \u202e rtl": "sum [U+202E] rtl",
     }
     found = tab.page.evaluate(RENDER, list(cases))
     assert {text: each["plain"] for text, each in zip(cases, found, strict=True)} == cases

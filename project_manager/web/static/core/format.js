@@ -32,6 +32,17 @@ const MOMENT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?Z/g;
 export const readable = (/** @type {string} */ text) =>
   text.replace(MOMENT, (at) => (Number.isNaN(Date.parse(at)) ? at : fullTime(at)));
 
+const DIRECTION_CONTROLS = /[\u202a-\u202e]/g;
+const LEFT_TO_RIGHT_OVERRIDE = "\u202d";
+
+/**
+ * Return the text without embeddings of a direction, and with each override as "[U+202E]". An override would reverse
+ * all that follows. Marks and isolates stay: people write them.
+ */
+export const withoutOverrides = (/** @type {string} */ text) =>
+  text.replace(DIRECTION_CONTROLS, (control) =>
+    (control < LEFT_TO_RIGHT_OVERRIDE ? "" : `[U+${control.charCodeAt(0).toString(16).toUpperCase()}]`));
+
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
 /** Isolate a right-to-left name, so that the text around it keeps its order. */

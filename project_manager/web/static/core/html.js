@@ -2,12 +2,26 @@
 import htm from "../vendor/htm.js";
 import { useLayoutEffect } from "../vendor/hooks.js";
 import { Fragment, h, options, render } from "../vendor/preact.js";
+import { withoutOverrides } from "./format.js";
 
 export { Fragment, render };
 export {
   useCallback, useEffect, useErrorBoundary, useId, useLayoutEffect, useMemo, useRef, useState,
 } from "../vendor/hooks.js";
 export const html = htm.bind(h);
+
+const TEXT_ATTRIBUTES = ["title", "aria-label", "aria-valuetext"];
+
+/** Keep overrides of direction out of each text on the page. The values of inputs stay as they are. */
+options.vnode = (/** @type {any} */ vnode) => {
+  if (typeof vnode.props === "string") vnode.props = withoutOverrides(vnode.props);
+  else if (typeof vnode.type === "string") {
+    for (const name of TEXT_ATTRIBUTES) {
+      const text = vnode.props[name];
+      if (typeof text === "string") vnode.props[name] = withoutOverrides(text);
+    }
+  }
+};
 
 /** Run `act` and render its changes before returning, so that the next key press meets the new page. */
 export function atOnce(/** @type {() => void} */ act) {

@@ -33,6 +33,6 @@ export function LatestLogEntry(/** @type {{ task: Task, fixed?: boolean }} */ { 
       <bdi>${entry.author}</bdi>
     </b> <span class="muted">
       <${RelativeTime} at=${entry.created_at} />
-    </span> <span class="last-report"><${PlainWithLinks} text=${textOf(entry).slice(0, LONGEST)} /></span>
+    </span> <span class="last-report" dir="auto"><${PlainWithLinks} text=${textOf(entry).slice(0, LONGEST)} /></span>
   </p>`;
 }
