@@ -8,8 +8,18 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, expect
 
+from project_manager.domain.readiness import ReadinessInput, blockers
 from tests.e2e.dashboard.browser import RestClient, dashboard
 from tests.e2e.service import TIMEOUT, Service, sample
+
+BLOCKED = ReadinessInput(
+    *("TODO", False, 0, (5, 6, 7), (9,), None, 0), cancelled=(7,), open_subtasks=(8,), path_conflicts=(2, 3)
+)
+SHORT = """async (reasons) => {
+    const page = document.querySelector('script[type=module]').src;
+    const { shortReason } = await import(new URL('core/vocabulary.js', page));
+    return reasons.map(shortReason);
+}"""
 
 
 def test_an_empty_board_explains_how_to_start(service: Service, browser: Browser, client: RestClient) -> None:
@@ -91,9 +101,17 @@ def test_a_waiting_task_names_its_dependency_and_becomes_ready_live(
     second = client.create_task(project, "Build", depends_on=[first])
     with dashboard(service, browser) as tab:
         tab.open()
-        expect(tab.card(second)).to_contain_text(f"depends on unfinished task #{first}")
+        reason = tab.card(second).get_by_title(f"depends on unfinished task #{first}")
+        expect(reason).to_have_text(f"waits for #{first}")
         client.set_status(first, "DONE")
         expect(tab.card(second)).to_contain_text("Ready")
+        assert tab.page.evaluate(SHORT, [blocker.message for blocker in blockers(BLOCKED)]) == [
+            "waits for #5, #6",
+            "waits for cancelled #7",
+            "subtasks open: #8",
+            "conflicts with #9",
+            "paths overlap #2, #3",
+        ]
 
 
 def test_a_task_with_an_expired_lease_moves_back_without_a_reload(

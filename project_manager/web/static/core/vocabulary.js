@@ -70,6 +70,19 @@ export const statusChoices = (/** @type {Status} */ status) =>
 export const reasonsOf = (/** @type {Task} */ task) =>
   (task.status === "TODO" ? task.why_not_ready : task.why_not_ready.slice(1)).map(readable);
 
+/** @type {[RegExp, string][]} */
+const SHORT_REASONS = [
+  [/^depends on unfinished tasks? /, "waits for "],
+  [/^depends on CANCELLED tasks? ([^;]+);.*$/, "waits for cancelled $1"],
+  [/^has unfinished subtasks? /, "subtasks open: "],
+  [/^conflicts with tasks? (.+), in progress$/, "conflicts with $1"],
+  [/^its paths overlap those of tasks? (.+), in progress$/, "paths overlap $1"],
+];
+
+/** Return a blocker in few words: "waits for #52, #53". The sentences are those of domain/readiness.py. */
+export const shortReason = (/** @type {string} */ reason) =>
+  SHORT_REASONS.reduce((text, [sentence, words]) => text.replace(sentence, words), reason);
+
 /** Return the text of a log entry. Only system entries are formatted. */
 export const logText = (/** @type {LogView} */ entry) => (entry.kind === "system" ? readable(entry.body) : entry.body);
 

@@ -4,7 +4,7 @@ import {
   bidiIsolate, countdown, fullTime, hueOf, huesOf, initials, relative, relativeSeconds,
 } from "../core/format.js";
 import { cx, html } from "../core/html.js";
-import { PRIORITY_NAMES, STATUS_NAMES, reasonsOf } from "../core/vocabulary.js";
+import { PRIORITY_NAMES, STATUS_NAMES, reasonsOf, shortReason } from "../core/vocabulary.js";
 import { pageOf } from "../state/agents.js";
 import { follow, hrefOf } from "../state/route.js";
 import { useStore } from "../state/store.js";
@@ -92,7 +92,7 @@ export function ReadyChip(/** @type {{ task: Task }} */ { task }) {
   const more = reasons.length > 1 ? ` +${reasons.length - 1}` : "";
   return html`<span class="ready-chip no" title=${reasons.join("; ")}>
     <${Icon} name="clock" />
-    <span class="clip">${reasons[0]}</span>
+    <span class="reason">${shortReason(reasons[0])}</span>
     ${more}
   </span>`;
 }
