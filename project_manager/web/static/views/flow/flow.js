@@ -39,18 +39,18 @@ const timeCharts = (/** @type {number} */ step) => [
   },
   {
     id: "waiting", title: "Where work waits", kind: "lines", unit: "time",
-    note: "Half of the tasks waited at most so long. Idle: time of all agents between two leases.",
+    note: "Half of the tasks waited at most so long. An agent is idle between two leases, up to an hour apart.",
     series: [
       { id: "review", name: "In review", shape: "circle", value: (point) => point.review_p50_seconds },
       { id: "ready", name: "Ready", shape: "square", value: (point) => point.ready_p50_seconds },
-      { id: "idle", name: "Idle", shape: "triangle", value: (point) => point.idle_seconds },
+      { id: "idle", name: "Idle between leases", shape: "triangle", value: (point) => point.idle_seconds },
     ],
     columns: [
       ["In review, half within", (point) => point.review_p50_seconds],
       ["In review, 95 % within", (point) => point.review_p95_seconds],
       ["Ready, half within", (point) => point.ready_p50_seconds],
       ["Ready, 95 % within", (point) => point.ready_p95_seconds],
-      ["Idle", (point) => point.idle_seconds], ["Leased", (point) => point.leased_seconds],
+      ["Idle between leases", (point) => point.idle_seconds], ["Leased", (point) => point.leased_seconds],
     ],
   },
 ];
@@ -110,7 +110,7 @@ function figuresOf(/** @type {FlowTotalsView} */ now, /** @type {FlowTotalsView 
       change: of("ready_p50_seconds"),
     },
     {
-      id: "idle", name: "Idle", value: share(idleShare(now)),
+      id: "idle", name: "Idle between leases", value: share(idleShare(now)),
       more: now.idle_seconds ? `${time(now.idle_seconds)} in total` : "",
       change: compared(idleShare(now), idleShare(before), false),
     },
