@@ -27,6 +27,10 @@ RULES = """async ([name, values]) => {
                 return next.digest ? rules.digestText(next.digest) : next.single.map(({ kind }) => kind).join(' ');
             });
         },
+        textOf: () => values.map(([kind, name]) => {
+            const { title, body } = rules.textOf({ kind, seq: 1, task: 7, agent: 'ann' }, name ?? undefined);
+            return `${title} | ${body}`;
+        }),
         settingsOf: () => values.map((stored) => rules.settingsOf(stored)),
     };
     return runs[name]();
@@ -123,6 +127,13 @@ def test_the_rules_choose_events_and_respect_quiet_hours_and_gather_many(shared:
         assert rules(tab, "noticeOf", *[one for one, _ in events]) == [kind for _, kind in events]
         assert rules(tab, "isQuiet", *map(list, quiet)) == list(quiet.values())
         assert rules(tab, "gather", *[[kinds, at] for kinds, at, _ in times]) == [text for _, _, text in times]
+        words = rules(tab, "textOf", ["question", "Dig"], ["question", None], ["review", None], ["silent", None])
+        assert words == [
+            "ann asks about #7 | #7 Dig",
+            "ann asks about #7 | ",
+            "#7 waits for a review | By ann",
+            "ann is silent | Its lease on #7 expired.",
+        ]
         default, mended = rules(tab, "settingsOf", None, {"on": 1, "from": "late", "kinds": {"review": False}})
         assert isinstance(default, dict)
         assert default["on"] is False

@@ -116,11 +116,11 @@ export function digestText(/** @type {Partial<Record<NoticeKind, number>>} */ co
   return `${count(total)} new: ${parts.join(", ")}`;
 }
 
-/** Return the title and the text of a notice. */
+/** Return the title and the text of a notice. The page may not have read the task: then its name is left out. */
 export function textOf(/** @type {Notice} */ notice, /** @type {string | undefined} */ name) {
   const agent = bidiIsolate(truncate(notice.agent, NAME_LENGTH));
   const task = `#${notice.task}`;
-  const body = name ? `${task} ${bidiIsolate(truncate(name, NAME_LENGTH))}` : `Task ${task}`;
+  const body = name ? `${task} ${bidiIsolate(truncate(name, NAME_LENGTH))}` : "";
   const titles = {
     question: `${agent} asks about ${task}`,
     review: `${task} waits for a review`,
@@ -129,9 +129,9 @@ export function textOf(/** @type {Notice} */ notice, /** @type {string | undefin
   };
   const bodies = {
     question: body,
-    review: `${body}, by ${agent}`,
-    attempts: `${body}. The limit of failed attempts is reached.`,
-    silent: `Its lease on ${body} expired.`,
+    review: body ? `${body}, by ${agent}` : `By ${agent}`,
+    attempts: `${body && `${body}. `}The limit of failed attempts is reached.`,
+    silent: `Its lease on ${body || task} expired.`,
   };
   return { title: titles[notice.kind], body: bodies[notice.kind] };
 }

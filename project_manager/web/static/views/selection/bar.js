@@ -62,8 +62,8 @@ function Count() {
 /** Shown in place of the actions when more tasks are selected than one request can change. */
 function TooMany() {
   return html`<p class="selection-limit" data-testid="too-many">
-      <${Icon} name="warn" />At most ${MAX_EDITED} tasks can be changed at once. Narrow the filters, or keep the first
-      ${MAX_EDITED}.
+      <${Icon} name="warn" />At most ${MAX_EDITED} tasks can be changed at once. Narrow the filters, or keep
+      the first ${MAX_EDITED}.
     </p>
     <button type="button" class="small" onClick=${keepFirst}>Keep ${MAX_EDITED}</button>`;
 }
