@@ -241,6 +241,10 @@ interface Toast {
   text: string;
   hint: string;
   tone: "ok" | "error";
+  /** An error because the server cannot be reached. It ends when the page is live again. */
+  offline: boolean;
+  /** The time of its first display in milliseconds of the page. */
+  since: number;
   slot: string;
   undo: (() => unknown) | null;
   undoName: string;

@@ -4,6 +4,7 @@ import { setServerTime } from "../core/clock.js";
 import { PER_CALL } from "./pages.js";
 import { dispatch, state } from "./store.js";
 import { applyEvents, loadBoard, markDirty } from "./sync.js";
+import { dismissOffline } from "./toasts.js";
 
 const SILENCE_MS = 45_000;
 const STALE_MS = 15_000;
@@ -53,7 +54,10 @@ function address() {
 function showProgress() {
   const behind = Math.max(0, connection.target - state.seq);
   if (behind) setStatus({ status: "catching-up", behind });
-  else setStatus({ status: "live", behind: 0, staleSince: null, retryAt: null, reason: "" });
+  else {
+    setStatus({ status: "live", behind: 0, staleSince: null, retryAt: null, reason: "" });
+    dismissOffline();
+  }
 }
 
 function resetFailures() {

@@ -17,8 +17,9 @@ export function toast(/** @type {string} */ text, /** @type {Partial<Toast>} */ 
   last += 1;
   /** @type {Toast} */
   const shown = {
-    hint: "", tone: "ok", slot: "default", undo: null, undoName: "Undo", more: null, moreName: "", text, ...options,
-    id: last,
+    hint: "", tone: "ok", offline: false, slot: "default", undo: null, undoName: "Undo", more: null, moreName: "", text,
+    ...options,
+    id: last, since: performance.now(),
   };
   const isError = shown.tone === "error";
   // Do not repeat an error that is still visible.
@@ -35,5 +36,12 @@ export const dismissToast = (/** @type {number} */ id) => dispatch({ type: "dism
 export function showError(/** @type {any} */ error) {
   if (error.status === 401) return;
   if (error.status === undefined) throw error;
-  toast(error.message, { hint: error.hint, tone: "error" });
+  toast(error.message, { hint: error.hint, tone: "error", offline: error.code === "offline" });
+}
+
+/** Dismiss the errors of an unreachable server, after the time of other messages. The page is live again. */
+export function dismissOffline() {
+  for (const { id, since, offline } of state.toasts) {
+    if (offline) dismissLater(id, Math.max(0, SHOWN_MS - (performance.now() - since)));
+  }
 }

@@ -104,8 +104,11 @@ const sum = (/** @type {Outcome[]} */ answers) => ({
 /** Show the result of the undo. One task has a sentence of its own. */
 function report(/** @type {Act[]} */ chosen, /** @type {number} */ size, /** @type {Outcome} */ answer) {
   const { changed, changed_since: since, refused } = answer;
-  const undone = chosen[chosen.length - 1].undone;
-  if (changed === size) toast(size === 1 && undone ? undone : `${plural(size, "change")} undone`);
+  const { name, undone } = chosen[chosen.length - 1];
+  if (changed === size && size === 1 && undone) toast(undone);
+  else if (changed === size) {
+    toast(`${plural(size, "change")} undone`, { hint: chosen.length > 1 ? `The last one: ${name}` : name });
+  }
   else if (size > 1) toast(outcome(answer), { hint: refused[0]?.message ?? "" });
   else if (refused.length) toast("Not undone", { hint: refused[0].message, tone: "error" });
   else if (since.length) toast(`#${since[0]} changed since, so it stays as it is`);
