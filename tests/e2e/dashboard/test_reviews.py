@@ -215,7 +215,7 @@ def test_a_task_shows_its_evidence_by_criterion_and_its_earlier_rounds(
         expect(items.last).to_contain_text("2 (failed)")
         expect(tab.page.get_by_test_id("evidence-of-task").get_by_test_id("evidence")).to_have_count(1)
         logged = tab.page.get_by_test_id("log-entry").filter(has_text="colour --check")
-        expect(logged).to_contain_text("index 1")
+        expect(logged.get_by_text("white", exact=True)).to_be_visible()
         tab.page.get_by_text("Changed since round 1").press("Enter")
         changes = tab.page.get_by_test_id("changes")
         expect(changes).to_contain_text("Two coats")

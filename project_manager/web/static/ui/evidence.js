@@ -37,17 +37,23 @@ export function evidenceLine(/** @type {CriterionEvidence} */ { author, fields }
   return [`${SOURCES[source] ?? source} by ${author}`, result, commit, url].filter(Boolean).join(", ");
 }
 
+/** The text of a criterion, or its number where the task is unknown or has fewer criteria now. */
+function criterionName(/** @type {number} */ index, /** @type {string[]} */ criteria) {
+  const text = criteria[index];
+  return text === undefined ? `number ${index + 1}` : html`<span dir="auto">${text}</span>`;
+}
+
 /**
- * The structured fields of evidence. `whole` adds the criterion, which other places show as their heading. `sourced`
- * leaves out the source.
- * @param {{ fields: EvidenceFields, whole?: boolean, sourced?: boolean }} props
+ * The structured fields of evidence. `criteria` are the texts of the task, to name the criterion, which other places
+ * show as their heading. `sourced` leaves out the source.
+ * @param {{ fields: EvidenceFields, criteria?: string[], sourced?: boolean }} props
  */
-export function EvidenceValues({ fields, whole = false, sourced = false }) {
+export function EvidenceValues({ fields, criteria, sourced = false }) {
   const { source, criterion, command, exit_code: exitCode, commit, url } = fields;
   const failed = exitCode !== null && exitCode !== 0;
   return html`<${Values} rows=${[
     ["Source", !sourced && (SOURCES[source] ?? source)],
-    ["Criterion", whole && criterion !== null ? `index ${criterion}` : null],
+    ["Criterion", criteria && criterion !== null && criterionName(criterion, criteria)],
     ["Command", code(command)],
     ["Exit code", failed ? html`<span class="bad">${exitCode} (failed)</span>` : exitCode],
     ["Commit", code(commit)],

@@ -2,7 +2,7 @@
 import { get } from "../../core/api.js";
 import { html, useCallback, useEffect, useState } from "../../core/html.js";
 import { LOG_KIND_NAMES, logText } from "../../core/vocabulary.js";
-import { useThrottled } from "../../state/store.js";
+import { state, useThrottled } from "../../state/store.js";
 import { showError } from "../../state/toasts.js";
 import { RelativeTime, TaskLink } from "../../ui/chips.js";
 import { Collapsible } from "../../ui/collapsible.js";
@@ -38,7 +38,8 @@ function Entry(/** @type {{ entry: LogView }} */ { entry }) {
       <span class="muted"><${RelativeTime} at=${entry.created_at} /></span>
     </p>
     <${Collapsible}><${Markdown} text=${logText(entry)} /><//>
-    ${entry.evidence && html`<${EvidenceValues} fields=${entry.evidence} whole />`}
+    ${entry.evidence && html`<${EvidenceValues} fields=${entry.evidence}
+        criteria=${state.tasks.get(entry.task_id)?.acceptance ?? []} />`}
   </li>`;
 }
 

@@ -8,12 +8,12 @@ import { kindOf } from "../../state/actors.js";
 import { useStore } from "../../state/store.js";
 import { readDetails } from "../../state/task_details.js";
 import { showError } from "../../state/toasts.js";
-import { Avatar, Empty, RelativeTime } from "../../ui/chips.js";
+import { Avatar, RelativeTime } from "../../ui/chips.js";
 import { Collapsible } from "../../ui/collapsible.js";
 import { EvidenceValues } from "../../ui/evidence.js";
 import { Markdown } from "../../ui/markdown.js";
 
-function Entry(/** @type {{ entry: LogView }} */ { entry }) {
+function Entry(/** @type {{ entry: LogView, task: Task }} */ { entry, task }) {
   return html`<li class=${`entry k-${entry.kind}`} data-testid="log-entry">
     <${Avatar} id=${entry.author} kind=${entry.kind === "system" ? "system" : kindOf(entry.author)} />
     <div class="entry-body">
@@ -23,7 +23,7 @@ function Entry(/** @type {{ entry: LogView }} */ { entry }) {
         <span class="muted"><${RelativeTime} at=${entry.created_at} /></span>
       </p>
       <${Collapsible}><${Markdown} text=${logText(entry)} /><//>
-      ${entry.evidence && html`<${EvidenceValues} fields=${entry.evidence} whole />`}
+      ${entry.evidence && html`<${EvidenceValues} fields=${entry.evidence} criteria=${task.acceptance} />`}
     </div>
   </li>`;
 }
@@ -86,11 +86,13 @@ function merged(/** @type {LogView[]} */ old, /** @type {LogView[]} */ entries) 
 }
 
 /** The visible entries. `entries` is null until they are read. */
-function Entries(/** @type {{ entries: LogView[] | null, shown: LogView[], failed: boolean }} */ props) {
-  const { entries, shown, failed } = props;
+/** @param {{ task: Task, entries: LogView[] | null, shown: LogView[], failed: boolean }} props */
+function Entries({ task, entries, shown, failed }) {
   if (entries === null) return failed ? null : html`<p class="muted">Reading…</p>`;
-  if (entries.length === 0) return html`<${Empty} title="No log entries yet" />`;
-  return html`<ol class="log">${shown.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} />`)}</ol>`;
+  if (entries.length === 0) return html`<p class="muted log-empty">No log entries yet</p>`;
+  return html`<ol class="log">
+    ${shown.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} task=${task} />`)}
+  </ol>`;
 }
 
 export function Log(/** @type {{ task: Task }} */ { task }) {
@@ -125,7 +127,7 @@ export function Log(/** @type {{ task: Task }} */ { task }) {
     ${failed && html`<p class="row">
       The log could not be read. <button type="button" class="small" onClick=${() => read()}>Try again</button>
     </p>`}
-    <${Entries} entries=${entries} shown=${shown} failed=${failed} />
+    <${Entries} task=${task} entries=${entries} shown=${shown} failed=${failed} />
     ${hidden > 0 && html`<button type="button" class="quiet" onClick=${() => setWhole(true)} data-testid="log-more">
       Show ${hidden} older
     </button>`}
