@@ -5,6 +5,14 @@ from playwright.sync_api import Browser, expect
 from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
 from tests.e2e.service import Service
 
+ORDER = """async () => {
+    const page = document.querySelector('script[type=module]').src;
+    const { agentOrder } = await import(new URL('state/agents.js', page));
+    const agents = Object.entries({ later: 70, late: 40, zoe: 0, 'ann-10': 3, hal: 99, 'ann-2': 29 })
+        .map(([id, minutes]) => ({ id, last_seen: new Date(1e9 - minutes * 6e4).toISOString() }));
+    return agents.sort(agentOrder(new Map([['hal', []]]), 1e9)).map(({ id }) => id);
+}"""
+
 
 def write(tab: Dashboard, body: str, kind: str) -> None:
     tab.page.get_by_test_id("write-message").first.click()
@@ -45,7 +53,9 @@ def test_people_are_listed_apart_from_agents_without_a_pause_or_a_message_to_one
         person = tab.page.get_by_test_id("agent").filter(has_text="person (you)")
         expect(person).to_contain_text("local")
         expect(person.get_by_role("button")).to_have_count(0)
+        expect(person.get_by_test_id("agent-state")).to_have_count(0)
         expect(tab.page.get_by_role("button", name="Pause agent codex")).to_be_visible()
+        assert tab.page.evaluate(ORDER) == ["ann-2", "ann-10", "hal", "zoe", "late", "later"]
 
 
 def test_a_stop_ends_the_lease_and_the_banner_resumes_the_agent(

@@ -93,9 +93,27 @@ export function activityOf(/** @type {AgentView} */ agent, /** @type {Task[]} */
   return tasks.length || now - Date.parse(agent.last_seen) < AWAY_MS ? "silent" : "away";
 }
 
-/** Return the condition of the agent as a key of CONDITIONS. */
+/** Return the condition of the agent as a key of CONDITIONS, or null for a person: people do not call all the time. */
 export function conditionOf(/** @type {AgentView} */ agent, /** @type {Task[]} */ tasks, /** @type {number} */ now) {
+  if (agent.kind !== "agent") return null;
   const pause = pauseOf("agent", agent.id);
   if (pause) return pause.stopped ? "stopped" : "paused";
   return activityOf(agent, tasks, now);
+}
+
+const byName = new Intl.Collator(undefined, { numeric: true });
+
+/**
+ * Return the order of two agents: those that hold a task or were seen within 30 minutes by name, so that a call moves
+ * none of them, and then the others, the last seen first.
+ * @param {Map<string, Task[]>} held @param {number} now @returns {(a: AgentView, b: AgentView) => number}
+ */
+export function agentOrder(held, now) {
+  const isAway = (/** @type {AgentView} */ agent) =>
+    !held.has(agent.id) && now - Date.parse(agent.last_seen) >= AWAY_MS;
+  return (a, b) => {
+    const away = isAway(a);
+    if (away !== isAway(b)) return away ? 1 : -1;
+    return (away && Date.parse(b.last_seen) - Date.parse(a.last_seen)) || byName.compare(a.id, b.id);
+  };
 }

@@ -79,6 +79,7 @@ function Head(/** @type {{ agent: AgentView, tasks: Task[] }} */ { agent, tasks 
   useNow(5);
   const now = serverNow();
   const isAgent = agent.kind === "agent";
+  const condition = conditionOf(agent, tasks, now);
   const pause = pauseOf("agent", agent.id);
   const board = { view: "board", holder: agent.id, agent: null };
   return html`<header class="agent-page-head">
@@ -86,7 +87,7 @@ function Head(/** @type {{ agent: AgentView, tasks: Task[] }} */ { agent, tasks 
     <div class="agent-who">
       <div class="agent-title">
         <h1 id="page-title"><bdi>${agent.id}</bdi></h1>
-        <${Condition} condition=${conditionOf(agent, tasks, now)} />
+        ${condition && html`<${Condition} condition=${condition} />`}
       </div>
       <p class="muted" data-testid="agent-doing">
         ${NOUNS[agent.kind] ?? agent.kind}, <${Doing} agent=${agent} tasks=${tasks} now=${now} />

@@ -1,9 +1,9 @@
 // The agents, their leases and the times they were last seen.
 import { serverNow, useNow } from "../../core/clock.js";
 import { plural } from "../../core/format.js";
-import { html, useEffect, useState } from "../../core/html.js";
+import { cx, html, useEffect, useState } from "../../core/html.js";
 import { canWrite } from "../../core/vocabulary.js";
-import { conditionOf, loadAgents, tasksByHolder } from "../../state/agents.js";
+import { agentOrder, conditionOf, loadAgents, tasksByHolder } from "../../state/agents.js";
 import { openDialog } from "../../state/dialogs.js";
 import { state, useStore } from "../../state/store.js";
 import { showError } from "../../state/toasts.js";
@@ -41,7 +41,7 @@ function AgentRow(/** @type {{ agent: AgentView, tasks: Task[], now: number }} *
   const noun = isAgent ? "agent" : "person";
   const kind = isAgent ? "" : `${noun}${isUser ? " (you)" : ""} · `;
   const name = `${noun} ${agent.id}`;
-  return html`<li class=${`agent-card ${condition}`} data-testid="agent">
+  return html`<li class=${cx("agent-card", condition)} data-testid="agent">
     <div class="agent-head">
       <${Avatar} id=${agent.id} kind=${agent.kind} />
       <div class="agent-who">
@@ -51,7 +51,7 @@ function AgentRow(/** @type {{ agent: AgentView, tasks: Task[], now: number }} *
               at=${agent.first_seen} />
         </p>
       </div>
-      <${Condition} condition=${condition} />
+      ${condition && html`<${Condition} condition=${condition} />`}
       ${!isUser && writer && html`<button type="button" class="small" aria-expanded=${writing}
           aria-label=${`Message to ${name}`} onClick=${() => setWriting(!writing)} data-testid="write-message">
         <${Icon} name="log" />
@@ -73,8 +73,7 @@ function allAgents(/** @type {Map<string, Task[]>} */ held) {
     if (state.agents.has(id)) continue;
     agents.push({ id, kind: "agent", first_seen: since, last_seen: since, locks: [], waiting: false });
   }
-  const count = (/** @type {AgentView} */ agent) => held.get(agent.id)?.length ?? 0;
-  return agents.sort((a, b) => Number(count(b) > 0) - Number(count(a) > 0) || (a.last_seen < b.last_seen ? 1 : -1));
+  return agents.sort(agentOrder(held, serverNow()));
 }
 
 function AgentList() {
@@ -100,7 +99,7 @@ function AgentList() {
           Connect an agent
         </button>`}
       <//>`
-      : html`<${Lanes} />
+      : html`<${Lanes} order=${agents.map(({ id }) => id)} />
         <ul class="agents" data-testid="agents">
           ${agents.map((agent) => html`<${AgentRow} key=${agent.id} agent=${agent} tasks=${held.get(agent.id) ?? []}
               now=${serverNow()} />`)}

@@ -87,10 +87,18 @@ function BeforeFirst(/** @type {{ agent: string, from: number, y: number, scale:
       height=${ROW - 16} title="Before its first call." />`;
 }
 
-function Drawing(/** @type {{ lanes: Lane[], from: number, until: number | null }} */ { lanes, from, until }) {
+/** Return the latest lanes in the order of the agents on the page. */
+function inOrder(/** @type {Lane[]} */ lanes, /** @type {string[]} */ order) {
+  const places = new Map(order.map((agent, place) => [agent, place]));
+  const placeOf = (/** @type {Lane} */ [agent]) => places.get(agent) ?? order.length;
+  return lanes.slice(0, LANES_SHOWN).sort((a, b) => placeOf(a) - placeOf(b));
+}
+
+/** @param {{ lanes: Lane[], order: string[], from: number, until: number | null }} props */
+function Drawing({ lanes, order, from, until }) {
   const frame = useRef(null);
   const scale = useScale(frame);
-  const rows = lanes.slice(0, LANES_SHOWN);
+  const rows = inOrder(lanes, order);
   const height = Math.max(1, rows.length) * ROW + 24;
   const behind = until === null || from + HOUR - until > SLACK_MS;
   const ends = new Set(rows.flatMap(([, bars]) => bars.map((bar) => bar.end)));
@@ -117,10 +125,12 @@ function Drawing(/** @type {{ lanes: Lane[], from: number, until: number | null 
   </figure>`;
 }
 
-export function Lanes() {
+/** The lanes of the agents of the last hour, in the given order of agents. */
+export function Lanes(/** @type {{ order: string[] }} */ { order }) {
   const now = useNow(10);
   const from = Math.max(now, serverNow() - 1000) - HOUR;
   const { leases, until } = useLeases(from);
   const lanes = lanesOf(leases, from, until ?? from);
-  return lanes.length || until === null ? html`<${Drawing} lanes=${lanes} from=${from} until=${until} />` : null;
+  const isShown = lanes.length > 0 || until === null;
+  return isShown && html`<${Drawing} lanes=${lanes} order=${order} from=${from} until=${until} />`;
 }
