@@ -7,6 +7,8 @@ const SMALL_MARKER = 2.25;
 const NARROW = 12;
 const BAR_GAP = 0.18;
 const LABEL_ROOM = 13;
+const LABEL_GAP = 6;
+const LETTER = 6.6;
 
 /** Statuses of the cumulative flow from the bottom. Cancelled tasks are in the table only. */
 /** @type {Status[]} */
@@ -89,13 +91,16 @@ function stack(/** @type {FlowSeries[]} */ series, /** @type {FlowPeriod[]} */ p
   });
 }
 
-/** The names of the bands at the end of the last point, where the band is high enough. */
+/** The names of the bands at the end of the last point, where the band is high and long enough. */
 function BandNames(/** @type {BandNamesProps} */ { series, levels, scale }) {
   const last = levels.findLastIndex((level) => level !== null);
+  const first = levels.findLastIndex((level, index) => index < last && level === null) + 1;
+  const length = scale.left(last + 1) - scale.left(first);
   return series.map(({ id, name }, band) => {
     const [low, high] = levels[last]?.[band] ?? [0, 0];
-    return scale.y(low) - scale.y(high) >= LABEL_ROOM && html`<text key=${id} class="flow-band-name"
-        x=${scale.left(last + 1) - 6} y=${scale.y((low + high) / 2) + 4} text-anchor="end">${name}</text>`;
+    const fits = scale.y(low) - scale.y(high) >= LABEL_ROOM && length >= name.length * LETTER + 2 * LABEL_GAP;
+    return fits && html`<text key=${id} class="flow-band-name"
+        x=${scale.left(last + 1) - LABEL_GAP} y=${scale.y((low + high) / 2) + 4} text-anchor="end">${name}</text>`;
   });
 }
 
