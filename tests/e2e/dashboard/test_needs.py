@@ -1,13 +1,13 @@
 """The list of tasks that need a person: rows keep their place, and each click acts on its target."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
+from tests.e2e.dashboard.needs_list import button, expect_last_words, needs, review, row
 from tests.e2e.service import Service
 
 Start = Callable[..., Service]
@@ -30,41 +30,11 @@ COVERED = """() => {
     }).map((button) => button.getAttribute("aria-label"));
 }"""
 """JavaScript that returns the buttons of rows that a message covers."""
-UNREAD = '[data-need^="review:"]:nth-child(-n+12):not(:has([data-testid="need-submission"]))'
-
-
-def review(client: RestClient, project: int, name: str, **fields: object) -> int:
-    task = client.create_task(project, name, **fields)
-    client.claim(task, "codex-3")
-    client.set_status(task, "REVIEW", agent_id="codex-3", note=f"{name} is done")
-    return task
-
-
-def ask(client: RestClient, project: int, name: str, options: Sequence[str]) -> int:
-    task = client.create_task(project, name)
-    fence = client.claim(task, "codex-3")["fence"]
-    body = {"agent_id": "codex-3", "fence": fence, "text": f"{name}?", "options": [*options]}
-    client.send("POST", f"/api/tasks/{task}/questions", body)
-    return task
-
-
-def row(tab: Dashboard, task: int) -> Locator:
-    return tab.page.get_by_test_id("need").filter(has=tab.page.locator(f'[data-task="{task}"]'))
-
-
-def button(tab: Dashboard, name: str, task: int) -> Locator:
-    return tab.page.get_by_role("button", name=f"{name}: #{task} ")
 
 
 def names(tab: Dashboard) -> list[str]:
     """Return the names of the rows from top to bottom."""
     return tab.page.get_by_test_id("need").locator(".need-name .clip").all_text_contents()
-
-
-def expect_last_words(tab: Dashboard, *tasks: int) -> None:
-    """Wait for the last log entries. They are read one by one, and each moves the rows below it."""
-    for task in tasks:
-        expect(row(tab, task).get_by_test_id("latest-log-entry")).to_be_visible()
 
 
 def point_at(tab: Dashboard, target: Locator) -> None:
@@ -82,24 +52,6 @@ def press(tab: Dashboard) -> None:
 
 def leave(tab: Dashboard) -> None:
     tab.page.mouse.move(3, 3, steps=2)
-
-
-def expect_work_read(tab: Dashboard) -> None:
-    """Wait until the rows show the submissions: a verdict on others is asked about first."""
-    expect(tab.page.locator(UNREAD)).to_have_count(0)
-
-
-def expect_keys_to_act(tab: Dashboard) -> None:
-    """Wait until keys act again. Shortly after the focus has moved by itself they do not."""
-    expect(tab.page.locator("[data-settling]")).to_have_count(0)
-
-
-@contextmanager
-def needs(service: Service, browser: Browser, **options: object) -> Iterator[Dashboard]:
-    with dashboard(service, browser, **options) as tab:
-        tab.open("/?view=needs")
-        expect_work_read(tab)
-        yield tab
 
 
 def test_a_click_acts_on_the_row_under_the_pointer_when_new_rows_arrive(
@@ -245,73 +197,6 @@ def test_a_tap_acts_on_the_list_as_it_is_shown(service: Service, browser: Browse
         assert tab.page.evaluate(COVERED) == []
 
 
-def test_every_review_and_question_is_answered_by_keyboard_alone(
-    service: Service, browser: Browser, client: RestClient
-) -> None:
-    project = client.create_project()
-    chosen, free = ask(client, project, "Colour", ["red", "green"]), ask(client, project, "Size", [])
-    heavy, light = review(client, project, "Heavy"), review(client, project, "Light")
-    client.create_task(project, "Waits", depends_on=[client.create_task(project, "Between", depends_on=[heavy])])
-    with dashboard(service, browser) as tab:
-        keys = tab.open().page.keyboard
-        keys.press("g")
-        keys.press("n")
-        expect(row(tab, chosen).locator("a")).to_be_focused()
-        expect(row(tab, chosen).get_by_test_id("option")).to_have_count(2)
-        keys.press("2")
-        expect(row(tab, free).locator("a")).to_be_focused()
-        expect_keys_to_act(tab)
-        keys.press("a")
-        expect(row(tab, free).get_by_test_id("answer")).to_be_focused()
-        keys.press("Escape")
-        expect(row(tab, free).locator("a")).to_be_focused()
-        keys.press("a")
-        expect(row(tab, free).get_by_test_id("answer")).to_be_focused()
-        keys.type("as small as possible")
-        keys.press("Enter")
-        expect(button(tab, "Accept", heavy)).to_be_focused()
-        expect(row(tab, heavy)).to_contain_text("holds back 2")
-        expect_work_read(tab)
-        late = review(client, project, "Late")
-        client.create_task(project, "Waits too", depends_on=[late])
-        expect(tab.page.get_by_test_id("needs-news")).to_be_visible()
-        expect_keys_to_act(tab)
-        keys.press("s")
-        expect(tab.page.get_by_test_id("move-comment")).to_be_focused()
-        keys.type("Two boards are bare")
-        keys.press("Enter")
-        expect(button(tab, "Accept", light)).to_be_focused()
-        tab.page.get_by_test_id("needs-news").focus()
-        keys.press("Enter")
-        expect(tab.page.locator("#page-title")).to_be_focused()
-        expect(row(tab, heavy)).to_have_count(0)
-        expect_keys_to_act(tab)
-        keys.press("a")
-        expect(row(tab, light).locator("a")).to_be_focused()
-        assert [client.get_task(task)["status"] for task in (light, late)] == ["REVIEW", "REVIEW"]
-        expect_work_read(tab)
-        keys.press("Shift+A")
-        expect(tab.page.get_by_test_id("move-comment")).to_be_focused()
-        keys.type("Well done")
-        keys.press("Enter")
-        expect(row(tab, late).locator("a")).to_be_focused()
-        expect_keys_to_act(tab)
-        keys.press("o")
-        expect(tab.drawer).to_be_focused()
-        keys.press("Escape")
-        expect(row(tab, late).locator("a")).to_be_focused()
-        keys.press("a")
-        expect(tab.page.get_by_text("Nothing waits for you")).to_be_visible()
-    answers = [client.send("GET", f"/api/questions?task_id={task}")["items"][0]["answer"] for task in (chosen, free)]
-    assert answers == ["green", "as small as possible"]
-    verdicts = [client.send("GET", f"/api/tasks/{task}/submissions")["items"][0]["review"] for task in (heavy, light)]
-    assert [(one["verdict"], one["body"]) for one in verdicts] == [
-        ("changes_requested", "Two boards are bare"),
-        ("approved", "Well done"),
-    ]
-    assert client.get_task(late)["status"] == "DONE"
-
-
 def test_a_long_list_opens_its_rest_and_the_badge_counts_what_cannot_go_on_without_a_person(
     service: Service, browser: Browser, client: RestClient
 ) -> None:
@@ -328,36 +213,6 @@ def test_a_long_list_opens_its_rest_and_the_badge_counts_what_cannot_go_on_witho
         evidence = row(tab, task).get_by_test_id("need-evidence")
         evidence.get_by_text("Evidence none · 0 of 1 criteria").click()
         expect(evidence.get_by_test_id("criteria")).to_contain_text("even")
-
-
-def test_the_keyboard_focus_moves_from_row_to_row(service: Service, browser: Browser, client: RestClient) -> None:
-    project = client.create_project()
-    tasks = [review(client, project, name) for name in ("One", "Two", "Three")]
-    with dashboard(service, browser) as tab:
-        tab.open()
-        tab.page.keyboard.press("g")
-        tab.page.keyboard.press("n")
-        expect(row(tab, tasks[0]).locator("a")).to_be_focused()
-        expect_work_read(tab)
-        tab.page.keyboard.press("Tab")
-        expect(button(tab, "Accept", tasks[0])).to_be_focused()
-        tab.page.keyboard.press("ArrowDown")
-        expect(button(tab, "Accept", tasks[1])).to_be_focused()
-        tab.page.keyboard.press("Enter")
-        expect(button(tab, "Accept", tasks[2])).to_be_focused()
-        expect(row(tab, tasks[1]).get_by_test_id("need-outcome")).to_have_text("Done")
-        expect_keys_to_act(tab)
-        tab.page.keyboard.press("Tab")
-        tab.page.keyboard.press("Enter")
-        expect(tab.page.get_by_test_id("move-comment")).to_be_focused()
-        tab.page.keyboard.type("Tests are missing")
-        tab.page.keyboard.press("Enter")
-        expect(button(tab, "Accept", tasks[0])).to_be_focused()
-        expect_keys_to_act(tab)
-        tab.page.keyboard.press("Enter")
-        expect(tab.page.get_by_text("Nothing waits for you")).to_be_visible()
-        expect(tab.page.locator("#page-title")).to_be_focused()
-        service.wait_until(lambda: [client.get_task(task)["status"] for task in tasks] == ["DONE", "DONE", "TODO"])
 
 
 def test_a_blocked_task_after_one_failed_attempt_is_not_listed_as_failed_too_often(
@@ -399,87 +254,6 @@ def test_a_task_is_listed_as_failed_too_often_at_the_attempt_limit(
         else:
             button(tab, "Reset attempts", task).click()
         service.wait_until(lambda: client.get_task(task)["attempts"] == 0)
-
-
-def newest(client: RestClient, task: int) -> tuple[str, str]:
-    """Return the author and the text of the last log entry."""
-    entry = max(client.send("GET", f"/api/tasks/{task}/details")["logs"], key=lambda log: int(log["id"]))
-    return str(entry["author"]), str(entry["body"])
-
-
-def test_a_task_is_sent_back_with_a_comment_that_gives_the_reason(
-    service: Service, browser: Browser, client: RestClient
-) -> None:
-    task = review(client, client.create_project(), "Halfway")
-    with needs(service, browser) as tab:
-        button(tab, "Send back", task).click()
-        tab.page.keyboard.press("Enter")
-        expect(tab.dialog.get_by_role("alert")).to_contain_text("Enter what is missing")
-        expect(tab.page.get_by_test_id("move-comment")).to_be_focused()
-        tab.page.keyboard.type("The tests ")
-        tab.page.keyboard.press("Escape")
-        expect(tab.dialog).to_have_count(0)
-        assert client.get_task(task)["status"] == "REVIEW"
-        button(tab, "Send back", task).click()
-        expect(tab.page.get_by_test_id("move-comment")).to_have_value("The tests ")
-        tab.page.get_by_test_id("move-comment").press("End")
-        client.add_log(task, "One more thing", agent_id="codex-3")
-        expect(tab.dialog.get_by_test_id("latest-log-entry")).to_contain_text("One more thing")
-        tab.page.keyboard.type("are missing")
-        tab.page.keyboard.press("Control+Enter")
-        service.wait_until(lambda: client.get_task(task)["status"] == "TODO")
-    verdict = client.send("GET", f"/api/tasks/{task}/submissions")["items"][0]["review"]
-    assert (verdict["verdict"], verdict["reviewer"], verdict["body"]) == (
-        "changes_requested",
-        "local",
-        "The tests are missing",
-    )
-
-
-def test_the_comment_is_optional_when_a_task_is_unblocked(
-    service: Service, browser: Browser, client: RestClient
-) -> None:
-    project = client.create_project()
-    silent, answered = client.create_task(project, "Silent"), client.create_task(project, "Answered")
-    for task in (silent, answered):
-        client.set_status(task, "BLOCKED", note="How?")
-    with dashboard(service, browser) as tab:
-        tab.open(f"/?task={silent}")
-        tab.page.get_by_test_id("decisions").get_by_role("button", name="Unblock").click()
-        tab.page.get_by_test_id("send-comment").click()
-        expect(tab.card_in("TODO", silent)).to_be_visible()
-        service.wait_until(lambda: client.get_task(silent)["status"] == "TODO")
-        assert newest(client, silent) == ("local", "How?")
-        tab.open(f"/?task={answered}")
-        tab.page.get_by_test_id("move").select_option("TODO")
-        tab.page.get_by_test_id("move-comment").fill("Like this")
-        tab.page.get_by_test_id("move-comment").press("Enter")
-        expect(tab.card_in("TODO", answered)).to_be_visible()
-        service.wait_until(lambda: newest(client, answered) == ("local", "Like this"))
-
-
-def test_enter_of_an_input_method_does_not_submit(service: Service, browser: Browser, client: RestClient) -> None:
-    task = review(client, client.create_project(), "Composed")
-    with needs(service, browser) as tab:
-        button(tab, "Send back", task).click()
-        line = tab.page.get_by_test_id("move-comment")
-        line.fill("テスト")
-        line.dispatch_event("keydown", {"key": "Enter", "isComposing": True, "bubbles": True, "cancelable": True})
-        expect(line).to_have_value("テスト")
-        assert client.get_task(task)["status"] == "REVIEW"
-
-
-def test_dragging_a_task_out_of_review_asks_for_a_comment(
-    service: Service, browser: Browser, client: RestClient
-) -> None:
-    task = review(client, client.create_project(), "Dragged")
-    with dashboard(service, browser) as tab:
-        tab.open()
-        tab.card(task).drag_to(tab.column("TODO"))
-        tab.page.get_by_test_id("move-comment").fill("Again, please")
-        tab.page.get_by_test_id("send-comment").click()
-        expect(tab.card_in("TODO", task)).to_be_visible()
-        service.wait_until(lambda: newest(client, task) == ("local", "Again, please"))
 
 
 def test_a_row_shows_project_agent_waiting_time_and_number_of_dependents(
