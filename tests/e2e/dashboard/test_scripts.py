@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.dashboard.browser import Dashboard, RestClient, dashboard
-from tests.e2e.dashboard.layout import wider
+from tests.e2e.dashboard.layout import order_on_screen, wider
 from tests.e2e.service import Service
 
 STATIC = Path(__file__).parents[3] / "project_manager/web/static"
@@ -21,22 +21,6 @@ NAME = "בדיקה (#2) של API"
 
 PRESS = """([key, more]) => document.activeElement.dispatchEvent(
     new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true, ...more }))"""
-ORDER_ON_SCREEN = """([selector, texts]) => {
-    const element = document.querySelector(selector);
-    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
-    const places = new Map();
-    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-        for (const text of texts) {
-            const at = node.data.indexOf(text);
-            if (at < 0 || places.has(text)) continue;
-            const range = document.createRange();
-            range.setStart(node, at);
-            range.setEnd(node, at + text.length);
-            places.set(text, range.getBoundingClientRect().left);
-        }
-    }
-    return [...places].sort((a, b) => a[1] - b[1]).map(([text]) => text);
-}"""
 
 
 def press(tab: Dashboard, key: str, **more: object) -> None:
@@ -171,8 +155,7 @@ def test_right_to_left_names_do_not_reorder_the_words_around_them(
         tab.open("/?view=activity")
         event = tab.page.get_by_test_id("event").filter(has_text="claimed")
         expect(event).to_be_visible()
-        event.evaluate("(element) => element.id = 'event-in-question'")
-        order = tab.page.evaluate(ORDER_ON_SCREEN, ["#event-in-question p", [ADA, "claimed", "1"]])
+        order = order_on_screen(event.locator("p"), ADA, "claimed", "1")
         # On a phone the sentence wraps, so the position of a word does not show the order.
         assert width == 320 or order == [ADA, "claimed", "1"]
         for view in ("", "?view=agents", "?view=needs", "?view=projects", "?view=graph"):

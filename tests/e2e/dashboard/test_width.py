@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.e2e.dashboard.browser import RestClient, dashboard
 from tests.e2e.dashboard.flow_server import FlowServer
-from tests.e2e.dashboard.layout import resize, wider
+from tests.e2e.dashboard.layout import FONTS, collisions, letters, resize, wider
 from tests.e2e.dashboard.pages import views_with
 from tests.e2e.service import Service
 
@@ -68,11 +68,12 @@ def test_no_view_is_wider_than_the_window(
 def test_no_dialog_is_wider_than_the_window(shared: Service, browser: Browser, nasty: int, width: int) -> None:
     with dashboard(shared, browser, viewport={"width": width, "height": 800}, reduced_motion="reduce") as tab:
         tab.open(f"/?task={nasty}")
+        letters(tab, FONTS[0], "110%")
         for key in ("?", "c", "e", "Control+k", "m", "Shift+Delete"):
             tab.drawer.focus()
             tab.page.keyboard.press(key)
             expect(tab.dialog).to_be_visible()
-            assert (key, wider(tab)) == (key, [])
+            assert (key, wider(tab), collisions(tab)) == (key, [], [])
             if key == "e":
                 tab.dialog.get_by_label("Name").fill("v" * 100)
                 tab.page.keyboard.press("Escape")

@@ -205,7 +205,7 @@ function Form(/** @type {TaskFormProps} */ props) {
           && !form.error
           && html`<p class="notice">
             <${Icon} name="lock" />
-            <bdi>${task.lock.holder}</bdi> is working on this task and sees the change with its next read.
+            <span><bdi>${task.lock.holder}</bdi> is working on this task and sees the change with its next read.</span>
           </p>`}
         <${Input} name="name" form=${form} maxlength=${LIMITS.NAME_CHARACTERS} autofocus />
         <${Input} name="description" form=${form} />

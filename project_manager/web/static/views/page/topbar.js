@@ -47,7 +47,12 @@ function Nav() {
   const view = useStore((now) => now.route.view);
   useStore((now) => now.route);
   const needs = useThrottled(needsCount, 400);
-  return html`<nav class="nav" aria-label="Views">
+  const bar = useRef(null);
+  // On a phone with large text, not all views fit into the bar, and it scrolls.
+  useEffect(() => {
+    bar.current.querySelector('[aria-current="page"]')?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [view, needs]);
+  return html`<nav class="nav" aria-label="Views" ref=${bar}>
     ${Object.entries(VIEWS).map(([name, { title, tab = title, icon }]) => html`<a key=${name}
         href=${hrefOf({ view: name, around: null, agent: null, task: null })}
         title=${tab} aria-current=${view === name ? "page" : undefined} data-testid=${`nav-${name}`}
