@@ -4,7 +4,7 @@ import { everySecond, serverNow } from "../core/clock.js";
 import { MINUTE } from "../core/format.js";
 import { fetchAll } from "./pages.js";
 import { pauseOf } from "./pauses.js";
-import { dispatch, state } from "./store.js";
+import { dispatch, isLive, state } from "./store.js";
 
 const REFRESH_SECONDS = 10;
 /** A waiting call is at most a minute old. So every waiting agent was seen within this time. */
@@ -50,9 +50,12 @@ async function refreshAgents() {
 
 export function watchAgents() {
   let second = 0;
+  let wasLive = false;
   return everySecond(() => {
-    second += 1;
-    if (second % REFRESH_SECONDS || !state.loaded || document.hidden || state.connection.status !== "live") return;
+    const isBack = readAt > 0 && isLive(state) && !wasLive;
+    wasLive = isLive(state);
+    second = isBack ? 0 : second + 1;
+    if (second % REFRESH_SECONDS || !state.loaded || document.hidden || !wasLive) return;
     (readAt ? refreshAgents() : loadAgents()).catch(() => {}); // repeated in some seconds
   });
 }
@@ -79,6 +82,7 @@ export const CONDITIONS = {
   idle: ["Idle", "holds no task, seen recently"],
   silent: ["Silent", "not seen for 2 minutes or longer"],
   away: ["Away", "not seen for 30 minutes or longer"],
+  unknown: ["Unknown", "no connection to the server"],
 };
 
 /** Return whether an agent with these tasks was seen recently. An agent at work renews each third of its lease. */
@@ -87,10 +91,11 @@ function isSeen(/** @type {AgentView} */ agent, /** @type {Task[]} */ tasks, /**
   return now - Date.parse(agent.last_seen) < Math.max(SEEN_MS, ...halves);
 }
 
-/** Return the activity of the agent, as a key of CONDITIONS without its pause. */
+/** Return the activity of the agent, as a key of CONDITIONS without its pause. Nothing is known after the last read. */
 export function activityOf(/** @type {AgentView} */ agent, /** @type {Task[]} */ tasks, /** @type {number} */ now) {
-  if (isSeen(agent, tasks, now)) return tasks.length ? "working" : agent.waiting ? "waiting" : "idle";
-  return tasks.length || now - Date.parse(agent.last_seen) < AWAY_MS ? "silent" : "away";
+  const known = Math.min(now, readAt || now);
+  if (isSeen(agent, tasks, known)) return tasks.length ? "working" : agent.waiting ? "waiting" : "idle";
+  return tasks.length || known - Date.parse(agent.last_seen) < AWAY_MS ? "silent" : "away";
 }
 
 /** Return the condition of the agent as a key of CONDITIONS, or null for a person: people do not call all the time. */

@@ -3,7 +3,7 @@ import { get } from "../core/api.js";
 import { everySecond, serverNow } from "../core/clock.js";
 import { count } from "../core/format.js";
 import { useEffect, useState } from "../core/html.js";
-import { state } from "./store.js";
+import { isLive, state } from "./store.js";
 
 const REFRESH_SECONDS = 30;
 const MANY_TIMES = 10;
@@ -63,7 +63,10 @@ const isSame = (/** @type {FlowRead} */ old, /** @type {FlowRead} */ next) =>
 /** @type {FlowRead} */
 const NOTHING = { key: "", flow: null, before: null, error: null };
 
-/** Return the flow, read again at most every 30 seconds, while the page is visible and something has changed. */
+/**
+ * Return the flow, read again at most every 30 seconds, while the page is visible and something has changed. When the
+ * connection is back, it is read at once.
+ */
 export function useFlow(/** @type {FlowScope} */ scope) {
   const key = JSON.stringify(scope);
   const [read, setRead] = useState(NOTHING);
@@ -72,6 +75,7 @@ export function useFlow(/** @type {FlowScope} */ scope) {
     let busy = false;
     let second = 0;
     let seq = -1;
+    let wasLive = isLive(state);
     /** @type {FlowView | null} */
     let latest = null;
     const take = async () => {
@@ -90,7 +94,8 @@ export function useFlow(/** @type {FlowScope} */ scope) {
     };
     take();
     const stop = everySecond(() => {
-      second += 1;
+      second = isLive(state) && !wasLive ? REFRESH_SECONDS : second + 1;
+      wasLive = isLive(state);
       if (second < REFRESH_SECONDS || document.hidden || busy) return;
       second = 0;
       if (!latest || isOutdated(latest, seq)) take();

@@ -3,7 +3,7 @@ import { get } from "../core/api.js";
 import { serverNow, useNow } from "../core/clock.js";
 import { useCallback, useEffect, useRef, useState } from "../core/html.js";
 import { PER_CALL, fetchAll } from "./pages.js";
-import { useThrottled } from "./store.js";
+import { isLive, useThrottled } from "./store.js";
 
 // Overlap of two reads, so that a lease that ended during the last read is not missed.
 const OVERLAP_MS = 10_000;
@@ -44,7 +44,6 @@ export function endOf(/** @type {{ reason: string | null, status: string | null 
 
 const lastLeaseEvent = (/** @type {State} */ state) =>
   state.events.findLast((event) => LEASE_EVENTS.has(event.type))?.seq ?? 0;
-const isLive = (/** @type {State} */ state) => state.connection.status === "live";
 
 /** Return the server time in milliseconds until which events are known. */
 const freshUntil = (/** @type {{ status: string, staleSince: number | null }} */ { status, staleSince }) =>

@@ -95,3 +95,6 @@ export function useThrottled(select, ms = 1000) {
   }, [select, ms]);
   return value;
 }
+
+/** Return whether the page is up to date. */
+export const isLive = (/** @type {State} */ now) => now.connection.status === "live";

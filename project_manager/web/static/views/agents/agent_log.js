@@ -2,7 +2,7 @@
 import { get } from "../../core/api.js";
 import { html, useCallback, useEffect, useState } from "../../core/html.js";
 import { LOG_KIND_NAMES, logText } from "../../core/vocabulary.js";
-import { state, useThrottled } from "../../state/store.js";
+import { isLive, state, useStore, useThrottled } from "../../state/store.js";
 import { showError } from "../../state/toasts.js";
 import { RelativeTime, TaskLink } from "../../ui/chips.js";
 import { Collapsible } from "../../ui/collapsible.js";
@@ -43,15 +43,17 @@ function Entry(/** @type {{ entry: LogView }} */ { entry }) {
   </li>`;
 }
 
-/** The newest entries of an agent, read again when it writes one. */
+/** The newest entries of an agent, read again when it writes one and when the connection is back. */
 export function AgentLog(/** @type {{ agent: string }} */ { agent }) {
   const isOwn = (/** @type {OutboxEvent} */ event) => event.type === "task.logged" && event.author === agent;
   const latest = useCallback((/** @type {State} */ now) => now.events.findLast(isOwn)?.seq ?? 0, [agent]);
   const latestSeq = useThrottled(latest, 1000);
+  const live = useStore(isLive);
   const [entries, setEntries] = useState(/** @type {LogView[] | null} */ (null));
   const [older, setOlder] = useState(/** @type {string | null} */ (null));
   const [busy, setBusy] = useState(false);
   useEffect(() => {
+    if (!live && entries) return undefined;
     let current = true;
     readEntries(agent, null).then(({ items, cursor }) => {
       if (!current) return;
@@ -62,7 +64,7 @@ export function AgentLog(/** @type {{ agent: string }} */ { agent }) {
     return () => {
       current = false;
     };
-  }, [agent, latestSeq]);
+  }, [agent, latestSeq, live]);
   const readOlder = async () => {
     setBusy(true);
     try {

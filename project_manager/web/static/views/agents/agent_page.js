@@ -7,7 +7,7 @@ import { CONDITIONS, activityOf, conditionOf, loadAgent, tasksByHolder } from ".
 import { openDialog } from "../../state/dialogs.js";
 import { pauseOf } from "../../state/pauses.js";
 import { follow, hrefOf } from "../../state/route.js";
-import { state, useStore } from "../../state/store.js";
+import { isLive, state, useStore } from "../../state/store.js";
 import { showError } from "../../state/toasts.js";
 import { Avatar, LockChip, RelativeTime, TaskLink } from "../../ui/chips.js";
 import { Icon } from "../../ui/icons.js";
@@ -17,10 +17,13 @@ import { PauseButton } from "../page/pauses.js";
 import { AgentLog } from "./agent_log.js";
 import { Timeline } from "./timeline.js";
 
-/** The chip with the condition of an agent. */
+const isStale = (/** @type {State} */ now) => now.connection.status === "stale";
+
+/** The chip with the condition of an agent, which is unknown on a stale page. */
 export function Condition(/** @type {{ condition: string }} */ { condition }) {
-  const [name, meaning] = CONDITIONS[condition];
-  return html`<span class=${`agent-state ${condition}`} title=${meaning} data-testid="agent-state">${name}</span>`;
+  const shown = useStore(isStale) ? "unknown" : condition;
+  const [name, meaning] = CONDITIONS[shown];
+  return html`<span class=${`agent-state ${shown}`} title=${meaning} data-testid="agent-state">${name}</span>`;
 }
 
 /** Links to the held tasks, as part of a sentence. */
@@ -143,11 +146,14 @@ function useAgent(/** @type {string} */ id) {
   useStore((now) => now.revision.agents);
   const [unknown, setUnknown] = useState(false);
   const known = state.agents.get(id);
+  const live = useStore(isLive);
   useEffect(() => {
-    if (!known) {
-      loadAgent(id).catch((error) => (error.status === 404 ? setUnknown(true) : showError(error)));
-    }
-  }, []);
+    if (known) return;
+    loadAgent(id).catch((error) => {
+      if (error.status === 404) setUnknown(true);
+      else if (error.status !== 0) showError(error);
+    });
+  }, [live]);
   return known ?? (unknown ? "unknown" : "reading");
 }
 
