@@ -85,7 +85,7 @@ COLLISIONS = """() => {
         }
     });
     for (const element of document.querySelectorAll('body *')) {
-        if (element.closest('.sr, svg, select, textarea, input') || !element.checkVisibility()) continue;
+        if (element.closest('.sr, .fold-frame, svg, select, textarea, input') || !element.checkVisibility()) continue;
         const style = getComputedStyle(element);
         const { clientHeight: height, scrollHeight } = element;
         const hides = ['hidden', 'clip'].includes(style.overflowY) && style.webkitLineClamp === 'none';
