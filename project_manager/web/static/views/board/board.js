@@ -1,7 +1,9 @@
 // The board: columns by status, keyboard movement between cards.
 import { useMinute } from "../../core/clock.js";
 import { count } from "../../core/format.js";
-import { cx, focusedElement, html, useCallback, useState } from "../../core/html.js";
+import {
+  cx, focusedElement, html, useCallback, useLayoutEffect, useRef, useState,
+} from "../../core/html.js";
 import { loadSetting, saveSetting } from "../../core/local_storage.js";
 import { STATUSES, STATUS_NAMES } from "../../core/vocabulary.js";
 import { ofSeveralProjects, visibleColumns } from "../../state/filters.js";
@@ -17,7 +19,11 @@ const FOLDED_AT_FIRST = ["CANCELLED"];
 
 /** The choice of the column on a narrow screen, which shows one column. */
 function Tabs(/** @type {{ columns: Columns, current: string }} */ { columns, current }) {
-  return html`<div class="status-tabs" role="group" aria-label="Column">
+  const tabs = useRef(null);
+  useLayoutEffect(() => {
+    tabs.current.querySelector("[aria-pressed=true]").scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [current]);
+  return html`<div class="status-tabs" role="group" aria-label="Column" ref=${tabs}>
     ${STATUSES.map((status) => html`<button key=${status} type="button" class=${cx("tab", status === current && "on")}
         aria-pressed=${status === current} onClick=${() => navigate({ status }, { replace: true })}>
       <${StatusIcon} status=${status} />
