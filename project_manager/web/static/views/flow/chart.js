@@ -53,15 +53,17 @@ function Axes(/** @type {{ scale: FlowScale, periods: FlowPeriod[], step: number
 }
 
 /** The time before the first event, of which nothing is known. */
-function Unknown(/** @type {{ scale: FlowScale, periods: FlowPeriod[] }} */ { scale, periods }) {
+/** @param {{ chart: FlowChart, scale: FlowScale, periods: FlowPeriod[] }} props */
+function Unknown({ chart, scale, periods }) {
   const known = periods.findIndex((period) => period.known);
   const until = known < 0 ? periods.length : known;
   if (until === 0) return null;
   const width = scale.left(until) - scale.begin;
+  const isNamed = width > 80 && !isEmpty(chart, periods);
   return html`<g data-testid="flow-unknown">
     <rect class="flow-unknown" fill="url(#flow-unknown)" x=${scale.begin} y=${TOP} width=${width}
         height=${HEIGHT - BOTTOM - TOP} />
-    ${width > 80 && html`<text class="flow-tick" x=${scale.begin + width / 2} y=${HEIGHT / 2}
+    ${isNamed && html`<text class="flow-tick" x=${scale.begin + width / 2} y=${HEIGHT / 2}
         text-anchor="middle">no data yet</text>`}
   </g>`;
 }
@@ -174,7 +176,7 @@ export function Chart({ chart, periods, step, at, onPoint, targetOf }) {
         onClick=${onClick}>
       <svg viewBox=${`0 0 ${scale.width} ${HEIGHT}`} width=${scale.width} height=${HEIGHT} aria-hidden="true">
         <${Axes} scale=${scale} periods=${periods} step=${step} />
-        <${Unknown} scale=${scale} periods=${periods} />
+        <${Unknown} chart=${chart} scale=${scale} periods=${periods} />
         <${Drawing} series=${chart.series} periods=${periods} scale=${scale} />
         ${isEmpty(chart, periods) && html`<text class="flow-tick" x=${(scale.begin + scale.width) / 2} y=${HEIGHT / 2}
             text-anchor="middle">Nothing in this range</text>`}
