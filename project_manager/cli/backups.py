@@ -27,6 +27,7 @@ TAMPERED_ON_SERVER_HINT = (
     "Another program has changed the contents. Restore backups into another database, find the newest one that matches "
     "its events with `project-manager verify`, and compare its latest event with the log."
 )
+FLOW_HINT = "Rebuild the flow: POST /api/flow/rebuild"
 PARTS_OF_FILE = ("pages", "references")
 
 
@@ -165,12 +166,13 @@ def verify(settings: Settings, file: Path | None, heads: Sequence[str], as_json:
                 "head": None if found.head is None else str(found.head),
                 "errors": list(found.problems),
                 "differences": list(found.differences),
+                "flow": list(found.outdated_flow),
                 "tasks_without_events": found.unchecked,
             }
         )
     else:
         _report_check(checked, found)
-    return Exit.FAILED if found.problems or found.differences else Exit.DONE
+    return Exit.FAILED if found.problems or found.differences or found.outdated_flow else Exit.DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +226,18 @@ def _check_of_database(settings: Settings) -> _Check:
 def _report_check(checked: _Check, found: CheckResult) -> None:
     if found.problems:
         print_problems(f"{checked.name} is damaged", [*found.problems, *found.differences], checked.remedy)
-        return
-    if found.differences:
+    elif found.differences:
         title = f"{checked.name} is readable, but its contents do not match its events"
         print_problems(title, found.differences, checked.tampered_hint)
         if found.head is not None:
             click.echo(f"Latest event: {found.head}", err=True)
-        return
+    else:
+        _report_intact(checked, found)
+    if found.outdated_flow:
+        print_problems(f"{checked.name}: the flow does not match its events", found.outdated_flow, FLOW_HINT)
+
+
+def _report_intact(checked: _Check, found: CheckResult) -> None:
     parts = [*checked.parts, *(() if found.head is None else ("counters", "events"))]
     if checked.has_checksum:
         parts.append("checksum")

@@ -15,6 +15,7 @@ class CheckResult:
     """Result of the checks of a database with the schema `revision` and the newest event `head`.
 
     `problems` are damage. `differences` from the events, the hash chain or the schema show changes by another program.
+    `outdated_flow` has roll-ups of the flow that differ from the events. A rebuild mends them.
     `unchecked` is the number of tasks without a retained event. `of_other_release` is true when only another release
     can use the schema. Then only some checks have run.
     """
@@ -23,6 +24,7 @@ class CheckResult:
     problems: tuple[str, ...]
     of_other_release: bool = False
     differences: tuple[str, ...] = ()
+    outdated_flow: tuple[str, ...] = ()
     head: Head | None = None
     unchecked: int = 0
 
@@ -38,7 +40,12 @@ def check_contents(tx: Tx, revision: str, published: Iterable[Head] = (), *, wit
     ]
     problems += [f"task {task_id} has wrong entries in task_labels" for task_id in labels.find_wrong(tx, SHOWN)]
     found = history_check.check(tx, published)
-    differences = found.differences
-    if with_flow and not differences:
-        differences = tuple(flow_check.check(tx)[:SHOWN])
-    return CheckResult(revision, tuple(problems), differences=differences, head=found.head, unchecked=found.unchecked)
+    outdated_flow = flow_check.check(tx)[:SHOWN] if with_flow and not found.differences else ()
+    return CheckResult(
+        revision,
+        tuple(problems),
+        differences=found.differences,
+        outdated_flow=tuple(outdated_flow),
+        head=found.head,
+        unchecked=found.unchecked,
+    )

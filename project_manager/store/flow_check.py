@@ -14,7 +14,6 @@ from project_manager.store.tables_flow import flow_hours, flow_states
 from project_manager.store.transaction import Tx
 
 SCOPES_SHOWN = 5
-_REMEDY = "rebuild it with POST /api/flow/rebuild"
 _FIRST_HOUR = Statement(select(func.min(flow_hours.c.hour)))
 _HOURS = Statement(select(flow_hours.c.hour).where(flow_hours.c.hour >= bindparam("first")).distinct())
 _SCOPES = Statement(
@@ -31,7 +30,7 @@ def check(tx: Tx) -> list[str]:
     try:
         return _differences(tx)
     except (AttributeError, KeyError, TypeError, ValueError):
-        return [f"the flow cannot be read; {_REMEDY}"]
+        return ["the flow cannot be read"]
 
 
 def _differences(tx: Tx) -> list[str]:
@@ -70,10 +69,8 @@ def _difference(hour: int, expected: dict[str, FlowHour], stored: dict[str, Flow
     if not wrong:
         return None
     more = f" and {len(wrong) - SCOPES_SHOWN} more" if len(wrong) > SCOPES_SHOWN else ""
-    return (
-        f"the flow of the hour {rfc3339(hour * HOUR_MS)} differs from its events in {', '.join(wrong[:SCOPES_SHOWN])}"
-        f"{more}; {_REMEDY}"
-    )
+    named = ", ".join(wrong[:SCOPES_SHOWN])
+    return f"the flow of the hour {rfc3339(hour * HOUR_MS)} differs from its events in {named}{more}"
 
 
 def _values(hour: FlowHour | None) -> Any:

@@ -43,6 +43,18 @@ def test_a_changed_database_is_reported_as_changed_and_not_damaged(cli: CommandL
     assert "Another program has changed the contents" in said
 
 
+def test_an_outdated_flow_is_reported_with_its_rebuild_and_not_as_a_change_of_the_contents(cli: CommandLine) -> None:
+    change(cli, "INSERT INTO flow_position VALUES (1, (SELECT max(seq) FROM events), 0, 1, 0, 0, 0)")
+    said = cli.run("verify")
+    assert said.returncode == 1
+    assert "is intact: pages, references, counters and events" in said.stdout
+    assert "the flow does not match its events:\n  the flow of the hour " in said.stderr
+    assert said.stderr.endswith("Rebuild the flow: POST /api/flow/rebuild\n")
+    assert "Another program" not in said.stderr
+    found = json.loads(cli.run("verify", "--json").stdout)
+    assert (found["integrity"], found["matches_events"], len(found["flow"])) == (True, True, 1)
+
+
 def test_a_backup_of_a_changed_database_warns_and_its_restore_needs_force(cli: CommandLine) -> None:
     change(cli, "UPDATE tasks SET description = 'Do nothing'")
     copied = cli.run("backup", "copy.db")
