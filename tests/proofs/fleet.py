@@ -6,7 +6,7 @@ from pathlib import Path
 from project_manager.store.migrations import upgrade
 from tests.bench.report import table
 from tests.e2e.dashboard.browser import chromium
-from tests.e2e.dashboard.test_fleet import run_shift
+from tests.e2e.dashboard.fleet_shift import run_shift
 from tests.e2e.service import Service
 
 MINUTES = 30

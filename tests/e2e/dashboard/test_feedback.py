@@ -46,7 +46,7 @@ def test_actions_of_one_kind_share_one_message_with_a_count_and_are_undone_toget
         expect(toast).to_contain_text("Moved 3 tasks to Done")
         assert [client.get_task(task)["status"] for task in tasks] == ["DONE"] * 3
         toast.get_by_role("button", name="Undo all").click()
-        expect(toast).to_contain_text(f"3 changes undoneThe last one: Moved #{tasks[0]} Look at it 0 to Done")
+        expect(toast).to_contain_text(f"3 changes undoneThe latest one: Moved #{tasks[2]} Look at it 2 to Done")
     assert [client.get_task(task)["status"] for task in tasks] == ["REVIEW"] * 3
 
 

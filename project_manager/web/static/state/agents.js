@@ -40,7 +40,7 @@ export async function loadAgent(/** @type {string} */ id) {
  * Read the agents that were seen since the last read. No event has the time of that, or that an agent waits. An agent
  * that is not among them was not seen recently, so that it is not shown as waiting.
  */
-async function refreshAgents() {
+export async function refreshAgents() {
   const at = serverNow();
   const since = new Date(readAt - OVERLAP_MS).toISOString();
   const agents = await fetchAll("/api/agents", { seen_since: since }, { most: MOST });

@@ -1,7 +1,7 @@
 // Agents that make their first call while the page waits for one.
 import { everySecond } from "../core/clock.js";
 import { useEffect, useRef, useState } from "../core/html.js";
-import { knownAgents, loadAgents } from "./agents.js";
+import { knownAgents, loadAgents, refreshAgents } from "./agents.js";
 import { state, useStore, watch } from "./store.js";
 
 const RELOAD_SECONDS = 3;
@@ -22,7 +22,7 @@ export function useNewAgents() {
       if (fresh.length) setFound((old) => [...old, ...fresh]);
       for (const id of fresh) known.current.add(id);
     };
-    const read = () => loadAgents().then(() => {
+    const read = () => (known.current ? refreshAgents() : loadAgents()).then(() => {
       known.current ??= new Set(state.agents.keys());
     }, () => {}); // read again in some seconds
     read();

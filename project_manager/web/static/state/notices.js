@@ -1,5 +1,5 @@
 // The rules of desktop notices: which events have one, quiet hours, and the digest of many.
-import { MINUTE, bidiIsolate, count, plural, truncate } from "../core/format.js";
+import { bidiIsolate, count, MINUTE, plural, truncate, withoutOverrides } from "../core/format.js";
 import { reachesLimit } from "../core/vocabulary.js";
 
 /** @type {Record<NoticeKind, { name: string, one: string, many: string }>} */
@@ -118,9 +118,9 @@ export function digestText(/** @type {Partial<Record<NoticeKind, number>>} */ co
 
 /** Return the title and the text of a notice. The page may not have read the task: then its name is left out. */
 export function textOf(/** @type {Notice} */ notice, /** @type {string | undefined} */ name) {
-  const agent = bidiIsolate(truncate(notice.agent, NAME_LENGTH));
+  const agent = bidiIsolate(truncate(withoutOverrides(notice.agent), NAME_LENGTH));
   const task = `#${notice.task}`;
-  const body = name ? `${task} ${bidiIsolate(truncate(name, NAME_LENGTH))}` : "";
+  const body = name ? `${task} ${bidiIsolate(truncate(withoutOverrides(name), NAME_LENGTH))}` : "";
   const titles = {
     question: `${agent} asks about ${task}`,
     review: `${task} waits for a review`,

@@ -42,23 +42,41 @@ export function openView(/** @type {SavedView} */ view) {
   openSaved(view.query);
 }
 
-/** Save the view of the address under a new name. Ask before another view is replaced. Throw ApiError. */
+/** Return the form in which the server compares names of views. */
+const nameKey = (/** @type {string} */ name) => name.normalize("NFKC").toLowerCase().trim().replace(/\s+/g, " ");
+
+const namedLike = (/** @type {string} */ name) => state.savedViews.find((view) => nameKey(view.name) === nameKey(name));
+
+/** Save the view of the address under a name. Return false if the user keeps the view of that name. Throw ApiError. */
 export async function saveView(/** @type {string} */ name) {
-  const taken = state.savedViews.find((view) => view.name.toLowerCase() === name.toLowerCase());
+  const taken = namedLike(name);
   const title = `Replace the view ${bidiIsolate(taken?.name ?? "")}`;
   const body = "All people see this view. It gets the present filters, order and groups.";
-  if (taken && !(await confirmDialog({ title, body, confirm: "Replace" }))) return;
-  await replaceView(taken, name);
+  if (taken && !(await confirmDialog({ title, body, confirm: "Replace" }))) return false;
+  await storeView(taken, name);
+  return true;
 }
 
 /** Save the view of the address as `before`, or as a new view without one. Throw ApiError. */
-export async function replaceView(/** @type {SavedView | undefined} */ before, name = before?.name ?? "") {
+export async function storeView(/** @type {SavedView | undefined} */ before, name = before?.name ?? "") {
   const saved = await put("/api/views", { view_id: before?.id, name, query: savedQueryOf(state.route) });
   await loadSavedViews();
   dispatchNow({ type: "openedView", id: saved.id });
   const act = `Saved the view ${bidiIsolate(saved.name)}`;
-  if (before) showUndoable("view", { name: act, opposite: () => renameView(before, before.name) });
+  if (before) showUndoable("view", { name: act, opposite: () => returnView(before, saved) });
   else toast(act);
+}
+
+/** Save a view as it was, unless it has changed since. Throw ApiError. */
+async function returnView(/** @type {SavedView} */ before, /** @type {SavedView} */ after) {
+  await loadSavedViews();
+  const now = state.savedViews.find((view) => view.id === after.id);
+  if (now?.query !== after.query || now.name !== after.name) {
+    toast(`The view ${bidiIsolate(after.name)} has changed since, so it stays as it is`);
+    return;
+  }
+  await renameView(before, before.name);
+  toast(`Restored the view ${bidiIsolate(before.name)}`);
 }
 
 /** Give a view another name, with its query. Throw ApiError. */
@@ -70,7 +88,7 @@ export async function renameView(/** @type {SavedView} */ view, /** @type {strin
 /** Save a deleted view again. Throw ApiError. A view that has its name by now stays as it is. */
 async function restoreView(/** @type {SavedView} */ { name, query, position }) {
   await loadSavedViews();
-  if (state.savedViews.some((view) => view.name.toLowerCase() === name.toLowerCase())) {
+  if (namedLike(name)) {
     toast(`There is a view ${bidiIsolate(name)} again, so it stays as it is`);
     return;
   }

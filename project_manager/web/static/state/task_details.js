@@ -40,7 +40,7 @@ function listen(/** @type {number} */ id, /** @type {() => void} */ listener) {
   };
 }
 
-/** Forget the oldest details that the page does not show. A verdict on work out of memory asks about it first. */
+/** Forget the oldest details that the page does not show. Without them, a verdict first asks about the work. */
 function forgetOldest() {
   for (const id of known.keys()) {
     if (known.size <= KEPT) return;
@@ -62,9 +62,11 @@ export async function refreshDetails(/** @type {number} */ id, moment = "") {
   return details;
 }
 
-/** Return whether the same request can succeed later: the server cannot be reached, or has failed. */
+const TOO_MANY_REQUESTS = 429;
+
+/** Return whether the same request can succeed later: the server cannot be reached, has failed or is too busy. */
 const isPassing = (/** @type {unknown} */ error) =>
-  error instanceof ApiError && (error.status === 0 || error.status >= 500);
+  error instanceof ApiError && (error.status === 0 || error.status >= 500 || error.status === TOO_MANY_REQUESTS);
 
 /** Return the details of the task, or null before they are read or if reading fails. `fixed` keeps the present ones. */
 export function useDetails(/** @type {Task} */ task, fixed = false) {
@@ -82,7 +84,8 @@ export function useDetails(/** @type {Task} */ task, fixed = false) {
     let current = true;
     let timer = 0;
     const fail = (/** @type {unknown} */ error) => {
-      if (!current) return;
+      // Another part of the page can have read the same details meanwhile.
+      if (!current || known.get(task.id)?.moment === moment) return;
       setDetails(null);
       if (isPassing(error)) timer = window.setTimeout(() => setFailures((number) => number + 1), RETRY_MS);
     };

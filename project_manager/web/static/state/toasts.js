@@ -7,6 +7,9 @@ const SHOWN_MS = 5000;
 const UNDO_MS = 9000;
 const IN_USE = ".toasts:hover, .toasts:focus-within";
 
+/** The errors of an unreachable server that have a timer. */
+const ending = new Set();
+
 /** Dismiss a message after `ms`, but not while the pointer or the focus is on the messages. */
 function dismissLater(/** @type {number} */ id, /** @type {number} */ ms) {
   setTimeout(() => (document.querySelector(IN_USE) ? dismissLater(id, 1000) : dismissToast(id)), ms);
@@ -42,6 +45,8 @@ export function showError(/** @type {any} */ error) {
 /** Dismiss the errors of an unreachable server, after the time of other messages. The page is live again. */
 export function dismissOffline() {
   for (const { id, since, offline } of state.toasts) {
-    if (offline) dismissLater(id, Math.max(0, SHOWN_MS - (performance.now() - since)));
+    if (!offline || ending.has(id)) continue;
+    ending.add(id);
+    dismissLater(id, Math.max(0, SHOWN_MS - (performance.now() - since)));
   }
 }

@@ -104,10 +104,11 @@ const sum = (/** @type {Outcome[]} */ answers) => ({
 /** Show the result of the undo. One task has a sentence of its own. */
 function report(/** @type {Act[]} */ chosen, /** @type {number} */ size, /** @type {Outcome} */ answer) {
   const { changed, changed_since: since, refused } = answer;
-  const { name, undone } = chosen[chosen.length - 1];
+  const { name } = chosen[0];
+  const { undone } = chosen[chosen.length - 1]; // the task is as it was before the oldest act
   if (changed === size && size === 1 && undone) toast(undone);
   else if (changed === size) {
-    toast(`${plural(size, "change")} undone`, { hint: chosen.length > 1 ? `The last one: ${name}` : name });
+    toast(`${plural(size, "change")} undone`, { hint: chosen.length > 1 ? `The latest one: ${name}` : name });
   }
   else if (size > 1) toast(outcome(answer), { hint: refused[0]?.message ?? "" });
   else if (refused.length) toast("Not undone", { hint: refused[0].message, tone: "error" });

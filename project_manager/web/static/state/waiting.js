@@ -23,7 +23,7 @@ const KINDS_OF_STATUS = new Map(
   KINDS.flatMap(([, statuses]) => statuses).map((status) => [status, KINDS.filter((kind) => kind[1].includes(status))]),
 );
 
-/** Return why the task waits on a person, or null. The only place that decides it. @returns {WaitingKind | null} */
+/** Return why the task waits on a person, or null. No other module decides this. @returns {WaitingKind | null} */
 export const waitingKindOf = (/** @type {Task} */ task) =>
   KINDS_OF_STATUS.get(task.status)?.find(([, , test]) => test(task))?.[0] ?? null;
 

@@ -4,7 +4,7 @@ import { LIMITS } from "../../core/limits.js";
 import { isOperator } from "../../core/vocabulary.js";
 import { FormError, useForm } from "../../forms/field.js";
 import { hrefOf, routeOf } from "../../state/route.js";
-import { deleteView, openView, presentView, renameView, replaceView, saveView } from "../../state/saved_views.js";
+import { deleteView, openView, presentView, renameView, saveView, storeView } from "../../state/saved_views.js";
 import { useStore } from "../../state/store.js";
 import { showError } from "../../state/toasts.js";
 import { Icon } from "../../ui/icons.js";
@@ -14,8 +14,7 @@ import { Popover } from "../../ui/popover.js";
 function NameForm(/** @type {NameFormProps} */ { label, initial = "", confirm, send, then, testid }) {
   const form = useForm({ name: initial });
   const submit = form.submit(async ({ name }) => {
-    await send(name.trim());
-    then();
+    if ((await send(name.trim())) !== false) then();
   });
   const { value, onChange, error } = form.field("name");
   return html`<form class="view-form" onSubmit=${submit}>
@@ -71,7 +70,7 @@ function Panel(/** @type {{ close: () => void }} */ { close }) {
           present=${view.id === present?.id && !changed} />`)}
     </ul>
     ${operator && present && changed && html`<button type="button" class="small" data-testid="update-view"
-        onClick=${() => replaceView(present).then(close, showError)}>
+        onClick=${() => storeView(present).then(close, showError)}>
       <span class="clip">Update <bdi>${present.name}</bdi></span>
     </button>`}
     ${operator && html`<${NameForm} label="Save as…" confirm="Save" testid="save-view" send=${saveView}
