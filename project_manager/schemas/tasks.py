@@ -221,7 +221,7 @@ class TaskView(TypedDict):
     attempts: int
     lock: LockView | None
     worked_by: Annotated[str | None, Field(description="agent of the newest lease")]
-    worked_seconds: Annotated[int, Field(description="length of the ended leases for work together")]
+    worked_seconds: Annotated[int, Field(description="total length of the ended leases for work, in seconds")]
     ready: bool
     why_not_ready: list[str]
     cancelled_dependencies: list[int]

@@ -5,7 +5,7 @@ Each write is one statement. Its conditions on holder, fence and expiry guarante
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy import ColumnElement, bindparam, case, func, or_, select, update
 from sqlalchemy.sql.expression import literal_column
 
 from project_manager.domain.readiness import Withheld
@@ -83,6 +83,15 @@ _UNCONFIRMED_OF = Statement(
     )
 )
 _LEASED = Statement(select(func.count()).select_from(tasks).where(tasks.c.lock_holder.is_not(None)))
+_ended_at = case((tasks.c.lock_expires_at < bindparam("now"), tasks.c.lock_expires_at), else_=bindparam("now"))
+_is_not_for_work = or_(
+    tasks.c.lock_holder.is_(None),
+    tasks.c.lock_kind.is_not(None),
+    tasks.c.unconfirmed_fence == tasks.c.fence,
+    tasks.c.lock_acquired_at > _ended_at,
+)
+WORKED_SECONDS = case((_is_not_for_work, 0), else_=(_ended_at - tasks.c.lock_acquired_at + 500) // 1000)
+"""The result of `worked_seconds` in SQL, for a lease that ends at the parameter `now`."""
 
 
 def claim(
@@ -199,7 +208,7 @@ def set_status(
         "withheld": int(current.withheld & ~Withheld.OFFERED),
         "attempts": attempts,
         "worked_by": records_lease_of or current.lock_holder or current.worked_by,
-        "worked_seconds": current.worked_seconds + _worked_seconds(current, tx.now),
+        "worked_seconds": current.worked_seconds + worked_seconds(current, tx.now),
         "rework_id": None if is_finished else reasons.rework_id or current.rework_id,
         "answer_id": None if is_finished else current.answer_id,
         "completed_by": reasons.completed_by,
@@ -207,12 +216,12 @@ def set_status(
     return _write(tx, _SET_STATUS, current, values, read_holder=current.lock_holder)
 
 
-def _worked_seconds(before: TaskRow, now: int) -> int:
-    """Return the length of the lease that ends, or 0 without a lease or for one for a review.
+def worked_seconds(before: TaskRow, now: int) -> int:
+    """Return the length of the lease that ends, in seconds. Only a confirmed lease for work counts; otherwise return 0.
 
     The service may end a lease long after its expiry. The time in between is not counted.
     """
-    if before.lock_holder is None or before.lock_kind is not None:
+    if before.lock_holder is None or before.lock_kind is not None or before.unconfirmed_fence == before.fence:
         return 0
     end = min(now, before.lock_expires_at or now)
     return max(0, end - (before.lock_acquired_at or end) + 500) // 1000

@@ -8,12 +8,12 @@ import json
 import secrets
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, case, func, literal_column, select, update
+from sqlalchemy import bindparam, func, literal_column, select, update
 
 from project_manager.domain.events.database import DatabaseRestored, HeadFields
 from project_manager.domain.events.tasks import TaskStatusChanged, TaskUnlocked
 from project_manager.domain.leases import UnlockReason
-from project_manager.store import chain, events, lease_history, meta, path_reservations, paths, revisions
+from project_manager.store import chain, events, lease_history, leases, meta, path_reservations, paths, revisions
 from project_manager.store.lease_history import LeaseRow
 from project_manager.store.statement import Statement
 from project_manager.store.tables import tasks
@@ -57,11 +57,10 @@ _RESERVED = Statement(
 )
 _END_KINDS = Statement(update(tasks).where(tasks.c.lock_kind.is_not(None)).values(lock_kind=literal_column("NULL")))
 _WITH_WORKED_SECONDS = "0024"
-_ended_at = case((tasks.c.lock_expires_at < bindparam("now"), tasks.c.lock_expires_at), else_=bindparam("now"))
 _COUNT_WORK = Statement(
     update(tasks)
-    .where(tasks.c.lock_holder.is_not(None), tasks.c.lock_kind.is_(None), _ended_at > tasks.c.lock_acquired_at)
-    .values(worked_seconds=tasks.c.worked_seconds + (_ended_at - tasks.c.lock_acquired_at + 500) // 1000)
+    .where(tasks.c.lock_holder.is_not(None))
+    .values(worked_seconds=tasks.c.worked_seconds + leases.WORKED_SECONDS)
 )
 _RELEASE_ALL = Statement(
     update(tasks)

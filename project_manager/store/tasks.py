@@ -33,9 +33,9 @@ class TaskRow(namedtuple("TaskRow", ROW_FIELDS)):  # type: ignore[misc]
 
     The annotations are for the type checker. Only columns with rules of their own need one.
     Times are in ms since the epoch. `worked_by` is the agent of the newest lease that has ended, and `worked_seconds`
-    the length of all ended leases for work. `unconfirmed_fence` equals `fence` while the lease is unconfirmed, which
-    means until the first call of its holder. `submission_id` is the submission that waits for a verdict or is approved
-    while the task is in REVIEW, and `rework_id` the one with requested changes.
+    the total length of the ended leases for work, in seconds. `unconfirmed_fence` equals `fence` while the lease is
+    unconfirmed, which means until the first call of its holder. `submission_id` is the submission that waits for a
+    verdict or is approved while the task is in REVIEW, and `rework_id` the one with requested changes.
     """
 
     __slots__ = ()

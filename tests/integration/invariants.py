@@ -174,6 +174,8 @@ def check_ended_leases(ended: list[Row], tasks: dict[int, Row]) -> None:
         assert task["worked_by"] == newest.get(number), f"worked_by of task {number}"
     seconds: Counter[int] = Counter()
     for row in ended:  # those for a review do not count
+        if row["reason"] == "unconfirmed":
+            continue
         seconds[row["task_id"]] += max(0, min(row["ended_at"], row["expires_at"]) - row["acquired_at"] + 500) // 1000
     for number, task in tasks.items():
         assert task["worked_seconds"] <= seconds[number], f"worked_seconds of task {number}"

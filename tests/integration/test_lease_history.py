@@ -5,9 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from project_manager.domain.actors import SYSTEM
 from project_manager.domain.errors import MalformedCursor
-from project_manager.store import idempotency, lease_history
+from project_manager.store import idempotency, lease_history, leases, tables, tasks
+from project_manager.store.statement import Statement
 from project_manager.store.transaction import Tx
 from tests.http_service import HttpService
 from tests.integration.claimed_task import claimed_task
@@ -286,6 +289,40 @@ async def test_a_task_counts_the_length_of_its_leases_for_work(api: OperationsCl
     await api.release(number, "bob")
     await api.set_status(number, "DONE")
     assert await worked() == 60 + 91 + 30 + 5
+
+
+async def test_the_time_of_work_is_the_same_in_python_and_in_sql(api: OperationsClient) -> None:
+    """A new epoch ends all leases with one statement, and all other ends of leases compute it from the row."""
+    leased = "status = 'IN_PROGRESS', lock_holder = 'ann', lock_from = 'TODO', lock_ttl = 1, fence = 5"
+    expected = {
+        "fence = 5": 0,
+        f"{leased}, lock_acquired_at = 1000, lock_expires_at = 90000": 10,
+        f"{leased}, lock_acquired_at = 1000, lock_expires_at = 10499": 9,
+        f"{leased}, lock_acquired_at = 1000, lock_expires_at = 10500": 10,
+        f"{leased}, lock_acquired_at = 11000, lock_expires_at = 90000": 0,
+        f"{leased}, lock_acquired_at = 20000, lock_expires_at = 90000": 0,
+        f"{leased}, lock_acquired_at = 1000, lock_expires_at = 90000, lock_kind = 'review'": 0,
+        f"{leased}, lock_acquired_at = 1000, lock_expires_at = 90000, unconfirmed_fence = 5": 0,
+        f"{leased}, lock_acquired_at = 1000, lock_expires_at = 90000, unconfirmed_fence = 4": 10,
+    }
+    numbers = [(await api.create_task())["id"] for _ in expected]
+
+    def compute(tx: Tx) -> list[tuple[int, int]]:
+        for number, values in zip(numbers, expected, strict=True):
+            execute(tx, f"UPDATE tasks SET {values} WHERE id = ?", number)
+        rows = sorted(tasks.get_all(tx, numbers), key=lambda row: row.id)
+        statement = Statement(select(leases.WORKED_SECONDS).order_by(tables.tasks.c.id))
+        in_sql = [seconds for (seconds,) in statement.rows(tx, now=11_000)]
+        in_python = [leases.worked_seconds(row, 11_000) for row in rows]
+        execute(
+            tx,
+            "UPDATE tasks SET status = 'TODO', lock_holder = NULL, lock_from = NULL, lock_ttl = NULL, "
+            "lock_acquired_at = NULL, lock_expires_at = NULL, lock_kind = NULL",
+        )
+        return list(zip(in_python, in_sql, strict=True))
+
+    computed = await api.runtime.database.writer.run("test", compute, SYSTEM, "")
+    assert computed == [(seconds, seconds) for seconds in expected.values()]
 
 
 # cost, and databases of earlier releases

@@ -63,17 +63,31 @@ def test_a_database_of_the_first_schema_keeps_every_row(first: Path) -> None:
 
 def test_the_time_of_work_begins_with_the_kept_leases_without_reviews(first: Path) -> None:
     upgrade(str(first), "0023")
-    columns = "task_id, fence, agent_id, project_id, task_name, acquired_at, expires_at, ended_at, reason, status"
-    execute(
-        first,
-        f"INSERT INTO ended_leases ({columns}) VALUES (7, 1, 'ann', 1, '', 0, 65400, 65400, 'auto_release', 'TODO'), "
-        "(8, 1, 'ann', 1, '', 0, 3000, 9000, 'lock_expired', 'TODO'), (8, 2, 'bob', 1, '', 9, 9, 9, 'failed', 'TODO'), "
-        "(8, 3, 'bob', 1, '', 9000, 99000, 20000, 'auto_release', 'DONE')",
-        "INSERT INTO submissions (task_id, round, author, fence, summary, evidence, digest, created_at, reviewer) "
-        "VALUES (8, 1, 'ann', 1, '', '[]', '', 3000, 'bob')",
-    )
+    leases = {
+        "'ann', 0, 65400, 65400, 'auto_release', 'REVIEW'": 65,
+        "'ann', 0, 3500, 9000, 'lock_expired', 'TODO'": 4,
+        "'ann', 9, 9, 9, 'failed', 'TODO'": 0,
+        "'ann', 0, 9000, 9000, 'unconfirmed', 'TODO'": 0,
+        "'bob', 0, 99000, 20000, 'auto_release', 'DONE'": 0,
+        "'cid', 0, 99000, 20000, 'explicit_release', 'REVIEW'": 0,
+        "'cid', 0, 9000, 9000, 'lock_expired', 'REVIEW'": 0,
+        "'cid', 0, 9000, 9000, 'unconfirmed', 'REVIEW'": 0,
+        "'cid', 0, 99000, 20000, 'forced', 'REVIEW'": 20,
+    }
+    of_task = ", ".join(row[1] for row in execute(first, "PRAGMA table_info(tasks)") if row[1] != "id")
+    columns = "task_id, fence, project_id, task_name, agent_id, acquired_at, expires_at, ended_at, reason, status"
+    for number, lease in enumerate(leases, 20):
+        execute(
+            first,
+            f"INSERT INTO tasks (id, {of_task}) SELECT {number}, {of_task} FROM tasks WHERE id = 8",
+            f"INSERT INTO ended_leases ({columns}) VALUES ({number}, 1, 1, '', 'ann', 0, 7000, 7000, 'failed', 'TODO')",
+            f"INSERT INTO ended_leases ({columns}) VALUES ({number}, 2, 1, '', {lease})",
+            "INSERT INTO submissions (task_id, round, author, fence, summary, evidence, digest, created_at, reviewer) "
+            f"VALUES ({number}, 1, 'ann', 1, '', '[]', '', 3000, 'bob')",
+        )
     upgrade(str(first))
-    assert execute(first, "SELECT id, worked_seconds FROM tasks ORDER BY id") == [(7, 65), (8, 3)]
+    worked = execute(first, "SELECT worked_seconds FROM tasks WHERE id >= 20 ORDER BY id")
+    assert [row[0] for row in worked] == [7 + seconds for seconds in leases.values()]
 
 
 def test_a_migration_copies_the_database_with_the_older_schema(first: Path) -> None:

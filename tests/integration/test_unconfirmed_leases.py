@@ -63,7 +63,8 @@ async def test_a_lease_that_is_shorter_stays_as_it_is_and_counts_no_attempt_eith
     claimed = await waited(api, ttl_seconds=60)
     assert claimed["lock"]["ttl_seconds"] == 60
     await api.advance(60)
-    assert (await api.get_task(claimed["task"]["id"]))["attempts"] == 0
+    task = await api.get_task(claimed["task"]["id"])
+    assert (task["attempts"], task["worked_seconds"]) == (0, 0)
     assert (await listed(api))[0]["reason"] == "unconfirmed"
 
 

@@ -4,7 +4,7 @@ import { withExcerpt } from "./pages.js";
 
 const COMPLETE = new Set(["task.locked", "task.unlocked", "task.status_changed", "task.ready"]);
 const MAY_CHANGE_BLOCKERS = ["parent_id", "depends_on", "conflicts_with", "paths", "defer_until", "attempts"];
-const EXPIRED = new Set(["lock_expired", "unconfirmed"]);
+const LOST = new Set(["lock_expired", "unconfirmed", "forced", "stopped"]);
 const SETTLED = new Set(["DONE", "CANCELLED"]);
 
 /** Return whether the event may change the row of its task. */
@@ -110,7 +110,10 @@ const reasonsAfter = (task, event, status) => ({
   offered_to: status === "TODO" ? offerAfter(task, event) : null,
 });
 
-/** Return the seconds of work on the task after the event, which may end its lease. `lock` is the one after it. */
+/**
+ * Return the seconds of work on the task after the event, which may end its lease. `lock` is the one after it. The
+ * length is rounded as by the service. If the holder did not end the lease, the task is read.
+ */
 /** @param {Task} task @param {Task["lock"]} lock @param {OutboxEvent} event */
 function workedAfter(task, lock, event) {
   const ended = task.lock;
@@ -159,8 +162,9 @@ export const isComplete = (before, task, event) => {
   if (event.type === "task.updated") return !MAY_CHANGE_BLOCKERS.some((name) => name in event.changes);
   // No event has `blocked_by`.
   if (event.type === "task.status_changed" && event.status === "BLOCKED") return false;
-  // Work ends when the lease expires. The service may notice it later.
-  if (event.type === "task.unlocked" && EXPIRED.has(event.reason)) return false;
+  // Only the service knows the time of work of a lease that its holder did not end: work ends when the lease expires,
+  // and an unconfirmed lease does not count.
+  if (event.type === "task.unlocked" && LOST.has(event.reason)) return false;
   return COMPLETE.has(event.type)
     && (task.ready || (task.status !== "TODO" && otherBlockers(task).length === 0))
     && !mayHaveOtherAttempts(before, task, event);
