@@ -67,9 +67,9 @@ class Step:
     rebases: bool = False
 
 
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+"""Errors of a row without a required part. Such an event is left out: it does not stop the fold and the retention."""
 _NO_END = 2**62
-_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
-"""Errors of an event without a required part. It is left out, so that it does not stop the fold and the retention."""
 _state = flow_states.c
 _FIRST_POSITION = Statement(
     upsert(flow_position).values(id=literal_column("1"), **bindparams(*Position._fields)).on_conflict_do_nothing()
@@ -205,25 +205,30 @@ def _fold(tx: Tx, side: int, rows: list[EventRow]) -> FlowState:
     _load(tx, side, state, holders | scopes | _scope_keys(known))
     fold = Fold(state)
     for event in found:
-        with suppress(*_UNREADABLE):
+        with suppress(*UNREADABLE):
             fold.apply(event)
     return state
 
 
-def hours_of_events(tx: Tx, was: Position) -> Iterator[tuple[int, dict[str, FlowHour]]]:
-    """Fold the kept events again, and yield each hour when it ends, with its roll-ups by scope.
+def base_states(tx: Tx) -> FlowState:
+    """Return the states that a rebuild begins with. Raises one of UNREADABLE."""
+    state = FlowState()
+    _add_states(state, _ALL_STATES.each(tx, side=BASE))
+    return state
+
+
+def hours_of_events(tx: Tx, was: Position, state: FlowState) -> Iterator[tuple[int, dict[str, FlowHour]]]:
+    """Fold the kept events again from the `base_states`, and yield each hour when it ends, with its roll-ups by scope.
 
     If the clock was set back, an hour can begin and end more than once.
     """
-    state, since, hour = FlowState(), was.base_seq, -1
-    _add_states(state, _ALL_STATES.each(tx, side=BASE))
-    fold = Fold(state)
+    since, hour, fold = was.base_seq, -1, Fold(state)
     while found := _events_after(tx, since, last=was.seq):
         for row in found:
             event = None if row.type in IGNORED else _readable(row)
             if event is None:
                 continue
-            with suppress(*_UNREADABLE):
+            with suppress(*UNREADABLE):
                 fold.apply(event)
             if event.at // HOUR_MS != hour:
                 yield from _take_hour(state, hour)
@@ -242,7 +247,7 @@ def _readable(row: EventRow) -> FoldedEvent | None:
     """Return the event, or None if another program has damaged it. The check of the history reports it."""
     try:
         found = _folded(row)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     return found if isinstance(found.data, dict) else None
 

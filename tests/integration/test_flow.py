@@ -302,12 +302,35 @@ async def test_the_check_of_the_database_names_the_hours_that_differ_from_their_
     ]
     checked = await change(api, lambda tx: check_contents(tx, "", with_flow=True))
     assert (checked.differences, checked.outdated_flow) == ((), tuple(found))
+    await change(api, lambda tx: execute(tx, "UPDATE flow_hours SET hour = ? WHERE hour = ?", 2**60, hours[1]))
+    differs, cannot_be_read = "differs from its events in agent:local, all, project:1", "cannot be read"
+    assert (await change(api, flow_check.check))[-1] == f"the flow of the hour {2**60} {differs}"
     await change(api, lambda tx: execute(tx, "UPDATE flow_hours SET cycle = 'x'"))
-    (unreadable,) = await change(api, flow_check.check)
-    assert unreadable.startswith("the flow cannot be read")
+    assert await change(api, flow_check.check) == [
+        f"the flow of the hour {rfc3339(hours[0] * HOUR_MS)} {cannot_be_read}",
+        f"the flow of the hour {rfc3339(hours[1] * HOUR_MS)} {differs}",
+        f"the flow of the hour {rfc3339(hours[2] * HOUR_MS)} {cannot_be_read}",
+        f"the flow of the hour {2**60} {cannot_be_read}",
+    ]
+    await change(api, lambda tx: execute(tx, "INSERT INTO flow_states (side, key, value) VALUES (1, 'agent:x', '[')"))
+    assert cannot_be_read in (await change(api, flow_check.check))[0]
+    await change(api, lambda tx: execute(tx, "DELETE FROM flow_states WHERE key = 'agent:x'"))
     await api.call("rebuild_flow")
     await flow_jobs.fold(api.runtime.database)
     assert await change(api, flow_check.check) == []
+
+
+async def test_the_check_leaves_out_hours_without_roll_ups_after_retention(api: OperationsClient) -> None:
+    await api.create_task("first")
+    await flow_jobs.fold(api.runtime.database)
+    await api.advance(401 * DAY)
+    await delete_events(api.runtime, days=1000)
+    assert (await roll_ups(api))[0] == []
+    assert await change(api, flow_check.check) == []
+    await api.create_task("second")
+    await flow_jobs.fold(api.runtime.database)
+    await change(api, lambda tx: execute(tx, "DELETE FROM flow_hours"))
+    assert len(await change(api, flow_check.check)) == 1
 
 
 async def check_counts(api: OperationsClient) -> None:
