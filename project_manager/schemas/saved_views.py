@@ -11,7 +11,8 @@ from project_manager.schemas.commands import Command
 
 ViewName = Annotated[str, *fields.bounded_text(limits.VIEW_NAME_CHARACTERS), fields.ONE_LINE]
 _VIEW = rf"view=({'|'.join(saved_views.VIEWS)})?"
-_PAIR = rf"({_VIEW}|({'|'.join(saved_views.PARAMETERS[1:])})=[^&\x00]*)"
+_OTHERS = "|".join(name for name in saved_views.PARAMETERS if name != "view")
+_PAIR = rf"({_VIEW}|({_OTHERS})=[^&\x00]*)"
 QUERY_PATTERN = rf"^\s*/?\??({_PAIR}(&{_PAIR}){{0,{saved_views.VALUES - 1}}})?\s*$"
 """The query of an address, with parameters of a view only. Validation also accepts escapes."""
 ViewQuery = Annotated[
