@@ -43,7 +43,7 @@ function Times(/** @type {{ task: Task }} */ { task }) {
   if (!isClosed && !WAITS.has(task.status)) return null;
   return html`<span class="card-times">
     <${WorkedTime} task=${task} />
-    <span class="card-time">${isClosed
+    <span>${isClosed
       ? html`<${RelativeTime} at=${task.completed_at ?? task.updated_at} />`
       : html`<${Since} task=${task} />`}</span>
   </span>`;
