@@ -68,6 +68,15 @@ async def test_a_lease_that_is_shorter_stays_as_it_is_and_counts_no_attempt_eith
     assert (await listed(api))[0]["reason"] == "unconfirmed"
 
 
+async def test_only_a_call_of_the_holder_makes_its_time_count_as_work(api: OperationsClient) -> None:
+    for by, worked in (({"force": True}, 0), ({"agent_id": "ann"}, 30)):
+        number = (await waited(api))["task"]["id"]
+        await api.advance(30)
+        await api.call("release_task_lock", task_id=number, **by)
+        assert (await api.get_task(number))["worked_seconds"] == worked
+        await api.set_status(number, "DONE")
+
+
 @pytest.mark.promise("lease:unconfirmed")
 async def test_without_a_call_the_task_is_free_after_two_minutes_and_no_attempt_is_counted(
     api: OperationsClient,

@@ -117,7 +117,9 @@ const reasonsAfter = (task, event, status) => ({
 /** @param {Task} task @param {Task["lock"]} lock @param {OutboxEvent} event */
 function workedAfter(task, lock, event) {
   const ended = task.lock;
-  if (!ended || ended.kind === "review" || lock?.fence === ended.fence) return task.worked_seconds;
+  if (!ended || ended.kind === "review" || lock?.fence === ended.fence || LOST.has(event.reason)) {
+    return task.worked_seconds;
+  }
   const length = Date.parse(event.timestamp) - Date.parse(ended.acquired_at);
   return task.worked_seconds + Math.max(0, Math.round(length / 1000));
 }
