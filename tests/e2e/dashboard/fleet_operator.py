@@ -58,7 +58,7 @@ class Operator:
             self._press_in(key, "answer", "1")
         else:
             self._press_in(key, "unblock", "a")
-            self._send_words("")
+            self._send_words(key, "")
         expect(row.or_(self.tab.dialog)).to_have_count(0)
         self.decisions[group] += 1
         return True
@@ -81,9 +81,11 @@ class Operator:
         expect(self._present(key).get_by_test_id("need-submission")).to_be_visible()
         if self.chance.random() < SENT_BACK:
             self._press_in(key, "verdict", "s")
-            self._send_words("The export has no header.")
+            self._confirm_seen(key)
+            self._send_words(key, "The export has no header.")
         else:
             self._press_in(key, "verdict", "a")
+            self._confirm_seen(key)
 
     def _press_in(self, key: str, act: str, pressed: str) -> None:
         """Press a key in the focused row `key`. If an agent has just claimed its task, the row has left."""
@@ -94,12 +96,22 @@ class Operator:
             self.aimed[act, int(key.partition(":")[2])] += 1
             self.press(pressed)
 
-    def _send_words(self, words: str) -> None:
+    def _dialog_after(self, key: str) -> Locator:
+        """Wait until a dialog is open or the row has left. Return the dialog."""
+        left = self.tab.page.locator(f'body:not(:has([data-need="{key}"]:not(.gone)))')
+        expect(self.tab.dialog.or_(left).first).to_be_visible()
+        return self.tab.dialog
+
+    def _confirm_seen(self, key: str) -> None:
+        """Confirm the question that shows a submission which the row does not show yet, if there is one."""
+        question = self._dialog_after(key).filter(has=self.tab.page.get_by_test_id("confirm"))
+        if question.count():
+            self.press("Tab", "Enter")
+            expect(question).to_have_count(0)
+
+    def _send_words(self, key: str, words: str) -> None:
         """Fill the box that asks for words, if there is one, and send it."""
-        box = self.tab.dialog
-        gone = self.tab.page.locator("h1:focus, [data-need]:has(:focus)")
-        expect(box.or_(gone).first).to_be_visible()
-        if box.count():
+        if self._dialog_after(key).count():
             self.tab.page.keyboard.type(words)
             self.press("Enter")
 

@@ -17,11 +17,11 @@ WAITING = "/api/tasks?status=REVIEW,BLOCKED&limit=1"
 
 @dataclass(frozen=True)
 class Shift:
-    """The result of a person and a fleet at work. `missed` are decisions that differ from those aimed at."""
+    """The result of a person and a fleet at work. `missed` names the decisions that differ from those aimed at."""
 
     fleet: Fleet
     operator: Operator
-    missed: int
+    missed: list[str]
     left: int
 
 
@@ -56,7 +56,11 @@ def run_shift(
         aimed = operator.aimed
         wanted = {key: number for key, number in aimed.items() if key[0] != "unblock"}
         found = decided(client)
-        missed = sum(abs(found[key] - wanted.get(key, 0)) for key in {*found, *wanted})
+        missed = [
+            f"{act} #{task}: {found[act, task]} found, {wanted.get((act, task), 0)} aimed"
+            for act, task in sorted({*found, *wanted})
+            if found[act, task] != wanted.get((act, task), 0)
+        ]
         open_now = client.send("GET", "/api/tasks?status=REVIEW&limit=1")["total"]
         questions = client.send("GET", "/api/questions?state=open&limit=1")["total"]
     return Shift(fleet, operator, missed, open_now + questions)

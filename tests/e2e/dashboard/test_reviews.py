@@ -53,6 +53,30 @@ def opened(service: Service, browser: Browser, address: str, **options: Any) -> 
         yield tab.open(address)
 
 
+def test_a_key_accepts_no_work_of_a_later_round_than_the_page_shows(
+    service: Service, browser: Browser, client: RestClient
+) -> None:
+    task = client.create_task(client.create_project(), "Paint")
+    first = submit(client, task)
+    with opened(service, browser, "/?view=needs") as tab:
+        expect(row(tab, task)).to_contain_text("The fence is painted")
+        give_verdict(client, first, "changes_requested")
+        expect(row(tab, task)).to_have_count(0)
+        held: list[Route] = []
+        tab.page.route("**/api/tasks/*/details*", lambda route: held.append(route))
+        submit(client, task, summary="The bare boards are painted too")
+        row(tab, task).locator(".need-name").focus()
+        tab.page.keyboard.press("a")
+        service.wait_until(lambda: tab.page.evaluate("true") and len(held) > 1)
+        for route in held:
+            route.continue_()
+        tab.page.unroute("**/api/tasks/*/details*")
+        expect(tab.dialog).to_contain_text("The bare boards are painted too")
+        tab.dialog.get_by_role("button", name="Accept").click()
+        expect(tab.toast("Accepted #")).to_be_visible()
+    assert newest(client, task)["review"]["verdict"] == "approved"
+
+
 @pytest.mark.parametrize("options", LOOKS)
 def test_a_person_sees_a_submission_in_the_list_and_accepts_it(
     service: Service, browser: Browser, client: RestClient, options: dict[str, Any]

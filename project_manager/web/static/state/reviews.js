@@ -31,16 +31,17 @@ function submissionWords(/** @type {SubmissionView} */ submission) {
 }
 
 /**
- * Return the submission that the user sees. If the page does not show it yet, show it in a question first, unless it is
- * work of the user. Return null without a submission, and undefined if the user cancels or it cannot be read.
+ * Return the submission that the user sees. If the page shows none yet, or that of an earlier round, show it in a
+ * question first, unless it is work of the user. Return null without a submission, and undefined if the user cancels or
+ * it cannot be read.
  */
 async function seenSubmission(/** @type {Task} */ task, /** @type {string} */ action) {
   const shown = shownDetails(task.id);
-  if (shown) return shown.submission ?? null;
+  if (shown && shown.task.version >= task.version) return shown.submission ?? null;
   try {
     const { submission } = await refreshDetails(task.id);
     if (!submission) return null;
-    if (isOwn(submission)) return submission;
+    if (isOwn(submission) || submission.digest === shown?.submission?.digest) return submission;
     const title = `${action}: ${nameOf(task)}`;
     const body = `${submissionWords(submission)}. ${bidiIsolate(submission.summary)}`;
     return (await confirmDialog({ title, body, confirm: action })) ? submission : undefined;
