@@ -17,7 +17,7 @@ SCOPES_SHOWN = 5
 _FIRST_HOUR = Statement(select(func.min(flow_hours.c.hour)))
 _HOURS = Statement(select(flow_hours.c.hour).where(flow_hours.c.hour >= bindparam("first")).distinct())
 _SCOPES = Statement(
-    select(flow_states.c.key).where(flow_states.c.side == bindparam("side"), flow_states.c.key.like("scope:%"))
+    select(flow_states.c.key).where(flow_states.c.side == bindparam("side"), flow_states.c.key.like(bindparam("key")))
 )
 
 
@@ -37,7 +37,7 @@ def check(tx: Tx) -> list[str]:
         state = flow_steps.base_states(tx)
     except UNREADABLE:
         return ["the states that a rebuild of the flow begins with cannot be read"]
-    scopes = {key.removeprefix("scope:") for (key,) in _SCOPES.rows(tx, side=PRESENT)}
+    scopes = {key.removeprefix("scope:") for (key,) in _SCOPES.rows(tx, side=PRESENT, key="scope:%")}
     found: dict[int, str | None] = {}
     for hour, expected in flow_steps.hours_of_events(tx, was, state):
         if hour in found:

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 
 SECONDS = 60
 PAUSED = """
+import signal
 import sys
 from project_manager.__main__ import main
 from project_manager.store import copying
@@ -36,6 +37,7 @@ def pause(*sides):
 
 verify, copying._verify = copying._verify, pause
 sys.argv[1:1] = ["copy"]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes its background jobs ignore it
 main()
 """
 """The command, which waits with all rows in the target until its standard input ends."""

@@ -200,10 +200,7 @@ async function poll() {
     for (let round = 0; round < POLLS; round += 1) {
       const since = state.seq;
       const answer = await get("/api/events", {
-        since,
-        epoch: state.epoch,
-        limit: PER_CALL,
-        wait_seconds: round ? POLL_SECONDS : 0,
+        since, epoch: state.epoch, limit: PER_CALL, wait_seconds: round ? POLL_SECONDS : 0,
       });
       if (connection.polls !== polls) return undefined;
       if (answer.resync || answer.epoch !== state.epoch) {
