@@ -105,7 +105,10 @@ async def test_a_lost_connection_is_counted_and_the_outage_ends_with_the_next_on
         assert (figures["reconnections_total"], figures["outage_seconds"]) == (0, 0)
         admin.execute(TERMINATE.encode())
         await api.create_task("second")
-        assert (figures["reconnections_total"], figures["outage_seconds"]) == (1, 0)
+        assert figures["reconnections_total"] == 1
+        with anyio.fail_after(TIMEOUT):  # the answer can come some milliseconds before the end of the outage
+            while figures["outage_seconds"]:
+                await anyio.lowlevel.checkpoint()
 
 
 async def test_a_superuser_sees_the_age_of_a_forgotten_transaction(
